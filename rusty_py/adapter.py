@@ -1,0 +1,130 @@
+"""Which adapters this machine has, how to choose one, and what it can do."""
+
+import os
+import re
+import sys
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from rusty_py import native
+from rusty_py.errors import NoAdapter
+
+if TYPE_CHECKING:
+    import wgpu
+
+ENVIRONMENT = "RUSTY_PY_ADAPTER"
+
+# Best first: what a user means who names none.
+_RANK = {"DiscreteGPU": 0, "IntegratedGPU": 1, "Unknown": 2, "CPU": 3}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What an adapter allows, as far as compute kernels can meet it."""
+
+    threads: int
+    """Threads in a workgroup."""
+    workgroup_bytes: int
+    """Workgroup memory, in bytes."""
+    groups: int
+    """Workgroups in one dimension of a dispatch."""
+    binding_bytes: int
+    """Bytes of one storage binding."""
+    buffer_bytes: int
+    """Bytes of one buffer."""
+    loop_steps: int = 2**32 - 1
+    """Loop iterations of one invocation, all its loops together."""
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """A GPU, or a CPU driver that acts as one."""
+
+    index: int
+    name: str
+    vendor: str
+    backend: str
+    type: str
+    driver: str
+    limits: Limits
+    features: frozenset[str]
+    raw: "wgpu.GPUAdapter" = field(repr=False, compare=False)
+
+    @property
+    def is_cpu(self) -> bool:
+        """Whether this is a driver that computes on the CPU: right for tests, not for speed."""
+        return self.type == "CPU"
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.backend}, {self.type})"
+
+
+def list_adapters() -> list[Adapter]:
+    """Every adapter of this machine, the likely best first; empty where there is none."""
+    found = sorted(native.enumerate_adapters(), key=lambda raw: _RANK.get(raw.info["adapter_type"], 2))
+    return [_describe(index, raw) for index, raw in enumerate(found)]
+
+
+def choose(which: int | str | None = None) -> Adapter:
+    """The adapter of that index, of that backend, or with that in its name or driver.
+
+    None stands for the environment's RUSTY_PY_ADAPTER, else for the first. Raises NoAdapter.
+    """
+    adapters = list_adapters()
+    if not adapters:
+        raise NoAdapter(f"adapter: this machine offers none: {remedy()}")
+    if which is None:
+        which = os.environ.get(ENVIRONMENT, "") or 0
+    wanted = str(which).strip().casefold()
+    for adapter in adapters:
+        if wanted in (str(adapter.index), adapter.backend.casefold()):
+            return adapter
+    if not wanted.isdigit():
+        for adapter in adapters:
+            if wanted in f"{adapter.name} {adapter.driver}".casefold():
+                return adapter
+    names = "; ".join(f"{adapter.index}: {adapter}" for adapter in adapters)
+    raise NoAdapter(f"adapter: none matches {which!r}: there is {names}")
+
+
+def remedy() -> str:
+    """What to install on this system so that an adapter shows up, in one line."""
+    if sys.platform == "darwin":
+        return "Metal comes with macOS: is this a virtual machine without a GPU?"
+    if sys.platform == "win32":
+        return "install your graphics card's driver"
+    return (
+        "install your GPU's Vulkan driver, or Mesa's CPU driver:"
+        " apt-get install mesa-vulkan-drivers libvulkan1"
+    )
+
+
+def _describe(index: int, raw: "wgpu.GPUAdapter") -> Adapter:
+    info, limits = raw.info, raw.limits
+    driver = str(info["description"])
+    return Adapter(
+        index=index,
+        name=str(info["device"]),
+        vendor=str(info["vendor"]),
+        backend=str(info["backend_type"]),
+        type=str(info["adapter_type"]),
+        driver=driver,
+        features=frozenset(map(str, raw.features)),
+        raw=raw,
+        limits=Limits(
+            threads=limits["max-compute-invocations-per-workgroup"],
+            workgroup_bytes=limits["max-compute-workgroup-storage-size"],
+            groups=limits["max-compute-workgroups-per-dimension"],
+            binding_bytes=limits["max-storage-buffer-binding-size"],
+            buffer_bytes=limits["max-buffer-size"],
+            loop_steps=_loop_steps(str(info["device"]), driver),
+        ),
+    )
+
+
+def _loop_steps(name: str, driver: str) -> int:
+    """llvmpipe before Mesa 23 leaves every loop, silently, after 65,535 iterations of an invocation."""
+    version = re.search(r"Mesa (\d+)\.", driver)
+    if "llvmpipe" in name and (version is None or int(version[1]) < 23):
+        return 65_535
+    return Limits.loop_steps

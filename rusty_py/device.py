@@ -1,0 +1,261 @@
+"""A device: buffers, transfers, submissions, and a wait that Ctrl-C ends.
+
+wgpu-native aborts the process when a submission holds a destroyed or mapped buffer, goes out twice, or
+comes after the device is gone. Every submission of ours passes `Device.submit`, which raises instead.
+"""
+
+import os
+import threading
+import time
+from collections.abc import Hashable, Iterator, Sequence
+from contextlib import contextmanager
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rusty_py import native
+from rusty_py.adapter import Adapter, Limits, choose
+from rusty_py.errors import DeviceError, LimitError, OutOfMemory
+from rusty_py.pace import Pace
+
+if TYPE_CHECKING:
+    import wgpu
+
+# A transfer goes in chunks: staging memory stays bounded, and each wait short.
+CHUNK_BYTES = 32 << 20
+
+_FEATURES = ("timestamp-query", "shader-f16", "subgroup")
+
+_default: "Device | None" = None
+_default_lock = threading.Lock()
+_made_in: int | None = None  # The process that made the first device; drivers do not survive a fork.
+
+
+class Buffer:
+    """A piece of device memory. Made by `Device.empty` and `Device.upload`."""
+
+    def __init__(self, raw: "wgpu.GPUBuffer", nbytes: int, label: str) -> None:
+        self.raw = raw
+        self.nbytes = nbytes
+        self.label = label
+        self.destroyed = False
+
+    @property
+    def mapped(self) -> bool:
+        return bool(self.raw.map_state != "unmapped")
+
+    def destroy(self) -> None:
+        """Gives the memory back now, not when the last reference goes. A second call does nothing."""
+        if not self.destroyed:
+            self.destroyed = True
+            self.raw.destroy()
+
+    def ensure_usable(self, operation: str) -> None:
+        """Raises DeviceError where a submission with this buffer would abort the process."""
+        if self.destroyed:
+            raise DeviceError(f"{operation}: buffer {self.label!r} is destroyed")
+        if self.mapped:
+            raise DeviceError(f"{operation}: buffer {self.label!r} is mapped; unmap it first")
+
+
+class Recording:
+    """Commands that wait to be submitted, once, and the buffers they use."""
+
+    def __init__(self, commands: "wgpu.GPUCommandBuffer", buffers: Sequence[Buffer]) -> None:
+        self.commands = commands
+        self.buffers = tuple(buffers)
+        self.submitted = False
+
+
+class Device:
+    """An adapter made ready to compute. Use it as a context manager, or let `default_device` make one.
+
+    `checked` compiles our kernels with wgpu's bounds checks (default: RUSTY_PY_CHECKED=1 in the environment).
+    `limits` acts as a device smaller than the adapter is. `timeout_s` is how long one wait may take.
+    Raises NoAdapter where there is none, DeviceError where the driver refuses.
+    """
+
+    def __init__(
+        self,
+        adapter: Adapter | int | str | None = None,
+        *,
+        checked: bool | None = None,
+        limits: Limits | None = None,
+        timeout_s: float = 60.0,
+    ) -> None:
+        global _made_in
+        _refuse_fork("device")
+        self.adapter = adapter if isinstance(adapter, Adapter) else choose(adapter)
+        self.limits = limits or self.adapter.limits
+        if checked is None:
+            checked = os.environ.get("RUSTY_PY_CHECKED", "0") not in ("", "0")
+        self.checked = checked or not native.has_unchecked_modules()
+        self.timeout_s = timeout_s
+        self.closed = False
+        self.lock = threading.RLock()
+        self.pace = Pace(self.adapter.type)
+        self.pipelines: dict[Hashable, wgpu.GPUComputePipeline] = {}
+        with native.quiet_driver():
+            try:
+                self.raw = self.adapter.raw.request_device_sync(
+                    label="rusty_py", required_features=[f for f in _FEATURES if f in self.adapter.features]
+                )
+            except RuntimeError as error:
+                raise DeviceError(f"device: {self.adapter} refused: {error}") from error
+        _made_in = os.getpid()
+
+    def __repr__(self) -> str:
+        state = "closed" if self.closed else "checked" if self.checked else "unchecked"
+        return f"Device({self.adapter}, {state})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Frees the device and its buffers. A second call does nothing."""
+        if not self.closed:
+            self.closed = True
+            if _made_in == os.getpid():
+                self.raw.destroy()
+
+    def ensure_usable(self, operation: str) -> None:
+        """Raises DeviceError on a closed device and in a forked process."""
+        _refuse_fork(operation)
+        if self.closed:
+            raise DeviceError(f"{operation}: the device is closed: {self.adapter}")
+
+    def empty(self, nbytes: int, *, label: str = "buffer") -> Buffer:
+        """A storage buffer of `nbytes`, its content undefined. Raises LimitError and OutOfMemory."""
+        import wgpu
+
+        usage = wgpu.BufferUsage.STORAGE | wgpu.BufferUsage.COPY_SRC | wgpu.BufferUsage.COPY_DST
+        return self._create(nbytes, usage, label)
+
+    def upload(self, array: NDArray[np.generic], *, label: str = "input") -> Buffer:
+        """A storage buffer that holds `array`, which is C-contiguous."""
+        buffer = self.empty(array.nbytes, label=label)
+        self.write(buffer, array)
+        return buffer
+
+    def write(self, buffer: Buffer, array: NDArray[np.generic]) -> None:
+        """Copies `array`, C-contiguous, to the start of `buffer`, after the work submitted so far."""
+        self.ensure_usable("write")
+        buffer.ensure_usable("write")
+        if array.nbytes > buffer.nbytes:
+            raise LimitError(
+                f"write: the array is larger than buffer {buffer.label!r}:"
+                f" {array.nbytes} > {buffer.nbytes} bytes"
+            )
+        data = array.reshape(-1).view(np.uint8)
+        for start in range(0, data.nbytes, CHUNK_BYTES):
+            self.raw.queue.write_buffer(buffer.raw, start, data[start : start + CHUNK_BYTES])
+            self.raw.queue.submit([])  # Only a submission frees the staging memory of a write.
+            if data.nbytes > CHUNK_BYTES:
+                self.wait()
+
+    def read(self, buffer: Buffer, out: NDArray[np.generic]) -> None:
+        """Fills `out`, C-contiguous, from the start of `buffer`, after the work submitted so far."""
+        import wgpu
+
+        self.ensure_usable("read")
+        if out.nbytes > buffer.nbytes:
+            raise LimitError(
+                f"read: the array is larger than buffer {buffer.label!r}:"
+                f" {out.nbytes} > {buffer.nbytes} bytes"
+            )
+        data = out.reshape(-1).view(np.uint8)
+        chunk = min(CHUNK_BYTES, data.nbytes)
+        staging = self._create(chunk, wgpu.BufferUsage.MAP_READ | wgpu.BufferUsage.COPY_DST, "staging")
+        for start in range(0, data.nbytes, chunk):
+            size = min(chunk, data.nbytes - start)
+            encoder = self.raw.create_command_encoder()
+            encoder.copy_buffer_to_buffer(buffer.raw, start, staging.raw, 0, size)
+            self.submit(Recording(encoder.finish(), [buffer, staging]))
+            self.wait()
+            with self.mapped(staging, size) as bytes_read:
+                data[start : start + size] = bytes_read
+        staging.destroy()
+
+    @contextmanager
+    def mapped(self, staging: Buffer, nbytes: int) -> Iterator[NDArray[np.uint8]]:
+        """The first `nbytes` of a staging buffer as bytes; they are gone when the block ends."""
+        staging.raw.map_sync("READ_NOSYNC", 0, nbytes)
+        try:
+            yield np.frombuffer(staging.raw.read_mapped(0, nbytes, copy=False), np.uint8)
+        finally:
+            staging.raw.unmap()
+
+    def submit(self, *recordings: Recording) -> None:
+        """Sends recordings to the GPU, each for the first and last time. Returns before they are done.
+
+        Raises DeviceError where wgpu-native would abort: closed device, second submission of a recording,
+        destroyed or mapped buffer.
+        """
+        self.ensure_usable("submit")
+        with self.lock:
+            for recording in recordings:
+                if recording.submitted:
+                    raise DeviceError("submit: a recording goes out once, and this one has; record it again")
+                for buffer in recording.buffers:
+                    buffer.ensure_usable("submit")
+            for recording in recordings:
+                recording.submitted = True
+            self.raw.queue.submit([recording.commands for recording in recordings])
+
+    def wait(self) -> None:
+        """Returns when all submitted work is done; Ctrl-C ends it. Raises DeviceError after `timeout_s`."""
+        self.ensure_usable("wait")
+        start = time.monotonic()
+        while not native.idle(self.raw):
+            waited = time.monotonic() - start
+            if waited > self.timeout_s:
+                raise DeviceError(
+                    f"wait: the GPU did not finish in time: {self.adapter} had {self.timeout_s:g} s;"
+                    " the kernel may hang, or needs Device(timeout_s=...)"
+                )
+            # A nap of a five-hundredth of the wait so far blurs a wall clock by no more than that.
+            time.sleep(min(1e-3, max(2e-5, waited / 500)))
+
+    def _create(self, nbytes: int, usage: int, label: str) -> Buffer:
+        import wgpu
+
+        self.ensure_usable("buffer")
+        if nbytes > self.limits.buffer_bytes:
+            raise LimitError(
+                f"buffer: {label!r} is larger than {self.adapter} allows:"
+                f" {nbytes} > {self.limits.buffer_bytes} bytes"
+            )
+        # Copies and bindings come in words of 4 bytes, and no buffer is empty.
+        size = max(4, (nbytes + 3) // 4 * 4)
+        try:
+            raw = self.raw.create_buffer(label=label, size=size, usage=usage)
+        except (wgpu.GPUOutOfMemoryError, wgpu.GPUValidationError) as error:
+            if isinstance(error, wgpu.GPUValidationError) and "memory" not in str(error):
+                raise
+            raise OutOfMemory(f"buffer: no room on {self.adapter} for {label!r}: {nbytes} bytes") from error
+        return Buffer(raw, size, label)
+
+
+def default_device() -> Device:
+    """The device that functions use when given none: made on first use, shared by all threads."""
+    global _default
+    with _default_lock:
+        _refuse_fork("device")
+        if _default is None or _default.closed:
+            _default = Device()
+        return _default
+
+
+def _refuse_fork(operation: str) -> None:
+    if _made_in not in (None, os.getpid()):
+        raise DeviceError(
+            f"{operation}: this process is a fork of one with a device: {os.getpid()} of {_made_in};"
+            " GPU drivers do not survive that: use multiprocessing's 'spawn'"
+        )

@@ -1,0 +1,88 @@
+"""The one file that reaches past wgpu-py into wgpu-native's C API, and past both into the driver's habits.
+
+wgpu-py 0.32 wraps neither modules without run-time checks, nor a wait that Ctrl-C can end, nor the
+timestamp period. wgpu is imported inside the functions, so that importing rusty_py stays cheap.
+"""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import wgpu
+
+
+@contextmanager
+def quiet_driver() -> Iterator[None]:
+    """Mesa complains on stderr where XDG_RUNTIME_DIR is unset, and needs it for windows only."""
+    if "XDG_RUNTIME_DIR" in os.environ:
+        yield
+        return
+    os.environ["XDG_RUNTIME_DIR"] = tempfile.gettempdir()
+    try:
+        yield
+    finally:
+        del os.environ["XDG_RUNTIME_DIR"]
+
+
+def enumerate_adapters() -> "list[wgpu.GPUAdapter]":
+    """All adapters of Metal, Vulkan and DirectX 12; never OpenGL, which shows the same ones again."""
+    import wgpu
+    from wgpu.backends.wgpu_native import extras
+
+    with quiet_driver():
+        with suppress(RuntimeError):  # The instance was made before, by us or another: the filter below does.
+            extras.set_instance_extras(backends=["Metal", "Vulkan", "DX12"])
+        try:
+            found = wgpu.gpu.enumerate_adapters_sync()
+        except RuntimeError:
+            return []  # So wgpu-native reports that no driver could be loaded.
+    return [adapter for adapter in found if adapter.info["backend_type"] != "OpenGL"]
+
+
+def has_unchecked_modules() -> bool:
+    """Whether this wgpu-native compiles shaders without run-time checks (29 and newer)."""
+    from wgpu.backends.wgpu_native import lib
+
+    return hasattr(lib, "wgpuDeviceCreateShaderModuleTrusted")
+
+
+def unchecked_module(device: "wgpu.GPUDevice", code: str, *, label: str) -> "wgpu.GPUShaderModule":
+    """A shader module without bounds checks and loop bounding. Its own guards must be right."""
+    from wgpu.backends.wgpu_native import _api, ffi, lib
+
+    data = ffi.new("char[]", code.encode())
+    source = ffi.new("WGPUShaderSourceWGSL *")
+    source.chain.sType = lib.WGPUSType_ShaderSourceWGSL
+    source.code.data, source.code.length = data, len(data) - 1
+    name = ffi.new("char[]", label.encode())
+    descriptor = ffi.new("WGPUShaderModuleDescriptor *")
+    descriptor.nextInChain = ffi.cast("WGPUChainedStruct *", source)
+    descriptor.label.data, descriptor.label.length = name, len(name) - 1
+    no_checks = 0
+    module = _api.libf.wgpuDeviceCreateShaderModuleTrusted(device._internal, descriptor, no_checks)
+    return _api.GPUShaderModule(label, module, device)
+
+
+def idle(device: "wgpu.GPUDevice") -> bool:
+    """Whether all submitted work has finished; never blocks."""
+    from wgpu.backends.wgpu_native import ffi, lib
+
+    # The C bool is one byte; the rest of the returned word is whatever the register held.
+    return bool(lib.wgpuDevicePoll(device._internal, False, ffi.NULL) & 0xFF)
+
+
+def timestamp_period_ns(device: "wgpu.GPUDevice") -> float:
+    """Nanoseconds a tick of the GPU's timestamps."""
+    from wgpu.backends.wgpu_native import lib
+
+    return float(lib.wgpuQueueGetTimestampPeriod(device.queue._internal))
+
+
+def library_version() -> str:
+    """The version of the wgpu-native library in use, like 29.0.1.1."""
+    from wgpu.backends.wgpu_native import lib_version_info
+
+    return ".".join(str(part) for part in lib_version_info)

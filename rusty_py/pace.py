@@ -1,0 +1,38 @@
+"""How fast each kernel runs on a device, so that one submission stays short."""
+
+from collections.abc import Hashable
+
+# Native calls do not answer Ctrl-C, and drivers kill what runs for seconds. Half a second is the most
+# a submission may take; this leaves room for a pace that is off by two.
+SUBMISSION_SECONDS = 0.2
+
+# Flops a second, by adapter type, of the slow members of each kind: the first submission is short
+# rather than long.
+_UNSEEN = {"CPU": 0.2e9, "IntegratedGPU": 20e9, "DiscreteGPU": 200e9}
+
+
+class Pace:
+    """Flops a second by kernel: a cautious guess at first, then what was last seen."""
+
+    def __init__(self, adapter_type: str) -> None:
+        self._unseen = _UNSEEN.get(adapter_type, 20e9)
+        self._seen: dict[Hashable, float] = {}
+        self._met: set[Hashable] = set()
+
+    def rate(self, kernel: Hashable) -> float:
+        return self._seen.get(kernel, self._unseen)
+
+    def flops(self, kernel: Hashable, *, seconds: float = SUBMISSION_SECONDS) -> int:
+        """The work that takes `kernel` about `seconds`; 1 at least."""
+        return max(1, int(self.rate(kernel) * seconds))
+
+    def observe(self, kernel: Hashable, *, flops: int, seconds: float) -> None:
+        """Remembers the rate of a submission, unless it was the first or too small to tell.
+
+        Drivers compile at a kernel's first run; and below 2 ms, or a tenth of a submission's work, it is
+        the launch that takes the time.
+        """
+        if kernel not in self._met:
+            self._met.add(kernel)
+        elif seconds > 2e-3 and flops > 0.1 * self.flops(kernel):
+            self._seen[kernel] = flops / seconds

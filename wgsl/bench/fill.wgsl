@@ -1,0 +1,19 @@
+// fill: words[i] = value for i in [0, count). Poisons an output before a run with a bit pattern
+// that no kernel writes by accident.
+// Dispatch (any, 1, 1): the threads stride over the words together. Workgroup memory: none.
+
+struct Dims {
+    count: u32,
+    value: u32,
+    stride: u32,
+}
+
+@group(0) @binding(0) var<storage, read_write> words: array<u32>;
+@group(0) @binding(1) var<uniform> dims: Dims;
+
+@compute @workgroup_size(256)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+    for (var i = id.x; i < dims.count; i += dims.stride) {
+        words[i] = dims.value;
+    }
+}

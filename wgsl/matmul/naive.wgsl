@@ -1,0 +1,37 @@
+// naive: c[m, n] = sum_k a[m, k] * b[k, n]; row-major. One thread per element of c, no sharing.
+// Dispatch (ceil(cols / 16), ceil(rows / 16), 1) over the block of c that starts at (row0, col0).
+// Workgroup memory: none. The sum runs over [k0, k1); `accumulate` adds it to what c already holds.
+
+struct Dims {
+    m: u32,
+    n: u32,
+    k: u32,
+    row0: u32,
+    col0: u32,
+    k0: u32,
+    k1: u32,
+    accumulate: u32,
+}
+
+@group(0) @binding(0) var<storage, read> a: array<f32>;
+@group(0) @binding(1) var<storage, read> b: array<f32>;
+@group(0) @binding(2) var<storage, read_write> c: array<f32>;
+@group(0) @binding(3) var<uniform> dims: Dims;
+
+@compute @workgroup_size(16, 16)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+    let row = dims.row0 + id.y;
+    let col = dims.col0 + id.x;
+    if (row >= dims.m || col >= dims.n) {
+        return;
+    }
+    var sum = 0.0;
+    for (var i = dims.k0; i < dims.k1; i++) {
+        sum += a[row * dims.k + i] * b[i * dims.n + col];
+    }
+    let at = row * dims.n + col;
+    if (dims.accumulate == 1u) {
+        sum += c[at];
+    }
+    c[at] = sum;
+}

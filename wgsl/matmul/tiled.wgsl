@@ -1,0 +1,60 @@
+// tiled: c[m, n] = sum_k a[m, k] * b[k, n]; row-major. One thread per element of c.
+// A workgroup computes a TILE x TILE block of c and shares TILE x TILE blocks of a and b.
+// Dispatch (ceil(cols / TILE), ceil(rows / TILE), 1) over the block of c that starts at (row0, col0).
+// Workgroup memory 2 * TILE^2 * 4 bytes.
+// The sum runs over [k0, k1); `accumulate` adds it to what c already holds.
+
+override TILE: u32;
+
+struct Dims {
+    m: u32,
+    n: u32,
+    k: u32,
+    row0: u32,
+    col0: u32,
+    k0: u32,
+    k1: u32,
+    accumulate: u32,
+}
+
+@group(0) @binding(0) var<storage, read> a: array<f32>;
+@group(0) @binding(1) var<storage, read> b: array<f32>;
+@group(0) @binding(2) var<storage, read_write> c: array<f32>;
+@group(0) @binding(3) var<uniform> dims: Dims;
+
+// Flat: an override may size only the outermost dimension of an array.
+var<workgroup> a_tile: array<f32, TILE * TILE>;
+var<workgroup> b_tile: array<f32, TILE * TILE>;
+
+@compute @workgroup_size(TILE, TILE)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
+    let row = dims.row0 + group.y * TILE + local.y;
+    let col = dims.col0 + group.x * TILE + local.x;
+    let slot = local.y * TILE + local.x;
+    var sum = 0.0;
+    for (var k0 = dims.k0; k0 < dims.k1; k0 += TILE) {
+        // Outside the matrices the tiles hold zeros, so the inner loop needs no guard.
+        var a_value = 0.0;
+        if (row < dims.m && k0 + local.x < dims.k1) {
+            a_value = a[row * dims.k + k0 + local.x];
+        }
+        var b_value = 0.0;
+        if (k0 + local.y < dims.k1 && col < dims.n) {
+            b_value = b[(k0 + local.y) * dims.n + col];
+        }
+        a_tile[slot] = a_value;
+        b_tile[slot] = b_value;
+        workgroupBarrier();
+        for (var i = 0u; i < TILE; i++) {
+            sum += a_tile[local.y * TILE + i] * b_tile[i * TILE + local.x];
+        }
+        workgroupBarrier();
+    }
+    if (row < dims.m && col < dims.n) {
+        let at = row * dims.n + col;
+        if (dims.accumulate == 1u) {
+            sum += c[at];
+        }
+        c[at] = sum;
+    }
+}

@@ -1,0 +1,11 @@
+// subgroup_size: how many threads this adapter runs in step, as the first thread sees it.
+// Dispatch (1, 1, 1). Workgroup memory: none. Needs the feature "subgroup".
+
+@group(0) @binding(0) var<storage, read_write> size: array<u32, 1>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(local_invocation_index) thread: u32, @builtin(subgroup_size) threads: u32) {
+    if (thread == 0u) {
+        size[0] = threads;
+    }
+}
