@@ -1,0 +1,1 @@
+"""rusty-bench: proves kernels, times them, and says what the figures mean."""

@@ -1,0 +1,21 @@
+"""NumPy's time for the same problem, on the same machine."""
+
+import time
+from collections.abc import Callable
+
+_MOST_SAMPLES = 15
+
+
+def sample_ns(compute: Callable[[], object], *, budget_s: float) -> tuple[float, ...]:
+    """Times of single calls after one to warm up, within `budget_s`; the warm-up's where that took it all."""
+    start = time.perf_counter()
+    compute()
+    first_s = time.perf_counter() - start
+    if first_s > budget_s:
+        return (first_s * 1e9,)
+    samples: list[float] = []
+    while len(samples) < _MOST_SAMPLES and time.perf_counter() - start < budget_s:
+        begin = time.perf_counter_ns()
+        compute()
+        samples.append(float(time.perf_counter_ns() - begin))
+    return tuple(samples) or (first_s * 1e9,)

@@ -1,0 +1,98 @@
+"""The ceilings of this device, measured by kernels of ours: arithmetic, copying, and an empty launch."""
+
+import numpy as np
+
+from rusty_py.bench.kernels import COPY, FILL, FMA
+from rusty_py.device import Device
+from rusty_py.kernel import Launch, prepare
+from rusty_py.shapes import ceil_div
+from rusty_py.timing import Clock, Timer
+
+_CHAINS = 8 * 4  # Independent sums a thread of fma.wgsl keeps.
+_FMA_STEPS = 512
+_VEC4_BYTES = 16
+_LARGEST_COPY = 1 << 30
+_SAMPLES = 5
+
+
+class Ceilings:
+    """Measures ceilings on a device; each call measures afresh. Rates are the best of a few samples.
+
+    A ceiling stands for what cannot be passed, so the least disturbed sample is the right one.
+    """
+
+    def __init__(self, device: Device, timer: Timer, *, sample_s: float) -> None:
+        self.device, self.timer, self.sample_s = device, timer, sample_s
+        self.clock = Clock("wall", "not checked yet")
+        self._fma_groups = 16 if device.adapter.is_cpu else 1024
+        self.fma_launch = self._fma(self._fma_groups)
+
+    def fit(self, least_s: float) -> None:
+        """Makes the arithmetic launch large enough to take `least_s`, so that it fills the device."""
+        while self._fma_groups < self.device.limits.groups // 2:
+            if self._least_ns(self.fma_launch, repeats=1) >= least_s * 1e9:
+                break
+            self._fma_groups *= 2
+            self.fma_launch = self._fma(self._fma_groups)
+
+    def fma_gflops(self) -> float:
+        """The most f32 fused multiply-adds, in GFLOPS."""
+        return self.fma_launch.flops / self._run_ns(self.fma_launch)
+
+    def copy_gbps(self, working_set_bytes: int) -> float:
+        """The fastest copy with source and target of `working_set_bytes` together, in GB/s."""
+        most = min(self.device.limits.binding_bytes, self.device.limits.buffer_bytes, _LARGEST_COPY)
+        each = min(working_set_bytes // 2, most) // _VEC4_BYTES * _VEC4_BYTES
+        count = max(1, each // _VEC4_BYTES)
+        source = self.device.upload(np.random.default_rng().random(4 * count, np.float32), label="source")
+        target = self.device.empty(source.nbytes, label="target")
+        groups = min(ceil_div(count, COPY.threads), 64 if self.device.adapter.is_cpu else 4096)
+        stride = groups * COPY.threads
+        passes = 1
+        while True:
+            launch = prepare(
+                self.device,
+                COPY,
+                inputs=[source],
+                outputs=[target],
+                dims=(count, passes, stride, (count // 3) % count),
+                workgroups=(groups, 1, 1),
+            )
+            ns = self._least_ns(launch, repeats=1)
+            steps = 2 * passes * ceil_div(count, stride)
+            if ns > 2e6 or 2 * steps > self.device.limits.loop_steps or passes >= 1 << 16:
+                break
+            passes *= 2
+        return passes * 2 * source.nbytes / self._run_ns(launch)
+
+    def launch_ns(self) -> float:
+        """What a launch costs that does next to nothing, back to back with others."""
+        word = self.device.empty(4, label="word")
+        launch = prepare(self.device, FILL, outputs=[word], dims=(1, 0, FILL.threads), workgroups=(1, 1, 1))
+        return self._least_ns(launch, repeats=500) / 500
+
+    def anchor_ns(self, repeats: int) -> float:
+        """One sample of fixed arithmetic: its drift is the machine's."""
+        return self.clock.ns(self.timer.sample([[self.fma_launch] * repeats]))
+
+    def _fma(self, groups: int) -> Launch:
+        seeds = np.array([0.5, 0.25, 0.125, 0.75, 1.0, 2.0, 3.0, 4.0], np.float32)
+        return prepare(
+            self.device,
+            FMA,
+            inputs=[self.device.upload(seeds, label="seeds")],
+            outputs=[self.device.empty(4 * FMA.threads, label="sums")],
+            dims=(_FMA_STEPS,),
+            workgroups=(groups, 1, 1),
+            flops=groups * FMA.threads * _FMA_STEPS * _CHAINS * 2,
+        )
+
+    def _run_ns(self, launch: Launch) -> float:
+        """The launch's time when repeated until a sample lasts."""
+        once = self._least_ns(launch, repeats=1)
+        repeats = max(1, min(10_000, round(self.sample_s * 1e9 / once)))
+        return min(self._least_ns(launch, repeats=repeats) for _ in range(_SAMPLES)) / repeats
+
+    def _least_ns(self, launch: Launch, *, repeats: int) -> float:
+        self.timer.sample([[launch] * repeats])
+        return self.clock.ns(self.timer.sample([[launch] * repeats]))

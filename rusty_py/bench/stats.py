@@ -1,0 +1,53 @@
+"""Robust statistics of a few samples."""
+
+import math
+import random
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+# The MAD of normal noise times this is its standard deviation.
+_MAD_TO_SIGMA = 1.4826
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Median, median absolute deviation and least of n samples, in the samples' unit."""
+
+    median: float
+    mad: float
+    min: float
+    n: int
+
+    @property
+    def noise(self) -> float:
+        """The standard error of the median, as a fraction of it."""
+        if self.n < 2 or self.median == 0:
+            return math.inf
+        return 1.2533 * _MAD_TO_SIGMA * self.mad / math.sqrt(self.n) / self.median
+
+
+def summarise(samples: Sequence[float]) -> Summary:
+    """Median, MAD, least and number of `samples`, of which there is one at least."""
+    median = statistics.median(samples)
+    return Summary(
+        median, statistics.median(abs(x - median) for x in samples), min(samples), len(samples)
+    )
+
+
+def ratio_interval(
+    slower: Sequence[float], faster: Sequence[float], *, resamples: int = 2000
+) -> tuple[float, float, float]:
+    """(median, low, high) of slower/faster, pair by pair: a bootstrap interval of 95 %.
+
+    The pairs come from the same rounds, so that what drifted in both falls out. The seed is fixed: the
+    same samples give the same interval.
+    """
+    ratios = [a / b for a, b in zip(slower, faster, strict=True)]
+    draw = random.Random(0)
+    medians = sorted(statistics.median(draw.choices(ratios, k=len(ratios))) for _ in range(resamples))
+    return (
+        statistics.median(ratios),
+        medians[int(0.025 * resamples)],
+        medians[int(0.975 * resamples)],
+    )

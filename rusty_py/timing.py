@@ -1,0 +1,135 @@
+"""How long launches take: GPU timestamps, held against the wall clock before they are believed."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rusty_py import native
+from rusty_py.device import Device, Recording
+from rusty_py.kernel import Launch, record
+
+if TYPE_CHECKING:
+    import wgpu
+
+_MOST_QUERIES = 4096  # WebGPU's largest query set.
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One timed stretch of work. `gpu_ns` is None where the timestamps cannot be believed."""
+
+    wall_ns: float
+    gpu_ns: float | None
+    fault: str = ""
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Which clock figures are read from, "gpu" or "wall", and why."""
+
+    name: str
+    reason: str
+
+    def ns(self, sample: Sample) -> float:
+        """The sample's time by this clock."""
+        if self.name == "gpu" and sample.gpu_ns is not None:
+            return sample.gpu_ns
+        return sample.wall_ns
+
+
+class Timer:
+    """Times submissions on a device by both clocks at once."""
+
+    def __init__(self, device: Device) -> None:
+        import wgpu
+
+        self.device = device
+        self.queries: wgpu.GPUQuerySet | None = None
+        if "timestamp-query" in device.adapter.features:
+            self.queries = device.raw.create_query_set(type="timestamp", count=_MOST_QUERIES)
+            self._resolved = device.raw.create_buffer(
+                size=8 * _MOST_QUERIES, usage=wgpu.BufferUsage.QUERY_RESOLVE | wgpu.BufferUsage.COPY_SRC
+            )
+            self._ticks = device.empty(8 * _MOST_QUERIES, label="timestamps")
+            self._period_ns = native.timestamp_period_ns(device.raw)
+
+    def sample(self, submissions: Sequence[Sequence[Launch]]) -> Sample:
+        """Runs the submissions, each a list of launches, one after the other, and times them together.
+
+        The wall clock covers submitting and waiting, not recording. The GPU's is the sum over submissions.
+        """
+        queries = self.queries if 2 * len(submissions) <= _MOST_QUERIES else None
+        recordings = [
+            record(self.device, part, timestamps=(queries, 2 * i) if queries else None)
+            for i, part in enumerate(submissions)
+        ]
+        start = time.perf_counter_ns()
+        for recording in recordings:
+            self.device.submit(recording)
+        self.device.wait()
+        wall_ns = float(time.perf_counter_ns() - start)
+        if queries is None:
+            return Sample(wall_ns, None, "no timestamps")
+        return judge(self._read_ticks(len(recordings)) * self._period_ns, wall_ns)
+
+    def _read_ticks(self, passes: int) -> np.ndarray[tuple[int, int], np.dtype[np.uint64]]:
+        # In a submission of its own, after the wait: macOS may resolve zeros when asked earlier.
+        encoder = self.device.raw.create_command_encoder()
+        encoder.resolve_query_set(self.queries, 0, 2 * passes, self._resolved, 0)
+        encoder.copy_buffer_to_buffer(self._resolved, 0, self._ticks.raw, 0, 16 * passes)
+        self.device.submit(Recording(encoder.finish(), [self._ticks]))
+        ticks = np.empty((passes, 2), np.uint64)
+        self.device.read(self._ticks, ticks)
+        return ticks
+
+
+def judge(stamps_ns: np.ndarray[tuple[int, int], np.dtype[np.float64]], wall_ns: float) -> Sample:
+    """A sample of (start, end) stamps, (passes, 2), believed only where they can be true."""
+    if not stamps_ns.all():
+        return Sample(wall_ns, None, "timestamps were 0")
+    spans = stamps_ns[:, 1] - stamps_ns[:, 0]
+    if (np.diff(stamps_ns.ravel()) < 0).any() or (spans <= 0).any():
+        return Sample(wall_ns, None, "timestamps were out of order")
+    gpu_ns = float(spans.sum())
+    # The GPU cannot have worked for longer than we waited; 1 % and 20 us are for the clocks' grain.
+    if gpu_ns > 1.01 * wall_ns + 20_000:
+        return Sample(wall_ns, None, "timestamps exceed the wall clock")
+    return Sample(wall_ns, gpu_ns)
+
+
+def check_clock(timer: Timer, work: Launch, *, at_least_s: float) -> Clock:
+    """The GPU's clock where it passes a test with known doubling work, else the wall clock.
+
+    `work` is repeated until it takes `at_least_s`; twice as much must add as much on both clocks.
+    """
+    repeats = 1
+    while timer.sample([[work] * repeats]).wall_ns < at_least_s * 1e9 and repeats < 1 << 14:
+        repeats *= 2
+    clock = Clock("wall", "not tried")
+    for _ in range(3):
+        once = [timer.sample([[work] * repeats]) for _ in range(3)]
+        twice = [timer.sample([[work] * repeats] * 2) for _ in range(3)]
+        clock = compare_clocks(_least(once), _least(twice))
+        if clock.name == "gpu":
+            break
+    return clock
+
+
+def compare_clocks(once: Sample, twice: Sample) -> Clock:
+    """Which clock to trust, from samples of some work and of twice that work."""
+    if once.gpu_ns is None or twice.gpu_ns is None:
+        return Clock("wall", once.fault or twice.fault)
+    grown = twice.gpu_ns / once.gpu_ns
+    if not 1.6 < grown < 2.4:
+        return Clock("wall", f"twice the work took {grown:.2f} times as long by timestamps")
+    added = (twice.gpu_ns - once.gpu_ns) / (twice.wall_ns - once.wall_ns)
+    if not 0.8 < added < 1.25:
+        return Clock("wall", f"timestamps ran at {added:.2f} times the wall clock")
+    return Clock("gpu", f"timestamps agree with the wall clock within {abs(added - 1):.1%}")
+
+
+def _least(samples: Sequence[Sample]) -> Sample:
+    return min(samples, key=lambda sample: sample.wall_ns)
