@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rusty_py import native
 from rusty_py.device import Device, Recording
 from rusty_py.kernel import Launch, record
 
 if TYPE_CHECKING:
-    import wgpu
+    pass
 
 _MOST_QUERIES = 4096  # WebGPU's largest query set.
 
@@ -73,9 +74,9 @@ class Timer:
         wall_ns = float(time.perf_counter_ns() - start)
         if queries is None:
             return Sample(wall_ns, None, "no timestamps")
-        return judge(self._read_ticks(len(recordings)) * self._period_ns, wall_ns)
+        return judge(self._stamps_ns(len(recordings)), wall_ns)
 
-    def _read_ticks(self, passes: int) -> np.ndarray[tuple[int, int], np.dtype[np.uint64]]:
+    def _stamps_ns(self, passes: int) -> NDArray[np.float64]:
         # In a submission of its own, after the wait: macOS may resolve zeros when asked earlier.
         encoder = self.device.raw.create_command_encoder()
         encoder.resolve_query_set(self.queries, 0, 2 * passes, self._resolved, 0)
@@ -83,11 +84,13 @@ class Timer:
         self.device.submit(Recording(encoder.finish(), [self._ticks]))
         ticks = np.empty((passes, 2), np.uint64)
         self.device.read(self._ticks, ticks)
-        return ticks
+        # Counted from the first: a float64 of nanoseconds since start-up would lose digits.
+        first = ticks[0, 0]
+        return np.where(ticks == 0, 0.0, (ticks - first).astype(np.int64) * self._period_ns + 1.0)
 
 
-def judge(stamps_ns: np.ndarray[tuple[int, int], np.dtype[np.float64]], wall_ns: float) -> Sample:
-    """A sample of (start, end) stamps, (passes, 2), believed only where they can be true."""
+def judge(stamps_ns: NDArray[np.float64], wall_ns: float) -> Sample:
+    """A sample of (start, end) stamps, (passes, 2) and 0 where missing, believed where they can be true."""
     if not stamps_ns.all():
         return Sample(wall_ns, None, "timestamps were 0")
     spans = stamps_ns[:, 1] - stamps_ns[:, 0]

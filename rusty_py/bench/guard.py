@@ -10,9 +10,7 @@ def roof_gflops(*, fma_gflops: float, copy_gbps: float, flops: int, nbytes: int)
     return min(fma_gflops, copy_gbps * flops / nbytes)
 
 
-def rejection(
-    gflops: float, roof: float, *, again: Callable[[], tuple[float, float]]
-) -> tuple[str, float]:
+def rejection(gflops: float, roof: float, *, again: Callable[[], tuple[float, float]]) -> tuple[str, float]:
     """(reason, roof): why a rate is refused, '' where it stands, and the roof it was held against.
 
     A rate above the roof has both measured `again`, as (rate, roof): the roof may have been taken on a
@@ -24,6 +22,7 @@ def rejection(
     if gflops <= TOLERANCE * roof:
         return "", roof
     return (
-        f"{gflops:,.0f} GFLOPS is {gflops / roof:.0%} of what this machine can do ({roof:,.0f}), measured twice",
+        f"{gflops:,.0f} GFLOPS is {gflops / roof:.0%} of what this machine can do, {roof:,.0f};"
+        " both were measured twice",
         roof,
     )

@@ -5,9 +5,8 @@ from rusty_py.kernel import Spec
 FILL = Spec("bench/fill", inputs=0, outputs=1, threads=256)
 FMA = Spec("bench/fma", inputs=1, outputs=1, threads=256)
 COPY = Spec("bench/copy", inputs=1, outputs=1, threads=256)
-SUBGROUP_SIZE = Spec("probe/subgroup_size", inputs=0, outputs=1, threads=64, has_dims=False)
 
 
 def all_specs() -> list[Spec]:
     """Each of them."""
-    return [FILL, FMA, COPY, SUBGROUP_SIZE]
+    return [FILL, FMA, COPY]

@@ -121,7 +121,8 @@ def freivalds_fault(
     wrong = ~(c.astype(np.float64) @ x == expected).all(axis=1)
     if not wrong.any():
         return ""
-    return f"{wrong.sum():,} of {len(wrong):,} rows of an integer product are wrong, first row {np.argmax(wrong)}"
+    first = int(np.argmax(wrong))
+    return f"{wrong.sum():,} of {len(wrong):,} rows of an integer product are wrong, first row {first}"
 
 
 def _unwritten(c: NDArray[np.float32]) -> str:

@@ -11,7 +11,20 @@ import numpy as np
 
 from rusty_py.adapter import Adapter
 from rusty_py.bench import baseline, guard
-from rusty_py.bench.case import Baseline, Case, Problem, Proof, Result, Run, Setup, Skipped, Suite, Timed, Verdict, Work
+from rusty_py.bench.case import (
+    Baseline,
+    Case,
+    Problem,
+    Proof,
+    Result,
+    Run,
+    Setup,
+    Skipped,
+    Suite,
+    Timed,
+    Verdict,
+    Work,
+)
 from rusty_py.bench.case import Ceilings as CeilingFigures
 from rusty_py.bench.ceilings import Ceilings
 from rusty_py.bench.stats import summarise
@@ -244,9 +257,7 @@ class Bench:
             outcome.anchors_ns.append(self.ceilings.anchor_ns(self.anchor_repeats))
             for track in self.shuffle.sample(tracks, len(tracks)):
                 sample = self.timer.sample(track.parts)
-                track.samples.append(
-                    Timed(index, track.runs, sample.wall_ns, sample.gpu_ns, sample.fault)
-                )
+                track.samples.append(Timed(index, track.runs, sample.wall_ns, sample.gpu_ns, sample.fault))
             stopped = self._stop_reason(tracks, spent_s=time.monotonic() - start, share_s=share_s)
             if stopped:
                 return stopped

@@ -30,9 +30,7 @@ class Summary:
 def summarise(samples: Sequence[float]) -> Summary:
     """Median, MAD, least and number of `samples`, of which there is one at least."""
     median = statistics.median(samples)
-    return Summary(
-        median, statistics.median(abs(x - median) for x in samples), min(samples), len(samples)
-    )
+    return Summary(median, statistics.median(abs(x - median) for x in samples), min(samples), len(samples))
 
 
 def ratio_interval(

@@ -1,0 +1,298 @@
+"""The terminal program: arguments in, exit codes out. What happens in between is in other rooms.
+
+Exit codes: 0 fine, 1 findings, 2 usage, 3 no adapter, 4 a wrong or rejected result, 130 interrupted,
+141 standard output closed. numpy and wgpu are imported inside the commands, so that --help is quick.
+"""
+
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rusty_py.errors import DeviceError, RustyError
+
+if TYPE_CHECKING:
+    from rusty_py.bench.case import Run
+
+FINDINGS, USAGE, NO_ADAPTER, WRONG, INTERRUPTED, CLOSED = 1, 2, 3, 4, 130, 141
+
+TILES = ("naive", "8", "16", "32")
+LADDER = {"CPU": (64, 128, 256, 512), "GPU": (512, 1024, 2048, 4096)}
+
+app = typer.Typer(
+    name="rusty-bench",
+    help="Proves WGSL kernels on this machine's GPU, then times and compares them.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_show_locals=False,
+)
+
+
+class Format(StrEnum):
+    """What standard output gets."""
+
+    table = "table"
+    md = "md"
+    csv = "csv"
+    json = "json"
+
+
+AdapterOption = Annotated[
+    str | None,
+    typer.Option("--adapter", metavar="WHICH", help="Index, part of the name, or backend; see `info`."),
+]
+AsciiOption = Annotated[bool, typer.Option("--ascii", help="Plain ASCII output.")]
+
+
+def main() -> None:
+    """The entry point."""
+    if sys.stdout is None:
+        sys.exit(CLOSED)
+    app()
+
+
+@app.callback(invoke_without_command=True)
+def default(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
+) -> None:
+    """Without a command: the main job, `matmul` with its defaults, in about a minute."""
+    if version:
+        from rusty_py import __version__
+
+        with exit_codes():
+            print(__version__)
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        matmul()
+
+
+@app.command()
+def matmul(
+    size: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--size", metavar="N|MxKxN", help="Repeat for more. Default: a ladder that fits the adapter."
+        ),
+    ] = None,
+    tile: Annotated[
+        list[str] | None,
+        typer.Option("--tile", metavar="8|16|32|naive", help="Repeat for more. Default: all."),
+    ] = None,
+    dtype: Annotated[str, typer.Option(help="Element type: f32.")] = "f32",
+    adapter: AdapterOption = None,
+    warmup: Annotated[
+        float | None, typer.Option(min=0, metavar="SECONDS", help="Warm-up of each row. Default: one sample.")
+    ] = None,
+    runs: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Exactly N samples a row. Default: until they settle."),
+    ] = None,
+    min_time: Annotated[
+        float | None, typer.Option(min=0, metavar="SECONDS", help="Sample each row for this long at least.")
+    ] = None,
+    max_time: Annotated[
+        float | None, typer.Option(min=0.1, metavar="SECONDS", help="Budget of the whole run. Default: 60.")
+    ] = None,
+    peak: Annotated[
+        float | None, typer.Option(min=1e-9, metavar="GFLOPS", help="Adds a column: % of this figure.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Of the random inputs. Default: a new one.")] = None,
+    json: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write all samples as JSON.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Also write this run's files, named by time, into DIR.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing --json FILE.")] = False,
+    format: Annotated[Format, typer.Option(help="Of standard output.")] = Format.table,
+    ascii: AsciiOption = False,
+) -> None:
+    """Proves the matmul kernels, times them in random rounds, and compares tile sizes.
+
+    Example: rusty-bench matmul --size 1024 --size 512x2048x512 --tile 8 --tile 16
+    """
+    sizes = [parse_size(text) for text in size or ()]
+    tiles = [parse_tile(text) for text in tile or TILES]
+    with exit_codes():
+        from rusty_py import dtypes
+        from rusty_py.adapter import choose
+        from rusty_py.bench.report import files
+
+        dtypes.parse(dtype, operation="matmul")
+        chosen = choose(adapter)
+        if json:
+            files.check(json, force=force)
+        if out:
+            files.check(out / "probe", force=True)
+
+        from rusty_py.bench.context import adapter_facts, context
+        from rusty_py.bench.runner import Options, measure
+        from rusty_py.bench.suites.matmul import MatmulSuite
+        from rusty_py.device import Device
+
+        sizes = sizes or [(n, n, n) for n in LADDER["CPU" if chosen.is_cpu else "GPU"]]
+        options = Options.for_adapter(
+            chosen, warmup_s=warmup, runs=runs, min_time_s=min_time, max_time_s=max_time, seed=seed
+        )
+        with Device(chosen) as device, progress(ascii=ascii) as say:
+            if format == Format.table:
+                show(heading(adapter_facts(chosen), checked=device.checked), ascii=ascii)
+            facts = context(device, options=vars(options))
+            run = measure(
+                MatmulSuite(sizes, tiles), device, options, context=facts, say=say, peak_gflops=peak
+            )
+        show(render(run, format), ascii=ascii)
+        write_files(run, json=json, out=out)
+        leave(run)
+
+
+@app.command()
+def info(
+    adapter: AdapterOption = None,
+    format: Annotated[Format, typer.Option(help="table or json.")] = Format.table,
+    ascii: AsciiOption = False,
+) -> None:
+    """Lists the adapters, and describes one of them and this machine."""
+    with exit_codes():
+        from rusty_py.adapter import choose, list_adapters
+        from rusty_py.bench.context import adapter_facts
+        from rusty_py.bench.info import as_json, as_text, machine
+
+        chosen = choose(adapter)
+        facts = machine(chosen, [adapter_facts(each) for each in list_adapters()])
+        show(as_json(facts) if format == Format.json else as_text(facts), ascii=ascii)
+
+
+@app.command()
+def doctor(adapter: AdapterOption = None, ascii: AsciiOption = False) -> None:
+    """Checks what the benchmark needs, and says how to mend what is missing."""
+    with exit_codes():
+        from rusty_py.bench.doctor import NOTHING_TO_RUN_ON, examine
+
+        findings = examine(adapter)
+        for finding in findings:
+            show(str(finding), ascii=ascii)
+        failed = [finding.what for finding in findings if finding.failed]
+        if NOTHING_TO_RUN_ON in failed:
+            raise typer.Exit(NO_ADAPTER)
+        if failed:
+            raise typer.Exit(FINDINGS)
+
+
+def parse_size(text: str) -> tuple[int, int, int]:
+    """(m, k, n) of "512" or "512x2048x512"."""
+    parts = re.fullmatch(r"(\d{1,9})(?:x(\d{1,9})x(\d{1,9}))?", text)
+    sizes = [int(part) for part in parts.groups() if part is not None] if parts else []
+    if not sizes or 0 in sizes:
+        raise typer.BadParameter(f"{text!r} is no size: N or MxKxN, each 1 or more", param_hint="--size")
+    return (sizes[0], sizes[0], sizes[0]) if len(sizes) == 1 else (sizes[0], sizes[1], sizes[2])
+
+
+def parse_tile(text: str) -> int | str:
+    """A tile edge, or "naive"."""
+    if text not in TILES:
+        raise typer.BadParameter(f"{text!r} is no tile: 8, 16, 32 or naive", param_hint="--tile")
+    return text if text == "naive" else int(text)
+
+
+def heading(adapter: dict[str, object], *, checked: bool) -> str:
+    """The banner and the GPU block."""
+    from rusty_py import __version__
+    from rusty_py.bench.report.rows import banner, gpu_block
+
+    block = "\n".join(f"  {label + ':':9}{value}" for label, value in gpu_block(adapter, checked=checked))
+    return f"{banner(__version__)}\n\nGPU\n{block}\n"
+
+
+def render(run: "Run", format: Format) -> str:
+    """The run in one of the formats."""
+    if format == Format.json:
+        from rusty_py.bench.report import json
+
+        return json.render(run)
+    if format == Format.csv:
+        from rusty_py.bench.report import csv
+
+        return csv.render(run)
+    if format == Format.md:
+        from rusty_py.bench.report import markdown
+
+        return markdown.render(run)
+    from rusty_py.bench.report import table
+
+    return table.render(run)
+
+
+def write_files(run: "Run", *, json: Path | None, out: Path | None) -> None:
+    """The files that were asked for. Those in `out` carry the time in their names, and replace none."""
+    from rusty_py.bench.info import as_text
+    from rusty_py.bench.report import files
+    from rusty_py.bench.report.json import render
+
+    if json:
+        files.write(json, render(run) + "\n")
+    if out:
+        stamp = datetime.now().strftime("%Y%m%d_%H%M%S")
+        texts = {f"gpu_benchmark_{stamp}.json": render(run), f"system_info_{stamp}.txt": as_text(run.context)}
+        for name in texts:
+            files.check(out / name, force=False)
+        for name, text in texts.items():
+            files.write(out / name, text + "\n")
+
+
+def leave(run: "Run") -> None:
+    """Ends the program with the code that the run deserves."""
+    if run.interrupted:
+        raise typer.Exit(INTERRUPTED)
+    if any(result.verdict != "ok" for result in run.results):
+        raise typer.Exit(WRONG)
+
+
+def show(text: str, *, ascii: bool) -> None:
+    """Prints to standard output, in ASCII where asked for or where the terminal knows nothing else."""
+    from rusty_py.bench.report.rows import ASCII
+
+    encoding = sys.stdout.encoding or "ascii"
+    if ascii or not encoding.casefold().startswith("utf"):
+        text = text.translate(ASCII).replace("±", "+-").encode("ascii", "replace").decode()
+    print(text, flush=True)
+
+
+@contextmanager
+def progress(*, ascii: bool) -> Iterator[Callable[[str], None]]:
+    """A line on standard error that says what is going on; nothing where that is no terminal."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda text: None
+        return
+    with console.status("Running benchmarks...", spinner="line" if ascii else "dots") as status:
+        yield lambda text: status.update(f"Running benchmarks: {text}")
+
+
+@contextmanager
+def exit_codes() -> Iterator[None]:
+    """Turns what can go wrong into a line on standard error and an exit code."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Python flushes standard output once more at exit, and would complain there.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(CLOSED) from None
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        raise typer.Exit(INTERRUPTED) from None
+    except RustyError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise typer.Exit(NO_ADAPTER if isinstance(error, DeviceError) else USAGE) from None
+    except OSError as error:
+        print(f"error: {error.filename or 'standard output'}: {error.strerror}", file=sys.stderr)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(USAGE) from None

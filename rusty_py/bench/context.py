@@ -1,0 +1,134 @@
+"""The machine and the programs a benchmark ran on: what a reader needs to believe or repeat it.
+
+Nothing that names a person or a machine: no host name, and the home directory reads "~".
+"""
+
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from rusty_py import native, probe
+from rusty_py.adapter import Adapter
+from rusty_py.device import Device
+
+_PACKAGES = ("wgpu", "numpy", "typer", "tabulate", "rich", "psutil")
+_ENVIRONMENT = ("WGPU", "VK_", "METAL_", "MTL_", "MESA_", "LP_", "RUSTY_PY_", "OMP_", "OPENBLAS_", "VECLIB_")
+
+Facts = dict[str, object]
+
+
+def context(device: Device, *, options: Mapping[str, object]) -> Facts:
+    """Everything that stands above the figures of one run."""
+    return {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": homeless(" ".join(["rusty-bench", *sys.argv[1:]])),
+        "options": dict(options),
+        "rusty_py": {"version": version("rusty_py"), "commit": commit()},
+        "device": {"checked": device.checked, "subgroup_size": probe.subgroup_size(device)},
+        "adapter": adapter_facts(device.adapter),
+        **system(),
+    }
+
+
+def adapter_facts(adapter: Adapter) -> Facts:
+    """An adapter as plain data."""
+    return {
+        "index": adapter.index,
+        "name": adapter.name,
+        "vendor": adapter.vendor,
+        "backend": adapter.backend,
+        "type": adapter.type,
+        "driver": adapter.driver,
+        "limits": asdict(adapter.limits),
+        "features": sorted(adapter.features),
+    }
+
+
+def system() -> Facts:
+    """The host: operating system, CPU, memory, Python, packages, BLAS, and the variables that steer them."""
+    import psutil
+
+    return {
+        "system": {
+            "os": platform.platform(),
+            "machine": platform.machine(),
+            "cpu": cpu_name(),
+            "cores": psutil.cpu_count(logical=False) or os.cpu_count(),
+            "threads": os.cpu_count(),
+            "ram_bytes": psutil.virtual_memory().total,
+        },
+        "python": {
+            "version": platform.python_version(),
+            "implementation": platform.python_implementation(),
+            "virtual_environment": sys.prefix != sys.base_prefix,
+        },
+        "packages": {
+            **{name: version(name) for name in _PACKAGES},
+            "wgpu-native": native.library_version(),
+        },
+        "blas": blas(),
+        "environment": {
+            name: homeless(value)
+            for name, value in sorted(os.environ.items())
+            if name.startswith(_ENVIRONMENT)
+        },
+    }
+
+
+def blas() -> Facts:
+    """The library behind np.matmul and its threads; None where it does not tell."""
+    import numpy as np
+    from threadpoolctl import threadpool_info
+
+    for pool in threadpool_info():
+        if pool["user_api"] == "blas":
+            return {"name": f"{pool['internal_api']} {pool['version']}", "threads": pool["num_threads"]}
+    built = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
+    return {"name": str(built.get("name", "unknown")), "threads": None}
+
+
+def cpu_name() -> str:
+    """The processor as its maker calls it."""
+    if sys.platform == "darwin":
+        done = subprocess.run(
+            ["sysctl", "-n", "machdep.cpu.brand_string"], capture_output=True, text=True, check=False
+        )
+        return done.stdout.strip() or platform.processor()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def commit() -> str | None:
+    """The commit of the checkout that runs, with "+" where it was changed; None for an installed package."""
+    checkout = Path(__file__).parents[2]
+    if not (checkout / ".git").exists():
+        return None
+    try:
+        revision = _git(checkout, "rev-parse", "--short=12", "HEAD")
+        changed = _git(checkout, "status", "--porcelain", "--untracked-files=no")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return revision + "+" if changed else revision
+
+
+def homeless(text: str) -> str:
+    """`text` with the home directory written as "~"."""
+    home = str(Path.home())
+    return text.replace(home, "~") if home != "/" else text
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        ["git", *arguments], cwd=folder, capture_output=True, text=True, check=True, timeout=10
+    )
+    return done.stdout.strip()

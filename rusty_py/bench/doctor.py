@@ -1,0 +1,159 @@
+"""`rusty-bench doctor`: what the benchmark needs, what of it is missing, and how to mend it.
+
+What touches the driver runs in a process of its own: a driver that crashes or hangs is a finding, too.
+"""
+
+import multiprocessing
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from queue import Empty
+
+from rusty_py import native, shaders
+from rusty_py.adapter import choose, list_adapters, remedy
+from rusty_py.errors import NoAdapter, RustyError
+
+NOTHING_TO_RUN_ON = "adapter"
+_PATIENCE_S = 60.0
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One check. Without a `remedy` all is well; with one it has `failed`, or is merely worth knowing."""
+
+    what: str
+    seen: str
+    remedy: str = ""
+    failed: bool = False
+
+    def __str__(self) -> str:
+        mark = "FAIL" if self.failed else "note" if self.remedy else "ok"
+        line = f"{mark:5}{self.what}: {self.seen}"
+        return f"{line}\n     -> {self.remedy}" if self.remedy else line
+
+
+def examine(adapter: str | None) -> list[Finding]:
+    """All checks, in the order in which one needs the other; those that cannot be made are left out."""
+    findings = [*_installation(), *_adapters(adapter)]
+    if not any(finding.failed for finding in findings):
+        findings += _in_child(adapter)
+    return findings
+
+
+def _installation() -> Iterator[Finding]:
+    yield Finding("Python", sys.version.split()[0])
+    try:
+        yield Finding("wgpu-native", native.library_version())
+    except (ImportError, OSError) as error:
+        yield Finding(
+            "wgpu-native", str(error), "pip install --force-reinstall 'wgpu>=0.32,<0.33'", failed=True
+        )
+        return
+    if not native.has_unchecked_modules():
+        yield Finding(
+            "unchecked shaders", "this wgpu-native has none", "kernels run with checks, up to 3 times slower"
+        )
+    try:
+        count = len(list(shaders.root().glob("**/*.wgsl")))
+        yield Finding("shaders", f"{count} found")
+    except RustyError as error:
+        yield Finding("shaders", str(error), "pip install --force-reinstall rusty_py", failed=True)
+
+
+def _adapters(which: str | None) -> Iterator[Finding]:
+    try:
+        chosen = choose(which)
+    except NoAdapter as error:
+        mend = "choose one of those; rusty-bench info describes them" if list_adapters() else remedy()
+        yield Finding(NOTHING_TO_RUN_ON, str(error), mend, failed=True)
+        return
+    if chosen.is_cpu:
+        yield Finding(
+            NOTHING_TO_RUN_ON,
+            f"{chosen} is a CPU driver",
+            "right for tests; for a GPU's speed install its Vulkan driver",
+        )
+    else:
+        yield Finding(NOTHING_TO_RUN_ON, str(chosen))
+    if chosen.limits.loop_steps < 2**32 - 1:
+        yield Finding(
+            "driver",
+            f"{chosen.driver} ends loops after {chosen.limits.loop_steps:,} steps; rusty_py splits them",
+            "your own long loops need Mesa 23 or newer",
+        )
+    if "timestamp-query" not in chosen.features:
+        yield Finding("timestamps", "not offered", "times come from the wall clock over batched runs")
+
+
+def _in_child(adapter: str | None) -> list[Finding]:
+    """The checks that run kernels, from a child process with a time limit."""
+    spawn = multiprocessing.get_context("spawn")
+    queue = spawn.Queue()
+    child = spawn.Process(target=_child, args=(adapter, queue.put), daemon=True)
+    child.start()
+    findings: list[Finding] = []
+    try:
+        while (finding := queue.get(timeout=_PATIENCE_S)) is not None:
+            findings.append(finding)
+    except Empty:
+        ended = "hangs" if child.is_alive() else f"crashed with exit code {child.exitcode}"
+        findings.append(
+            Finding(
+                "driver",
+                f"{ended} after: {findings[-1].what if findings else 'start'}",
+                remedy(),
+                failed=True,
+            )
+        )
+    child.terminate()
+    child.join()
+    return findings
+
+
+def _child(adapter: str | None, put: Callable[[Finding | None], None]) -> None:
+    try:
+        for finding in _on_device(adapter):
+            put(finding)
+    except RustyError as error:
+        put(Finding("device", str(error), "update the driver, or choose another --adapter", failed=True))
+    put(None)
+
+
+def _on_device(adapter: str | None) -> Iterator[Finding]:
+    import numpy as np
+
+    from rusty_py import oracle, probe
+    from rusty_py.bench.ceilings import Ceilings
+    from rusty_py.device import Device
+    from rusty_py.dtypes import F32
+    from rusty_py.ops import matmul
+    from rusty_py.timing import Timer, check_clock
+
+    rng = np.random.default_rng()
+    a, b = (rng.standard_normal(shape, np.float32) for shape in ((67, 129), (129, 45)))
+    reference, bound = oracle.matmul(a, b, dtype=F32)
+    for checked in (True, False):
+        with Device(adapter, checked=checked) as device:
+            for spec in matmul.variants():
+                tile = dict(spec.constants).get("TILE", "naive")
+                what = f"{spec}, {'checked' if checked else 'unchecked'}"
+                if spec.threads > device.limits.threads:
+                    yield Finding(what, f"needs {spec.threads} threads", "use a smaller tile here")
+                    continue
+                error = np.abs(matmul.matmul(a, b, tile=tile, device=device) - reference)
+                if (error <= bound).all():
+                    yield Finding(what, "right")
+                else:
+                    yield Finding(
+                        what, "wrong results", "the driver miscompiles it: update the driver", failed=True
+                    )
+    with Device(adapter) as device:
+        yield Finding("subgroup size", str(probe.subgroup_size(device) or "no subgroups"))
+        timer = Timer(device)
+        ceilings = Ceilings(device, timer, sample_s=0.05)
+        ceilings.fit(2e-3)
+        clock = check_clock(timer, ceilings.fma_launch, at_least_s=0.05)
+        if clock.name == "gpu":
+            yield Finding("clock", clock.reason)
+        else:
+            yield Finding("clock", clock.reason, "times come from the wall clock over batched runs")

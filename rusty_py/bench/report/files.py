@@ -1,0 +1,50 @@
+"""Files that are written whole or not at all."""
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from rusty_py.errors import RustyError
+
+_PROBE_BYTES = 64 << 10
+
+
+class FileError(RustyError, OSError):
+    """A file cannot be written."""
+
+
+def check(path: Path, *, force: bool) -> None:
+    """Raises FileError now where `write` would fail later: before minutes of measuring, not after."""
+    if path.exists() and not path.is_file():
+        raise FileError(f"{path}: is no regular file")
+    if path.exists() and not force:
+        raise FileError(f"{path}: exists; use --force to replace it")
+    _write_beside(path, "\0" * _PROBE_BYTES).unlink()
+
+
+def write(path: Path, text: str) -> None:
+    """Writes `text` to a temporary file beside `path` and renames it. Raises FileError; leaves no rest."""
+    temporary = _write_beside(path, text)
+    try:
+        temporary.replace(path.resolve())
+    except OSError as error:
+        temporary.unlink()
+        raise FileError(f"{path}: {error.strerror}") from error
+
+
+def _write_beside(path: Path, text: str) -> Path:
+    target = path.resolve()
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("x", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException as error:
+        if not isinstance(error, FileExistsError):
+            with suppress(OSError):
+                temporary.unlink()
+        if isinstance(error, OSError):
+            raise FileError(f"{path}: {error.strerror}") from error
+        raise
+    return temporary

@@ -1,0 +1,128 @@
+"""The rows that tables, Markdown and CSV share, and the lines around them."""
+
+from collections.abc import Iterator, Mapping
+
+from rusty_py.bench import notes
+from rusty_py.bench.case import Result, Run
+
+ASCII = str.maketrans({"×": "x", "·": "-", "═": "=", "║": "|", "╔": "+", "╗": "+", "╚": "+", "╝": "+"})
+
+
+def facts(run: Run, *path: str) -> object:
+    """What the run's context says at `path`; None where it is silent."""
+    value: object = run.context
+    for key in path:
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value
+
+
+def banner(version: str) -> str:
+    """The program's title in a frame."""
+    title = f"  rusty_py {version}: proven GPU benchmarks  "
+    line = "═" * len(title)
+    return f"╔{line}╗\n║{title}║\n╚{line}╝"
+
+
+def gpu_block(adapter: Mapping[str, object], *, checked: object = None) -> list[tuple[str, str]]:
+    """Name, backend, type and driver of an adapter, each with its label."""
+    cpu = " (a CPU driver: its figures are the CPU's, not a GPU's)" if adapter["type"] == "CPU" else ""
+    block = [
+        ("Name", str(adapter["name"])),
+        ("Backend", str(adapter["backend"])),
+        ("Type", f"{adapter['type']}{cpu}"),
+        ("Driver", str(adapter["driver"])),
+    ]
+    if checked:
+        block.append(("Checks", "run-time bounds checks are on: expect less speed"))
+    return block
+
+
+def header(run: Run) -> list[str]:
+    """The column heads; the clock stands in the one it rules."""
+    peak = ["% of peak"] if run.peak_gflops else []
+    clock = "GPU" if run.clock == "gpu" else "wall"
+    rate = [f"ms ({clock})", "± %", "GFLOPS", "% of ceiling", *peak, "× NumPy"]
+    return ["M×K×N", "kernel", *rate, "error", "note"]
+
+
+def rows(run: Run) -> Iterator[list[str]]:
+    """One row a case, in words and rounded figures."""
+    for result in run.results:
+        yield _row(result, run)
+    for skipped in run.skipped:
+        case = skipped.case
+        blanks = [""] * (len(header(run)) - 4)
+        yield [case.problem.name, case.variant, "skipped", *blanks, skipped.reason]
+
+
+def legend(run: Run) -> list[str]:
+    """What the columns mean, with the names and figures that belong to them."""
+    clock = "the GPU's timestamps" if run.clock == "gpu" else "the wall clock over batched runs"
+    lines = [
+        f"ms: median by {clock} ({run.clock_reason}), the kernel alone, its data on the device;"
+        " ±: median absolute deviation.",
+        f"ceiling: {figure(run.ceilings.fma_gflops)} GFLOPS of f32 multiply-adds, measured here;"
+        " less where the measured copy bandwidth allows less.",
+    ]
+    if run.peak_gflops:
+        lines.append(f"peak: {figure(run.peak_gflops)} GFLOPS, as given with --peak.")
+    if run.baselines:
+        threads = facts(run, "blas", "threads")
+        of = f", {threads} threads" if threads else ""
+        lines.append(
+            f"× NumPy: kernel against np.matmul in float32 on {facts(run, 'system', 'cpu')}"
+            f" ({facts(run, 'blas', 'name')}{of})."
+        )
+    lines.append("error: largest distance from float64, as a fraction of the float32 rounding bound.")
+    for method in dict.fromkeys(result.proof.method for result in run.results):
+        lines.append(f"proved before and after timing: {method}.")
+    return lines
+
+
+def findings(run: Run) -> list[str]:
+    """Who wins, how the machine drifted, and whether the run was cut short."""
+    lines = notes.verdicts(run)
+    cut = {result.stopped for result in run.results if result.stopped.startswith("budget")}
+    lines += sorted(cut)
+    drift = notes.drift(run)
+    if drift:
+        lines.append(drift)
+    if run.interrupted:
+        lines.append("interrupted: these rows are what was measured before")
+    return lines
+
+
+def figure(value: float) -> str:
+    """A rate for reading: thousands apart, one digit behind the point below 100."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:,.1f}" if value >= 10 else f"{value:.2f}"
+
+
+def numpy_ms(result: Result, run: Run) -> float | None:
+    """NumPy's median time for the result's problem."""
+    for baseline in run.baselines:
+        if baseline.problem == result.case.problem and baseline.samples_ns:
+            middle = sorted(baseline.samples_ns)[len(baseline.samples_ns) // 2]
+            return middle / 1e6
+    return None
+
+
+def _row(result: Result, run: Run) -> list[str]:
+    case = result.case
+    if result.stats is None or result.gflops is None or result.roof_gflops is None:
+        blanks = [""] * (len(header(run)) - 4)
+        return [case.problem.name, case.variant, result.verdict.upper(), *blanks, result.reason]
+    ms = result.stats.median / 1e6
+    host_ms = numpy_ms(result, run)
+    peak = [f"{result.gflops / run.peak_gflops:.1%}"] if run.peak_gflops else []
+    return [
+        case.problem.name,
+        case.variant,
+        f"{ms:,.3f}",
+        f"{100 * result.stats.mad / result.stats.median:.1f}",
+        figure(result.gflops),
+        f"{result.gflops / result.roof_gflops:.1%}",
+        *peak,
+        f"{host_ms / ms:.3g}" if host_ms else "",
+        "" if result.proof.error is None else f"{result.proof.error:.2g}",
+        notes.note(result, run),
+    ]
