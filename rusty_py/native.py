@@ -5,7 +5,6 @@ timestamp period. wgpu is imported inside the functions, so that importing rusty
 """
 
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
@@ -20,6 +19,8 @@ def quiet_driver() -> Iterator[None]:
     if "XDG_RUNTIME_DIR" in os.environ:
         yield
         return
+    import tempfile
+
     os.environ["XDG_RUNTIME_DIR"] = tempfile.gettempdir()
     try:
         yield

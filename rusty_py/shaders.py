@@ -1,6 +1,5 @@
 """Finds WGSL files and says what exactly is compiled."""
 
-import hashlib
 import re
 from functools import cache
 from pathlib import Path
@@ -37,4 +36,6 @@ def bake(text: str, constants: tuple[tuple[str, int], ...]) -> str:
 
 def sha256(text: str) -> str:
     """The SHA-256 of a shader's text, in hexadecimal."""
+    import hashlib
+
     return hashlib.sha256(text.encode()).hexdigest()

@@ -10,10 +10,10 @@ import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from rusty_py import native, probe
+from rusty_py import __version__, native, probe
 from rusty_py.adapter import Adapter
 from rusty_py.device import Device
 
@@ -29,7 +29,7 @@ def context(device: Device, *, options: Mapping[str, object]) -> Facts:
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": homeless(" ".join(["rusty-bench", *sys.argv[1:]])),
         "options": dict(options),
-        "rusty_py": {"version": version("rusty_py"), "commit": commit()},
+        "rusty_py": {"version": __version__, "commit": commit()},
         "device": {"checked": device.checked, "subgroup_size": probe.subgroup_size(device)},
         "adapter": adapter_facts(device.adapter),
         **system(),
@@ -69,7 +69,7 @@ def system() -> Facts:
             "virtual_environment": sys.prefix != sys.base_prefix,
         },
         "packages": {
-            **{name: version(name) for name in _PACKAGES},
+            **{name: _version(name) for name in _PACKAGES},
             "wgpu-native": native.library_version(),
         },
         "blas": blas(),
@@ -109,7 +109,12 @@ def cpu_name() -> str:
 
 
 def commit() -> str | None:
-    """The commit of the checkout that runs, with "+" where it was changed; None for an installed package."""
+    """The commit of the checkout that runs, with "+" where it was changed; None for an installed package.
+
+    A copy without its history may be told by RUSTY_PY_COMMIT.
+    """
+    if told := os.environ.get("RUSTY_PY_COMMIT"):
+        return told
     checkout = Path(__file__).parents[2]
     if not (checkout / ".git").exists():
         return None
@@ -125,6 +130,13 @@ def homeless(text: str) -> str:
     """`text` with the home directory written as "~"."""
     home = str(Path.home())
     return text.replace(home, "~") if home != "/" else text
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 def _git(folder: Path, *arguments: str) -> str:

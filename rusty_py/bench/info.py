@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 
-from rusty_py import probe
+from rusty_py import __version__, probe
 from rusty_py.adapter import Adapter
 from rusty_py.bench.context import Facts, adapter_facts, commit, system
 from rusty_py.device import Device
@@ -11,12 +11,10 @@ from rusty_py.device import Device
 
 def machine(adapter: Adapter, adapters: Sequence[Facts]) -> Facts:
     """What there is to know of the chosen adapter, the others, and the host."""
-    from importlib.metadata import version
-
     with Device(adapter) as device:
         facts: Facts = {"checked": device.checked, "subgroup_size": probe.subgroup_size(device)}
     return {
-        "rusty_py": {"version": version("rusty_py"), "commit": commit()},
+        "rusty_py": {"version": __version__, "commit": commit()},
         "adapters": [
             f"{each['index']}: {each['name']} ({each['backend']}, {each['type']})" for each in adapters
         ],

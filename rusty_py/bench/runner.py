@@ -149,6 +149,9 @@ class Bench:
     def measure_problem(self, problem: Problem, cases: list[Case], outcome: Run) -> None:
         """Adds the results of one problem's cases to the outcome."""
         self.say(f"{problem.name}: inputs and reference")
+        if time.monotonic() > self.deadline:
+            outcome.skipped += [Skipped(case, "the budget is used up; try --max-time") for case in cases]
+            return
         try:
             setup = self.suite.setup(problem, self.device, self.rng)
         except (LimitError, OutOfMemory) as error:

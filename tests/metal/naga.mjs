@@ -10,13 +10,7 @@ for await (const line of createInterface({ input: process.stdin })) {
 function translate(wgsl, langVersion) {
   try {
     const module = parseWgsl(wgsl);
-    const info = validate(module);
-    try {
-      return { msl: writeMsl(module, info, { langVersion }) };
-    } finally {
-      info.free();
-      module.free();
-    }
+    return { msl: writeMsl(module, validate(module), { langVersion }) };
   } catch (error) {
     // Anything else is a panic, after which naga answers nothing: let the process end.
     if (!(error instanceof NagaError)) throw error;

@@ -3,9 +3,9 @@
 import { createInterface } from "node:readline";
 import { create } from "webgpu";
 
-// Held until the end: once collected, it takes the process with it.
-const gpu = create(["backend=null"]);
-const adapter = await gpu.requestAdapter();
+// A global is never collected; were this, the process would die.
+globalThis.gpu = create(["backend=null"]);
+const adapter = await globalThis.gpu.requestAdapter();
 const device = await adapter.requestDevice({ requiredFeatures: ["subgroups", "shader-f16"] });
 
 for await (const line of createInterface({ input: process.stdin })) {

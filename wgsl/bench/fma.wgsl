@@ -17,11 +17,12 @@ fn chain(x: vec4<f32>, scale: f32, shift: f32) -> vec4<f32> {
 }
 
 @compute @workgroup_size(256)
-fn main(@builtin(local_invocation_index) thread: u32) {
+fn main(@builtin(local_invocation_index) invocation: u32) {
     // Read at run time, so that no compiler can do the sum beforehand. |scale| < 1: the chains stay finite.
     let scale = seeds[0].x;
-    let shift = seeds[0].y;
-    var x0 = vec4(0.0, 1.0, 2.0, 3.0) * f32(thread + 1u);
+    // Differs by thread, so that it sits in a register of its own and not in one that threads share.
+    let shift = seeds[0].y * f32(invocation + 1u);
+    var x0 = vec4(shift);
     var x1 = x0 + 1.0;
     var x2 = x0 + 2.0;
     var x3 = x0 + 3.0;
@@ -43,6 +44,6 @@ fn main(@builtin(local_invocation_index) thread: u32) {
     let sum = (x.x + x.y) + (x.z + x.w);
     // Never true for the seeds we pass, and the compiler cannot know: it must do the work.
     if (sum == 12345.678) {
-        sums[thread] = sum;
+        sums[invocation] = sum;
     }
 }

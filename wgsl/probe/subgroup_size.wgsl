@@ -4,8 +4,8 @@
 @group(0) @binding(0) var<storage, read_write> size: array<u32, 1>;
 
 @compute @workgroup_size(64)
-fn main(@builtin(local_invocation_index) thread: u32, @builtin(subgroup_size) threads: u32) {
-    if (thread == 0u) {
-        size[0] = threads;
+fn main(@builtin(local_invocation_index) invocation: u32, @builtin(subgroup_size) lanes: u32) {
+    if (invocation == 0u) {
+        size[0] = lanes;
     }
 }

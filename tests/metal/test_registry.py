@@ -1,0 +1,47 @@
+"""A Spec says of its kernel what the text says."""
+
+import pytest
+
+from rusty_py import shaders
+from rusty_py.kernel import Spec
+
+from . import declared
+from .registry import all_specs
+
+EVERY_SPEC = pytest.mark.parametrize("spec", all_specs(), ids=str)
+
+
+def test_every_wgsl_file_is_named_by_a_spec() -> None:
+    root = shaders.root()
+    files = {path.relative_to(root).with_suffix("").as_posix() for path in root.rglob("*.wgsl")}
+    assert files == {spec.name for spec in all_specs()}
+
+
+@EVERY_SPEC
+def test_a_spec_declares_the_threads_of_its_text(spec: Spec) -> None:
+    assert declared.threads(spec.source) == spec.threads
+
+
+@EVERY_SPEC
+def test_a_spec_declares_the_workgroup_memory_of_its_text(spec: Spec) -> None:
+    assert declared.workgroup_bytes(spec.source) == spec.workgroup_bytes
+
+
+@EVERY_SPEC
+def test_a_spec_declares_the_bindings_of_its_text(spec: Spec) -> None:
+    inputs, outputs = ["storage, read"] * spec.inputs, ["storage, read_write"] * spec.outputs
+    assert declared.bindings(spec.source) == inputs + outputs + ["uniform"] * spec.has_dims
+
+
+def test_a_declaration_is_read_through_constants_and_comments() -> None:
+    text = """
+        const EDGE: u32 = 8u; // @workgroup_size(3)
+        const PADDED = EDGE + 1u;
+        /* var<workgroup> gone: array<f32, 5>; */
+        var<workgroup> tile: array<vec4<f32>, EDGE * PADDED>;
+        var<workgroup> bins: array<atomic<u32>, (EDGE / 3u) * 2u>;
+        var<workgroup> total: f16;
+        @compute @workgroup_size(EDGE, PADDED - 1, 2) fn main() {}
+    """
+    assert declared.threads(text) == 8 * 8 * 2
+    assert declared.workgroup_bytes(text) == 8 * 9 * 16 + 2 * 2 * 4 + 2
