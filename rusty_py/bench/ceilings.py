@@ -13,7 +13,8 @@ _FMA_STEPS = 128
 _VEC4_BYTES = 16
 _LARGEST_COPY = 1 << 30
 _SAMPLES = 5
-_COPY_GROUPS = {True: (16, 64), False: (1024, 4096, 16384, 65535)}
+_COPY_GROUPS = (16, 64, 1024, 4096, 16384, 65535)
+_RESIDENT_GROUPS = 4096
 
 
 class Ceilings:
@@ -43,21 +44,21 @@ class Ceilings:
     def copy_gbps(self, working_set_bytes: int) -> float:
         """The fastest copy with source and target of `working_set_bytes` together, in GB/s."""
         most = min(self.device.limits.binding_bytes, self.device.limits.buffer_bytes, _LARGEST_COPY)
-        each = min(working_set_bytes // 2, most) // _VEC4_BYTES * _VEC4_BYTES
-        count = max(1, each // _VEC4_BYTES)
+        count = max(1, min(working_set_bytes // 2, most) // _VEC4_BYTES)
         source = self.device.upload(np.random.default_rng().random(4 * count, np.float32), label="source")
         target = self.device.empty(source.nbytes, label="target")
         # Which number of groups copies fastest depends on the device and on what its caches hold.
         most_groups = min(ceil_div(count, COPY.threads), self.device.limits.groups)
-        choices = {min(groups, most_groups) for groups in _COPY_GROUPS[self.device.adapter.is_cpu]}
+        choices = {min(groups, most_groups) for groups in _COPY_GROUPS}
         launches = [self._copy(source, target, count, groups) for groups in sorted(choices)]
         best = min(launches, key=lambda launch: self._least_ns(launch, repeats=1) / launch.flops)
         return best.flops / self._run_ns(best)
 
     def _copy(self, source: Buffer, target: Buffer, count: int, groups: int) -> Launch:
-        """A launch of enough passes to last 2 ms. What it counts as flops are bytes."""
+        """A launch of enough passes that it takes far longer than an empty one. Its flops are bytes."""
         stride = groups * COPY.threads
         shift = count // 3 // 256 * 256  # A multiple of the cache lines: each pass starts elsewhere.
+        least_ns = 20 * self.launch_ns()
         passes = 1
         while True:
             launch = prepare(
@@ -69,9 +70,11 @@ class Ceilings:
                 workgroups=(groups, 1, 1),
                 flops=passes * 2 * source.nbytes,
             )
-            steps = passes * (ceil_div(count, stride) + 1)
-            long_enough = self._least_ns(launch, repeats=1) > 2e6
-            if long_enough or 2 * steps > self.device.limits.loop_steps or passes >= 1 << 16:
+            # More groups than run at once would each do all passes over their own part, in their own cache.
+            steps = 2 * passes * (ceil_div(count, stride) + 1)
+            if groups > _RESIDENT_GROUPS or 2 * steps > self.device.limits.loop_steps or passes >= 1 << 16:
+                return launch
+            if self._least_ns(launch, repeats=1) > least_ns:
                 return launch
             passes *= 2
 
