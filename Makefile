@@ -35,5 +35,5 @@ $(VENV)/.bench: pyproject.toml constraints.txt
 
 $(VENV)/.test: pyproject.toml constraints.txt tests/metal/package-lock.json
 	@sh scripts/install.sh $(VENV) ".[dev]"
-	@sh scripts/npm.sh $(PY)
+	@PATH="$(abspath $(VENV))/bin:$$PATH" npm ci --silent --prefix tests/metal
 	@touch $@ $(VENV)/.bench
