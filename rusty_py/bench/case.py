@@ -72,6 +72,10 @@ class Timed:
     gpu_ns: float | None
     fault: str = ""
 
+    def ns(self, clock: str) -> float:
+        """The sample's time by the clock of that name."""
+        return self.gpu_ns if clock == "gpu" and self.gpu_ns is not None else self.wall_ns
+
 
 @dataclass(frozen=True)
 class Result:
@@ -140,6 +144,9 @@ class Work(Protocol):
 
     def launches(self) -> list[Launch]:
         """The dispatches of one run, in order, sized by the pace seen so far."""
+
+    def poison(self) -> None:
+        """Fills the output with what no kernel writes, so that no earlier result can pass for a new one."""
 
     def prove(self) -> Proof:
         """Poisons the output, runs, compares."""

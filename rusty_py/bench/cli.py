@@ -131,7 +131,8 @@ def matmul(
             files.check(out / "probe", force=True)
 
         from rusty_py.bench.context import adapter_facts, context
-        from rusty_py.bench.runner import Options, measure
+        from rusty_py.bench.runner import measure
+        from rusty_py.bench.sampling import Options
         from rusty_py.bench.suites.matmul import MatmulSuite
         from rusty_py.device import Device
 

@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Sequence
 from itertools import groupby
 
-from rusty_py.bench.case import Result, Run, Timed
+from rusty_py.bench.case import Result, Run
 from rusty_py.bench.stats import ratio_interval
 
 # A run shorter than this many empty launches is mostly launch.
@@ -74,8 +74,5 @@ def _verdict(first: Result, second: Result, run: Run) -> str:
 
 
 def _by_round(result: Result, run: Run) -> list[float]:
-    def run_ns(timed: Timed) -> float:
-        gpu = run.clock == "gpu" and timed.gpu_ns is not None
-        return (timed.gpu_ns if gpu and timed.gpu_ns is not None else timed.wall_ns) / timed.runs
-
-    return [run_ns(timed) for timed in sorted(result.samples, key=lambda timed: timed.round)]
+    samples = sorted(result.samples, key=lambda timed: timed.round)
+    return [timed.ns(run.clock) / timed.runs for timed in samples]

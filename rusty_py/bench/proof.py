@@ -115,7 +115,7 @@ def freivalds_fault(
     2^53, exact in float64, so that a wrong c passes with a chance under 1 in (2 * most)^vectors.
     """
     n = b.shape[1]
-    most = min(2**16, 2**28 // n)
+    most = max(1, min(2**16, 2**28 // n))
     x = rng.integers(-most, most, (n, _VECTORS), endpoint=True).astype(np.float64)
     expected = a.astype(np.float64) @ (b.astype(np.float64) @ x)
     wrong = ~(c.astype(np.float64) @ x == expected).all(axis=1)

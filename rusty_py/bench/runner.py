@@ -1,95 +1,25 @@
 """Proves, warms up, samples in random rounds, proves again, and guards: cases in, a `Run` out."""
 
 import math
-import random
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import groupby
 
 import numpy as np
 
-from rusty_py.adapter import Adapter
 from rusty_py.bench import baseline, guard
-from rusty_py.bench.case import (
-    Baseline,
-    Case,
-    Problem,
-    Proof,
-    Result,
-    Run,
-    Setup,
-    Skipped,
-    Suite,
-    Timed,
-    Verdict,
-    Work,
-)
+from rusty_py.bench.case import Baseline, Case, Problem, Result, Run, Setup, Skipped, Suite, Verdict, Work
 from rusty_py.bench.case import Ceilings as CeilingFigures
 from rusty_py.bench.ceilings import Ceilings
+from rusty_py.bench.sampling import Options, Sampler, Track, run_ns
 from rusty_py.bench.stats import summarise
 from rusty_py.device import Device
 from rusty_py.errors import LimitError, OutOfMemory
-from rusty_py.kernel import Launch, run, submissions
-from rusty_py.timing import Clock, Sample, Timer, check_clock
+from rusty_py.kernel import run, submissions
+from rusty_py.timing import Clock, Timer, check_clock
 
 Say = Callable[[str], None]
-
-_SETTLED = 0.01  # Noise of the median, as a fraction, at which more samples change little.
-
-
-@dataclass(frozen=True)
-class Options:
-    """How long to measure. Times in seconds; `max_time_s` is for the whole run."""
-
-    sample_s: float
-    warmup_s: float
-    min_samples: int
-    max_samples: int
-    min_time_s: float
-    max_time_s: float
-    seed: int
-
-    @classmethod
-    def for_adapter(
-        cls,
-        adapter: Adapter,
-        *,
-        warmup_s: float | None = None,
-        runs: int | None = None,
-        min_time_s: float | None = None,
-        max_time_s: float | None = None,
-        seed: int | None = None,
-    ) -> "Options":
-        """A GPU needs 100 ms of work to leave its idle clocks; a CPU driver has none, and is slow.
-
-        `runs` is the exact number of samples of a row.
-        """
-        sample_s = 0.02 if adapter.is_cpu else 0.1
-        return cls(
-            sample_s=sample_s,
-            warmup_s=sample_s if warmup_s is None else warmup_s,
-            min_samples=runs or (5 if adapter.is_cpu else 7),
-            max_samples=runs or 30,
-            min_time_s=0.0 if min_time_s is None or runs else min_time_s,
-            max_time_s=60.0 if max_time_s is None else max_time_s,
-            seed=random.SystemRandom().getrandbits(32) if seed is None else seed,
-        )
-
-
-@dataclass
-class Track:
-    """A case while it is measured."""
-
-    case: Case
-    work: Work
-    proof: Proof
-    parts: list[list[Launch]] = field(default_factory=list)
-    runs: int = 1
-    samples: list[Timed] = field(default_factory=list)
-
-    def run_ns(self, clock: Clock) -> list[float]:
-        return [clock.ns(Sample(timed.wall_ns, timed.gpu_ns)) / timed.runs for timed in self.samples]
 
 
 def measure(
@@ -119,7 +49,6 @@ class Bench:
         self.suite, self.device, self.options, self.say = suite, device, options, say
         self.deadline = time.monotonic() + options.max_time_s
         self.rng = np.random.default_rng(options.seed)
-        self.shuffle = random.Random(options.seed)
         self.timer = Timer(device)
         self.ceilings = Ceilings(device, self.timer, sample_s=options.sample_s)
         self.clock = Clock("wall", "not checked yet")
@@ -219,12 +148,19 @@ class Bench:
         copy_gbps = self.ceilings.copy_gbps(problem.bytes)
         figures = outcome.ceilings
         outcome.ceilings = replace(figures, copy_gbps={**figures.copy_gbps, problem.bytes: copy_gbps})
+        sampler = Sampler(self.device, self.timer, self.clock, self.options)
+
+        def anchor() -> None:
+            outcome.anchors_ns.append(self.ceilings.anchor_ns(self.anchor_repeats))
+
         for track in tracks:
             self.say(f"{problem.name}, {track.case.variant}: warming up")
-            self._warm_up(track)
+            sampler.warm_up(track)
+        self.say(f"{problem.name}: sampling")
+        share_s = (self.deadline - time.monotonic()) / max(1, self.problems_left)
         stopped = "interrupted"
         try:
-            stopped = self._rounds(problem, tracks, outcome)
+            stopped = sampler.rounds(tracks, anchor=anchor, deadline=self.deadline, share_s=share_s)
         except KeyboardInterrupt:
             outcome.interrupted = True
         self.say(f"{problem.name}: proving again")
@@ -233,54 +169,6 @@ class Bench:
                 outcome.results.append(self._conclude(track, stopped, outcome))
         if outcome.interrupted:
             raise KeyboardInterrupt
-
-    def _warm_up(self, track: Track) -> None:
-        """Runs the case until the clocks are up and its pace is known, and sizes its samples."""
-        flops = track.case.problem.flops
-        spent_s = 0.0
-        while True:
-            launches = track.work.launches()
-            track.parts = list(submissions(self.device, launches * track.runs))
-            sample = self.timer.sample(track.parts)
-            seconds = sample.wall_ns / 1e9
-            self.device.pace.observe(launches[0].spec, flops=flops * track.runs, seconds=seconds)
-            spent_s += seconds
-            wanted = math.ceil(self.options.sample_s * track.runs / seconds)
-            if wanted <= track.runs * 1.2 and spent_s >= self.options.warmup_s:
-                break
-            track.runs = max(1, min(wanted, 8 * track.runs))
-        track.parts = list(submissions(self.device, track.work.launches() * track.runs))
-
-    def _rounds(self, problem: Problem, tracks: list[Track], outcome: Run) -> str:
-        """Samples all tracks once a round, in random order; returns why it stopped."""
-        start = time.monotonic()
-        share_s = (self.deadline - start) / max(1, self.problems_left)
-        for index in range(self.options.max_samples):
-            self.say(f"{problem.name}: round {index + 1}")
-            outcome.anchors_ns.append(self.ceilings.anchor_ns(self.anchor_repeats))
-            for track in self.shuffle.sample(tracks, len(tracks)):
-                sample = self.timer.sample(track.parts)
-                track.samples.append(Timed(index, track.runs, sample.wall_ns, sample.gpu_ns, sample.fault))
-            stopped = self._stop_reason(tracks, spent_s=time.monotonic() - start, share_s=share_s)
-            if stopped:
-                return stopped
-        return f"{self.options.max_samples} samples"
-
-    def _stop_reason(self, tracks: list[Track], *, spent_s: float, share_s: float) -> str:
-        taken = len(tracks[0].samples)
-        if time.monotonic() > self.deadline:
-            return f"budget: cut short after {taken} samples; try --max-time"
-        if taken < self.options.min_samples:
-            return ""
-        least_s = min(sum(timed.wall_ns for timed in track.samples) for track in tracks) / 1e9
-        if least_s < self.options.min_time_s:
-            return ""
-        noise = max(summarise(track.run_ns(self.clock)).noise for track in tracks)
-        if noise < _SETTLED:
-            return f"settled: noise of the medians under {_SETTLED:.0%}"
-        if spent_s * (1 + 1 / taken) > share_s:
-            return f"budget: its share of it is used; noise of the medians {noise:.1%}"
-        return ""
 
     def _conclude(self, track: Track, stopped: str, outcome: Run) -> Result:
         """Checks the timed output again and holds the rate against the roof."""
@@ -296,7 +184,7 @@ class Bench:
             rate = problem.flops * track.runs / self.clock.ns(sample)
             return rate, self._roof(problem, fma_gflops, copy_gbps)
 
-        gflops = problem.flops / summarise(track.run_ns(self.clock)).median
+        gflops = problem.flops / summarise(run_ns(track.samples, self.clock)).median
         reason, roof = guard.rejection(gflops, roof, again=again)
         verdict: Verdict = "rejected" if reason else "ok"
         return Result(
@@ -319,6 +207,5 @@ def with_stats(result: Result, clock: Clock) -> Result:
     """The result with its statistics and rate by `clock`; a wrong or rejected one gets none."""
     if result.verdict != "ok" or not result.samples:
         return result
-    times_ns = [clock.ns(Sample(timed.wall_ns, timed.gpu_ns)) / timed.runs for timed in result.samples]
-    stats = summarise(times_ns)
+    stats = summarise(run_ns(result.samples, clock))
     return replace(result, stats=stats, gflops=result.case.problem.flops / stats.median)

@@ -93,6 +93,16 @@ class MatmulWork:
         m, k, n = self.exam.m, self.exam.k, self.exam.n
         return matmul.launches(self.device, self.spec, self.setup.a, self.setup.b, self.c, m=m, k=k, n=n)
 
+    def poison(self) -> None:
+        groups = 64
+        launch(
+            self.device,
+            FILL,
+            outputs=[self.c],
+            dims=(self.c.nbytes // 4, POISON, groups * FILL.threads),
+            workgroups=(groups, 1, 1),
+        )
+
     def prove(self) -> Proof:
         proof, self.proven = self.exam.prove(self._product)
         return proof
@@ -105,14 +115,7 @@ class MatmulWork:
     def _product(self, a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
         self.device.write(self.setup.a, a)
         self.device.write(self.setup.b, b)
-        groups = 64
-        launch(
-            self.device,
-            FILL,
-            outputs=[self.c],
-            dims=(self.c.nbytes // 4, POISON, groups * FILL.threads),
-            workgroups=(groups, 1, 1),
-        )
+        self.poison()
         run(self.device, self.launches())
         return self._result()
 

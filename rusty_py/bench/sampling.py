@@ -1,0 +1,133 @@
+"""Sampling: warm up, then time all kernels of a problem once a round, in random order, until it is enough."""
+
+import math
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from rusty_py.adapter import Adapter
+from rusty_py.bench.case import Case, Proof, Timed, Work
+from rusty_py.bench.stats import summarise
+from rusty_py.device import Device
+from rusty_py.kernel import Launch, submissions
+from rusty_py.timing import Clock, Timer
+
+_SETTLED = 0.01  # Noise of the median, as a fraction, at which more samples change little.
+
+
+@dataclass(frozen=True)
+class Options:
+    """How long to measure. Times in seconds; `max_time_s` is for the whole run."""
+
+    sample_s: float
+    warmup_s: float
+    min_samples: int
+    max_samples: int
+    min_time_s: float
+    max_time_s: float
+    seed: int
+
+    @classmethod
+    def for_adapter(
+        cls,
+        adapter: Adapter,
+        *,
+        warmup_s: float | None = None,
+        runs: int | None = None,
+        min_time_s: float | None = None,
+        max_time_s: float | None = None,
+        seed: int | None = None,
+    ) -> "Options":
+        """A GPU needs 100 ms of work to leave its idle clocks; a CPU driver has none, and is slow.
+
+        `runs` is the exact number of samples of a row, whatever the other rules say.
+        """
+        sample_s = 0.02 if adapter.is_cpu else 0.1
+        return cls(
+            sample_s=sample_s,
+            warmup_s=sample_s if warmup_s is None else warmup_s,
+            min_samples=runs or (5 if adapter.is_cpu else 7),
+            max_samples=runs or 30,
+            min_time_s=0.0 if min_time_s is None or runs else min_time_s,
+            max_time_s=60.0 if max_time_s is None else max_time_s,
+            seed=random.SystemRandom().getrandbits(32) if seed is None else seed,
+        )
+
+
+@dataclass
+class Track:
+    """A case while it is measured: `parts` are the submissions of one sample of `runs` runs."""
+
+    case: Case
+    work: Work
+    proof: Proof
+    parts: list[list[Launch]] = field(default_factory=list)
+    runs: int = 1
+    samples: list[Timed] = field(default_factory=list)
+
+
+class Sampler:
+    """Takes samples on a device, by the rules of `options`."""
+
+    def __init__(self, device: Device, timer: Timer, clock: Clock, options: Options) -> None:
+        self.device, self.timer, self.clock, self.options = device, timer, clock, options
+        self.shuffle = random.Random(options.seed)
+
+    def warm_up(self, track: Track) -> None:
+        """Runs a case until the clocks are up and its pace is known, and sizes its samples."""
+        spent_s = 0.0
+        while True:
+            launches = track.work.launches()
+            track.parts = list(submissions(self.device, launches * track.runs))
+            seconds = self.timer.sample(track.parts).wall_ns / 1e9
+            flops = track.case.problem.flops * track.runs
+            self.device.pace.observe(launches[0].spec, flops=flops, seconds=seconds)
+            spent_s += seconds
+            wanted = math.ceil(self.options.sample_s * track.runs / seconds)
+            if wanted <= track.runs * 1.2 and spent_s >= self.options.warmup_s:
+                break
+            track.runs = max(1, min(wanted, 8 * track.runs))
+        track.parts = list(submissions(self.device, track.work.launches() * track.runs))
+
+    def rounds(
+        self, tracks: Sequence[Track], *, anchor: Callable[[], None], deadline: float, share_s: float
+    ) -> str:
+        """Samples all tracks once a round, after the anchor, and says why it stopped.
+
+        `deadline` ends it at once, `share_s` once there are enough samples.
+        """
+        start = time.monotonic()
+        for index in range(self.options.max_samples):
+            anchor()
+            for track in self.shuffle.sample(tracks, len(tracks)):
+                track.work.poison()
+                sample = self.timer.sample(track.parts)
+                track.samples.append(Timed(index, track.runs, sample.wall_ns, sample.gpu_ns, sample.fault))
+            stopped = self._stop_reason(
+                tracks, spent_s=time.monotonic() - start, left_s=deadline - time.monotonic(), share_s=share_s
+            )
+            if stopped:
+                return stopped
+        return f"{self.options.max_samples} samples"
+
+    def _stop_reason(self, tracks: Sequence[Track], *, spent_s: float, left_s: float, share_s: float) -> str:
+        taken = len(tracks[0].samples)
+        if left_s < 0:
+            return f"budget: cut short after {taken} samples; try --max-time"
+        if taken < self.options.min_samples:
+            return ""
+        least_s = min(sum(timed.wall_ns for timed in track.samples) for track in tracks) / 1e9
+        if least_s < self.options.min_time_s:
+            return ""
+        noise = max(summarise(run_ns(track.samples, self.clock)).noise for track in tracks)
+        if noise < _SETTLED:
+            return f"settled: noise of the medians under {_SETTLED:.0%}"
+        if spent_s * (1 + 1 / taken) > share_s:
+            return f"budget: its share of it is used; noise of the medians {noise:.1%}"
+        return ""
+
+
+def run_ns(samples: Sequence[Timed], clock: Clock) -> list[float]:
+    """Nanoseconds of one run by `clock`, sample by sample."""
+    return [timed.ns(clock.name) / timed.runs for timed in samples]
