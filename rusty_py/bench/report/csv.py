@@ -1,66 +1,46 @@
-"""The report as CSV: one line a case, plain numbers in SI units, for spreadsheets and scripts."""
+"""The report as CSV: one line a case, plain numbers in the units of the column's name, for spreadsheets."""
 
 import csv
 import io
 
-from rusty_py.bench.case import Run
+from rusty_py.bench.case import Case, Result, Run
 from rusty_py.bench.report.rows import facts, numpy_ms
-
-_HEAD = [
-    "suite",
-    "m",
-    "k",
-    "n",
-    "dtype",
-    "kernel",
-    "verdict",
-    "clock",
-    "median_ms",
-    "mad_ms",
-    "min_ms",
-    "samples",
-    "gflops",
-    "ceiling_gflops",
-    "numpy_ms",
-    "error_of_bound",
-    "relative_error",
-    "adapter",
-    "backend",
-    "reason",
-]
 
 
 def render(run: Run) -> str:
-    """A header line, then results, then what was skipped."""
+    """A header line, then results, then what was skipped. A figure that does not exist is an empty cell."""
+    records = [_record(run, result.case, result.verdict, result.reason, result) for result in run.results]
+    records += [_record(run, skipped.case, "skipped", skipped.reason) for skipped in run.skipped]
     text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(_HEAD)
-    where = [facts(run, "adapter", "name"), facts(run, "adapter", "backend")]
-    for result in run.results:
-        problem = result.case.problem
-        stats = result.stats
-        times = [stats.median / 1e6, stats.mad / 1e6, stats.min / 1e6, stats.n] if stats else [""] * 4
-        table.writerow(
-            [
-                problem.suite,
-                *(problem.axes[axis] for axis in "mkn"),
-                problem.dtype,
-                result.case.variant,
-                result.verdict,
-                run.clock,
-                *times,
-                result.gflops,
-                result.roof_gflops,
-                numpy_ms(result, run),
-                result.proof.error,
-                result.proof.relative_error,
-                *where,
-                result.reason,
-            ]
-        )
-    for skipped in run.skipped:
-        problem = skipped.case.problem
-        head = [problem.suite, *(problem.axes[axis] for axis in "mkn"), problem.dtype, skipped.case.variant]
-        blanks = [""] * (len(_HEAD) - len(head) - 4)
-        table.writerow([*head, "skipped", *blanks, *where, skipped.reason])
+    if records:
+        table = csv.DictWriter(text, list(records[0]), lineterminator="\n")
+        table.writeheader()
+        table.writerows(records)
     return text.getvalue().rstrip("\n")
+
+
+def _record(
+    run: Run, case: Case, verdict: str, reason: str, result: Result | None = None
+) -> dict[str, object]:
+    stats = result.stats if result else None
+    return {
+        "suite": case.problem.suite,
+        **case.problem.axes,
+        "dtype": case.problem.dtype,
+        "kernel": case.variant,
+        "verdict": verdict,
+        "clock": run.clock,
+        "median_ms": stats.median / 1e6 if stats else None,
+        "mad_ms": stats.mad / 1e6 if stats else None,
+        "min_ms": stats.min / 1e6 if stats else None,
+        "samples": stats.n if stats else None,
+        "gflops": result.gflops if result else None,
+        "ceiling_gflops": result.roof_gflops if result else None,
+        "numpy_ms": numpy_ms(case.problem, run),
+        "error_of_bound": result.proof.error if result else None,
+        "relative_error": result.proof.relative_error if result else None,
+        "adapter": facts(run, "adapter", "name"),
+        "backend": facts(run, "adapter", "backend"),
+        "adapter_type": facts(run, "adapter", "type"),
+        "reason": reason,
+    }

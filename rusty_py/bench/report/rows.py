@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping
 
 from rusty_py.bench import notes
-from rusty_py.bench.case import Result, Run
+from rusty_py.bench.case import Problem, Result, Run
+from rusty_py.bench.stats import summarise
 
 ASCII = str.maketrans({"×": "x", "·": "-", "═": "=", "║": "|", "╔": "+", "╗": "+", "╚": "+", "╝": "+"})
 
@@ -97,12 +98,11 @@ def figure(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:,.1f}" if value >= 10 else f"{value:.2f}"
 
 
-def numpy_ms(result: Result, run: Run) -> float | None:
-    """NumPy's median time for the result's problem."""
+def numpy_ms(problem: Problem, run: Run) -> float | None:
+    """NumPy's median time for the problem."""
     for baseline in run.baselines:
-        if baseline.problem == result.case.problem and baseline.samples_ns:
-            middle = sorted(baseline.samples_ns)[len(baseline.samples_ns) // 2]
-            return middle / 1e6
+        if baseline.problem == problem:
+            return summarise(baseline.samples_ns).median / 1e6
     return None
 
 
@@ -112,7 +112,7 @@ def _row(result: Result, run: Run) -> list[str]:
         blanks = [""] * (len(header(run)) - 4)
         return [case.problem.name, case.variant, result.verdict.upper(), *blanks, result.reason]
     ms = result.stats.median / 1e6
-    host_ms = numpy_ms(result, run)
+    host_ms = numpy_ms(case.problem, run)
     peak = [f"{result.gflops / run.peak_gflops:.1%}"] if run.peak_gflops else []
     return [
         case.problem.name,
