@@ -61,10 +61,13 @@ def _installation() -> Iterator[Finding]:
 
 
 def _adapters(which: str | None) -> Iterator[Finding]:
+    if not list_adapters():
+        yield Finding(NOTHING_TO_RUN_ON, "none found", remedy(), failed=True)
+        return
     try:
         chosen = choose(which)
     except NoAdapter as error:
-        mend = "choose one of those; rusty-bench info describes them" if list_adapters() else remedy()
+        mend = "choose one of those; rusty-bench info describes them"
         yield Finding(NOTHING_TO_RUN_ON, str(error), mend, failed=True)
         return
     if chosen.is_cpu:
