@@ -17,22 +17,11 @@ _NOTABLE_DRIFT = 0.05
 
 def note(result: Result, run: Run) -> str:
     """What holds a row back, and whether it is the best of its size."""
-    if result.stats is None or result.gflops is None or result.roof_gflops is None:
+    if result.stats is None:
         return result.reason
-    same_kernel = [r.gflops for r in run.results if r.case.kernel == result.case.kernel and r.gflops]
-    if result.stats.median < _LAUNCH_BOUND * run.ceilings.launch_ns:
-        bound = "launch-bound"
-    elif result.roof_gflops < run.ceilings.fma_gflops and result.gflops > 0.5 * result.roof_gflops:
-        bound = "memory-bound"
-    elif len(same_kernel) > 1 and result.gflops >= _SATURATED * max(same_kernel):
-        bound = "compute-bound"
-    elif len(same_kernel) > 1:
-        bound = "gains with size"
-    else:
-        bound = ""
     ranked = ranking([r for r in run.results if r.case.problem == result.case.problem])
     best = "best" if len(ranked) > 1 and ranked[0] is result else ""
-    return ", ".join(filter(None, (best, bound)))
+    return ", ".join(filter(None, (best, _bound(result, result.stats.median, run))))
 
 
 def verdicts(run: Run) -> list[str]:
@@ -62,6 +51,27 @@ def ranking(results: Sequence[Result]) -> list[Result]:
     """The measured results of one problem, fastest first."""
     measured = [(result.stats.median, i) for i, result in enumerate(results) if result.stats]
     return [results[i] for _, i in sorted(measured)]
+
+
+def _bound(result: Result, median_ns: float, run: Run) -> str:
+    if median_ns < _LAUNCH_BOUND * run.ceilings.launch_ns:
+        return "launch-bound"
+    roof = result.roof_gflops or 0.0
+    if roof < run.ceilings.fma_gflops and _rate(result) > 0.5 * roof:
+        return "memory-bound"
+    same_kernel = [r for r in run.results if r.case.kernel == result.case.kernel and r.stats]
+    if len(same_kernel) == 1:
+        return ""
+    peak = max(same_kernel, key=_rate)
+    if _rate(result) >= _SATURATED * _rate(peak):
+        return "compute-bound"
+    if peak.case.problem.flops > result.case.problem.flops:
+        return "gains with size"
+    return f"{_rate(result) / _rate(peak):.0%} of its rate at {peak.case.problem.name}"
+
+
+def _rate(result: Result) -> float:
+    return result.gflops or 0.0
 
 
 def _verdict(first: Result, second: Result, run: Run) -> str:

@@ -1,0 +1,39 @@
+"""Writes the tables of README.md and RESULTS.md from the result files they name; `--check` only compares.
+
+A table is a fenced block after a line `<!-- from results/<file>.json -->`: no figure in them is typed.
+"""
+
+import re
+import sys
+from pathlib import Path
+
+from rusty_py.bench.report import json, table
+
+HERE = Path(__file__).parent
+PAGES = (HERE.parent / "README.md", HERE / "RESULTS.md")
+MARKED = re.compile(r"<!-- from (results/\S+\.json) -->\n\n```text\n.*?\n```", re.DOTALL)
+
+
+def filled(text: str) -> str:
+    """`text` with every marked block made anew from its file: the table and what follows from it."""
+
+    def block(mark: re.Match[str]) -> str:
+        run = json.parse((HERE / mark[1]).read_text(encoding="utf-8"))
+        rows, findings, _legend = table.render(run).split("\n\n")
+        return f"<!-- from {mark[1]} -->\n\n```text\n{rows}\n\n{findings}\n```"
+
+    return MARKED.sub(block, text)
+
+
+def main(*, check: bool) -> int:
+    """1 where `check` finds a page that differs from its files."""
+    stale = [page for page in PAGES if filled(page.read_text(encoding="utf-8")) != page.read_text(encoding="utf-8")]
+    for page in stale:
+        print(f"{page.name}: {'differs from its result files' if check else 'written'}")
+        if not check:
+            page.write_text(filled(page.read_text(encoding="utf-8")), encoding="utf-8")
+    return 1 if check and stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(check="--check" in sys.argv))
