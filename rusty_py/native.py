@@ -5,6 +5,7 @@ timestamp period. wgpu is imported inside the functions, so that importing rusty
 """
 
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
@@ -13,19 +14,23 @@ if TYPE_CHECKING:
     import wgpu
 
 
+_environment = threading.Lock()
+
+
 @contextmanager
 def quiet_driver() -> Iterator[None]:
     """Mesa complains on stderr where XDG_RUNTIME_DIR is unset, and needs it for windows only."""
-    if "XDG_RUNTIME_DIR" in os.environ:
-        yield
-        return
     import tempfile
 
-    os.environ["XDG_RUNTIME_DIR"] = tempfile.gettempdir()
-    try:
-        yield
-    finally:
-        del os.environ["XDG_RUNTIME_DIR"]
+    with _environment:
+        if "XDG_RUNTIME_DIR" in os.environ:
+            yield
+            return
+        os.environ["XDG_RUNTIME_DIR"] = tempfile.gettempdir()
+        try:
+            yield
+        finally:
+            del os.environ["XDG_RUNTIME_DIR"]
 
 
 def enumerate_adapters() -> "list[wgpu.GPUAdapter]":

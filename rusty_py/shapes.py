@@ -72,6 +72,8 @@ def split(
     A block is `most` in size; while that does not fit, its longest axis is halved. Every block but the
     last on an axis is a multiple of `multiple` there. What no halving can make fit comes as it is.
     """
+    if 0 in size:
+        return
     step = [min(whole, part) for whole, part in zip(size, most, strict=True)]
     while not fits(Block(0, step[0], 0, step[1], 0, step[2])):
         axis = step.index(max(step))

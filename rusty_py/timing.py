@@ -128,6 +128,8 @@ def compare_clocks(once: Sample, twice: Sample) -> Clock:
     grown = twice.gpu_ns / once.gpu_ns
     if not 1.6 < grown < 2.4:
         return Clock("wall", f"twice the work took {grown:.2f} times as long by timestamps")
+    if twice.wall_ns <= once.wall_ns:
+        return Clock("wall", "twice the work took no longer by the wall clock")
     added = (twice.gpu_ns - once.gpu_ns) / (twice.wall_ns - once.wall_ns)
     if not 0.8 < added < 1.25:
         return Clock("wall", f"timestamps ran at {added:.2f} times the wall clock")

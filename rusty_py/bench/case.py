@@ -13,8 +13,6 @@ from rusty_py.bench.stats import Summary
 from rusty_py.device import Device
 from rusty_py.kernel import Launch
 
-SCHEMA_VERSION = 1
-
 Verdict = Literal["ok", "wrong", "rejected"]
 
 
@@ -136,7 +134,7 @@ class Run:
     anchors_ns: list[float] = field(default_factory=list)
     peak_gflops: float | None = None
     interrupted: bool = False
-    schema_version: int = SCHEMA_VERSION
+    schema_version: Literal[1] = 1
 
 
 class Work(Protocol):

@@ -76,13 +76,14 @@ def _rate(result: Result) -> float:
 
 def _verdict(first: Result, second: Result, run: Run) -> str:
     winner, loser = first.case.variant, second.case.variant
-    if min(len(first.samples), len(second.samples)) < _LEAST_SAMPLES:
+    slower, faster = _by_round(second, run), _by_round(first, run)
+    rounds = sorted(slower.keys() & faster.keys())
+    if len(rounds) < _LEAST_SAMPLES:
         return f"{winner} was fastest; too few samples to tell it from {loser}"
-    ratio, low, high = ratio_interval(_by_round(second, run), _by_round(first, run))
+    ratio, low, high = ratio_interval([slower[r] for r in rounds], [faster[r] for r in rounds])
     text = f"{winner} is {ratio:.2f} times as fast as {loser} (95 % interval {low:.2f} to {high:.2f})"
     return f"{text}, outside the noise" if low > 1 else f"{text}, within the noise"
 
 
-def _by_round(result: Result, run: Run) -> list[float]:
-    samples = sorted(result.samples, key=lambda timed: timed.round)
-    return [timed.ns(run.clock) / timed.runs for timed in samples]
+def _by_round(result: Result, run: Run) -> dict[int, float]:
+    return {timed.round: timed.ns(run.clock) / timed.runs for timed in result.samples}

@@ -48,7 +48,7 @@ class MatmulExam:
                 f"every element by exact integers (Freivalds, {_VECTORS} vectors),"
                 f" {len(self.rows)} rows against float64"
             )
-        self._reference, self._bound = oracle.matmul(self.a[self.rows], self.b, dtype=F32)
+        self._reference, self._bound = oracle.matmul(self.a[self.rows], self.b, dtype=F32, centred=True)
 
     def prove(self, product: Product) -> tuple[Proof, NDArray[np.float32]]:
         """The proof of `product`, and its result on the exam's float inputs, which it saw last."""
@@ -84,9 +84,8 @@ class MatmulExam:
         """The output that timing left, against float64 and, every element, against the proven one."""
         proof = self.compare(c)
         if proof.ok and not self.full:
-            # Twice the rounding bound, with |a_i| |b_j| in place of the larger sum |a_ik b_kj|.
-            norms = np.outer(np.linalg.norm(self.a, axis=1), np.linalg.norm(self.b, axis=0))
-            wrong = ~(np.abs(c - proven) <= 2 * oracle.rounding_factor(self.k, F32) * norms)
+            # Each of the two may be off by the bound.
+            wrong = ~(np.abs(c - proven) <= 2 * oracle.centred_norm_bound(self.a, self.b, dtype=F32))
             if wrong.any():
                 proof = replace(proof, fault=f"{wrong.sum():,} elements changed while it was timed")
         return proof

@@ -166,6 +166,8 @@ class Bench:
         self.say(f"{problem.name}: proving again")
         for track in tracks:
             if track.samples:
+                if outcome.interrupted:  # Perhaps between poisoning its output and writing it.
+                    sampler.sample(track)
                 outcome.results.append(self._conclude(track, stopped, outcome))
         if outcome.interrupted:
             raise KeyboardInterrupt

@@ -11,7 +11,7 @@ from rusty_py.bench.case import Case, Proof, Timed, Work
 from rusty_py.bench.stats import summarise
 from rusty_py.device import Device
 from rusty_py.kernel import Launch, submissions
-from rusty_py.timing import Clock, Timer
+from rusty_py.timing import Clock, Sample, Timer
 
 _SETTLED = 0.01  # Noise of the median, as a fraction, at which more samples change little.
 
@@ -100,9 +100,8 @@ class Sampler:
         start = time.monotonic()
         for index in range(self.options.max_samples):
             anchor()
-            for track in self.shuffle.sample(tracks, len(tracks)):
-                track.work.poison()
-                sample = self.timer.sample(track.parts)
+            taken = [(track, self.sample(track)) for track in self.shuffle.sample(tracks, len(tracks))]
+            for track, sample in taken:  # Only now, so that Ctrl-C leaves whole rounds.
                 track.samples.append(Timed(index, track.runs, sample.wall_ns, sample.gpu_ns, sample.fault))
             stopped = self._stop_reason(
                 tracks, spent_s=time.monotonic() - start, left_s=deadline - time.monotonic(), share_s=share_s
@@ -110,6 +109,11 @@ class Sampler:
             if stopped:
                 return stopped
         return f"{self.options.max_samples} samples"
+
+    def sample(self, track: Track) -> Sample:
+        """One sample, written over a poisoned output."""
+        track.work.poison()
+        return self.timer.sample(track.parts)
 
     def _stop_reason(self, tracks: Sequence[Track], *, spent_s: float, left_s: float, share_s: float) -> str:
         taken = len(tracks[0].samples)

@@ -8,7 +8,10 @@ from rusty_py.bench.report.rows import facts, numpy_ms
 
 
 def render(run: Run) -> str:
-    """A header line, then results, then what was skipped. A figure that does not exist is an empty cell."""
+    """A header line, then results, then what was skipped. A figure that does not exist is an empty cell.
+
+    A run without a case has no lines: the sizes that head the columns are those of its cases.
+    """
     records = [_record(run, result.case, result.verdict, result.reason, result) for result in run.results]
     records += [_record(run, skipped.case, "skipped", skipped.reason) for skipped in run.skipped]
     text = io.StringIO()

@@ -15,8 +15,7 @@ class FileError(RustyError, OSError):
 
 def check(path: Path, *, force: bool) -> None:
     """Raises FileError now where `write` would fail later: before minutes of measuring, not after."""
-    if path.exists() and not path.is_file():
-        raise FileError(f"{path}: is no regular file")
+    _ensure_regular(path)
     if path.exists() and not force:
         raise FileError(f"{path}: exists; use --force to replace it")
     _write_beside(path, "\0" * _PROBE_BYTES).unlink()
@@ -24,12 +23,18 @@ def check(path: Path, *, force: bool) -> None:
 
 def write(path: Path, text: str) -> None:
     """Writes `text` to a temporary file beside `path` and renames it. Raises FileError; leaves no rest."""
+    _ensure_regular(path)
     temporary = _write_beside(path, text)
     try:
         temporary.replace(path.resolve())
     except OSError as error:
         temporary.unlink()
         raise FileError(f"{path}: {error.strerror}") from error
+
+
+def _ensure_regular(path: Path) -> None:
+    if path.exists() and not path.is_file():
+        raise FileError(f"{path}: is no regular file")
 
 
 def _write_beside(path: Path, text: str) -> Path:

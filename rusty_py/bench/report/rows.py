@@ -106,6 +106,10 @@ def numpy_ms(problem: Problem, run: Run) -> float | None:
     return None
 
 
+def _ratio(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
 def _row(result: Result, run: Run) -> list[str]:
     case = result.case
     if result.stats is None or result.gflops is None or result.roof_gflops is None:
@@ -122,7 +126,7 @@ def _row(result: Result, run: Run) -> list[str]:
         figure(result.gflops),
         f"{result.gflops / result.roof_gflops:.1%}",
         *peak,
-        f"{host_ms / ms:.3g}" if host_ms else "",
+        _ratio(host_ms / ms) if host_ms else "",
         "" if result.proof.error is None else f"{result.proof.error:.2g}",
         notes.note(result, run),
     ]

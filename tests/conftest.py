@@ -1,0 +1,44 @@
+"""What all suites share: an adapter where there is one, and devices on it."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from rusty_py import Adapter, Device, NoAdapter
+from rusty_py.adapter import choose
+
+# A CPU driver compiles at a kernel's first run, so that no example has a fair deadline.
+settings.register_profile("rusty_py", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("rusty_py")
+
+
+def expects_adapter() -> bool:
+    """Whether a missing adapter is a failure and no reason to skip."""
+    return bool(os.environ.get("CI")) or os.environ.get("RUSTY_EXPECT_ADAPTER") == "1"
+
+
+@pytest.fixture(scope="session")
+def adapter() -> Adapter:
+    """The adapter that all devices of the tests are on."""
+    try:
+        return choose()
+    except NoAdapter as error:
+        if expects_adapter():
+            pytest.fail(str(error), pytrace=False)
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session", params=["checked", "unchecked"])
+def device(request: pytest.FixtureRequest, adapter: Adapter) -> Iterator[Device]:
+    """A device with wgpu's run-time checks in our kernels, and one without."""
+    with Device(adapter, checked=request.param == "checked") as device:
+        yield device
+
+
+@pytest.fixture(scope="session")
+def unchecked(adapter: Adapter) -> Iterator[Device]:
+    """One device, for what has nothing to do with run-time checks."""
+    with Device(adapter, checked=False) as device:
+        yield device

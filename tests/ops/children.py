@@ -1,0 +1,41 @@
+"""Scripts in processes of their own, for what would end this one where it fails."""
+
+import os
+import subprocess
+import sys
+
+PREAMBLE = """
+import os, sys, threading
+import numpy as np
+import rusty_py
+from rusty_py import Device, DeviceError, default_device, matmul
+from rusty_py.bench.kernels import FILL
+from rusty_py.kernel import prepare, record, run
+from rusty_py.ops.matmul import launches, spec_of
+
+def fill(device, buffer):
+    return prepare(device, FILL, outputs=[buffer], dims=(4, 7, 256), workgroups=(1, 1, 1))
+
+def refused(action, *arguments):
+    try:
+        action(*arguments)
+    except DeviceError as error:
+        print("DeviceError:", error, flush=True)
+    else:
+        print("not refused", flush=True)
+
+ONES = np.ones((33, 33), np.float32)
+"""
+
+
+def outcome(script: str, *, timeout_s: float = 60.0) -> str:
+    """What a script prints; it must end by itself, and well. Names of `PREAMBLE` are at hand."""
+    done = subprocess.run(
+        [sys.executable, "-c", PREAMBLE + script],
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        env={**os.environ, "RUST_BACKTRACE": "0"},
+    )
+    assert done.returncode == 0, f"exit code {done.returncode}: {done.stderr[-2000:]}"
+    return done.stdout.strip()

@@ -1,0 +1,161 @@
+"""Kernels with one fault each, on a real device: the proof must find it."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rusty_py import Device, shaders
+from rusty_py.bench.case import Proof
+from rusty_py.bench.proof import MatmulExam
+from rusty_py.bench.suites.matmul import MatmulSetup, MatmulWork, case, problem
+from rusty_py.kernel import Launch
+from rusty_py.ops import matmul
+
+Break = Callable[[str, str, str], None]
+
+
+@pytest.fixture
+def fresh(unchecked: Device) -> Iterator[Device]:
+    """A device that has compiled nothing yet."""
+    with Device(unchecked.adapter, checked=False) as fresh:
+        yield fresh
+
+
+@pytest.fixture
+def broken(kernels: Path) -> Break:
+    """Replaces a piece of a kernel's text, which must be there once."""
+
+    def replace_in(name: str, old: str, new: str) -> None:
+        path = kernels / f"{name}.wgsl"
+        text = path.read_text()
+        assert text.count(old) == 1
+        path.write_text(text.replace(old, new))
+        shaders.read.cache_clear()
+
+    return replace_in
+
+
+def work(device: Device, n: int, tile: int | str, *, full: bool = True) -> MatmulWork:
+    """A kernel at n cubed; without `full`, proved as if that were too much for float64."""
+    size = problem(n, n, n)
+    setup = MatmulSetup(size, device, np.random.default_rng(n))
+    if not full:
+        setup.exam = MatmulExam(n, n, n, rng=np.random.default_rng(n), full_flops=0)
+    return setup.work(case(size, tile))
+
+
+def name_of(tile: int | str) -> str:
+    return "matmul/naive" if tile == "naive" else "matmul/tiled"
+
+
+ONE_WRONG = ("c[at] = sum;", "if (row == 300u && col == 77u) { sum += 1.0; }\nc[at] = sum;")
+
+
+def assert_right(proof: Proof) -> None:
+    assert proof.fault == ""
+    assert proof.ok
+    assert 0 < proof.error < 1
+
+
+@pytest.mark.parametrize("full", [True, False], ids=["float64", "Freivalds"])
+@pytest.mark.parametrize("n", [31, 128])
+def test_our_kernels_are_proven(device: Device, tile: int | str, n: int, full: bool) -> None:
+    proved = work(device, n, tile, full=full)
+    assert_right(proved.prove())
+    assert_right(proved.recheck())
+
+
+@pytest.mark.parametrize("tile", ["naive", 16])
+def test_one_wrong_element_at_512_is_refused(fresh: Device, broken: Break, tile: int | str) -> None:
+    broken(name_of(tile), *ONE_WRONG)
+    proof = work(fresh, 512, tile).prove()
+    assert proof.fault.startswith("1 of 262,144 elements outside the rounding bound, first c[300, 77] = ")
+
+
+def test_one_wrong_element_is_refused_by_exact_integers(
+    fresh: Device, broken: Break, tile: int | str
+) -> None:
+    broken(name_of(tile), *ONE_WRONG)
+    proof = work(fresh, 320, tile, full=False).prove()
+    assert proof.fault == "1 of 320 rows of an integer product are wrong, first row 300"
+
+
+@pytest.mark.slow
+def test_one_wrong_element_at_2048_is_refused(fresh: Device, broken: Break) -> None:
+    broken("matmul/naive", *ONE_WRONG)
+    proof = work(fresh, 2048, "naive").prove()
+    assert proof.fault == "1 of 2,048 rows of an integer product are wrong, first row 300"
+
+
+@pytest.mark.parametrize("full", [True, False], ids=["float64", "Freivalds"])
+@pytest.mark.parametrize(
+    ("tile", "old", "new"),
+    [
+        ("naive", "i < dims.k1;", "i + 1u < dims.k1;"),
+        (16, "k0 < dims.k1;", "k0 + TILE < dims.k1;"),
+        (16, "for (var i = 0u;", "for (var i = 1u;"),
+        (16, "select(0.0, a_value, a_k < dims.k1)", "a_value"),
+    ],
+    ids=["last term", "last tile", "first of each tile", "padding"],
+)
+def test_a_wrong_sum_is_refused(
+    fresh: Device, broken: Break, tile: int | str, old: str, new: str, full: bool
+) -> None:
+    broken(name_of(tile), old, new)
+    if new == "a_value":
+        broken("matmul/tiled", "select(0.0, b_value, b_k < dims.k1)", "b_value")
+    assert not work(fresh, 130, tile, full=full).prove().ok
+
+
+@pytest.mark.parametrize("full", [True, False], ids=["float64", "Freivalds"])
+def test_inputs_of_lower_precision_are_refused(fresh: Device, broken: Break, full: bool) -> None:
+    def half(x: str) -> str:
+        return f"unpack2x16float(pack2x16float(vec2({x}, 0.0))).x"
+
+    a, b = "a[row * dims.k + i]", "b[i * dims.n + col]"
+    broken("matmul/naive", f"{a} * {b}", f"{half(a)} * {half(b)}")
+    proof = work(fresh, 256, "naive", full=full).prove()
+    assert "elements outside the rounding bound" in proof.fault
+
+
+def test_a_short_dispatch_is_refused_with_the_part_never_written(
+    fresh: Device, monkeypatch: pytest.MonkeyPatch, tile: int | str
+) -> None:
+    launches = matmul.launches
+
+    def short(*arguments: object, **about: object) -> list[Launch]:
+        return [
+            replace(each, workgroups=(each.workgroups[0], each.workgroups[1] * 3 // 8, 1))
+            for each in launches(*arguments, **about)
+        ]
+
+    monkeypatch.setattr(fresh.pace, "flops", lambda kernel, **about: 10**12)
+    monkeypatch.setattr(matmul, "launches", short)
+    assert work(fresh, 256, tile).prove().fault == "62.50% of C never written"
+
+
+@pytest.mark.parametrize("full", [True, False], ids=["float64", "Freivalds"])
+def test_a_kernel_that_writes_nothing_is_refused(fresh: Device, broken: Break, full: bool) -> None:
+    broken("matmul/naive", "c[at] = sum;", "if (sum == 12345.678) { c[at] = sum; }")
+    assert work(fresh, 64, "naive", full=full).prove().fault == "100.00% of C never written"
+
+
+def test_a_right_result_from_before_does_not_pass_for_a_new_one(fresh: Device) -> None:
+    proved = work(fresh, 64, "naive")
+    assert_right(proved.prove())
+    proved.poison()
+    assert proved.recheck().fault == "100.00% of C never written"
+
+
+@pytest.mark.parametrize("full", [True, False], ids=["float64", "Freivalds"])
+def test_an_element_that_changes_after_the_proof_is_found(fresh: Device, full: bool) -> None:
+    proved = work(fresh, 256, "naive", full=full)
+    assert_right(proved.prove())
+    c = np.empty((256, 256), np.float32)
+    fresh.read(proved.c, c)
+    c[:, 77] += 1.0
+    fresh.write(proved.c, c)
+    assert not proved.recheck().ok

@@ -1,0 +1,142 @@
+"""Clocks and ceilings on a real device."""
+
+import numpy as np
+import pytest
+
+from rusty_py import Device, probe
+from rusty_py.bench.case import Run
+from rusty_py.bench.ceilings import Ceilings
+from rusty_py.bench.kernels import FILL
+from rusty_py.bench.report import json
+from rusty_py.bench.runner import measure
+from rusty_py.bench.sampling import Options
+from rusty_py.bench.suites.matmul import MatmulSuite
+from rusty_py.kernel import Launch, prepare
+from rusty_py.ops import matmul
+from rusty_py.timing import Clock, Timer, check_clock
+
+from .products import uniform
+
+
+@pytest.fixture(scope="module")
+def timer(unchecked: Device) -> Timer:
+    return Timer(unchecked)
+
+
+def empty_launch(device: Device) -> Launch:
+    return prepare(device, FILL, outputs=[device.empty(4)], dims=(0, 0, 256), workgroups=(1, 1, 1))
+
+
+def product(device: Device, n: int) -> list[Launch]:
+    a, b = device.upload(uniform(n, n)), device.upload(uniform(n, n, seed=1))
+    return matmul.launches(device, matmul.spec_of("naive"), a, b, device.empty(4 * n * n), m=n, k=n, n=n)
+
+
+def test_a_sample_has_both_clocks_or_says_why_not(unchecked: Device, timer: Timer) -> None:
+    timer.sample([product(unchecked, 128)])
+    sample = timer.sample([product(unchecked, 128)])
+    assert sample.wall_ns > 0
+    assert (sample.gpu_ns is None) == bool(sample.fault)
+    if sample.gpu_ns is not None:
+        assert 0 < sample.gpu_ns <= 1.01 * sample.wall_ns + 20_000
+
+
+def test_several_submissions_are_timed_together(unchecked: Device, timer: Timer) -> None:
+    work = product(unchecked, 128)
+    one = min(timer.sample([work]).wall_ns for _ in range(5))
+    assert timer.sample([work] * 8).wall_ns > 2 * one
+
+
+def test_more_submissions_than_stamps_are_timed_by_the_wall_clock(unchecked: Device, timer: Timer) -> None:
+    sample = timer.sample([[empty_launch(unchecked)]] * 2049)
+    assert (sample.gpu_ns, sample.fault) == (None, "no timestamps")
+    assert sample.wall_ns > 0
+
+
+def test_a_device_without_timestamps_is_timed_by_the_wall_clock(
+    unchecked: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(vars(unchecked.adapter), "features", frozenset())
+    sample = Timer(unchecked).sample([[empty_launch(unchecked)]])
+    assert (sample.gpu_ns, sample.fault) == (None, "no timestamps")
+
+
+def test_the_clock_check_trusts_one_clock_and_says_why(unchecked: Device, timer: Timer) -> None:
+    clock = check_clock(timer, product(unchecked, 64)[0], at_least_s=0.01)
+    assert clock.name in ("gpu", "wall")
+    assert clock.reason
+
+
+def test_ceilings_are_positive_and_an_empty_launch_is_short(unchecked: Device, timer: Timer) -> None:
+    ceilings = Ceilings(unchecked, timer, sample_s=0.005)
+    ceilings.clock = Clock("wall", "for this test")
+    ceilings.fit(1e-3)
+    assert ceilings.fma_gflops() > 0.1
+    assert ceilings.copy_gbps(1 << 20) > 0.1
+    assert 0 < ceilings.launch_ns() < 1e7
+    assert ceilings.anchor_ns(1) > 0
+
+
+def test_a_subgroup_is_a_power_of_two_or_unknown(device: Device) -> None:
+    size = probe.subgroup_size(device)
+    assert (size is None) == ("subgroup" not in device.adapter.features)
+    if size is not None:
+        assert size & (size - 1) == 0
+        assert 1 <= size <= 128
+
+
+def test_a_device_without_subgroups_has_no_size_of_them(
+    unchecked: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(vars(unchecked.adapter), "features", frozenset())
+    assert probe.subgroup_size(unchecked) is None
+
+
+def benchmark(device: Device, *sizes: int) -> Run:
+    options = Options.for_adapter(device.adapter, runs=3, warmup_s=0.0, seed=1)
+    suite = MatmulSuite([(n, n, n) for n in sizes], ["naive", *matmul.TILES])
+    return measure(suite, device, options, context={}, say=lambda text: None)
+
+
+def test_the_benchmark_proves_and_times_every_kernel(unchecked: Device) -> None:
+    whole = benchmark(unchecked, 33, 64)
+    assert whole.skipped == []
+    assert [(each.case.problem.name, each.case.variant) for each in whole.results] == [
+        (size, variant)
+        for size in ("33×33×33", "64×64×64")
+        for variant in ("naive", "tile 8", "tile 16", "tile 32")
+    ]
+    for result in whole.results:
+        assert (result.verdict, result.reason) == ("ok", "")
+        assert len(result.samples) == 3
+        assert 0 < result.gflops <= 1.1 * result.roof_gflops
+        assert result.gflops == pytest.approx(result.case.problem.flops / result.stats.median)
+    assert json.parse(json.render(whole)) == whole
+
+
+def test_the_benchmark_gives_a_wrong_kernel_no_rate(
+    unchecked: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    launches = matmul.launches
+    monkeypatch.setattr(
+        matmul, "launches", lambda *arguments, **about: launches(*arguments, **(about | {"add": True}))
+    )
+    for result in benchmark(unchecked, 33).results:
+        assert result.verdict == "wrong"
+        assert (result.gflops, result.stats, result.samples) == (None, None, ())
+
+
+def test_the_benchmark_skips_what_the_budget_has_no_room_for(unchecked: Device) -> None:
+    options = Options.for_adapter(unchecked.adapter, runs=3, max_time_s=0.0, seed=1)
+    whole = measure(MatmulSuite([(64, 64, 64)], [8]), unchecked, options, context={}, say=lambda text: None)
+    assert whole.results == []
+    assert [skipped.reason for skipped in whole.skipped] == ["the budget is used up; try --max-time"]
+
+
+def test_timed_results_are_left_in_the_output(unchecked: Device, timer: Timer) -> None:
+    buffer = unchecked.upload(np.zeros(4, np.uint32))
+    work = prepare(unchecked, FILL, outputs=[buffer], dims=(4, 3, 256), workgroups=(1, 1, 1))
+    timer.sample([[work]])
+    got = np.zeros(4, np.uint32)
+    unchecked.read(buffer, got)
+    assert got.tolist() == [3] * 4

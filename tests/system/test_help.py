@@ -1,0 +1,152 @@
+"""What the program says of itself, of the machine and of its health."""
+
+import json
+import sys
+
+import pytest
+
+import rusty_py
+
+from .program import NO_DRIVER, Sabotaged, python, rusty_bench, strict_json
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--help"], ["matmul", "info", "doctor", "--version"]),
+        (["-h"], ["matmul", "info", "doctor", "--version"]),
+        (
+            ["matmul", "--help"],
+            ["--size", "--tile", "--adapter", "--runs", "--max-time", "--json", "--ascii"],
+        ),
+        (["info", "--help"], ["--format", "--adapter"]),
+        (["doctor", "-h"], ["--adapter"]),
+    ],
+    ids=" ".join,
+)
+def test_help_needs_no_driver_and_names(arguments: list[str], says: list[str]) -> None:
+    done = rusty_bench(*arguments, env=NO_DRIVER)
+    done.succeeds()
+    for word in says:
+        assert word in done.out
+
+
+def test_help_comes_without_loading_numpy_or_wgpu() -> None:
+    done = python(
+        """
+        import sys
+        from rusty_py.bench.cli import app
+        try:
+            app(["--help"])
+        except SystemExit as leave:
+            assert not leave.code
+        print(sorted({"numpy", "wgpu"} & set(sys.modules)), file=sys.stderr)
+        """
+    )
+    assert (done.code, done.err) == (0, "[]\n")
+
+
+def test_help_is_ascii_where_the_terminal_knows_nothing_else() -> None:
+    done = rusty_bench("matmul", "--help", env={"PYTHONIOENCODING": "ascii"})
+    done.succeeds()
+    assert done.out.isascii()
+
+
+def test_version_is_the_packages() -> None:
+    done = rusty_bench("--version")
+    done.succeeds()
+    assert done.out == f"{rusty_py.__version__}\n"
+
+
+@pytest.mark.usefixtures("adapter")
+def test_info_lists_adapters_limits_and_the_machine() -> None:
+    done = rusty_bench("info")
+    done.succeeds()
+    lines = dict(line.strip().partition(":")[::2] for line in done.out.splitlines())
+    for label in ("name", "backend", "type", "driver", "workgroup bytes", "cpu", "ram bytes", "numpy"):
+        assert lines[label].strip(), label
+    assert lines["adapters"].strip().startswith("0: ")
+
+
+@pytest.mark.usefixtures("adapter")
+def test_info_as_json_describes_the_same_machine() -> None:
+    done = rusty_bench("info", "--format", "json")
+    done.succeeds()
+    facts = strict_json(done.out)
+    assert facts["rusty_py"]["version"] == rusty_py.__version__
+    assert facts["adapter"]["limits"]["threads"] >= 128  # WebGPU's least is 256; a driver may offer less.
+    assert facts["python"]["version"] == sys.version.split()[0]
+    assert facts["packages"].keys() >= {"wgpu", "wgpu-native", "numpy"}
+    assert f"0: {facts['adapter']['name']}" in facts["adapters"][0]
+
+
+@pytest.mark.usefixtures("adapter")
+@pytest.mark.parametrize("format", ["md", "csv"])
+def test_info_refuses_a_format_that_it_does_not_have(format: str) -> None:
+    rusty_bench("info", "--format", format).refuses(2, "--format", format)
+
+
+@pytest.mark.usefixtures("adapter")
+def test_an_adapter_is_chosen_by_index_name_backend_and_environment() -> None:
+    first = strict_json(rusty_bench("info", "--format", "json").out)["adapter"]
+    by = (
+        (["--adapter", str(first["index"])], {}),
+        (["--adapter", first["name"][:8].upper()], {}),
+        (["--adapter", first["backend"].lower()], {}),
+        ([], {"RUSTY_PY_ADAPTER": first["name"]}),
+    )
+    for arguments, env in by:
+        done = rusty_bench("info", "--format", "json", *arguments, env=env)
+        done.succeeds()
+        assert json.loads(done.out)["adapter"]["name"] == first["name"]
+
+
+@pytest.mark.usefixtures("adapter")
+def test_doctor_finds_a_healthy_machine_healthy() -> None:
+    done = rusty_bench("doctor", "--ascii")
+    done.succeeds()
+    marks = {line.split()[0] for line in done.out.splitlines()}
+    assert marks <= {"ok", "note", "->"}
+    for what in ("wgpu-native", "shaders", "adapter", "matmul/naive, unchecked: right", "clock"):
+        assert what in done.out
+
+
+@pytest.mark.usefixtures("adapter")
+def test_doctor_names_a_kernel_that_the_driver_gets_wrong(sabotaged: Sabotaged) -> None:
+    done = sabotaged(
+        """
+        from rusty_py import oracle
+
+        honest = oracle.matmul
+
+        def off_by_one(a, b, *, dtype):
+            product, bound = honest(a, b, dtype=dtype)
+            return product + 1, bound
+
+        oracle.matmul = off_by_one
+        """,
+        "doctor",
+    )
+    assert (done.code, done.err) == (1, "")
+    assert "FAIL matmul/naive, unchecked: wrong results\n     -> " in done.out
+
+
+@pytest.mark.usefixtures("adapter")
+def test_doctor_outlives_a_driver_that_crashes_and_says_where(sabotaged: Sabotaged) -> None:
+    done = sabotaged(
+        """
+        import os
+        from rusty_py.bench import doctor
+
+        def crash(adapter):
+            yield doctor.Finding("the first kernel", "right")
+            os.abort()
+
+        doctor._on_device = crash
+        """,
+        "doctor",
+        patience_s=30,  # A crash shows at once; only a hang deserves the minute.
+    )
+    assert (done.code, "Traceback" in done.err) == (1, False)
+    assert "crashed" in done.out
+    assert "the first kernel" in done.out

@@ -1,0 +1,193 @@
+"""`rusty-bench matmul`: its table, its formats, its files."""
+
+import csv
+import io
+import re
+from pathlib import Path
+
+import pytest
+
+import rusty_py
+
+from .program import Measured, Sabotaged, rusty_bench, strict_json, table
+
+pytestmark = pytest.mark.usefixtures("adapter")
+
+SMALL = ("matmul", "--size", "33", "--tile", "8", "--runs", "3")
+
+
+def test_matmul_prints_a_banner_and_the_adapter(measured: Measured) -> None:
+    banner, gpu = measured.done.out.split("\n\n")[:2]
+    assert f"rusty_py {rusty_py.__version__}" in banner
+    block = dict(re.split(r":\s+", line.strip(), maxsplit=1) for line in gpu.splitlines()[1:])
+    told = measured.json["context"]["adapter"]
+    assert gpu.startswith("GPU\n")
+    assert (block["Name"], block["Backend"]) == (told["name"], told["backend"])
+    assert block["Type"].startswith(told["type"])
+
+
+def test_matmul_prints_a_row_a_case_small_sizes_first(measured: Measured) -> None:
+    rows = table(measured.done.out)
+    assert [(row["M×K×N"], row["kernel"]) for row in rows] == [
+        ("31×77×45", "tile 8"),
+        ("31×77×45", "naive"),
+        ("64×64×64", "tile 8"),
+        ("64×64×64", "naive"),
+    ]
+    for row in rows:
+        assert float(row["GFLOPS"].replace(",", "")) > 0
+        assert 0 <= float(row["error"]) <= 1
+        assert row["% of ceiling"].endswith("%")
+        assert "% of peak" not in row
+
+
+def test_matmul_says_which_clock_and_that_rows_were_proved(measured: Measured) -> None:
+    head = "ms (GPU)" if measured.json["clock"] == "gpu" else "ms (wall)"
+    assert head in table(measured.done.out)[0]
+    assert measured.json["clock_reason"] in measured.done.out
+    assert "proved before and after timing: every element against float64" in measured.done.out
+
+
+def test_the_table_rounds_what_the_json_holds(measured: Measured) -> None:
+    rows, results = table(measured.done.out), measured.json["results"]
+    for row, result in zip(rows, results, strict=True):
+        ms = result["stats"]["median"] / 1e6
+        assert float(row.get("ms (GPU)") or row["ms (wall)"]) == pytest.approx(ms, abs=0.0005)
+        assert float(row["GFLOPS"]) == pytest.approx(result["gflops"], rel=0.06)  # Two digits at the least.
+
+
+def test_csv_has_a_line_a_case_of_plain_numbers() -> None:
+    done = rusty_bench(
+        "matmul", "--size", "48", "--size", "64x33x70", "--tile", "8", "--runs", "3", "--format", "csv"
+    )
+    done.succeeds()
+    lines = list(csv.DictReader(io.StringIO(done.out)))
+    assert [(line["m"], line["k"], line["n"]) for line in lines] == [("48", "48", "48"), ("64", "33", "70")]
+    for line in lines:
+        flops = 2 * int(line["m"]) * int(line["k"]) * int(line["n"])
+        assert (line["suite"], line["kernel"], line["verdict"], line["dtype"]) == (
+            "matmul",
+            "tile 8",
+            "ok",
+            "f32",
+        )
+        assert float(line["gflops"]) == pytest.approx(flops / float(line["median_ms"]) / 1e6)
+        assert int(line["samples"]) == 3
+        assert None not in line  # More cells than heads.
+        assert None not in line.values()
+
+
+def test_markdown_holds_one_table_with_a_column_for_the_peak() -> None:
+    done = rusty_bench(*SMALL, "--format", "md", "--peak", "1000")
+    done.succeeds()
+    lines = [line for line in done.out.splitlines() if line.startswith("|")]
+    head, rule, row = ([cell.strip() for cell in line.strip("|").split("|")] for line in lines)
+    cells = dict(zip(head, row, strict=True))
+    assert done.out.startswith("## ")
+    assert set("".join(rule)) <= set("-:")
+    assert float(cells["% of peak"].rstrip("%")) == pytest.approx(float(cells["GFLOPS"]) / 10, abs=0.06)
+    assert "- peak: 1,000 GFLOPS, as given with --peak." in done.out
+
+
+def test_json_on_standard_output_is_what_the_file_gets(tmp_path: Path) -> None:
+    done = rusty_bench(*SMALL, "--format", "json", "--json", tmp_path / "run.json")
+    done.succeeds()
+    assert strict_json(done.out)["results"][0]["verdict"] == "ok"
+    assert (tmp_path / "run.json").read_text(encoding="utf-8") == done.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "env"),
+    [
+        (["--ascii"], {}),
+        (["--ascii", "--format", "json"], {}),
+        ([], {"PYTHONIOENCODING": "ascii"}),
+        ([], {"LC_ALL": "C", "PYTHONUTF8": "0"}),
+    ],
+    ids=["--ascii", "--ascii --format json", "PYTHONIOENCODING=ascii", "LC_ALL=C"],
+)
+def test_output_is_ascii_where_asked_for_or_needed(arguments: list[str], env: dict[str, str]) -> None:
+    done = rusty_bench(*SMALL, *arguments, env=env)
+    done.succeeds()
+    assert done.out.isascii()
+    assert "33x33x33" in done.out
+    assert "?" not in done.out
+
+
+def test_piped_output_holds_no_escape_codes_with_and_without_no_color(measured: Measured) -> None:
+    done = rusty_bench("matmul", "--help", env={"NO_COLOR": "1"})
+    assert "\x1b" not in measured.done.out + done.out
+
+
+def test_checked_kernels_are_said_to_be_slower() -> None:
+    done = rusty_bench(*SMALL, env={"RUSTY_PY_CHECKED": "1"})
+    done.succeeds()
+    assert "Checks:  run-time bounds checks are on" in done.out
+
+
+def test_a_seed_makes_the_same_inputs_again(tmp_path: Path) -> None:
+    errors = []
+    for name in ("first", "second"):
+        path = tmp_path / name
+        rusty_bench(*SMALL, "--seed", "5", "--json", path).succeeds()
+        errors.append(strict_json(path.read_text(encoding="utf-8"))["results"][0]["proof"]["relative_error"])
+    assert errors[0] == errors[1]
+
+
+def test_out_gets_files_named_by_time_beside_those_of_earlier_runs(measured: Measured) -> None:
+    first = {path.name: path.read_bytes() for path in measured.out.iterdir()}
+    assert sorted(re.sub(r"\d{8}_\d{6}", "TIME", name) for name in first) == [
+        "gpu_benchmark_TIME.json",
+        "system_info_TIME.txt",
+    ]
+    rusty_bench(*SMALL, "--out", measured.out).succeeds()
+    both = {path.name: path.read_bytes() for path in measured.out.iterdir()}
+    assert len(both) == 4
+    assert first.items() <= both.items()
+
+
+def test_out_replaces_no_file_of_the_same_second(tmp_path: Path, sabotaged: Sabotaged) -> None:
+    stopped_clock = """
+        from datetime import datetime
+        from rusty_py.bench import cli
+
+        class Stopped(datetime):
+            @classmethod
+            def now(cls, tz=None):
+                return cls(2026, 1, 2, 3, 4, 5, tzinfo=tz)
+
+        cli.datetime = Stopped
+        """
+    out = tmp_path / "out"
+    out.mkdir()
+    sabotaged(stopped_clock, *SMALL, "--out", out).succeeds()
+    first = {path.name: path.read_bytes() for path in out.iterdir()}
+    assert "gpu_benchmark_20260102_030405.json" in first
+    again = sabotaged(stopped_clock, *SMALL, "--out", out)
+    assert "Traceback" not in again.err
+    assert first.items() <= {path.name: path.read_bytes() for path in out.iterdir()}.items()
+
+
+def test_a_budget_too_small_skips_rows_and_names_the_option() -> None:
+    done = rusty_bench("matmul", "--size", "512", "--max-time", "0.2")
+    done.succeeds()
+    rows = table(done.out)
+    assert len(rows) == 4
+    for row in rows:
+        assert row["ms (GPU)" if "ms (GPU)" in row else "ms (wall)"] == "skipped"
+        assert row["GFLOPS"] == ""
+        assert "--max-time" in row["note"]
+
+
+def test_a_matrix_too_large_for_the_adapter_is_a_skipped_row() -> None:
+    done = rusty_bench("matmul", "--size", "999999999", "--size", "33", "--tile", "8", "--runs", "3")
+    done.succeeds()
+    small, large = table(done.out)
+    assert float(small["GFLOPS"]) > 0
+    assert "larger than one binding" in large["note"]
+    assert large["GFLOPS"] == ""
+
+
+def test_the_budget_holds_for_the_warm_up_too() -> None:
+    done = rusty_bench(*SMALL[:-2], "--warmup", "60", "--max-time", "4", patience_s=20)
+    done.succeeds()

@@ -1,0 +1,296 @@
+"""The exam must pass right products and no other; here NumPy plays the kernel."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rusty_py.bench.proof import POISON, MatmulExam, freivalds_fault
+
+Matrix = np.ndarray
+Product = Callable[[Matrix, Matrix], Matrix]
+
+
+def right(a: Matrix, b: Matrix) -> Matrix:
+    return a @ b
+
+
+def altered(change: Callable[[Matrix], None]) -> Product:
+    """The right product, but for a change to the result."""
+
+    def product(a: Matrix, b: Matrix) -> Matrix:
+        c = a @ b
+        change(c)
+        return c
+
+    return product
+
+
+def rounded(keep: Callable[[Matrix], Matrix]) -> Product:
+    """The product of inputs in a lower precision, summed in float32, as matrix units do it."""
+    return lambda a, b: keep(a) @ keep(b)
+
+
+def float16(x: Matrix) -> Matrix:
+    return x.astype(np.float16).astype(np.float32)
+
+
+def mantissa(bits: int) -> Callable[[Matrix], Matrix]:
+    """float32 with fewer bits behind the point: 7 are bfloat16, 10 are TF32."""
+
+    def keep(x: Matrix) -> Matrix:
+        drop = 23 - bits
+        words = x.view(np.uint32) + np.uint32(1 << (drop - 1))
+        return (words >> drop << drop).view(np.float32)
+
+    return keep
+
+
+LOWER = [
+    pytest.param(float16, id="float16"),
+    pytest.param(mantissa(7), id="bfloat16"),
+    pytest.param(mantissa(10), id="TF32"),
+]
+
+
+def one_off(row: int, col: int, by: float) -> Callable[[Matrix], None]:
+    def change(c: Matrix) -> None:
+        c[row, col] += by
+
+    return change
+
+
+def unwritten(rows: int) -> Callable[[Matrix], None]:
+    def change(c: Matrix) -> None:
+        c.view(np.uint32)[-rows:] = POISON
+
+    return change
+
+
+@pytest.fixture(scope="module")
+def exam() -> MatmulExam:
+    """512 cubed: every element is compared with float64."""
+    return MatmulExam(512, 512, 512, rng=np.random.default_rng(1))
+
+
+@pytest.fixture(scope="module")
+def large() -> MatmulExam:
+    """2048 cubed: integers by Freivalds' test, and a sample of rows."""
+    return MatmulExam(2048, 2048, 2048, rng=np.random.default_rng(2))
+
+
+@pytest.fixture(params=["exam", "large"])
+def either(request: pytest.FixtureRequest) -> MatmulExam:
+    return request.getfixturevalue(request.param)
+
+
+def test_the_size_decides_the_method(exam: MatmulExam, large: MatmulExam) -> None:
+    assert exam.full
+    assert exam.method == "every element against float64"
+    assert not large.full
+    assert large.method.startswith("every element by exact integers (Freivalds, 3 vectors), 3")
+    assert {0, 2047} <= set(large.rows.tolist())
+
+
+def test_a_right_product_passes(either: MatmulExam) -> None:
+    proof, c = either.prove(right)
+    assert proof.ok
+    assert proof.fault == ""
+    assert 0 < proof.error < 1
+    assert 0 < proof.relative_error < 1e-5
+    np.testing.assert_array_equal(c, either.a @ either.b)
+
+
+@pytest.mark.parametrize("size", [(1, 1, 1), (1, 600, 1), (3, 1, 5), (1, 64, 64), (70, 33, 1)])
+@pytest.mark.parametrize("full_flops", [0, 2**31])
+def test_right_products_of_odd_sizes_pass(size: tuple[int, int, int], full_flops: int) -> None:
+    exam = MatmulExam(*size, rng=np.random.default_rng(3), full_flops=full_flops)
+    proof, _ = exam.prove(right)
+    assert (exam.full, proof.fault) == (full_flops > 0, "")
+
+
+@pytest.mark.parametrize(("row", "col"), [(0, 0), (300, 77), (511, 511)])
+@pytest.mark.parametrize("by", [1.0, -1.0, 0.01])
+def test_one_wrong_element_of_512_cubed_is_refused(exam: MatmulExam, row: int, col: int, by: float) -> None:
+    proof, _ = exam.prove(altered(one_off(row, col, by)))
+    assert not proof.ok
+    assert proof.fault.startswith("1 of 262,144 elements outside the rounding bound, first")
+    assert f"c[{row}, {col}]" in proof.fault
+    assert proof.error > 1
+
+
+@pytest.mark.parametrize(("row", "col"), [(0, 0), (300, 77), (1023, 2047), (2047, 2047)])
+def test_one_integer_off_by_one_of_2048_squared_is_refused(large: MatmulExam, row: int, col: int) -> None:
+    proof, _ = large.prove(altered(one_off(row, col, 1.0)))
+    assert proof.fault == f"1 of 2,048 rows of an integer product are wrong, first row {row}"
+
+
+def test_one_integer_off_in_the_last_place_is_refused(large: MatmulExam) -> None:
+    def change(c: Matrix) -> None:
+        c[300, 77] = np.nextafter(c[300, 77], np.float32(np.inf))
+
+    proof, _ = large.prove(altered(change))
+    assert "1 of 2,048 rows of an integer product are wrong, first row 300" in proof.fault
+
+
+def test_two_errors_that_cancel_in_a_sum_are_refused(large: MatmulExam) -> None:
+    def change(c: Matrix) -> None:
+        c[300, 77] += 1
+        c[300, 78] -= 1
+
+    assert not large.prove(altered(change))[0].ok
+
+
+def test_a_dropped_last_term_is_refused(either: MatmulExam) -> None:
+    assert not either.prove(lambda a, b: a[:, :-1] @ b[:-1])[0].ok
+
+
+def test_a_transposed_product_is_refused(either: MatmulExam) -> None:
+    assert not either.prove(lambda a, b: np.ascontiguousarray((a @ b).T))[0].ok
+
+
+def test_the_part_never_written_is_refused_and_measured(either: MatmulExam) -> None:
+    rows = round(0.6133 * either.m)
+    proof, _ = either.prove(altered(unwritten(rows)))
+    assert proof.fault == f"{rows / either.m:.2%} of C never written"
+    assert proof.fault.startswith("61.3")
+
+
+def test_a_single_element_never_written_is_refused(exam: MatmulExam) -> None:
+    def change(c: Matrix) -> None:
+        c.view(np.uint32)[511, 511] = POISON
+
+    assert exam.prove(altered(change))[0].fault == "0.00% of C never written"
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_what_is_no_number_is_refused(either: MatmulExam, value: float) -> None:
+    def change(c: Matrix) -> None:
+        c[either.rows[1], 7] = value
+
+    proof, _ = either.prove(altered(change))
+    assert not proof.ok
+    assert proof.error is None
+    assert proof.relative_error is None
+
+
+@pytest.mark.parametrize("keep", LOWER)
+def test_a_lower_precision_is_refused(either: MatmulExam, keep: Callable[[Matrix], Matrix]) -> None:
+    proof, _ = either.prove(rounded(keep))
+    assert "elements outside the rounding bound" in proof.fault
+
+
+@pytest.mark.parametrize("keep", LOWER)
+@pytest.mark.parametrize("k", [4096, 16384])
+def test_a_lower_precision_is_refused_in_long_sums(keep: Callable[[Matrix], Matrix], k: int) -> None:
+    exam = MatmulExam(256, k, 256, rng=np.random.default_rng(4))
+    assert exam.prove(right)[0].ok
+    assert not exam.prove(rounded(keep))[0].ok
+
+
+@pytest.mark.parametrize("full_flops", [0, 2**31])
+def test_sums_in_lower_precision_are_refused(full_flops: int) -> None:
+    exam = MatmulExam(64, 512, 64, rng=np.random.default_rng(5), full_flops=full_flops)
+
+    def product(a: Matrix, b: Matrix) -> Matrix:
+        c = np.zeros((64, 64), np.float16)
+        for i in range(512):
+            c += (a[:, i : i + 1] * b[i]).astype(np.float16)
+        return c.astype(np.float32)
+
+    with np.errstate(over="ignore", invalid="ignore"):
+        assert not exam.prove(product)[0].ok
+
+
+def test_an_exam_sees_the_float_inputs_last(large: MatmulExam) -> None:
+    seen = []
+
+    def product(a: Matrix, b: Matrix) -> Matrix:
+        seen.append((a, b))
+        return a @ b
+
+    large.prove(product)
+    assert len(seen) == 2
+    assert seen[1][0] is large.a
+    assert seen[1][1] is large.b
+    for integers in seen[0]:
+        assert (integers == np.round(integers)).all()
+        assert integers.any()
+
+
+def test_products_too_long_for_exact_integers_cannot_be_proven() -> None:
+    exam = MatmulExam(1, 2**24, 1, rng=np.random.default_rng(6), full_flops=0)
+    proof, _ = exam.prove(right)
+    assert proof.fault == "cannot be proven: sums of 16,777,216 integers are not exact in float32"
+
+
+def test_rechecking_what_timing_left_passes(either: MatmulExam) -> None:
+    _, proven = either.prove(right)
+    assert either.recheck(proven.copy(), proven).ok
+
+
+def test_rechecking_allows_another_order_of_sums(either: MatmulExam) -> None:
+    _, proven = either.prove(right)
+    backward = np.ascontiguousarray(either.a[:, ::-1]) @ np.ascontiguousarray(either.b[::-1])
+    assert not (backward == proven).all()
+    assert either.recheck(backward, proven).ok
+
+
+def test_rechecking_finds_an_element_that_changed(either: MatmulExam) -> None:
+    _, proven = either.prove(right)
+    row = next(row for row in range(either.m) if either.full or row not in either.rows)
+    c = proven.copy()
+    c[row, 77] += 1.0
+    fault = either.recheck(c, proven).fault
+    assert fault.startswith("1 of") if either.full else fault == "1 elements changed while it was timed"
+
+
+def test_rechecking_finds_what_was_never_written(either: MatmulExam) -> None:
+    _, proven = either.prove(right)
+    c = proven.copy()
+    unwritten(1)(c)
+    assert either.recheck(c, proven).fault.endswith("% of C never written")
+
+
+@given(
+    m=st.integers(1, 12),
+    k=st.integers(1, 40),
+    n=st.integers(1, 12),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_freivalds_passes_every_right_product_of_integers(m: int, k: int, n: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    a = rng.integers(-63, 63, (m, k), endpoint=True).astype(np.float32)
+    b = rng.integers(-63, 63, (k, n), endpoint=True).astype(np.float32)
+    assert freivalds_fault(a, b, a @ b, rng=rng) == ""
+
+
+@given(
+    m=st.integers(1, 12),
+    k=st.integers(1, 40),
+    n=st.integers(1, 12),
+    by=st.sampled_from([-(2.0**20), -1.0, -(2.0**-10), 2.0**-10, 1.0, 3.0]),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_freivalds_finds_every_wrong_element(m: int, k: int, n: int, by: float, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    a = rng.integers(-7, 7, (m, k), endpoint=True).astype(np.float32)
+    b = rng.integers(-7, 7, (k, n), endpoint=True).astype(np.float32)
+    c = a @ b
+    row, col = int(rng.integers(m)), int(rng.integers(n))
+    c[row, col] += np.float32(by)
+    assert freivalds_fault(a, b, c, rng=rng) == (
+        f"1 of {m:,} rows of an integer product are wrong, first row {row}"
+    )
+
+
+def test_freivalds_is_exact_at_the_largest_sums() -> None:
+    k = 4096
+    a, b = np.full((4, k), 63, np.float32), np.full((k, 4096), 63, np.float32)
+    c = np.full((4, 4096), 63 * 63 * k, np.float32)
+    rng = np.random.default_rng(7)
+    assert freivalds_fault(a, b, c, rng=rng) == ""
+    c[2, 4095] -= 1
+    assert freivalds_fault(a, b, c, rng=rng) == "1 of 4 rows of an integer product are wrong, first row 2"

@@ -1,0 +1,153 @@
+"""Who may import whom: docs/architecture.md draws the layers, and this holds the source to them."""
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+import rusty_py
+
+PACKAGE = Path(rusty_py.__file__).parent
+
+LAYERS = {
+    "errors": 0,
+    "dtypes": 0,
+    "shapes": 0,
+    "shaders": 0,
+    "oracle": 0,
+    "pace": 0,
+    "native": 1,
+    "adapter": 1,
+    "device": 1,
+    "kernel": 2,
+    "timing": 2,
+    "probe": 2,
+    "ops": 5,
+    "": 6,  # The package itself: its version and its public names.
+    "bench": 7,
+}
+WGPU_LAYERS = {1, 2}
+BENCH_ONLY = {"typer", "tabulate", "rich", "pydantic", "psutil", "threadpoolctl"}
+
+
+@dataclass(frozen=True)
+class Import:
+    """`deferred`: inside a function, or seen by type checkers alone."""
+
+    name: str
+    line: int
+    deferred: bool
+
+
+def modules() -> dict[str, Path]:
+    """Dotted names below rusty_py, "" for the package itself."""
+    paths = {path: path.relative_to(PACKAGE).with_suffix("").parts for path in PACKAGE.rglob("*.py")}
+    return {".".join(part for part in parts if part != "__init__"): path for path, parts in paths.items()}
+
+
+def imports(source: str) -> Iterator[Import]:
+    """Every import of a file; `from a import b` counts as a.b."""
+    yield from _imports(ast.parse(source), deferred=False)
+
+
+def _imports(node: ast.AST, *, deferred: bool) -> Iterator[Import]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Import):
+            yield from (Import(alias.name, child.lineno, deferred) for alias in child.names)
+        elif isinstance(child, ast.ImportFrom):
+            assert child.level == 0, f"line {child.lineno}: imports are absolute here"
+            yield from (
+                Import(f"{child.module}.{alias.name}", child.lineno, deferred) for alias in child.names
+            )
+        else:
+            function = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+            typing = isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING"
+            yield from _imports(child, deferred=deferred or function or typing)
+
+
+def own(name: str) -> str | None:
+    """The module of ours that an import means; None for those of others."""
+    if name.partition(".")[0] != "rusty_py":
+        return None
+    inside = name.partition(".")[2]
+    return inside if inside in modules() else inside.rpartition(".")[0]
+
+
+def layer(module: str) -> int:
+    return LAYERS[module.partition(".")[0]]
+
+
+ALL = [pytest.param(module, path, id=module or "rusty_py") for module, path in sorted(modules().items())]
+
+
+def test_every_module_has_a_layer() -> None:
+    assert {module.partition(".")[0] for module in modules()} == set(LAYERS)
+
+
+@pytest.mark.parametrize(("module", "path"), ALL)
+def test_imports_go_downward_only(module: str, path: Path) -> None:
+    upward = [
+        f"line {each.line}: {each.name}"
+        for each in imports(path.read_text(encoding="utf-8"))
+        if (target := own(each.name)) is not None and layer(target) > layer(module)
+    ]
+    assert upward == []
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    graph = {
+        module: {target for each in imports(path.read_text()) if (target := own(each.name)) is not None}
+        for module, path in modules().items()
+    }
+    assert len(list(TopologicalSorter(graph).static_order())) == len(graph)
+
+
+@pytest.mark.parametrize(("module", "path"), ALL)
+def test_wgpu_is_imported_inside_functions_of_the_lower_layers(module: str, path: Path) -> None:
+    outside = [
+        f"line {each.line}: {each.name}"
+        for each in imports(path.read_text(encoding="utf-8"))
+        if each.name.partition(".")[0] == "wgpu" and not (each.deferred and layer(module) in WGPU_LAYERS)
+    ]
+    assert outside == []
+
+
+@pytest.mark.parametrize(("module", "path"), ALL)
+def test_what_the_benchmark_needs_is_imported_by_the_benchmark_alone(module: str, path: Path) -> None:
+    outside = [
+        f"line {each.line}: {each.name}"
+        for each in imports(path.read_text(encoding="utf-8"))
+        if each.name.partition(".")[0] in BENCH_ONLY and layer(module) != LAYERS["bench"]
+    ]
+    assert outside == []
+
+
+def test_imports_are_seen_wherever_they_hide() -> None:
+    source = """
+import a.b
+from c import d, e
+if TYPE_CHECKING:
+    import f
+if other:
+    import g
+class C:
+    import h
+    def method(self):
+        try:
+            from i import j
+        except ImportError:
+            pass
+"""
+    found = [(each.name, each.deferred) for each in imports(source)]
+    assert found == [
+        ("a.b", False),
+        ("c.d", False),
+        ("c.e", False),
+        ("f", True),
+        ("g", False),
+        ("h", False),
+        ("i.j", True),
+    ]

@@ -1,0 +1,76 @@
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rusty_py import ShaderError, shaders
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder that shaders are read from, with nothing remembered from another."""
+    monkeypatch.setattr(shaders, "root", lambda: tmp_path)
+    shaders.read.cache_clear()
+    yield tmp_path
+    shaders.read.cache_clear()
+
+
+def test_the_shaders_are_found_beside_the_package() -> None:
+    assert (shaders.root() / "matmul" / "tiled.wgsl").is_file()
+    assert "fn main" in shaders.read("matmul/tiled")
+
+
+def test_a_shader_is_read_by_its_name(folder: Path) -> None:
+    (folder / "one").mkdir()
+    (folder / "one" / "two.wgsl").write_text("// ä\n", encoding="utf-8")
+    assert shaders.read("one/two") == "// ä\n"
+
+
+def test_a_missing_shader_is_refused_with_the_place_looked_at(folder: Path) -> None:
+    with pytest.raises(
+        ShaderError, match=r"^shaders: no such kernel: matmul/tield: looked for .*tield\.wgsl$"
+    ):
+        shaders.read("matmul/tield")
+
+
+def test_without_a_folder_of_shaders_the_package_is_to_be_installed_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shaders, "__file__", str(tmp_path / "rusty_py" / "shaders.py"))
+    with pytest.raises(ShaderError, match=r"^shaders: no wgsl folder .*; reinstall rusty_py$"):
+        shaders.root()
+
+
+def test_the_shaders_inside_the_package_come_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for place in ("wgsl/matmul", "rusty_py/wgsl/matmul"):
+        (tmp_path / place).mkdir(parents=True)
+    monkeypatch.setattr(shaders, "__file__", str(tmp_path / "rusty_py" / "shaders.py"))
+    assert shaders.root() == tmp_path / "rusty_py" / "wgsl"
+
+
+def test_baking_writes_overrides_as_constants() -> None:
+    text = "override TILE: u32;\noverride DEPTH: u32;\nconst AREA = TILE * TILE;\n"
+    assert shaders.bake(text, (("TILE", 16), ("DEPTH", 4))) == (
+        "const TILE: u32 = 16u;\nconst DEPTH: u32 = 4u;\nconst AREA = TILE * TILE;\n"
+    )
+
+
+def test_baking_nothing_changes_nothing() -> None:
+    text = shaders.read("matmul/tiled")
+    assert shaders.bake(text, ()) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "override TILES: u32;", "override TILE: u32 = 8u;", "override TILE: u32;\noverride TILE: u32;"],
+    ids=["none", "another", "with a default", "twice"],
+)
+def test_baking_what_is_not_there_once_is_refused(text: str) -> None:
+    with pytest.raises(ShaderError, match=r"^shaders: no line 'override TILE: u32;' to set to 16$"):
+        shaders.bake(text, (("TILE", 16),))
+
+
+def test_a_shader_is_known_by_the_hash_of_its_text() -> None:
+    assert shaders.sha256("fn main() {}") == hashlib.sha256(b"fn main() {}").hexdigest()
+    assert shaders.sha256("a") != shaders.sha256("b")
