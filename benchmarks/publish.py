@@ -27,7 +27,9 @@ def filled(text: str) -> str:
 
 def main(*, check: bool) -> int:
     """1 where `check` finds a page that differs from its files."""
-    stale = [page for page in PAGES if filled(page.read_text(encoding="utf-8")) != page.read_text(encoding="utf-8")]
+    stale = [
+        page for page in PAGES if filled(page.read_text(encoding="utf-8")) != page.read_text(encoding="utf-8")
+    ]
     for page in stale:
         print(f"{page.name}: {'differs from its result files' if check else 'written'}")
         if not check:

@@ -73,18 +73,21 @@ def choose(which: int | str | None = None) -> Adapter:
     adapters = list_adapters()
     if not adapters:
         raise NoAdapter(f"adapter: this machine offers none: {remedy()}")
+    source = ""
     if which is None:
         which = os.environ.get(ENVIRONMENT, "") or 0
+        source = f" of {ENVIRONMENT}"
     wanted = str(which).strip().casefold()
     for adapter in adapters:
         if wanted in (str(adapter.index), adapter.backend.casefold()):
             return adapter
-    if not wanted.isdigit():
+    # One or two digits are an index, and there is none such; more may be a name, such as "4090".
+    if isinstance(which, str) and not re.fullmatch(r"\d{1,2}", wanted):
         for adapter in adapters:
             if wanted in f"{adapter.name} {adapter.driver}".casefold():
                 return adapter
     names = "; ".join(f"{adapter.index}: {adapter}" for adapter in adapters)
-    raise NoAdapter(f"adapter: none matches {which!r}: there is {names}")
+    raise NoAdapter(f"adapter: none matches {which!r}{source}: there is {names}")
 
 
 def remedy() -> str:

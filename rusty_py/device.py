@@ -36,7 +36,8 @@ _made_in: int | None = None  # The process that made the first device; drivers d
 class Buffer:
     """A piece of device memory. Made by `Device.empty` and `Device.upload`."""
 
-    def __init__(self, raw: "wgpu.GPUBuffer", nbytes: int, label: str) -> None:
+    def __init__(self, device: "Device", raw: "wgpu.GPUBuffer", nbytes: int, label: str) -> None:
+        self.device = device
         self.raw = raw
         self.nbytes = nbytes
         self.label = label
@@ -52,8 +53,10 @@ class Buffer:
             self.destroyed = True
             self.raw.destroy()
 
-    def ensure_usable(self, operation: str) -> None:
-        """Raises DeviceError where a submission with this buffer would abort the process."""
+    def ensure_usable(self, operation: str, device: "Device") -> None:
+        """Raises DeviceError where a submission of `device` with this buffer would abort the process."""
+        if self.device is not device:
+            raise DeviceError(f"{operation}: buffer {self.label!r} is of another device: {self.device}")
         if self.destroyed:
             raise DeviceError(f"{operation}: buffer {self.label!r} is destroyed")
         if self.mapped:
@@ -61,9 +64,12 @@ class Buffer:
 
 
 class Recording:
-    """Commands that wait to be submitted, once, and the buffers they use."""
+    """Commands that wait to be submitted to their device, once, and the buffers they use."""
 
-    def __init__(self, commands: "wgpu.GPUCommandBuffer", buffers: Sequence[Buffer]) -> None:
+    def __init__(
+        self, device: "Device", commands: "wgpu.GPUCommandBuffer", buffers: Sequence[Buffer]
+    ) -> None:
+        self.device = device
         self.commands = commands
         self.buffers = tuple(buffers)
         self.submitted = False
@@ -104,6 +110,8 @@ class Device:
                 )
             except RuntimeError as error:
                 raise DeviceError(f"device: {self.adapter} refused: {error}") from error
+        if _made_in is None:
+            native.forget_after_fork()
         _made_in = os.getpid()
 
     def __repr__(self) -> str:
@@ -120,10 +128,11 @@ class Device:
 
     def close(self) -> None:
         """Frees the device and its buffers. A second call does nothing."""
-        if not self.closed:
-            self.closed = True
-            if _made_in == os.getpid():
-                self.raw.destroy()
+        with self.lock:  # Not between the checks of a submission and the submission.
+            if not self.closed:
+                self.closed = True
+                if _made_in == os.getpid():
+                    self.raw.destroy()
 
     def ensure_usable(self, operation: str) -> None:
         """Raises DeviceError on a closed device and in a forked process."""
@@ -147,7 +156,7 @@ class Device:
     def write(self, buffer: Buffer, array: NDArray[np.generic]) -> None:
         """Copies `array`, C-contiguous, to the start of `buffer`, after the work submitted so far."""
         self.ensure_usable("write")
-        buffer.ensure_usable("write")
+        buffer.ensure_usable("write", self)
         if array.nbytes > buffer.nbytes:
             raise LimitError(
                 f"write: the array is larger than buffer {buffer.label!r}:"
@@ -155,7 +164,10 @@ class Device:
             )
         data = array.reshape(-1).view(np.uint8)
         for start in range(0, data.nbytes, CHUNK_BYTES):
-            self.raw.queue.write_buffer(buffer.raw, start, data[start : start + CHUNK_BYTES])
+            part = data[start : start + CHUNK_BYTES]
+            if part.nbytes % 4:  # Copies come in words; the buffer has room for the last one.
+                part = np.pad(part, (0, -part.nbytes % 4))
+            self.raw.queue.write_buffer(buffer.raw, start, part)
             self.raw.queue.submit([])  # Only a submission frees the staging memory of a write.
             if data.nbytes > CHUNK_BYTES:
                 self.wait()
@@ -165,22 +177,25 @@ class Device:
         import wgpu
 
         self.ensure_usable("read")
+        buffer.ensure_usable("read", self)
         if out.nbytes > buffer.nbytes:
             raise LimitError(
                 f"read: the array is larger than buffer {buffer.label!r}:"
                 f" {out.nbytes} > {buffer.nbytes} bytes"
             )
         data = out.reshape(-1).view(np.uint8)
-        chunk = min(CHUNK_BYTES, data.nbytes)
+        if not data.nbytes:
+            return
+        chunk = min(CHUNK_BYTES, _whole_words(data.nbytes))
         staging = self._create(chunk, wgpu.BufferUsage.MAP_READ | wgpu.BufferUsage.COPY_DST, "staging")
         for start in range(0, data.nbytes, chunk):
             size = min(chunk, data.nbytes - start)
             encoder = self.raw.create_command_encoder()
-            encoder.copy_buffer_to_buffer(buffer.raw, start, staging.raw, 0, size)
-            self.submit(Recording(encoder.finish(), [buffer, staging]))
+            encoder.copy_buffer_to_buffer(buffer.raw, start, staging.raw, 0, _whole_words(size))
+            self.submit(Recording(self, encoder.finish(), [buffer, staging]))
             self.wait()
-            with self.mapped(staging, size) as bytes_read:
-                data[start : start + size] = bytes_read
+            with self.mapped(staging, _whole_words(size)) as bytes_read:
+                data[start : start + size] = bytes_read[:size]
         staging.destroy()
 
     @contextmanager
@@ -196,15 +211,17 @@ class Device:
         """Sends recordings to the GPU, each for the first and last time. Returns before they are done.
 
         Raises DeviceError where wgpu-native would abort: closed device, second submission of a recording,
-        destroyed or mapped buffer.
+        recording of another device, destroyed or mapped buffer.
         """
-        self.ensure_usable("submit")
         with self.lock:
-            for recording in recordings:
-                if recording.submitted:
+            self.ensure_usable("submit")
+            for i, recording in enumerate(recordings):
+                if recording.submitted or recording in recordings[:i]:
                     raise DeviceError("submit: a recording goes out once, and this one has; record it again")
+                if recording.device is not self:
+                    raise DeviceError(f"submit: a recording of another device: {recording.device}")
                 for buffer in recording.buffers:
-                    buffer.ensure_usable("submit")
+                    buffer.ensure_usable("submit", self)
             for recording in recordings:
                 recording.submitted = True
             self.raw.queue.submit([recording.commands for recording in recordings])
@@ -232,25 +249,29 @@ class Device:
                 f"buffer: {label!r} is larger than {self.adapter} allows:"
                 f" {nbytes} > {self.limits.buffer_bytes} bytes"
             )
-        # Copies and bindings come in words of 4 bytes, and no buffer is empty.
-        size = max(4, (nbytes + 3) // 4 * 4)
+        size = max(4, _whole_words(nbytes))  # No buffer is empty.
         try:
             raw = self.raw.create_buffer(label=label, size=size, usage=usage)
         except (wgpu.GPUOutOfMemoryError, wgpu.GPUValidationError) as error:
             if isinstance(error, wgpu.GPUValidationError) and "memory" not in str(error):
                 raise
             raise OutOfMemory(f"buffer: no room on {self.adapter} for {label!r}: {nbytes} bytes") from error
-        return Buffer(raw, size, label)
+        return Buffer(self, raw, size, label)
 
 
 def default_device() -> Device:
     """The device that functions use when given none: made on first use, shared by all threads."""
     global _default
+    _refuse_fork("device")  # Before the lock: a fork may have copied it locked.
     with _default_lock:
-        _refuse_fork("device")
         if _default is None or _default.closed:
             _default = Device()
         return _default
+
+
+def _whole_words(nbytes: int) -> int:
+    """Copies and bindings come in words of 4 bytes."""
+    return (nbytes + 3) // 4 * 4
 
 
 def _refuse_fork(operation: str) -> None:

@@ -77,7 +77,7 @@ def prepare(
     buffers = (*inputs, *outputs)
     _check_limits(device, spec, buffers, workgroups)
     for buffer in buffers:
-        buffer.ensure_usable(str(spec))
+        buffer.ensure_usable(str(spec), device)
     pipeline = _pipeline(device, spec)
     entries = [
         {"binding": i, "resource": {"buffer": buffer.raw, "offset": 0, "size": buffer.nbytes}}
@@ -133,7 +133,7 @@ def record(
         commands = encoder.finish()
     except wgpu.GPUValidationError as error:
         raise ShaderError(f"{', '.join(map(str, names))}: refused: {error}") from error
-    return Recording(commands, tuple(buffers))
+    return Recording(device, commands, tuple(buffers))
 
 
 def run(device: Device, launches: Iterable[Launch]) -> None:

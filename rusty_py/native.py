@@ -48,6 +48,17 @@ def enumerate_adapters() -> "list[wgpu.GPUAdapter]":
     return [adapter for adapter in found if adapter.info["backend_type"] != "OpenGL"]
 
 
+def forget_after_fork() -> None:
+    """Has a forked child leave its parent's objects alone: releasing them there hangs in the driver."""
+    from wgpu.backends.wgpu_native import _api
+
+    def forget() -> None:
+        _api.libf = None  # What wgpu-py asks before it releases an object, for the end of the interpreter.
+
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=forget)
+
+
 def has_unchecked_modules() -> bool:
     """Whether this wgpu-native compiles shaders without run-time checks (29 and newer)."""
     from wgpu.backends.wgpu_native import lib

@@ -69,8 +69,9 @@ def split(
 ) -> Iterator[Block]:
     """Blocks that cover an m x n x k product, each of which `fits`, in the order of rows, columns, depth.
 
-    A block is `most` in size; while that does not fit, its longest axis is halved. Every block but the
-    last on an axis is a multiple of `multiple` there. What no halving can make fit comes as it is.
+    A block is `most` in size; while that does not fit, its longest axis is halved. Where `most` is a
+    multiple of `multiple`, so is every block but the last on an axis. What no halving can make fit comes
+    as it is.
     """
     if 0 in size:
         return

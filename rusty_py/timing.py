@@ -3,7 +3,6 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +10,6 @@ from numpy.typing import NDArray
 from rusty_py import native
 from rusty_py.device import Device, Recording
 from rusty_py.kernel import Launch, record
-
-if TYPE_CHECKING:
-    pass
 
 _MOST_QUERIES = 4096  # WebGPU's largest query set.
 
@@ -47,6 +43,7 @@ class Timer:
     def __init__(self, device: Device) -> None:
         import wgpu
 
+        device.ensure_usable("timer")
         self.device = device
         self.queries: wgpu.GPUQuerySet | None = None
         if "timestamp-query" in device.adapter.features:
@@ -81,7 +78,7 @@ class Timer:
         encoder = self.device.raw.create_command_encoder()
         encoder.resolve_query_set(self.queries, 0, 2 * passes, self._resolved, 0)
         encoder.copy_buffer_to_buffer(self._resolved, 0, self._ticks.raw, 0, 16 * passes)
-        self.device.submit(Recording(encoder.finish(), [self._ticks]))
+        self.device.submit(Recording(self.device, encoder.finish(), [self._ticks]))
         ticks = np.empty((passes, 2), np.uint64)
         self.device.read(self._ticks, ticks)
         # Counted from the first: a float64 of nanoseconds since start-up would lose digits.

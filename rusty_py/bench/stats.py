@@ -6,31 +6,39 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-# The MAD of normal noise times this is its standard deviation.
+# What makes the standard deviation of normal noise of its MAD, and of its interquartile range.
 _MAD_TO_SIGMA = 1.4826
+_IQR_TO_SIGMA = 0.7413
 
 
 @dataclass(frozen=True)
 class Summary:
-    """Median, median absolute deviation and least of n samples, in the samples' unit."""
+    """Median, median absolute deviation, interquartile range and least of n samples, in the samples' unit."""
 
     median: float
     mad: float
+    iqr: float
     min: float
     n: int
 
     @property
     def noise(self) -> float:
-        """The standard error of the median, as a fraction of it."""
+        """The standard error of the median, as a fraction of it.
+
+        The spread is the larger of two estimates: of samples that jump between two values, either may be 0.
+        """
         if self.n < 2 or self.median == 0:
             return math.inf
-        return 1.2533 * _MAD_TO_SIGMA * self.mad / math.sqrt(self.n) / self.median
+        sigma = max(_MAD_TO_SIGMA * self.mad, _IQR_TO_SIGMA * self.iqr)
+        return 1.2533 * sigma / math.sqrt(self.n) / self.median
 
 
 def summarise(samples: Sequence[float]) -> Summary:
-    """Median, MAD, least and number of `samples`, of which there is one at least."""
+    """The summary of `samples`, of which there is one at least."""
     median = statistics.median(samples)
-    return Summary(median, statistics.median(abs(x - median) for x in samples), min(samples), len(samples))
+    mad = statistics.median(abs(x - median) for x in samples)
+    low, _, high = statistics.quantiles(samples, method="inclusive") if len(samples) > 1 else (median,) * 3
+    return Summary(median, mad, high - low, min(samples), len(samples))
 
 
 def ratio_interval(

@@ -131,7 +131,10 @@ def _deepest(device: Device, spec: Spec) -> int:
     """The longest sum of one dispatch: a tiled kernel loops once more for every tile of it."""
     tile = dict(spec.constants).get("TILE")
     steps = device.limits.loop_steps
-    return steps if tile is None else steps // (tile + 1) * tile
+    deepest = steps if tile is None else steps // (tile + 1) * tile
+    if not deepest:
+        raise LimitError(f"{spec}: loops longer than {device.adapter} can: {steps} steps; try a smaller tile")
+    return deepest
 
 
 def _product(

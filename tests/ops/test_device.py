@@ -232,7 +232,7 @@ ABORTS = {
         "d = Device(); b = d.upload(ONES)\n"
         "s = d._create(16, wgpu.BufferUsage.MAP_READ | wgpu.BufferUsage.COPY_DST, 'staging')\n"
         "e = d.raw.create_command_encoder(); e.copy_buffer_to_buffer(b.raw, 0, s.raw, 0, 16)\n"
-        "r = Recording(e.finish(), [b, s])\n"
+        "r = Recording(d, e.finish(), [b, s])\n"
         "with d.mapped(s, 16):\n"
         "    refused(d.submit, r)\n"
         "d.submit(r); d.wait()\n",
@@ -289,15 +289,15 @@ def test_closing_in_another_thread_waits_for_a_submission_or_is_seen_by_it(adapt
 from rusty_py.device import Buffer
 
 class Late(Buffer):
-    def ensure_usable(self, operation):
-        super().ensure_usable(operation)
+    def ensure_usable(self, operation, device):
+        super().ensure_usable(operation, device)
         if operation == "submit":
             closing.start()
             closing.join(timeout=1)
 
 d = Device()
 b = d.empty(16)
-late = Late(b.raw, b.nbytes, "late")
+late = Late(d, b.raw, b.nbytes, "late")
 closing = threading.Thread(target=d.close)
 r = record(d, [fill(d, late)])
 try:

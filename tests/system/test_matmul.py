@@ -165,6 +165,7 @@ def test_out_replaces_no_file_of_the_same_second(tmp_path: Path, sabotaged: Sabo
     assert "gpu_benchmark_20260102_030405.json" in first
     again = sabotaged(stopped_clock, *SMALL, "--out", out)
     assert "Traceback" not in again.err
+    assert float(table(again.out)[0]["GFLOPS"]) > 0
     assert first.items() <= {path.name: path.read_bytes() for path in out.iterdir()}.items()
 
 

@@ -131,6 +131,11 @@ def test_an_index_beyond_the_last_never_means_a_name(machine: Machine) -> None:
         choose(4070)
 
 
+def test_a_name_may_be_all_digits(machine: Machine) -> None:
+    machine(GEFORCE)
+    assert "4070" in choose("4070").name
+
+
 def test_a_machine_without_adapters_is_told_what_to_install(machine: Machine) -> None:
     machine()
     assert list_adapters() == []

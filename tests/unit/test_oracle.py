@@ -82,6 +82,35 @@ def test_a_dropped_term_of_a_4096_long_sum_leaves_the_bound_unless_it_is_an_eigh
     assert abs(shorter[0, 0] - reference[0, 0]) > bound[0, 0]
 
 
+def cut(x: np.ndarray) -> np.ndarray:
+    """`x` in 11 bits, the precision of float16 and TF32."""
+    return x.astype(np.float16).astype(np.float32)
+
+
+@pytest.mark.parametrize("k", [1, 2, 7, 64, 65, 512, 4096, 70_000])
+def test_float32_sums_of_centred_terms_stay_within_the_tighter_bound(k: int) -> None:
+    a, b = uniform(48, k), uniform(k, 48, seed=1)
+    reference, bound = oracle.matmul(a, b, dtype=F32, centred=True)
+    assert (np.abs(a @ b - reference) <= bound).all()
+    assert (np.abs(in_order(a, b) - reference) <= bound).all()
+
+
+@pytest.mark.parametrize("k", [512, 4096, 16384, 70_000])
+def test_inputs_cut_to_11_bits_leave_the_tighter_bound(k: int) -> None:
+    a, b = uniform(48, k), uniform(k, 48, seed=1)
+    reference, bound = oracle.matmul(a, b, dtype=F32, centred=True)
+    assert (np.abs(cut(a) @ cut(b) - reference) > bound).any()
+
+
+@given(k=st.integers(1, 300), seed=st.integers(0, 2**32 - 1))
+def test_the_tighter_bound_is_never_the_looser_one(k: int, seed: int) -> None:
+    a, b = uniform(5, k, seed=seed), uniform(k, 5, seed=seed + 1)
+    _, general = oracle.matmul(a, b, dtype=F32)
+    _, centred = oracle.matmul(a, b, dtype=F32, centred=True)
+    assert (centred <= general).all()
+    assert (centred <= oracle.centred_norm_bound(a, b, dtype=F32) * (1 + 1e-12)).all()
+
+
 def test_the_reference_is_float64_whatever_comes_in() -> None:
     a = np.array([[1.0, 2.0**-30]], np.float32)
     reference, _ = oracle.matmul(a, np.ones((2, 1), np.float32), dtype=F32)

@@ -178,7 +178,7 @@ def test_kernels_are_sampled_round_by_round() -> None:
 
 
 @pytest.mark.parametrize("before", range(8))
-def test_ctrl_c_in_a_sample_leaves_the_rounds_before_it(before: int) -> None:
+def test_ctrl_c_in_a_sample_leaves_the_whole_rounds_before_it(before: int) -> None:
     whole = ScriptedTimer()
     sampled(whole)
     warm_up = whole.taken - 2 * 7

@@ -16,11 +16,11 @@ def normal(mean: float, *, seed: int, spread: float = 0.02, n: int = 30) -> list
 
 
 def test_a_summary_of_known_samples() -> None:
-    assert summarise([1.0, 2.0, 4.0, 8.0, 100.0]) == Summary(median=4.0, mad=3.0, min=1.0, n=5)
+    assert summarise([1.0, 2.0, 4.0, 8.0, 100.0]) == Summary(median=4.0, mad=3.0, iqr=6.0, min=1.0, n=5)
 
 
 def test_an_even_number_of_samples_has_its_median_between_the_middle_two() -> None:
-    assert summarise([1.0, 2.0, 4.0, 8.0]) == Summary(median=3.0, mad=1.5, min=1.0, n=4)
+    assert summarise([1.0, 2.0, 4.0, 8.0]) == Summary(median=3.0, mad=1.5, iqr=3.25, min=1.0, n=4)
 
 
 def test_one_outlier_moves_neither_median_nor_spread() -> None:
