@@ -1,18 +1,55 @@
-"""GPU compute from Python with WGSL kernels: Metal, Vulkan, or a CPU driver."""
+"""GPU compute from Python with WGSL kernels: Metal, Vulkan, or a CPU driver.
 
-from rusty_py.adapter import Adapter as Adapter
-from rusty_py.adapter import Limits as Limits
-from rusty_py.adapter import list_adapters as list_adapters
-from rusty_py.device import Device as Device
-from rusty_py.device import default_device as default_device
-from rusty_py.errors import DeviceError as DeviceError
-from rusty_py.errors import DtypeError as DtypeError
-from rusty_py.errors import LimitError as LimitError
-from rusty_py.errors import NoAdapter as NoAdapter
-from rusty_py.errors import OutOfMemory as OutOfMemory
-from rusty_py.errors import RustyError as RustyError
-from rusty_py.errors import ShaderError as ShaderError
-from rusty_py.errors import ShapeError as ShapeError
-from rusty_py.ops.matmul import matmul as matmul
+The public names come from their modules on first use: importing rusty_py imports neither numpy nor wgpu.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rusty_py.adapter import Adapter as Adapter
+    from rusty_py.adapter import Limits as Limits
+    from rusty_py.adapter import list_adapters as list_adapters
+    from rusty_py.device import Device as Device
+    from rusty_py.device import default_device as default_device
+    from rusty_py.errors import DeviceError as DeviceError
+    from rusty_py.errors import DtypeError as DtypeError
+    from rusty_py.errors import LimitError as LimitError
+    from rusty_py.errors import NoAdapter as NoAdapter
+    from rusty_py.errors import OutOfMemory as OutOfMemory
+    from rusty_py.errors import RustyError as RustyError
+    from rusty_py.errors import ShaderError as ShaderError
+    from rusty_py.errors import ShapeError as ShapeError
+    from rusty_py.ops.matmul import matmul as matmul
 
 __version__ = "0.1.0"
+
+_NAMES = {
+    "adapter": ("Adapter", "Limits", "list_adapters"),
+    "device": ("Device", "default_device"),
+    "errors": (
+        "DeviceError",
+        "DtypeError",
+        "LimitError",
+        "NoAdapter",
+        "OutOfMemory",
+        "RustyError",
+        "ShaderError",
+        "ShapeError",
+    ),
+    "ops.matmul": ("matmul",),
+}
+_HOME = {name: module for module, names in _NAMES.items() for name in names}
+
+__all__ = [*_HOME, "__version__"]
+
+if not TYPE_CHECKING:  # Else a misspelt name would have a type.
+
+    def __getattr__(name: str) -> object:
+        if name not in _HOME:
+            raise AttributeError(f"module 'rusty_py' has no attribute {name!r}")
+        globals()[name] = getattr(import_module(f"rusty_py.{_HOME[name]}"), name)
+        return globals()[name]
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *_HOME})

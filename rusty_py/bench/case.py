@@ -122,7 +122,10 @@ class Ceilings:
 
 @dataclass
 class Run:
-    """One benchmark, as far as it got. `anchors_ns` is the anchor kernel's time, round by round."""
+    """One benchmark, as far as it got: `interrupted` by Ctrl-C, or ended by a `failure` of the device.
+
+    `anchors_ns` is the anchor kernel's time, round by round.
+    """
 
     context: Mapping[str, object]
     clock: Literal["gpu", "wall"]
@@ -134,6 +137,7 @@ class Run:
     anchors_ns: list[float] = field(default_factory=list)
     peak_gflops: float | None = None
     interrupted: bool = False
+    failure: str = ""
     schema_version: Literal[1] = 1
 
 

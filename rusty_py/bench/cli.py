@@ -4,12 +4,12 @@ Exit codes: 0 fine, 1 findings, 2 usage, 3 no adapter, 4 a wrong or rejected res
 141 standard output closed. numpy and wgpu are imported inside the commands, so that --help is quick.
 """
 
+import math
 import os
 import re
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import datetime
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -34,6 +34,13 @@ app = typer.Typer(
 )
 
 
+class InfoFormat(StrEnum):
+    """What `info` prints."""
+
+    table = "table"
+    json = "json"
+
+
 class Format(StrEnum):
     """What standard output gets."""
 
@@ -47,14 +54,56 @@ AdapterOption = Annotated[
     str | None,
     typer.Option("--adapter", metavar="WHICH", help="Index, part of the name, or backend; see `info`."),
 ]
+
+
+def finite(value: float | None) -> float | None:
+    """Refuses the infinite and NaN, which Python counts among the floats."""
+    if value is not None and not math.isfinite(value):
+        raise typer.BadParameter(f"{value} is no finite number")
+    return value
+
+
 AsciiOption = Annotated[bool, typer.Option("--ascii", help="Plain ASCII output.")]
 
 
 def main() -> None:
     """The entry point."""
-    if sys.stdout is None:
-        sys.exit(CLOSED)
-    app()
+    sys.exit(CLOSED if sys.stdout is None else run_app())
+
+
+def run_app() -> int:
+    """Runs the program; whatever ends it becomes an exit code and a line on standard error."""
+    try:
+        code = _typer_exit_code()
+        sys.stdout.flush()
+        return code
+    except KeyboardInterrupt:
+        say_error("interrupted")
+        return INTERRUPTED
+    except BrokenPipeError:
+        mute_stdout()
+        return CLOSED
+    except RustyError as error:
+        say_error(f"error: {error}")
+        return NO_ADAPTER if isinstance(error, DeviceError) else USAGE
+    except OSError as error:
+        say_error(f"error: {error.filename or 'standard output'}: {error.strerror}")
+        mute_stdout()
+        return USAGE
+
+
+def _typer_exit_code() -> int:
+    """What typer exits with; where it has turned Ctrl-C or a closed pipe into an exit, that instead."""
+    try:
+        app()
+    except SystemExit as end:
+        cause: BaseException | None = end
+        while cause is not None:
+            if isinstance(cause, KeyboardInterrupt | BrokenPipeError):
+                raise cause from None
+            cause = cause.__cause__ or cause.__context__
+        return end.code if isinstance(end.code, int) else FINDINGS
+    return 0
 
 
 @app.callback(invoke_without_command=True)
@@ -66,8 +115,7 @@ def default(
     if version:
         from rusty_py import __version__
 
-        with exit_codes():
-            print(__version__)
+        print(__version__)
         raise typer.Exit
     if context.invoked_subcommand is None:
         matmul()
@@ -88,20 +136,30 @@ def matmul(
     dtype: Annotated[str, typer.Option(help="Element type: f32.")] = "f32",
     adapter: AdapterOption = None,
     warmup: Annotated[
-        float | None, typer.Option(min=0, metavar="SECONDS", help="Warm-up of each row. Default: one sample.")
+        float | None,
+        typer.Option(
+            min=0, callback=finite, metavar="SECONDS", help="Warm-up of each row. Default: one sample."
+        ),
     ] = None,
     runs: Annotated[
         int | None,
         typer.Option(min=1, metavar="N", help="Exactly N samples a row. Default: until they settle."),
     ] = None,
     min_time: Annotated[
-        float | None, typer.Option(min=0, metavar="SECONDS", help="Sample each row for this long at least.")
+        float | None,
+        typer.Option(
+            min=0, callback=finite, metavar="SECONDS", help="Sample each row for this long at least."
+        ),
     ] = None,
     max_time: Annotated[
-        float | None, typer.Option(min=0.1, metavar="SECONDS", help="Budget of the whole run. Default: 60.")
+        float | None,
+        typer.Option(
+            min=0.1, callback=finite, metavar="SECONDS", help="Budget of the whole run. Default: 60."
+        ),
     ] = None,
     peak: Annotated[
-        float | None, typer.Option(min=1e-9, metavar="GFLOPS", help="Adds a column: % of this figure.")
+        float | None,
+        typer.Option(min=1e-9, callback=finite, metavar="GFLOPS", help="Adds a column: % of this figure."),
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Of the random inputs. Default: a new one.")] = None,
     json: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write all samples as JSON.")] = None,
@@ -118,71 +176,70 @@ def matmul(
     """
     sizes = [parse_size(text) for text in size or ()]
     tiles = [parse_tile(text) for text in tile or TILES]
-    with exit_codes():
-        from rusty_py import dtypes
-        from rusty_py.adapter import choose
-        from rusty_py.bench.report import files
+    from rusty_py import dtypes
+    from rusty_py.adapter import choose
+    from rusty_py.bench.report import files
 
-        dtypes.parse(dtype, operation="matmul")
-        chosen = choose(adapter)
-        if json:
-            files.check(json, force=force)
-        if out:
-            files.check(out / "probe", force=True)
+    dtypes.parse(dtype, operation="matmul")
+    chosen = choose(adapter)
+    if json:
+        files.check(json, force=force)
+    if out:
+        files.check_folder(out)
 
-        from rusty_py.bench.context import adapter_facts, context
-        from rusty_py.bench.runner import measure
-        from rusty_py.bench.sampling import Options
-        from rusty_py.bench.suites.matmul import MatmulSuite
-        from rusty_py.device import Device
+    from rusty_py.bench.context import adapter_facts, context
+    from rusty_py.bench.runner import measure
+    from rusty_py.bench.sampling import Options
+    from rusty_py.bench.suites.matmul import MatmulSuite
+    from rusty_py.device import Device
 
-        sizes = sizes or [(n, n, n) for n in LADDER["CPU" if chosen.is_cpu else "GPU"]]
-        options = Options.for_adapter(
-            chosen, warmup_s=warmup, runs=runs, min_time_s=min_time, max_time_s=max_time, seed=seed
-        )
-        with Device(chosen) as device, progress(ascii=ascii) as say:
-            if format == Format.table:
-                show(heading(adapter_facts(chosen), checked=device.checked), ascii=ascii)
-            facts = context(device, options=vars(options))
-            run = measure(
-                MatmulSuite(sizes, tiles), device, options, context=facts, say=say, peak_gflops=peak
-            )
+    sizes = sizes or [(n, n, n) for n in LADDER["CPU" if chosen.is_cpu else "GPU"]]
+    options = Options.for_adapter(
+        chosen, warmup_s=warmup, runs=runs, min_time_s=min_time, max_time_s=max_time, seed=seed
+    )
+    with Device(chosen) as device:
+        if format == Format.table:
+            show(heading(adapter_facts(chosen), checked=device.checked), ascii=ascii)
+        facts = context(device, options=vars(options))
+        suite = MatmulSuite(sizes, tiles)
+        with progress(ascii=ascii) as say:
+            run = measure(suite, device, options, context=facts, say=say, peak_gflops=peak)
+    try:
         show(render(run, format), ascii=ascii)
+    finally:  # Also where standard output was closed in the meantime.
         write_files(run, json=json, out=out)
-        leave(run)
+    leave(run)
 
 
 @app.command()
 def info(
     adapter: AdapterOption = None,
-    format: Annotated[Format, typer.Option(help="table or json.")] = Format.table,
+    format: Annotated[InfoFormat, typer.Option(help="Of standard output.")] = InfoFormat.table,
     ascii: AsciiOption = False,
 ) -> None:
     """Lists the adapters, and describes one of them and this machine."""
-    with exit_codes():
-        from rusty_py.adapter import choose, list_adapters
-        from rusty_py.bench.context import adapter_facts
-        from rusty_py.bench.info import as_json, as_text, machine
+    from rusty_py.adapter import choose, list_adapters
+    from rusty_py.bench.context import adapter_facts
+    from rusty_py.bench.info import as_json, as_text, machine
 
-        chosen = choose(adapter)
-        facts = machine(chosen, [adapter_facts(each) for each in list_adapters()])
-        show(as_json(facts) if format == Format.json else as_text(facts), ascii=ascii)
+    chosen = choose(adapter)
+    facts = machine(chosen, [adapter_facts(each) for each in list_adapters()])
+    show(as_json(facts) if format == InfoFormat.json else as_text(facts), ascii=ascii)
 
 
 @app.command()
 def doctor(adapter: AdapterOption = None, ascii: AsciiOption = False) -> None:
     """Checks what the benchmark needs, and says how to mend what is missing."""
-    with exit_codes():
-        from rusty_py.bench.doctor import NOTHING_TO_RUN_ON, examine
+    from rusty_py.bench.doctor import NOTHING_TO_RUN_ON, examine
 
-        findings = examine(adapter)
-        for finding in findings:
-            show(str(finding), ascii=ascii)
-        failed = [finding.what for finding in findings if finding.failed]
-        if NOTHING_TO_RUN_ON in failed:
-            raise typer.Exit(NO_ADAPTER)
-        if failed:
-            raise typer.Exit(FINDINGS)
+    findings = examine(adapter)
+    for finding in findings:
+        show(str(finding), ascii=ascii)
+    failed = [finding.what for finding in findings if finding.failed]
+    if NOTHING_TO_RUN_ON in failed:
+        raise typer.Exit(NO_ADAPTER)
+    if failed:
+        raise typer.Exit(FINDINGS)
 
 
 def parse_size(text: str) -> tuple[int, int, int]:
@@ -238,16 +295,15 @@ def write_files(run: "Run", *, json: Path | None, out: Path | None) -> None:
     if json:
         files.write(json, render(run) + "\n")
     if out:
-        stamp = datetime.now().strftime("%Y%m%d_%H%M%S")
-        texts = {f"gpu_benchmark_{stamp}.json": render(run), f"system_info_{stamp}.txt": as_text(run.context)}
-        for name in texts:
-            files.check(out / name, force=False)
-        for name, text in texts.items():
-            files.write(out / name, text + "\n")
+        stamp = files.fresh_stamp(out)
+        files.write(out / f"gpu_benchmark_{stamp}.json", render(run) + "\n")
+        files.write(out / f"system_info_{stamp}.txt", as_text(run.context) + "\n")
 
 
 def leave(run: "Run") -> None:
     """Ends the program with the code that the run deserves."""
+    if run.failure:
+        raise DeviceError(run.failure)
     if run.interrupted:
         raise typer.Exit(INTERRUPTED)
     if any(result.verdict != "ok" for result in run.results):
@@ -277,23 +333,13 @@ def progress(*, ascii: bool) -> Iterator[Callable[[str], None]]:
         yield lambda text: status.update(f"Running benchmarks: {text}")
 
 
-@contextmanager
-def exit_codes() -> Iterator[None]:
-    """Turns what can go wrong into a line on standard error and an exit code."""
-    try:
-        yield
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # Python flushes standard output once more at exit, and would complain there.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise typer.Exit(CLOSED) from None
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        raise typer.Exit(INTERRUPTED) from None
-    except RustyError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise typer.Exit(NO_ADAPTER if isinstance(error, DeviceError) else USAGE) from None
-    except OSError as error:
-        print(f"error: {error.filename or 'standard output'}: {error.strerror}", file=sys.stderr)
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise typer.Exit(USAGE) from None
+def say_error(text: str) -> None:
+    """A line on standard error, where there is one."""
+    if sys.stderr is not None:
+        with suppress(OSError):
+            print(text, file=sys.stderr, flush=True)
+
+
+def mute_stdout() -> None:
+    """Python flushes standard output once more at exit, and would complain there."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -127,9 +127,10 @@ def commit() -> str | None:
 
 
 def homeless(text: str) -> str:
-    """`text` with the home directory written as "~"."""
+    """`text` with the home directory written as "~", and bytes that are no UTF-8 spelt out."""
     home = str(Path.home())
-    return text.replace(home, "~") if home != "/" else text
+    text = text.replace(home, "~") if home != "/" else text
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _version(package: str) -> str | None:

@@ -4,10 +4,11 @@ What touches the driver runs in a process of its own: a driver that crashes or h
 """
 
 import multiprocessing
+import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from queue import Empty
+from multiprocessing.connection import Connection
 
 from rusty_py import native, shaders
 from rusty_py.adapter import choose, list_adapters, remedy
@@ -91,35 +92,35 @@ def _adapters(which: str | None) -> Iterator[Finding]:
 def _in_child(adapter: str | None) -> list[Finding]:
     """The checks that run kernels, from a child process with a time limit."""
     spawn = multiprocessing.get_context("spawn")
-    queue = spawn.Queue()
-    child = spawn.Process(target=_child, args=(adapter, queue.put), daemon=True)
+    reader, writer = spawn.Pipe(duplex=False)
+    child = spawn.Process(target=_child, args=(adapter, writer), daemon=True)
     child.start()
+    writer.close()  # The child's end closes with the child, and then reading ends.
     findings: list[Finding] = []
+    ended = "hangs"
     try:
-        while (finding := queue.get(timeout=_PATIENCE_S)) is not None:
-            findings.append(finding)
-    except Empty:
-        ended = "hangs" if child.is_alive() else f"crashed with exit code {child.exitcode}"
-        findings.append(
-            Finding(
-                "driver",
-                f"{ended} after: {findings[-1].what if findings else 'start'}",
-                remedy(),
-                failed=True,
-            )
-        )
-    child.terminate()
-    child.join()
+        while reader.poll(_PATIENCE_S):
+            findings.append(reader.recv())
+    except EOFError:
+        child.join()
+        ended = f"crashed with exit code {child.exitcode}" if child.exitcode else ""
+    child.kill()
+    if ended:
+        last = findings[-1].what if findings else "the start"
+        mend = "update the driver, or choose another --adapter"
+        findings.append(Finding("driver", f"{ended} after {last}", mend, failed=True))
     return findings
 
 
-def _child(adapter: str | None, put: Callable[[Finding | None], None]) -> None:
+def _child(adapter: str | None, writer: Connection) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends us.
     try:
         for finding in _on_device(adapter):
-            put(finding)
+            writer.send(finding)
     except RustyError as error:
-        put(Finding("device", str(error), "update the driver, or choose another --adapter", failed=True))
-    put(None)
+        writer.send(
+            Finding("device", str(error), "update the driver, or choose another --adapter", failed=True)
+        )
 
 
 def _on_device(adapter: str | None) -> Iterator[Finding]:

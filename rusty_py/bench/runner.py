@@ -9,13 +9,25 @@ from itertools import groupby
 import numpy as np
 
 from rusty_py.bench import baseline, guard
-from rusty_py.bench.case import Baseline, Case, Problem, Result, Run, Setup, Skipped, Suite, Verdict, Work
+from rusty_py.bench.case import (
+    Baseline,
+    Case,
+    Problem,
+    Proof,
+    Result,
+    Run,
+    Setup,
+    Skipped,
+    Suite,
+    Verdict,
+    Work,
+)
 from rusty_py.bench.case import Ceilings as CeilingFigures
 from rusty_py.bench.ceilings import Ceilings
 from rusty_py.bench.sampling import Options, Sampler, Track, run_ns
 from rusty_py.bench.stats import summarise
 from rusty_py.device import Device
-from rusty_py.errors import LimitError, OutOfMemory
+from rusty_py.errors import DeviceError, LimitError, OutOfMemory, ShaderError
 from rusty_py.kernel import run, submissions
 from rusty_py.timing import Clock, Timer, check_clock
 
@@ -39,6 +51,8 @@ def measure(
             bench.measure_problem(problem, list(cases), outcome)
     except KeyboardInterrupt:
         outcome.interrupted = True
+    except DeviceError as error:
+        outcome.failure = str(error)
     return bench.finish(outcome)
 
 
@@ -118,6 +132,8 @@ class Bench:
             except (LimitError, OutOfMemory) as error:
                 outcome.skipped.append(Skipped(case, str(error)))
                 continue
+            except ShaderError as error:
+                proof = Proof("compiling", fault=str(error))
             if proof.ok:
                 tracks.append(Track(case, work, proof))
             else:
@@ -148,7 +164,7 @@ class Bench:
         copy_gbps = self.ceilings.copy_gbps(problem.bytes)
         figures = outcome.ceilings
         outcome.ceilings = replace(figures, copy_gbps={**figures.copy_gbps, problem.bytes: copy_gbps})
-        sampler = Sampler(self.device, self.timer, self.clock, self.options)
+        sampler = Sampler(self.device, self.timer, self.clock, self.options, deadline=self.deadline)
 
         def anchor() -> None:
             outcome.anchors_ns.append(self.ceilings.anchor_ns(self.anchor_repeats))
@@ -160,7 +176,7 @@ class Bench:
         share_s = (self.deadline - time.monotonic()) / max(1, self.problems_left)
         stopped = "interrupted"
         try:
-            stopped = sampler.rounds(tracks, anchor=anchor, deadline=self.deadline, share_s=share_s)
+            stopped = sampler.rounds(tracks, anchor=anchor, share_s=share_s)
         except KeyboardInterrupt:
             outcome.interrupted = True
         self.say(f"{problem.name}: proving again")

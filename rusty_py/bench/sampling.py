@@ -68,9 +68,12 @@ class Track:
 
 
 class Sampler:
-    """Takes samples on a device, by the rules of `options`."""
+    """Takes samples on a device, by the rules of `options`, until `deadline` on the monotonic clock."""
 
-    def __init__(self, device: Device, timer: Timer, clock: Clock, options: Options) -> None:
+    def __init__(
+        self, device: Device, timer: Timer, clock: Clock, options: Options, *, deadline: float
+    ) -> None:
+        self.deadline = deadline
         self.device, self.timer, self.clock, self.options = device, timer, clock, options
         self.shuffle = random.Random(options.seed)
 
@@ -85,17 +88,16 @@ class Sampler:
             self.device.pace.observe(launches[0].spec, flops=flops, seconds=seconds)
             spent_s += seconds
             wanted = math.ceil(self.options.sample_s * track.runs / seconds)
-            if wanted <= track.runs * 1.2 and spent_s >= self.options.warmup_s:
+            warm = spent_s >= self.options.warmup_s or time.monotonic() > self.deadline
+            if warm and wanted <= track.runs * 1.2:
                 break
             track.runs = max(1, min(wanted, 8 * track.runs))
         track.parts = list(submissions(self.device, track.work.launches() * track.runs))
 
-    def rounds(
-        self, tracks: Sequence[Track], *, anchor: Callable[[], None], deadline: float, share_s: float
-    ) -> str:
+    def rounds(self, tracks: Sequence[Track], *, anchor: Callable[[], None], share_s: float) -> str:
         """Samples all tracks once a round, after the anchor, and says why it stopped.
 
-        `deadline` ends it at once, `share_s` once there are enough samples.
+        The deadline ends it at once, `share_s` seconds once there are enough samples.
         """
         start = time.monotonic()
         for index in range(self.options.max_samples):
@@ -103,9 +105,7 @@ class Sampler:
             taken = [(track, self.sample(track)) for track in self.shuffle.sample(tracks, len(tracks))]
             for track, sample in taken:  # Only now, so that Ctrl-C leaves whole rounds.
                 track.samples.append(Timed(index, track.runs, sample.wall_ns, sample.gpu_ns, sample.fault))
-            stopped = self._stop_reason(
-                tracks, spent_s=time.monotonic() - start, left_s=deadline - time.monotonic(), share_s=share_s
-            )
+            stopped = self._stop_reason(tracks, spent_s=time.monotonic() - start, share_s=share_s)
             if stopped:
                 return stopped
         return f"{self.options.max_samples} samples"
@@ -115,9 +115,9 @@ class Sampler:
         track.work.poison()
         return self.timer.sample(track.parts)
 
-    def _stop_reason(self, tracks: Sequence[Track], *, spent_s: float, left_s: float, share_s: float) -> str:
+    def _stop_reason(self, tracks: Sequence[Track], *, spent_s: float, share_s: float) -> str:
         taken = len(tracks[0].samples)
-        if left_s < 0:
+        if time.monotonic() > self.deadline:
             return f"budget: cut short after {taken} samples; try --max-time"
         if taken < self.options.min_samples:
             return ""

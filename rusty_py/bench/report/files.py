@@ -2,6 +2,8 @@
 
 import os
 from contextlib import suppress
+from datetime import datetime
+from itertools import count
 from pathlib import Path
 
 from rusty_py.errors import RustyError
@@ -21,6 +23,18 @@ def check(path: Path, *, force: bool) -> None:
     _write_beside(path, "\0" * _PROBE_BYTES).unlink()
 
 
+def check_folder(folder: Path) -> None:
+    """Raises FileError where no file can be written into `folder`."""
+    _write_beside(folder / "rusty-bench", "\0" * _PROBE_BYTES, blame=folder).unlink()
+
+
+def fresh_stamp(folder: Path) -> str:
+    """The local time for file names, with a number behind it where a file of that second is there."""
+    now = datetime.now().strftime("%Y%m%d_%H%M%S")
+    stamps = (now if n == 1 else f"{now}_{n}" for n in count(1))
+    return next(stamp for stamp in stamps if not any(folder.glob(f"*_{stamp}.*")))
+
+
 def write(path: Path, text: str) -> None:
     """Writes `text` to a temporary file beside `path` and renames it. Raises FileError; leaves no rest."""
     _ensure_regular(path)
@@ -37,7 +51,7 @@ def _ensure_regular(path: Path) -> None:
         raise FileError(f"{path}: is no regular file")
 
 
-def _write_beside(path: Path, text: str) -> Path:
+def _write_beside(path: Path, text: str, *, blame: Path | None = None) -> Path:
     target = path.resolve()
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
@@ -50,6 +64,6 @@ def _write_beside(path: Path, text: str) -> Path:
             with suppress(OSError):
                 temporary.unlink()
         if isinstance(error, OSError):
-            raise FileError(f"{path}: {error.strerror}") from error
+            raise FileError(f"{blame or path}: {error.strerror}") from error
         raise
     return temporary

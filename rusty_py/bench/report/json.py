@@ -19,4 +19,4 @@ def parse(text: str) -> Run:
 
 def schema() -> dict[str, object]:
     """The JSON Schema of the document."""
-    return _Document.model_json_schema()
+    return _Document.model_json_schema(mode="serialization")

@@ -90,6 +90,8 @@ def findings(run: Run) -> list[str]:
         lines.append(drift)
     if run.interrupted:
         lines.append("interrupted: these rows are what was measured before")
+    if run.failure:
+        lines.append(f"the device failed: {run.failure}")
     return lines
 
 
