@@ -30,6 +30,7 @@ no_metal = pytest.mark.skipif(sys.platform == "darwin", reason="Metal cannot be 
         (["--warmup", "-1"], ["--warmup"]),
         (["--max-time", "0"], ["--max-time"]),
         (["--max-time", "nan"], ["--max-time"]),
+        (["--max-time", "inf"], ["--max-time"]),
         (["--peak", "0"], ["--peak"]),
         (["--peak", "inf"], ["--peak"]),
         (["--format", "xml"], ["--format", "xml"]),

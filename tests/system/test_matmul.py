@@ -149,14 +149,14 @@ def test_out_gets_files_named_by_time_beside_those_of_earlier_runs(measured: Mea
 def test_out_replaces_no_file_of_the_same_second(tmp_path: Path, sabotaged: Sabotaged) -> None:
     stopped_clock = """
         from datetime import datetime
-        from rusty_py.bench import cli
+        from rusty_py.bench.report import files
 
         class Stopped(datetime):
             @classmethod
             def now(cls, tz=None):
                 return cls(2026, 1, 2, 3, 4, 5, tzinfo=tz)
 
-        cli.datetime = Stopped
+        files.datetime = Stopped
         """
     out = tmp_path / "out"
     out.mkdir()

@@ -1,8 +1,12 @@
 import json
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+import rusty_py
 
 HEAVY = ["wgpu", "cffi", "typer", "tabulate", "rich", "pydantic", "psutil"]
 
@@ -19,7 +23,7 @@ def loaded_by(statement: str) -> set[str]:
 @pytest.mark.parametrize("statement", ["import rusty_py", "from rusty_py import matmul, default_device"])
 def test_importing_the_package_loads_neither_drivers_nor_the_benchmark(statement: str) -> None:
     loaded = loaded_by(statement)
-    assert "rusty_py.ops.matmul" in loaded
+    assert ("rusty_py.ops.matmul" in loaded) == ("matmul" in statement)
     assert loaded.isdisjoint(HEAVY)
     assert not any(name.startswith("rusty_py.bench") for name in loaded)
 
@@ -36,3 +40,18 @@ def test_the_version_is_that_of_the_distribution() -> None:
     import rusty_py
 
     assert rusty_py.__version__ == version("rusty_py")
+
+
+def test_every_public_name_can_be_imported_and_listed() -> None:
+    source = Path(rusty_py.__file__).read_text(encoding="utf-8")
+    declared = set(re.findall(r"^    from \S+ import (\w+) as \1$", source, re.MULTILINE))
+    assert declared
+    assert declared == set(rusty_py.__all__) - {"__version__"}
+    for name in declared:
+        assert getattr(rusty_py, name).__name__ == name
+        assert name in dir(rusty_py)
+
+
+def test_a_name_that_is_not_public_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="module 'rusty_py' has no attribute 'matmull'"):
+        rusty_py.matmull  # noqa: B018  The lookup is the test.

@@ -28,6 +28,7 @@ LAYERS = {
     "ops": 5,
     "": 6,  # The package itself: its version and its public names.
     "bench": 7,
+    "__main__": 8,
 }
 WGPU_LAYERS = {1, 2}
 BENCH_ONLY = {"typer", "tabulate", "rich", "pydantic", "psutil", "threadpoolctl"}

@@ -43,7 +43,7 @@ def test_seeds_differ_unless_given() -> None:
 class Bench:
     """Kernels that take the times they are given, and a diary of what was done to them."""
 
-    def __init__(self, *times_ms: list[float], **changes: object) -> None:
+    def __init__(self, *times_ms: list[float], left_s: float = 1e3, **changes: object) -> None:
         self.diary: list[str] = []
         self.times = [iter(times) for times in times_ms]
         self.tracks = [Track(matmul(64, 8), self.work(i), PROOF) for i in range(len(times_ms))]
@@ -51,7 +51,8 @@ class Bench:
             track.parts = [[self.launch(i)]]
         options = vars(Options.for_adapter(adapter(is_cpu=False), seed=1)) | changes
         device = SimpleNamespace(pace=Pace("CPU"))
-        self.sampler = Sampler(device, SimpleNamespace(sample=self.sample), GPU, Options(**options))
+        timer = SimpleNamespace(sample=self.sample)
+        self.sampler = Sampler(device, timer, GPU, Options(**options), deadline=time.monotonic() + left_s)
 
     def work(self, i: int) -> SimpleNamespace:
         return SimpleNamespace(
@@ -67,11 +68,10 @@ class Bench:
         ns = runs * MS * next(self.times[i])
         return Sample(1.1 * ns, ns)
 
-    def rounds(self, *, left_s: float = 1e3, share_s: float = 1e3) -> str:
+    def rounds(self, *, share_s: float = 1e3) -> str:
         return self.sampler.rounds(
             self.tracks,
             anchor=lambda: self.diary.append("anchor"),
-            deadline=time.monotonic() + left_s,
             share_s=share_s,
         )
 
@@ -120,8 +120,8 @@ def test_noisy_samples_stop_when_their_share_of_the_budget_is_used() -> None:
 
 
 def test_the_deadline_ends_sampling_at_once() -> None:
-    bench = Bench(noisy())
-    assert bench.rounds(left_s=-1.0) == "budget: cut short after 1 samples; try --max-time"
+    bench = Bench(noisy(), left_s=-1.0)
+    assert bench.rounds() == "budget: cut short after 1 samples; try --max-time"
     assert len(bench.tracks[0].samples) == 1
 
 
