@@ -2,4 +2,5 @@
 
 from rusty_py.bench.cli import main
 
-main()
+if __name__ == "__main__":
+    main()
