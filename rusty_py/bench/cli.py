@@ -1,27 +1,23 @@
-"""The terminal program: arguments in, exit codes out. What happens in between is in other rooms.
+"""The terminal program's commands and options. Exit codes are in exits.py, what is printed in output.py.
 
-Exit codes: 0 fine, 1 findings, 2 usage, 3 no adapter, 4 a wrong or rejected result, 130 interrupted,
-141 standard output closed. numpy and wgpu are imported inside the commands, so that --help is quick.
+numpy and wgpu are imported inside the commands, so that --help is quick.
 """
 
 import math
-import os
 import re
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rusty_py.errors import DeviceError, RustyError
+from rusty_py.bench.exits import CLOSED, FINDINGS, INTERRUPTED, NO_ADAPTER, WRONG, exit_code_of
+from rusty_py.bench.output import Format, heading, progress, render, show, write_files
+from rusty_py.errors import DeviceError
 
 if TYPE_CHECKING:
     from rusty_py.bench.case import Run
-
-FINDINGS, USAGE, NO_ADAPTER, WRONG, INTERRUPTED, CLOSED = 1, 2, 3, 4, 130, 141
 
 TILES = ("naive", "8", "16", "32")
 LADDER = {"CPU": (64, 128, 256, 512), "GPU": (512, 1024, 2048, 4096)}
@@ -38,15 +34,6 @@ class InfoFormat(StrEnum):
     """What `info` prints."""
 
     table = "table"
-    json = "json"
-
-
-class Format(StrEnum):
-    """What standard output gets."""
-
-    table = "table"
-    md = "md"
-    csv = "csv"
     json = "json"
 
 
@@ -68,42 +55,7 @@ AsciiOption = Annotated[bool, typer.Option("--ascii", help="Plain ASCII output."
 
 def main() -> None:
     """The entry point."""
-    sys.exit(CLOSED if sys.stdout is None else run_app())
-
-
-def run_app() -> int:
-    """Runs the program; whatever ends it becomes an exit code and a line on standard error."""
-    try:
-        code = _typer_exit_code()
-        sys.stdout.flush()
-        return code
-    except KeyboardInterrupt:
-        say_error("interrupted")
-        return INTERRUPTED
-    except BrokenPipeError:
-        mute_stdout()
-        return CLOSED
-    except RustyError as error:
-        say_error(f"error: {error}")
-        return NO_ADAPTER if isinstance(error, DeviceError) else USAGE
-    except OSError as error:
-        say_error(f"error: {error.filename or 'standard output'}: {error.strerror}")
-        mute_stdout()
-        return USAGE
-
-
-def _typer_exit_code() -> int:
-    """What typer exits with; where it has turned Ctrl-C or a closed pipe into an exit, that instead."""
-    try:
-        app()
-    except SystemExit as end:
-        cause: BaseException | None = end
-        while cause is not None:
-            if isinstance(cause, KeyboardInterrupt | BrokenPipeError):
-                raise cause from None
-            cause = cause.__cause__ or cause.__context__
-        return end.code if isinstance(end.code, int) else FINDINGS
-    return 0
+    sys.exit(CLOSED if sys.stdout is None else exit_code_of(app))
 
 
 @app.callback(invoke_without_command=True)
@@ -258,48 +210,6 @@ def parse_tile(text: str) -> int | str:
     return text if text == "naive" else int(text)
 
 
-def heading(adapter: dict[str, object], *, checked: bool) -> str:
-    """The banner and the GPU block."""
-    from rusty_py import __version__
-    from rusty_py.bench.report.rows import banner, gpu_block
-
-    block = "\n".join(f"  {label + ':':9}{value}" for label, value in gpu_block(adapter, checked=checked))
-    return f"{banner(__version__)}\n\nGPU\n{block}\n"
-
-
-def render(run: "Run", format: Format) -> str:
-    """The run in one of the formats."""
-    if format == Format.json:
-        from rusty_py.bench.report import json
-
-        return json.render(run)
-    if format == Format.csv:
-        from rusty_py.bench.report import csv
-
-        return csv.render(run)
-    if format == Format.md:
-        from rusty_py.bench.report import markdown
-
-        return markdown.render(run)
-    from rusty_py.bench.report import table
-
-    return table.render(run)
-
-
-def write_files(run: "Run", *, json: Path | None, out: Path | None) -> None:
-    """The files that were asked for. Those in `out` carry the time in their names, and replace none."""
-    from rusty_py.bench.info import as_text
-    from rusty_py.bench.report import files
-    from rusty_py.bench.report.json import render
-
-    if json:
-        files.write(json, render(run) + "\n")
-    if out:
-        stamp = files.fresh_stamp(out)
-        files.write(out / f"gpu_benchmark_{stamp}.json", render(run) + "\n")
-        files.write(out / f"system_info_{stamp}.txt", as_text(run.context) + "\n")
-
-
 def leave(run: "Run") -> None:
     """Ends the program with the code that the run deserves."""
     if run.failure:
@@ -308,38 +218,3 @@ def leave(run: "Run") -> None:
         raise typer.Exit(INTERRUPTED)
     if any(result.verdict != "ok" for result in run.results):
         raise typer.Exit(WRONG)
-
-
-def show(text: str, *, ascii: bool) -> None:
-    """Prints to standard output, in ASCII where asked for or where the terminal knows nothing else."""
-    from rusty_py.bench.report.rows import ASCII
-
-    encoding = sys.stdout.encoding or "ascii"
-    if ascii or not encoding.casefold().startswith("utf"):
-        text = text.translate(ASCII).replace("±", "+-").encode("ascii", "replace").decode()
-    print(text, flush=True)
-
-
-@contextmanager
-def progress(*, ascii: bool) -> Iterator[Callable[[str], None]]:
-    """A line on standard error that says what is going on; nothing where that is no terminal."""
-    from rich.console import Console
-
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield lambda text: None
-        return
-    with console.status("Running benchmarks...", spinner="line" if ascii else "dots") as status:
-        yield lambda text: status.update(f"Running benchmarks: {text}")
-
-
-def say_error(text: str) -> None:
-    """A line on standard error, where there is one."""
-    if sys.stderr is not None:
-        with suppress(OSError):
-            print(text, file=sys.stderr, flush=True)
-
-
-def mute_stdout() -> None:
-    """Python flushes standard output once more at exit, and would complain there."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

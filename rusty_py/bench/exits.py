@@ -1,0 +1,61 @@
+"""Exit codes: what can end the program, and what it then says.
+
+0 fine, 1 findings, 2 usage, 3 no adapter or one that failed, 4 a wrong or rejected result, 130 interrupted,
+141 standard output closed.
+"""
+
+import os
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+
+from rusty_py.errors import DeviceError, RustyError
+
+FINDINGS, USAGE, NO_ADAPTER, WRONG, INTERRUPTED, CLOSED = 1, 2, 3, 4, 130, 141
+
+
+def exit_code_of(program: Callable[[], object]) -> int:
+    """Runs a typer program; whatever ends it becomes an exit code and a line on standard error."""
+    try:
+        code = _typer_exit_code(program)
+        sys.stdout.flush()
+        return code
+    except KeyboardInterrupt:
+        _say("interrupted")
+        return INTERRUPTED
+    except BrokenPipeError:
+        _mute_stdout()
+        return CLOSED
+    except RustyError as error:
+        _say(f"error: {error}")
+        return NO_ADAPTER if isinstance(error, DeviceError) else USAGE
+    except OSError as error:
+        _say(f"error: {error.filename or 'standard output'}: {error.strerror}")
+        _mute_stdout()
+        return USAGE
+
+
+def _typer_exit_code(program: Callable[[], object]) -> int:
+    """What typer exits with; where it has turned Ctrl-C or a closed pipe into an exit, that instead."""
+    try:
+        program()
+    except SystemExit as end:
+        cause: BaseException | None = end
+        while cause is not None:
+            if isinstance(cause, KeyboardInterrupt | BrokenPipeError):
+                raise cause from None
+            cause = cause.__cause__ or cause.__context__
+        return end.code if isinstance(end.code, int) else FINDINGS
+    return 0
+
+
+def _say(text: str) -> None:
+    """A line on standard error, where there is one."""
+    if sys.stderr is not None:
+        with suppress(OSError):
+            print(text, file=sys.stderr, flush=True)
+
+
+def _mute_stdout() -> None:
+    """Python flushes standard output once more at exit, and would complain there."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

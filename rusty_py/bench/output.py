@@ -1,0 +1,85 @@
+"""What the program prints and writes, and where to: results to standard output, talk to standard error."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rusty_py.bench.case import Run
+
+
+class Format(StrEnum):
+    """What standard output gets."""
+
+    table = "table"
+    md = "md"
+    csv = "csv"
+    json = "json"
+
+
+def heading(adapter: dict[str, object], *, checked: bool) -> str:
+    """The banner and the GPU block."""
+    from rusty_py import __version__
+    from rusty_py.bench.report.rows import banner, gpu_block
+
+    block = "\n".join(f"  {label + ':':9}{value}" for label, value in gpu_block(adapter, checked=checked))
+    return f"{banner(__version__)}\n\nGPU\n{block}\n"
+
+
+def render(run: "Run", format: Format) -> str:
+    """The run in one of the formats."""
+    if format == Format.json:
+        from rusty_py.bench.report import json
+
+        return json.render(run)
+    if format == Format.csv:
+        from rusty_py.bench.report import csv
+
+        return csv.render(run)
+    if format == Format.md:
+        from rusty_py.bench.report import markdown
+
+        return markdown.render(run)
+    from rusty_py.bench.report import table
+
+    return table.render(run)
+
+
+def write_files(run: "Run", *, json: Path | None, out: Path | None) -> None:
+    """The files that were asked for. Those in `out` carry the time in their names, and replace none."""
+    from rusty_py.bench.info import as_text
+    from rusty_py.bench.report import files
+    from rusty_py.bench.report.json import render
+
+    if json:
+        files.write(json, render(run) + "\n")
+    if out:
+        stamp = files.fresh_stamp(out)
+        files.write(out / f"gpu_benchmark_{stamp}.json", render(run) + "\n")
+        files.write(out / f"system_info_{stamp}.txt", as_text(run.context) + "\n")
+
+
+def show(text: str, *, ascii: bool) -> None:
+    """Prints to standard output, in ASCII where asked for or where the terminal knows nothing else."""
+    from rusty_py.bench.report.rows import ASCII
+
+    encoding = sys.stdout.encoding or "ascii"
+    if ascii or not encoding.casefold().startswith("utf"):
+        text = text.translate(ASCII).replace("±", "+-").encode("ascii", "replace").decode()
+    print(text, flush=True)
+
+
+@contextmanager
+def progress(*, ascii: bool) -> Iterator[Callable[[str], None]]:
+    """A line on standard error that says what is going on; nothing where that is no terminal."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda text: None
+        return
+    with console.status("Running benchmarks...", spinner="line" if ascii else "dots") as status:
+        yield lambda text: status.update(f"Running benchmarks: {text}")
