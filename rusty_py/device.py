@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -19,6 +20,7 @@ from rusty_py import native
 from rusty_py.adapter import Adapter, Limits, choose
 from rusty_py.errors import DeviceError, LimitError, OutOfMemory
 from rusty_py.pace import Pace
+from rusty_py.pool import Pool, PoolStats, size_class
 
 if TYPE_CHECKING:
     import wgpu
@@ -34,14 +36,26 @@ _made_in: int | None = None  # The process that made the first device; drivers d
 
 
 class Buffer:
-    """A piece of device memory. Made by `Device.empty` and `Device.upload`."""
+    """A piece of device memory. Made by `Device.empty`, `Device.zeros` and `Device.upload`.
 
-    def __init__(self, device: "Device", raw: "wgpu.GPUBuffer", nbytes: int, label: str) -> None:
+    `pooled_bytes` is what its pool counts it as, and gets back when the last reference goes; 0 without one.
+    """
+
+    destroyed = True  # Until it is made.
+
+    def __init__(
+        self, device: "Device", raw: "wgpu.GPUBuffer", nbytes: int, label: str, pooled_bytes: int = 0
+    ) -> None:
         self.device = device
         self.raw = raw
         self.nbytes = nbytes
         self.label = label
+        self.pooled_bytes = pooled_bytes
         self.destroyed = False
+
+    def __del__(self) -> None:
+        if not self.destroyed and self.pooled_bytes:
+            self.device.pool.give(self.pooled_bytes, self.raw)
 
     @property
     def mapped(self) -> bool:
@@ -52,6 +66,8 @@ class Buffer:
         if not self.destroyed:
             self.destroyed = True
             self.raw.destroy()
+            if self.pooled_bytes:
+                self.device.pool.give(self.pooled_bytes, None)
 
     def ensure_usable(self, operation: str, device: "Device") -> None:
         """Raises DeviceError where a submission of `device` with this buffer would abort the process."""
@@ -80,6 +96,7 @@ class Device:
 
     `checked` compiles our kernels with wgpu's bounds checks (default: RUSTY_PY_CHECKED=1 in the environment).
     `limits` acts as a device smaller than the adapter is. `timeout_s` is how long one wait may take.
+    `memory_limit` is how many bytes of storage buffers it may hold, those kept for reuse included.
     Raises NoAdapter where there is none, DeviceError where the driver refuses.
     """
 
@@ -90,8 +107,11 @@ class Device:
         checked: bool | None = None,
         limits: Limits | None = None,
         timeout_s: float = 60.0,
+        memory_limit: int | None = None,
     ) -> None:
         global _made_in
+        import wgpu
+
         _refuse_fork("device")
         self.adapter = adapter if isinstance(adapter, Adapter) else choose(adapter)
         self.limits = limits or self.adapter.limits
@@ -110,6 +130,9 @@ class Device:
                 )
             except RuntimeError as error:
                 raise DeviceError(f"device: {self.adapter} refused: {error}") from error
+        storage = wgpu.BufferUsage.STORAGE | wgpu.BufferUsage.COPY_SRC | wgpu.BufferUsage.COPY_DST
+        create = partial(_create_buffer, self.raw, self.adapter, storage)  # No cycle back to this device.
+        self.pool = Pool(create, memory_limit=memory_limit)
         if _made_in is None:
             native.forget_after_fork()
         _made_in = os.getpid()
@@ -141,11 +164,27 @@ class Device:
             raise DeviceError(f"{operation}: the device is closed: {self.adapter}")
 
     def empty(self, nbytes: int, *, label: str = "buffer") -> Buffer:
-        """A storage buffer of `nbytes`, its content undefined. Raises LimitError and OutOfMemory."""
-        import wgpu
+        """A storage buffer of `nbytes` from the pool, content undefined. Raises LimitError, OutOfMemory."""
+        self.ensure_usable("buffer")
+        if nbytes > self.limits.buffer_bytes:
+            raise LimitError(
+                f"buffer: {label!r} is larger than {self.adapter} allows:"
+                f" {nbytes} > {self.limits.buffer_bytes} bytes"
+            )
+        size = min(size_class(nbytes), _whole_words(self.limits.buffer_bytes - 3))
+        return Buffer(self, self.pool.take(size), max(4, _whole_words(nbytes)), label, pooled_bytes=size)
 
-        usage = wgpu.BufferUsage.STORAGE | wgpu.BufferUsage.COPY_SRC | wgpu.BufferUsage.COPY_DST
-        return self._create(nbytes, usage, label)
+    def zeros(self, nbytes: int, *, label: str = "zeros") -> Buffer:
+        """A storage buffer of `nbytes` zeros, cleared on the device. Raises LimitError and OutOfMemory."""
+        buffer = self.empty(nbytes, label=label)
+        encoder = self.raw.create_command_encoder()
+        encoder.clear_buffer(buffer.raw, 0, buffer.nbytes)
+        self.submit(Recording(self, encoder.finish(), [buffer]))
+        return buffer
+
+    def pool_stats(self) -> PoolStats:
+        """How often buffers were made and reused, and the bytes that are in use, kept, and were at most."""
+        return self.pool.stats()
 
     def upload(self, array: NDArray[np.generic], *, label: str = "input") -> Buffer:
         """A storage buffer that holds `array`, which is C-contiguous."""
@@ -174,8 +213,6 @@ class Device:
 
     def read(self, buffer: Buffer, out: NDArray[np.generic]) -> None:
         """Fills `out`, C-contiguous, from the start of `buffer`, after the work submitted so far."""
-        import wgpu
-
         self.ensure_usable("read")
         buffer.ensure_usable("read", self)
         if out.nbytes > buffer.nbytes:
@@ -187,7 +224,7 @@ class Device:
         if not data.nbytes:
             return
         chunk = min(CHUNK_BYTES, _whole_words(data.nbytes))
-        staging = self._create(chunk, wgpu.BufferUsage.MAP_READ | wgpu.BufferUsage.COPY_DST, "staging")
+        staging = self._staging(chunk)
         for start in range(0, data.nbytes, chunk):
             size = min(chunk, data.nbytes - start)
             encoder = self.raw.create_command_encoder()
@@ -240,23 +277,11 @@ class Device:
             # A nap of a five-hundredth of the wait so far blurs a wall clock by no more than that.
             time.sleep(min(1e-3, max(2e-5, waited / 500)))
 
-    def _create(self, nbytes: int, usage: int, label: str) -> Buffer:
+    def _staging(self, nbytes: int) -> Buffer:
         import wgpu
 
-        self.ensure_usable("buffer")
-        if nbytes > self.limits.buffer_bytes:
-            raise LimitError(
-                f"buffer: {label!r} is larger than {self.adapter} allows:"
-                f" {nbytes} > {self.limits.buffer_bytes} bytes"
-            )
-        size = max(4, _whole_words(nbytes))  # No buffer is empty.
-        try:
-            raw = self.raw.create_buffer(label=label, size=size, usage=usage)
-        except (wgpu.GPUOutOfMemoryError, wgpu.GPUValidationError) as error:
-            if isinstance(error, wgpu.GPUValidationError) and "memory" not in str(error):
-                raise
-            raise OutOfMemory(f"buffer: no room on {self.adapter} for {label!r}: {nbytes} bytes") from error
-        return Buffer(self, raw, size, label)
+        usage = wgpu.BufferUsage.MAP_READ | wgpu.BufferUsage.COPY_DST
+        return Buffer(self, _create_buffer(self.raw, self.adapter, usage, nbytes), nbytes, "staging")
 
 
 def default_device() -> Device:
@@ -267,6 +292,17 @@ def default_device() -> Device:
         if _default is None or _default.closed:
             _default = Device()
         return _default
+
+
+def _create_buffer(device: "wgpu.GPUDevice", adapter: Adapter, usage: int, nbytes: int) -> "wgpu.GPUBuffer":
+    import wgpu
+
+    try:
+        return device.create_buffer(size=nbytes, usage=usage)
+    except (wgpu.GPUOutOfMemoryError, wgpu.GPUValidationError) as error:
+        if isinstance(error, wgpu.GPUValidationError) and "memory" not in str(error):
+            raise
+        raise OutOfMemory(f"buffer: no room on {adapter} for {nbytes:,} bytes") from error
 
 
 def _whole_words(nbytes: int) -> int:

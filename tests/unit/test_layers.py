@@ -21,6 +21,7 @@ LAYERS = {
     "pace": 0,
     "native": 1,
     "adapter": 1,
+    "pool": 1,
     "device": 1,
     "kernel": 2,
     "timing": 2,

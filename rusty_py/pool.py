@@ -1,0 +1,166 @@
+"""Device memory that is used again: buffers by size class, the longest unused given up first.
+
+A buffer comes back when the last reference to it goes. The queue runs in order, so the next launch may have
+it at once. A launch or recording that still uses a buffer holds a reference, so what is here has no
+recorded use, and a host write goes through the queue behind the submitted ones.
+"""
+
+import threading
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rusty_py.errors import OutOfMemory
+
+if TYPE_CHECKING:
+    import wgpu
+
+_LEAST_BYTES = 256
+# To every doubling: a buffer is at most an eighth larger than asked for.
+_CLASSES = 8
+
+
+@dataclass(frozen=True)
+class PoolStats:
+    """What a pool has done, and holds. `allocation_count` counts new buffers only."""
+
+    allocation_count: int
+    reuse_count: int
+    eviction_count: int
+    live_bytes: int
+    cached_bytes: int
+    peak_bytes: int
+
+    @property
+    def hit_rate(self) -> float:
+        """Of all buffers asked for, the fraction that was there already."""
+        asked = self.allocation_count + self.reuse_count
+        return self.reuse_count / asked if asked else 0.0
+
+
+def size_class(nbytes: int) -> int:
+    """What is allocated for `nbytes`: 256, or the next of eight sizes between two powers of two."""
+    if nbytes <= _LEAST_BYTES:
+        return _LEAST_BYTES
+    step = (1 << (nbytes - 1).bit_length() - 1) // _CLASSES
+    return -(-nbytes // step) * step
+
+
+class Pool:
+    """Buffers made by `create` and, once unused, kept for the next taker; safe to use from many threads.
+
+    At most `max_buffers_per_size` of one class and `max_cached_bytes` in all are kept. With a
+    `memory_limit`, used and kept bytes together never pass it.
+    """
+
+    def __init__(
+        self,
+        create: "Callable[[int], wgpu.GPUBuffer]",
+        *,
+        max_buffers_per_size: int = 32,
+        max_cached_bytes: int = 1 << 30,
+        memory_limit: int | None = None,
+    ) -> None:
+        self._create = create
+        self.max_buffers_per_size = max_buffers_per_size
+        self.max_cached_bytes = max_cached_bytes
+        self.memory_limit = memory_limit
+        # Buffers die anywhere, also inside the methods below: they queue here, without a lock.
+        self._returned: deque[tuple[int, wgpu.GPUBuffer | None]] = deque()
+        self._lock = threading.Lock()
+        # By age, the longest unused first; and the keys of that by class, the last returned last.
+        self._kept: OrderedDict[int, tuple[int, wgpu.GPUBuffer]] = OrderedDict()
+        self._keys: dict[int, list[int]] = {}
+        self._next_key = 0
+        self._allocations = self._reuses = self._evictions = 0
+        self._live_bytes = self._kept_bytes = self._peak_bytes = 0
+
+    def take(self, size: int) -> "wgpu.GPUBuffer":
+        """A buffer of exactly `size` bytes, its content undefined: the last returned one, or a new one.
+
+        Raises OutOfMemory where the limit, or the driver after everything kept was given up, has no room.
+        """
+        with self._lock:
+            self._collect()
+            keys = self._keys.get(size)
+            if keys:
+                _, raw = self._kept.pop(keys.pop())
+                self._kept_bytes -= size
+                self._reuses += 1
+            else:
+                raw = self._allocate(size)
+                self._allocations += 1
+            self._live_bytes += size
+            self._peak_bytes = max(self._peak_bytes, self._live_bytes + self._kept_bytes)
+            return raw
+
+    def give(self, size: int, raw: "wgpu.GPUBuffer | None") -> None:
+        """Takes a buffer back that `take` gave; None where its owner has destroyed it."""
+        self._returned.append((size, raw))
+
+    def shrink_to_fit(self, max_bytes: int = 0) -> None:
+        """Gives up kept buffers, the longest unused first, until at most `max_bytes` are kept."""
+        with self._lock:
+            self._collect()
+            self._evict_until(max_bytes)
+
+    def purge(self) -> None:
+        """Gives up all kept buffers."""
+        self.shrink_to_fit(0)
+
+    def stats(self) -> PoolStats:
+        """The counters as of now."""
+        with self._lock:
+            self._collect()
+            return PoolStats(
+                self._allocations,
+                self._reuses,
+                self._evictions,
+                self._live_bytes,
+                self._kept_bytes,
+                self._peak_bytes,
+            )
+
+    def _allocate(self, size: int) -> "wgpu.GPUBuffer":
+        if self.memory_limit is not None:
+            self._evict_until(self.memory_limit - self._live_bytes - size)
+            if self._live_bytes + size > self.memory_limit:
+                raise OutOfMemory(
+                    f"buffer: the memory limit leaves no room for {size:,} bytes:"
+                    f" {self._live_bytes:,} of {self.memory_limit:,} are in use"
+                )
+        try:
+            return self._create(size)
+        except OutOfMemory:
+            if not self._kept:
+                raise
+            self._evict_until(0)
+            return self._create(size)
+
+    def _collect(self) -> None:
+        """Files what was returned since the last time."""
+        while self._returned:
+            size, raw = self._returned.popleft()
+            self._live_bytes -= size
+            if raw is None:
+                continue
+            keys = self._keys.setdefault(size, [])
+            self._kept[self._next_key] = size, raw
+            keys.append(self._next_key)
+            self._next_key += 1
+            self._kept_bytes += size
+            if len(keys) > self.max_buffers_per_size:
+                self._evict(keys[0])
+        self._evict_until(self.max_cached_bytes)
+
+    def _evict_until(self, max_bytes: int) -> None:
+        while self._kept and self._kept_bytes > max_bytes:
+            self._evict(next(iter(self._kept)))
+
+    def _evict(self, key: int) -> None:
+        size, raw = self._kept.pop(key)
+        self._keys[size].remove(key)
+        self._kept_bytes -= size
+        self._evictions += 1
+        raw.destroy()
