@@ -19,7 +19,6 @@ from rusty_py.dtypes import F32
 
 POISON = 0xFFFF_A5A5  # A NaN that no arithmetic makes.
 FULL_FLOPS = 2**31  # Up to here (1024 cubed), every element against float64.
-_VECTORS = 3
 _ROWS = 32
 
 Product = Callable[[NDArray[np.float32], NDArray[np.float32]], NDArray[np.float32]]
@@ -45,7 +44,7 @@ class MatmulExam:
             picked = rng.choice(m, size=min(m, _ROWS), replace=False)
             self.rows = np.array(sorted(edges | set(picked.tolist())))
             self.method = (
-                f"every element by exact integers (Freivalds, {_VECTORS} vectors),"
+                f"every element by exact integers (Freivalds, {_test_vectors(n)[1]} vectors),"
                 f" {len(self.rows)} rows against float64"
             )
         self._reference, self._bound = oracle.matmul(self.a[self.rows], self.b, dtype=F32, centred=True)
@@ -111,17 +110,27 @@ def freivalds_fault(
     """Says where c is not a @ b, for matrices of integers with sums under 2^24; '' where it is.
 
     c @ x must equal a @ (b @ x) for random integer vectors x (Freivalds, 1977). All sums stay under
-    2^53, exact in float64, so that a wrong c passes with a chance under 1 in (2 * most)^vectors.
+    2^53, exact in float64. A wrong c passes with a chance under 2^-40.
     """
     n = b.shape[1]
-    most = max(1, min(2**16, 2**28 // n))
-    x = rng.integers(-most, most, (n, _VECTORS), endpoint=True).astype(np.float64)
+    most, count = _test_vectors(n)
+    x = rng.integers(-most, most, (n, count), endpoint=True).astype(np.float64)
     expected = a.astype(np.float64) @ (b.astype(np.float64) @ x)
     wrong = ~(c.astype(np.float64) @ x == expected).all(axis=1)
     if not wrong.any():
         return ""
     first = int(np.argmax(wrong))
     return f"{wrong.sum():,} of {len(wrong):,} rows of an integer product are wrong, first row {first}"
+
+
+def _test_vectors(n: int) -> tuple[int, int]:
+    """The largest entry of a test vector of length n, and how many there are.
+
+    Sums of n entries times 2^24 stay under 2^53. One wrong element passes one vector with a chance of
+    1 in 2 most + 1.
+    """
+    most = max(1, min(2**16, 2**28 // n))
+    return most, math.ceil(40 / math.log2(2 * most + 1))
 
 
 def _unwritten(c: NDArray[np.float32]) -> str:
