@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from rusty_py import native
 from rusty_py.adapter import Adapter, Limits, choose
-from rusty_py.errors import DeviceError, LimitError, OutOfMemory
+from rusty_py.errors import DeviceError, LimitError, OutOfMemory, ShapeError
 from rusty_py.pace import Pace
 from rusty_py.pool import Pool, PoolStats, size_class
 
@@ -38,24 +38,23 @@ _made_in: int | None = None  # The process that made the first device; drivers d
 class Buffer:
     """A piece of device memory. Made by `Device.empty`, `Device.zeros` and `Device.upload`.
 
-    `pooled_bytes` is what its pool counts it as, and gets back when the last reference goes; 0 without one.
+    It is a piece of `size` bytes of `pool`, which gets it back when the last reference goes.
     """
 
-    destroyed = True  # Until it is made.
+    destroyed = True  # Until there is something to give back.
 
-    def __init__(
-        self, device: "Device", raw: "wgpu.GPUBuffer", nbytes: int, label: str, pooled_bytes: int = 0
-    ) -> None:
+    def __init__(self, device: "Device", pool: Pool, size: int, nbytes: int, label: str) -> None:
         self.device = device
-        self.raw = raw
+        self.pool = pool
+        self.size = size
         self.nbytes = nbytes
         self.label = label
-        self.pooled_bytes = pooled_bytes
+        self.raw = pool.take(size)
         self.destroyed = False
 
     def __del__(self) -> None:
-        if not self.destroyed and self.pooled_bytes:
-            self.device.pool.give(self.pooled_bytes, self.raw)
+        if not self.destroyed:
+            self.pool.give(self.size, self.raw)
 
     @property
     def mapped(self) -> bool:
@@ -66,8 +65,7 @@ class Buffer:
         if not self.destroyed:
             self.destroyed = True
             self.raw.destroy()
-            if self.pooled_bytes:
-                self.device.pool.give(self.pooled_bytes, None)
+            self.pool.give(self.size, None)
 
     def ensure_usable(self, operation: str, device: "Device") -> None:
         """Raises DeviceError where a submission of `device` with this buffer would abort the process."""
@@ -131,8 +129,10 @@ class Device:
             except RuntimeError as error:
                 raise DeviceError(f"device: {self.adapter} refused: {error}") from error
         storage = wgpu.BufferUsage.STORAGE | wgpu.BufferUsage.COPY_SRC | wgpu.BufferUsage.COPY_DST
-        create = partial(_create_buffer, self.raw, self.adapter, storage)  # No cycle back to this device.
-        self.pool = Pool(create, memory_limit=memory_limit)
+        staging = wgpu.BufferUsage.MAP_READ | wgpu.BufferUsage.COPY_DST
+        create = partial(_create_buffer, self.raw, self.adapter)  # No cycle back to this device.
+        self.pool = Pool(partial(create, storage), memory_limit=memory_limit)
+        self.staging = Pool(partial(create, staging), max_cached_bytes=2 * CHUNK_BYTES)
         if _made_in is None:
             native.forget_after_fork()
         _made_in = os.getpid()
@@ -172,7 +172,7 @@ class Device:
                 f" {nbytes} > {self.limits.buffer_bytes} bytes"
             )
         size = min(size_class(nbytes), _whole_words(self.limits.buffer_bytes - 3))
-        return Buffer(self, self.pool.take(size), max(4, _whole_words(nbytes)), label, pooled_bytes=size)
+        return Buffer(self, self.pool, size, max(4, _whole_words(nbytes)), label)
 
     def zeros(self, nbytes: int, *, label: str = "zeros") -> Buffer:
         """A storage buffer of `nbytes` zeros, cleared on the device. Raises LimitError and OutOfMemory."""
@@ -212,7 +212,10 @@ class Device:
                 self.wait()
 
     def read(self, buffer: Buffer, out: NDArray[np.generic]) -> None:
-        """Fills `out`, C-contiguous, from the start of `buffer`, after the work submitted so far."""
+        """Fills `out` from the start of `buffer`, after the work submitted so far.
+
+        Raises LimitError where `out` is larger than the buffer, ShapeError where it is not C-contiguous.
+        """
         self.ensure_usable("read")
         buffer.ensure_usable("read", self)
         if out.nbytes > buffer.nbytes:
@@ -220,20 +223,27 @@ class Device:
                 f"read: the array is larger than buffer {buffer.label!r}:"
                 f" {out.nbytes} > {buffer.nbytes} bytes"
             )
-        data = out.reshape(-1).view(np.uint8)
-        if not data.nbytes:
-            return
-        chunk = min(CHUNK_BYTES, _whole_words(data.nbytes))
-        staging = self._staging(chunk)
-        for start in range(0, data.nbytes, chunk):
-            size = min(chunk, data.nbytes - start)
+        if not (out.flags.c_contiguous and out.flags.writeable):
+            raise ShapeError(f"read: fills C-contiguous, writable arrays only: strides {out.strides}")
+        if out.nbytes:
+            data = out.reshape(-1).view(np.uint8)
+            chunk = min(CHUNK_BYTES, _whole_words(data.nbytes))
+            staging = Buffer(self, self.staging, size_class(chunk), chunk, "staging")
+            try:
+                self._copy_out(buffer, staging, data)
+            except BaseException:
+                staging.destroy()  # Perhaps half mapped: not for the next reader.
+                raise
+
+    def _copy_out(self, buffer: Buffer, staging: Buffer, data: NDArray[np.uint8]) -> None:
+        for start in range(0, data.nbytes, staging.nbytes):
+            size = min(staging.nbytes, data.nbytes - start)
             encoder = self.raw.create_command_encoder()
             encoder.copy_buffer_to_buffer(buffer.raw, start, staging.raw, 0, _whole_words(size))
             self.submit(Recording(self, encoder.finish(), [buffer, staging]))
             self.wait()
             with self.mapped(staging, _whole_words(size)) as bytes_read:
                 data[start : start + size] = bytes_read[:size]
-        staging.destroy()
 
     @contextmanager
     def mapped(self, staging: Buffer, nbytes: int) -> Iterator[NDArray[np.uint8]]:
@@ -276,12 +286,6 @@ class Device:
                 )
             # A nap of a five-hundredth of the wait so far blurs a wall clock by no more than that.
             time.sleep(min(1e-3, max(2e-5, waited / 500)))
-
-    def _staging(self, nbytes: int) -> Buffer:
-        import wgpu
-
-        usage = wgpu.BufferUsage.MAP_READ | wgpu.BufferUsage.COPY_DST
-        return Buffer(self, _create_buffer(self.raw, self.adapter, usage, nbytes), nbytes, "staging")
 
 
 def default_device() -> Device:

@@ -229,9 +229,9 @@ ABORTS = {
     ),
     "a mapped staging buffer": (
         "import wgpu\n"
-        "from rusty_py.device import Recording\n"
+        "from rusty_py.device import Buffer, Recording\n"
         "d = Device(); b = d.upload(ONES)\n"
-        "s = d._staging(16)\n"
+        "s = Buffer(d, d.staging, 256, 16, 'staging')\n"
         "e = d.raw.create_command_encoder(); e.copy_buffer_to_buffer(b.raw, 0, s.raw, 0, 16)\n"
         "r = Recording(d, e.finish(), [b, s])\n"
         "with d.mapped(s, 16):\n"
@@ -298,7 +298,7 @@ class Late(Buffer):
 
 d = Device()
 b = d.empty(16)
-late = Late(d, b.raw, b.nbytes, "late")
+late = Late(d, d.pool, 256, 16, "late")
 closing = threading.Thread(target=d.close)
 r = record(d, [fill(d, late)])
 try:

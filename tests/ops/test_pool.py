@@ -6,7 +6,7 @@ import weakref
 import numpy as np
 import pytest
 
-from rusty_py import Adapter, Device, OutOfMemory, matmul
+from rusty_py import Adapter, Device, OutOfMemory, ShapeError, matmul
 from rusty_py.kernel import record
 from rusty_py.ops.matmul import launches, spec_of
 
@@ -135,3 +135,37 @@ print(evicted, matmul(ONES, ONES, device=d)[0, 0])
     assert said.startswith("buffer: no room on ")
     assert rest.split()[1] == "33.0"
     assert int(rest.split()[0]) >= 1
+
+
+def test_reads_share_their_staging_memory(adapter: Adapter) -> None:
+    with Device(adapter) as device:
+        buffer, got = device.upload(ONES), np.empty_like(ONES)
+        for _ in range(10):
+            device.read(buffer, got)
+        stats = device.staging.stats()
+    assert (stats.allocation_count, stats.reuse_count) == (1, 9)
+
+
+def test_staging_memory_of_a_read_that_failed_is_not_used_again(
+    adapter: Adapter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    with Device(adapter) as device:
+        buffer, got = device.upload(ONES), np.empty_like(ONES)
+        with monkeypatch.context() as patched:
+            patched.setattr(device, "wait", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                device.read(buffer, got)
+        device.read(buffer, got)
+        assert (got == ONES).all()
+        assert device.staging.stats().reuse_count == 0
+
+
+@pytest.mark.parametrize("view", [np.s_[:, ::2], np.s_[::-1]])
+def test_reading_into_what_is_not_contiguous_is_refused(adapter: Adapter, view: tuple[slice, ...]) -> None:
+    with Device(adapter) as device:
+        buffer = device.upload(ONES)
+        with pytest.raises(ShapeError, match=r"^read: fills C-contiguous, writable arrays only"):
+            device.read(buffer, np.zeros((64, 64), np.float32)[view])
