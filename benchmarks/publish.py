@@ -19,8 +19,7 @@ def filled(text: str) -> str:
 
     def block(mark: re.Match[str]) -> str:
         run = json.parse((HERE / mark[1]).read_text(encoding="utf-8"))
-        rows, findings, _legend = table.render(run).split("\n\n")
-        return f"<!-- from {mark[1]} -->\n\n```text\n{rows}\n\n{findings}\n```"
+        return f"<!-- from {mark[1]} -->\n\n```text\n{table.render(run, legend=False)}\n```"
 
     return MARKED.sub(block, text)
 

@@ -65,7 +65,7 @@ class Buffer:
         if not self.destroyed:
             self.destroyed = True
             self.raw.destroy()
-            self.pool.give(self.size, None)
+            self.pool.give(self.size, self.raw, destroyed=True)
 
     def ensure_usable(self, operation: str, device: "Device") -> None:
         """Raises DeviceError where a submission of `device` with this buffer would abort the process."""
@@ -194,7 +194,6 @@ class Device:
 
     def write(self, buffer: Buffer, array: NDArray[np.generic]) -> None:
         """Copies `array`, C-contiguous, to the start of `buffer`, after the work submitted so far."""
-        self.ensure_usable("write")
         buffer.ensure_usable("write", self)
         if array.nbytes > buffer.nbytes:
             raise LimitError(
@@ -206,8 +205,11 @@ class Device:
             part = data[start : start + CHUNK_BYTES]
             if part.nbytes % 4:  # Copies come in words; the buffer has room for the last one.
                 part = np.pad(part, (0, -part.nbytes % 4))
-            self.raw.queue.write_buffer(buffer.raw, start, part)
-            self.raw.queue.submit([])  # Only a submission frees the staging memory of a write.
+            with self.lock:
+                self.ensure_usable("write")
+                buffer.ensure_usable("write", self)
+                self.raw.queue.write_buffer(buffer.raw, start, part)
+                self.submit()  # Only a submission frees the staging memory of a write.
             if data.nbytes > CHUNK_BYTES:
                 self.wait()
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import wgpu
 
 _LEAST_BYTES = 256
-# To every doubling: a buffer is at most an eighth larger than asked for.
+# To every doubling: above 256 bytes, a buffer is at most an eighth larger than asked for.
 _CLASSES = 8
 
 
@@ -67,7 +67,10 @@ class Pool:
         self.max_cached_bytes = max_cached_bytes
         self.memory_limit = memory_limit
         # Buffers die anywhere, also inside the methods below: they queue here, without a lock.
-        self._returned: deque[tuple[int, wgpu.GPUBuffer | None]] = deque()
+        self._returned: deque[tuple[int, wgpu.GPUBuffer, bool]] = deque()
+        # What is out, by identity. A cycle that holds a Buffer is finalised with all it alone can reach: were
+        # the wgpu object among that, it would come back released.
+        self._lent: dict[int, wgpu.GPUBuffer] = {}
         self._lock = threading.Lock()
         # By age, the longest unused first; and the keys of that by class, the last returned last.
         self._kept: OrderedDict[int, tuple[int, wgpu.GPUBuffer]] = OrderedDict()
@@ -91,13 +94,14 @@ class Pool:
             else:
                 raw = self._allocate(size)
                 self._allocations += 1
+            self._lent[id(raw)] = raw
             self._live_bytes += size
             self._peak_bytes = max(self._peak_bytes, self._live_bytes + self._kept_bytes)
             return raw
 
-    def give(self, size: int, raw: "wgpu.GPUBuffer | None") -> None:
-        """Takes a buffer back that `take` gave; None where its owner has destroyed it."""
-        self._returned.append((size, raw))
+    def give(self, size: int, raw: "wgpu.GPUBuffer", *, destroyed: bool = False) -> None:
+        """Takes a buffer back that `take` gave, which its owner may have `destroyed`."""
+        self._returned.append((size, raw, destroyed))
 
     def shrink_to_fit(self, max_bytes: int = 0) -> None:
         """Gives up kept buffers, the longest unused first, until at most `max_bytes` are kept."""
@@ -141,9 +145,10 @@ class Pool:
     def _collect(self) -> None:
         """Files what was returned since the last time."""
         while self._returned:
-            size, raw = self._returned.popleft()
+            size, raw, destroyed = self._returned.popleft()
+            del self._lent[id(raw)]
             self._live_bytes -= size
-            if raw is None:
+            if destroyed:
                 continue
             keys = self._keys.setdefault(size, [])
             self._kept[self._next_key] = size, raw

@@ -13,7 +13,7 @@ def root() -> Path:
     for folder in (package / "wgsl", package.parent / "wgsl"):
         if (folder / "matmul").is_dir():
             return folder
-    raise ShaderError(f"shaders: no wgsl folder in or beside {package}; reinstall rusty_py")
+    raise ShaderError(f"shaders: no wgsl folder in or beside {package}; install it again")
 
 
 @cache

@@ -70,7 +70,7 @@ class Timer:
         self.device.wait()
         wall_ns = float(time.perf_counter_ns() - start)
         if queries is None:
-            return Sample(wall_ns, None, "no timestamps")
+            return Sample(wall_ns, None, "too many submissions to stamp" if self.queries else "no timestamps")
         return judge(self._stamps_ns(len(recordings)), wall_ns)
 
     def _stamps_ns(self, passes: int) -> NDArray[np.float64]:

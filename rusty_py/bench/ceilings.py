@@ -32,7 +32,7 @@ class Ceilings:
     def fit(self, least_s: float) -> None:
         """Makes the arithmetic launch large enough to take `least_s`, so that it fills the device."""
         while self._fma_groups < self.device.limits.groups // 2:
-            if self._least_ns(self.fma_launch, repeats=1) >= least_s * 1e9:
+            if self._warm_ns(self.fma_launch, repeats=1) >= least_s * 1e9:
                 break
             self._fma_groups *= 2
             self.fma_launch = self._fma(self._fma_groups)
@@ -51,7 +51,7 @@ class Ceilings:
         most_groups = min(ceil_div(count, COPY.threads), self.device.limits.groups)
         choices = {min(groups, most_groups) for groups in _COPY_GROUPS}
         launches = [self._copy(source, target, count, groups) for groups in sorted(choices)]
-        best = min(launches, key=lambda launch: self._least_ns(launch, repeats=1) / launch.flops)
+        best = min(launches, key=lambda launch: self._warm_ns(launch, repeats=1) / launch.flops)
         return best.flops / self._run_ns(best)
 
     def _copy(self, source: Buffer, target: Buffer, count: int, groups: int) -> Launch:
@@ -74,7 +74,7 @@ class Ceilings:
             steps = 2 * passes * (ceil_div(count, stride) + 1)
             if groups > _RESIDENT_GROUPS or 2 * steps > self.device.limits.loop_steps or passes >= 1 << 16:
                 return launch
-            if self._least_ns(launch, repeats=1) > least_ns:
+            if self._warm_ns(launch, repeats=1) > least_ns:
                 return launch
             passes *= 2
 
@@ -82,14 +82,14 @@ class Ceilings:
         """What a launch costs that does next to nothing, back to back with others."""
         word = self.device.empty(4, label="word")
         launch = prepare(self.device, FILL, outputs=[word], dims=(1, 0, FILL.threads), workgroups=(1, 1, 1))
-        return self._least_ns(launch, repeats=500) / 500
+        return self._warm_ns(launch, repeats=500) / 500
 
     def anchor_ns(self, repeats: int) -> float:
-        """One sample of fixed arithmetic: its drift is the machine's."""
-        return self.clock.ns(self.timer.sample([[self.fma_launch] * repeats]))
+        """One sample of fixed arithmetic by the wall clock: its drift is the machine's."""
+        return self.timer.sample([[self.fma_launch] * repeats]).wall_ns
 
     def _fma(self, groups: int) -> Launch:
-        seeds = np.array([0.75, 0.125], np.float32)  # x -> 0.75 x + 0.125 goes to 0.5: finite, not tiny.
+        seeds = np.array([0.75, 0.125], np.float32)  # x -> 0.75 x + 0.125 (thread + 1) stays finite.
         return prepare(
             self.device,
             FMA,
@@ -102,10 +102,10 @@ class Ceilings:
 
     def _run_ns(self, launch: Launch) -> float:
         """The launch's time when repeated until a sample lasts."""
-        once = self._least_ns(launch, repeats=1)
+        once = self._warm_ns(launch, repeats=1)
         repeats = max(1, min(10_000, round(self.sample_s * 1e9 / once)))
-        return min(self._least_ns(launch, repeats=repeats) for _ in range(_SAMPLES)) / repeats
+        return min(self._warm_ns(launch, repeats=repeats) for _ in range(_SAMPLES)) / repeats
 
-    def _least_ns(self, launch: Launch, *, repeats: int) -> float:
+    def _warm_ns(self, launch: Launch, *, repeats: int) -> float:
         self.timer.sample([[launch] * repeats])
         return self.clock.ns(self.timer.sample([[launch] * repeats]))

@@ -95,7 +95,7 @@ def matmul(
     ] = None,
     runs: Annotated[
         int | None,
-        typer.Option(min=1, metavar="N", help="Exactly N samples a row. Default: until they settle."),
+        typer.Option(min=1, metavar="N", help="N samples a row. Default: until they settle."),
     ] = None,
     min_time: Annotated[
         float | None,
@@ -127,7 +127,11 @@ def matmul(
     Example: rusty-bench matmul --size 1024 --size 512x2048x512 --tile 8 --tile 16
     """
     sizes = [parse_size(text) for text in size or ()]
-    tiles = [parse_tile(text) for text in tile or TILES]
+    tiles = [parse_tile(text) for text in dict.fromkeys(tile or TILES)]
+    if runs and min_time:
+        raise typer.BadParameter(
+            "--runs says how many samples there are, whatever --min-time", param_hint="--runs"
+        )
     from rusty_py import dtypes
     from rusty_py.adapter import choose
     from rusty_py.bench.report import files

@@ -56,7 +56,7 @@ def system() -> Facts:
 
     return {
         "system": {
-            "os": platform.platform(),
+            "os": operating_system(),
             "machine": platform.machine(),
             "cpu": cpu_name(),
             "cores": psutil.cpu_count(logical=False) or os.cpu_count(),
@@ -93,6 +93,17 @@ def blas() -> Facts:
     return {"name": str(built.get("name", "unknown")), "threads": None}
 
 
+def operating_system() -> str:
+    """The system and its version as users know it; not the kernel's build, which may name a machine."""
+    if sys.platform == "darwin":
+        return f"macOS {platform.mac_ver()[0]}"
+    kernel = f"{platform.system()} {'.'.join(platform.release().split('.')[:2])}"
+    try:
+        return f"{platform.freedesktop_os_release()['PRETTY_NAME']}, {kernel}"
+    except (OSError, KeyError):
+        return kernel
+
+
 def cpu_name() -> str:
     """The processor as its maker calls it."""
     if sys.platform == "darwin":
@@ -121,7 +132,7 @@ def commit() -> str | None:
     try:
         revision = _git(checkout, "rev-parse", "--short=12", "HEAD")
         changed = _git(checkout, "status", "--porcelain", "--untracked-files=no")
-    except (OSError, subprocess.CalledProcessError):
+    except (OSError, subprocess.SubprocessError):
         return None
     return revision + "+" if changed else revision
 

@@ -1,6 +1,6 @@
 """`rusty-bench doctor`: what the benchmark needs, what of it is missing, and how to mend it.
 
-What touches the driver runs in a process of its own: a driver that crashes or hangs is a finding, too.
+What runs kernels does so in a process of its own: a driver that crashes or hangs is a finding, too.
 """
 
 import multiprocessing
@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection
 
 from rusty_py import native, shaders
@@ -35,9 +36,11 @@ class Finding:
 
 def examine(adapter: str | None) -> list[Finding]:
     """All checks, in the order in which one needs the other; those that cannot be made are left out."""
-    findings = [*_installation(), *_adapters(adapter)]
-    if not any(finding.failed for finding in findings):
-        findings += _in_child(adapter)
+    findings: list[Finding] = []
+    for check in (_installation, partial(_adapters, adapter), partial(_in_child, adapter)):
+        findings += check()
+        if any(finding.failed for finding in findings):
+            break
     return findings
 
 
@@ -58,7 +61,9 @@ def _installation() -> Iterator[Finding]:
         count = len(list(shaders.root().glob("**/*.wgsl")))
         yield Finding("shaders", f"{count} found")
     except RustyError as error:
-        yield Finding("shaders", str(error), "pip install --force-reinstall rusty_py", failed=True)
+        yield Finding(
+            "shaders", str(error), "install rusty_py again: pip install -e . in its checkout", failed=True
+        )
 
 
 def _adapters(which: str | None) -> Iterator[Finding]:

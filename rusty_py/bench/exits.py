@@ -4,6 +4,7 @@
 141 standard output closed.
 """
 
+import errno
 import os
 import sys
 from collections.abc import Callable
@@ -30,8 +31,11 @@ def exit_code_of(program: Callable[[], object]) -> int:
         _say(f"error: {error}")
         return NO_ADAPTER if isinstance(error, DeviceError) else USAGE
     except OSError as error:
-        _say(f"error: {error.filename or 'standard output'}: {error.strerror}")
-        _mute_stdout()
+        if error.errno == errno.ENOSPC:  # Behind standard output: files of ours raise FileError.
+            _say(f"error: standard output: {error.strerror}")
+            _mute_stdout()
+        else:
+            _say(f"error: {error}")
         return USAGE
 
 

@@ -1,5 +1,6 @@
 """What the measurements say, in words: each is made from figures of the run, none is typed."""
 
+import math
 import statistics
 from collections.abc import Sequence
 from itertools import groupby
@@ -9,8 +10,8 @@ from rusty_py.bench.stats import ratio_interval
 
 # A run shorter than this many empty launches is mostly launch.
 _LAUNCH_BOUND = 5
-# Rates this near to a kernel's best have stopped growing with size.
-_SATURATED = 0.9
+# Rates that differ by less have stopped growing with size.
+_GROWTH = 1.1
 _LEAST_SAMPLES = 5
 _NOTABLE_DRIFT = 0.05
 
@@ -54,20 +55,22 @@ def ranking(results: Sequence[Result]) -> list[Result]:
 
 
 def _bound(result: Result, median_ns: float, run: Run) -> str:
+    problem, rate = result.case.problem, _rate(result)
     if median_ns < _LAUNCH_BOUND * run.ceilings.launch_ns:
         return "launch-bound"
-    roof = result.roof_gflops or 0.0
-    if roof < run.ceilings.fma_gflops and _rate(result) > 0.5 * roof:
-        return "memory-bound"
+    if rate > 0.5 * (result.roof_gflops or math.inf):
+        copy_roof = run.ceilings.copy_gbps.get(problem.bytes, math.inf) * problem.flops / problem.bytes
+        return "memory-bound" if copy_roof < run.ceilings.fma_gflops else "compute-bound"
     same_kernel = [r for r in run.results if r.case.kernel == result.case.kernel and r.stats]
-    if len(same_kernel) == 1:
-        return ""
-    peak = max(same_kernel, key=_rate)
-    if _rate(result) >= _SATURATED * _rate(peak):
-        return "compute-bound"
-    if peak.case.problem.flops > result.case.problem.flops:
+    smaller = [r for r in same_kernel if r.case.problem.flops < problem.flops]
+    if not smaller:
+        return "gains with size" if any(_rate(r) > _GROWTH * rate for r in same_kernel) else ""
+    best = max(smaller, key=_rate)
+    if rate > _GROWTH * _rate(best):
         return "gains with size"
-    return f"{_rate(result) / _rate(peak):.0%} of its rate at {peak.case.problem.name}"
+    if rate * _GROWTH > _rate(best):
+        return "levelled off"
+    return f"{rate / _rate(best):.0%} of its rate at {best.case.problem.name}"
 
 
 def _rate(result: Result) -> float:

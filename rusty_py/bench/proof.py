@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from rusty_py import oracle
 from rusty_py.bench.case import Proof
 from rusty_py.dtypes import F32
+from rusty_py.errors import LimitError
 
 POISON = 0xFFFF_A5A5  # A NaN that no arithmetic makes.
 FULL_FLOPS = 2**31  # Up to here (1024 cubed), every element against float64.
@@ -93,7 +94,7 @@ class MatmulExam:
         """What is wrong with a product of small integers, whose sums float32 holds exactly; else ''."""
         most = min(63, math.isqrt((2**24 - 1) // self.k))
         if most < 1:
-            return f"cannot be proven: sums of {self.k:,} integers are not exact in float32"
+            raise LimitError(f"cannot be proven: sums of {self.k:,} integers are not exact in float32")
         a = self._rng.integers(-most, most, (self.m, self.k), endpoint=True).astype(np.float32)
         b = self._rng.integers(-most, most, (self.k, self.n), endpoint=True).astype(np.float32)
         c = product(a, b)

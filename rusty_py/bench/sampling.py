@@ -5,6 +5,7 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 
 from rusty_py.adapter import Adapter
 from rusty_py.bench.case import Case, Proof, Timed, Work
@@ -41,7 +42,7 @@ class Options:
     ) -> "Options":
         """A GPU needs 100 ms of work to leave its idle clocks; a CPU driver has none, and is slow.
 
-        `runs` is the exact number of samples of a row, whatever the other rules say.
+        `runs` is the exact number of samples of a row, but for the end of the budget.
         """
         sample_s = 0.02 if adapter.is_cpu else 0.1
         return cls(
@@ -100,15 +101,15 @@ class Sampler:
         The deadline ends it at once, `share_s` seconds once there are enough samples.
         """
         start = time.monotonic()
-        for index in range(self.options.max_samples):
+        for index in count():
             anchor()
             taken = [(track, self.sample(track)) for track in self.shuffle.sample(tracks, len(tracks))]
             for track, sample in taken:  # Only now, so that Ctrl-C leaves whole rounds.
                 track.samples.append(Timed(index, track.runs, sample.wall_ns, sample.gpu_ns, sample.fault))
             stopped = self._stop_reason(tracks, spent_s=time.monotonic() - start, share_s=share_s)
             if stopped:
-                return stopped
-        return f"{self.options.max_samples} samples"
+                break
+        return stopped
 
     def sample(self, track: Track) -> Sample:
         """One sample, written over a poisoned output."""
@@ -127,6 +128,8 @@ class Sampler:
         noise = max(summarise(run_ns(track.samples, self.clock)).noise for track in tracks)
         if noise < _SETTLED:
             return f"settled: noise of the medians under {_SETTLED:.0%}"
+        if taken >= self.options.max_samples:
+            return f"{taken} samples"
         if spent_s * (1 + 1 / taken) > share_s:
             return f"budget: its share of it is used; noise of the medians {noise:.1%}"
         return ""

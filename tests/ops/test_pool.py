@@ -169,3 +169,16 @@ def test_reading_into_what_is_not_contiguous_is_refused(adapter: Adapter, view: 
         buffer = device.upload(ONES)
         with pytest.raises(ShapeError, match=r"^read: fills C-contiguous, writable arrays only"):
             device.read(buffer, np.zeros((64, 64), np.float32)[view])
+
+
+def test_a_buffer_of_a_cycle_comes_back_usable(adapter: Adapter) -> None:
+    with Device(adapter) as device:
+        cycle: list[object] = [device.upload(ONES)]
+        cycle.append(cycle)
+        del cycle
+        gc.collect()
+        assert device.pool_stats().live_bytes == 0
+        buffer, got = device.upload(ONES), np.empty_like(ONES)
+        assert device.pool_stats().reuse_count == 1
+        device.read(buffer, got)
+        assert (got == ONES).all()

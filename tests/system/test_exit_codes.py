@@ -27,6 +27,7 @@ no_metal = pytest.mark.skipif(sys.platform == "darwin", reason="Metal cannot be 
         (["--dtype", "f16"], ["'f16'", "f32"]),
         (["--runs", "0"], ["--runs"]),
         (["--runs", "many"], ["--runs", "integer"]),
+        (["--runs", "3", "--min-time", "1"], ["--runs", "--min-time"]),
         (["--warmup", "-1"], ["--warmup"]),
         (["--max-time", "0"], ["--max-time"]),
         (["--max-time", "nan"], ["--max-time"]),

@@ -70,7 +70,7 @@ def test_a_buffer_its_owner_destroyed_is_not_handed_out_again() -> None:
     pool = Pool(Fake)
     gone = pool.take(256)
     gone.destroy()
-    pool.give(256, None)
+    pool.give(256, gone, destroyed=True)
     assert pool.take(256) is not gone
     assert pool.stats().live_bytes == 256
 

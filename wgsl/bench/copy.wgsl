@@ -1,6 +1,6 @@
-// copy: the bandwidth ceiling. target[i] = source[i], `passes` times over `count` vec4 elements
+// copy: the bandwidth ceiling. copied[i] = source[i], `passes` times over `count` vec4 elements
 // inside one launch, so that a small working set shows the caches and not the launch.
-// Every pass starts elsewhere: no thread meets the same element twice in a row.
+// Every pass starts `shift` further on, so that no thread meets the same element twice in a row.
 // Dispatch (any, 1, 1). Workgroup memory: none. Bytes moved: passes * count * 32.
 
 struct Dims {

@@ -3,14 +3,16 @@
 from tabulate import tabulate
 
 from rusty_py.bench.case import Run
-from rusty_py.bench.report.rows import findings, header, legend, rows
+from rusty_py.bench.report.rows import findings, header, rows
+from rusty_py.bench.report.rows import legend as legend_of
 
 _RIGHT = {"ms (GPU)", "ms (wall)", "± %", "GFLOPS", "% of ceiling", "% of peak", "× NumPy", "error"}
 
 
-def render(run: Run) -> str:
+def render(run: Run, *, legend: bool = True) -> str:
     """The table, what follows from it, and what its columns mean."""
     head = header(run)
     align = ["right" if name in _RIGHT else "left" for name in head]
     table = tabulate(list(rows(run)), head, tablefmt="simple", disable_numparse=True, colalign=align)
-    return "\n\n".join(["\n".join(part) for part in ([table], findings(run), legend(run)) if part])
+    parts = ([table], findings(run), legend_of(run) if legend else [])
+    return "\n\n".join("\n".join(part) for part in parts if part)

@@ -5,17 +5,32 @@ from rusty_py.bench.notes import drift, note, ranking, verdicts
 
 from .runs import MS, around, matmul, result, run
 
-
-def test_a_kernel_near_its_best_over_all_sizes_is_compute_bound() -> None:
-    small, large = result(matmul(512, 16), [1.0]), result(matmul(1024, 16), [8.1])
-    whole = run(small, large)
-    assert note(small, whole) == "compute-bound"
-    assert note(large, whole) == "compute-bound"
+# 268 MFLOP in 1 ms, and 8 times as many, are 268 GFLOPS: far below the ceiling of 3,579.
+SMALL = result(matmul(512, 16), [1.0])
 
 
-def test_a_kernel_far_from_its_best_gains_with_size() -> None:
-    small, large = result(matmul(512, 16), [4.0]), result(matmul(1024, 16), [8.0])
-    assert note(small, run(small, large)) == "gains with size"
+@pytest.mark.parametrize(
+    ("ms", "said"),
+    [(8.0, "levelled off"), (7.4, "levelled off"), (8.7, "levelled off"), (7.2, "gains with size")],
+)
+def test_a_rate_is_compared_with_that_at_smaller_sizes(ms: float, said: str) -> None:
+    large = result(matmul(1024, 16), [ms])
+    assert note(large, run(SMALL, large)) == said
+
+
+def test_a_kernel_slower_than_at_a_smaller_size_says_by_how_much() -> None:
+    large = result(matmul(1024, 16), [16.0])
+    assert note(large, run(SMALL, large)) == "50% of its rate at 512×512×512"
+
+
+def test_the_smallest_size_gains_if_a_larger_one_does() -> None:
+    assert note(SMALL, run(SMALL, result(matmul(1024, 16), [7.0]))) == "gains with size"
+    assert note(SMALL, run(SMALL, result(matmul(1024, 16), [8.0]))) == ""
+
+
+def test_more_than_half_of_the_arithmetic_ceiling_is_compute_bound() -> None:
+    fast = result(matmul(512, 16), [0.1])  # 2,684 GFLOPS.
+    assert note(fast, run(fast)) == "compute-bound"
 
 
 def test_a_run_of_a_few_empty_launches_is_launch_bound() -> None:
@@ -25,10 +40,12 @@ def test_a_run_of_a_few_empty_launches_is_launch_bound() -> None:
 
 
 def test_a_rate_near_a_roof_of_bandwidth_is_memory_bound() -> None:
-    ms = 1.0
-    low = result(matmul(512, 16), [ms], roof_gflops=300.0)
-    assert note(low, run(low)) == "memory-bound"
-    far = result(matmul(512, 16), [ms], roof_gflops=1000.0)
+    low = result(matmul(512, 16), [1.0], roof_gflops=300.0)
+    copying = Ceilings(
+        3579.0, {low.case.problem.bytes: 300.0 * low.case.problem.bytes / low.case.problem.flops}, 1.0
+    )
+    assert note(low, run(low, ceilings=copying)) == "memory-bound"
+    far = result(matmul(512, 16), [1.0], roof_gflops=1000.0)
     assert note(far, run(far)) == ""
 
 

@@ -50,7 +50,7 @@ def test_a_right_row_shows_time_rate_ceiling_and_error() -> None:
         "% of ceiling": "75.0%",
         "× NumPy": "30",
         "error": "0.018",
-        "note": "best",
+        "note": "best, compute-bound",
     }
 
 

@@ -25,7 +25,9 @@ def bench(*, again_gflops: float, roof: float = CEILING) -> Bench:
     made = Bench.__new__(Bench)
     again_ns = 2 * 512**3 / again_gflops
     made.timer = SimpleNamespace(sample=lambda parts: Sample(1.1 * again_ns, again_ns))
-    made.ceilings = SimpleNamespace(fma_gflops=lambda: roof, copy_gbps=lambda nbytes: 1e6)
+    made.ceilings = SimpleNamespace(
+        fma_gflops=lambda: roof, copy_gbps=lambda nbytes: 1e6, launch_ns=lambda: 7000.0
+    )
     made.clock = Clock("gpu", "")
     made.say = lambda text: None
     return made
@@ -74,10 +76,12 @@ def test_one_sample_without_timestamps_moves_all_rows_to_the_wall_clock() -> Non
     outcome = run(result(matmul(512, 8), [1.0] * 3), result(matmul(512, 16), [2.0] * 3))
     spoiled = outcome.results[1]
     samples = (*spoiled.samples[:2], Timed(2, 1, 2.2 * MS, None, "timestamps were 0"))
-    outcome.results[1] = type(spoiled)(spoiled.case, "ok", PROOF, samples)
-    finished = bench(again_gflops=1).finish(outcome)
+    outcome.results[1] = type(spoiled)(spoiled.case, "ok", PROOF, samples, roof_gflops=3_579.0)
+    finished = bench(again_gflops=1, roof=3_000.0).finish(outcome)
     assert (finished.clock, finished.clock_reason) == ("wall", "timestamps were 0 in 1 samples")
     assert [each.stats.median for each in finished.results] == pytest.approx([1.1 * MS, 2.2 * MS])
+    assert (finished.ceilings.fma_gflops, finished.ceilings.launch_ns) == (3_000.0, 7_000.0)
+    assert {each.roof_gflops for each in finished.results} == {3_000.0}
 
 
 class Stuck:

@@ -164,3 +164,10 @@ def test_times_are_those_of_one_run_by_the_clock(clock: str, expected: float) ->
     bench.rounds()
     times = run_ns(bench.tracks[0].samples, Clock(clock, ""))
     assert times == pytest.approx([expected * MS] * 7)
+
+
+def test_a_least_time_is_kept_beyond_the_most_samples() -> None:
+    bench = Bench(noisy(), min_samples=2, max_samples=3, min_time_s=0.008)
+    bench.rounds()
+    assert sum(timed.wall_ns for timed in bench.tracks[0].samples) >= 8 * MS
+    assert len(bench.tracks[0].samples) > 3
