@@ -106,7 +106,9 @@ class Bench:
             try:
                 self._measure_tracks(problem, setup, tracks, outcome)
             except OutOfMemory as error:  # The copy ceiling needs room for two more buffers.
-                outcome.skipped += [Skipped(track.case, str(error)) for track in tracks]
+                concluded = [result.case for result in outcome.results]
+                left = [track.case for track in tracks if track.case not in concluded]
+                outcome.skipped += [Skipped(case, str(error)) for case in left]
         self.problems_left -= 1
 
     def finish(self, outcome: Run) -> Run:
@@ -115,7 +117,8 @@ class Bench:
         if outcome.clock == "gpu" and faults:
             outcome.clock = "wall"
             outcome.clock_reason = f"{faults[0]} in {len(faults)} samples"
-            self._measure_ceilings_by_wall(outcome)
+            if not outcome.failure:  # A device that failed measures nothing more.
+                self._measure_ceilings_by_wall(outcome)
         clock = Clock(outcome.clock, outcome.clock_reason)
         outcome.results = [with_stats(result, clock) for result in outcome.results]
         return outcome

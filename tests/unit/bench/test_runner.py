@@ -84,6 +84,33 @@ def test_one_sample_without_timestamps_moves_all_rows_to_the_wall_clock() -> Non
     assert {each.roof_gflops for each in finished.results} == {3_000.0}
 
 
+def test_a_device_that_failed_is_not_measured_again() -> None:
+    outcome = run(result(matmul(512, 8), [1.0] * 3))
+    rows = outcome.results[0]
+    samples = (*rows.samples[:2], Timed(2, 1, 2.2 * MS, None, "timestamps were 0"))
+    outcome.results[0] = type(rows)(rows.case, "ok", PROOF, samples, roof_gflops=3_579.0)
+    outcome.failure = "wait: the GPU did not finish in time"
+    made = bench(again_gflops=1)
+    made.ceilings = None
+    assert made.finish(outcome).clock == "wall"
+
+
+def test_rows_concluded_before_memory_ran_out_are_not_skipped_too() -> None:
+    made, outcome = begun(MatmulSuite([(8, 8, 8)], ["naive", 8])), run()
+    cases = made.suite.cases()
+    made.suite = SimpleNamespace(setup=lambda problem, device, rng: None)
+    made._prove_all = lambda setup, cases, outcome: [Track(each, SimpleNamespace(), PROOF) for each in cases]
+
+    def first_only(problem: Problem, setup: object, tracks: list[Track], outcome: Run) -> None:
+        outcome.results.append(type(result(cases[0], [1.0]))(tracks[0].case, "ok", PROOF))
+        raise OutOfMemory("buffer: no room")
+
+    made._measure_tracks = first_only
+    made.measure_problem(cases[0].problem, cases, outcome)
+    assert [each.case for each in outcome.results] == cases[:1]
+    assert [each.case for each in outcome.skipped] == cases[1:]
+
+
 class Stuck:
     """A suite of one problem whose inputs have no room."""
 
