@@ -24,7 +24,8 @@ class Spec:
     """What is compiled, and so the key of the pipeline cache. What only changes data is not in it.
 
     `name` is the file below wgsl/, without its ending. Bindings: the inputs, the outputs, then the dims.
-    `threads` and `workgroup_bytes` are those of one workgroup, with the constants put in.
+    `threads` and `workgroup_bytes` are those of one workgroup, with the constants put in. `definitions` is
+    WGSL that the file asks for and that is appended to it; `variant` is what to call it.
     """
 
     name: str
@@ -34,15 +35,23 @@ class Spec:
     workgroup_bytes: int = 0
     constants: tuple[tuple[str, int], ...] = ()
     has_dims: bool = True
+    definitions: str = ""
+    variant: str = ""
+
+    @property
+    def text(self) -> str:
+        """The WGSL text as it is compiled: the file and its definitions."""
+        return shaders.assemble(self.name, self.definitions)
 
     @property
     def source(self) -> str:
         """The WGSL text with the constants put in."""
-        return shaders.bake(shaders.read(self.name), self.constants)
+        return shaders.bake(self.text, self.constants)
 
     def __str__(self) -> str:
-        constants = ",".join(f"{name}={value}" for name, value in self.constants)
-        return f"{self.name}[{constants}]" if constants else self.name
+        details = [self.variant] if self.variant else []
+        details += [f"{name}={value}" for name, value in self.constants]
+        return f"{self.name}[{','.join(details)}]" if details else self.name
 
 
 @dataclass(frozen=True)
@@ -218,7 +227,7 @@ def _pipeline(device: Device, spec: Spec) -> "wgpu.GPUComputePipeline":
     with device.lock:  # One compile for a Spec, however many threads ask.
         if spec in device.pipelines:
             return device.pipelines[spec]
-        source = shaders.read(spec.name)
+        source = spec.text
         try:
             if device.checked:
                 module = device.raw.create_shader_module(code=source, label=str(spec))

@@ -25,6 +25,18 @@ def read(name: str) -> str:
     return path.read_text(encoding="utf-8")
 
 
+def assemble(name: str, definitions: str) -> str:
+    """`wgsl/<name>.wgsl` with `definitions` appended, so that the file's line numbers stay true.
+
+    f16 is enabled where they name it: on the first line, before its comment.
+    """
+    text = read(name)
+    if not definitions:
+        return text
+    enable = "enable f16; " if re.search(r"\bf16\b", definitions) else ""
+    return f"{enable}{text}\n{definitions}\n"
+
+
 def bake(text: str, constants: tuple[tuple[str, int], ...]) -> str:
     """`text` with its overrides written as constants, for tools that take no pipeline constants."""
     for name, value in constants:
