@@ -1,14 +1,12 @@
-"""A device: buffers, transfers, submissions, and a wait that Ctrl-C ends.
+"""A device: what a program holds. It owns the queue, the pools, the caches and the transfers.
 
 wgpu-native aborts the process when a submission holds a destroyed or mapped buffer, goes out twice, or
-comes after the device is gone. Every submission of ours passes `Device.submit`, which raises instead.
+comes after the device is gone. `Device.submit` raises instead, and so does whoever records a launch.
 """
 
 import os
 import threading
-import time
-from collections.abc import Hashable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -18,75 +16,25 @@ from numpy.typing import NDArray
 
 from rusty_py import native
 from rusty_py.adapter import Adapter, Limits, choose
+from rusty_py.buffer import Buffer as Buffer
+from rusty_py.buffer import Recording as Recording
+from rusty_py.cache import Cache, CacheStats
 from rusty_py.errors import DeviceError, LimitError, OutOfMemory, ShapeError
 from rusty_py.pace import Pace
 from rusty_py.pool import Pool, PoolStats, size_class
+from rusty_py.queue import Queue
+from rusty_py.transfer import MOST_STAGED_BYTES, Transfer
 
 if TYPE_CHECKING:
     import wgpu
 
-# A transfer goes in chunks: staging memory stays bounded, and each wait short.
-CHUNK_BYTES = 32 << 20
+    from rusty_py.graph import Graph
 
-_FEATURES = ("timestamp-query", "shader-f16", "subgroup")
+_FEATURES = ("timestamp-query", "shader-f16", "subgroup", "mappable-primary-buffers")
 
 _default: "Device | None" = None
 _default_lock = threading.Lock()
 _made_in: int | None = None  # The process that made the first device; drivers do not survive a fork.
-
-
-class Buffer:
-    """A piece of device memory. Made by `Device.empty`, `Device.zeros` and `Device.upload`.
-
-    It is a piece of `size` bytes of `pool`, which gets it back when the last reference goes.
-    """
-
-    destroyed = True  # Until there is something to give back.
-
-    def __init__(self, device: "Device", pool: Pool, size: int, nbytes: int, label: str) -> None:
-        self.device = device
-        self.pool = pool
-        self.size = size
-        self.nbytes = nbytes
-        self.label = label
-        self.raw = pool.take(size)
-        self.destroyed = False
-
-    def __del__(self) -> None:
-        if not self.destroyed:
-            self.pool.give(self.size, self.raw)
-
-    @property
-    def mapped(self) -> bool:
-        return bool(self.raw.map_state != "unmapped")
-
-    def destroy(self) -> None:
-        """Gives the memory back now, not when the last reference goes. A second call does nothing."""
-        if not self.destroyed:
-            self.destroyed = True
-            self.raw.destroy()
-            self.pool.give(self.size, self.raw, destroyed=True)
-
-    def ensure_usable(self, operation: str, device: "Device") -> None:
-        """Raises DeviceError where a submission of `device` with this buffer would abort the process."""
-        if self.device is not device:
-            raise DeviceError(f"{operation}: buffer {self.label!r} is of another device: {self.device}")
-        if self.destroyed:
-            raise DeviceError(f"{operation}: buffer {self.label!r} is destroyed")
-        if self.mapped:
-            raise DeviceError(f"{operation}: buffer {self.label!r} is mapped; unmap it first")
-
-
-class Recording:
-    """Commands that wait to be submitted to their device, once, and the buffers they use."""
-
-    def __init__(
-        self, device: "Device", commands: "wgpu.GPUCommandBuffer", buffers: Sequence[Buffer]
-    ) -> None:
-        self.device = device
-        self.commands = commands
-        self.buffers = tuple(buffers)
-        self.submitted = False
 
 
 class Device:
@@ -95,6 +43,7 @@ class Device:
     `checked` compiles our kernels with wgpu's bounds checks (default: RUSTY_PY_CHECKED=1 in the environment).
     `limits` acts as a device smaller than the adapter is. `timeout_s` is how long one wait may take.
     `memory_limit` is how many bytes of storage buffers it may hold, those kept for reuse included.
+    `staged` moves all data through staging buffers, also where the host could map the memory itself.
     Raises NoAdapter where there is none, DeviceError where the driver refuses.
     """
 
@@ -106,9 +55,9 @@ class Device:
         limits: Limits | None = None,
         timeout_s: float = 60.0,
         memory_limit: int | None = None,
+        staged: bool = False,
     ) -> None:
         global _made_in
-        import wgpu
 
         _refuse_fork("device")
         self.adapter = adapter if isinstance(adapter, Adapter) else choose(adapter)
@@ -116,26 +65,46 @@ class Device:
         if checked is None:
             checked = os.environ.get("RUSTY_PY_CHECKED", "0") not in ("", "0")
         self.checked = checked or not native.has_unchecked_modules()
-        self.timeout_s = timeout_s
         self.closed = False
-        self.lock = threading.RLock()
         self.pace = Pace(self.adapter.type)
-        self.pipelines: dict[Hashable, wgpu.GPUComputePipeline] = {}
+        self.capturing: Graph | None = None
+        features = [feature for feature in _FEATURES if feature in self.adapter.features]
         with native.quiet_driver():
             try:
-                self.raw = self.adapter.raw.request_device_sync(
-                    label="rusty_py", required_features=[f for f in _FEATURES if f in self.adapter.features]
-                )
+                self.raw = self.adapter.raw.request_device_sync(label="rusty_py", required_features=features)
             except RuntimeError as error:
                 raise DeviceError(f"device: {self.adapter} refused: {error}") from error
-        storage = wgpu.BufferUsage.STORAGE | wgpu.BufferUsage.COPY_SRC | wgpu.BufferUsage.COPY_DST
-        staging = wgpu.BufferUsage.MAP_READ | wgpu.BufferUsage.COPY_DST
-        create = partial(_create_buffer, self.raw, self.adapter)  # No cycle back to this device.
-        self.pool = Pool(partial(create, storage), memory_limit=memory_limit)
-        self.staging = Pool(partial(create, staging), max_cached_bytes=2 * CHUNK_BYTES)
+        native.watch_losses()
+        self._losses = native.losses()
+        self.queue = Queue(self.raw, name=str(self.adapter), timeout_s=timeout_s)
+        self.lock = self.queue.lock
+        self.cache = Cache()
+        self._make_pools(memory_limit, staged=staged or "mappable-primary-buffers" not in features)
         if _made_in is None:
             native.forget_after_fork()
         _made_in = os.getpid()
+
+    def _make_pools(self, memory_limit: int | None, *, staged: bool) -> None:
+        import wgpu
+
+        flags = wgpu.BufferUsage
+        # On a discrete GPU, storage that the host can map lies beyond the bus; on a unified one, memory
+        # that the host can write is slow for it to read.
+        mapped_read = not staged and self.adapter.type in ("CPU", "IntegratedGPU")
+        mapped_write = not staged and self.adapter.type == "CPU"
+        storage = flags.STORAGE | flags.COPY_SRC | flags.COPY_DST
+        storage |= flags.MAP_READ * mapped_read | flags.MAP_WRITE * mapped_write
+        create = partial(_create_buffer, self.raw, self.adapter)  # No cycle back to this device.
+        pool = partial(Pool, before_destroy=self.queue.flush)
+        staging = partial(pool, max_cached_bytes=MOST_STAGED_BYTES)
+        self.pool = pool(partial(create, storage), memory_limit=memory_limit)
+        self.transfer = Transfer(
+            self.queue,
+            reading=staging(partial(create, flags.MAP_READ | flags.COPY_DST)),
+            writing=staging(partial(create, flags.MAP_WRITE | flags.COPY_SRC)),
+            mapped_read=mapped_read,
+            mapped_write=mapped_write,
+        )
 
     def __repr__(self) -> str:
         state = "closed" if self.closed else "checked" if self.checked else "unchecked"
@@ -154,6 +123,7 @@ class Device:
         with self.lock:  # Not between the checks of a submission and the submission.
             if not self.closed:
                 self.closed = True
+                self.queue.close()
                 if _made_in == os.getpid():
                     self.raw.destroy()
 
@@ -162,9 +132,26 @@ class Device:
         _refuse_fork(operation)
         if self.closed:
             raise DeviceError(f"{operation}: the device is closed: {self.adapter}")
+        if native.losses() != self._losses:
+            self._refuse_lost(operation)
 
-    def empty(self, nbytes: int, *, label: str = "buffer") -> Buffer:
-        """A storage buffer of `nbytes` from the pool, content undefined. Raises LimitError, OutOfMemory."""
+    def _refuse_lost(self, operation: str) -> None:
+        """Finds out whether it is this device that was lost. Submitting to it would end the process."""
+        import wgpu
+
+        try:
+            self.raw.create_buffer(size=4, usage=wgpu.BufferUsage.COPY_DST)
+        except wgpu.GPUError as error:
+            self.closed = True
+            self.queue.close()
+            raise DeviceError(f"{operation}: the device was lost: {self.adapter}: make a new one") from error
+        self._losses = native.losses()
+
+    def empty(self, nbytes: int, *, label: str = "buffer", constant: bool = False) -> Buffer:
+        """A storage buffer of `nbytes` from the pool, content undefined. Raises LimitError, OutOfMemory.
+
+        During a capture it has no memory before the end, unless it is a `constant`, to be written now.
+        """
         self.ensure_usable("buffer")
         if nbytes > self.limits.buffer_bytes:
             raise LimitError(
@@ -172,49 +159,56 @@ class Device:
                 f" {nbytes} > {self.limits.buffer_bytes} bytes"
             )
         size = min(size_class(nbytes), _whole_words(self.limits.buffer_bytes - 3))
-        return Buffer(self, self.pool, size, max(4, _whole_words(nbytes)), label)
+        graph, nbytes = self.capturing, max(4, _whole_words(nbytes))
+        if graph is not None and graph.wants() and not constant:
+            return graph.buffer(size, nbytes, label)
+        return Buffer(self, self.pool, size, nbytes, label)
 
     def zeros(self, nbytes: int, *, label: str = "zeros") -> Buffer:
         """A storage buffer of `nbytes` zeros, cleared on the device. Raises LimitError and OutOfMemory."""
-        buffer = self.empty(nbytes, label=label)
-        encoder = self.raw.create_command_encoder()
-        encoder.clear_buffer(buffer.raw, 0, buffer.nbytes)
-        self.submit(Recording(self, encoder.finish(), [buffer]))
+        buffer = self.empty(nbytes, label=label, constant=True)
+        clear = self.queue.commands.clear(self.queue.device, buffer.memory.handle, buffer.nbytes)
+        self.submit(Recording(self, clear, [buffer]))
         return buffer
 
     def pool_stats(self) -> PoolStats:
         """How often buffers were made and reused, and the bytes that are in use, kept, and were at most."""
         return self.pool.stats()
 
+    def cache_stats(self) -> CacheStats:
+        """How often pipelines and bind groups were found or made, and how many are kept."""
+        return self.cache.stats()
+
+    def purge(self) -> None:
+        """Gives up all memory kept for reuse, and the bind groups. The pipelines stay."""
+        with self.lock:
+            self.cache.forget_bindings()
+        for pool in (self.pool, self.transfer.reading, self.transfer.writing):
+            pool.purge()
+
     def upload(self, array: NDArray[np.generic], *, label: str = "input") -> Buffer:
         """A storage buffer that holds `array`, which is C-contiguous."""
-        buffer = self.empty(array.nbytes, label=label)
+        buffer = self.empty(array.nbytes, label=label, constant=True)
         self.write(buffer, array)
         return buffer
 
     def write(self, buffer: Buffer, array: NDArray[np.generic]) -> None:
-        """Copies `array`, C-contiguous, to the start of `buffer`, after the work submitted so far."""
+        """Copies `array`, C-contiguous, to the start of `buffer`, after the work recorded so far."""
+        self.ensure_usable("write")
         buffer.ensure_usable("write", self)
         if array.nbytes > buffer.nbytes:
             raise LimitError(
                 f"write: the array is larger than buffer {buffer.label!r}:"
                 f" {array.nbytes} > {buffer.nbytes} bytes"
             )
-        data = array.reshape(-1).view(np.uint8)
-        for start in range(0, data.nbytes, CHUNK_BYTES):
-            part = data[start : start + CHUNK_BYTES]
-            if part.nbytes % 4:  # Copies come in words; the buffer has room for the last one.
-                part = np.pad(part, (0, -part.nbytes % 4))
-            with self.lock:
-                self.ensure_usable("write")
-                buffer.ensure_usable("write", self)
-                self.raw.queue.write_buffer(buffer.raw, start, part)
-                self.submit()  # Only a submission frees the staging memory of a write.
-            if data.nbytes > CHUNK_BYTES:
-                self.wait()
+        if array.nbytes:
+            data = array.reshape(-1).view(np.uint8)
+            if data.nbytes % 4:  # Copies come in words; the buffer has room for the last one.
+                data = np.pad(data, (0, -data.nbytes % 4))
+            self.transfer.upload(buffer.memory, data)
 
     def read(self, buffer: Buffer, out: NDArray[np.generic]) -> None:
-        """Fills `out` from the start of `buffer`, after the work submitted so far.
+        """Fills `out` from the start of `buffer`, after the work recorded so far.
 
         Raises LimitError where `out` is larger than the buffer, ShapeError where it is not C-contiguous.
         """
@@ -228,33 +222,22 @@ class Device:
         if not (out.flags.c_contiguous and out.flags.writeable):
             raise ShapeError(f"read: fills C-contiguous, writable arrays only: strides {out.strides}")
         if out.nbytes:
-            data = out.reshape(-1).view(np.uint8)
-            chunk = min(CHUNK_BYTES, _whole_words(data.nbytes))
-            staging = Buffer(self, self.staging, size_class(chunk), chunk, "staging")
-            try:
-                self._copy_out(buffer, staging, data)
-            except BaseException:
-                staging.destroy()  # Perhaps half mapped: not for the next reader.
-                raise
+            self.transfer.download(buffer.memory, out.reshape(-1).view(np.uint8))
 
-    def _copy_out(self, buffer: Buffer, staging: Buffer, data: NDArray[np.uint8]) -> None:
-        for start in range(0, data.nbytes, staging.nbytes):
-            size = min(staging.nbytes, data.nbytes - start)
-            encoder = self.raw.create_command_encoder()
-            encoder.copy_buffer_to_buffer(buffer.raw, start, staging.raw, 0, _whole_words(size))
-            self.submit(Recording(self, encoder.finish(), [buffer, staging]))
-            self.wait()
-            with self.mapped(staging, _whole_words(size)) as bytes_read:
-                data[start : start + size] = bytes_read[:size]
+    def batch(self) -> AbstractContextManager[None]:
+        """Holds launches back until the block ends, to submit them together. Reading sends them earlier."""
+        self.ensure_usable("batch")
+        return self.queue.batch()
 
-    @contextmanager
-    def mapped(self, staging: Buffer, nbytes: int) -> Iterator[NDArray[np.uint8]]:
-        """The first `nbytes` of a staging buffer as bytes; they are gone when the block ends."""
-        staging.raw.map_sync("READ_NOSYNC", 0, nbytes)
-        try:
-            yield np.frombuffer(staging.raw.read_mapped(0, nbytes, copy=False), np.uint8)
-        finally:
-            staging.raw.unmap()
+    def capture(self) -> "AbstractContextManager[Graph]":
+        """Writes down the launches of the block instead of running them: a graph to `replay`.
+
+        What its launches read from outside is its inputs: write new values into them. Arrays made in the
+        block that live on are its outputs.
+        """
+        from rusty_py.graph import capture
+
+        return capture(self)
 
     def submit(self, *recordings: Recording) -> None:
         """Sends recordings to the GPU, each for the first and last time. Returns before they are done.
@@ -273,21 +256,13 @@ class Device:
                     buffer.ensure_usable("submit", self)
             for recording in recordings:
                 recording.submitted = True
-            self.raw.queue.submit([recording.commands for recording in recordings])
+            memories = [buffer.memory for recording in recordings for buffer in recording.buffers]
+            self.queue.send([recording.commands for recording in recordings], memories)
 
     def wait(self) -> None:
-        """Returns when all submitted work is done; Ctrl-C ends it. Raises DeviceError after `timeout_s`."""
+        """Returns when all work recorded so far is done; Ctrl-C ends it. DeviceError after `timeout_s`."""
         self.ensure_usable("wait")
-        start = time.monotonic()
-        while not native.idle(self.raw):
-            waited = time.monotonic() - start
-            if waited > self.timeout_s:
-                raise DeviceError(
-                    f"wait: the GPU did not finish in time: {self.adapter} had {self.timeout_s:g} s;"
-                    " the kernel may hang, or needs Device(timeout_s=...)"
-                )
-            # A nap of a five-hundredth of the wait so far blurs a wall clock by no more than that.
-            time.sleep(min(1e-3, max(2e-5, waited / 500)))
+        self.queue.wait()
 
 
 def default_device() -> Device:

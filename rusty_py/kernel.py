@@ -1,19 +1,23 @@
-"""From a shader to work on the GPU: Spec -> pipeline -> Launch -> submission.
+"""From a shader to work on the GPU: Spec -> pipeline -> Step -> submission.
 
-`prepare` checks what wgpu does not, and binds; `record` makes launches into one submission; `run` sends
-any number of launches in submissions of bounded length; `launch` is one of each.
+`launch` checks what wgpu does not, binds, and records into the device's open batch: the way of every
+operation. `prepare`, `record` and `run` are for who must choose the submissions: benchmarks, long work.
 """
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-import numpy as np
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
 
 from rusty_py import native, shaders
-from rusty_py.device import Buffer, Device, Recording
+from rusty_py.buffer import Buffer, Recording
+from rusty_py.cache import Pipeline
+from rusty_py.commands import Handle, Step
+from rusty_py.device import Device
 from rusty_py.errors import LimitError, ShaderError
+from rusty_py.params import SLOT_BYTES, SLOT_WORDS, Slot
+from rusty_py.pool import Memory
 
 if TYPE_CHECKING:
     import wgpu
@@ -37,6 +41,15 @@ class Spec:
     has_dims: bool = True
     definitions: str = ""
     variant: str = ""
+    _hash: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # Looked up at every launch: hashing eight fields each time would take a microsecond.
+        key = (self.name, self.constants, self.definitions, self.variant, self.inputs, self.outputs)
+        object.__setattr__(self, "_hash", hash(key))
+
+    def __hash__(self) -> int:
+        return self._hash
 
     @property
     def text(self) -> str:
@@ -59,11 +72,38 @@ class Launch:
     """One dispatch, ready to be recorded any number of times. `flops` is its work, for pacing."""
 
     spec: Spec
-    pipeline: "wgpu.GPUComputePipeline"
-    bindings: "wgpu.GPUBindGroup"
+    step: Step
     buffers: tuple[Buffer, ...]
-    workgroups: tuple[int, int, int]
     flops: int
+
+
+def launch(
+    device: Device,
+    spec: Spec,
+    *,
+    inputs: Sequence[Buffer] = (),
+    outputs: Sequence[Buffer],
+    dims: Sequence[int] = (),
+    workgroups: tuple[int, int, int],
+    flops: int = 0,
+) -> None:
+    """Records one dispatch into the open batch, and returns at once; reading a result waits for it.
+
+    Parameters and errors are those of `prepare`.
+    """
+    buffers = (*inputs, *outputs)
+    seconds = flops / device.pace.rate(spec)
+    graph = device.capturing
+    with device.lock:
+        _check(device, spec, buffers, dims, workgroups)
+        if graph is not None and graph.wants():
+            bind = partial(_bind, device, spec, dims=dims, workgroups=workgroups)
+            graph.add(inputs, outputs, bind, seconds=seconds)
+            return
+        step = _bind(device, spec, buffers, dims=dims, workgroups=workgroups)
+        memories = [buffer.memory for buffer in buffers]
+        nbytes = sum([buffer.nbytes for buffer in buffers])
+        device.queue.add(step, memories, seconds=seconds, nbytes=nbytes)
 
 
 def prepare(
@@ -78,33 +118,13 @@ def prepare(
 ) -> Launch:
     """Checks one dispatch against the device's limits and binds its buffers and `dims`, u32 each.
 
-    Raises LimitError, DeviceError for unusable buffers, ShaderError where the compiler refuses.
+    Raises LimitError, DeviceError for unusable buffers, ShaderError where the compiler refuses or where a
+    buffer is both input and output.
     """
-    import wgpu
-
-    device.ensure_usable(str(spec))
     buffers = (*inputs, *outputs)
-    _check_limits(device, spec, buffers, workgroups)
-    for buffer in buffers:
-        buffer.ensure_usable(str(spec), device)
-    pipeline = _pipeline(device, spec)
-    entries = [
-        {"binding": i, "resource": {"buffer": buffer.raw, "offset": 0, "size": buffer.nbytes}}
-        for i, buffer in enumerate(buffers)
-    ]
-    if spec.has_dims:
-        words = np.zeros((len(dims) + 3) // 4 * 4, np.uint32)
-        words[: len(dims)] = dims
-        uniform = device.raw.create_buffer_with_data(data=words, usage=wgpu.BufferUsage.UNIFORM)
-        entries.append(
-            {"binding": len(buffers), "resource": {"buffer": uniform, "offset": 0, "size": words.nbytes}}
-        )
-    try:
-        layout = pipeline.get_bind_group_layout(0)
-        bindings = device.raw.create_bind_group(label=str(spec), layout=layout, entries=entries)
-    except wgpu.GPUValidationError as error:
-        raise ShaderError(f"{spec}: the buffers do not fit the shader's bindings: {error}") from error
-    return Launch(spec, pipeline, bindings, buffers, workgroups, flops)
+    with device.lock:
+        _check(device, spec, buffers, dims, workgroups)
+        return Launch(spec, _bind(device, spec, buffers, dims=dims, workgroups=workgroups), buffers, flops)
 
 
 def record(
@@ -114,35 +134,19 @@ def record(
     import wgpu
 
     device.ensure_usable("record")
-    encoder = device.raw.create_command_encoder()
-    if timestamps is None:
-        compute = encoder.begin_compute_pass()
-    else:
-        queries, first = timestamps
-        compute = encoder.begin_compute_pass(
-            timestamp_writes={
-                "query_set": queries,
-                "beginning_of_pass_write_index": first,
-                "end_of_pass_write_index": first + 1,
-            }
-        )
-    buffers: dict[Buffer, None] = {}
-    names: dict[Spec, None] = {}
-    bound: Launch | None = None
-    for launch in launches:
-        if bound is None or launch.pipeline is not bound.pipeline:
-            compute.set_pipeline(launch.pipeline)
-        compute.set_bind_group(0, launch.bindings)
-        compute.dispatch_workgroups(*launch.workgroups)
-        buffers.update(dict.fromkeys(launch.buffers))
-        names[launch.spec] = None
-        bound = launch
+    launches = tuple(launches)
+    commands = device.queue.commands
+    stamped = commands.pass_with_timestamps(*timestamps) if timestamps else None
     try:
-        compute.end()
-        commands = encoder.finish()
-    except wgpu.GPUValidationError as error:
-        raise ShaderError(f"{', '.join(map(str, names))}: refused: {error}") from error
-    return Recording(device, commands, tuple(buffers))
+        steps = [launch.step for launch in launches]
+        encoded = commands.encode(device.queue.device, steps, timestamps=stamped)
+    except wgpu.GPUError as error:
+        names = dict.fromkeys(str(launch.spec) for launch in launches)
+        raise ShaderError(f"{', '.join(names)}: refused: {error}") from error
+    buffers: dict[Buffer, None] = {}
+    for launch in launches:
+        buffers.update(dict.fromkeys(launch.buffers))
+    return Recording(device, encoded, buffers)
 
 
 def run(device: Device, launches: Iterable[Launch]) -> None:
@@ -170,19 +174,12 @@ def submissions(device: Device, launches: Iterable[Launch]) -> Iterator[list[Lau
         yield part
 
 
-def launch(
-    device: Device,
-    spec: Spec,
-    *,
-    inputs: Sequence[Buffer] = (),
-    outputs: Sequence[Buffer],
-    dims: Sequence[int] = (),
-    workgroups: tuple[int, int, int],
-) -> None:
-    """Runs one dispatch and waits for it. Raises as `prepare` and `Device.submit` do."""
-    prepared = prepare(device, spec, inputs=inputs, outputs=outputs, dims=dims, workgroups=workgroups)
-    device.submit(record(device, [prepared]))
-    device.wait()
+def warm_up(device: Device, specs: Iterable[Spec]) -> None:
+    """Compiles kernels ahead of their first launch. Raises ShaderError, and LimitError for too large ones."""
+    device.ensure_usable("warm-up")
+    for spec in specs:
+        with device.lock:
+            _pipeline(device, spec)
 
 
 def check_workgroup(device: Device, spec: Spec) -> None:
@@ -200,45 +197,122 @@ def check_workgroup(device: Device, spec: Spec) -> None:
         )
 
 
-def _check_limits(
-    device: Device, spec: Spec, buffers: Sequence[Buffer], workgroups: tuple[int, int, int]
+def _check(
+    device: Device,
+    spec: Spec,
+    buffers: tuple[Buffer, ...],
+    dims: Sequence[int],
+    workgroups: tuple[int, int, int],
 ) -> None:
-    check_workgroup(device, spec)
+    """Raises what wgpu would not, or only with the process."""
+    device.ensure_usable(spec.name)
     if len(buffers) != spec.inputs + spec.outputs:
         raise ShaderError(
             f"{spec}: takes {spec.inputs} inputs and {spec.outputs} outputs, got {len(buffers)} buffers"
         )
-    if max(workgroups) > device.limits.groups:
+    if len(dims) > SLOT_WORDS:
+        raise LimitError(f"{spec}: more dims than a launch has room for: {len(dims)}, {SLOT_WORDS} words")
+    limits, graph = device.limits, device.capturing
+    x, y, z = workgroups
+    if x > limits.groups or y > limits.groups or z > limits.groups:
         raise LimitError(
             f"{spec}: more workgroups in one dimension than {device.adapter} allows:"
-            f" {workgroups}, {device.limits.groups} each"
+            f" {workgroups}, {limits.groups} each"
         )
-    for buffer in buffers:
-        if buffer.nbytes > device.limits.binding_bytes:
+    for i, buffer in enumerate(buffers):
+        planned = graph is not None and graph.made(buffer)
+        if buffer.destroyed or buffer.device is not device or (buffer.memory.refusal and not planned):
+            buffer.ensure_usable(str(spec), device)
+        if buffer.nbytes > limits.binding_bytes:
             raise LimitError(
                 f"{spec}: buffer {buffer.label!r} is larger than one binding on {device.adapter}:"
-                f" {buffer.nbytes} > {device.limits.binding_bytes} bytes"
+                f" {buffer.nbytes} > {limits.binding_bytes} bytes"
             )
+        if i >= spec.inputs and buffer in buffers[: spec.inputs]:
+            raise ShaderError(f"{spec}: buffer {buffer.label!r} is both input and output")
 
 
-def _pipeline(device: Device, spec: Spec) -> "wgpu.GPUComputePipeline":
+class Bound(Protocol):
+    """What a launch binds: the first `nbytes` of a memory."""
+
+    @property
+    def memory(self) -> Memory: ...
+
+    @property
+    def nbytes(self) -> int: ...
+
+
+def _bind(
+    device: Device,
+    spec: Spec,
+    operands: Sequence[Bound],
+    *,
+    dims: Sequence[int],
+    workgroups: tuple[int, int, int],
+) -> Step:
+    """The dispatch as the C API wants it."""
+    with device.lock:
+        pipeline = _pipeline(device, spec)
+        queue = device.queue
+        slot = queue.params.slot(tuple(dims)) if spec.has_dims else None
+        key = [slot.page.serial if slot else 0, spec.inputs]
+        for operand in operands:
+            key.append(operand.memory.serial)
+            key.append(operand.nbytes)
+        bound = tuple(key)
+        bindings = device.cache.bindings(bound)
+        if bindings is None:
+            ranges = [(operand.memory.handle, operand.nbytes) for operand in operands]
+            bindings = _bindings(device, spec, pipeline, ranges, slot)
+            device.cache.add_bindings(bound, bindings)
+        if slot is None:
+            return Step(pipeline.handle, bindings, 0, queue.commands.null, *workgroups)
+        return Step(pipeline.handle, bindings, 1, slot.offsets, *workgroups)
+
+
+def _bindings(
+    device: Device, spec: Spec, pipeline: Pipeline, ranges: list[tuple[Handle, int]], slot: Slot | None
+) -> Handle:
     import wgpu
 
-    with device.lock:  # One compile for a Spec, however many threads ask.
-        if spec in device.pipelines:
-            return device.pipelines[spec]
-        source = spec.text
-        try:
-            if device.checked:
-                module = device.raw.create_shader_module(code=source, label=str(spec))
-            else:
-                module = native.unchecked_module(device.raw, source, label=str(spec))
-            pipeline = device.raw.create_compute_pipeline(
-                label=str(spec),
-                layout="auto",
-                compute={"module": module, "entry_point": "main", "constants": dict(spec.constants)},
-            )
-        except wgpu.GPUError as error:
-            raise ShaderError(f"{spec}: the compiler refuses it: {error}") from error
-        device.pipelines[spec] = pipeline
-        return pipeline
+    if slot is not None:
+        ranges.append((slot.page.raw._internal, SLOT_BYTES))
+    try:
+        return device.queue.commands.bind(device.queue.device, pipeline.layout._internal, ranges)
+    except wgpu.GPUError as error:
+        raise ShaderError(f"{spec}: the buffers do not fit the shader's bindings: {error}") from error
+
+
+def _pipeline(device: Device, spec: Spec) -> Pipeline:
+    """One compile for a Spec, however many threads ask: the caller holds the device's lock."""
+    return device.cache.pipeline(spec, lambda: _compile(device, spec))
+
+
+def _compile(device: Device, spec: Spec) -> Pipeline:
+    import wgpu
+
+    check_workgroup(device, spec)
+    shape = spec.inputs, spec.outputs, spec.has_dims
+    layout = device.cache.layout(shape, lambda: _layout(device, spec))
+    try:
+        if device.checked:
+            module = device.raw.create_shader_module(code=spec.text, label=str(spec))
+        else:
+            module = native.unchecked_module(device.raw, spec.text, label=str(spec))
+        pipeline = device.raw.create_compute_pipeline(
+            label=str(spec),
+            layout=device.raw.create_pipeline_layout(bind_group_layouts=[layout]),
+            compute={"module": module, "entry_point": "main", "constants": dict(spec.constants)},
+        )
+    except wgpu.GPUError as error:
+        raise ShaderError(f"{spec}: the compiler refuses it: {error}") from error
+    return Pipeline(device.queue.commands.handle_of(pipeline), layout)
+
+
+def _layout(device: Device, spec: Spec) -> "wgpu.GPUBindGroupLayout":
+    """Inputs, outputs, and then a slot of parameters, which a dynamic offset chooses."""
+    kinds: list[dict[str, object]] = [{"type": "read-only-storage"}] * spec.inputs
+    kinds += [{"type": "storage"}] * spec.outputs
+    kinds += [{"type": "uniform", "has_dynamic_offset": True}] * spec.has_dims
+    entries = [{"binding": i, "visibility": "COMPUTE", "buffer": kind} for i, kind in enumerate(kinds)]
+    return device.raw.create_bind_group_layout(entries=entries)

@@ -1,5 +1,7 @@
-"""How fast each kernel runs on a device, so that one submission stays short."""
+"""How fast each kernel runs on a device, so that one submission stays short; and how to wait for it."""
 
+import os
+import time
 from collections.abc import Hashable
 
 # Native calls do not answer Ctrl-C, and drivers kill what runs for seconds. Half a second is the most
@@ -36,3 +38,17 @@ class Pace:
             self._met.add(kernel)
         elif seconds > 2e-3 and flops > 0.1 * self.flops(kernel):
             self._seen[kernel] = flops / seconds
+
+
+def nap(waited_s: float) -> None:
+    """Lets others run between two polls: at first without sleeping, since short work is done before that.
+
+    Later it sleeps for a five-hundredth of the wait so far, which blurs a wall clock by no more than that.
+    """
+    if waited_s < 2e-3:
+        _yield()
+    else:
+        time.sleep(min(1e-3, waited_s / 500))
+
+
+_yield = getattr(os, "sched_yield", lambda: time.sleep(0))

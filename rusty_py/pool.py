@@ -1,15 +1,16 @@
 """Device memory that is used again: buffers by size class, the longest unused given up first.
 
 A buffer comes back when the last reference to it goes. The queue runs in order, so the next launch may have
-it at once. A launch or recording that still uses a buffer holds a reference, so what is here has no
-recorded use, and a host write goes through the queue behind the submitted ones.
+it at once; a host write or a map asks the queue first whether its uses are over. Before memory is destroyed,
+what is recorded must be submitted: `Pool` calls `before_destroy`.
 """
 
+import itertools
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rusty_py.errors import OutOfMemory
 
@@ -19,6 +20,35 @@ if TYPE_CHECKING:
 _LEAST_BYTES = 256
 # To every doubling: above 256 bytes, a buffer is at most an eighth larger than asked for.
 _CLASSES = 8
+
+
+_serials = itertools.count(1)
+
+
+@dataclass(eq=False, slots=True)
+class Memory:
+    """A wgpu buffer: its C handle, and the number of the submission that used it last (see queue.py).
+
+    `serial` is its own among all that ever were; `refusal` says why no submission may use it now. What a
+    capture plans has neither buffer nor handle yet.
+    """
+
+    raw: "wgpu.GPUBuffer | None"
+    size: int
+    handle: Any
+    serial: int = field(default_factory=lambda: next(_serials))
+    used_in: int = 0
+    refusal: str = ""
+
+
+class Source(Protocol):
+    """Where a buffer has its memory from, and where it goes back to."""
+
+    def take(self, size: int) -> Memory:
+        """Memory of `size` bytes."""
+
+    def give(self, memory: Memory, *, destroyed: bool = False) -> None:
+        """Takes it back."""
 
 
 @dataclass(frozen=True)
@@ -58,50 +88,53 @@ class Pool:
         self,
         create: "Callable[[int], wgpu.GPUBuffer]",
         *,
+        before_destroy: Callable[[], None] = lambda: None,
         max_buffers_per_size: int = 32,
         max_cached_bytes: int = 1 << 30,
         memory_limit: int | None = None,
     ) -> None:
-        self._create = create
+        self._create, self._before_destroy = create, before_destroy
         self.max_buffers_per_size = max_buffers_per_size
         self.max_cached_bytes = max_cached_bytes
         self.memory_limit = memory_limit
         # Buffers die anywhere, also inside the methods below: they queue here, without a lock.
-        self._returned: deque[tuple[int, wgpu.GPUBuffer, bool]] = deque()
-        # What is out, by identity. A cycle that holds a Buffer is finalised with all it alone can reach: were
+        self._returned: deque[tuple[Memory, bool]] = deque()
+        # What is out, by serial. A cycle that holds a Buffer is finalised with all it alone can reach: were
         # the wgpu object among that, it would come back released.
-        self._lent: dict[int, wgpu.GPUBuffer] = {}
+        self._lent: dict[int, Memory] = {}
         self._lock = threading.Lock()
         # By age, the longest unused first; and the keys of that by class, the last returned last.
-        self._kept: OrderedDict[int, tuple[int, wgpu.GPUBuffer]] = OrderedDict()
+        self._kept: OrderedDict[int, Memory] = OrderedDict()
         self._keys: dict[int, list[int]] = {}
         self._next_key = 0
         self._allocations = self._reuses = self._evictions = 0
         self._live_bytes = self._kept_bytes = self._peak_bytes = 0
 
-    def take(self, size: int) -> "wgpu.GPUBuffer":
-        """A buffer of exactly `size` bytes, its content undefined: the last returned one, or a new one.
+    def take(self, size: int) -> Memory:
+        """Memory of exactly `size` bytes, its content undefined: the last returned one, or a new one.
 
         Raises OutOfMemory where the limit, or the driver after everything kept was given up, has no room.
         """
         with self._lock:
-            self._collect()
+            if self._returned:
+                self._collect()
             keys = self._keys.get(size)
             if keys:
-                _, raw = self._kept.pop(keys.pop())
+                memory = self._kept.pop(keys.pop())
                 self._kept_bytes -= size
                 self._reuses += 1
             else:
-                raw = self._allocate(size)
+                memory = self._allocate(size)
                 self._allocations += 1
-            self._lent[id(raw)] = raw
+            self._lent[memory.serial] = memory
             self._live_bytes += size
-            self._peak_bytes = max(self._peak_bytes, self._live_bytes + self._kept_bytes)
-            return raw
+            if self._live_bytes + self._kept_bytes > self._peak_bytes:
+                self._peak_bytes = self._live_bytes + self._kept_bytes
+            return memory
 
-    def give(self, size: int, raw: "wgpu.GPUBuffer", *, destroyed: bool = False) -> None:
-        """Takes a buffer back that `take` gave, which its owner may have `destroyed`."""
-        self._returned.append((size, raw, destroyed))
+    def give(self, memory: Memory, *, destroyed: bool = False) -> None:
+        """Takes memory back that `take` gave, which its owner may have `destroyed`."""
+        self._returned.append((memory, destroyed))
 
     def shrink_to_fit(self, max_bytes: int = 0) -> None:
         """Gives up kept buffers, the longest unused first, until at most `max_bytes` are kept."""
@@ -126,7 +159,7 @@ class Pool:
                 self._peak_bytes,
             )
 
-    def _allocate(self, size: int) -> "wgpu.GPUBuffer":
+    def _allocate(self, size: int) -> Memory:
         if self.memory_limit is not None:
             self._evict_until(self.memory_limit - self._live_bytes - size)
             if self._live_bytes + size > self.memory_limit:
@@ -135,23 +168,25 @@ class Pool:
                     f" {self._live_bytes:,} of {self.memory_limit:,} are in use"
                 )
         try:
-            return self._create(size)
+            raw = self._create(size)
         except OutOfMemory:
             if not self._kept:
                 raise
             self._evict_until(0)
-            return self._create(size)
+            raw = self._create(size)
+        return Memory(raw, size, raw._internal)
 
     def _collect(self) -> None:
         """Files what was returned since the last time."""
         while self._returned:
-            size, raw, destroyed = self._returned.popleft()
-            del self._lent[id(raw)]
+            memory, destroyed = self._returned.popleft()
+            size = memory.size
+            del self._lent[memory.serial]
             self._live_bytes -= size
             if destroyed:
                 continue
             keys = self._keys.setdefault(size, [])
-            self._kept[self._next_key] = size, raw
+            self._kept[self._next_key] = memory
             keys.append(self._next_key)
             self._next_key += 1
             self._kept_bytes += size
@@ -164,8 +199,10 @@ class Pool:
             self._evict(next(iter(self._kept)))
 
     def _evict(self, key: int) -> None:
-        size, raw = self._kept.pop(key)
-        self._keys[size].remove(key)
-        self._kept_bytes -= size
+        memory = self._kept.pop(key)
+        self._keys[memory.size].remove(key)
+        self._kept_bytes -= memory.size
         self._evictions += 1
-        raw.destroy()
+        self._before_destroy()
+        if memory.raw is not None:
+            memory.raw.destroy()

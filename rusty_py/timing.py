@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rusty_py import native
-from rusty_py.device import Device, Recording
+from rusty_py.buffer import Recording
+from rusty_py.device import Device
 from rusty_py.kernel import Launch, record
 
 _MOST_QUERIES = 4096  # WebGPU's largest query set.
@@ -75,10 +76,11 @@ class Timer:
 
     def _stamps_ns(self, passes: int) -> NDArray[np.float64]:
         # In a submission of its own, after the wait: macOS may resolve zeros when asked earlier.
-        encoder = self.device.raw.create_command_encoder()
-        encoder.resolve_query_set(self.queries, 0, 2 * passes, self._resolved, 0)
-        encoder.copy_buffer_to_buffer(self._resolved, 0, self._ticks.raw, 0, 16 * passes)
-        self.device.submit(Recording(self.device, encoder.finish(), [self._ticks]))
+        queue = self.device.queue
+        resolve = queue.commands.resolve(queue.device, self.queries, 2 * passes, self._resolved._internal)
+        source, target = self._resolved._internal, self._ticks.memory.handle
+        copy = queue.commands.copy(queue.device, source, 0, target, 0, 16 * passes)
+        self.device.submit(Recording(self.device, resolve, []), Recording(self.device, copy, [self._ticks]))
         ticks = np.empty((passes, 2), np.uint64)
         self.device.read(self._ticks, ticks)
         # Counted from the first: a float64 of nanoseconds since start-up would lose digits.

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import rusty_py.device
+import rusty_py.transfer
 from rusty_py import (
     Adapter,
     Device,
@@ -60,7 +61,7 @@ def test_nothing_can_be_uploaded_and_read(unchecked: Device) -> None:
 def test_large_transfers_go_in_chunks(
     unchecked: Device, monkeypatch: pytest.MonkeyPatch, chunks: float
 ) -> None:
-    monkeypatch.setattr(rusty_py.device, "CHUNK_BYTES", 4000)
+    monkeypatch.setattr(rusty_py.transfer, "CHUNK_BYTES", 4000)
     sent = np.arange(int(1000 * chunks), dtype=np.uint32)
     received = np.zeros_like(sent)
     unchecked.read(unchecked.upload(sent), received)
@@ -221,20 +222,18 @@ ABORTS = {
     ),
     "a mapped buffer": (
         "d = Device(); b = d.empty(16, label='x'); r = record(d, [fill(d, b)])\n"
-        "class Mapped:\n"
-        "    map_state = 'mapped'\n"
-        "b.raw = Mapped()\n"
-        "refused(d.submit, r)",
+        "with mapped(d.queue, b.memory, 16, write=False):\n"
+        "    refused(d.submit, r)\n"
+        "    refused(fill, d, b)\n"
+        "d.submit(r); d.wait()\n",
         "submit: buffer 'x' is mapped; unmap it first",
     ),
     "a mapped staging buffer": (
-        "import wgpu\n"
-        "from rusty_py.device import Buffer, Recording\n"
         "d = Device(); b = d.upload(ONES)\n"
-        "s = Buffer(d, d.staging, 256, 16, 'staging')\n"
-        "e = d.raw.create_command_encoder(); e.copy_buffer_to_buffer(b.raw, 0, s.raw, 0, 16)\n"
-        "r = Recording(d, e.finish(), [b, s])\n"
-        "with d.mapped(s, 16):\n"
+        "s = Buffer(d, d.transfer.reading, 256, 16, 'staging'); q = d.queue\n"
+        "c = q.commands.copy(q.device, b.memory.handle, 0, s.memory.handle, 0, 16)\n"
+        "r = Recording(d, c, [b, s])\n"
+        "with mapped(q, s.memory, 16, write=False):\n"
         "    refused(d.submit, r)\n"
         "d.submit(r); d.wait()\n",
         "submit: buffer 'staging' is mapped; unmap it first",
@@ -329,7 +328,7 @@ def test_waiting_ends_after_its_time_and_the_device_goes_on(adapter: Adapter) ->
             DeviceError, match=r"^wait: the GPU did not finish in time: .* had 1e-09 s; .*timeout_s"
         ):
             matmul(BUSY, BUSY, device=device)
-        device.timeout_s = 60.0
+        device.queue.timeout_s = 60.0
         assert_product(matmul(A, B, device=device), A, B)
 
 

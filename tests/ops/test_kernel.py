@@ -159,14 +159,14 @@ def test_the_wrong_number_of_buffers_is_refused(unchecked: Device, count: int) -
 def test_a_spec_that_miscounts_its_bindings_is_refused(fresh: Device, kernels: Path) -> None:
     (kernels / "double.wgsl").write_text(DOUBLE)
     buffers = [fresh.empty(16) for _ in range(3)]
-    with pytest.raises(ShaderError, match=r"^double\[FACTOR=2\]: the buffers do not fit"):
+    with pytest.raises(ShaderError, match=r"^double\[FACTOR=2\]: the compiler refuses it: .*"):
         launch(fresh, times(2, inputs=2), inputs=buffers[:2], outputs=buffers[2:], workgroups=(1, 1, 1))
 
 
 def test_one_buffer_as_input_and_output_is_refused(fresh: Device, kernels: Path) -> None:
     (kernels / "double.wgsl").write_text(DOUBLE)
     x = fresh.empty(16)
-    with pytest.raises(ShaderError, match=r"^double\[FACTOR=2\]: refused: "):
+    with pytest.raises(ShaderError, match=r"^double\[FACTOR=2\]: buffer 'buffer' is both input and output$"):
         launch(fresh, times(2), inputs=[x], outputs=[x], workgroups=(1, 1, 1))
 
 

@@ -61,7 +61,7 @@ def test_what_a_recording_uses_is_not_handed_out(adapter: Adapter) -> None:
         product = np.empty_like(ONES)
         device.read(c, product)
         assert (product == 64.0).all()
-        assert other.raw not in [buffer.raw for buffer in recording.buffers]
+        assert other.memory not in [buffer.memory for buffer in recording.buffers]
 
 
 def test_a_write_into_a_reused_buffer_comes_after_the_work_that_still_reads_it(adapter: Adapter) -> None:
@@ -70,10 +70,10 @@ def test_a_write_into_a_reused_buffer_comes_after_the_work_that_still_reads_it(a
     with Device(adapter) as device:
         a, b, c = device.upload(ones), device.upload(ones), device.zeros(ones.nbytes)
         device.submit(record(device, launches(device, spec_of("naive"), a, b, c, m=size, k=size, n=size)))
-        raw = a.raw
+        memory = a.memory
         del a
         again = device.upload(sevens)
-        assert again.raw is raw
+        assert again.memory is memory
         product = np.empty_like(ones)
         device.read(c, product)
         assert (product == size).all()
@@ -138,29 +138,29 @@ print(evicted, matmul(ONES, ONES, device=d)[0, 0])
 
 
 def test_reads_share_their_staging_memory(adapter: Adapter) -> None:
-    with Device(adapter) as device:
+    with Device(adapter, staged=True) as device:
         buffer, got = device.upload(ONES), np.empty_like(ONES)
         for _ in range(10):
             device.read(buffer, got)
-        stats = device.staging.stats()
+        stats = device.transfer.reading.stats()
     assert (stats.allocation_count, stats.reuse_count) == (1, 9)
 
 
 def test_staging_memory_of_a_read_that_failed_is_not_used_again(
     adapter: Adapter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted() -> None:
+    def interrupted(answered: object) -> None:
         raise KeyboardInterrupt
 
-    with Device(adapter) as device:
+    with Device(adapter, staged=True) as device:
         buffer, got = device.upload(ONES), np.empty_like(ONES)
         with monkeypatch.context() as patched:
-            patched.setattr(device, "wait", interrupted)
+            patched.setattr(device.queue, "until", interrupted)
             with pytest.raises(KeyboardInterrupt):
                 device.read(buffer, got)
         device.read(buffer, got)
         assert (got == ONES).all()
-        assert device.staging.stats().reuse_count == 0
+        assert device.transfer.reading.stats().reuse_count == 0
 
 
 @pytest.mark.parametrize("view", [np.s_[:, ::2], np.s_[::-1]])

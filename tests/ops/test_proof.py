@@ -128,7 +128,7 @@ def test_a_short_dispatch_is_refused_with_the_part_never_written(
 
     def short(*arguments: object, **about: object) -> list[Launch]:
         return [
-            replace(each, workgroups=(each.workgroups[0], each.workgroups[1] * 3 // 8, 1))
+            replace(each, step=each.step._replace(y=each.step.y * 3 // 8))
             for each in launches(*arguments, **about)
         ]
 

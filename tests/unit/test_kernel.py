@@ -3,6 +3,7 @@ from types import SimpleNamespace
 import pytest
 
 from rusty_py import ShaderError
+from rusty_py.commands import Step
 from rusty_py.kernel import Launch, Spec, submissions
 from rusty_py.pace import SUBMISSION_SECONDS, Pace
 
@@ -22,7 +23,7 @@ def device() -> SimpleNamespace:
 
 
 def launch(flops: int, spec: Spec = ONE) -> Launch:
-    return Launch(spec, pipeline=None, bindings=None, buffers=(), workgroups=(1, 1, 1), flops=flops)
+    return Launch(spec, Step(None, None, 0, None, 1, 1, 1), buffers=(), flops=flops)
 
 
 def sizes(device: SimpleNamespace, launches: list[Launch]) -> list[list[int]]:

@@ -11,6 +11,7 @@ from rusty_py.bench.case import Case, Ceilings, Problem, Proof, Run, Timed
 from rusty_py.bench.runner import Bench
 from rusty_py.bench.sampling import Options, Track
 from rusty_py.bench.suites.matmul import MatmulSuite
+from rusty_py.commands import Step
 from rusty_py.kernel import Launch, Spec
 from rusty_py.pace import Pace
 from rusty_py.timing import Clock, Sample
@@ -160,7 +161,7 @@ class ScriptedWork:
 
     def launches(self) -> list[Launch]:
         spec = Spec("scripted", inputs=0, outputs=1, threads=1)
-        return [Launch(spec, pipeline=self, bindings=None, buffers=(), workgroups=(1, 1, 1), flops=1)]
+        return [Launch(spec, Step(self, None, 0, None, 1, 1, 1), buffers=(), flops=1)]
 
     def poison(self) -> None:
         self.written = False
@@ -182,7 +183,7 @@ class ScriptedTimer:
             raise KeyboardInterrupt
         launches = [launch for part in parts for launch in part]
         for launch in launches:
-            launch.pipeline.written = True
+            launch.step.pipeline.written = True
         return Sample(1.1 * MS * len(launches), MS * len(launches))
 
 

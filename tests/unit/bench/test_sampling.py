@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from rusty_py.bench.sampling import Options, Sampler, Track, run_ns
+from rusty_py.commands import Step
 from rusty_py.kernel import Launch, Spec
 from rusty_py.pace import Pace
 from rusty_py.timing import Clock, Sample
@@ -60,10 +61,10 @@ class Bench:
         )
 
     def launch(self, i: int) -> Launch:
-        return Launch(SPEC, pipeline=i, bindings=None, buffers=(), workgroups=(1, 1, 1), flops=1)
+        return Launch(SPEC, Step(i, None, 0, None, 1, 1, 1), buffers=(), flops=1)
 
     def sample(self, parts: list[list[Launch]]) -> Sample:
-        runs, i = sum(map(len, parts)), parts[0][0].pipeline
+        runs, i = sum(map(len, parts)), parts[0][0].step.pipeline
         self.diary.append(f"sample {i}")
         ns = runs * MS * next(self.times[i])
         return Sample(1.1 * ns, ns)

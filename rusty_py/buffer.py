@@ -1,0 +1,62 @@
+"""A piece of device memory, and commands that wait to be submitted."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from rusty_py.errors import DeviceError
+
+if TYPE_CHECKING:
+    from rusty_py.commands import Handle
+    from rusty_py.device import Device
+    from rusty_py.pool import Source
+
+
+class Buffer:
+    """A piece of device memory. Made by `Device.empty`, `Device.zeros` and `Device.upload`.
+
+    It is memory of `pool`, which gets it back when the last reference goes.
+    """
+
+    __slots__ = ("__weakref__", "destroyed", "device", "label", "memory", "nbytes", "pool")
+
+    def __init__(self, device: "Device", pool: "Source", size: int, nbytes: int, label: str) -> None:
+        self.destroyed = True  # Until there is something to give back.
+        self.device = device
+        self.pool = pool
+        self.nbytes = nbytes
+        self.label = label
+        self.memory = pool.take(size)
+        self.destroyed = False
+
+    def __del__(self) -> None:
+        if not self.destroyed:
+            self.pool.give(self.memory)
+
+    def destroy(self) -> None:
+        """Gives the memory back now, not when the last reference goes. A second call does nothing."""
+        if not self.destroyed:
+            with self.device.queue.lock:
+                self.device.queue.flush()  # What is recorded may use it.
+                self.destroyed = True
+                if self.memory.raw is not None:
+                    self.memory.raw.destroy()
+            self.pool.give(self.memory, destroyed=True)
+
+    def ensure_usable(self, operation: str, device: "Device") -> None:
+        """Raises DeviceError where a submission of `device` with this buffer would abort the process."""
+        if self.device is not device:
+            raise DeviceError(f"{operation}: buffer {self.label!r} is of another device: {self.device}")
+        if self.destroyed:
+            raise DeviceError(f"{operation}: buffer {self.label!r} is destroyed")
+        if self.memory.refusal:
+            raise DeviceError(f"{operation}: buffer {self.label!r} {self.memory.refusal}")
+
+
+class Recording:
+    """Commands that wait to be submitted to their device, once, and the buffers they use."""
+
+    def __init__(self, device: "Device", commands: "Handle", buffers: Iterable[Buffer]) -> None:
+        self.device = device
+        self.commands = commands
+        self.buffers = tuple(buffers)
+        self.submitted = False

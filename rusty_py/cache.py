@@ -1,0 +1,102 @@
+"""What a device compiles and binds once, and finds again by frozen keys."""
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from rusty_py.commands import Handle
+
+if TYPE_CHECKING:
+    import wgpu
+
+_Key = TypeVar("_Key", bound=Hashable)
+_Value = TypeVar("_Value")
+
+_MOST_PIPELINES = 1024
+_MOST_BINDINGS = 4096
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """A compiled kernel, checked against its device; `layout` is that of its bindings."""
+
+    handle: Handle
+    layout: "wgpu.GPUBindGroupLayout"
+
+
+@dataclass(frozen=True)
+class CacheStats:
+    """Hits and misses so far, and what is kept now."""
+
+    pipeline_hits: int
+    pipeline_misses: int
+    pipelines: int
+    binding_hits: int
+    binding_misses: int
+    bindings: int
+
+
+class Cache:
+    """Pipelines by Spec, bind groups by buffers. The owner's lock guards it.
+
+    What is full forgets its oldest entry: recorded launches keep what they use alive by themselves.
+    """
+
+    def __init__(self) -> None:
+        self._pipelines: dict[Hashable, Pipeline] = {}
+        self._bindings: dict[tuple[int, ...], Handle] = {}
+        self._layouts: dict[Hashable, wgpu.GPUBindGroupLayout] = {}
+        self._pipeline_hits = self._pipeline_misses = 0
+        self._binding_hits = self._binding_misses = 0
+
+    def pipeline(self, key: Hashable, make: Callable[[], Pipeline]) -> Pipeline:
+        """The pipeline of `key`, made once."""
+        found = self._pipelines.get(key)
+        if found is not None:
+            self._pipeline_hits += 1
+            return found
+        self._pipeline_misses += 1
+        made = make()
+        _put(self._pipelines, key, made, _MOST_PIPELINES)
+        return made
+
+    def layout(
+        self, key: Hashable, make: "Callable[[], wgpu.GPUBindGroupLayout]"
+    ) -> "wgpu.GPUBindGroupLayout":
+        """The layout of `key`; there are as many as kernels have shapes of bindings, a handful."""
+        if key not in self._layouts:
+            self._layouts[key] = make()
+        return self._layouts[key]
+
+    def bindings(self, key: tuple[int, ...]) -> Handle | None:
+        """The bind group of `key`; None where there is none yet: then `add_bindings`."""
+        found = self._bindings.get(key)
+        if found is not None:
+            self._binding_hits += 1
+        return found
+
+    def add_bindings(self, key: tuple[int, ...], made: Handle) -> None:
+        """Keeps a new bind group."""
+        self._binding_misses += 1
+        _put(self._bindings, key, made, _MOST_BINDINGS)
+
+    def forget_bindings(self) -> None:
+        """Gives up all bind groups."""
+        self._bindings.clear()
+
+    def stats(self) -> CacheStats:
+        """The counters as of now."""
+        return CacheStats(
+            self._pipeline_hits,
+            self._pipeline_misses,
+            len(self._pipelines),
+            self._binding_hits,
+            self._binding_misses,
+            len(self._bindings),
+        )
+
+
+def _put(kept: dict[_Key, _Value], key: _Key, value: _Value, most: int) -> None:
+    if len(kept) >= most:
+        del kept[next(iter(kept))]
+    kept[key] = value

@@ -1,0 +1,207 @@
+"""The calls that every launch and transfer makes, straight to wgpu-native's C API.
+
+Through wgpu-py a launch costs about 25 us of Python, here about 2. Objects made here are released when the
+last reference to their handle goes. A mistake in a recording shows when it is finished, as an exception;
+a mistake in a submission would end the process, so queue.py checks before it submits.
+"""
+
+import itertools
+from collections.abc import Callable, Iterable
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from rusty_py.errors import DeviceError
+
+if TYPE_CHECKING:
+    import wgpu
+
+Handle = Any
+"""A C pointer of cffi that holds a reference to the object it points to."""
+
+
+class Step(NamedTuple):
+    """One dispatch, bound: what `Commands.encode` needs of it, and nothing else."""
+
+    pipeline: Handle
+    bindings: Handle
+    offset_count: int
+    offsets: Handle
+    x: int
+    y: int
+    z: int
+
+
+class Commands:
+    """wgpu-native's functions, and the callbacks by which it answers. There is one, from `commands()`."""
+
+    def __init__(self) -> None:
+        from wgpu.backends.wgpu_native import _api, ffi, lib
+
+        self.ffi, self.lib, self.raising = ffi, lib, _api.libf
+        self.null = ffi.NULL
+        self._tokens = itertools.count(1)
+        self._answers: dict[int, int] = {}
+        self._free_pipeline = _unless_forked(_api, lib.wgpuComputePipelineRelease)
+        self._free_bindings = _unless_forked(_api, lib.wgpuBindGroupRelease)
+        self._free_commands = _unless_forked(_api, lib.wgpuCommandBufferRelease)
+
+        def map_done(status: int, message: object, token: Handle, unused: object) -> None:
+            self._answers[int(ffi.cast("uintptr_t", token))] = status
+
+        def work_done(status: int, message: object, token: Handle, unused: object) -> None:
+            self._answers[int(ffi.cast("uintptr_t", token))] = status
+
+        # cffi frees a callback with its object, so they live here.
+        signature = "void(WGPUMapAsyncStatus, WGPUStringView, void *, void *)"
+        self._map_done = ffi.callback(signature, map_done)
+        signature = "void(WGPUQueueWorkDoneStatus, WGPUStringView, void *, void *)"
+        self._work_done = ffi.callback(signature, work_done)
+
+    def handle_of(self, pipeline: "wgpu.GPUComputePipeline") -> Handle:
+        """The pipeline's handle, which keeps it alive by itself."""
+        handle = pipeline._internal
+        self.lib.wgpuComputePipelineAddRef(handle)
+        return self.ffi.gc(handle, self._free_pipeline)
+
+    def bind(self, device: Handle, layout: Handle, ranges: Iterable[tuple[Handle, int]]) -> Handle:
+        """A bind group of the first `size` bytes of each buffer, in the order of the bindings."""
+        ranges = tuple(ranges)
+        entries = self.ffi.new("WGPUBindGroupEntry[]", len(ranges))
+        for i, (buffer, size) in enumerate(ranges):
+            entry = entries[i]
+            entry.binding, entry.buffer, entry.size = i, buffer, size
+        descriptor = self.ffi.new("WGPUBindGroupDescriptor *")
+        descriptor.layout, descriptor.entryCount, descriptor.entries = layout, len(ranges), entries
+        group = self.raising.wgpuDeviceCreateBindGroup(device, descriptor)
+        return self.ffi.gc(group, self._free_bindings)
+
+    def offsets(self, offset: int) -> Handle:
+        """A dynamic offset, as `Step.offsets` wants it."""
+        return self.ffi.new("uint32_t[1]", [offset])
+
+    def encode(self, device: Handle, steps: Iterable[Step], *, timestamps: Handle | None = None) -> Handle:
+        """A command buffer of one compute pass with `steps`; `timestamps` from `pass_with_timestamps`.
+
+        Raises wgpu.GPUValidationError for a step that wgpu refuses.
+        """
+        lib, null = self.lib, self.null
+        set_pipeline = lib.wgpuComputePassEncoderSetPipeline
+        set_bindings = lib.wgpuComputePassEncoderSetBindGroup
+        dispatch = lib.wgpuComputePassEncoderDispatchWorkgroups
+        encoder = lib.wgpuDeviceCreateCommandEncoder(device, null)
+        compute = lib.wgpuCommandEncoderBeginComputePass(encoder, timestamps or null)
+        bound = None
+        for pipeline, bindings, offset_count, offsets, x, y, z in steps:
+            if pipeline is not bound:
+                set_pipeline(compute, pipeline)
+                bound = pipeline
+            set_bindings(compute, 0, bindings, offset_count, offsets)
+            dispatch(compute, x, y, z)
+        lib.wgpuComputePassEncoderEnd(compute)
+        lib.wgpuComputePassEncoderRelease(compute)
+        return self._finish(encoder)
+
+    def pass_with_timestamps(self, queries: "wgpu.GPUQuerySet", first: int) -> Handle:
+        """A pass that stamps its start into query `first` and its end into the next."""
+        writes = self.ffi.new("WGPUPassTimestampWrites *")
+        writes.querySet = queries._internal
+        writes.beginningOfPassWriteIndex, writes.endOfPassWriteIndex = first, first + 1
+        descriptor = self.ffi.new("WGPUComputePassDescriptor *")
+        descriptor.timestampWrites = writes
+        # The descriptor points to the stamps' places; they live as long as it does.
+        return self.ffi.gc(descriptor, lambda _, kept=writes: None)
+
+    def copy(
+        self, device: Handle, source: Handle, source_start: int, target: Handle, target_start: int, size: int
+    ) -> Handle:
+        """A command buffer that copies `size` bytes, a multiple of 4, between two buffers."""
+        encoder = self.lib.wgpuDeviceCreateCommandEncoder(device, self.null)
+        self.lib.wgpuCommandEncoderCopyBufferToBuffer(
+            encoder, source, source_start, target, target_start, size
+        )
+        return self._finish(encoder)
+
+    def clear(self, device: Handle, buffer: Handle, size: int) -> Handle:
+        """A command buffer that zeroes the first `size` bytes, a multiple of 4."""
+        encoder = self.lib.wgpuDeviceCreateCommandEncoder(device, self.null)
+        self.lib.wgpuCommandEncoderClearBuffer(encoder, buffer, 0, size)
+        return self._finish(encoder)
+
+    def resolve(self, device: Handle, queries: "wgpu.GPUQuerySet", count: int, target: Handle) -> Handle:
+        """A command buffer that writes the first `count` ticks, 8 bytes each, to the start of `target`."""
+        encoder = self.lib.wgpuDeviceCreateCommandEncoder(device, self.null)
+        self.lib.wgpuCommandEncoderResolveQuerySet(encoder, queries._internal, 0, count, target, 0)
+        return self._finish(encoder)
+
+    def submit(self, queue: Handle, commands: list[Handle]) -> None:
+        """Sends command buffers, each for the first and last time. A wrong one ends the process."""
+        self.lib.wgpuQueueSubmit(queue, len(commands), commands)
+
+    def write(self, queue: Handle, buffer: Handle, start: int, data: Handle, size: int) -> None:
+        """Copies host memory to a buffer, behind what was submitted; `data` may change after the call."""
+        self.raising.wgpuQueueWriteBuffer(queue, buffer, start, data, size)
+
+    def idle(self, device: Handle) -> bool:
+        """Whether all submitted work has finished; answers callbacks, never blocks."""
+        # The C bool is one byte; the rest of the returned word is whatever the register held.
+        return bool(self.lib.wgpuDevicePoll(device, False, self.null) & 0xFF)
+
+    def ask_work_done(self, queue: Handle) -> int:
+        """A token that `answer` knows once all work submitted up to now is done."""
+        token = next(self._tokens)
+        info = self.ffi.new("WGPUQueueWorkDoneCallbackInfo *")
+        info.mode = self.lib.WGPUCallbackMode_AllowProcessEvents
+        info.callback, info.userdata1 = self._work_done, self.ffi.cast("void *", token)
+        self.lib.wgpuQueueOnSubmittedWorkDone(queue, info[0])
+        return token
+
+    def ask_map(self, buffer: Handle, size: int, *, write: bool) -> int:
+        """A token that `answer` knows once the first `size` bytes are mapped, or refused."""
+        token = next(self._tokens)
+        info = self.ffi.new("WGPUBufferMapCallbackInfo *")
+        info.mode = self.lib.WGPUCallbackMode_AllowProcessEvents
+        info.callback, info.userdata1 = self._map_done, self.ffi.cast("void *", token)
+        mode = self.lib.WGPUMapMode_Write if write else self.lib.WGPUMapMode_Read
+        self.raising.wgpuBufferMapAsync(buffer, mode, 0, size, info[0])
+        return token
+
+    def answer(self, token: int) -> bool:
+        """Whether the call behind `token` has been answered. Raises DeviceError where it failed."""
+        status = self._answers.pop(token, None)
+        if status is None:
+            return False
+        if status != self.lib.WGPUMapAsyncStatus_Success:  # Success is 1 for work done, too.
+            raise DeviceError(f"wait: the device refused to map or to finish: status {status}")
+        return True
+
+    def mapped(self, buffer: Handle, size: int, *, write: bool) -> Handle:
+        """The first `size` bytes of a mapped buffer, for np.frombuffer; gone when it is unmapped."""
+        get = self.lib.wgpuBufferGetMappedRange if write else self.lib.wgpuBufferGetConstMappedRange
+        return self.ffi.buffer(self.ffi.cast("char *", get(buffer, 0, size)), size)
+
+    def unmap(self, buffer: Handle) -> None:
+        """Ends a mapping, also one that was asked for and not answered yet."""
+        self.lib.wgpuBufferUnmap(buffer)
+
+    def _finish(self, encoder: Handle) -> Handle:
+        try:
+            commands = self.raising.wgpuCommandEncoderFinish(encoder, self.null)
+        finally:
+            self.lib.wgpuCommandEncoderRelease(encoder)
+        return self.ffi.gc(commands, self._free_commands)
+
+
+def _unless_forked(api: Any, release: Callable[[Handle], None]) -> Callable[[Handle], None]:
+    """`release`, but not in a forked child, whose objects are its parent's: it would hang in the driver."""
+
+    def free(handle: Handle) -> None:
+        if api.libf is not None:  # None after a fork, see native.forget_after_fork.
+            release(handle)
+
+    return free
+
+
+@cache
+def commands() -> Commands:
+    """The process's `Commands`; imports wgpu at the first call."""
+    return Commands()

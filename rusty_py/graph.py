@@ -1,0 +1,276 @@
+"""A fixed sequence of launches, captured once and replayed with next to no Python.
+
+While a capture runs, launches are written down instead of recorded, and buffers get no memory. At its end
+the launches are ordered by level: those of one level depend on none of their own, so branches lie side by
+side and the device may overlap them. Buffers that died during the capture are intermediates: those whose
+levels do not overlap share memory. Those that live on are the graph's outputs.
+"""
+
+import threading
+import weakref
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rusty_py.buffer import Buffer
+from rusty_py.commands import Step
+from rusty_py.errors import DeviceError
+from rusty_py.pool import Memory
+
+if TYPE_CHECKING:
+    from rusty_py.device import Device
+
+_SECONDS = 0.2  # Of one submission; native calls do not answer Ctrl-C.
+
+
+@dataclass(frozen=True)
+class Operand:
+    """What a launch binds: the first `nbytes` of a memory, virtual until the capture ends."""
+
+    memory: Memory
+    nbytes: int
+
+
+@dataclass(frozen=True)
+class Node:
+    """A captured launch. `bind` makes it a step once its operands have memory."""
+
+    inputs: tuple[Operand, ...]
+    outputs: tuple[Operand, ...]
+    bind: Callable[[Sequence[Operand]], Step]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class GraphStats:
+    """What a graph is made of. `levels` is its depth, `width` the most launches independent of each other.
+
+    Intermediates take `planned_bytes`; each in memory of its own would take `unshared_bytes`.
+    """
+
+    launches: int
+    levels: int
+    width: int
+    planned_bytes: int
+    unshared_bytes: int
+
+
+class Graph:
+    """Launches to be replayed. Made by `Device.capture`; used by one thread at a time."""
+
+    def __init__(self, device: "Device") -> None:
+        self.device = device
+        self.levels: list[list[int]] = []
+        """The numbers of the launches, in the order of their capture, level by level."""
+        self._thread = threading.get_ident()
+        self._nowhere = _Nowhere()
+        self._nodes: list[Node] = []
+        self._made: list[weakref.ref[Buffer]] = []
+        self._held: dict[Buffer, None] = {}  # In use beyond the graph: inputs and outputs.
+        self._shared: list[Buffer] = []
+        self._parts: list[list[Step]] = []
+        self._memories: list[Memory] = []
+        self._outputs: list[Memory] = []
+        self._unshared_bytes = 0
+
+    def wants(self) -> bool:
+        """Whether this thread is the one that captures."""
+        return threading.get_ident() == self._thread
+
+    def buffer(self, size: int, nbytes: int, label: str) -> Buffer:
+        """A buffer without memory, for now."""
+        buffer = Buffer(self.device, self._nowhere, size, nbytes, label)
+        self._made.append(weakref.ref(buffer))
+        return buffer
+
+    def made(self, buffer: Buffer) -> bool:
+        """Whether the buffer was made in this capture, and so may be launched on without memory."""
+        return buffer.pool is self._nowhere
+
+    def add(
+        self,
+        inputs: Sequence[Buffer],
+        outputs: Sequence[Buffer],
+        bind: Callable[[Sequence[Operand]], Step],
+        *,
+        seconds: float,
+    ) -> None:
+        """Writes a launch down."""
+        for buffer in (*inputs, *outputs):
+            if buffer.memory.handle is not None:
+                self._held[buffer] = None
+        reads = tuple(Operand(buffer.memory, buffer.nbytes) for buffer in inputs)
+        writes = tuple(Operand(buffer.memory, buffer.nbytes) for buffer in outputs)
+        self._nodes.append(Node(reads, writes, bind, seconds))
+
+    def replay(self) -> None:
+        """Submits the launches again, behind all that was recorded before. Returns before they are done.
+
+        They read what is in the captured inputs now. Raises DeviceError where one of those is destroyed.
+        """
+        queue = self.device.queue
+        with queue.lock:
+            self.device.ensure_usable("replay")
+            for buffer in self._held:
+                if buffer.destroyed:
+                    buffer.ensure_usable("replay", self.device)
+            for part in self._parts:
+                queue.send([queue.commands.encode(queue.device, part)], self._memories)
+            for memory in self._outputs:
+                memory.refusal = ""
+            self._outputs.clear()
+
+    def stats(self) -> GraphStats:
+        """Its size and shape, and the bytes of its intermediates."""
+        return GraphStats(
+            launches=len(self._nodes),
+            levels=len(self.levels),
+            width=max(map(len, self.levels), default=0),
+            planned_bytes=sum(buffer.memory.size for buffer in self._shared),
+            unshared_bytes=self._unshared_bytes,
+        )
+
+    def plan(self) -> None:
+        """Gives memory to what was captured, and binds it."""
+        alive = [buffer for made in self._made if (buffer := made()) is not None]
+        self._made.clear()
+        real = {buffer.memory.serial: self._make_output(buffer) for buffer in alive}
+        self.levels = _levels(self._nodes)
+        self._share(real)
+        steps: list[tuple[Step, float]] = []
+        memories: dict[Memory, None] = {}
+        for number in (number for level in self.levels for number in level):
+            node = self._nodes[number]
+            operands = [
+                Operand(real.get(each.memory.serial, each.memory), each.nbytes)
+                for each in (*node.inputs, *node.outputs)
+            ]
+            steps.append((node.bind(operands), node.seconds))
+            memories.update(dict.fromkeys(operand.memory for operand in operands))
+        self._memories = list(memories)
+        self._parts = list(_parts(steps))
+
+    def _make_output(self, buffer: Buffer) -> Memory:
+        """Makes a captured buffer that lives on one like any other, though without values yet."""
+        buffer.memory = self.device.pool.take(buffer.memory.size)
+        buffer.pool = self.device.pool
+        buffer.memory.refusal = "has no values before its graph is replayed"
+        self._outputs.append(buffer.memory)
+        self._held[buffer] = None
+        return buffer.memory
+
+    def _share(self, real: dict[int, Memory]) -> None:
+        """Adds memory for every intermediate to `real`, shared where one is done before the other begins."""
+        sizes: dict[int, int] = {}
+        spans: dict[int, tuple[int, int]] = {}
+        for level, numbers in enumerate(self.levels):
+            for number in numbers:
+                node = self._nodes[number]
+                for memory in (operand.memory for operand in (*node.inputs, *node.outputs)):
+                    if memory.handle is None and memory.serial not in real:
+                        sizes[memory.serial] = memory.size
+                        first, _ = spans.get(memory.serial, (level, level))
+                        spans[memory.serial] = first, level
+        self._unshared_bytes = sum(sizes.values())
+        places = assign(sizes, spans)
+        for size in places.sizes:
+            self._shared.append(Buffer(self.device, self.device.pool, size, size, "intermediate"))
+        for serial, place in places.of.items():
+            real[serial] = self._shared[place].memory
+
+
+@contextmanager
+def capture(device: "Device") -> Iterator[Graph]:
+    """Writes down what this thread launches in the block; at its end the graph is ready for `replay`.
+
+    Raises DeviceError while another capture runs. After an exception in the block there is no graph.
+    """
+    device.ensure_usable("capture")
+    graph = Graph(device)
+    with device.lock:
+        if device.capturing is not None:
+            raise DeviceError("capture: this device is capturing already, one graph at a time")
+        device.capturing = graph
+    try:
+        yield graph
+    finally:
+        device.capturing = None
+    graph.plan()
+
+
+@dataclass(frozen=True)
+class Places:
+    """The sizes of shared memories, and which of them each intermediate has."""
+
+    sizes: tuple[int, ...]
+    of: Mapping[int, int]
+
+
+def assign(sizes: Mapping[int, int], spans: Mapping[int, tuple[int, int]]) -> Places:
+    """Shares memory among buffers of `sizes` that are in use from the first to the last level of `spans`.
+
+    Greedy by size, the largest first: each goes where no earlier one is in use at the same time.
+    """
+    made: list[int] = []
+    taken: list[list[tuple[int, int]]] = []
+    of: dict[int, int] = {}
+    for key in sorted(sizes, key=lambda key: (-sizes[key], spans[key])):
+        first, last = spans[key]
+        free = (
+            place
+            for place, others in enumerate(taken)
+            if all(last < start or stop < first for start, stop in others)
+        )
+        place = next(free, len(made))
+        if place == len(made):
+            made.append(sizes[key])
+            taken.append([])
+        taken[place].append(spans[key])
+        of[key] = place
+    return Places(tuple(made), of)
+
+
+def _levels(nodes: Sequence[Node]) -> list[list[int]]:
+    """Each launch on the first level after all it must wait for: who wrote or still reads its memory."""
+    written: dict[int, int] = {}
+    read: dict[int, int] = {}
+    levels: list[list[int]] = []
+    for number, node in enumerate(nodes):
+        reads = [operand.memory.serial for operand in node.inputs]
+        writes = [operand.memory.serial for operand in node.outputs]
+        before = [written.get(serial, -1) for serial in (*reads, *writes)]
+        before += [read.get(serial, -1) for serial in writes]
+        level = max(before, default=-1) + 1
+        for serial in reads:
+            read[serial] = max(read.get(serial, -1), level)
+        for serial in writes:
+            written[serial] = level
+        if level == len(levels):
+            levels.append([])
+        levels[level].append(number)
+    return levels
+
+
+def _parts(steps: Sequence[tuple[Step, float]]) -> Iterator[list[Step]]:
+    """The steps in submissions that are not too long."""
+    part: list[Step] = []
+    seconds = 0.0
+    for step, cost in steps:
+        if part and seconds + cost > _SECONDS:
+            yield part
+            part, seconds = [], 0.0
+        part.append(step)
+        seconds += cost
+    if part:
+        yield part
+
+
+class _Nowhere:
+    """Where captured buffers come from: memory that is none yet, and that nobody needs back."""
+
+    def take(self, size: int) -> Memory:
+        return Memory(None, size, None, refusal="has no memory before its capture ends")
+
+    def give(self, memory: Memory, *, destroyed: bool = False) -> None:
+        pass

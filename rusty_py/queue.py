@@ -1,0 +1,167 @@
+"""A device's one way to its GPU: the open batch, submissions in order, and waits that Ctrl-C ends.
+
+Launches are recorded into the open batch, which is submitted once it is worth it, or when someone must see
+a result. wgpu-native ends the process for a submission with a destroyed or mapped buffer, one that goes out
+twice, and one after the device is gone; every submission passes `Queue.send`, whose callers have checked.
+
+Everything gets a number, that of the submission it goes out with: the open batch has the next one. A memory
+knows the number of its last use, and so whether it is in the open batch, on its way, or idle.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rusty_py.commands import Commands, Handle, Step, commands
+from rusty_py.errors import DeviceError
+from rusty_py.pace import nap
+from rusty_py.params import Params
+from rusty_py.pool import Memory
+
+if TYPE_CHECKING:
+    import wgpu
+
+# An open batch is submitted when it holds this much.
+BATCH_LAUNCHES = 64
+BATCH_SECONDS = 0.02
+BATCH_BYTES = 1 << 30
+# In an explicit batch only time counts, and a number that bounds what is held.
+_EXPLICIT_LAUNCHES = 4096
+_EXPLICIT_SECONDS = 0.2
+
+
+class Queue:
+    """Batches, submits and waits. `lock` guards the batch, and the device's caches beside it.
+
+    It knows neither its device nor the pool: both hold it, and none of them may be part of a cycle.
+    """
+
+    def __init__(self, device: "wgpu.GPUDevice", *, name: str, timeout_s: float) -> None:
+        self.commands: Commands = commands()
+        self.raw, self.device = device.queue._internal, device._internal
+        self._owners = device, device.queue  # Their handles are in use.
+        self.name, self.timeout_s = name, timeout_s
+        self.lock = threading.RLock()
+        self.params = Params(device, self.commands)
+        self.closed = False
+        self.number = 1
+        self.done = 0  # All submissions up to this one are known to have finished.
+        self.submissions = 0
+        self._steps: list[Step] = []
+        self._seconds = 0.0
+        self._bytes = 0
+        self._held = 0  # Explicit batches that are open.
+
+    def add(self, step: Step, memories: Iterable[Memory], *, seconds: float, nbytes: int) -> None:
+        """Records a dispatch that uses `memories`. The caller holds the lock."""
+        for memory in memories:
+            memory.used_in = self.number
+        steps = self._steps
+        steps.append(step)
+        self._seconds += seconds
+        self._bytes += nbytes
+        if self._held:
+            if self._seconds > _EXPLICIT_SECONDS or len(steps) >= _EXPLICIT_LAUNCHES:
+                self.flush()
+        elif len(steps) >= BATCH_LAUNCHES or self._seconds > BATCH_SECONDS or self._bytes > BATCH_BYTES:
+            self.flush()
+
+    @contextmanager
+    def batch(self) -> Iterator[None]:
+        """Launches made inside go out together at its end, or in parts where they are long."""
+        with self.lock:
+            self._held += 1
+        try:
+            yield
+        finally:  # Also after an exception: arrays exist that wait for these launches.
+            with self.lock:
+                self._held -= 1
+                if not self._held:
+                    self.flush()
+
+    def uses(self, memory: Memory) -> bool:
+        """Whether a launch in the open batch uses `memory`."""
+        return memory.used_in == self.number and bool(self._steps)
+
+    def flush(self) -> None:
+        """Submits the open batch."""
+        if self._steps:
+            self.send([], ())
+
+    def send(self, recorded: list[Handle], memories: Iterable[Memory]) -> None:
+        """Submits the open batch, and behind it command buffers that use `memories`."""
+        with self.lock:
+            if self._steps and not self.closed:
+                steps, self._steps = self._steps, []
+                self._seconds, self._bytes = 0.0, 0
+                recorded = [self.commands.encode(self.device, steps), *recorded]
+            for memory in memories:
+                memory.used_in = self.number
+            if recorded:
+                self._submit(recorded)
+
+    def write(self, memory: Memory, start: int, data: Handle, size: int) -> None:
+        """Copies host memory to `memory`, behind every launch recorded so far that uses it."""
+        with self.lock:
+            if self.uses(memory):
+                self.flush()  # The write would overtake it.
+            self.commands.write(self.raw, memory.handle, start, data, size)
+            memory.used_in = self.number
+
+    def idle(self) -> bool:
+        """Whether all that was submitted has finished; never blocks."""
+        with self.lock:
+            number = self.number
+        if self.commands.idle(self.device):
+            self.done = max(self.done, number - 1)
+            return True
+        return False
+
+    def finished(self, memory: Memory) -> bool:
+        """Whether every recorded and submitted use of `memory` has finished; never blocks."""
+        if memory.used_in > self.done:
+            self.idle()
+        return memory.used_in <= self.done
+
+    def wait(self) -> None:
+        """Returns when all that was recorded or submitted before is done. Raises DeviceError in time."""
+        with self.lock:
+            self.flush()
+            number = self.number
+            if self.idle():
+                return
+            token = self.commands.ask_work_done(self.raw)
+        self.until(lambda: self.commands.answer(token))
+        self.done = max(self.done, number - 1)
+
+    def until(self, answered: Callable[[], bool]) -> None:
+        """Polls the device until `answered`. Raises DeviceError after `timeout_s`."""
+        start = time.monotonic()
+        while True:
+            self.commands.idle(self.device)
+            if answered():
+                return
+            waited_s = time.monotonic() - start
+            if waited_s > self.timeout_s:
+                raise DeviceError(
+                    f"wait: the GPU did not finish in time: {self.name} had {self.timeout_s:g} s;"
+                    " the kernel may hang, or needs Device(timeout_s=...)"
+                )
+            if self.closed:
+                raise DeviceError(f"wait: the device was closed meanwhile: {self.name}")
+            nap(waited_s)
+
+    def close(self) -> None:
+        """Forgets the open batch; nothing is submitted any more."""
+        with self.lock:
+            self.closed = True
+            self._steps = []
+
+    def _submit(self, recorded: list[Handle]) -> None:
+        if self.params.unwritten:
+            self.params.write(self.raw)
+        self.commands.submit(self.raw, recorded)
+        self.submissions += 1
+        self.number += 1
