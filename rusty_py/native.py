@@ -35,11 +35,27 @@ def quiet_driver() -> Iterator[None]:
             del os.environ["XDG_RUNTIME_DIR"]
 
 
+def keep_compiled_shaders() -> None:
+    """Points the drivers that keep compiled shaders on disk at our cache folder, unless the user chose one.
+
+    wgpu-native 29 has no pipeline cache of its own. Mesa and NVIDIA read these variables when they are loaded;
+    Metal keeps its own cache and asks nobody.
+    """
+    from platformdirs import user_cache_path
+
+    folder = user_cache_path("rusty_py") / "shaders"
+    with suppress(OSError):  # A home that cannot be written: then every process compiles afresh.
+        folder.mkdir(parents=True, exist_ok=True)
+        for variable in ("MESA_SHADER_CACHE_DIR", "__GL_SHADER_DISK_CACHE_PATH"):
+            os.environ.setdefault(variable, str(folder))
+
+
 def enumerate_adapters() -> "list[wgpu.GPUAdapter]":
     """All adapters of Metal, Vulkan and DirectX 12; never OpenGL, which shows the same ones again."""
     import wgpu
     from wgpu.backends.wgpu_native import extras
 
+    keep_compiled_shaders()
     with quiet_driver():
         with suppress(RuntimeError):  # The instance was made before, by us or another: the filter below does.
             extras.set_instance_extras(backends=["Metal", "Vulkan", "DX12"])
