@@ -38,8 +38,8 @@ def quiet_driver() -> Iterator[None]:
 def keep_compiled_shaders() -> None:
     """Points the drivers that keep compiled shaders on disk at our cache folder, unless the user chose one.
 
-    wgpu-native 29 has no pipeline cache of its own. Mesa and NVIDIA read these variables when they are loaded;
-    Metal keeps its own cache and asks nobody.
+    wgpu-native 29 has no pipeline cache of its own. Mesa and NVIDIA read these variables when they are
+    loaded; Metal keeps its own cache and asks nobody.
     """
     from platformdirs import user_cache_path
 

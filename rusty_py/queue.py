@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 BATCH_LAUNCHES = 64
 BATCH_SECONDS = 0.02
 BATCH_BYTES = 1 << 30
+# wgpu holds what the host writes in memory that only a submission frees.
+_WRITTEN_BYTES = 32 << 20
 # In an explicit batch only time counts, and a number that bounds what is held.
 _EXPLICIT_LAUNCHES = 4096
 _EXPLICIT_SECONDS = 0.2
@@ -52,6 +54,7 @@ class Queue:
         self._steps: list[Step] = []
         self._seconds = 0.0
         self._bytes = 0
+        self._written = 0
         self._held = 0  # Explicit batches that are open.
 
     def add(self, step: Step, memories: Iterable[Memory], *, seconds: float, nbytes: int) -> None:
@@ -90,17 +93,28 @@ class Queue:
         if self._steps:
             self.send([], ())
 
-    def send(self, recorded: list[Handle], memories: Iterable[Memory]) -> None:
-        """Submits the open batch, and behind it command buffers that use `memories`."""
+    def send(self, recorded: list[Handle], memories: Iterable[Memory], *, empty: bool = False) -> None:
+        """Submits the open batch, and behind it command buffers that use `memories`.
+
+        Where there is neither, it submits nothing, or with `empty` a submission that does nothing.
+        """
         with self.lock:
-            if self._steps and not self.closed:
-                steps, self._steps = self._steps, []
-                self._seconds, self._bytes = 0.0, 0
-                recorded = [self.commands.encode(self.device, steps), *recorded]
             for memory in memories:
                 memory.used_in = self.number
-            if recorded:
-                self._submit(recorded)
+            steps, self._steps = self._steps, []
+            self._seconds, self._bytes = 0.0, 0
+            if self.closed or not (steps or recorded or empty):
+                return
+            self._written = 0
+            try:
+                if steps:
+                    recorded = [self.commands.encode(self.device, steps), *recorded]
+                if self.params.unwritten:
+                    self.params.write(self.raw)
+                self.commands.submit(self.raw, recorded)
+                self.submissions += 1
+            finally:  # Whatever failed: nobody shall wait for this number.
+                self.number += 1
 
     def write(self, memory: Memory, start: int, data: Handle, size: int) -> None:
         """Copies host memory to `memory`, behind every launch recorded so far that uses it."""
@@ -109,6 +123,9 @@ class Queue:
                 self.flush()  # The write would overtake it.
             self.commands.write(self.raw, memory.handle, start, data, size)
             memory.used_in = self.number
+            self._written += size
+            if self._written > _WRITTEN_BYTES:
+                self.send([], (), empty=True)
 
     def idle(self) -> bool:
         """Whether all that was submitted has finished; never blocks."""
@@ -158,10 +175,3 @@ class Queue:
         with self.lock:
             self.closed = True
             self._steps = []
-
-    def _submit(self, recorded: list[Handle]) -> None:
-        if self.params.unwritten:
-            self.params.write(self.raw)
-        self.commands.submit(self.raw, recorded)
-        self.submissions += 1
-        self.number += 1

@@ -82,8 +82,8 @@ class Transfer:
         for start in range(0, data.nbytes, CHUNK_BYTES):
             part = data[start : start + CHUNK_BYTES]
             queue.write(memory, start, queue.commands.ffi.from_buffer(part), part.nbytes)
-            if data.nbytes > CHUNK_BYTES:
-                queue.send([], ())
+            if (start + part.nbytes) % _PARALLEL_BYTES == 0:  # So that it is freed as we go.
+                queue.send([], (), empty=True)
                 queue.wait()
 
     def _write_staged(self, memory: Memory, data: Bytes, chunks: Iterator[int]) -> None:
