@@ -39,6 +39,7 @@ class Commands:
 
         self.ffi, self.lib, self.raising = ffi, lib, _api.libf
         self.null = ffi.NULL
+        self._empty_layout = ffi.new("WGPUBindGroupLayoutDescriptor *")
         self._tokens = itertools.count(1)
         self._answers: dict[int, int] = {}
         self._free_pipeline = _unless_forked(_api, lib.wgpuComputePipelineRelease)
@@ -145,6 +146,20 @@ class Commands:
         """Whether all submitted work has finished; answers callbacks, never blocks."""
         # The C bool is one byte; the rest of the returned word is whatever the register held.
         return bool(self.lib.wgpuDevicePoll(device, False, self.null) & 0xFF)
+
+    def lost(self, device: Handle) -> bool:
+        """Whether the driver gave the device up. Then nothing is made with it, not even an empty layout.
+
+        wgpu-py 0.32 has no other way to know in time: its callback writes to the log, and late.
+        """
+        import wgpu
+
+        try:
+            layout = self.raising.wgpuDeviceCreateBindGroupLayout(device, self._empty_layout)
+        except wgpu.GPUError:
+            return True
+        self.lib.wgpuBindGroupLayoutRelease(layout)
+        return False
 
     def ask_work_done(self, queue: Handle) -> int:
         """A token that `answer` knows once all work submitted up to now is done."""

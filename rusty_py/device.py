@@ -74,8 +74,6 @@ class Device:
                 self.raw = self.adapter.raw.request_device_sync(label="rusty_py", required_features=features)
             except RuntimeError as error:
                 raise DeviceError(f"device: {self.adapter} refused: {error}") from error
-        native.watch_losses()
-        self._losses = native.losses()
         self.queue = Queue(self.raw, name=str(self.adapter), timeout_s=timeout_s)
         self.lock = self.queue.lock
         self.cache = Cache()
@@ -94,7 +92,7 @@ class Device:
         mapped_write = not staged and self.adapter.type == "CPU"
         storage = flags.STORAGE | flags.COPY_SRC | flags.COPY_DST
         storage |= flags.MAP_READ * mapped_read | flags.MAP_WRITE * mapped_write
-        create = partial(_create_buffer, self.raw, self.adapter)  # No cycle back to this device.
+        create = partial(_create_buffer, self.raw, self.queue)  # No cycle back to this device.
         pool = partial(Pool, before_destroy=self.queue.flush)
         staging = partial(pool, max_cached_bytes=MOST_STAGED_BYTES)
         self.pool = pool(partial(create, storage), memory_limit=memory_limit)
@@ -132,20 +130,8 @@ class Device:
         _refuse_fork(operation)
         if self.closed:
             raise DeviceError(f"{operation}: the device is closed: {self.adapter}")
-        if native.losses() != self._losses:
-            self._refuse_lost(operation)
-
-    def _refuse_lost(self, operation: str) -> None:
-        """Finds out whether it is this device that was lost. Submitting to it would end the process."""
-        import wgpu
-
-        try:
-            self.raw.create_buffer(size=4, usage=wgpu.BufferUsage.COPY_DST)
-        except wgpu.GPUError as error:
-            self.closed = True
-            self.queue.close()
-            raise DeviceError(f"{operation}: the device was lost: {self.adapter}: make a new one") from error
-        self._losses = native.losses()
+        if self.queue.lost:
+            self.queue.refuse_lost(operation)
 
     def empty(self, nbytes: int, *, label: str = "buffer", constant: bool = False) -> Buffer:
         """A storage buffer of `nbytes` from the pool, content undefined. Raises LimitError, OutOfMemory.
@@ -270,20 +256,21 @@ def default_device() -> Device:
     global _default
     _refuse_fork("device")  # Before the lock: a fork may have copied it locked.
     with _default_lock:
-        if _default is None or _default.closed:
+        if _default is None or _default.closed or _default.queue.is_lost():
             _default = Device()
         return _default
 
 
-def _create_buffer(device: "wgpu.GPUDevice", adapter: Adapter, usage: int, nbytes: int) -> "wgpu.GPUBuffer":
+def _create_buffer(device: "wgpu.GPUDevice", queue: Queue, usage: int, nbytes: int) -> "wgpu.GPUBuffer":
     import wgpu
 
     try:
         return device.create_buffer(size=nbytes, usage=usage)
     except (wgpu.GPUOutOfMemoryError, wgpu.GPUValidationError) as error:
+        queue.refuse_lost("buffer")
         if isinstance(error, wgpu.GPUValidationError) and "memory" not in str(error):
             raise
-        raise OutOfMemory(f"buffer: no room on {adapter} for {nbytes:,} bytes") from error
+        raise OutOfMemory(f"buffer: no room on {queue.name} for {nbytes:,} bytes") from error
 
 
 def _whole_words(nbytes: int) -> int:

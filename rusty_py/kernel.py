@@ -141,6 +141,7 @@ def record(
         steps = [launch.step for launch in launches]
         encoded = commands.encode(device.queue.device, steps, timestamps=stamped)
     except wgpu.GPUError as error:
+        device.queue.refuse_lost("record")
         names = dict.fromkeys(str(launch.spec) for launch in launches)
         raise ShaderError(f"{', '.join(names)}: refused: {error}") from error
     buffers: dict[Buffer, None] = {}
@@ -280,6 +281,7 @@ def _bindings(
     try:
         return device.queue.commands.bind(device.queue.device, pipeline.layout._internal, ranges)
     except wgpu.GPUError as error:
+        device.queue.refuse_lost(str(spec))
         raise ShaderError(f"{spec}: the buffers do not fit the shader's bindings: {error}") from error
 
 
@@ -305,6 +307,7 @@ def _compile(device: Device, spec: Spec) -> Pipeline:
             compute={"module": module, "entry_point": "main", "constants": dict(spec.constants)},
         )
     except wgpu.GPUError as error:
+        device.queue.refuse_lost(str(spec))
         raise ShaderError(f"{spec}: the compiler refuses it: {error}") from error
     return Pipeline(device.queue.commands.handle_of(pipeline), layout)
 

@@ -48,6 +48,7 @@ class Queue:
         self.lock = threading.RLock()
         self.params = Params(device, self.commands)
         self.closed = False
+        self.lost = False
         self.number = 1
         self.done = 0  # All submissions up to this one are known to have finished.
         self.submissions = 0
@@ -107,6 +108,7 @@ class Queue:
                 return
             self._written = 0
             try:
+                self.refuse_lost("submit")
                 if steps:
                     recorded = [self.commands.encode(self.device, steps), *recorded]
                 if self.params.unwritten:
@@ -169,6 +171,16 @@ class Queue:
             if self.closed:
                 raise DeviceError(f"wait: the device was closed meanwhile: {self.name}")
             nap(waited_s)
+
+    def is_lost(self) -> bool:
+        """Whether the driver gave the device up, as of now. Once it has, it stays so."""
+        self.lost = self.lost or self.commands.lost(self.device)
+        return self.lost
+
+    def refuse_lost(self, operation: str) -> None:
+        """Raises DeviceError where the device is lost: a submission to it would end the process."""
+        if self.is_lost():
+            raise DeviceError(f"{operation}: the device was lost: {self.name}: make a new one")
 
     def close(self) -> None:
         """Forgets the open batch; nothing is submitted any more."""

@@ -169,9 +169,10 @@ def mapped(queue: Queue, memory: Memory, size: int, *, write: bool) -> Iterator[
     Nobody else may record a use of it meanwhile. Waits for the uses that were submitted.
     """
     commands = queue.commands
+    queue.refuse_lost("map")
     memory.refusal = "is mapped; unmap it first"
-    token = commands.ask_map(memory.handle, size, write=write)
     try:
+        token = commands.ask_map(memory.handle, size, write=write)
         queue.until(lambda: commands.answer(token))
         yield np.frombuffer(commands.mapped(memory.handle, size, write=write), np.uint8)
     finally:
