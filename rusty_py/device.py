@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from rusty_py.graph import Graph
 
-_FEATURES = ("timestamp-query", "shader-f16", "subgroup", "mappable-primary-buffers")
+_FEATURES = ("timestamp-query", "shader-f16", "subgroup")
 
 _default: "Device | None" = None
 _default_lock = threading.Lock()
@@ -68,7 +68,13 @@ class Device:
         self.closed = False
         self.pace = Pace(self.adapter.type)
         self.capturing: Graph | None = None
+        # On a discrete GPU, storage that the host can map lies beyond the bus; on a unified one, memory
+        # that the host can write is slow for it to read.
+        mappable = not staged and "mappable-primary-buffers" in self.adapter.features
+        mapped_read = mappable and self.adapter.type in ("CPU", "IntegratedGPU")
+        mapped_write = mappable and self.adapter.type == "CPU"
         features = [feature for feature in _FEATURES if feature in self.adapter.features]
+        features += ["mappable-primary-buffers"] * mapped_read
         with native.quiet_driver():
             try:
                 self.raw = self.adapter.raw.request_device_sync(label="rusty_py", required_features=features)
@@ -77,19 +83,15 @@ class Device:
         self.queue = Queue(self.raw, name=str(self.adapter), timeout_s=timeout_s)
         self.lock = self.queue.lock
         self.cache = Cache()
-        self._make_pools(memory_limit, staged=staged or "mappable-primary-buffers" not in features)
+        self._make_pools(memory_limit, mapped_read=mapped_read, mapped_write=mapped_write)
         if _made_in is None:
             native.forget_after_fork()
         _made_in = os.getpid()
 
-    def _make_pools(self, memory_limit: int | None, *, staged: bool) -> None:
+    def _make_pools(self, memory_limit: int | None, *, mapped_read: bool, mapped_write: bool) -> None:
         import wgpu
 
         flags = wgpu.BufferUsage
-        # On a discrete GPU, storage that the host can map lies beyond the bus; on a unified one, memory
-        # that the host can write is slow for it to read.
-        mapped_read = not staged and self.adapter.type in ("CPU", "IntegratedGPU")
-        mapped_write = not staged and self.adapter.type == "CPU"
         storage = flags.STORAGE | flags.COPY_SRC | flags.COPY_DST
         storage |= flags.MAP_READ * mapped_read | flags.MAP_WRITE * mapped_write
         create = partial(_create_buffer, self.raw, self.queue)  # No cycle back to this device.
