@@ -7,7 +7,7 @@ a mistake in a submission would end the process, so queue.py checks before it su
 
 import itertools
 from collections.abc import Callable, Iterable
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rusty_py.errors import DeviceError
@@ -134,9 +134,12 @@ class Commands:
         self.lib.wgpuCommandEncoderResolveQuerySet(encoder, queries._internal, 0, count, target, 0)
         return self._finish(encoder)
 
-    def submit(self, queue: Handle, commands: list[Handle]) -> None:
-        """Sends command buffers, each for the first and last time. A wrong one ends the process."""
-        self.lib.wgpuQueueSubmit(queue, len(commands), commands)
+    def submission(self, queue: Handle, commands: list[Handle]) -> Callable[[], object]:
+        """A call that sends command buffers, for the first and last time. A wrong one ends the process.
+
+        It is all C: Ctrl-C comes before or after it.
+        """
+        return partial(self.lib.wgpuQueueSubmit, queue, len(commands), commands)
 
     def write(self, queue: Handle, buffer: Handle, start: int, data: Handle, size: int) -> None:
         """Copies host memory to a buffer, behind what was submitted; `data` may change after the call."""

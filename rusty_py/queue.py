@@ -8,8 +8,10 @@ Everything gets a number, that of the submission it goes out with: the open batc
 knows the number of its last use, and so whether it is in the open batch, on its way, or idle.
 """
 
+import operator
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -102,21 +104,25 @@ class Queue:
         with self.lock:
             for memory in memories:
                 memory.used_in = self.number
-            steps, self._steps = self._steps, []
-            self._seconds, self._bytes = 0.0, 0
-            if self.closed or not (steps or recorded or empty):
+            if self.closed:
+                self._steps.clear()
+            if self.closed or not (self._steps or recorded or empty):
                 return
-            self._written = 0
             try:
                 self.refuse_lost("submit")
-                if steps:
-                    recorded = [self.commands.encode(self.device, steps), *recorded]
+                if self._steps:
+                    recorded = [self.commands.encode(self.device, self._steps), *recorded]
                 if self.params.unwritten:
                     self.params.write(self.raw)
-                self.commands.submit(self.raw, recorded)
-                self.submissions += 1
-            finally:  # Whatever failed: nobody shall wait for this number.
-                self.number += 1
+                _together(self.commands.submission(self.raw, recorded), self._steps.clear)
+            except Exception:  # What wgpu refuses now it will always refuse.
+                self._steps.clear()
+                raise
+            finally:
+                if not self._steps:
+                    self.number += 1
+                    self.submissions += 1
+                    self._seconds, self._bytes, self._written = 0.0, 0, 0
 
     def write(self, memory: Memory, start: int, data: Handle, size: int) -> None:
         """Copies host memory to `memory`, behind every launch recorded so far that uses it."""
@@ -186,4 +192,12 @@ class Queue:
         """Forgets the open batch; nothing is submitted any more."""
         with self.lock:
             self.closed = True
-            self._steps = []
+            self._steps.clear()
+
+
+def _together(*actions: Callable[[], object]) -> None:
+    """Calls them one after the other, without a moment for Ctrl-C between: there is no Python in between.
+
+    After an interrupted submission launches are either still in the open batch, or gone out once.
+    """
+    deque(map(operator.call, actions), maxlen=0)
