@@ -92,15 +92,18 @@ class Commands:
         encoder = lib.wgpuDeviceCreateCommandEncoder(device, null)
         compute = lib.wgpuCommandEncoderBeginComputePass(encoder, timestamps or null)
         bound = None
-        for pipeline, bindings, offset_count, offsets, x, y, z in steps:
-            if pipeline is not bound:
-                set_pipeline(compute, pipeline)
-                bound = pipeline
-            set_bindings(compute, 0, bindings, offset_count, offsets)
-            dispatch(compute, x, y, z)
-        lib.wgpuComputePassEncoderEnd(compute)
-        lib.wgpuComputePassEncoderRelease(compute)
-        return self._finish(encoder)
+        try:
+            for pipeline, bindings, offset_count, offsets, x, y, z in steps:
+                if pipeline is not bound:
+                    set_pipeline(compute, pipeline)
+                    bound = pipeline
+                set_bindings(compute, 0, bindings, offset_count, offsets)
+                dispatch(compute, x, y, z)
+        finally:
+            lib.wgpuComputePassEncoderEnd(compute)
+            lib.wgpuComputePassEncoderRelease(compute)
+            finished = self._finish(encoder)
+        return finished
 
     def pass_with_timestamps(self, queries: "wgpu.GPUQuerySet", first: int) -> Handle:
         """A pass that stamps its start into query `first` and its end into the next."""

@@ -181,7 +181,10 @@ class Device:
         return buffer
 
     def write(self, buffer: Buffer, array: NDArray[np.generic]) -> None:
-        """Copies `array`, C-contiguous, to the start of `buffer`, after the work recorded so far."""
+        """Copies `array`, C-contiguous, to the start of `buffer`, after the work recorded so far.
+
+        In words of 4 bytes: behind an array that ends within one, the rest of that word becomes zero.
+        """
         self.ensure_usable("write")
         buffer.ensure_usable("write", self)
         if array.nbytes > buffer.nbytes:

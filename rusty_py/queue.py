@@ -92,9 +92,9 @@ class Queue:
         return memory.used_in == self.number and bool(self._steps)
 
     def flush(self) -> None:
-        """Submits the open batch."""
-        if self._steps:
-            self.send([], ())
+        """Submits the open batch, and what the host wrote."""
+        with self.lock:  # Also to look: another thread may be in the middle of sending it.
+            self.send([], (), empty=self._written > 0)
 
     def send(self, recorded: list[Handle], memories: Iterable[Memory], *, empty: bool = False) -> None:
         """Submits the open batch, and behind it command buffers that use `memories`.
