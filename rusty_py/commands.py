@@ -46,17 +46,18 @@ class Commands:
         self._free_bindings = _unless_forked(_api, lib.wgpuBindGroupRelease)
         self._free_commands = _unless_forked(_api, lib.wgpuCommandBufferRelease)
 
-        def map_done(status: int, message: object, token: Handle, unused: object) -> None:
-            self._answers[int(ffi.cast("uintptr_t", token))] = status
-
-        def work_done(status: int, message: object, token: Handle, unused: object) -> None:
+        def answer(status: int, message: object, token: Handle, unused: object) -> None:
             self._answers[int(ffi.cast("uintptr_t", token))] = status
 
         # cffi frees a callback with its object, so they live here.
-        signature = "void(WGPUMapAsyncStatus, WGPUStringView, void *, void *)"
-        self._map_done = ffi.callback(signature, map_done)
-        signature = "void(WGPUQueueWorkDoneStatus, WGPUStringView, void *, void *)"
-        self._work_done = ffi.callback(signature, work_done)
+        self._map_done, self._work_done = (
+            ffi.callback(f"void({status}, WGPUStringView, void *, void *)", answer)
+            for status in ("WGPUMapAsyncStatus", "WGPUQueueWorkDoneStatus")
+        )
+        polled = lib.WGPUCallbackMode_AllowProcessEvents
+        self._map_answer = {"mode": polled, "callback": self._map_done}
+        self._work_answer = {"mode": polled, "callback": self._work_done}
+        self._map_modes = lib.WGPUMapMode_Read, lib.WGPUMapMode_Write
 
     def handle_of(self, pipeline: "wgpu.GPUComputePipeline") -> Handle:
         """The pipeline's handle, which keeps it alive by itself."""
@@ -170,20 +171,17 @@ class Commands:
     def ask_work_done(self, queue: Handle) -> int:
         """A token that `answer` knows once all work submitted up to now is done."""
         token = next(self._tokens)
-        info = self.ffi.new("WGPUQueueWorkDoneCallbackInfo *")
-        info.mode = self.lib.WGPUCallbackMode_AllowProcessEvents
-        info.callback, info.userdata1 = self._work_done, self.ffi.cast("void *", token)
+        info = self.ffi.new("WGPUQueueWorkDoneCallbackInfo *", self._work_answer)
+        info.userdata1 = self.ffi.cast("void *", token)
         self.lib.wgpuQueueOnSubmittedWorkDone(queue, info[0])
         return token
 
     def ask_map(self, buffer: Handle, size: int, *, write: bool) -> int:
         """A token that `answer` knows once the first `size` bytes are mapped, or refused."""
         token = next(self._tokens)
-        info = self.ffi.new("WGPUBufferMapCallbackInfo *")
-        info.mode = self.lib.WGPUCallbackMode_AllowProcessEvents
-        info.callback, info.userdata1 = self._map_done, self.ffi.cast("void *", token)
-        mode = self.lib.WGPUMapMode_Write if write else self.lib.WGPUMapMode_Read
-        self.raising.wgpuBufferMapAsync(buffer, mode, 0, size, info[0])
+        info = self.ffi.new("WGPUBufferMapCallbackInfo *", self._map_answer)
+        info.userdata1 = self.ffi.cast("void *", token)
+        self.raising.wgpuBufferMapAsync(buffer, self._map_modes[write], 0, size, info[0])
         return token
 
     def answer(self, token: int) -> bool:

@@ -170,10 +170,14 @@ def mapped(queue: Queue, memory: Memory, size: int, *, write: bool) -> Iterator[
     Nobody else may record a use of it meanwhile. Waits for the uses that were submitted.
     """
     commands = queue.commands
-    queue.refuse_lost("map")
     memory.refusal = "is mapped; unmap it first"
     try:
         token = commands.ask_map(memory.handle, size, write=write)
+    except Exception:
+        memory.refusal = ""
+        queue.refuse_lost("map")
+        raise
+    try:
         queue.until(lambda: commands.answer(token))
         yield np.frombuffer(commands.mapped(memory.handle, size, write=write), np.uint8)
     finally:
