@@ -221,6 +221,7 @@ def scalar_word(value: Scalar, dtype: Dtype, *, operation: str) -> int:
         info = np.iinfo(typed("type[np.int32]", dtype.numpy.type))
         if not info.min <= value <= info.max:
             raise DtypeError(
-                f"{operation}: the integer does not fit {dtype.name}: {value}, it holds {info.min} to {info.max}"
+                f"{operation}: the integer does not fit {dtype.name}: {value},"
+                f" it holds {info.min} to {info.max}"
             )
     return value & 0xFFFFFFFF

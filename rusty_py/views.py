@@ -61,7 +61,7 @@ def axis_of(axis: int, ndim: int, *, operation: str) -> int:
 
 
 def axes_of(axis: int | Sequence[int] | None, ndim: int, *, operation: str) -> Shape:
-    """The axes that `axis` names, ascending; None names all. Raises ShapeError for none such, and twice one."""
+    """The axes that `axis` names, ascending; None names all. Raises ShapeError for others and repeated ones."""
     if axis is None:
         return tuple(range(ndim))
     named = axis if isinstance(axis, list | tuple) else (axis,)
@@ -186,7 +186,7 @@ def _indices(key: slice, size: int) -> tuple[int, int, int]:
 
 def _position(key: object, size: int, axis: int) -> int:
     # Booleans and arrays have an __index__ too, and mean something else.
-    if isinstance(key, bool) or hasattr(key, "shape") and getattr(key, "ndim", 0):
+    if isinstance(key, bool) or getattr(key, "shape", ()) != ():
         raise _fancy(key)
     try:
         index = operator.index(key)  # type: ignore[arg-type]
