@@ -17,7 +17,10 @@ from rusty_py.bench.output import Format, heading, progress, render, show, write
 from rusty_py.errors import DeviceError
 
 if TYPE_CHECKING:
+    from rusty_py.adapter import Adapter
     from rusty_py.bench.case import Run
+    from rusty_py.bench.figures import Figures
+    from rusty_py.bench.rounds import Measure, Options
 
 TILES = ("naive", "8", "16", "32")
 LADDER = {"CPU": (64, 128, 256, 512), "GPU": (512, 1024, 2048, 4096)}
@@ -50,6 +53,25 @@ def finite(value: float | None) -> float | None:
     return value
 
 
+RunsOption = Annotated[
+    int | None,
+    typer.Option("--runs", min=1, metavar="N", help="N samples a row. Default: until they settle."),
+]
+MaxTimeOption = Annotated[
+    float | None,
+    typer.Option(
+        "--max-time",
+        min=0.1,
+        callback=finite,
+        metavar="SECONDS",
+        help="Budget of the whole run. Default: below 60.",
+    ),
+]
+JsonOption = Annotated[
+    Path | None, typer.Option("--json", metavar="FILE", help="Also write all samples as JSON.")
+]
+ForceOption = Annotated[bool, typer.Option("--force", help="Replace an existing --json FILE.")]
+FormatOption = Annotated[Format, typer.Option("--format", help="Of standard output.")]
 AsciiOption = Annotated[bool, typer.Option("--ascii", help="Plain ASCII output.")]
 
 
@@ -164,7 +186,33 @@ def matmul(
         show(render(run, format), ascii=ascii)
     finally:  # Also where standard output was closed in the meantime.
         write_files(run, json=json, out=out)
-    leave(run)
+    leave(run, wrong=any(result.verdict != "ok" for result in run.results))
+
+
+@app.command()
+def overhead(
+    adapter: AdapterOption = None,
+    runs: RunsOption = None,
+    max_time: MaxTimeOption = None,
+    json: JsonOption = None,
+    force: ForceOption = False,
+    format: FormatOption = Format.table,
+    ascii: AsciiOption = False,
+) -> None:
+    """Times what comes around a kernel: launches, caches, submissions, the pool, the cold start.
+
+    Each beside plain wgpu-py, and proved by its result. Example: rusty-bench overhead --max-time 20
+    """
+    from rusty_py.adapter import choose
+    from rusty_py.bench.report import files
+
+    chosen = choose(adapter)
+    if json:
+        files.check(json, force=force)
+    from rusty_py.bench import overhead
+
+    options = overhead.options(runs=runs, max_time_s=max_time)
+    report(chosen, overhead.measure, options, format=format, json=json, ascii=ascii)
 
 
 @app.command()
@@ -214,11 +262,39 @@ def parse_tile(text: str) -> int | str:
     return text if text == "naive" else int(text)
 
 
-def leave(run: "Run") -> None:
+def report(
+    chosen: "Adapter",
+    measure: "Measure",
+    options: "Options",
+    *,
+    format: Format,
+    json: Path | None,
+    ascii: bool,
+) -> None:
+    """Measures figures, prints and writes them, and leaves with the code that they deserve."""
+    from rusty_py.bench.context import adapter_facts, context
+    from rusty_py.bench.report import figures, files
+    from rusty_py.device import Device
+
+    with Device(chosen) as device:
+        if format == Format.table:
+            show(heading(adapter_facts(chosen), checked=device.checked), ascii=ascii)
+        facts = context(device, options=vars(options))
+        with progress(ascii=ascii) as say:
+            outcome = measure(device, options, context=facts, say=say)
+    try:
+        show(figures.render(outcome, format), ascii=ascii)
+    finally:  # Also where standard output was closed in the meantime.
+        if json:
+            files.write(json, figures.as_json(outcome) + "\n")
+    leave(outcome, wrong=any(figure.verdict == "wrong" for row in outcome.rows for figure in row.figures))
+
+
+def leave(run: "Run | Figures", *, wrong: bool) -> None:
     """Ends the program with the code that the run deserves."""
     if run.failure:
         raise DeviceError(run.failure)
     if run.interrupted:
         raise typer.Exit(INTERRUPTED)
-    if any(result.verdict != "ok" for result in run.results):
+    if wrong:
         raise typer.Exit(WRONG)

@@ -13,12 +13,13 @@ from .program import NO_DRIVER, Sabotaged, python, rusty_bench, strict_json
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--help"], ["matmul", "info", "doctor", "--version"]),
-        (["-h"], ["matmul", "info", "doctor", "--version"]),
+        (["--help"], ["matmul", "overhead", "info", "doctor", "--version"]),
+        (["-h"], ["matmul", "overhead", "info", "doctor", "--version"]),
         (
             ["matmul", "--help"],
             ["--size", "--tile", "--adapter", "--runs", "--max-time", "--json", "--ascii"],
         ),
+        (["overhead", "--help"], ["--adapter", "--runs", "--max-time", "--format", "--json", "--ascii"]),
         (["info", "--help"], ["--format", "--adapter"]),
         (["doctor", "-h"], ["--adapter"]),
     ],
