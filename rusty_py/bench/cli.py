@@ -7,6 +7,7 @@ import math
 import re
 import sys
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -216,6 +217,40 @@ def overhead(
 
 
 @app.command()
+def transfer(
+    size: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--size", metavar="BYTES", help="As 64KiB or 4MiB; repeat for more. Default: 4KiB to 256MiB."
+        ),
+    ] = None,
+    adapter: AdapterOption = None,
+    runs: RunsOption = None,
+    max_time: MaxTimeOption = None,
+    json: JsonOption = None,
+    force: ForceOption = False,
+    format: FormatOption = Format.table,
+    ascii: AsciiOption = False,
+) -> None:
+    """Times copies to the device and back by each path, in turn with memcpy.
+
+    Example: rusty-bench transfer --size 1MiB --size 64MiB
+    """
+    sizes = [parse_bytes(text) for text in dict.fromkeys(size or ())]
+    from rusty_py.adapter import choose
+    from rusty_py.bench.report import files
+
+    chosen = choose(adapter)
+    if json:
+        files.check(json, force=force)
+    from rusty_py.bench import transfer
+
+    options = transfer.options(runs=runs, max_time_s=max_time)
+    measure = partial(transfer.measure, sizes=sizes or transfer.SIZES)
+    report(chosen, measure, options, format=format, json=json, ascii=ascii)
+
+
+@app.command()
 def info(
     adapter: AdapterOption = None,
     format: Annotated[InfoFormat, typer.Option(help="Of standard output.")] = InfoFormat.table,
@@ -253,6 +288,17 @@ def parse_size(text: str) -> tuple[int, int, int]:
     if not sizes or 0 in sizes:
         raise typer.BadParameter(f"{text!r} is no size: N or MxKxN, each 1 or more", param_hint="--size")
     return (sizes[0], sizes[0], sizes[0]) if len(sizes) == 1 else (sizes[0], sizes[1], sizes[2])
+
+
+def parse_bytes(text: str) -> int:
+    """The bytes of "64KiB", "4MiB" or "4096": a multiple of 4, as copies are."""
+    parts = re.fullmatch(r"(\d{1,12})\s*(KiB|MiB|GiB)?", text)
+    nbytes = int(parts[1]) << {None: 0, "KiB": 10, "MiB": 20, "GiB": 30}[parts[2]] if parts else 0
+    if not nbytes or nbytes % 4:
+        raise typer.BadParameter(
+            f"{text!r} is no size: a number of bytes, KiB, MiB or GiB, a multiple of 4", param_hint="--size"
+        )
+    return nbytes
 
 
 def parse_tile(text: str) -> int | str:

@@ -9,7 +9,7 @@ from pydantic import RootModel
 from tabulate import tabulate
 
 from rusty_py.bench.figures import Figure, Figures, Row
-from rusty_py.bench.report import overhead
+from rusty_py.bench.report import overhead, transfer
 from rusty_py.bench.report.rows import facts, gpu_block
 
 _Document = RootModel[Figures]
@@ -33,6 +33,9 @@ LAYOUTS: Mapping[str, Layout] = {
         overhead.summary,
         overhead.legend,
         frozenset({"what", "clock", "seed"}),
+    ),
+    "transfer": Layout(
+        transfer.header, transfer.rows, transfer.summary, transfer.legend, frozenset({"GB/s"})
     ),
 }
 

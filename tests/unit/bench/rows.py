@@ -24,3 +24,8 @@ def row(what: str, figures: Mapping[str, float | Sequence[float] | Figure], **ch
 
 def overhead(*rows: Row, **changes: object) -> Figures:
     return Figures("overhead", CONTEXT, list(rows), **changes)  # type: ignore[arg-type]
+
+
+def transfer(*rows: Row, mapped: bool = True, **changes: object) -> Figures:
+    context = {**CONTEXT, "transfers": {"mapped_read": mapped, "mapped_write": mapped}}
+    return Figures("transfer", context, list(rows), **changes)  # type: ignore[arg-type]
