@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import subprocess
 import sys
 import time
@@ -48,10 +49,10 @@ def rows(
         PLAIN: [str(folder / "start_plain.py"), adapter.name, adapter.backend, str(kernel)],
     }
     seen: dict[str, list[Start]] = {by: [] for by in commands}
-    while len(seen[PLAIN]) < runs and not (seen[PLAIN] and enough()):
-        for by, command in commands.items():
+    while len(seen[OURS]) < runs and not (seen[OURS] and enough()):
+        for by in random.sample(list(commands), len(commands)):
             try:
-                seen[by].append(start(command))
+                seen[by].append(start(commands[by]))
             except (OSError, ValueError, subprocess.SubprocessError) as error:
                 return [skipped_row(TOTAL, f"a fresh process failed: {by}: {error}")]
     stopped = f"{len(seen[PLAIN])} processes each"

@@ -9,6 +9,7 @@ from rusty_py.bench.stats import ratio_interval
 
 _TARGET_HELPER = 6.0
 _TARGET_BRANCHES = 1.5
+_LEAST_SAMPLES = 5  # For an interval, and for a claim that rests on one.
 
 
 def header(figures: Figures) -> list[str]:
@@ -63,13 +64,14 @@ def time(ns: float) -> str:
 
 
 def faster(slow: Row | None, fast: Row | None, by: str, than: str) -> str:
-    """How many times as fast `by` of one row is as `than` of another, with its interval; "" where unknown."""
+    """How many times as fast `by` of one row is as `than` of another; "" where one has no figure."""
     slower, quicker = (slow and slow.figure(than)), (fast and fast.figure(by))
     if not slower or not quicker or not slower.ns or not quicker.ns:
         return ""
     pairs = min(len(slower.samples_ns), len(quicker.samples_ns))
     median, low, high = ratio_interval(slower.samples_ns[:pairs], quicker.samples_ns[:pairs])
-    return f"{median:.3g} times as fast (95 % interval {low:.3g} to {high:.3g})"
+    interval = f" (95 % interval {low:.3g} to {high:.3g})" if pairs >= _LEAST_SAMPLES else ""
+    return f"{median:.3g} times as fast{interval}"
 
 
 def _helper(figures: Figures) -> str:
@@ -132,10 +134,11 @@ def _slower(figures: Figures) -> str:
     slow = []
     for row in figures.rows:
         ours, plain = row.figure(OURS), row.figure(PLAIN)
-        if ours and plain and ours.ns and plain.ns and len(ours.samples_ns) == len(plain.samples_ns):
-            ratio, _, high = ratio_interval(plain.samples_ns, ours.samples_ns)
-            if high < 1:
-                slow.append(f"{row.what} ({ratio:.2g})")
+        if not ours or not plain or not len(ours.samples_ns) == len(plain.samples_ns) >= _LEAST_SAMPLES:
+            continue
+        ratio, _, high = ratio_interval(plain.samples_ns, ours.samples_ns)
+        if high < 1:
+            slow.append(f"{row.what} ({ratio:.2g})")
     return f"{PLAIN} takes less time than ours, outside the noise, for: {'; '.join(slow)}" if slow else ""
 
 
