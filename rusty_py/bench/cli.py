@@ -7,6 +7,7 @@ import math
 import re
 import sys
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,7 +18,10 @@ from rusty_py.bench.output import Format, heading, progress, render, show, write
 from rusty_py.errors import DeviceError
 
 if TYPE_CHECKING:
+    from rusty_py.adapter import Adapter
     from rusty_py.bench.case import Run
+    from rusty_py.bench.figures import Figures
+    from rusty_py.bench.rounds import Measure, Options
 
 TILES = ("naive", "8", "16", "32")
 LADDER = {"CPU": (64, 128, 256, 512), "GPU": (512, 1024, 2048, 4096)}
@@ -50,6 +54,25 @@ def finite(value: float | None) -> float | None:
     return value
 
 
+RunsOption = Annotated[
+    int | None,
+    typer.Option("--runs", min=1, metavar="N", help="N samples a row. Default: until they settle."),
+]
+MaxTimeOption = Annotated[
+    float | None,
+    typer.Option(
+        "--max-time",
+        min=0.1,
+        callback=finite,
+        metavar="SECONDS",
+        help="Budget of the whole run. Default: below 60.",
+    ),
+]
+JsonOption = Annotated[
+    Path | None, typer.Option("--json", metavar="FILE", help="Also write all samples as JSON.")
+]
+ForceOption = Annotated[bool, typer.Option("--force", help="Replace an existing --json FILE.")]
+FormatOption = Annotated[Format, typer.Option("--format", help="Of standard output.")]
 AsciiOption = Annotated[bool, typer.Option("--ascii", help="Plain ASCII output.")]
 
 
@@ -164,7 +187,67 @@ def matmul(
         show(render(run, format), ascii=ascii)
     finally:  # Also where standard output was closed in the meantime.
         write_files(run, json=json, out=out)
-    leave(run)
+    leave(run, wrong=any(result.verdict != "ok" for result in run.results))
+
+
+@app.command()
+def overhead(
+    adapter: AdapterOption = None,
+    runs: RunsOption = None,
+    max_time: MaxTimeOption = None,
+    json: JsonOption = None,
+    force: ForceOption = False,
+    format: FormatOption = Format.table,
+    ascii: AsciiOption = False,
+) -> None:
+    """Times what comes around a kernel: launches, caches, submissions, the pool, the cold start.
+
+    Each beside plain wgpu-py, and proved by its result. Example: rusty-bench overhead --max-time 20
+    """
+    from rusty_py.adapter import choose
+    from rusty_py.bench.report import files
+
+    chosen = choose(adapter)
+    if json:
+        files.check(json, force=force)
+    from rusty_py.bench import overhead
+
+    options = overhead.options(runs=runs, max_time_s=max_time)
+    report(chosen, overhead.measure, options, format=format, json=json, ascii=ascii)
+
+
+@app.command()
+def transfer(
+    size: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--size", metavar="BYTES", help="As 64KiB or 4MiB; repeat for more. Default: 4KiB to 256MiB."
+        ),
+    ] = None,
+    adapter: AdapterOption = None,
+    runs: RunsOption = None,
+    max_time: MaxTimeOption = None,
+    json: JsonOption = None,
+    force: ForceOption = False,
+    format: FormatOption = Format.table,
+    ascii: AsciiOption = False,
+) -> None:
+    """Times copies to the device and back by each path, in turn with memcpy.
+
+    Example: rusty-bench transfer --size 1MiB --size 64MiB
+    """
+    sizes = [parse_bytes(text) for text in dict.fromkeys(size or ())]
+    from rusty_py.adapter import choose
+    from rusty_py.bench.report import files
+
+    chosen = choose(adapter)
+    if json:
+        files.check(json, force=force)
+    from rusty_py.bench import transfer
+
+    options = transfer.options(runs=runs, max_time_s=max_time)
+    measure = partial(transfer.measure, sizes=sizes or transfer.SIZES)
+    report(chosen, measure, options, format=format, json=json, ascii=ascii)
 
 
 @app.command()
@@ -207,6 +290,17 @@ def parse_size(text: str) -> tuple[int, int, int]:
     return (sizes[0], sizes[0], sizes[0]) if len(sizes) == 1 else (sizes[0], sizes[1], sizes[2])
 
 
+def parse_bytes(text: str) -> int:
+    """The bytes of "64KiB", "4MiB" or "4096": a multiple of 4, as copies are."""
+    parts = re.fullmatch(r"(\d{1,12})\s*(KiB|MiB|GiB)?", text)
+    nbytes = int(parts[1]) << {None: 0, "KiB": 10, "MiB": 20, "GiB": 30}[parts[2]] if parts else 0
+    if not nbytes or nbytes % 4:
+        raise typer.BadParameter(
+            f"{text!r} is no size: a number of bytes, KiB, MiB or GiB, a multiple of 4", param_hint="--size"
+        )
+    return nbytes
+
+
 def parse_tile(text: str) -> int | str:
     """A tile edge, or "naive"."""
     if text not in TILES:
@@ -214,11 +308,39 @@ def parse_tile(text: str) -> int | str:
     return text if text == "naive" else int(text)
 
 
-def leave(run: "Run") -> None:
+def report(
+    chosen: "Adapter",
+    measure: "Measure",
+    options: "Options",
+    *,
+    format: Format,
+    json: Path | None,
+    ascii: bool,
+) -> None:
+    """Measures figures, prints and writes them, and leaves with the code that they deserve."""
+    from rusty_py.bench.context import adapter_facts, context
+    from rusty_py.bench.report import figures, files
+    from rusty_py.device import Device
+
+    with Device(chosen) as device:
+        if format == Format.table:
+            show(heading(adapter_facts(chosen), checked=device.checked), ascii=ascii)
+        facts = context(device, options=vars(options))
+        with progress(ascii=ascii) as say:
+            outcome = measure(device, options, context=facts, say=say)
+    try:
+        show(figures.render(outcome, format), ascii=ascii)
+    finally:  # Also where standard output was closed in the meantime.
+        if json:
+            files.write(json, figures.as_json(outcome) + "\n")
+    leave(outcome, wrong=any(figure.verdict == "wrong" for row in outcome.rows for figure in row.figures))
+
+
+def leave(run: "Run | Figures", *, wrong: bool) -> None:
     """Ends the program with the code that the run deserves."""
     if run.failure:
         raise DeviceError(run.failure)
     if run.interrupted:
         raise typer.Exit(INTERRUPTED)
-    if any(result.verdict != "ok" for result in run.results):
+    if wrong:
         raise typer.Exit(WRONG)

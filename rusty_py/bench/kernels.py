@@ -5,8 +5,19 @@ from rusty_py.kernel import Spec
 FILL = Spec("bench/fill", inputs=0, outputs=1, threads=256)
 FMA = Spec("bench/fma", inputs=1, outputs=1, threads=256)
 COPY = Spec("bench/copy", inputs=1, outputs=1, threads=256)
+CHURN = Spec("bench/churn", inputs=1, outputs=1, threads=256)
+
+
+def scale(factor: int) -> Spec:
+    """scaled = factor · x, each factor compiled by itself."""
+    return Spec(
+        "bench/scale", inputs=1, outputs=1, threads=256, constants=(("FACTOR", factor),), has_dims=False
+    )
+
+
+DOUBLE = scale(2)
 
 
 def all_specs() -> list[Spec]:
     """Each of them."""
-    return [FILL, FMA, COPY]
+    return [FILL, FMA, COPY, CHURN, DOUBLE]

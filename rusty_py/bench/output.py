@@ -68,7 +68,9 @@ def show(text: str, *, ascii: bool) -> None:
 
     encoding = sys.stdout.encoding or "ascii"
     if ascii or not encoding.casefold().startswith("utf"):
-        text = text.translate(ASCII).replace("±", "+-").encode("ascii", "replace").decode()
+        # In the head of a column, two characters in the room of a blank and one.
+        text = text.translate(ASCII).replace("  ±", " +-").replace("±", "+-")
+        text = text.encode("ascii", "replace").decode()
     print(text, flush=True)
 
 

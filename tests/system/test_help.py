@@ -13,12 +13,14 @@ from .program import NO_DRIVER, Sabotaged, python, rusty_bench, strict_json
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--help"], ["matmul", "info", "doctor", "--version"]),
-        (["-h"], ["matmul", "info", "doctor", "--version"]),
+        (["--help"], ["matmul", "overhead", "transfer", "info", "doctor", "--version"]),
+        (["-h"], ["matmul", "overhead", "transfer", "info", "doctor", "--version"]),
         (
             ["matmul", "--help"],
             ["--size", "--tile", "--adapter", "--runs", "--max-time", "--json", "--ascii"],
         ),
+        (["overhead", "--help"], ["--adapter", "--runs", "--max-time", "--format", "--json", "--ascii"]),
+        (["transfer", "--help"], ["--size", "--adapter", "--runs", "--json", "--ascii"]),
         (["info", "--help"], ["--format", "--adapter"]),
         (["doctor", "-h"], ["--adapter"]),
     ],

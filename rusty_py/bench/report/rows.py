@@ -4,12 +4,13 @@ from collections.abc import Iterator, Mapping
 
 from rusty_py.bench import notes
 from rusty_py.bench.case import Problem, Result, Run
+from rusty_py.bench.figures import Figures
 from rusty_py.bench.stats import summarise
 
 ASCII = str.maketrans({"×": "x", "·": "-", "═": "=", "║": "|", "╔": "+", "╗": "+", "╚": "+", "╝": "+"})
 
 
-def facts(run: Run, *path: str) -> object:
+def facts(run: Run | Figures, *path: str) -> object:
     """What the run's context says at `path`; None where it is silent."""
     value: object = run.context
     for key in path:

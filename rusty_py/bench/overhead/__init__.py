@@ -1,0 +1,98 @@
+"""`rusty-bench overhead`: what rusty_py costs around the kernels, beside plain wgpu-py doing the same."""
+
+import random
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from rusty_py.adapter import Adapter
+from rusty_py.bench.figures import Figures
+from rusty_py.bench.overhead import branches, launches, memory, startup
+from rusty_py.bench.plain import Plain, use_for_helper
+from rusty_py.bench.rounds import Options, Plan, Rounds, Say
+from rusty_py.device import Device
+
+MAX_TIME_S = 50.0
+_SAMPLE_S = 5e-3
+_STARTS = 5
+_START_SHARE = 0.25
+
+
+@dataclass(frozen=True)
+class Devices:
+    """Ours, ours without its pool, and wgpu-py's."""
+
+    device: Device
+    unpooled: Device
+    plain: Plain
+
+
+def options(*, runs: int | None, max_time_s: float | None) -> Options:
+    """At least 5 samples a row, at most 31, unless `runs` says how many."""
+    return Options(
+        sample_s=_SAMPLE_S,
+        min_samples=runs or 5,
+        max_samples=runs or 31,
+        max_time_s=max_time_s or MAX_TIME_S,
+        seed=random.SystemRandom().getrandbits(32),
+    )
+
+
+def measure(device: Device, options: Options, *, context: Mapping[str, object], say: Say) -> Figures:
+    """Every row. Ctrl-C ends it early; what was measured is in the result."""
+    outcome = Figures("overhead", context)
+    rounds = Rounds(options, say)
+    try:
+        say("cold starts")
+        began = time.monotonic()
+
+        def enough() -> bool:
+            return time.monotonic() - began > _START_SHARE * options.max_time_s
+
+        runs = min(_STARTS, options.max_samples)
+        outcome.rows += startup.rows(device.adapter, runs=runs, enough=enough)
+    except KeyboardInterrupt:
+        outcome.interrupted = True
+        return outcome
+    with _devices(device) as devices:
+        rounds.measure(plans(devices), outcome)
+    return outcome
+
+
+def plans(devices: Devices) -> list[Plan]:
+    """What is sampled together, in the order of the rows."""
+    device, plain = devices.device, devices.plain
+    return [
+        Plan(launches.FOUND, lambda: launches.found(device), 0.3),
+        Plan(launches.COMPILED, lambda: launches.compiled(device, plain)),
+        Plan(launches.ENCODER, lambda: launches.encoder(device, plain), 0.5),
+        Plan(launches.RECORDED, lambda: launches.recorded(device, plain), 2.0),
+        Plan(launches.BOUND, lambda: launches.bound(device, plain)),
+        Plan(launches.SUBMITTED, lambda: launches.submitted(device, plain)),
+        Plan(launches.ADDED, lambda: launches.added(device)),
+        Plan(launches.WAITED, lambda: launches.waited(device, plain)),
+        Plan(launches.REPLAYED, lambda: launches.replayed(device, plain), 2.0),
+        Plan(launches.ROUND_TRIP, lambda: launches.round_trip(device, plain)),
+        *(_pool_plan(devices, size) for size in memory.SIZES),
+        Plan(branches.TOGETHER, lambda: branches.branches(device)),
+    ]
+
+
+def _pool_plan(devices: Devices, size: str) -> Plan:
+    device, unpooled, plain = devices.device, devices.unpooled, devices.plain
+    return Plan(memory.pooled(size), lambda: memory.steps(device, unpooled, plain, size))
+
+
+@contextmanager
+def _devices(device: Device) -> Iterator[Devices]:
+    """The other devices, on the adapter of the first."""
+    adapter: Adapter = device.adapter
+    use_for_helper(adapter)
+    plain = Plain(adapter)
+    with Device(adapter, checked=device.checked) as unpooled:
+        unpooled.pool.max_cached_bytes = 0
+        try:
+            yield Devices(device, unpooled, plain)
+        finally:
+            plain.close()

@@ -1,0 +1,112 @@
+"""What it brings to submit independent kernels together: a device may run them side by side."""
+
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rusty_py.bench.kernels import CHURN
+from rusty_py.bench.overhead.work import OURS, fault
+from rusty_py.bench.rounds import Contest, Contestant
+from rusty_py.device import Device
+from rusty_py.kernel import launch
+
+BRANCHES = 8
+TOGETHER = f"{BRANCHES} independent kernels in one submission (graph)"
+APART = f"{BRANCHES} independent kernels, a submission each"
+
+_GROUPS = 4  # Of one branch: so few that it leaves most of a GPU to the others.
+_COUNT = _GROUPS * CHURN.threads
+_LEAST_S = 1e-3
+_MOST_STEPS = 1 << 16
+_MASK = (1 << 32) - 1
+
+
+def branches(device: Device) -> Sequence[Contest]:
+    """All branches captured as a graph, and each submitted by itself."""
+    work = Branches(device)
+
+    def together(n: int) -> None:
+        for _ in range(n):
+            work.graph.replay()
+            device.wait()
+
+    def apart(n: int) -> None:
+        for _ in range(n):
+            for branch in range(BRANCHES):
+                work.launch(branch)
+                device.queue.flush()
+            device.wait()
+
+    proof = f"{work.steps:,} steps of a generator of integers, bit for bit"
+    seed = "over 1.5 times as fast as apart: the target"
+    return [
+        Contest(TOGETHER, "wall", proof, [Contestant(OURS, together, work.prove)], seed=seed),
+        Contest(APART, "wall", proof, [Contestant(OURS, apart, work.prove)]),
+    ]
+
+
+class Branches:
+    """Kernels on buffers of their own, each long enough that its launch does not count."""
+
+    def __init__(self, device: Device) -> None:
+        self.device = device
+        self.seeds = [device.empty(4 * _COUNT) for _ in range(BRANCHES)]
+        self.states = [device.empty(4 * _COUNT) for _ in range(BRANCHES)]
+        self.steps = self._long_enough()
+        with device.capture() as self.graph:
+            for branch in range(BRANCHES):
+                self.launch(branch)
+
+    def launch(self, branch: int) -> None:
+        """Records one branch."""
+        launch(
+            self.device,
+            CHURN,
+            inputs=[self.seeds[branch]],
+            outputs=[self.states[branch]],
+            dims=[self.steps],
+            workgroups=(_GROUPS, 1, 1),
+        )
+
+    def prove(self, run: Callable[[], None]) -> str:
+        """Whether `run` takes fresh seeds, of every branch, over poisoned states to the right ones."""
+        rng = np.random.default_rng()
+        seeds = [rng.integers(0, _MASK, _COUNT, np.uint32) for _ in range(BRANCHES)]
+        for branch in range(BRANCHES):
+            self.device.write(self.seeds[branch], seeds[branch])
+            self.device.write(self.states[branch], np.zeros(_COUNT, np.uint32))
+        run()
+        faults = (self._fault(branch, seeds[branch]) for branch in range(BRANCHES))
+        return next((f"branch {branch}: {wrong}" for branch, wrong in enumerate(faults) if wrong), "")
+
+    def _fault(self, branch: int, seeds: NDArray[np.uint32]) -> str:
+        states = np.empty(_COUNT, np.uint32)
+        self.device.read(self.states[branch], states)
+        return fault(states, after(seeds, self.steps))
+
+    def _long_enough(self) -> int:
+        self.steps = 1 << 10
+        most = min(_MOST_STEPS, self.device.limits.loop_steps // 2)
+        while True:
+            self.launch(0)
+            self.device.wait()  # Once, for drivers that compile at the first run.
+            start = time.perf_counter()
+            self.launch(0)
+            self.device.wait()
+            if time.perf_counter() - start > _LEAST_S or 2 * self.steps > most:
+                return self.steps
+            self.steps *= 2
+
+
+def after(seeds: NDArray[np.uint32], steps: int) -> NDArray[np.uint32]:
+    """What `steps` steps of churn.wgsl make of `seeds`: s -> a s + c, composed by squaring."""
+    a, c = 1664525, 1013904223
+    factor, offset = 1, 0
+    while steps:
+        if steps & 1:
+            factor, offset = a * factor & _MASK, (a * offset + c) & _MASK
+        a, c = a * a & _MASK, (a + 1) * c & _MASK
+        steps >>= 1
+    return (seeds.astype(np.uint64) * np.uint64(factor) + np.uint64(offset)).astype(np.uint32)

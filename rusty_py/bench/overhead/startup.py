@@ -1,0 +1,96 @@
+"""The cold start, stage by stage: fresh processes, ours and plain wgpu-py in turn."""
+
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import rusty_py
+from rusty_py import shaders
+from rusty_py.adapter import Adapter
+from rusty_py.bench.figures import Figure, Row, measured, skipped_row
+from rusty_py.bench.kernels import DOUBLE
+from rusty_py.bench.overhead.work import OURS, PLAIN
+
+STAGES = (
+    "import numpy",
+    "import rusty_py",
+    "import wgpu",
+    "instance and adapter",
+    "device",
+    "first pipeline",
+    "first launch and wait",
+    "first read",
+)
+TOTAL = "cold start: all of it"
+_PATIENCE_S = 60.0
+
+Start = Mapping[str, object]
+"""What a fresh process says: "right", and "stages_ns" in the order of STAGES."""
+
+
+def rows(
+    adapter: Adapter,
+    *,
+    runs: int,
+    enough: Callable[[], bool],
+    start: Callable[[list[str]], Start] | None = None,
+) -> list[Row]:
+    """A row for each stage and one for all, of `runs` starts each, or fewer once it is `enough`."""
+    start = start or run
+    folder = Path(__file__).parent
+    kernel = shaders.root() / f"{DOUBLE.name}.wgsl"
+    commands = {
+        OURS: [str(folder / "start_ours.py"), str(adapter.index)],
+        PLAIN: [str(folder / "start_plain.py"), adapter.name, adapter.backend, str(kernel)],
+    }
+    seen: dict[str, list[Start]] = {by: [] for by in commands}
+    while len(seen[OURS]) < runs and not (seen[OURS] and enough()):
+        for by in random.sample(list(commands), len(commands)):
+            try:
+                seen[by].append(start(commands[by]))
+            except (OSError, ValueError, subprocess.SubprocessError) as error:
+                return [skipped_row(TOTAL, f"a fresh process failed: {by}: {error}")]
+    stopped = f"{len(seen[PLAIN])} processes each"
+    return [
+        *(_row(f"cold start: {stage}", i, seen, stopped) for i, stage in enumerate(STAGES)),
+        _row(TOTAL, None, seen, stopped, seed="8.36 ms on Apple M2, after warm-ups, so not cold"),
+    ]
+
+
+def run(command: list[str]) -> Start:
+    """Starts Python afresh. It finds what this process finds."""
+    path = os.pathsep.join([str(Path(rusty_py.__file__).parents[1]), *filter(None, sys.path)])
+    began = time.perf_counter_ns()
+    done = subprocess.run(
+        [sys.executable, "-P", *command],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=_PATIENCE_S,
+        check=True,
+    )
+    told: dict[str, object] = json.loads(done.stdout)
+    return {**told, "process_ns": time.perf_counter_ns() - began}
+
+
+def _row(
+    what: str, stage: int | None, seen: Mapping[str, Sequence[Start]], stopped: str, seed: str = ""
+) -> Row:
+    figures = []
+    for by, starts in seen.items():
+        if not all(start["right"] for start in starts):
+            figures.append(Figure(by, "wrong", reason="y is not 2 x in a fresh process"))
+        elif not (by == PLAIN and stage == STAGES.index("import rusty_py")):
+            figures.append(measured(by, [_ns(start, stage) for start in starts]))
+    return Row(what, "wall", "y = 2 x in each process", tuple(figures), seed=seed, stopped=stopped)
+
+
+def _ns(start: Start, stage: int | None) -> float:
+    stages = start["stages_ns"]
+    assert isinstance(stages, list)
+    return float(sum(stages) if stage is None else stages[stage])

@@ -1,0 +1,118 @@
+"""The work that every row of `overhead` does: y = 2 x, by us and by plain wgpu-py, and its proofs."""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rusty_py.bench.kernels import DOUBLE
+from rusty_py.bench.plain import Plain
+from rusty_py.bench.rounds import Prove
+from rusty_py.device import Buffer, Device
+from rusty_py.kernel import launch
+from rusty_py.shapes import ceil_div
+
+COUNT = 1024
+PROOF = f"y = 2 x, bit for bit, {COUNT:,} random f32"
+OURS, PLAIN, HELPER = "ours", "wgpu-py", "compute_with_buffers"
+
+_POISON = 0xDEADBEEF
+
+Words = NDArray[np.uint32]
+Floats = NDArray[np.float32]
+
+
+def fault(got: NDArray[np.generic], expected: NDArray[np.generic]) -> str:
+    """What is wrong with `got`, where its bits are not those of `expected`; else ""."""
+    wrong = got.reshape(-1).view(np.uint8) != expected.reshape(-1).view(np.uint8)
+    if not wrong.any():
+        return ""
+    words = wrong.reshape(-1, 4).any(axis=1)
+    return f"{words.mean():.2%} of the elements differ"
+
+
+def then(first: Callable[[], None], second: Callable[[], None]) -> Callable[[], None]:
+    """One after the other."""
+
+    def run() -> None:
+        first()
+        second()
+
+    return run
+
+
+def groups(count: int) -> int:
+    """Workgroups of the doubling kernel for `count` elements."""
+    return ceil_div(count, DOUBLE.threads)
+
+
+class Doubling:
+    """x and y on our device."""
+
+    def __init__(self, device: Device, count: int = COUNT) -> None:
+        self.device, self.count = device, count
+        self.x = device.empty(4 * count, label="x")
+        self.y = device.empty(4 * count, label="y")
+        self.workgroups = (groups(count), 1, 1)
+
+    def launch(self, n: int) -> None:
+        """Records y = 2 x, n times."""
+        device, inputs, outputs, workgroups = self.device, [self.x], [self.y], self.workgroups
+        for _ in range(n):
+            launch(device, DOUBLE, inputs=inputs, outputs=outputs, workgroups=workgroups)
+
+    def prove(self, run: Callable[[], None], factor: Callable[[], int] = lambda: 2) -> str:
+        """Whether `run` makes y = factor x of fresh x, over a poisoned y."""
+        x = fresh(self.count)
+        self.device.write(self.x, x)
+        self.device.write(self.y, np.full(self.count, _POISON, np.uint32))
+        run()
+        return fault(self.read(self.y), np.float32(factor()) * x)
+
+    def read(self, buffer: Buffer) -> Floats:
+        """The buffer's elements."""
+        out = np.empty(self.count, np.float32)
+        self.device.read(buffer, out)
+        return out
+
+
+class PlainDoubling:
+    """x and y on a device of wgpu-py's, the pipeline and the bind group made once."""
+
+    def __init__(self, plain: Plain, count: int = COUNT) -> None:
+        self.plain, self.count, self.groups = plain, count, groups(count)
+        self.x, self.y = plain.buffer(4 * count), plain.buffer(4 * count)
+        self.pipeline = plain.pipeline(DOUBLE)
+        self.bindings = plain.bindings(self.pipeline, [self.x, self.y])
+
+    def prove(self, run: Callable[[], None], factor: Callable[[], int] = lambda: 2) -> str:
+        """Whether `run` makes y = factor x of fresh x, over a poisoned y."""
+        x = fresh(self.count)
+        self.plain.fill(self.x, x)
+        self.plain.fill(self.y, np.full(self.count, _POISON, np.uint32))
+        run()
+        return fault(self.plain.read(self.y), np.float32(factor()) * x)
+
+
+class Latest:
+    """Input of a way that takes and returns NumPy arrays, and what it returned last."""
+
+    def __init__(self, count: int = COUNT) -> None:
+        self.x = fresh(count)
+        self.y: NDArray[np.generic] = np.empty(0, np.float32)
+
+    def prover(self) -> Prove:
+        """Proves that `run` leaves twice the input."""
+
+        def prove(run: Callable[[], None]) -> str:
+            self.x = fresh(self.x.size)
+            self.y = np.full(self.x.size, _POISON, np.uint32)
+            run()
+            return fault(self.y, 2 * self.x)
+
+        return prove
+
+
+def fresh(count: int) -> Floats:
+    """Random integers from -1000 to 1000: times a factor below 2^14, exact in f32."""
+    return np.random.default_rng().integers(-1000, 1001, count).astype(np.float32)

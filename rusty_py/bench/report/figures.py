@@ -1,0 +1,138 @@
+"""The reports of `overhead` and `transfer`: pure functions of their `Figures`, one for each format."""
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from pydantic import RootModel
+from tabulate import tabulate
+
+from rusty_py.bench.figures import Figure, Figures, Row
+from rusty_py.bench.report import overhead, transfer
+from rusty_py.bench.report.rows import facts, gpu_block
+
+_Document = RootModel[Figures]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What tells the reports of the two commands apart. `words` are the columns that hold no figures."""
+
+    header: Callable[[Figures], list[str]]
+    rows: Callable[[Figures], Iterable[list[str]]]
+    summary: Callable[[Figures], list[str]]
+    legend: Callable[[Figures], list[str]]
+    words: frozenset[str]
+
+
+LAYOUTS: Mapping[str, Layout] = {
+    "overhead": Layout(
+        overhead.header,
+        overhead.rows,
+        overhead.summary,
+        overhead.legend,
+        frozenset({"what", "clock", "seed"}),
+    ),
+    "transfer": Layout(
+        transfer.header, transfer.rows, transfer.summary, transfer.legend, frozenset({"GB/s"})
+    ),
+}
+
+
+def render(figures: Figures, format: str) -> str:
+    """The figures as "table", "md", "csv" or "json"."""
+    return {"table": table, "md": markdown, "csv": as_csv, "json": as_json}[format](figures)
+
+
+def table(figures: Figures) -> str:
+    """For a terminal: the table, what follows from it, and what its columns mean."""
+    layout = LAYOUTS[figures.command]
+    head = layout.header(figures)
+    align = ["left" if name in layout.words else "right" for name in head]
+    rows = list(layout.rows(figures))
+    text = tabulate(rows, head, tablefmt="simple", disable_numparse=True, colalign=align) if rows else ""
+    parts = ([text] if rows else [], findings(figures), layout.legend(figures))
+    return "\n\n".join("\n".join(part) for part in parts if part)
+
+
+def markdown(figures: Figures) -> str:
+    """As Markdown: heading, GPU, table, findings and legend."""
+    layout = LAYOUTS[figures.command]
+    adapter = figures.context["adapter"]
+    assert isinstance(adapter, Mapping)
+    checked = facts(figures, "device", "checked")
+    gpu = [f"- {label}: {value}" for label, value in gpu_block(adapter, checked=checked)]
+    version = facts(figures, "rusty_py", "version")
+    about = f"`{facts(figures, 'command')}`, {facts(figures, 'date')}, rusty_py {version}"
+    head, rows = layout.header(figures), list(layout.rows(figures))
+    parts = [[f"## {adapter['name']}"], [about], gpu]
+    parts.append([tabulate(rows, head, tablefmt="github", disable_numparse=True)])
+    parts += [
+        [f"- {line}" for line in lines] for lines in (findings(figures), layout.legend(figures)) if lines
+    ]
+    return "\n\n".join("\n".join(part) for part in parts)
+
+
+def as_csv(figures: Figures) -> str:
+    """A line for each figure, plain numbers in the units of the column's name. No figure, an empty cell."""
+    records = [_record(figures, row, figure) for row in figures.rows for figure in row.figures]
+    text = io.StringIO()
+    if records:
+        lines = csv.DictWriter(text, list(records[0]), lineterminator="\n")
+        lines.writeheader()
+        lines.writerows(records)
+    return text.getvalue().rstrip("\n")
+
+
+def as_json(figures: Figures) -> str:
+    """Everything, all samples included. Strict JSON: no NaN, no infinity."""
+    return _Document(figures).model_dump_json(indent=2)
+
+
+def parse(text: str) -> Figures:
+    """The figures that `as_json` wrote. Raises ValueError where there are none."""
+    return _Document.model_validate_json(text).root
+
+
+def schema() -> dict[str, object]:
+    """The JSON Schema of the document."""
+    return _Document.model_json_schema(mode="serialization")
+
+
+def findings(figures: Figures) -> list[str]:
+    """What the rows say, what is wrong or missing in them, and whether the run was cut short."""
+    lines = LAYOUTS[figures.command].summary(figures)
+    told = [(row.what, figure) for row in figures.rows for figure in row.figures if figure.reason]
+    lines += [f"{figure.verdict.upper()}: {what}, {figure.by}: {figure.reason}" for what, figure in told]
+    cut = sum(row.stopped.startswith("budget: cut") for row in figures.rows)
+    if cut:
+        lines.append(f"budget: {cut} rows were cut short; try --max-time")
+    if figures.interrupted:
+        lines.append("interrupted: these rows are what was measured before")
+    if figures.failure:
+        lines.append(f"the device failed: {figures.failure}")
+    return lines
+
+
+def _record(figures: Figures, row: Row, figure: Figure) -> dict[str, object]:
+    stats = figure.stats
+    return {
+        "command": figures.command,
+        "what": row.what,
+        "by": figure.by,
+        "clock": row.clock,
+        "verdict": figure.verdict,
+        "median_us": stats.median / 1e3 if stats else None,
+        "mad_us": stats.mad / 1e3 if stats else None,
+        "min_us": stats.min / 1e3 if stats else None,
+        "samples": stats.n if stats else None,
+        "runs_a_sample": figure.runs if stats else None,
+        "bytes": row.nbytes,
+        "gb_per_s": row.nbytes / stats.median if stats and row.nbytes else None,
+        "seed": row.seed,
+        "adapter": facts(figures, "adapter", "name"),
+        "backend": facts(figures, "adapter", "backend"),
+        "adapter_type": facts(figures, "adapter", "type"),
+        "reason": figure.reason,
+    }

@@ -1,0 +1,152 @@
+"""The rows of `rusty-bench overhead`, and what follows from them."""
+
+from collections.abc import Iterator
+
+from rusty_py.bench.figures import Figure, Figures, Row
+from rusty_py.bench.overhead import branches, launches, memory
+from rusty_py.bench.overhead.work import HELPER, OURS, PLAIN
+from rusty_py.bench.stats import ratio_interval
+
+_TARGET_HELPER = 6.0
+_TARGET_BRANCHES = 1.5
+_LEAST_SAMPLES = 5  # For an interval, and for a claim that rests on one.
+
+
+def header(figures: Figures) -> list[str]:
+    """The column heads."""
+    return ["what", "clock", OURS, "± %", PLAIN, HELPER, "ratio", "seed"]
+
+
+def rows(figures: Figures) -> Iterator[list[str]]:
+    """One row a thing, in words and rounded figures."""
+    for row in figures.rows:
+        ours = row.figure(OURS)
+        spread = f"{100 * ours.stats.mad / ours.stats.median:.1f}" if ours and ours.stats else ""
+        ratios = [row.ratio(other, OURS) for other in (PLAIN, HELPER)]
+        yield [
+            row.what,
+            "CPU" if row.clock == "cpu" else "wall",
+            _cell(ours),
+            spread,
+            _cell(row.figure(PLAIN)),
+            _cell(row.figure(HELPER)),
+            ", ".join(f"{ratio:.3g}" for ratio in ratios if ratio),
+            row.seed,
+        ]
+
+
+def summary(figures: Figures) -> list[str]:
+    """What the figures say, each sentence made from them."""
+    lines = [_helper(figures), _replay(figures), *(_pool(figures, size) for size in memory.SIZES)]
+    lines += [_branches(figures), _bindings(figures), _slower(figures)]
+    return [line for line in lines if line]
+
+
+def legend(figures: Figures) -> list[str]:
+    """What the columns mean."""
+    return [
+        "CPU: CPU time of the calling thread; wall: the wall clock. Medians of one run; ±: median absolute"
+        " deviation of ours.",
+        f"{PLAIN}: the same by plain wgpu-py, its pipelines and bind groups made once; {HELPER}: its"
+        " helper, which keeps nothing. ratio: of their times to ours.",
+        "a launch recorded waits in the open batch; it is encoded and submitted with others, as the rows"
+        " below it count.",
+        "seed: a published figure for a thing of the kind, on another machine; not measured here.",
+    ]
+
+
+def time(ns: float) -> str:
+    """A time for reading, in three digits."""
+    for unit, size in (("s", 1e9), ("ms", 1e6)):
+        if ns >= size:
+            return f"{ns / size:.3g} {unit}" if ns < 1000 * size else f"{ns / size:,.0f} {unit}"
+    return f"{ns / 1e3:.3g} us" if ns < 999.5e3 else "1 ms"
+
+
+def faster(slow: Row | None, fast: Row | None, by: str, than: str) -> str:
+    """How many times as fast `by` of one row is as `than` of another; "" where one has no figure."""
+    slower, quicker = (slow and slow.figure(than)), (fast and fast.figure(by))
+    if not slower or not quicker or not slower.ns or not quicker.ns:
+        return ""
+    pairs = min(len(slower.samples_ns), len(quicker.samples_ns))
+    median, low, high = ratio_interval(slower.samples_ns[:pairs], quicker.samples_ns[:pairs])
+    interval = f" (95 % interval {low:.3g} to {high:.3g})" if pairs >= _LEAST_SAMPLES else ""
+    return f"{median:.3g} times as fast{interval}"
+
+
+def _helper(figures: Figures) -> str:
+    row = figures.row(launches.ROUND_TRIP)
+    ratio = row.ratio(HELPER, OURS) if row else None
+    text = faster(row, row, OURS, HELPER)
+    if not ratio:
+        return ""
+    return f"{launches.ROUND_TRIP}: ours is {text} as {HELPER}; {_reached(ratio, _TARGET_HELPER)}"
+
+
+def _replay(figures: Figures) -> str:
+    graph, eager = figures.row(launches.REPLAYED), figures.row(launches.EAGER)
+    own, other = faster(eager, graph, OURS, OURS), faster(graph, graph, OURS, PLAIN)
+    if not own or not other:
+        return ""
+    return f"100 launches replayed: {own} as recorded anew; {other} as {PLAIN} records them anew"
+
+
+def _pool(figures: Figures, size: str) -> str:
+    rows = [figures.row(memory.pooled(size, pool)) for pool in ("on", "off")]
+    found = [row.figure(OURS) if row else None for row in rows]
+    on, off = found
+    if not on or not off or not on.ns or not off.ns:
+        return ""
+    made = [each.counts.get(memory.ALLOCATIONS) for each in (on, off)]
+    text = f"pool at {size}: step time {on.ns / off.ns - 1:+.0%}"
+    if made[0] is not None and made[1]:
+        steps = on.counts[memory.STEPS]
+        text += f", allocations a step from {made[1]:.3g} to {made[0]:.3g} ({made[0] / made[1] - 1:+.0%})"
+        text += f" over {steps:,.0f} steps"
+    return text
+
+
+def _branches(figures: Figures) -> str:
+    together, apart = figures.row(branches.TOGETHER), figures.row(branches.APART)
+    text = faster(apart, together, OURS, OURS)
+    if not text or not apart or not together:
+        return ""
+    ratio = (apart.ns(OURS) or 0) / (together.ns(OURS) or 1)
+    return (
+        f"{branches.BRANCHES} independent kernels: one submission is {text} as one each;"
+        f" {_reached(ratio, _TARGET_BRANCHES)}"
+    )
+
+
+def _bindings(figures: Figures) -> str:
+    parts = []
+    for what in (launches.RECORDED, launches.BOUND):
+        row = figures.row(what)
+        ours = row.figure(OURS) if row else None
+        counts = ours.counts if ours else {}
+        asked = counts.get(launches.BINDINGS_FOUND, 0) + counts.get(launches.BINDINGS_MADE, 0)
+        if asked:
+            parts.append(f"{counts[launches.BINDINGS_FOUND] / asked:.1%} of {asked:,.0f} found ({what})")
+    return f"bind groups: {'; '.join(parts)}" if parts else ""
+
+
+def _slower(figures: Figures) -> str:
+    slow = []
+    for row in figures.rows:
+        ours, plain = row.figure(OURS), row.figure(PLAIN)
+        if not ours or not plain or not len(ours.samples_ns) == len(plain.samples_ns) >= _LEAST_SAMPLES:
+            continue
+        ratio, _, high = ratio_interval(plain.samples_ns, ours.samples_ns)
+        if high < 1:
+            slow.append(f"{row.what} ({ratio:.2g})")
+    return f"{PLAIN} takes less time than ours, outside the noise, for: {'; '.join(slow)}" if slow else ""
+
+
+def _reached(ratio: float, target: float) -> str:
+    return f"target {target:g}: {'reached' if ratio >= target else 'not reached'}"
+
+
+def _cell(figure: Figure | None) -> str:
+    if figure is None:
+        return "-"
+    return time(figure.ns) if figure.ns else figure.verdict.upper() if figure.verdict == "wrong" else "-"

@@ -1,0 +1,92 @@
+"""The rows of `rusty-bench transfer`, and what follows from them."""
+
+from collections.abc import Iterator
+
+from rusty_py.bench.figures import Figure, Figures, Row
+from rusty_py.bench.report.overhead import faster
+from rusty_py.bench.report.rows import facts, figure
+from rusty_py.bench.transfer import DIRECTIONS, MIB, row_name
+from rusty_py.bench.transfer.copies import MEMCPY, NEW, OURS, PLAIN, STAGED
+
+_PATHS = (STAGED, PLAIN, NEW)
+_UNIFIED_BYTES = 4 * MIB
+_SEED = "seed: 3.42 times, 1.55 ms to 0.45 ms, on Apple M2"
+
+
+def header(figures: Figures) -> list[str]:
+    """The column heads: rates in GB/s, but for two."""
+    return ["GB/s", MEMCPY, OURS, "± %", "of memcpy", *_paths(figures)]
+
+
+def rows(figures: Figures) -> Iterator[list[str]]:
+    """One row a direction and size, in words and rounded figures."""
+    for row in figures.rows:
+        ours = row.figure(OURS)
+        spread = f"{100 * ours.stats.mad / ours.stats.median:.1f}" if ours and ours.stats else ""
+        ratio = row.ratio(MEMCPY, OURS)
+        yield [
+            row.what,
+            _cell(row, row.figure(MEMCPY)),
+            _cell(row, ours),
+            spread,
+            f"{ratio:.0%}" if ratio else "",
+            *(_cell(row, row.figure(by)) for by in _paths(figures)),
+        ]
+
+
+def summary(figures: Figures) -> list[str]:
+    """What the figures say, each sentence made from them."""
+    lines = [
+        text for each in DIRECTIONS for text in (_least(figures, each, MEMCPY), _least(figures, each, PLAIN))
+    ]
+    lines += [_unified(figures, each) for each in DIRECTIONS]
+    return [line for line in lines if line]
+
+
+def legend(figures: Figures) -> list[str]:
+    """What the columns mean."""
+    ways = [
+        f"{direction}s {'map the buffer' if facts(figures, 'transfers', key) else 'go through staging'}"
+        for direction, key in zip(DIRECTIONS, ("mapped_write", "mapped_read"), strict=True)
+    ]
+    return [
+        "GB/s: 10^9 bytes a second, the median of single passes by the wall clock, each to its end on the"
+        " other side; ±: median absolute deviation of ours.",
+        f"{MEMCPY}: np.copyto from the array that all uploads read to the array that downloads fill, in turn"
+        " with them.",
+        f"{OURS}, on this adapter: {', '.join(ways)}; {STAGED}: the same with Device(staged=True).",
+        f"{PLAIN}: write_buffer, submit and wait; read_buffer. {NEW}: create_buffer_with_data.",
+    ]
+
+
+def _paths(figures: Figures) -> list[str]:
+    """Ours and wgpu-py's, and what else was measured."""
+    others = [each.by for row in figures.rows for each in row.figures]
+    return list(dict.fromkeys([*_PATHS, *(by for by in others if by not in (MEMCPY, OURS))]))
+
+
+def _least(figures: Figures, direction: str, than: str) -> str:
+    """The least ratio of our rate to another path's from 1 MiB up, and where."""
+    large = [row for row in figures.rows if row.what.startswith(direction) and (row.nbytes or 0) >= MIB]
+    ratios = [(ratio, row.what) for row in large if (ratio := row.ratio(than, OURS))]
+    if not ratios:
+        return ""
+    ratio, what = min(ratios)
+    return f"{direction}s from 1 MiB up: ours reaches {ratio:.2f} of {than}'s rate or more, least: {what}"
+
+
+def _unified(figures: Figures, direction: str) -> str:
+    row = figures.row(row_name(direction, _UNIFIED_BYTES))
+    text = faster(row, row, OURS, STAGED)
+    if not text or not row:
+        return ""
+    times = f"{(row.ns(STAGED) or 0) / 1e6:.3g} ms to {(row.ns(OURS) or 0) / 1e6:.3g} ms"
+    return f"{direction} of 1M f32: ours is {text} as staged, {times}; {_SEED}"
+
+
+def _cell(row: Row, found: Figure | None) -> str:
+    if found is None:
+        return "-"
+    if found.ns and row.nbytes:
+        return figure(row.nbytes / found.ns)
+    return "WRONG" if found.verdict == "wrong" else "-"

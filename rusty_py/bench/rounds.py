@@ -1,0 +1,237 @@
+"""Rounds: prove every contestant, sample them in turn in random order until it is enough, prove them again.
+
+For things too short or too unlike each other for kernels' cases: host costs and transfers.
+"""
+
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import count
+from typing import Protocol
+
+from rusty_py.bench.figures import Clock, Figure, Figures, Row, Verdict, measured, skipped_row
+from rusty_py.bench.stats import summarise
+from rusty_py.device import Device
+from rusty_py.errors import DeviceError, LimitError, OutOfMemory, ShaderError
+
+Say = Callable[[str], None]
+Prove = Callable[[Callable[[], None]], str]
+"""Gives fresh inputs, calls what it is given, compares: what is wrong, or ""."""
+
+
+class Measure(Protocol):
+    """A command that makes figures."""
+
+    def __call__(
+        self, device: Device, options: "Options", *, context: Mapping[str, object], say: Say
+    ) -> Figures: ...
+
+
+CLOCKS: Mapping[Clock, Callable[[], int]] = {"cpu": time.thread_time_ns, "wall": time.perf_counter_ns}
+
+_SETTLED = 0.01  # Noise of every median, as a fraction, at which more samples change little.
+_WALL_SAMPLES = 4  # A sample by CPU time grows no further once it lasts this many by the wall clock.
+
+
+def nothing() -> None:
+    """What comes after a sample that left nothing behind."""
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """One way to do what a row names. `run(n)` does it n times; `after` waits for it, off the clock.
+
+    A sample is taken inside `around`, and of a multiple of `step` runs, at most `most`.
+    """
+
+    by: str
+    run: Callable[[int], None]
+    prove: Prove
+    after: Callable[[], None] = nothing
+    around: Callable[[], AbstractContextManager[object]] = nullcontext
+    step: int = 1
+    most: int = 1 << 20
+    counts: Callable[[], Mapping[str, float]] = dict
+
+
+@dataclass(frozen=True)
+class Contest:
+    """A row to be measured. `skipped` are figures of those that cannot take part."""
+
+    what: str
+    clock: Clock
+    proof: str
+    contestants: Sequence[Contestant]
+    skipped: Sequence[Figure] = ()
+    nbytes: int | None = None
+    seed: str = ""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How long to measure: `sample_s` is what a sample lasts at least, `max_time_s` for the whole command."""
+
+    sample_s: float
+    min_samples: int
+    max_samples: int
+    max_time_s: float
+    seed: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Contests that are sampled together, set up when their turn comes. `name` says which, before that.
+
+    `weight` is the share of the time left that it may use, against that of the others.
+    """
+
+    name: str
+    contests: Callable[[], Sequence[Contest]]
+    weight: float = 1.0
+
+
+@dataclass
+class Track:
+    """A contestant while it is measured."""
+
+    contest: Contest
+    contestant: Contestant
+    runs: int = 1
+    samples_ns: list[float] = field(default_factory=list)
+    fault: str = ""
+    verdict: Verdict = "ok"
+
+
+class Rounds:
+    """Measures plans one after the other, by `options` and by `clocks`, each in nanoseconds."""
+
+    def __init__(
+        self,
+        options: Options,
+        say: Say,
+        *,
+        clocks: Mapping[Clock, Callable[[], int]] = CLOCKS,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.options, self.say, self.clocks, self.now = options, say, clocks, now
+        self.shuffle = random.Random(options.seed)
+        self.deadline = now() + options.max_time_s
+
+    def measure(self, plans: Sequence[Plan], outcome: Figures) -> None:
+        """Adds the rows of `plans` to the outcome. Ctrl-C and a failing device end it and are noted there."""
+        try:
+            for i, plan in enumerate(plans):
+                share = plan.weight / sum(each.weight for each in plans[i:])
+                self._measure_plan(plan, share, outcome)
+        except KeyboardInterrupt:
+            outcome.interrupted = True
+        except DeviceError as error:
+            outcome.failure = str(error)
+
+    def _measure_plan(self, plan: Plan, share: float, outcome: Figures) -> None:
+        left_s = self.deadline - self.now()
+        if left_s <= 0:
+            outcome.rows.append(skipped_row(plan.name, "the budget is used up; try --max-time"))
+            return
+        self.say(f"{plan.name}: proving")
+        try:
+            contests = plan.contests()
+            tracks = [Track(contest, each) for contest in contests for each in contest.contestants]
+            right = [track for track in tracks if self._prove(track)]
+            self.say(f"{plan.name}: sampling")
+            stopped = self._sample(right, share * left_s) if right else ""
+        except (LimitError, OutOfMemory) as error:
+            outcome.rows.append(skipped_row(plan.name, str(error)))
+            return
+        self.say(f"{plan.name}: proving again")
+        for track in right:
+            self._prove(track)
+        outcome.rows += [_row(contest, tracks, stopped) for contest in contests]
+
+    def _prove(self, track: Track) -> bool:
+        contestant = track.contestant
+        try:
+            track.fault = contestant.prove(partial(self._once, track))
+        except ShaderError as error:
+            track.fault = str(error)
+        if track.fault:
+            track.verdict = "wrong"
+        return not track.fault
+
+    def _once(self, track: Track) -> None:
+        self._run(track, track.contestant.step)
+
+    def _sample(self, tracks: Sequence[Track], share_s: float) -> str:
+        """Samples all tracks once a round and says why it stopped."""
+        start = self.now()
+        for track in tracks:
+            self._fit(track)
+        for taken in count(1):
+            for track in self.shuffle.sample(tracks, len(tracks)):
+                track.samples_ns.append(self._run(track, track.runs) / track.runs)
+            noise = max(summarise(track.samples_ns).noise for track in tracks)
+            stopped = self._stop_reason(taken, noise, over=self.now() - start > share_s)
+            if stopped:
+                break
+        return stopped
+
+    def _stop_reason(self, taken: int, noise: float, *, over: bool) -> str:
+        if taken >= self.options.max_samples:
+            return f"{taken} samples"
+        if self.now() > self.deadline:
+            return f"budget: cut short after {taken} samples; try --max-time"
+        if taken < self.options.min_samples:
+            return ""
+        if noise < _SETTLED:
+            return f"settled: noise of the medians under {_SETTLED:.0%}"
+        return f"budget: its share is used; noise of the medians {noise:.1%}" if over else ""
+
+    def _fit(self, track: Track) -> None:
+        """Finds how many runs make a sample that lasts."""
+        each, wanted_ns = track.contestant, self.options.sample_s * 1e9
+        runs = each.step
+        while True:
+            took_ns = min(self._lasted(track, runs) for _ in range(2))  # A hiccup must not end it.
+            if took_ns >= wanted_ns or runs >= each.most:
+                break
+            growth = min(8.0, 1.2 * wanted_ns / took_ns)
+            runs = min(each.most, max(2, round(growth * runs / each.step)) * each.step)
+        track.runs = runs
+
+    def _lasted(self, track: Track, runs: int) -> float:
+        start = self.clocks["wall"]()
+        took_ns = self._run(track, runs)
+        return max(took_ns, (self.clocks["wall"]() - start) / _WALL_SAMPLES, 1.0)
+
+    def _run(self, track: Track, runs: int) -> float:
+        """Nanoseconds of `runs` runs."""
+        each, clock = track.contestant, self.clocks[track.contest.clock]
+        with each.around():
+            start = clock()
+            each.run(runs)
+            took_ns = clock() - start
+        each.after()
+        return float(took_ns)
+
+
+def _row(contest: Contest, tracks: Sequence[Track], stopped: str) -> Row:
+    figures = [_figure(track) for track in tracks if track.contest is contest]
+    return Row(
+        contest.what,
+        contest.clock,
+        contest.proof,
+        (*figures, *contest.skipped),
+        nbytes=contest.nbytes,
+        seed=contest.seed,
+        stopped=stopped,
+    )
+
+
+def _figure(track: Track) -> Figure:
+    by = track.contestant.by
+    if track.verdict == "wrong":
+        return Figure(by, "wrong", reason=track.fault)
+    return measured(by, track.samples_ns, runs=track.runs, counts=dict(track.contestant.counts()))

@@ -1,0 +1,107 @@
+"""`rusty-bench transfer`: how fast bytes go to the device and back, by each path, beside memcpy."""
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+
+from rusty_py.bench.figures import Figures
+from rusty_py.bench.plain import Plain
+from rusty_py.bench.rounds import Contest, Options, Plan, Rounds, Say
+from rusty_py.bench.transfer import copies, torch_copies
+from rusty_py.bench.transfer.copies import Arrays, Devices
+from rusty_py.device import Device
+from rusty_py.errors import LimitError
+
+MAX_TIME_S = 45.0
+KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
+SIZES = (4 * KIB, 64 * KIB, MIB, 4 * MIB, 16 * MIB, 64 * MIB, 256 * MIB)
+DIRECTIONS = ("upload", "download")
+
+_EVEN = 16 * MIB  # Up to here all sizes get the same time.
+_COPIES = 8  # Of the data, at most, on a device that shares the host's memory.
+
+
+def options(*, runs: int | None, max_time_s: float | None) -> Options:
+    """A sample is one pass: so all paths meet the arrays in the same caches."""
+    return Options(
+        sample_s=0.0,
+        min_samples=runs or 7,
+        max_samples=runs or 101,
+        max_time_s=max_time_s or MAX_TIME_S,
+        seed=random.SystemRandom().getrandbits(32),
+    )
+
+
+def size_name(nbytes: int) -> str:
+    """As people say it: 4 KiB, 1 MiB."""
+    for unit, size in (("GiB", GIB), ("MiB", MIB), ("KiB", KIB)):
+        if nbytes >= size and nbytes % size == 0:
+            return f"{nbytes // size} {unit}"
+    return f"{nbytes} bytes"
+
+
+def row_name(direction: str, nbytes: int) -> str:
+    """The name of a row."""
+    return f"{direction} {size_name(nbytes)}"
+
+
+def measure(
+    device: Device,
+    options: Options,
+    *,
+    context: Mapping[str, object],
+    say: Say,
+    sizes: Sequence[int] = SIZES,
+) -> Figures:
+    """Both directions at each size. Ctrl-C ends it early; what was measured is in the result."""
+    moved = {"mapped_read": device.transfer.mapped_read, "mapped_write": device.transfer.mapped_write}
+    outcome = Figures("transfer", {**context, "transfers": moved})
+    with _devices(device) as devices:
+        plans = [
+            Plan(
+                row_name(direction, nbytes),
+                partial(_contests, devices, direction, nbytes),
+                max(1.0, nbytes / _EVEN),
+            )
+            for nbytes in sizes
+            for direction in DIRECTIONS
+        ]
+        Rounds(options, say).measure(plans, outcome)
+    return outcome
+
+
+def _contests(devices: Devices, direction: str, nbytes: int) -> Sequence[Contest]:
+    _ensure_room(nbytes)
+    for device in (devices.device, devices.staged):
+        device.purge()
+    arrays = Arrays(nbytes)
+    make, rivals = (
+        (copies.uploads, torch_copies.uploads)
+        if direction == "upload"
+        else (copies.downloads, torch_copies.downloads)
+    )
+    contestants = [*make(devices, arrays), *rivals(arrays)]
+    proof = "random words, all compared, written or read back by wgpu-py"
+    return [Contest(row_name(direction, nbytes), "wall", proof, contestants, nbytes=nbytes)]
+
+
+def _ensure_room(nbytes: int) -> None:
+    import psutil
+
+    free = psutil.virtual_memory().available
+    if _COPIES * nbytes > free:
+        raise LimitError(
+            f"transfer: needs up to {_COPIES} times {size_name(nbytes)}, {free / MIB:,.0f} MiB are free"
+        )
+
+
+@contextmanager
+def _devices(device: Device) -> Iterator[Devices]:
+    """The other devices, on the adapter of the first."""
+    plain = Plain(device.adapter)
+    try:
+        with Device(device.adapter, staged=True) as staged:
+            yield Devices(device, staged, plain)
+    finally:
+        plain.close()

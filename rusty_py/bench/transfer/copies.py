@@ -1,0 +1,160 @@
+"""The paths: memcpy, ours, ours by way of staging buffers, and wgpu-py's; each with its proof."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rusty_py.bench.plain import Plain
+from rusty_py.bench.rounds import Contestant, Prove
+from rusty_py.device import Buffer, Device
+
+MEMCPY, OURS, STAGED, PLAIN, NEW = "memcpy", "ours", "ours, staged", "wgpu-py", "wgpu-py, new buffer"
+
+_POISON = 0xDEADBEEF
+
+
+@dataclass(frozen=True)
+class Devices:
+    """Ours, ours that stages everything, and wgpu-py's."""
+
+    device: Device
+    staged: Device
+    plain: Plain
+
+
+class Arrays:
+    """Where every path reads from and writes to: the same memory for all, touched before the first pass."""
+
+    def __init__(self, nbytes: int) -> None:
+        self.nbytes = nbytes
+        self.rng = np.random.default_rng()
+        self.source: NDArray[np.uint32] = self.rng.integers(0, 1 << 32, nbytes // 4, np.uint32)
+        self.target: NDArray[np.uint32] = np.full_like(self.source, _POISON)
+
+    def refresh(self) -> None:
+        """New data, all of whose words differ from the last, over a poisoned target."""
+        self.source += np.uint32(self.rng.integers(1, 1 << 32))
+        self.target.fill(_POISON)
+
+    def fault(self, got: NDArray[Any]) -> str:
+        """What is wrong with `got`, which should be the source; else ""."""
+        words = got.reshape(-1).view(np.uint8).view(np.uint32)
+        if words.size != self.source.size:
+            return f"{4 * words.size} bytes arrived of {self.nbytes}"
+        wrong = np.count_nonzero(words != self.source)
+        return f"{wrong / words.size:.2%} of the words differ" if wrong else ""
+
+
+def uploads(devices: Devices, arrays: Arrays) -> Sequence[Contestant]:
+    """From host to device; each ends when the device has it."""
+    return [
+        _memcpy(arrays),
+        _our_upload(OURS, devices.device, arrays),
+        _our_upload(STAGED, devices.staged, arrays),
+        *_plain_uploads(devices.plain, arrays),
+    ]
+
+
+def downloads(devices: Devices, arrays: Arrays) -> Sequence[Contestant]:
+    """From device to host; each ends when the host has it."""
+    return [
+        _memcpy(arrays),
+        _our_download(OURS, devices.device, arrays),
+        _our_download(STAGED, devices.staged, arrays),
+        _plain_download(devices.plain, arrays),
+    ]
+
+
+def prover(arrays: Arrays, before: Callable[[], None], arrived: Callable[[], NDArray[Any]]) -> Prove:
+    """Proves a path: refreshes the arrays, calls `before`, takes a pass, compares what has `arrived`."""
+
+    def prove(run: Callable[[], None]) -> str:
+        arrays.refresh()
+        before()
+        run()
+        return arrays.fault(arrived())
+
+    return prove
+
+
+def _memcpy(arrays: Arrays) -> Contestant:
+    def run(n: int) -> None:
+        for _ in range(n):
+            np.copyto(arrays.target, arrays.source)
+
+    return Contestant(MEMCPY, run, prover(arrays, lambda: None, lambda: arrays.target))
+
+
+def _our_upload(by: str, device: Device, arrays: Arrays) -> Contestant:
+    buffer = device.empty(arrays.nbytes, label=by)
+
+    def run(n: int) -> None:
+        for _ in range(n):
+            device.write(buffer, arrays.source)
+            device.wait()
+
+    def arrived() -> NDArray[Any]:
+        return np.frombuffer(device.raw.queue.read_buffer(_raw(buffer), size=arrays.nbytes), np.uint8)
+
+    return Contestant(by, run, prover(arrays, lambda: None, arrived))
+
+
+def _our_download(by: str, device: Device, arrays: Arrays) -> Contestant:
+    buffer = device.empty(arrays.nbytes, label=by)
+
+    def fill() -> None:
+        device.wait()
+        device.raw.queue.write_buffer(_raw(buffer), 0, arrays.source)
+        device.raw.queue.submit([])
+        device.raw._poll_wait()
+
+    def run(n: int) -> None:
+        for _ in range(n):
+            device.read(buffer, arrays.target)
+
+    return Contestant(by, run, prover(arrays, fill, lambda: arrays.target))
+
+
+def _plain_uploads(plain: Plain, arrays: Arrays) -> Sequence[Contestant]:
+    buffer = plain.buffer(arrays.nbytes)
+    made: list[Any] = []
+
+    def write(n: int) -> None:
+        for _ in range(n):
+            plain.fill(buffer, arrays.source)
+            plain.queue.submit([])
+            plain.wait()
+
+    def make(n: int) -> None:
+        for _ in range(n):
+            made.clear()
+            made.append(plain.buffer_with(arrays.source))
+            plain.queue.submit([])
+            plain.wait()
+
+    return [
+        Contestant(PLAIN, write, prover(arrays, lambda: None, lambda: plain.read(buffer))),
+        Contestant(NEW, make, prover(arrays, lambda: None, lambda: plain.read(made[0]))),
+    ]
+
+
+def _plain_download(plain: Plain, arrays: Arrays) -> Contestant:
+    buffer = plain.buffer(arrays.nbytes)
+    got: list[NDArray[Any]] = []
+
+    def fill() -> None:
+        plain.fill(buffer, arrays.source)
+
+    def run(n: int) -> None:
+        for _ in range(n):
+            got[:] = [plain.read(buffer)]
+
+    return Contestant(PLAIN, run, prover(arrays, fill, lambda: got[0]))
+
+
+def _raw(buffer: Buffer) -> Any:
+    """The buffer as wgpu-py knows it."""
+    return buffer.memory.raw

@@ -1,0 +1,92 @@
+"""`rusty-bench overhead` as its users see it."""
+
+import csv
+import io
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from rusty_py.bench.overhead import branches, launches, memory
+from rusty_py.bench.overhead.startup import STAGES, TOTAL
+from rusty_py.bench.overhead.work import OURS, PLAIN
+from rusty_py.bench.report.figures import as_json, parse, schema
+
+from .program import ROOT, Done, Sabotaged, rusty_bench, strict_json, table
+
+pytestmark = pytest.mark.usefixtures("adapter")
+
+SCHEMA = ROOT / "docs" / "schema" / "figures-1.json"
+SHORT = ("overhead", "--runs", "2", "--max-time", "20")
+ROWS = [
+    *(f"cold start: {stage}" for stage in STAGES),
+    TOTAL,
+    *(launches.FOUND, launches.COMPILED, launches.ENCODER, launches.RECORDED, launches.ENCODED),
+    *(launches.BOUND, launches.SUBMITTED, launches.ADDED, launches.WAITED, launches.EAGER),
+    *(launches.REPLAYED, launches.ROUND_TRIP),
+    *(memory.pooled(size, pool) for size in memory.SIZES for pool in ("on", "off")),
+    *(branches.TOGETHER, branches.APART),
+]
+
+
+@pytest.fixture(scope="module")
+def ran(adapter: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[Done, str]:
+    """What a short run prints and writes."""
+    target = tmp_path_factory.mktemp("overhead") / "overhead.json"
+    done = rusty_bench(*SHORT, "--ascii", "--json", target)
+    done.succeeds()
+    return done, target.read_text(encoding="utf-8")
+
+
+def test_the_published_schema_is_that_of_the_code() -> None:
+    current = json.dumps(schema(), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    # Where it differs: write `current` there; a change that breaks readers needs a new schema_version.
+    assert SCHEMA.read_text(encoding="utf-8") == current
+    Draft202012Validator.check_schema(strict_json(current))
+
+
+def test_the_table_has_every_row_in_ascii(ran: tuple[Done, str]) -> None:
+    done, _ = ran
+    assert done.out.isascii()
+    assert [row["what"] for row in table(done.out)] == ROWS
+    assert "WRONG" not in done.out
+    assert "as compute_with_buffers; target 6: " in done.out
+
+
+def test_the_json_fits_the_schema_and_holds_every_sample(ran: tuple[Done, str]) -> None:
+    document = strict_json(ran[1])
+    Draft202012Validator(schema()).validate(document)
+    assert as_json(parse(ran[1])) + "\n" == ran[1]
+    assert [row["what"] for row in document["rows"]] == ROWS
+    for row in document["rows"]:
+        for figure in row["figures"]:
+            assert figure["verdict"] in ("ok", "skipped"), (row["what"], figure)
+            if figure["verdict"] == "ok":
+                assert len(figure["samples_ns"]) == figure["stats"]["n"] >= 1
+                assert figure["stats"]["median"] > 0
+
+
+def test_a_kernel_that_computes_something_else_is_wrong_everywhere(
+    sabotaged: Sabotaged, tmp_path: Path
+) -> None:
+    wgsl = tmp_path / "wgsl"
+    shutil.copytree(ROOT / "wgsl", wgsl)
+    kernel = wgsl / "bench" / "scale.wgsl"
+    text = kernel.read_text(encoding="utf-8")
+    kernel.write_text(text.replace("* x[id.x]", "* x[id.x] + 1.0"), encoding="utf-8")
+    done = sabotaged(
+        f"""
+        from pathlib import Path
+        from rusty_py import shaders
+
+        shaders.root = lambda: Path({str(wgsl)!r})
+        """,
+        *("overhead", "--runs", "1", "--max-time", "10", "--format", "csv"),
+    )
+    assert (done.code, done.err) == (4, "")
+    verdicts = {(line["what"], line["by"]): line["verdict"] for line in csv.DictReader(io.StringIO(done.out))}
+    for what in (launches.RECORDED, launches.REPLAYED, launches.WAITED):
+        assert verdicts[what, OURS] == verdicts[what, PLAIN] == "wrong"
+    assert verdicts[launches.ENCODER, OURS] == verdicts[branches.TOGETHER, OURS] == "ok"  # Other kernels.
