@@ -342,7 +342,7 @@ def added(device: Device) -> Sequence[Contest]:
     """A small operation from array to array; left out where this rusty_py has no arrays."""
     try:
         # Until arrays are merged: then this import goes to the top of the file.
-        from rusty_py import asarray  # type: ignore[attr-defined]
+        from rusty_py import asarray
     except ImportError:
         reason = "this rusty_py has no arrays"
         return [Contest(ADDED, "cpu", "", [], skipped=[Figure(OURS, "skipped", reason=reason)])]
