@@ -10,34 +10,54 @@ if TYPE_CHECKING:
     from rusty_py.adapter import Adapter as Adapter
     from rusty_py.adapter import Limits as Limits
     from rusty_py.adapter import list_adapters as list_adapters
+    from rusty_py.arrays import Array as Array
     from rusty_py.device import Device as Device
     from rusty_py.device import default_device as default_device
     from rusty_py.errors import DeviceError as DeviceError
     from rusty_py.errors import DtypeError as DtypeError
+    from rusty_py.errors import IndexingError as IndexingError
     from rusty_py.errors import LimitError as LimitError
     from rusty_py.errors import NoAdapter as NoAdapter
     from rusty_py.errors import OutOfMemory as OutOfMemory
     from rusty_py.errors import RustyError as RustyError
     from rusty_py.errors import ShaderError as ShaderError
     from rusty_py.errors import ShapeError as ShapeError
+    from rusty_py.errors import UnsupportedError as UnsupportedError
+    from rusty_py.ops.creation import arange as arange
+    from rusty_py.ops.creation import array as array
+    from rusty_py.ops.creation import asarray as asarray
+    from rusty_py.ops.creation import empty as empty
+    from rusty_py.ops.creation import eye as eye
+    from rusty_py.ops.creation import full as full
+    from rusty_py.ops.creation import ones as ones
+    from rusty_py.ops.creation import zeros as zeros
+    from rusty_py.ops.elementwise import where as where
     from rusty_py.ops.matmul import matmul as matmul
+    from rusty_py.ops.reduce import mean as mean
+    from rusty_py.ops.reduce import sum as sum
 
 __version__ = "0.1.0"
 
 _NAMES = {
     "adapter": ("Adapter", "Limits", "list_adapters"),
+    "arrays": ("Array",),
     "device": ("Device", "default_device"),
     "errors": (
         "DeviceError",
         "DtypeError",
+        "IndexingError",
         "LimitError",
         "NoAdapter",
         "OutOfMemory",
         "RustyError",
         "ShaderError",
         "ShapeError",
+        "UnsupportedError",
     ),
+    "ops.creation": ("arange", "array", "asarray", "empty", "eye", "full", "ones", "zeros"),
+    "ops.elementwise": ("where",),
     "ops.matmul": ("matmul",),
+    "ops.reduce": ("mean", "sum"),
 }
 _HOME = {name: module for module, names in _NAMES.items() for name in names}
 

@@ -1,7 +1,8 @@
 """What a device compiles and binds once, and finds again by frozen keys."""
 
+import itertools
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from rusty_py.commands import Handle
@@ -12,16 +13,22 @@ if TYPE_CHECKING:
 _Key = TypeVar("_Key", bound=Hashable)
 _Value = TypeVar("_Value")
 
+_serials = itertools.count(1)
+
 _MOST_PIPELINES = 1024
 _MOST_BINDINGS = 4096
 
 
 @dataclass(frozen=True)
 class Pipeline:
-    """A compiled kernel, checked against its device; `layout` is that of its bindings."""
+    """A compiled kernel, checked against its device; `layout` is that of its bindings.
+
+    `serial` is its own, for the keys of bind groups.
+    """
 
     handle: Handle
     layout: "wgpu.GPUBindGroupLayout"
+    serial: int = field(default_factory=lambda: next(_serials))
 
 
 @dataclass(frozen=True)

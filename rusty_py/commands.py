@@ -7,7 +7,7 @@ a mistake in a submission would end the process, so queue.py checks before it su
 
 import itertools
 from collections.abc import Callable, Iterable
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rusty_py.errors import DeviceError
@@ -39,23 +39,25 @@ class Commands:
 
         self.ffi, self.lib, self.raising = ffi, lib, _api.libf
         self.null = ffi.NULL
+        self._empty_layout = ffi.new("WGPUBindGroupLayoutDescriptor *")
         self._tokens = itertools.count(1)
         self._answers: dict[int, int] = {}
         self._free_pipeline = _unless_forked(_api, lib.wgpuComputePipelineRelease)
         self._free_bindings = _unless_forked(_api, lib.wgpuBindGroupRelease)
         self._free_commands = _unless_forked(_api, lib.wgpuCommandBufferRelease)
 
-        def map_done(status: int, message: object, token: Handle, unused: object) -> None:
-            self._answers[int(ffi.cast("uintptr_t", token))] = status
-
-        def work_done(status: int, message: object, token: Handle, unused: object) -> None:
+        def answer(status: int, message: object, token: Handle, unused: object) -> None:
             self._answers[int(ffi.cast("uintptr_t", token))] = status
 
         # cffi frees a callback with its object, so they live here.
-        signature = "void(WGPUMapAsyncStatus, WGPUStringView, void *, void *)"
-        self._map_done = ffi.callback(signature, map_done)
-        signature = "void(WGPUQueueWorkDoneStatus, WGPUStringView, void *, void *)"
-        self._work_done = ffi.callback(signature, work_done)
+        self._map_done, self._work_done = (
+            ffi.callback(f"void({status}, WGPUStringView, void *, void *)", answer)
+            for status in ("WGPUMapAsyncStatus", "WGPUQueueWorkDoneStatus")
+        )
+        polled = lib.WGPUCallbackMode_AllowProcessEvents
+        self._map_answer = {"mode": polled, "callback": self._map_done}
+        self._work_answer = {"mode": polled, "callback": self._work_done}
+        self._map_modes = lib.WGPUMapMode_Read, lib.WGPUMapMode_Write
 
     def handle_of(self, pipeline: "wgpu.GPUComputePipeline") -> Handle:
         """The pipeline's handle, which keeps it alive by itself."""
@@ -91,15 +93,18 @@ class Commands:
         encoder = lib.wgpuDeviceCreateCommandEncoder(device, null)
         compute = lib.wgpuCommandEncoderBeginComputePass(encoder, timestamps or null)
         bound = None
-        for pipeline, bindings, offset_count, offsets, x, y, z in steps:
-            if pipeline is not bound:
-                set_pipeline(compute, pipeline)
-                bound = pipeline
-            set_bindings(compute, 0, bindings, offset_count, offsets)
-            dispatch(compute, x, y, z)
-        lib.wgpuComputePassEncoderEnd(compute)
-        lib.wgpuComputePassEncoderRelease(compute)
-        return self._finish(encoder)
+        try:
+            for pipeline, bindings, offset_count, offsets, x, y, z in steps:
+                if pipeline is not bound:
+                    set_pipeline(compute, pipeline)
+                    bound = pipeline
+                set_bindings(compute, 0, bindings, offset_count, offsets)
+                dispatch(compute, x, y, z)
+        finally:
+            lib.wgpuComputePassEncoderEnd(compute)
+            lib.wgpuComputePassEncoderRelease(compute)
+            finished = self._finish(encoder)
+        return finished
 
     def pass_with_timestamps(self, queries: "wgpu.GPUQuerySet", first: int) -> Handle:
         """A pass that stamps its start into query `first` and its end into the next."""
@@ -133,9 +138,12 @@ class Commands:
         self.lib.wgpuCommandEncoderResolveQuerySet(encoder, queries._internal, 0, count, target, 0)
         return self._finish(encoder)
 
-    def submit(self, queue: Handle, commands: list[Handle]) -> None:
-        """Sends command buffers, each for the first and last time. A wrong one ends the process."""
-        self.lib.wgpuQueueSubmit(queue, len(commands), commands)
+    def submission(self, queue: Handle, commands: list[Handle]) -> Callable[[], object]:
+        """A call that sends command buffers, for the first and last time. A wrong one ends the process.
+
+        It is all C: Ctrl-C comes before or after it.
+        """
+        return partial(self.lib.wgpuQueueSubmit, queue, len(commands), commands)
 
     def write(self, queue: Handle, buffer: Handle, start: int, data: Handle, size: int) -> None:
         """Copies host memory to a buffer, behind what was submitted; `data` may change after the call."""
@@ -146,23 +154,34 @@ class Commands:
         # The C bool is one byte; the rest of the returned word is whatever the register held.
         return bool(self.lib.wgpuDevicePoll(device, False, self.null) & 0xFF)
 
+    def lost(self, device: Handle) -> bool:
+        """Whether the driver gave the device up. Then nothing is made with it, not even an empty layout.
+
+        wgpu-py 0.32 has no other way to know in time: its callback writes to the log, and late.
+        """
+        import wgpu
+
+        try:
+            layout = self.raising.wgpuDeviceCreateBindGroupLayout(device, self._empty_layout)
+        except wgpu.GPUError:
+            return True
+        self.lib.wgpuBindGroupLayoutRelease(layout)
+        return False
+
     def ask_work_done(self, queue: Handle) -> int:
         """A token that `answer` knows once all work submitted up to now is done."""
         token = next(self._tokens)
-        info = self.ffi.new("WGPUQueueWorkDoneCallbackInfo *")
-        info.mode = self.lib.WGPUCallbackMode_AllowProcessEvents
-        info.callback, info.userdata1 = self._work_done, self.ffi.cast("void *", token)
+        info = self.ffi.new("WGPUQueueWorkDoneCallbackInfo *", self._work_answer)
+        info.userdata1 = self.ffi.cast("void *", token)
         self.lib.wgpuQueueOnSubmittedWorkDone(queue, info[0])
         return token
 
     def ask_map(self, buffer: Handle, size: int, *, write: bool) -> int:
         """A token that `answer` knows once the first `size` bytes are mapped, or refused."""
         token = next(self._tokens)
-        info = self.ffi.new("WGPUBufferMapCallbackInfo *")
-        info.mode = self.lib.WGPUCallbackMode_AllowProcessEvents
-        info.callback, info.userdata1 = self._map_done, self.ffi.cast("void *", token)
-        mode = self.lib.WGPUMapMode_Write if write else self.lib.WGPUMapMode_Read
-        self.raising.wgpuBufferMapAsync(buffer, mode, 0, size, info[0])
+        info = self.ffi.new("WGPUBufferMapCallbackInfo *", self._map_answer)
+        info.userdata1 = self.ffi.cast("void *", token)
+        self.raising.wgpuBufferMapAsync(buffer, self._map_modes[write], 0, size, info[0])
         return token
 
     def answer(self, token: int) -> bool:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from rusty_py.graph import Graph
 
-_FEATURES = ("timestamp-query", "shader-f16", "subgroup", "mappable-primary-buffers")
+_FEATURES = ("timestamp-query", "shader-f16", "subgroup")
 
 _default: "Device | None" = None
 _default_lock = threading.Lock()
@@ -68,33 +68,33 @@ class Device:
         self.closed = False
         self.pace = Pace(self.adapter.type)
         self.capturing: Graph | None = None
+        # On a discrete GPU, storage that the host can map lies beyond the bus; on a unified one, memory
+        # that the host can write is slow for it to read.
+        mappable = not staged and "mappable-primary-buffers" in self.adapter.features
+        mapped_read = mappable and self.adapter.type in ("CPU", "IntegratedGPU")
+        mapped_write = mappable and self.adapter.type == "CPU"
         features = [feature for feature in _FEATURES if feature in self.adapter.features]
+        features += ["mappable-primary-buffers"] * mapped_read
         with native.quiet_driver():
             try:
                 self.raw = self.adapter.raw.request_device_sync(label="rusty_py", required_features=features)
             except RuntimeError as error:
                 raise DeviceError(f"device: {self.adapter} refused: {error}") from error
-        native.watch_losses()
-        self._losses = native.losses()
         self.queue = Queue(self.raw, name=str(self.adapter), timeout_s=timeout_s)
         self.lock = self.queue.lock
         self.cache = Cache()
-        self._make_pools(memory_limit, staged=staged or "mappable-primary-buffers" not in features)
+        self._make_pools(memory_limit, mapped_read=mapped_read, mapped_write=mapped_write)
         if _made_in is None:
             native.forget_after_fork()
         _made_in = os.getpid()
 
-    def _make_pools(self, memory_limit: int | None, *, staged: bool) -> None:
+    def _make_pools(self, memory_limit: int | None, *, mapped_read: bool, mapped_write: bool) -> None:
         import wgpu
 
         flags = wgpu.BufferUsage
-        # On a discrete GPU, storage that the host can map lies beyond the bus; on a unified one, memory
-        # that the host can write is slow for it to read.
-        mapped_read = not staged and self.adapter.type in ("CPU", "IntegratedGPU")
-        mapped_write = not staged and self.adapter.type == "CPU"
         storage = flags.STORAGE | flags.COPY_SRC | flags.COPY_DST
         storage |= flags.MAP_READ * mapped_read | flags.MAP_WRITE * mapped_write
-        create = partial(_create_buffer, self.raw, self.adapter)  # No cycle back to this device.
+        create = partial(_create_buffer, self.raw, self.queue)  # No cycle back to this device.
         pool = partial(Pool, before_destroy=self.queue.flush)
         staging = partial(pool, max_cached_bytes=MOST_STAGED_BYTES)
         self.pool = pool(partial(create, storage), memory_limit=memory_limit)
@@ -132,20 +132,8 @@ class Device:
         _refuse_fork(operation)
         if self.closed:
             raise DeviceError(f"{operation}: the device is closed: {self.adapter}")
-        if native.losses() != self._losses:
-            self._refuse_lost(operation)
-
-    def _refuse_lost(self, operation: str) -> None:
-        """Finds out whether it is this device that was lost. Submitting to it would end the process."""
-        import wgpu
-
-        try:
-            self.raw.create_buffer(size=4, usage=wgpu.BufferUsage.COPY_DST)
-        except wgpu.GPUError as error:
-            self.closed = True
-            self.queue.close()
-            raise DeviceError(f"{operation}: the device was lost: {self.adapter}: make a new one") from error
-        self._losses = native.losses()
+        if self.queue.lost:
+            self.queue.refuse_lost(operation)
 
     def empty(self, nbytes: int, *, label: str = "buffer", constant: bool = False) -> Buffer:
         """A storage buffer of `nbytes` from the pool, content undefined. Raises LimitError, OutOfMemory.
@@ -193,7 +181,10 @@ class Device:
         return buffer
 
     def write(self, buffer: Buffer, array: NDArray[np.generic]) -> None:
-        """Copies `array`, C-contiguous, to the start of `buffer`, after the work recorded so far."""
+        """Copies `array`, C-contiguous, to the start of `buffer`, after the work recorded so far.
+
+        In words of 4 bytes: behind an array that ends within one, the rest of that word becomes zero.
+        """
         self.ensure_usable("write")
         buffer.ensure_usable("write", self)
         if array.nbytes > buffer.nbytes:
@@ -270,20 +261,21 @@ def default_device() -> Device:
     global _default
     _refuse_fork("device")  # Before the lock: a fork may have copied it locked.
     with _default_lock:
-        if _default is None or _default.closed:
+        if _default is None or _default.closed or _default.queue.is_lost():
             _default = Device()
         return _default
 
 
-def _create_buffer(device: "wgpu.GPUDevice", adapter: Adapter, usage: int, nbytes: int) -> "wgpu.GPUBuffer":
+def _create_buffer(device: "wgpu.GPUDevice", queue: Queue, usage: int, nbytes: int) -> "wgpu.GPUBuffer":
     import wgpu
 
     try:
         return device.create_buffer(size=nbytes, usage=usage)
     except (wgpu.GPUOutOfMemoryError, wgpu.GPUValidationError) as error:
+        queue.refuse_lost("buffer")
         if isinstance(error, wgpu.GPUValidationError) and "memory" not in str(error):
             raise
-        raise OutOfMemory(f"buffer: no room on {adapter} for {nbytes:,} bytes") from error
+        raise OutOfMemory(f"buffer: no room on {queue.name} for {nbytes:,} bytes") from error
 
 
 def _whole_words(nbytes: int) -> int:

@@ -1,31 +1,70 @@
-"""The element types kernels compute in: one row says what NumPy, WGSL and the error bounds need."""
+"""The element types kernels compute in, and the one rule by which values get theirs.
 
+Python's floats become float32, its ints int32, its bools bool. NumPy's float32, float16, int32, uint32 and
+bool keep their dtype; of its others, float64 and int64 above all, digits would be lost: they need a dtype.
+Beside an array, a Python number takes the array's dtype, if that is of its kind or a wider one.
+"""
+
+import struct
 from dataclasses import dataclass
+from typing import cast as typed
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
-from rusty_py.errors import DtypeError
+from rusty_py.errors import DtypeError, ShapeError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Dtype:
-    """An element type. `eps` is the distance from 1.0 to the next number, as in NumPy."""
+    """An element type. `eps` is the distance from 1.0 to the next number, as in NumPy; 0 for integers.
+
+    `wgsl` and `itemsize` are those of an element in a buffer: WGSL has no bool there, so it is a u32.
+    """
 
     name: str
-    numpy: np.dtype[np.float32]
+    numpy: np.dtype[np.generic]
     wgsl: str
     itemsize: int
     eps: float
+    stored: np.dtype[np.generic]
+
+    @property
+    def kind(self) -> str:
+        """NumPy's letter: "f", "i", "u" or "b"."""
+        return self.numpy.kind
 
 
-F32 = Dtype("f32", np.dtype(np.float32), "f32", 4, 2.0**-23)
+def _row(name: str, numpy: type[np.generic], wgsl: str, eps: float = 0.0, stored: object = None) -> Dtype:
+    held = np.dtype(typed("type[np.generic]", stored or numpy))
+    return Dtype(name, np.dtype(numpy), wgsl, held.itemsize, eps, held)
+
+
+F32 = _row("f32", np.float32, "f32", 2.0**-23)
+F16 = _row("f16", np.float16, "f16", 2.0**-10)
+I32 = _row("i32", np.int32, "i32")
+U32 = _row("u32", np.uint32, "u32")
+BOOL = _row("bool", np.bool_, "u32", stored=np.uint32)
+
+ELEMENTS = {each.name: each for each in (F32, F16, I32, U32, BOOL)}
+"""What an array may hold."""
 
 DTYPES = {F32.name: F32}
+"""What a matrix product computes in."""
+
+Scalar = bool | int | float
+DtypeLike = DTypeLike | Dtype
+"""A name of ours ("f32"), or what NumPy takes for one of those."""
+
+_BY_NUMPY = {(each.numpy.kind, each.numpy.itemsize): each for each in ELEMENTS.values()}
+_REMEDY = {"f": F32, "i": I32, "u": U32}
+_OF_PYTHON = {"f": F32, "i": I32, "u": I32, "b": BOOL}  # NumPy has read 2**63 as an unsigned integer.
+_WIDTH = {"b": 0, "i": 1, "u": 1, "f": 2}
+_F32_BYTES, _F16_BYTES, _WORD = struct.Struct("<f"), struct.Struct("<e"), struct.Struct("<I")
 
 
 def parse(name: str, *, operation: str) -> Dtype:
-    """The dtype called `name` ("f32"). Raises DtypeError for any other."""
+    """The dtype called `name` ("f32") of a matrix product. Raises DtypeError for any other."""
     if name not in DTYPES:
         raise DtypeError(f"{operation}: unknown dtype: {name!r}; choose one of {', '.join(DTYPES)}")
     return DTYPES[name]
@@ -46,4 +85,143 @@ def cast(x: NDArray[np.generic], dtype: str | None, *, operation: str) -> NDArra
         target = parse(dtype, operation=operation)
         if not np.can_cast(x.dtype, target.numpy, "same_kind"):
             raise DtypeError(f"{operation}: cannot turn {x.dtype} into {target.name}")
-    return np.ascontiguousarray(x, dtype=target.numpy)
+    return np.ascontiguousarray(x, dtype=np.float32)
+
+
+def element(dtype: DtypeLike, *, operation: str) -> Dtype:
+    """The dtype of an array that `dtype` names. Raises DtypeError for what no array holds."""
+    if isinstance(dtype, Dtype):
+        return dtype
+    if isinstance(dtype, str) and dtype in ELEMENTS:  # First: NumPy reads "f16" as 16 bytes.
+        return ELEMENTS[dtype]
+    try:
+        found = np.dtype(dtype) if dtype is not None else None
+    except TypeError:
+        found = None
+    if found is None:
+        raise DtypeError(f"{operation}: unknown dtype: {dtype!r}; choose one of {', '.join(ELEMENTS)}")
+    return _held(found, operation=operation)
+
+
+def _held(dtype: np.dtype[np.generic], *, operation: str) -> Dtype:
+    held = _BY_NUMPY.get((dtype.kind, dtype.itemsize))
+    if held is None:
+        raise DtypeError(f"{operation}: arrays do not hold {dtype}: {_way_out(dtype)}")
+    return held
+
+
+def _way_out(dtype: np.dtype[np.generic]) -> str:
+    if dtype.kind in _REMEDY:
+        name = _REMEDY[dtype.kind].name
+        return f'say dtype="{name}", or convert with .astype("{_REMEDY[dtype.kind].numpy}") first'
+    return f"choose one of {', '.join(ELEMENTS)}"
+
+
+def host_values(
+    values: object, dtype: DtypeLike | None, *, operation: str
+) -> tuple[NDArray[np.generic], Dtype]:
+    """`values` as a C-contiguous NumPy array of the dtype that the rule, or `dtype`, gives them.
+
+    Raises DtypeError where no dtype was said and one is needed, where the kind would be lost, and where a
+    number does not fit; ShapeError for lists of unequal lengths.
+    """
+    try:
+        x = np.asarray(values)
+    except ValueError as error:
+        raise ShapeError(f"{operation}: not the values of an array: {error}") from None
+    if x.dtype.kind not in _WIDTH:
+        big = " (an integer of more than 64 bits?)" if x.dtype.kind == "O" else ""
+        raise DtypeError(f"{operation}: arrays do not hold {x.dtype}{big}: choose {', '.join(ELEMENTS)}")
+    if dtype is not None:
+        target = element(dtype, operation=operation)
+    elif _are_pythons(values):
+        target = _OF_PYTHON[x.dtype.kind]
+    else:
+        target = _held(x.dtype, operation=operation)
+    return fitted(x, target, operation=operation), target
+
+
+def fitted(x: NDArray[np.generic], target: Dtype, *, operation: str) -> NDArray[np.generic]:
+    """`x` in `target`, C-contiguous. Floats may be rounded; nothing else may change.
+
+    Raises DtypeError for a kind that `target` cannot hold and for numbers that it has no room for.
+    """
+    source = x.dtype
+    if _WIDTH.get(source.kind, 3) > _WIDTH[target.kind]:
+        raise DtypeError(
+            f"{operation}: cannot turn {source} into {target.name}: convert with NumPy's astype first"
+        )
+    if source.kind in "iu" and target.kind in "iu" and x.size:
+        least, most = np.iinfo(typed("type[np.int32]", target.numpy.type)).min, _most(target)
+        if int(x.min()) < least or int(x.max()) > most:
+            raise DtypeError(
+                f"{operation}: integers do not fit {target.name}:"
+                f" {int(x.min())} to {int(x.max())}, it holds {least} to {most}"
+            )
+    try:
+        with np.errstate(over="raise"):
+            # Not ascontiguousarray, which gives scalars an axis.
+            return np.asarray(x, dtype=target.numpy, order="C")
+    except FloatingPointError:
+        raise DtypeError(
+            f"{operation}: numbers do not fit {target.name}: up to {np.abs(x[np.isfinite(x)]).max():g},"
+            f" it holds {np.finfo(typed('type[np.float32]', target.numpy.type)).max:g}"
+        ) from None
+
+
+def _most(target: Dtype) -> int:
+    return int(np.iinfo(typed("type[np.int32]", target.numpy.type)).max)
+
+
+def _are_pythons(values: object) -> bool:
+    """Whether `values` are Python's numbers, alone or in lists. np.float64 is a Python float, and meant."""
+    if isinstance(values, range):
+        return True
+    if not isinstance(values, list | tuple):
+        return isinstance(values, bool | int | float)
+    kinds = set(map(type, values))
+    if kinds <= {list, tuple, range}:
+        return all(map(_are_pythons, values))
+    return all(issubclass(kind, bool | int | float) for kind in kinds)
+
+
+def promoted(a: Dtype, b: Dtype, *, operation: str) -> Dtype:
+    """The dtype that arrays of `a` and `b` are computed in. Raises DtypeError where none holds both."""
+    if a is b:
+        return a
+    if a.kind == b.kind == "f":
+        return F32
+    raise DtypeError(
+        f'{operation}: dtypes do not mix: {a.name} and {b.name}: convert one with .astype("{a.name}")'
+    )
+
+
+def scalar_word(value: Scalar, dtype: Dtype, *, operation: str) -> int:
+    """A Python number beside an array of `dtype`, as the 32 bits that kernels take; f16 travels as f32.
+
+    Raises DtypeError where its kind is not that of `dtype` or a narrower one, or it does not fit.
+    """
+    try:
+        if dtype is F32:
+            return int(_WORD.unpack(_F32_BYTES.pack(value))[0])
+        if dtype is F16:  # Rounded once, from 64 bits to 16.
+            (rounded,) = _F16_BYTES.unpack(_F16_BYTES.pack(value))
+            return int(_WORD.unpack(_F32_BYTES.pack(rounded))[0])
+    except (OverflowError, struct.error):
+        raise DtypeError(f"{operation}: the number does not fit {dtype.name}: {value!r}") from None
+    if dtype is BOOL:
+        if not isinstance(value, bool):
+            raise DtypeError(f"{operation}: dtypes do not mix: bool and {value!r}: convert with .astype")
+    elif isinstance(value, float):
+        raise DtypeError(
+            f"{operation}: dtypes do not mix: {dtype.name} and the float {value!r}:"
+            ' convert the array with .astype("f32")'
+        )
+    else:
+        info = np.iinfo(typed("type[np.int32]", dtype.numpy.type))
+        if not info.min <= value <= info.max:
+            raise DtypeError(
+                f"{operation}: the integer does not fit {dtype.name}: {value},"
+                f" it holds {info.min} to {info.max}"
+            )
+    return value & 0xFFFFFFFF

@@ -34,3 +34,11 @@ class ShaderError(RustyError, RuntimeError):
 
 class OutOfMemory(RustyError, MemoryError):
     """The device has no room for a buffer."""
+
+
+class IndexingError(RustyError, IndexError):
+    """An index is out of bounds, or of a kind that arrays do not take."""
+
+
+class UnsupportedError(RustyError, TypeError):
+    """Something that Python or NumPy offers and these arrays do not."""

@@ -133,7 +133,8 @@ class Graph:
 
     def plan(self) -> None:
         """Gives memory to what was captured, and binds it."""
-        alive = [buffer for made in self._made if (buffer := made()) is not None]
+        made = [made() for made in self._made]
+        alive = [buffer for buffer in made if buffer is not None and not buffer.destroyed]
         self._made.clear()
         real = {buffer.memory.serial: self._make_output(buffer) for buffer in alive}
         self.levels = _levels(self._nodes)

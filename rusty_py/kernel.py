@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from operator import index
 from typing import TYPE_CHECKING, Protocol
 
 from rusty_py import native, shaders
@@ -16,6 +17,7 @@ from rusty_py.cache import Pipeline
 from rusty_py.commands import Handle, Step
 from rusty_py.device import Device
 from rusty_py.errors import LimitError, ShaderError
+from rusty_py.graph import Graph
 from rusty_py.params import SLOT_BYTES, SLOT_WORDS, Slot
 from rusty_py.pool import Memory
 
@@ -94,9 +96,11 @@ def launch(
     buffers = (*inputs, *outputs)
     seconds = flops / device.pace.rate(spec)
     graph = device.capturing
+    if graph is not None and not graph.wants():
+        graph = None
     with device.lock:
-        _check(device, spec, buffers, dims, workgroups)
-        if graph is not None and graph.wants():
+        _check(device, spec, buffers, dims, workgroups, graph)
+        if graph is not None:
             bind = partial(_bind, device, spec, dims=dims, workgroups=workgroups)
             graph.add(inputs, outputs, bind, seconds=seconds)
             return
@@ -123,7 +127,7 @@ def prepare(
     """
     buffers = (*inputs, *outputs)
     with device.lock:
-        _check(device, spec, buffers, dims, workgroups)
+        _check(device, spec, buffers, dims, workgroups, None)
         return Launch(spec, _bind(device, spec, buffers, dims=dims, workgroups=workgroups), buffers, flops)
 
 
@@ -141,6 +145,7 @@ def record(
         steps = [launch.step for launch in launches]
         encoded = commands.encode(device.queue.device, steps, timestamps=stamped)
     except wgpu.GPUError as error:
+        device.queue.refuse_lost("record")
         names = dict.fromkeys(str(launch.spec) for launch in launches)
         raise ShaderError(f"{', '.join(names)}: refused: {error}") from error
     buffers: dict[Buffer, None] = {}
@@ -203,8 +208,9 @@ def _check(
     buffers: tuple[Buffer, ...],
     dims: Sequence[int],
     workgroups: tuple[int, int, int],
+    graph: Graph | None,
 ) -> None:
-    """Raises what wgpu would not, or only with the process."""
+    """Raises what wgpu would not, or only with the process. Buffers of `graph` need no memory yet."""
     device.ensure_usable(spec.name)
     if len(buffers) != spec.inputs + spec.outputs:
         raise ShaderError(
@@ -212,11 +218,11 @@ def _check(
         )
     if len(dims) > SLOT_WORDS:
         raise LimitError(f"{spec}: more dims than a launch has room for: {len(dims)}, {SLOT_WORDS} words")
-    limits, graph = device.limits, device.capturing
+    limits = device.limits
     x, y, z = workgroups
-    if x > limits.groups or y > limits.groups or z > limits.groups:
+    if not (0 <= x <= limits.groups and 0 <= y <= limits.groups and 0 <= z <= limits.groups):
         raise LimitError(
-            f"{spec}: more workgroups in one dimension than {device.adapter} allows:"
+            f"{spec}: more workgroups in one dimension than {device.adapter} allows, or fewer than none:"
             f" {workgroups}, {limits.groups} each"
         )
     for i, buffer in enumerate(buffers):
@@ -255,19 +261,33 @@ def _bind(
         pipeline = _pipeline(device, spec)
         queue = device.queue
         slot = queue.params.slot(tuple(dims)) if spec.has_dims else None
-        key = [slot.page.serial if slot else 0, spec.inputs]
+        key = [pipeline.serial, slot.page.serial if slot else 0]
         for operand in operands:
             key.append(operand.memory.serial)
             key.append(operand.nbytes)
+        x, y, z = map(index, workgroups)
+        offset_count, offsets = (1, slot.offsets) if slot else (0, queue.commands.null)
         bound = tuple(key)
         bindings = device.cache.bindings(bound)
-        if bindings is None:
-            ranges = [(operand.memory.handle, operand.nbytes) for operand in operands]
-            bindings = _bindings(device, spec, pipeline, ranges, slot)
-            device.cache.add_bindings(bound, bindings)
-        if slot is None:
-            return Step(pipeline.handle, bindings, 0, queue.commands.null, *workgroups)
-        return Step(pipeline.handle, bindings, 1, slot.offsets, *workgroups)
+        if bindings is not None:
+            return Step(pipeline.handle, bindings, offset_count, offsets, x, y, z)
+        ranges = [(operand.memory.handle, operand.nbytes) for operand in operands]
+        bindings = _bindings(device, spec, pipeline, ranges, slot)
+        step = Step(pipeline.handle, bindings, offset_count, offsets, x, y, z)
+        _try(device, spec, step)
+        device.cache.add_bindings(bound, bindings)
+        return step
+
+
+def _try(device: Device, spec: Spec, step: Step) -> None:
+    """Encodes a step by itself, once: in a batch, one that wgpu refuses would take the others with it."""
+    import wgpu
+
+    try:
+        device.queue.commands.encode(device.queue.device, [step])
+    except wgpu.GPUError as error:
+        device.queue.refuse_lost(str(spec))
+        raise ShaderError(f"{spec}: refused: {error}") from error
 
 
 def _bindings(
@@ -280,6 +300,7 @@ def _bindings(
     try:
         return device.queue.commands.bind(device.queue.device, pipeline.layout._internal, ranges)
     except wgpu.GPUError as error:
+        device.queue.refuse_lost(str(spec))
         raise ShaderError(f"{spec}: the buffers do not fit the shader's bindings: {error}") from error
 
 
@@ -305,6 +326,7 @@ def _compile(device: Device, spec: Spec) -> Pipeline:
             compute={"module": module, "entry_point": "main", "constants": dict(spec.constants)},
         )
     except wgpu.GPUError as error:
+        device.queue.refuse_lost(str(spec))
         raise ShaderError(f"{spec}: the compiler refuses it: {error}") from error
     return Pipeline(device.queue.commands.handle_of(pipeline), layout)
 

@@ -1,11 +1,9 @@
 """What reaches past wgpu-py into wgpu-native's C API, and past both into the driver's habits.
 
-wgpu-py 0.32 wraps neither modules without run-time checks nor the timestamp period, and tells nobody
-but the log that a device was lost. The calls that launches make are in commands.py. wgpu is imported
-inside the functions, so that importing rusty_py stays cheap.
+wgpu-py 0.32 wraps neither modules without run-time checks nor the timestamp period. The calls that launches
+make are in commands.py. wgpu is imported inside the functions, so that importing rusty_py stays cheap.
 """
 
-import logging
 import os
 import threading
 from collections.abc import Iterator
@@ -35,11 +33,27 @@ def quiet_driver() -> Iterator[None]:
             del os.environ["XDG_RUNTIME_DIR"]
 
 
+def keep_compiled_shaders() -> None:
+    """Points the drivers that keep compiled shaders on disk at our cache folder, unless the user chose one.
+
+    wgpu-native 29 has no pipeline cache of its own. Mesa and NVIDIA read these variables when they are
+    loaded; Metal keeps its own cache and asks nobody.
+    """
+    from platformdirs import user_cache_path
+
+    folder = user_cache_path("rusty_py") / "shaders"
+    with suppress(OSError):  # A home that cannot be written: then every process compiles afresh.
+        folder.mkdir(parents=True, exist_ok=True)
+        for variable in ("MESA_SHADER_CACHE_DIR", "__GL_SHADER_DISK_CACHE_PATH"):
+            os.environ.setdefault(variable, str(folder))
+
+
 def enumerate_adapters() -> "list[wgpu.GPUAdapter]":
     """All adapters of Metal, Vulkan and DirectX 12; never OpenGL, which shows the same ones again."""
     import wgpu
     from wgpu.backends.wgpu_native import extras
 
+    keep_compiled_shaders()
     with quiet_driver():
         with suppress(RuntimeError):  # The instance was made before, by us or another: the filter below does.
             extras.set_instance_extras(backends=["Metal", "Vulkan", "DX12"])
@@ -83,30 +97,6 @@ def unchecked_module(device: "wgpu.GPUDevice", code: str, *, label: str) -> "wgp
     no_checks = 0
     module = _api.libf.wgpuDeviceCreateShaderModuleTrusted(device._internal, descriptor, no_checks)
     return _api.GPUShaderModule(label, module, device)
-
-
-def losses() -> int:
-    """How many devices were lost in this process, as far as wgpu-py has told."""
-    return _losses.count
-
-
-class _Losses(logging.Filter):
-    """wgpu-py 0.32 tells of a lost device in a log line, and in no other way."""
-
-    count = 0
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        if "DEVICE LOST" in record.getMessage():
-            self.count += 1
-        return True
-
-
-_losses = _Losses()
-
-
-def watch_losses() -> None:
-    """Has `losses` count from now on. wgpu must be imported: it makes its logger itself."""
-    logging.getLogger("wgpu").addFilter(_losses)  # Once, however often.
 
 
 def timestamp_period_ns(device: "wgpu.GPUDevice") -> float:

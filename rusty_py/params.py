@@ -78,10 +78,10 @@ class Params:
         return slot
 
     def _turn(self) -> None:
-        """A new page. Past the most, the oldest is forgotten, once it is written: its users keep it."""
+        """A new page. Past the most, the oldest that are written are forgotten: their users keep them."""
         import wgpu
 
-        if len(self._pages) == _MOST_PAGES and self._pages[0].written == _PAGE_SLOTS:
+        while len(self._pages) >= _MOST_PAGES and self._pages[0].written == _PAGE_SLOTS:
             old = self._pages.pop(0)
             self._slots = {words: slot for words, slot in self._slots.items() if slot.page is not old}
         size = _PAGE_SLOTS * SLOT_BYTES

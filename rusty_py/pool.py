@@ -180,7 +180,7 @@ class Pool:
         """Files what was returned since the last time."""
         while self._returned:
             memory, destroyed = self._returned.popleft()
-            size = memory.size
+            size, memory.refusal = memory.size, ""
             del self._lent[memory.serial]
             self._live_bytes -= size
             if destroyed:

@@ -8,8 +8,10 @@ Everything gets a number, that of the submission it goes out with: the open batc
 knows the number of its last use, and so whether it is in the open batch, on its way, or idle.
 """
 
+import operator
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 BATCH_LAUNCHES = 64
 BATCH_SECONDS = 0.02
 BATCH_BYTES = 1 << 30
+# wgpu holds what the host writes in memory that only a submission frees.
+_WRITTEN_BYTES = 32 << 20
 # In an explicit batch only time counts, and a number that bounds what is held.
 _EXPLICIT_LAUNCHES = 4096
 _EXPLICIT_SECONDS = 0.2
@@ -46,12 +50,14 @@ class Queue:
         self.lock = threading.RLock()
         self.params = Params(device, self.commands)
         self.closed = False
+        self.lost = False
         self.number = 1
         self.done = 0  # All submissions up to this one are known to have finished.
         self.submissions = 0
         self._steps: list[Step] = []
         self._seconds = 0.0
         self._bytes = 0
+        self._written = 0
         self._held = 0  # Explicit batches that are open.
 
     def add(self, step: Step, memories: Iterable[Memory], *, seconds: float, nbytes: int) -> None:
@@ -86,21 +92,37 @@ class Queue:
         return memory.used_in == self.number and bool(self._steps)
 
     def flush(self) -> None:
-        """Submits the open batch."""
-        if self._steps:
-            self.send([], ())
+        """Submits the open batch, and what the host wrote."""
+        with self.lock:  # Also to look: another thread may be in the middle of sending it.
+            self.send([], (), empty=self._written > 0)
 
-    def send(self, recorded: list[Handle], memories: Iterable[Memory]) -> None:
-        """Submits the open batch, and behind it command buffers that use `memories`."""
+    def send(self, recorded: list[Handle], memories: Iterable[Memory], *, empty: bool = False) -> None:
+        """Submits the open batch, and behind it command buffers that use `memories`.
+
+        Where there is neither, it submits nothing, or with `empty` a submission that does nothing.
+        """
         with self.lock:
-            if self._steps and not self.closed:
-                steps, self._steps = self._steps, []
-                self._seconds, self._bytes = 0.0, 0
-                recorded = [self.commands.encode(self.device, steps), *recorded]
             for memory in memories:
                 memory.used_in = self.number
-            if recorded:
-                self._submit(recorded)
+            if self.closed:
+                self._steps.clear()
+            if self.closed or not (self._steps or recorded or empty):
+                return
+            try:
+                self.refuse_lost("submit")
+                if self._steps:
+                    recorded = [self.commands.encode(self.device, self._steps), *recorded]
+                if self.params.unwritten:
+                    self.params.write(self.raw)
+                _together(self.commands.submission(self.raw, recorded), self._steps.clear)
+            except Exception:  # What wgpu refuses now it will always refuse.
+                self._steps.clear()
+                raise
+            finally:
+                if not self._steps:
+                    self.number += 1
+                    self.submissions += 1
+                    self._seconds, self._bytes, self._written = 0.0, 0, 0
 
     def write(self, memory: Memory, start: int, data: Handle, size: int) -> None:
         """Copies host memory to `memory`, behind every launch recorded so far that uses it."""
@@ -109,6 +131,9 @@ class Queue:
                 self.flush()  # The write would overtake it.
             self.commands.write(self.raw, memory.handle, start, data, size)
             memory.used_in = self.number
+            self._written += size
+            if self._written > _WRITTEN_BYTES:
+                self.send([], (), empty=True)
 
     def idle(self) -> bool:
         """Whether all that was submitted has finished; never blocks."""
@@ -153,15 +178,26 @@ class Queue:
                 raise DeviceError(f"wait: the device was closed meanwhile: {self.name}")
             nap(waited_s)
 
+    def is_lost(self) -> bool:
+        """Whether the driver gave the device up, as of now. Once it has, it stays so."""
+        self.lost = self.lost or self.commands.lost(self.device)
+        return self.lost
+
+    def refuse_lost(self, operation: str) -> None:
+        """Raises DeviceError where the device is lost: a submission to it would end the process."""
+        if self.is_lost():
+            raise DeviceError(f"{operation}: the device was lost: {self.name}: make a new one")
+
     def close(self) -> None:
         """Forgets the open batch; nothing is submitted any more."""
         with self.lock:
             self.closed = True
-            self._steps = []
+            self._steps.clear()
 
-    def _submit(self, recorded: list[Handle]) -> None:
-        if self.params.unwritten:
-            self.params.write(self.raw)
-        self.commands.submit(self.raw, recorded)
-        self.submissions += 1
-        self.number += 1
+
+def _together(*actions: Callable[[], object]) -> None:
+    """Calls them one after the other, without a moment for Ctrl-C between: there is no Python in between.
+
+    After an interrupted submission launches are either still in the open batch, or gone out once.
+    """
+    deque(map(operator.call, actions), maxlen=0)

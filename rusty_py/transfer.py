@@ -10,6 +10,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,11 +20,14 @@ from rusty_py.queue import Queue
 
 # A transfer goes in chunks: staging memory stays bounded, and each wait short.
 CHUNK_BYTES = 8 << 20
-# Below this, threads cost more than they bring.
-_PARALLEL_BYTES = 4 * CHUNK_BYTES
+_LEAST_CHUNK_BYTES = 1 << 20
+# What a thread must have to do to be worth its start.
+_THREAD_BYTES = 8 << 20
 # On a 16-core host with an H200 six were fastest, up and down; beyond, they wait for each other.
-_THREADS = max(1, min(6, (os.cpu_count() or 1) // 2))
-MOST_STAGED_BYTES = 2 * _THREADS * CHUNK_BYTES
+THREADS = max(1, min(6, (os.cpu_count() or 1) // 2))
+MOST_STAGED_BYTES = 2 * THREADS * CHUNK_BYTES
+# What wgpu's own staging memory is quick for: it makes it anew for every write.
+_QUEUED_BYTES = 256 << 10
 
 Bytes = NDArray[np.uint8]
 
@@ -42,19 +46,18 @@ class Transfer:
         """Copies `data`, in whole words, to the start of `memory`, behind what was recorded before."""
         if self.mapped_write and self._write_mapped(memory, data):
             return
-        if data.nbytes < _PARALLEL_BYTES or _THREADS == 1:
-            self._write_queued(memory, data)
+        if data.nbytes <= _QUEUED_BYTES:
+            queue = self.queue
+            queue.write(memory, 0, queue.commands.ffi.from_buffer(data), data.nbytes)
         else:
-            self._in_parallel(lambda chunks: self._write_staged(memory, data, chunks), data.nbytes)
+            self._in_chunks(partial(self._write_staged, memory, data), data.nbytes)
 
     def download(self, memory: Memory, out: Bytes) -> None:
         """Fills `out` from the start of `memory`, after what was recorded before."""
         if self.mapped_read:
             self._read_mapped(memory, out)
-        elif out.nbytes < _PARALLEL_BYTES or _THREADS == 1:
-            self._read_staged(memory, out, iter(range(0, out.nbytes, CHUNK_BYTES)))
         else:
-            self._in_parallel(lambda chunks: self._read_staged(memory, out, chunks), out.nbytes)
+            self._in_chunks(partial(self._read_staged, memory, out), out.nbytes)
 
     def _write_mapped(self, memory: Memory, data: Bytes) -> bool:
         """Writes where nothing uses the memory any more; a wait for that would hold up the caller."""
@@ -76,40 +79,26 @@ class Transfer:
                         np.copyto(out, source[: out.nbytes])
                     return
 
-    def _write_queued(self, memory: Memory, data: Bytes) -> None:
-        """By wgpu's own staging memory, which only a submission frees."""
+    def _write_staged(self, memory: Memory, data: Bytes, chunks: "Chunks") -> None:
         queue = self.queue
-        for start in range(0, data.nbytes, CHUNK_BYTES):
-            part = data[start : start + CHUNK_BYTES]
-            queue.write(memory, start, queue.commands.ffi.from_buffer(part), part.nbytes)
-            if data.nbytes > CHUNK_BYTES:
-                queue.send([], ())
-                queue.wait()
+        with _staging(self.writing, chunks) as pair:
+            for (start, size), staging in zip(chunks, itertools.cycle(pair), strict=False):
+                with mapped(queue, staging, size, write=True) as target:
+                    np.copyto(target, data[start : start + size])
+                self._copy(staging, 0, memory, start, size)
 
-    def _write_staged(self, memory: Memory, data: Bytes, chunks: Iterator[int]) -> None:
-        queue = self.queue
-        with _staging(self.writing, 2) as pair:
-            for start, staging in zip(chunks, itertools.cycle(pair), strict=False):
-                part = data[start : start + CHUNK_BYTES]
-                with mapped(queue, staging, part.nbytes, write=True) as target:
-                    np.copyto(target, part)
-                self._copy(staging, 0, memory, start, part.nbytes)
-
-    def _read_staged(self, memory: Memory, out: Bytes, chunks: Iterator[int]) -> None:
+    def _read_staged(self, memory: Memory, out: Bytes, chunks: "Chunks") -> None:
         """Two chunks at a time: one is copied by the device while the other is by the host."""
-        chunk = min(CHUNK_BYTES, out.nbytes)
-        with _staging(self.reading, 2 if out.nbytes > CHUNK_BYTES else 1, chunk) as free:
-            coming: list[tuple[int, Memory]] = []
+        with _staging(self.reading, chunks) as free:
+            coming: list[tuple[int, int, Memory]] = []
             while True:
-                while free and (start := next(chunks, None)) is not None:
+                while free and (chunk := next(chunks, None)) is not None:
                     staging = free.pop()
-                    size = min(CHUNK_BYTES, out.nbytes - start)
-                    self._copy(memory, start, staging, 0, _words(size))
-                    coming.append((start, staging))
+                    self._copy(memory, chunk[0], staging, 0, _words(chunk[1]))
+                    coming.append((*chunk, staging))
                 if not coming:
                     return
-                start, staging = coming.pop(0)
-                size = min(CHUNK_BYTES, out.nbytes - start)
+                start, size, staging = coming.pop(0)
                 with mapped(self.queue, staging, _words(size), write=False) as source:
                     np.copyto(out[start : start + size], source[:size])
                 free.append(staging)
@@ -121,9 +110,16 @@ class Transfer:
         )
         queue.send([copy], (source, target))
 
-    def _in_parallel(self, work: Callable[[Iterator[int]], None], nbytes: int) -> None:
-        """Runs `work` in threads that share the chunks; the first error of any is raised here."""
-        chunks = _Shared(range(0, nbytes, CHUNK_BYTES))
+    def _in_chunks(self, work: Callable[["Chunks"], None], nbytes: int) -> None:
+        """Runs `work` here, or for what is large in threads that share the chunks.
+
+        The first error of any of them is raised here.
+        """
+        chunks = Chunks(nbytes)
+        count = min(THREADS, nbytes // _THREAD_BYTES)
+        if count < 2:
+            work(chunks)
+            return
         errors: list[BaseException] = []
 
         def run() -> None:
@@ -133,7 +129,7 @@ class Transfer:
                 errors.append(error)
                 chunks.stop()
 
-        threads = [threading.Thread(target=run, name="rusty_py transfer") for _ in range(_THREADS)]
+        threads = [threading.Thread(target=run, name="rusty_py transfer") for _ in range(count)]
         for thread in threads:
             thread.start()
         try:
@@ -147,19 +143,24 @@ class Transfer:
             raise errors[0]
 
 
-class _Shared(Iterator[int]):
-    """Numbers that several threads take turns at."""
+class Chunks(Iterator[tuple[int, int]]):
+    """(start, size) of the parts of a transfer, which several threads may take turns at."""
 
-    def __init__(self, numbers: range) -> None:
-        self._numbers, self._lock = iter(numbers), threading.Lock()
+    def __init__(self, nbytes: int) -> None:
+        # Small enough that there are two to overlap, large enough that they are worth a submission.
+        self.most = max(_LEAST_CHUNK_BYTES, min(CHUNK_BYTES, size_class(nbytes // 8)))
+        self.nbytes = nbytes
+        self._starts, self._lock = iter(range(0, nbytes, self.most)), threading.Lock()
 
-    def __next__(self) -> int:
+    def __next__(self) -> tuple[int, int]:
         with self._lock:
-            return next(self._numbers)
+            start = next(self._starts)
+        return start, min(self.most, self.nbytes - start)
 
     def stop(self) -> None:
+        """Ends it for all threads."""
         with self._lock:
-            self._numbers = iter(range(0))
+            self._starts = iter(range(0))
 
 
 @contextmanager
@@ -170,7 +171,12 @@ def mapped(queue: Queue, memory: Memory, size: int, *, write: bool) -> Iterator[
     """
     commands = queue.commands
     memory.refusal = "is mapped; unmap it first"
-    token = commands.ask_map(memory.handle, size, write=write)
+    try:
+        token = commands.ask_map(memory.handle, size, write=write)
+    except Exception:
+        memory.refusal = ""
+        queue.refuse_lost("map")
+        raise
     try:
         queue.until(lambda: commands.answer(token))
         yield np.frombuffer(commands.mapped(memory.handle, size, write=write), np.uint8)
@@ -180,11 +186,12 @@ def mapped(queue: Queue, memory: Memory, size: int, *, write: bool) -> Iterator[
 
 
 @contextmanager
-def _staging(pool: Pool, count: int, nbytes: int = CHUNK_BYTES) -> Iterator[list[Memory]]:
-    """Staging memory from the pool; on an error it is destroyed, for it may be half mapped."""
+def _staging(pool: Pool, chunks: Chunks) -> Iterator[list[Memory]]:
+    """Staging memory for a chunk, or two to take turns; on an error destroyed, for it may be half mapped."""
     taken: list[Memory] = []
+    count, size = (1, chunks.nbytes) if chunks.nbytes <= chunks.most else (2, chunks.most)
     try:
-        taken.extend(pool.take(size_class(nbytes)) for _ in range(count))
+        taken.extend(pool.take(size_class(size)) for _ in range(count))
         yield list(taken)
     except BaseException:
         for memory in taken:

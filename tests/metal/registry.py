@@ -3,9 +3,15 @@
 from rusty_py import probe
 from rusty_py.bench import kernels
 from rusty_py.kernel import Spec
-from rusty_py.ops import matmul
+from rusty_py.ops import creation, elementwise, matmul, reduce
+
+OPS = (creation, elementwise, matmul, reduce)
 
 
 def all_specs() -> list[Spec]:
     """One Spec for every text that can reach a compiler."""
-    return [*matmul.variants(), *kernels.all_specs(), probe.SUBGROUP_SIZE]
+    return [
+        *(spec for module in OPS for spec in module.variants()),
+        *kernels.all_specs(),
+        probe.SUBGROUP_SIZE,
+    ]

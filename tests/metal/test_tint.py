@@ -47,7 +47,7 @@ def test_tint_takes_the_module(tint: Compiler, spec: Spec) -> None:
 
 @pytest.mark.parametrize("spec", SMALL_SPECS, ids=str)
 def test_tint_creates_the_pipeline(tint: Compiler, spec: Spec) -> None:
-    assert refusal(tint, shaders.read(spec.name), constants=dict(spec.constants)) is None
+    assert refusal(tint, spec.text, constants=dict(spec.constants)) is None
 
 
 def test_every_kernel_has_a_variant_small_enough_for_a_pipeline() -> None:

@@ -5,8 +5,6 @@ from threading import Barrier
 import numpy as np
 import pytest
 
-import rusty_py.device
-import rusty_py.transfer
 from rusty_py import (
     Adapter,
     Device,
@@ -55,17 +53,6 @@ def test_arrays_of_odd_bytes_travel_too(unchecked: Device, nbytes: int) -> None:
 
 def test_nothing_can_be_uploaded_and_read(unchecked: Device) -> None:
     unchecked.read(unchecked.upload(np.empty(0, np.float32)), np.empty(0, np.float32))
-
-
-@pytest.mark.parametrize("chunks", [0.5, 1, 1.001, 2, 3.5])
-def test_large_transfers_go_in_chunks(
-    unchecked: Device, monkeypatch: pytest.MonkeyPatch, chunks: float
-) -> None:
-    monkeypatch.setattr(rusty_py.transfer, "CHUNK_BYTES", 4000)
-    sent = np.arange(int(1000 * chunks), dtype=np.uint32)
-    received = np.zeros_like(sent)
-    unchecked.read(unchecked.upload(sent), received)
-    np.testing.assert_array_equal(received, sent)
 
 
 def test_writing_replaces_the_start_of_a_buffer(unchecked: Device) -> None:

@@ -16,6 +16,8 @@ LAYERS = {
     "errors": 0,
     "dtypes": 0,
     "shapes": 0,
+    "views": 0,
+    "printing": 0,
     "shaders": 0,
     "oracle": 0,
     "pace": 0,
@@ -33,13 +35,15 @@ LAYERS = {
     "graph": 2,
     "timing": 2,
     "probe": 2,
+    "arrays": 3,
     "ops": 5,
     "": 6,  # The package itself: its version and its public names.
     "bench": 7,
     "__main__": 8,
 }
 # What may reach up, inside a function: a method that is sugar for what lies above, and a type's name.
-UPWARD = {("device", "graph"), ("buffer", "device")}
+_OPS = ("creation", "elementwise", "matmul", "protocols", "reduce")
+UPWARD = {("device", "graph"), ("buffer", "device"), *(("arrays", f"ops.{name}") for name in _OPS)}
 WGPU_LAYERS = {1, 2}
 # What measures plain wgpu-py beside us.
 COMPETITORS = {"bench.plain", "bench.overhead.start_plain"}

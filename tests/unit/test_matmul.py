@@ -129,7 +129,7 @@ def test_no_dispatch_loops_further_than_the_driver_can(
 ) -> None:
     on = device(loop_steps=loop_steps)
     monkeypatch.setattr(ops, "prepare", lambda device, spec, **about: about["dims"])
-    sums = [dims[5:] for dims in ops.launches(on, spec_of(tile), *"abc", m=3, k=200_000, n=5)]
+    sums = [dims[5:8] for dims in ops.launches(on, spec_of(tile), *"abc", m=3, k=200_000, n=5)]
     for k0, k1, accumulate in sums:
         tiles = 0 if tile == "naive" else ceil_div(k1 - k0, tile)
         assert k1 - k0 + tiles <= loop_steps

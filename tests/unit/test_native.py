@@ -2,8 +2,10 @@ import os
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from pathlib import Path
 from threading import Barrier, BrokenBarrierError
 
+import platformdirs
 import pytest
 
 from rusty_py import native
@@ -56,3 +58,26 @@ def test_drivers_may_start_in_two_threads_at_once(monkeypatch: pytest.MonkeyPatc
         for start_of_one in [threads.submit(start), threads.submit(start)]:
             start_of_one.result(timeout=30)
     assert VARIABLE not in os.environ
+
+
+def test_drivers_keep_their_shaders_in_our_cache_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(platformdirs, "user_cache_path", lambda name: tmp_path / name)
+    monkeypatch.setenv("MESA_SHADER_CACHE_DIR", "/chosen")
+    monkeypatch.setenv("__GL_SHADER_DISK_CACHE_PATH", "")  # So that it is put back afterwards.
+    monkeypatch.delenv("__GL_SHADER_DISK_CACHE_PATH")
+    native.keep_compiled_shaders()
+    assert os.environ["__GL_SHADER_DISK_CACHE_PATH"] == str(tmp_path / "rusty_py" / "shaders")
+    assert (tmp_path / "rusty_py" / "shaders").is_dir()
+    assert os.environ["MESA_SHADER_CACHE_DIR"] == "/chosen"
+
+
+def test_without_a_folder_to_write_to_shaders_are_compiled_each_time(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(platformdirs, "user_cache_path", lambda name: tmp_path / "file" / name)
+    monkeypatch.delenv("MESA_SHADER_CACHE_DIR", raising=False)
+    native.keep_compiled_shaders()
+    assert "MESA_SHADER_CACHE_DIR" not in os.environ

@@ -1,6 +1,7 @@
 // naive: c[m, n] = sum_k a[m, k] * b[k, n]; row-major. One thread per element of c, no sharing.
-// Dispatch (ceil(cols / 16), ceil(rows / 16), 1) over the block of c that starts at (row0, col0).
-// Workgroup memory: none. The sum runs over [k0, k1); `accumulate` adds it to what c already holds.
+// Dispatch (ceil(cols / 16), ceil(rows / 16), products) over the block of c that starts at (row0, col0).
+// The product z has its matrices at a_at + z * a_step and so on, modulo 2^32. Workgroup memory: none.
+// The sum runs over [k0, k1); `accumulate` adds it to what c already holds.
 
 struct Dims {
     m: u32,
@@ -11,6 +12,12 @@ struct Dims {
     k0: u32,
     k1: u32,
     accumulate: u32,
+    a_at: u32,
+    b_at: u32,
+    c_at: u32,
+    a_step: u32,
+    b_step: u32,
+    c_step: u32,
 }
 
 @group(0) @binding(0) var<storage, read> a: array<f32>;
@@ -25,11 +32,13 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     if (row >= dims.m || col >= dims.n) {
         return;
     }
+    let a_at = dims.a_at + id.z * dims.a_step + row * dims.k;
+    let b_at = dims.b_at + id.z * dims.b_step + col;
     var sum = 0.0;
     for (var i = dims.k0; i < dims.k1; i++) {
-        sum += a[row * dims.k + i] * b[i * dims.n + col];
+        sum += a[a_at + i] * b[b_at + i * dims.n];
     }
-    let at = row * dims.n + col;
+    let at = dims.c_at + id.z * dims.c_step + row * dims.n + col;
     if (dims.accumulate == 1u) {
         sum += c[at];
     }

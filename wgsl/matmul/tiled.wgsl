@@ -1,6 +1,7 @@
 // tiled: c[m, n] = sum_k a[m, k] * b[k, n]; row-major. One thread per element of c.
 // A workgroup computes a TILE x TILE block of c and shares TILE x TILE blocks of a and b.
-// Dispatch (ceil(cols / TILE), ceil(rows / TILE), 1) over the block of c that starts at (row0, col0).
+// Dispatch (ceil(cols / TILE), ceil(rows / TILE), products) over the block of c that starts at
+// (row0, col0). The product z has its matrices at a_at + z * a_step and so on, modulo 2^32.
 // Workgroup memory 2 * TILE^2 * 4 bytes.
 // The sum runs over [k0, k1); `accumulate` adds it to what c already holds.
 
@@ -15,6 +16,12 @@ struct Dims {
     k0: u32,
     k1: u32,
     accumulate: u32,
+    a_at: u32,
+    b_at: u32,
+    c_at: u32,
+    a_step: u32,
+    b_step: u32,
+    c_step: u32,
 }
 
 @group(0) @binding(0) var<storage, read> a: array<f32>;
@@ -33,8 +40,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     let slot = local.y * TILE + local.x;
     // Loads outside the matrices are moved to their last element instead of branched around (6 % on an H200);
     // along k a zero replaces what they read, and the rows and columns beyond the edge are never stored.
-    let a_row = min(row, dims.m - 1u) * dims.k;
-    let b_col = min(col, dims.n - 1u);
+    let a_row = dims.a_at + group.z * dims.a_step + min(row, dims.m - 1u) * dims.k;
+    let b_col = dims.b_at + group.z * dims.b_step + min(col, dims.n - 1u);
     let k_last = dims.k1 - 1u;
     var sum = 0.0;
     for (var k0 = dims.k0; k0 < dims.k1; k0 += TILE) {
@@ -51,7 +58,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
         workgroupBarrier();
     }
     if (row < dims.m && col < dims.n) {
-        let at = row * dims.n + col;
+        let at = dims.c_at + group.z * dims.c_step + row * dims.n + col;
         if (dims.accumulate == 1u) {
             sum += c[at];
         }

@@ -1,0 +1,400 @@
+"""`Array`: elements on a device, with NumPy's manners.
+
+What it offers is here; what it computes is in ops/, which its methods import when called.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from rusty_py import dtypes, printing
+from rusty_py.buffer import Buffer
+from rusty_py.device import Device
+from rusty_py.dtypes import BOOL, F16, Dtype, DtypeLike
+from rusty_py.errors import DtypeError, RustyError, ShapeError, UnsupportedError
+from rusty_py.views import Shape, View, axis_of, indexed, is_row_major, reshaped, row_major, shape_to
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+
+def _operator(name: str, *, reflected: bool = False) -> Callable[["Array", object], "Array"]:
+    def operator(self: "Array", other: object) -> "Array":
+        return _elementwise().binary(name, self, other, reflected=reflected)  # type: ignore[no-any-return]
+
+    return operator
+
+
+class Array:
+    """Elements of one dtype on a device. Functions such as `rusty_py.array` and `zeros` make them.
+
+    Operations run on the device and return new arrays; `numpy`, `item`, `repr` and Python's conversions are
+    what reads back. Indexing, `reshape`, `transpose` and `T` share memory where strides can say the result.
+    `assign` alone changes an array that is there, and all its views with it.
+    """
+
+    __slots__ = ("__weakref__", "buffer", "contiguous", "kind", "offset", "shape", "size", "strides")
+
+    __array_priority__ = 1000
+    __hash__ = None  # type: ignore[assignment]
+
+    def __init__(
+        self,
+        buffer: Buffer,
+        kind: Dtype,
+        shape: Shape,
+        strides: Shape,
+        offset: int,
+        size: int,
+        contiguous: bool,
+    ) -> None:
+        """Strides and offset count elements; `contiguous` says that they are row-major without gaps."""
+        self.buffer = buffer
+        self.kind = kind
+        self.shape = shape
+        self.strides = strides
+        self.offset = offset
+        self.size = size
+        self.contiguous = contiguous
+
+    @property
+    def dtype(self) -> np.dtype[np.generic]:
+        return self.kind.numpy
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """What the elements take on the device, where a bool has 4 bytes."""
+        return self.size * self.kind.itemsize
+
+    @property
+    def device(self) -> Device:
+        return self.buffer.device
+
+    @property
+    def T(self) -> "Array":  # noqa: N802  NumPy's name.
+        """The axes in reverse order; shares memory."""
+        return self.transpose()
+
+    @property
+    def mT(self) -> "Array":  # noqa: N802  The Array API's name.
+        """The last two axes exchanged; shares memory. Raises ShapeError for fewer than two."""
+        if self.ndim < 2:
+            raise ShapeError(f"mT: needs 2 axes or more: shape {self.shape}")
+        return self.transpose(*range(self.ndim - 2), -1, -2)
+
+    # Views.
+
+    def view(self, view: View) -> "Array":
+        """An array that shares this one's memory."""
+        offset, shape, strides = view
+        return Array(
+            self.buffer, self.kind, shape, strides, offset, prod(shape), is_row_major(shape, strides)
+        )
+
+    def __getitem__(self, key: object) -> "Array":
+        return self.view(indexed(View(self.offset, self.shape, self.strides), key))
+
+    def __setitem__(self, key: object, value: object) -> None:
+        raise UnsupportedError(
+            "array: elements are not set one by one: choose with rp.where(condition, x, y),"
+            " or replace what a view shows with x[key].assign(values)"
+        )
+
+    def reshape(self, *shape: int | Sequence[int]) -> "Array":
+        """The elements in row-major order in another shape, one size of which may be -1.
+
+        Shares memory where strides can say it, else it is a copy. Raises ShapeError.
+        """
+        sizes = shape[0] if len(shape) == 1 and isinstance(shape[0], list | tuple) else shape
+        to = shape_to(self.size, sizes, old=self.shape)  # type: ignore[arg-type]
+        strides = reshaped(self.shape, self.strides, to)
+        if strides is None:
+            return self.copy().reshape(to)
+        return self.view(View(self.offset, to, strides))
+
+    def transpose(self, *axes: int | Sequence[int]) -> "Array":
+        """The axes in another order, reversed where none are named; shares memory. Raises ShapeError."""
+        named = axes[0] if len(axes) == 1 and isinstance(axes[0], list | tuple) else axes
+        order = [axis_of(axis, self.ndim, operation="transpose") for axis in named]  # type: ignore[arg-type]
+        order = order if named or not self.ndim else list(reversed(range(self.ndim)))
+        if sorted(order) != list(range(self.ndim)):
+            raise ShapeError(f"transpose: names each of {self.ndim} axes once: {tuple(named)}")
+        shape = tuple(self.shape[axis] for axis in order)
+        return self.view(View(self.offset, shape, tuple(self.strides[axis] for axis in order)))
+
+    # To the host.
+
+    def numpy(self, out: NDArray[Any] | None = None) -> NDArray[Any]:
+        """The values as a NumPy array: a new one, or `out`, C-contiguous and of this shape and dtype.
+
+        Waits for what computes them. Raises ShapeError and DtypeError for another `out`.
+        """
+        if out is not None:
+            self._check_out(out)
+        direct = out is not None and self.kind is not BOOL
+        host = out if out is not None and direct else np.empty(self.shape, self.kind.stored)
+        source = self if self.contiguous and not self.offset else self.copy()
+        self.device.read(source.buffer, host)
+        if self.kind is not BOOL:
+            return host
+        if out is None:
+            return host.astype(np.bool_)
+        out[...] = host
+        return out
+
+    get = numpy
+
+    def _check_out(self, out: NDArray[Any]) -> None:
+        if out.dtype != self.dtype:
+            raise DtypeError(f"numpy: out is of another dtype: {out.dtype}, the array {self.dtype}")
+        if out.shape != self.shape:
+            raise ShapeError(f"numpy: out is of another shape: {out.shape}, the array {self.shape}")
+
+    def item(self) -> bool | int | float:
+        """The one element as a Python number. Raises ShapeError where there are more or none."""
+        if self.size != 1:
+            raise ShapeError(f"item: only arrays of one element are a number: shape {self.shape}")
+        number: bool | int | float = self.numpy().item()
+        return number
+
+    def tolist(self) -> Any:
+        """The values as Python's numbers in nested lists."""
+        return self.numpy().tolist()
+
+    def _number(self) -> bool | int | float:
+        if self.shape:
+            raise ShapeError(
+                f"array: only arrays without axes are a number: shape {self.shape};"
+                " reduce it, or take .item() of one element"
+            )
+        return self.item()
+
+    def __bool__(self) -> bool:
+        return bool(self._number())
+
+    def __int__(self) -> int:
+        return int(self._number())
+
+    def __float__(self) -> float:
+        return float(self._number())
+
+    def __complex__(self) -> complex:
+        return complex(self._number())
+
+    def __index__(self) -> int:
+        if self.kind.kind not in "iu":
+            raise DtypeError(f"index: only integers are an index: {self.kind.name}")
+        return int(self._number())
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise UnsupportedError("len: an array without axes has no length")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Any]:
+        """Over the rows as NumPy arrays, or numbers, read at once: one by one would be a wait for each."""
+        if not self.shape:
+            raise UnsupportedError("iteration: over an array without axes")
+        return iter(self.numpy())
+
+    # On the device.
+
+    def assign(self, values: "Array | ArrayLike") -> None:
+        """Copies `values`, of this shape or a number, into this array's memory; its views see them.
+
+        Floats may be rounded to this dtype, integers become floats. Raises ShapeError; DtypeError for what
+        would lose more.
+        """
+        source = values if isinstance(values, Array) else self._beside(values)
+        if source.shape not in (self.shape, ()):
+            raise ShapeError(f"assign: shapes differ: {self.shape} takes {source.shape}")
+        if source.kind is not self.kind and not _widens(source.kind, self.kind):
+            raise DtypeError(
+                f"assign: {self.kind.name} takes no {source.kind.name}:"
+                f' convert with .astype("{self.kind.name}")'
+            )
+        if source.buffer is self.buffer:
+            source = source.copy()
+        _elementwise().copy_to(source, self)
+
+    def _beside(self, values: object) -> "Array":
+        host, kind = dtypes.host_values(values, self.kind, operation="assign")
+        return upload(host, kind, self.device)
+
+    def astype(self, dtype: DtypeLike, /, *, copy: bool = True) -> "Array":
+        """The values in another dtype, as NumPy casts them; floats beyond an integer's range become its ends.
+
+        A new array, unless the dtype is the same and `copy` is False. Raises DtypeError.
+        """
+        kind = dtypes.element(dtype, operation="astype")
+        if kind is self.kind and not copy:
+            return self
+        return _elementwise().cast(self, kind)  # type: ignore[no-any-return]
+
+    def copy(self) -> "Array":
+        """The same values in new memory, row-major."""
+        return self.astype(self.kind)
+
+    def __copy__(self) -> "Array":
+        return self.copy()
+
+    def __deepcopy__(self, memo: object) -> "Array":
+        return self.copy()
+
+    def sum(
+        self,
+        *,
+        axis: int | Sequence[int] | None = None,
+        dtype: DtypeLike | None = None,
+        keepdims: bool = False,
+    ) -> "Array":
+        """As `rusty_py.sum`."""
+        from rusty_py.ops import reduce
+
+        return reduce.sum(self, axis=axis, dtype=dtype, keepdims=keepdims)
+
+    def mean(self, *, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> "Array":
+        """As `rusty_py.mean`."""
+        from rusty_py.ops import reduce
+
+        return reduce.mean(self, axis=axis, keepdims=keepdims)
+
+    __add__ = _operator("add")
+    __radd__ = _operator("add", reflected=True)
+    __sub__ = _operator("subtract")
+    __rsub__ = _operator("subtract", reflected=True)
+    __mul__ = _operator("multiply")
+    __rmul__ = _operator("multiply", reflected=True)
+    __truediv__ = _operator("divide")
+    __rtruediv__ = _operator("divide", reflected=True)
+    __pow__ = _operator("power")
+    __rpow__ = _operator("power", reflected=True)
+    __eq__ = _operator("equal")  # type: ignore[assignment]
+    __ne__ = _operator("not_equal")  # type: ignore[assignment]
+    __lt__ = _operator("less")
+    __le__ = _operator("less_equal")
+    __gt__ = _operator("greater")
+    __ge__ = _operator("greater_equal")
+
+    def __neg__(self) -> "Array":
+        return _elementwise().unary("negative", self)  # type: ignore[no-any-return]
+
+    def __pos__(self) -> "Array":
+        return self.copy()
+
+    def __abs__(self) -> "Array":
+        return _elementwise().unary("absolute", self)  # type: ignore[no-any-return]
+
+    def __matmul__(self, other: object) -> "Array":
+        from rusty_py.ops import matmul
+
+        return matmul.operator(self, other)
+
+    def __rmatmul__(self, other: object) -> "Array":
+        from rusty_py.ops import matmul
+
+        return matmul.operator(other, self)
+
+    # NumPy and others.
+
+    def __array__(self, dtype: np.dtype[Any] | None = None, copy: bool | None = None) -> NDArray[Any]:
+        if copy is False:
+            raise ValueError("array: values leave the device by a copy: copy=False cannot be")
+        host = self.numpy()
+        return host if dtype is None else host.astype(dtype, copy=False)
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: object, **about: object) -> object:
+        from rusty_py.ops import protocols
+
+        return protocols.ufunc(ufunc, method, inputs, about)
+
+    def __array_function__(
+        self,
+        function: Callable[..., object],
+        types: object,
+        arguments: tuple[object, ...],
+        about: dict[str, object],
+    ) -> object:
+        from rusty_py.ops import protocols
+
+        return protocols.function(function, arguments, about)
+
+    def __dlpack__(
+        self,
+        *,
+        stream: object = None,
+        max_version: tuple[int, int] | None = None,
+        dl_device: tuple[int, int] | None = None,
+        copy: bool | None = None,
+    ) -> object:
+        """The values in host memory, as DLPack knows no device of WebGPU that anybody takes."""
+        if dl_device not in (None, (1, 0)) or copy is False:
+            raise BufferError("dlpack: values leave the device by a copy to the CPU: (1, 0)")
+        host = self.numpy()
+        return host.__dlpack__() if max_version is None else host.__dlpack__(max_version=max_version)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return (1, 0)
+
+    def __reduce__(self) -> tuple[Callable[[NDArray[Any]], "Array"], tuple[NDArray[Any]]]:
+        return _restored, (self.numpy(),)
+
+    def __repr__(self) -> str:
+        return printing.text(*self._about())
+
+    def _repr_html_(self) -> str:
+        return printing.html(*self._about())
+
+    def _about(self) -> tuple[NDArray[Any] | str, Shape, str, str, int]:
+        """What a description needs: the corner it shows, read once, and never a whole large array."""
+        values: NDArray[Any] | str
+        try:
+            values = self[printing.corner(self.shape)].numpy()
+        except RustyError as error:  # A description of what is broken must not break as well.
+            values = str(error)
+        return values, self.shape, str(self.dtype), str(self.device.adapter), self.nbytes
+
+
+@cache
+def _elementwise() -> "ModuleType":
+    """A call costs less than an import does, even one that finds the module there."""
+    from rusty_py.ops import elementwise
+
+    return elementwise
+
+
+def allocate(device: Device, shape: Shape, kind: Dtype, *, operation: str) -> Array:
+    """A new array, its values undefined. Raises DtypeError for f16 on an adapter without, LimitError."""
+    if kind is F16 and "shader-f16" not in device.adapter.features:
+        raise DtypeError(f'{operation}: {device.adapter} does not compute in f16: use dtype="f32"')
+    size = prod(shape)
+    buffer = device.empty(size * kind.itemsize, label=operation)
+    return Array(buffer, kind, shape, row_major(shape), 0, size, True)
+
+
+def upload(host: NDArray[Any], kind: Dtype, device: Device) -> Array:
+    """`host`, C-contiguous and of `kind`, on `device`."""
+    if kind is F16 and "shader-f16" not in device.adapter.features:
+        raise DtypeError(f'array: {device.adapter} does not compute in f16: use dtype="f32"')
+    buffer = device.upload(host.astype(kind.stored, copy=False), label="array")
+    return Array(buffer, kind, host.shape, row_major(host.shape), 0, host.size, True)
+
+
+def _widens(source: Dtype, target: Dtype) -> bool:
+    """Whether every number of `source` is one of `target`, but for a float's rounding."""
+    return target.kind == "f" or (source is BOOL and target is not BOOL)
+
+
+def _restored(values: NDArray[Any]) -> Array:
+    """What pickle calls: the array on this process's default device."""
+    from rusty_py.ops.creation import asarray
+
+    return asarray(values)

@@ -1,0 +1,194 @@
+"""Arrays from values, and arrays whose values are a formula: filled on the device, not sent to it."""
+
+from collections.abc import Sequence
+from functools import cache
+from math import ceil
+
+import numpy as np
+
+from rusty_py import dtypes
+from rusty_py.arrays import Array, allocate, upload
+from rusty_py.device import Device, default_device
+from rusty_py.dtypes import F16, F32, I32, U32, Dtype, DtypeLike, Scalar
+from rusty_py.errors import DeviceError, DtypeError, ShapeError
+from rusty_py.kernel import Spec, launch
+from rusty_py.ops.table import THREADS
+from rusty_py.views import View, shape_of
+
+FILL = Spec("creation/fill", 0, 1, THREADS)
+
+_AT = {
+    F32: "fma(f32(i), bitcast<f32>(step), bitcast<f32>(start))",
+    F16: "f16(fma(f32(i), bitcast<f32>(step), bitcast<f32>(start)))",
+    I32: "bitcast<i32>(start + i * step)",
+    U32: "start + i * step",
+}
+
+
+def array(values: object, /, *, dtype: DtypeLike | None = None, device: Device | None = None) -> Array:
+    """A new array of `values`: numbers, lists of them, NumPy arrays or arrays.
+
+    Without `dtype`, Python's numbers become float32, int32 or bool, and arrays keep their dtype.
+    Raises DtypeError where that would lose digits, ShapeError, DeviceError, LimitError, OutOfMemory.
+    """
+    return asarray(values, dtype=dtype, device=device, copy=True)
+
+
+def asarray(
+    values: object,
+    /,
+    *,
+    dtype: DtypeLike | None = None,
+    device: Device | None = None,
+    copy: bool | None = None,
+) -> Array:
+    """`values` as an array; one that is an array already, of that dtype and device, comes back itself.
+
+    copy=True copies that, too; copy=False raises ValueError where a copy is needed. Otherwise as `array`.
+    """
+    if not isinstance(values, Array):
+        if copy is False:
+            raise ValueError("asarray: values come to a device by a copy: leave copy=False out")
+        host, kind = dtypes.host_values(values, dtype, operation="asarray")
+        return upload(host, kind, device or default_device())
+    kind = values.kind if dtype is None else dtypes.element(dtype, operation="asarray")
+    if device not in (None, values.device):
+        raise DeviceError(f"asarray: an array of another device: {values.device}: send .numpy()")
+    if copy is False and kind is not values.kind:
+        raise ValueError(f"asarray: {values.kind.name} becomes {kind.name} by a copy: leave copy=False out")
+    return values.astype(kind, copy=bool(copy))
+
+
+def full(
+    shape: int | Sequence[int],
+    value: Scalar,
+    /,
+    *,
+    dtype: DtypeLike | None = None,
+    device: Device | None = None,
+) -> Array:
+    """An array with `value` everywhere. Raises DtypeError where it does not fit `dtype`, ShapeError."""
+    if not isinstance(value, bool | int | float):
+        _, strong = dtypes.host_values(value, dtype, operation="full")
+        value, dtype = np.asarray(value).item(), dtype or strong
+    kind = _of_number(value) if dtype is None else dtypes.element(dtype, operation="full")
+    if kind is dtypes.BOOL and value in (0, 1):
+        value = bool(value)
+    word = dtypes.scalar_word(value, kind, operation="full")
+    out = allocate(device or default_device(), shape_of(shape, operation="full"), kind, operation="full")
+    if kind is F16:
+        word = int(np.array([value, value], np.float16).view(np.uint32)[0])
+    _launch(FILL, out, -(-out.size * kind.itemsize // 4), (word,))
+    return out
+
+
+def zeros(shape: int | Sequence[int], *, dtype: DtypeLike = F32, device: Device | None = None) -> Array:
+    """An array of zeros, float32 where `dtype` is not said."""
+    return full(shape, 0, dtype=dtype, device=device)
+
+
+def ones(shape: int | Sequence[int], *, dtype: DtypeLike = F32, device: Device | None = None) -> Array:
+    """An array of ones, float32 where `dtype` is not said."""
+    return full(shape, 1, dtype=dtype, device=device)
+
+
+def empty(shape: int | Sequence[int], *, dtype: DtypeLike = F32, device: Device | None = None) -> Array:
+    """An array of undefined values, to be assigned to."""
+    kind = dtypes.element(dtype, operation="empty")
+    return allocate(device or default_device(), shape_of(shape, operation="empty"), kind, operation="empty")
+
+
+def arange(
+    start: int | float,
+    /,
+    stop: int | float | None = None,
+    step: int | float = 1,
+    *,
+    dtype: DtypeLike | None = None,
+    device: Device | None = None,
+) -> Array:
+    """The numbers from `start` up to `stop`, which is not among them; from 0 up to `start` alone.
+
+    int32 for Python ints, else float32, each start + i * step within three roundings.
+    Raises ShapeError for a step of 0, DtypeError where the numbers do not fit.
+    """
+    if stop is None:
+        start, stop = 0, start
+    numbers = (start, stop, step)
+    if step == 0:
+        raise ShapeError("arange: the step is not zero")
+    if dtype is None:
+        kind = I32 if all(isinstance(each, int) for each in numbers) else F32
+    else:
+        kind = dtypes.element(dtype, operation="arange")
+    if kind not in _AT or (kind.kind != "f" and not all(isinstance(each, int) for each in numbers)):
+        raise DtypeError(f"arange: not for {kind.name} from these numbers: {numbers}: say another dtype")
+    size = max(0, ceil((stop - start) / step) if kind.kind == "f" else len(range(*numbers)))  # type: ignore[arg-type]
+    for last in (start, start + max(0, size - 1) * step) if size else ():
+        dtypes.scalar_word(last, kind, operation="arange")
+    # f16 computes in f32; a step that is only taken once may be anything.
+    bits = F32 if kind.kind == "f" else kind
+    words = [dtypes.scalar_word(start, bits, operation="arange") if size else 0]
+    words.append(_step_word(step, bits) if size > 1 else 0)
+    out = allocate(device or default_device(), (size,), kind, operation="arange")
+    _launch(_arange_spec(kind), out, size, words)
+    return out
+
+
+def eye(
+    n_rows: int,
+    n_cols: int | None = None,
+    /,
+    *,
+    k: int = 0,
+    dtype: DtypeLike = F32,
+    device: Device | None = None,
+) -> Array:
+    """Ones on the `k`-th diagonal above the main one, and zeros. Shape (n_rows, n_cols or n_rows)."""
+    cols = n_rows if n_cols is None else n_cols
+    out = zeros((n_rows, cols), dtype=dtype, device=device)
+    row, col = max(0, -k), max(0, k)
+    length = min(n_rows - row, cols - col)
+    if length > 0:
+        diagonal = out.view(View(row * cols + col, (length,), (cols + 1,)))
+        diagonal.assign(1 if out.kind is not dtypes.BOOL else True)
+    return out
+
+
+def _of_number(value: Scalar) -> Dtype:
+    if isinstance(value, bool):
+        return dtypes.BOOL
+    return I32 if isinstance(value, int) else F32
+
+
+def _step_word(step: int | float, kind: Dtype) -> int:
+    """Downward steps of unsigned integers count modulo 2^32."""
+    if isinstance(step, int) and kind is not F32:
+        return step & 0xFFFFFFFF
+    return dtypes.scalar_word(step, kind, operation="arange")
+
+
+def _launch(spec: Spec, out: Array, count: int, words: Sequence[int]) -> None:
+    device = out.device
+    if count:
+        groups = min(-(-count // THREADS), device.limits.groups)
+        launch(
+            device,
+            spec,
+            outputs=[out.buffer],
+            dims=(count, *words),
+            workgroups=(groups, 1, 1),
+            flops=count,
+        )
+
+
+@cache
+def _arange_spec(kind: Dtype) -> Spec:
+    at = f"fn at(i: u32, start: u32, step: u32) -> elem {{ return {_AT[kind]}; }}\n"
+    text = f"alias elem = {kind.wgsl};\n{at}"
+    return Spec("creation/arange", 0, 1, THREADS, definitions=text, variant=kind.name)
+
+
+def variants() -> list[Spec]:
+    """Every kernel that can be launched here."""
+    return [FILL, *map(_arange_spec, _AT)]

@@ -1,0 +1,287 @@
+"""Elementwise operations on arrays: operands made alike, then one launch, flat where memory allows."""
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from types import NotImplementedType
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from rusty_py import dtypes
+from rusty_py.arrays import Array, allocate
+from rusty_py.device import Device, default_device
+from rusty_py.dtypes import BOOL, ELEMENTS, F16, Dtype, Scalar
+from rusty_py.errors import DtypeError, LimitError
+from rusty_py.kernel import Spec, launch
+from rusty_py.ops import table
+from rusty_py.ops.creation import asarray, full
+from rusty_py.ops.table import BINARY, THREADS, UNARY
+from rusty_py.views import Shape, broadcast, broadcast_strides, collapse
+
+MOST_AXES = 8
+# A strided element costs a division by every size; it counts for pacing.
+_STRIDED_FLOPS = 8
+_WORD = 0xFFFFFFFF
+
+
+def binary(name: str, a: Array, b: object, *, reflected: bool = False) -> Array | NotImplementedType:
+    """The operation `name` of `table` on an array and an operand; `reflected` computes b before a.
+
+    Shapes broadcast. NotImplemented for operands that are neither numbers nor arrays of NumPy's or ours.
+    Raises ShapeError, DtypeError, DeviceError for arrays of two devices, LimitError, OutOfMemory.
+    """
+    if (
+        type(b) is Array
+        and a.kind is b.kind
+        and a.shape == b.shape
+        and a.contiguous
+        and b.contiguous
+        and not reflected
+    ):
+        spec, result = _dense(name, a.kind)
+        size, device = a.size, a.buffer.device
+        out = device.empty(size * result.itemsize, label=name)
+        if size:
+            groups = min(-(-size // THREADS), device.limits.groups)
+            dims = (size, a.offset, 1, b.offset, 1)
+            launch(
+                device,
+                spec,
+                inputs=(a.buffer, b.buffer),
+                outputs=(out,),
+                dims=dims,
+                workgroups=(groups, 1, 1),
+                flops=size,
+            )
+        return Array(out, result, a.shape, a.strides, 0, size, True)
+    if isinstance(b, np.generic) and not isinstance(b, float):
+        return _strong_number(name, a, b, reflected=reflected)
+    if isinstance(b, bool | int | float):
+        return _with_number(name, a, b, reflected=reflected)
+    if isinstance(b, np.ndarray):
+        b = asarray(b, device=a.device)
+    if not isinstance(b, Array):
+        return NotImplemented  # type: ignore[no-any-return]
+    return _arrays(name, b, a) if reflected else _arrays(name, a, b)
+
+
+def unary(name: str, x: Array) -> Array:
+    """The operation `name` of `table` on an array. Raises DtypeError where it is not for its dtype."""
+    _supported(name, x.kind)
+    out = allocate(x.device, x.shape, x.kind, operation=name)
+    _fill_from(name, x, out)
+    return out
+
+
+def cast(x: Array, target: Dtype) -> Array:
+    """A row-major copy of `x` in the dtype `target`."""
+    out = allocate(x.device, x.shape, target, operation="astype")
+    copy_to(x, out)
+    return out
+
+
+def copy_to(x: Array, out: Array) -> None:
+    """Writes `x` into `out`, of its shape, any layout and dtype, and in another buffer."""
+    _fill_from(f"{x.kind.name} to {out.kind.name}", x, out)
+
+
+def where(condition: Array | ArrayLike, x: Array | ArrayLike, y: Array | ArrayLike, /) -> Array:
+    """`x` where `condition` is true, else `y`; shapes broadcast, a number takes the other's dtype.
+
+    condition: bool. Raises DtypeError for another condition and for dtypes that do not mix, ShapeError.
+    """
+    device = _device_of(condition, x, y)
+    mask = asarray(condition, device=device)
+    if mask.kind is not BOOL:
+        raise DtypeError(f"where: the condition is not bool: {mask.kind.name}: compare, as in x != 0")
+    left, right = _choices(x, y, device)
+    shape = broadcast(mask.shape, left.shape, right.shape, operation="where")
+    out = allocate(device, shape, left.kind, operation="where")
+    _elementwise(_where_spec, ("f16" if left.kind is F16 else "u32",), (mask, left, right), out)
+    return out
+
+
+def _device_of(*operands: object) -> Device:
+    """That of the first array; the default one where there is none."""
+    arrays = [each for each in operands if isinstance(each, Array)]
+    return arrays[0].device if arrays else default_device()
+
+
+def _choices(x: object, y: object, device: Device) -> tuple[Array, Array]:
+    """Both as arrays of one dtype."""
+    if isinstance(x, bool | int | float) and isinstance(y, bool | int | float):
+        numbers = asarray([x, y], device=device)
+        return numbers[0], numbers[1]
+    if isinstance(x, bool | int | float):
+        right = asarray(y, device=device)
+        return _beside(x, right), right
+    left = asarray(x, device=device)
+    if isinstance(y, bool | int | float):
+        return left, _beside(y, left)
+    right = asarray(y, device=device)
+    kind = dtypes.promoted(left.kind, right.kind, operation="where")
+    return left.astype(kind, copy=False), right.astype(kind, copy=False)
+
+
+def _beside(number: Scalar, x: Array) -> Array:
+    dtypes.scalar_word(number, x.kind, operation="where")  # Says what is wrong in this operation's name.
+    return full((), number, dtype=x.kind, device=x.device)
+
+
+def _strong_number(name: str, a: Array, b: np.generic, *, reflected: bool) -> Array | NotImplementedType:
+    """NumPy's numbers have a dtype, which counts as that of an array does."""
+    kind = dtypes.element(b.dtype, operation=name)
+    a = a.astype(dtypes.promoted(a.kind, kind, operation=name), copy=False)
+    return _with_number(name, a, b.item(), reflected=reflected)
+
+
+def _with_number(name: str, a: Array, number: Scalar, *, reflected: bool) -> Array:
+    kind = a.kind
+    word = dtypes.scalar_word(number, kind, operation=name)
+    _supported(name, kind)
+    if reflected and BINARY[name].mirror:
+        name, reflected = BINARY[name].mirror, False
+    if name == "power" and kind.kind in "iu" and number < 0 and not reflected:
+        raise DtypeError(
+            f"power: an integer to a negative power is no integer: {kind.name} ** {number}:"
+            ' convert the array with .astype("f32")'
+        )
+    out = allocate(a.device, a.shape, BINARY[name].result(kind), operation=name)
+    _elementwise(_number_spec, (name, kind, reflected), (a, out), out, word=word)
+    return out
+
+
+def _arrays(name: str, a: Array, b: Array) -> Array:
+    kind = dtypes.promoted(a.kind, b.kind, operation=name)
+    _supported(name, kind)
+    a, b = a.astype(kind, copy=False), b.astype(kind, copy=False)
+    shape = broadcast(a.shape, b.shape, operation=name)
+    out = allocate(a.device, shape, BINARY[name].result(kind), operation=name)
+    _elementwise(_binary_spec, (name, kind), (a, b), out)
+    return out
+
+
+def _fill_from(name: str, x: Array, out: Array) -> None:
+    arguments = (name,) if name in UNARY else ("cast",)
+    _elementwise(_unary_spec, (*arguments, x.kind, out.kind), (x, out), out, word=0)
+
+
+def _elementwise(
+    spec_of: Callable[..., Spec],
+    arguments: Sequence[object],
+    operands: Sequence[Array],
+    out: Array,
+    *,
+    word: int | None = None,
+) -> None:
+    """One launch over the elements of `out`. Kernels with a `word` take the layout of `out`, too."""
+    shape = out.shape
+    if not out.size:
+        return
+    strides = [broadcast_strides(each.shape, each.strides, shape) for each in operands]
+    sizes, steps = collapse(shape, *strides)
+    device, flat = out.device, len(sizes) <= 1
+    spec = spec_of(*arguments, flat)
+    starts = [each.offset for each in operands]
+    dims = _flat_dims(out.size, starts, steps, word) if flat else _dims(spec, sizes, starts, steps, word or 0)
+    inputs = operands if word is None else operands[:-1]
+    launch(
+        device,
+        spec,
+        inputs=[each.buffer for each in inputs],
+        outputs=[out.buffer],
+        dims=dims,
+        workgroups=(min(-(-out.size // THREADS), device.limits.groups), 1, 1),
+        flops=out.size * (1 if flat else _STRIDED_FLOPS),
+    )
+
+
+def _flat_dims(size: int, starts: Sequence[int], steps: Sequence[Shape], word: int | None) -> list[int]:
+    dims = [size]
+    for start, step in zip(starts, steps, strict=True):
+        dims += [start, step[0] & _WORD if step else 0]
+    return dims if word is None else [*dims, word]
+
+
+def _dims(spec: Spec, sizes: Shape, starts: Sequence[int], steps: Sequence[Shape], word: int) -> list[int]:
+    if len(sizes) > MOST_AXES:
+        raise LimitError(
+            f"{spec}: more axes than kernels take: {len(sizes)} that lie apart, {MOST_AXES} at most;"
+            " copy or reshape first"
+        )
+    size = 1
+    for each in sizes:
+        size *= each
+    padding = [0] * (MOST_AXES - len(sizes))
+    dims = [size, len(sizes), word, 0, *starts, *[0] * (4 - len(starts)), *sizes, *padding]
+    for step in steps:
+        dims += [*[each & _WORD for each in step], *padding]
+    return dims
+
+
+def _supported(name: str, kind: Dtype) -> None:
+    row = BINARY.get(name) or UNARY[name]
+    if kind.kind not in row.kinds:
+        raise DtypeError(
+            f'{name}: not for {kind.name}: convert with .astype("{"f32" if row.kinds == "f" else "i32"}")'
+        )
+
+
+@cache
+def _dense(name: str, kind: Dtype) -> tuple[Spec, Dtype]:
+    _supported(name, kind)
+    return _binary_spec(name, kind, True), BINARY[name].result(kind)
+
+
+@cache
+def _binary_spec(name: str, kind: Dtype, flat: bool) -> Spec:
+    file = "elementwise/binary" if flat else "elementwise/binary_strided"
+    text = table.binary_text(BINARY[name], kind)
+    return Spec(file, 2, 1, THREADS, definitions=text, variant=f"{name},{kind.name}")
+
+
+@cache
+def _number_spec(name: str, kind: Dtype, number_first: bool, flat: bool) -> Spec:
+    file = "elementwise/unary" if flat else "elementwise/unary_strided"
+    text = table.number_text(BINARY[name], kind, number_first=number_first)
+    variant = f"{name},{kind.name},number{' first' if number_first else ''}"
+    return Spec(file, 1, 1, THREADS, definitions=text, variant=variant)
+
+
+@cache
+def _unary_spec(name: str, source: Dtype, target: Dtype, flat: bool) -> Spec:
+    file = "elementwise/unary" if flat else "elementwise/unary_strided"
+    if name != "cast":
+        text, variant = table.unary_text(UNARY[name], source), f"{name},{source.name}"
+    else:
+        text, variant = table.cast_text(source, target), f"{source.name} to {target.name}"
+        if source is target:
+            variant = "copy,f16" if source is F16 else "copy,word"
+    return Spec(file, 1, 1, THREADS, definitions=text, variant=variant)
+
+
+@cache
+def _where_spec(word: str, flat: bool) -> Spec:
+    file = "elementwise/where" if flat else "elementwise/where_strided"
+    return Spec(file, 3, 1, THREADS, definitions=f"alias elem = {word};\n", variant=word)
+
+
+def variants() -> list[Spec]:
+    """Every kernel that can be launched here."""
+    specs: list[Spec] = []
+    for flat in (True, False):
+        specs += [_where_spec(word, flat) for word in ("u32", "f16")]
+        for source in ELEMENTS.values():
+            specs += [_unary_spec("cast", source, target, flat) for target in ELEMENTS.values()]
+            specs += [
+                _unary_spec(row.name, source, source, flat)
+                for row in UNARY.values()
+                if source.kind in row.kinds
+            ]
+            for row in BINARY.values():
+                if source.kind in row.kinds:
+                    specs.append(_binary_spec(row.name, source, flat))
+                    specs += [
+                        _number_spec(row.name, source, first, flat) for first in {False, not row.mirror}
+                    ]
+    return list(dict.fromkeys(specs))

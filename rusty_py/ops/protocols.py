@@ -1,0 +1,82 @@
+"""What NumPy's functions do with arrays: ours where there is one, else NumPy's on the host."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rusty_py.arrays import Array
+from rusty_py.errors import UnsupportedError
+from rusty_py.ops import elementwise, matmul, reduce
+from rusty_py.ops.table import BINARY, UNARY
+
+# By the name that NumPy's ufunc has, too.
+_BINARY = {row.oracle: row.name for row in BINARY.values()}
+_UNARY = {row.oracle: row.name for row in UNARY.values()}
+
+# NumPy's function: ours, how many arguments it takes by position, and what it takes by name.
+_FUNCTIONS: dict[Callable[..., object], tuple[Callable[..., object], int, set[str]]] = {
+    np.sum: (
+        lambda x, axis=None, **about: reduce.sum(x, axis=axis, **about),
+        2,
+        {"axis", "dtype", "keepdims"},
+    ),
+    np.mean: (lambda x, axis=None, **about: reduce.mean(x, axis=axis, **about), 2, {"axis", "keepdims"}),
+    np.where: (elementwise.where, 3, set()),
+    np.transpose: (lambda x, axes=None: x.transpose(*(axes or ())), 2, {"axes"}),
+    np.reshape: (lambda x, shape: x.reshape(shape), 2, {"shape"}),
+    np.copy: (lambda x: x.copy(), 1, set()),
+    np.shape: (lambda x: x.shape, 1, set()),
+    np.ndim: (lambda x: x.ndim, 1, set()),
+    np.size: (lambda x: x.size, 1, set()),
+}
+
+
+def ufunc(ufunc: np.ufunc, method: str, inputs: tuple[object, ...], about: Mapping[str, object]) -> object:
+    """Called by NumPy for `ufunc`, of which one operand is an Array."""
+    if method == "__call__" and not about:
+        result = _on_device(ufunc, inputs)
+        if result is not NotImplemented:
+            return result
+    outs = about.get("out", ())
+    if isinstance(outs, tuple) and any(isinstance(out, Array) for out in outs):
+        raise UnsupportedError(f"{ufunc.__name__}: writes into NumPy arrays only: use x.assign(...)")
+    return getattr(ufunc, method)(*map(_host, inputs), **{name: _host(each) for name, each in about.items()})
+
+
+def _on_device(ufunc: np.ufunc, inputs: tuple[object, ...]) -> object:
+    if ufunc is np.matmul:
+        return matmul.operator(*inputs)
+    if ufunc is np.positive and isinstance(inputs[0], Array):
+        return inputs[0].copy()
+    if ufunc in _UNARY and isinstance(inputs[0], Array):
+        return elementwise.unary(_UNARY[ufunc], inputs[0])
+    if ufunc in _BINARY:
+        a, b = inputs
+        if isinstance(a, Array):
+            return elementwise.binary(_BINARY[ufunc], a, b)
+        if isinstance(b, Array):
+            return elementwise.binary(_BINARY[ufunc], b, a, reflected=True)
+    return NotImplemented
+
+
+def function(
+    function: Callable[..., Any], arguments: tuple[object, ...], about: Mapping[str, object]
+) -> object:
+    """Called by NumPy for any other of its functions, of which one argument is or holds an Array."""
+    ours, positional, named = _FUNCTIONS.get(function, (None, 0, set()))
+    fits = len(arguments) <= positional and about.keys() <= named
+    if ours is not None and fits and (isinstance(arguments[0], Array) or function is np.where):
+        return ours(*arguments, **about)
+    return function(*map(_host, arguments), **{name: _host(each) for name, each in about.items()})
+
+
+def _host(x: object) -> object:
+    """`x` with every array in it, also in lists, as NumPy's."""
+    if isinstance(x, Array):
+        host: NDArray[Any] = x.numpy()
+        return host
+    if isinstance(x, list | tuple):
+        return type(x)(map(_host, x)) if type(x) in (list, tuple) else x
+    return {key: _host(each) for key, each in x.items()} if type(x) is dict else x

@@ -1,0 +1,199 @@
+"""Elementwise operations, a row each: what WGSL computes, for which dtypes, and NumPy's word for it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from rusty_py.dtypes import BOOL, F16, F32, I32, U32, Dtype
+
+THREADS = 256
+
+# By squaring, so that whole exponents are as exact as products are, with the sign that WGSL's pow lacks.
+# 2^31 stands for all larger exponents: they are even, and every result but those of 1 is 0 or infinite.
+_FLOAT_POWER = """
+fn whole_power(base: f32, exponent: u32) -> f32 {
+    var product = 1.0;
+    var square = base;
+    for (var rest = exponent; rest > 0u; rest >>= 1u) {
+        if ((rest & 1u) == 1u) {
+            product *= square;
+        }
+        square *= square;
+    }
+    return product;
+}
+fn power(x: f32, y: f32) -> f32 {
+    let whole = trunc(abs(y));
+    let part = abs(y) - whole;
+    var base = x;
+    // Of the two ways to a negative exponent, the one whose steps do not overflow before the result does.
+    let inverts = y < 0.0 && abs(x) < 1.0;
+    if (inverts) {
+        base = 1.0 / x;
+    }
+    var product = whole_power(base, u32(min(whole, 2147483648.0)));
+    if (part > 0.0) {
+        var factor = 0.0;
+        if (base > 0.0) {
+            factor = pow(base, part);
+        } else if (base < 0.0) {
+            var no_number = 0x7fc00000u;
+            factor = bitcast<f32>(no_number);
+        }
+        product *= factor;
+    }
+    if (y < 0.0 && !inverts) {
+        product = 1.0 / product;
+    }
+    return product;
+}
+"""
+
+_U32_POWER = """
+fn power(x: u32, y: u32) -> u32 {
+    var product = 1u;
+    var square = x;
+    for (var rest = y; rest > 0u; rest >>= 1u) {
+        if ((rest & 1u) == 1u) {
+            product *= square;
+        }
+        square *= square;
+    }
+    return product;
+}
+"""
+
+# Of negative exponents, the whole part of the quotient: 0 but for 1 and -1.
+_I32_POWER = """
+fn power(x: i32, y: i32) -> i32 {
+    if (y < 0) {
+        if (x == 1 || (x == -1 && (y & 1) == 0)) {
+            return 1;
+        }
+        return select(0, -1, x == -1);
+    }
+    var product = 1;
+    var square = x;
+    for (var rest = y; rest > 0; rest >>= 1u) {
+        if ((rest & 1) == 1) {
+            product *= square;
+        }
+        square *= square;
+    }
+    return product;
+}
+"""
+
+
+@dataclass(frozen=True, eq=False)
+class Operation:
+    """`wgsl` is an expression of x and y; `kinds` are NumPy's letters of the dtypes it is for.
+
+    `by_dtype` has other expressions for single dtypes, `helpers` functions to append. `truth`: the result is
+    a bool. `mirror` is the operation that gives the same with its operands exchanged.
+    """
+
+    name: str
+    wgsl: str
+    oracle: Callable[..., object]
+    kinds: str = "fiu"
+    truth: bool = False
+    mirror: str = ""
+    by_dtype: dict[str, str] = field(default_factory=dict)
+    helpers: dict[str, str] = field(default_factory=dict)
+
+    def result(self, dtype: Dtype) -> Dtype:
+        """The dtype of the result for operands of `dtype`."""
+        return BOOL if self.truth else dtype
+
+    def body(self, dtype: Dtype) -> str:
+        """The expression for operands of `dtype`, of the type that a buffer holds."""
+        expression = self.by_dtype.get(dtype.name, self.wgsl)
+        return f"select(0u, 1u, {expression})" if self.truth else expression
+
+
+BINARY = {
+    row.name: row
+    for row in (
+        Operation("add", "x + y", np.add, mirror="add"),
+        Operation("subtract", "x - y", np.subtract),
+        Operation("multiply", "x * y", np.multiply, mirror="multiply"),
+        Operation("divide", "x / y", np.divide, kinds="f"),
+        Operation(
+            "power",
+            "power(x, y)",
+            np.power,
+            by_dtype={"f16": "f16(power(f32(x), f32(y)))"},
+            helpers={"f32": _FLOAT_POWER, "f16": _FLOAT_POWER, "i32": _I32_POWER, "u32": _U32_POWER},
+        ),
+        Operation("equal", "x == y", np.equal, "fiub", truth=True, mirror="equal"),
+        Operation("not_equal", "x != y", np.not_equal, "fiub", truth=True, mirror="not_equal"),
+        Operation("less", "x < y", np.less, "fiub", truth=True, mirror="greater"),
+        Operation("less_equal", "x <= y", np.less_equal, "fiub", truth=True, mirror="greater_equal"),
+        Operation("greater", "x > y", np.greater, "fiub", truth=True, mirror="less"),
+        Operation("greater_equal", "x >= y", np.greater_equal, "fiub", truth=True, mirror="less_equal"),
+    )
+}
+
+UNARY = {
+    row.name: row
+    for row in (
+        Operation("negative", "-x", np.negative, by_dtype={"u32": "0u - x"}),
+        Operation("absolute", "abs(x)", np.absolute, by_dtype={"u32": "x"}),
+    )
+}
+
+# Words are copied as they are, whatever they mean.
+_NUMBER = {"f32": "bitcast<f32>(word)", "f16": "f16(bitcast<f32>(word))", "i32": "bitcast<i32>(word)"}
+
+# Floats beyond an integer's range become its ends, on every device; NaN becomes anything.
+_CASTS: dict[Dtype, str | dict[str, str]] = {
+    F32: "f32(x)",
+    F16: "f16(f32(x))",
+    I32: {"f": "i32(clamp(f32(x), -2147483648.0, 2147483520.0))", "": "i32(x)"},
+    U32: {"f": "u32(clamp(f32(x), 0.0, 4294967040.0))", "": "u32(x)"},
+    BOOL: "select(0u, 1u, x != elem(0))",
+}
+
+
+def types(elem: str, result: str) -> str:
+    """The two types that a kernel's text leaves open."""
+    return f"alias elem = {elem};\nalias result = {result};\n"
+
+
+def binary_text(row: Operation, dtype: Dtype) -> str:
+    """Definitions for two arrays."""
+    apply = f"fn apply(x: elem, y: elem) -> result {{ return {row.body(dtype)}; }}\n"
+    return types(dtype.wgsl, row.result(dtype).wgsl) + row.helpers.get(dtype.name, "") + apply
+
+
+def number_text(row: Operation, dtype: Dtype, *, number_first: bool) -> str:
+    """Definitions for an array and a number."""
+    order = "number(word), x" if number_first else "x, number(word)"
+    return (
+        types(dtype.wgsl, row.result(dtype).wgsl)
+        + row.helpers.get(dtype.name, "")
+        + f"fn number(word: u32) -> elem {{ return {_NUMBER.get(dtype.wgsl, 'word')}; }}\n"
+        + f"fn combine(x: elem, y: elem) -> result {{ return {row.body(dtype)}; }}\n"
+        + f"fn apply(x: elem, word: u32) -> result {{ return combine({order}); }}\n"
+    )
+
+
+def unary_text(row: Operation, dtype: Dtype) -> str:
+    """Definitions for one array."""
+    apply = f"fn apply(x: elem, word: u32) -> result {{ return {row.body(dtype)}; }}\n"
+    return types(dtype.wgsl, row.result(dtype).wgsl) + apply
+
+
+def cast_text(source: Dtype, target: Dtype) -> str:
+    """Definitions for copies that change the dtype, or only the place."""
+    if source is target:
+        word = "f16" if source is F16 else "u32"
+        return types(word, word) + "fn apply(x: elem, word: u32) -> result { return x; }\n"
+    cast = _CASTS[target]
+    expression = cast if isinstance(cast, str) else cast.get(source.kind, cast[""])
+    return (
+        types(source.wgsl, target.wgsl)
+        + f"fn apply(x: elem, word: u32) -> result {{ return {expression}; }}\n"
+    )

@@ -1,0 +1,32 @@
+// sum: out[o, j, q] = sum of x[o, i, q] over the i < n with i mod width = j; (outer, n, inner), row-major.
+// Dispatch (min(ceil(outer * width * inner / 256), most groups), 1, 1): one thread per element of out, which
+// goes on by as many elements as there are threads. Workgroup memory: none.
+// Neighbours read neighbours: along j where inner is 1, along q where it is large.
+// Appended: the types elem, total and result; a sum of elem in total is stored as result.
+
+struct Dims {
+    count: u32,
+    n: u32,
+    width: u32,
+    inner: u32,
+    x_at: u32,
+}
+
+@group(0) @binding(0) var<storage, read> values: array<elem>;
+@group(0) @binding(1) var<storage, read_write> out: array<result>;
+@group(0) @binding(2) var<uniform> dims: Dims;
+
+@compute @workgroup_size(256)
+fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+    for (var at = id.x; at < dims.count; at += groups.x * 256u) {
+        let q = at % dims.inner;
+        let row = at / dims.inner;
+        let j = row % dims.width;
+        let first = dims.x_at + (row / dims.width) * dims.n * dims.inner + q;
+        var sum = total(0);
+        for (var i = j; i < dims.n; i += dims.width) {
+            sum += total(values[first + i * dims.inner]);
+        }
+        out[at] = result(sum);
+    }
+}
