@@ -269,25 +269,11 @@ def _bind(
         offset_count, offsets = (1, slot.offsets) if slot else (0, queue.commands.null)
         bound = tuple(key)
         bindings = device.cache.bindings(bound)
-        if bindings is not None:
-            return Step(pipeline.handle, bindings, offset_count, offsets, x, y, z)
-        ranges = [(operand.memory.handle, operand.nbytes) for operand in operands]
-        bindings = _bindings(device, spec, pipeline, ranges, slot)
-        step = Step(pipeline.handle, bindings, offset_count, offsets, x, y, z)
-        _try(device, spec, step)
-        device.cache.add_bindings(bound, bindings)
-        return step
-
-
-def _try(device: Device, spec: Spec, step: Step) -> None:
-    """Encodes a step by itself, once: in a batch, one that wgpu refuses would take the others with it."""
-    import wgpu
-
-    try:
-        device.queue.commands.encode(device.queue.device, [step])
-    except wgpu.GPUError as error:
-        device.queue.refuse_lost(str(spec))
-        raise ShaderError(f"{spec}: refused: {error}") from error
+        if bindings is None:
+            ranges = [(operand.memory.handle, operand.nbytes) for operand in operands]
+            bindings = _bindings(device, spec, pipeline, ranges, slot)
+            device.cache.add_bindings(bound, bindings)
+        return Step(pipeline.handle, bindings, offset_count, offsets, x, y, z)
 
 
 def _bindings(

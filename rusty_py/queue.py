@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rusty_py.commands import Commands, Handle, Step, commands
-from rusty_py.errors import DeviceError
+from rusty_py.errors import DeviceError, ShaderError
 from rusty_py.pace import nap
 from rusty_py.params import Params
 from rusty_py.pool import Memory
@@ -110,11 +110,12 @@ class Queue:
                 return
             try:
                 self.refuse_lost("submit")
-                if self._steps:
-                    recorded = [self.commands.encode(self.device, self._steps), *recorded]
+                batch, refused = self._encode() if self._steps else ([], None)
                 if self.params.unwritten:
                     self.params.write(self.raw)
-                _together(self.commands.submission(self.raw, recorded), self._steps.clear)
+                _together(self.commands.submission(self.raw, [*batch, *recorded]), self._steps.clear)
+                if refused is not None:
+                    raise refused
             except Exception:  # What wgpu refuses now it will always refuse.
                 self._steps.clear()
                 raise
@@ -123,6 +124,23 @@ class Queue:
                     self.number += 1
                     self.submissions += 1
                     self._seconds, self._bytes, self._written = 0.0, 0, 0
+
+    def _encode(self) -> tuple[list[Handle], ShaderError | None]:
+        """The open batch, and an error where wgpu refuses one of its launches: the others shall go out."""
+        import wgpu
+
+        try:
+            return [self.commands.encode(self.device, self._steps)], None
+        except wgpu.GPUError:
+            self.refuse_lost("submit")
+        good: list[Handle] = []
+        refused = None
+        for step in self._steps:
+            try:
+                good.append(self.commands.encode(self.device, [step]))
+            except wgpu.GPUError as error:
+                refused = ShaderError(f"submit: wgpu refuses a launch of this batch: {error}")
+        return good, refused
 
     def write(self, memory: Memory, start: int, data: Handle, size: int) -> None:
         """Copies host memory to `memory`, behind every launch recorded so far that uses it."""
