@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rusty_py.bench.figures import Figure
+from rusty_py import asarray
 from rusty_py.bench.kernels import DOUBLE, scale
 from rusty_py.bench.overhead.work import (
     COUNT,
@@ -339,13 +339,7 @@ def _bindings(device: Device) -> Callable[[], Mapping[str, float]]:
 
 
 def added(device: Device) -> Sequence[Contest]:
-    """A small operation from array to array; left out where this rusty_py has no arrays."""
-    try:
-        # Until arrays are merged: then this import goes to the top of the file.
-        from rusty_py import asarray
-    except ImportError:
-        reason = "this rusty_py has no arrays"
-        return [Contest(ADDED, "cpu", "", [], skipped=[Figure(OURS, "skipped", reason=reason)])]
+    """A small operation from array to array, shapes, dtypes and its result's memory included."""
     numbers = Latest()
     arrays = [asarray(numbers.x, device=device)] * 2
     last: list[Any] = []
