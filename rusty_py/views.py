@@ -61,7 +61,7 @@ def axis_of(axis: int, ndim: int, *, operation: str) -> int:
 
 
 def axes_of(axis: int | Sequence[int] | None, ndim: int, *, operation: str) -> Shape:
-    """The axes that `axis` names, ascending; None names all. Raises ShapeError for no or repeated ones."""
+    """The axes that `axis` names, ascending; None names all. ShapeError for others, or one twice."""
     if axis is None:
         return tuple(range(ndim))
     named = axis if isinstance(axis, list | tuple) else (axis,)
