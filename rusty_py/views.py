@@ -28,10 +28,10 @@ def row_major(shape: Shape) -> Shape:
 
 def is_row_major(shape: Shape, strides: Shape) -> bool:
     """Whether the elements lie in order and without gaps; axes of size 1 may have any stride."""
+    if 0 in shape:
+        return True
     expected = 1
     for size, stride in zip(reversed(shape), reversed(strides), strict=True):
-        if size == 0:
-            return True
         if size != 1 and stride != expected:
             return False
         expected *= size
