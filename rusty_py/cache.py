@@ -56,16 +56,17 @@ class Cache:
         self._pipeline_hits = self._pipeline_misses = 0
         self._binding_hits = self._binding_misses = 0
 
-    def pipeline(self, key: Hashable, make: Callable[[], Pipeline]) -> Pipeline:
-        """The pipeline of `key`, made once."""
+    def pipeline(self, key: Hashable) -> Pipeline | None:
+        """The pipeline of `key`; None where there is none yet: then `add_pipeline`."""
         found = self._pipelines.get(key)
         if found is not None:
             self._pipeline_hits += 1
-            return found
+        return found
+
+    def add_pipeline(self, key: Hashable, made: Pipeline) -> None:
+        """Keeps a new pipeline."""
         self._pipeline_misses += 1
-        made = make()
         _put(self._pipelines, key, made, _MOST_PIPELINES)
-        return made
 
     def layout(
         self, key: Hashable, make: "Callable[[], wgpu.GPUBindGroupLayout]"

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from rusty_py import native
 from rusty_py.errors import DeviceError
 
 if TYPE_CHECKING:
@@ -38,8 +39,8 @@ class Commands:
         from wgpu.backends.wgpu_native import _api, ffi, lib
 
         self.ffi, self.lib, self.raising = ffi, lib, _api.libf
-        self.null = ffi.NULL
-        self._empty_layout = ffi.new("WGPUBindGroupLayoutDescriptor *")
+        self.null, self.types = ffi.NULL, native.types()
+        self._empty_layout = ffi.new(self.types["WGPUBindGroupLayoutDescriptor *"])
         self._tokens = itertools.count(1)
         self._answers: dict[int, int] = {}
         self._free_pipeline = _unless_forked(_api, lib.wgpuComputePipelineRelease)
@@ -47,12 +48,12 @@ class Commands:
         self._free_commands = _unless_forked(_api, lib.wgpuCommandBufferRelease)
 
         def answer(status: int, message: object, token: Handle, unused: object) -> None:
-            self._answers[int(ffi.cast("uintptr_t", token))] = status
+            self._answers[int(ffi.cast(self.types["uintptr_t"], token))] = status
 
         # cffi frees a callback with its object, so they live here.
         self._map_done, self._work_done = (
-            ffi.callback(f"void({status}, WGPUStringView, void *, void *)", answer)
-            for status in ("WGPUMapAsyncStatus", "WGPUQueueWorkDoneStatus")
+            ffi.callback(dict(self.types[info].item.fields)["callback"].type, answer)
+            for info in ("WGPUBufferMapCallbackInfo *", "WGPUQueueWorkDoneCallbackInfo *")
         )
         polled = lib.WGPUCallbackMode_AllowProcessEvents
         self._map_answer = {"mode": polled, "callback": self._map_done}
@@ -68,18 +69,18 @@ class Commands:
     def bind(self, device: Handle, layout: Handle, ranges: Iterable[tuple[Handle, int]]) -> Handle:
         """A bind group of the first `size` bytes of each buffer, in the order of the bindings."""
         ranges = tuple(ranges)
-        entries = self.ffi.new("WGPUBindGroupEntry[]", len(ranges))
+        entries = self.ffi.new(self.types["WGPUBindGroupEntry[]"], len(ranges))
         for i, (buffer, size) in enumerate(ranges):
             entry = entries[i]
             entry.binding, entry.buffer, entry.size = i, buffer, size
-        descriptor = self.ffi.new("WGPUBindGroupDescriptor *")
+        descriptor = self.ffi.new(self.types["WGPUBindGroupDescriptor *"])
         descriptor.layout, descriptor.entryCount, descriptor.entries = layout, len(ranges), entries
         group = self.raising.wgpuDeviceCreateBindGroup(device, descriptor)
         return self.ffi.gc(group, self._free_bindings)
 
     def offsets(self, offset: int) -> Handle:
         """A dynamic offset, as `Step.offsets` wants it."""
-        return self.ffi.new("uint32_t[1]", [offset])
+        return self.ffi.new(self.types["uint32_t[1]"], [offset])
 
     def encode(self, device: Handle, steps: Iterable[Step], *, timestamps: Handle | None = None) -> Handle:
         """A command buffer of one compute pass with `steps`; `timestamps` from `pass_with_timestamps`.
@@ -108,10 +109,10 @@ class Commands:
 
     def pass_with_timestamps(self, queries: "wgpu.GPUQuerySet", first: int) -> Handle:
         """A pass that stamps its start into query `first` and its end into the next."""
-        writes = self.ffi.new("WGPUPassTimestampWrites *")
+        writes = self.ffi.new(self.types["WGPUPassTimestampWrites *"])
         writes.querySet = queries._internal
         writes.beginningOfPassWriteIndex, writes.endOfPassWriteIndex = first, first + 1
-        descriptor = self.ffi.new("WGPUComputePassDescriptor *")
+        descriptor = self.ffi.new(self.types["WGPUComputePassDescriptor *"])
         descriptor.timestampWrites = writes
         # The descriptor points to the stamps' places; they live as long as it does.
         return self.ffi.gc(descriptor, lambda _, kept=writes: None)
@@ -171,16 +172,16 @@ class Commands:
     def ask_work_done(self, queue: Handle) -> int:
         """A token that `answer` knows once all work submitted up to now is done."""
         token = next(self._tokens)
-        info = self.ffi.new("WGPUQueueWorkDoneCallbackInfo *", self._work_answer)
-        info.userdata1 = self.ffi.cast("void *", token)
+        info = self.ffi.new(self.types["WGPUQueueWorkDoneCallbackInfo *"], self._work_answer)
+        info.userdata1 = self.ffi.cast(self.types["void *"], token)
         self.lib.wgpuQueueOnSubmittedWorkDone(queue, info[0])
         return token
 
     def ask_map(self, buffer: Handle, size: int, *, write: bool) -> int:
         """A token that `answer` knows once the first `size` bytes are mapped, or refused."""
         token = next(self._tokens)
-        info = self.ffi.new("WGPUBufferMapCallbackInfo *", self._map_answer)
-        info.userdata1 = self.ffi.cast("void *", token)
+        info = self.ffi.new(self.types["WGPUBufferMapCallbackInfo *"], self._map_answer)
+        info.userdata1 = self.ffi.cast(self.types["void *"], token)
         self.raising.wgpuBufferMapAsync(buffer, self._map_modes[write], 0, size, info[0])
         return token
 
@@ -196,7 +197,7 @@ class Commands:
     def mapped(self, buffer: Handle, size: int, *, write: bool) -> Handle:
         """The first `size` bytes of a mapped buffer, for np.frombuffer; gone when it is unmapped."""
         get = self.lib.wgpuBufferGetMappedRange if write else self.lib.wgpuBufferGetConstMappedRange
-        return self.ffi.buffer(self.ffi.cast("char *", get(buffer, 0, size)), size)
+        return self.ffi.buffer(self.ffi.cast(self.types["char *"], get(buffer, 0, size)), size)
 
     def unmap(self, buffer: Handle) -> None:
         """Ends a mapping, also one that was asked for and not answered yet."""

@@ -7,7 +7,7 @@ comes after the device is gone. `Device.submit` raises instead, and so does whoe
 import os
 import threading
 from contextlib import AbstractContextManager
-from functools import partial
+from functools import cache, partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -34,7 +34,7 @@ _FEATURES = ("timestamp-query", "shader-f16", "subgroup")
 
 _default: "Device | None" = None
 _default_lock = threading.Lock()
-_made_in: int | None = None  # The process that made the first device; drivers do not survive a fork.
+_parent: int | None = None  # Where this process was forked off after a device was made: whose it is.
 
 
 class Device:
@@ -57,9 +57,8 @@ class Device:
         memory_limit: int | None = None,
         staged: bool = False,
     ) -> None:
-        global _made_in
-
         _refuse_fork("device")
+        _know_forks()
         self.adapter = adapter if isinstance(adapter, Adapter) else choose(adapter)
         self.limits = limits or self.adapter.limits
         if checked is None:
@@ -80,13 +79,10 @@ class Device:
                 self.raw = self.adapter.raw.request_device_sync(label="rusty_py", required_features=features)
             except RuntimeError as error:
                 raise DeviceError(f"device: {self.adapter} refused: {error}") from error
-        self.queue = Queue(self.raw, name=str(self.adapter), timeout_s=timeout_s)
+        self.queue = Queue(self.raw, self.adapter, timeout_s=timeout_s)
         self.lock = self.queue.lock
         self.cache = Cache()
         self._make_pools(memory_limit, mapped_read=mapped_read, mapped_write=mapped_write)
-        if _made_in is None:
-            native.forget_after_fork()
-        _made_in = os.getpid()
 
     def _make_pools(self, memory_limit: int | None, *, mapped_read: bool, mapped_write: bool) -> None:
         import wgpu
@@ -124,7 +120,7 @@ class Device:
             if not self.closed:
                 self.closed = True
                 self.queue.close()
-                if _made_in == os.getpid():
+                if _parent is None:
                     self.raw.destroy()
 
     def ensure_usable(self, operation: str) -> None:
@@ -284,8 +280,22 @@ def _whole_words(nbytes: int) -> int:
 
 
 def _refuse_fork(operation: str) -> None:
-    if _made_in not in (None, os.getpid()):
+    if _parent is not None:
         raise DeviceError(
-            f"{operation}: this process is a fork of one with a device: {os.getpid()} of {_made_in};"
+            f"{operation}: this process is a fork of one with a device: {os.getpid()} of {_parent};"
             " GPU drivers do not survive that: use multiprocessing's 'spawn'"
         )
+
+
+@cache
+def _know_forks() -> None:
+    """From the first device on, has forked children know what they are."""
+    here = os.getpid()
+
+    def forked() -> None:
+        global _parent
+        _parent = here
+
+    native.forget_after_fork()
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=forked)

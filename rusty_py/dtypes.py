@@ -125,6 +125,8 @@ def host_values(
     Raises DtypeError where no dtype was said and one is needed, where the kind would be lost, and where a
     number does not fit; ShapeError for lists of unequal lengths.
     """
+    if isinstance(values, np.ma.MaskedArray):
+        raise DtypeError(f"{operation}: arrays have no mask: fill it first, with .filled(...)")
     try:
         x = np.asarray(values)
     except ValueError as error:

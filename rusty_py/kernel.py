@@ -98,10 +98,11 @@ def launch(
     graph = device.capturing
     if graph is not None and not graph.wants():
         graph = None
+    device.ensure_usable(spec.name)
     with device.lock:
         _check(device, spec, buffers, dims, workgroups, graph)
         if graph is not None:
-            bind = partial(_bind, device, spec, dims=dims, workgroups=workgroups)
+            bind = partial(_bind_later, device, spec, dims=dims, workgroups=workgroups)
             graph.add(inputs, outputs, bind, seconds=seconds)
             return
         step = _bind(device, spec, buffers, dims=dims, workgroups=workgroups)
@@ -126,6 +127,7 @@ def prepare(
     buffer is both input and output.
     """
     buffers = (*inputs, *outputs)
+    device.ensure_usable(str(spec))
     with device.lock:
         _check(device, spec, buffers, dims, workgroups, None)
         return Launch(spec, _bind(device, spec, buffers, dims=dims, workgroups=workgroups), buffers, flops)
@@ -211,7 +213,6 @@ def _check(
     graph: Graph | None,
 ) -> None:
     """Raises what wgpu would not, or only with the process. Buffers of `graph` need no memory yet."""
-    device.ensure_usable(spec.name)
     if len(buffers) != spec.inputs + spec.outputs:
         raise ShaderError(
             f"{spec}: takes {spec.inputs} inputs and {spec.outputs} outputs, got {len(buffers)} buffers"
@@ -256,24 +257,35 @@ def _bind(
     dims: Sequence[int],
     workgroups: tuple[int, int, int],
 ) -> Step:
-    """The dispatch as the C API wants it."""
+    """The dispatch as the C API wants it. The caller holds the device's lock."""
+    pipeline = _pipeline(device, spec)
+    queue = device.queue
+    slot = queue.params.slot(tuple(dims)) if spec.has_dims else None
+    key = [pipeline.serial, slot.page.serial if slot else 0]
+    for operand in operands:
+        key.append(operand.memory.serial)
+        key.append(operand.nbytes)
+    bound = tuple(key)
+    bindings = device.cache.bindings(bound)
+    if bindings is None:
+        ranges = [(operand.memory.handle, operand.nbytes) for operand in operands]
+        bindings = _bindings(device, spec, pipeline, ranges, slot)
+        device.cache.add_bindings(bound, bindings)
+    x, y, z = workgroups
+    offset_count, offsets = (1, slot.offsets) if slot else (0, queue.commands.null)
+    return Step(pipeline.handle, bindings, offset_count, offsets, index(x), index(y), index(z))
+
+
+def _bind_later(
+    device: Device,
+    spec: Spec,
+    operands: Sequence[Bound],
+    *,
+    dims: Sequence[int],
+    workgroups: tuple[int, int, int],
+) -> Step:
     with device.lock:
-        pipeline = _pipeline(device, spec)
-        queue = device.queue
-        slot = queue.params.slot(tuple(dims)) if spec.has_dims else None
-        key = [pipeline.serial, slot.page.serial if slot else 0]
-        for operand in operands:
-            key.append(operand.memory.serial)
-            key.append(operand.nbytes)
-        x, y, z = map(index, workgroups)
-        offset_count, offsets = (1, slot.offsets) if slot else (0, queue.commands.null)
-        bound = tuple(key)
-        bindings = device.cache.bindings(bound)
-        if bindings is None:
-            ranges = [(operand.memory.handle, operand.nbytes) for operand in operands]
-            bindings = _bindings(device, spec, pipeline, ranges, slot)
-            device.cache.add_bindings(bound, bindings)
-        return Step(pipeline.handle, bindings, offset_count, offsets, x, y, z)
+        return _bind(device, spec, operands, dims=dims, workgroups=workgroups)
 
 
 def _bindings(
@@ -292,7 +304,11 @@ def _bindings(
 
 def _pipeline(device: Device, spec: Spec) -> Pipeline:
     """One compile for a Spec, however many threads ask: the caller holds the device's lock."""
-    return device.cache.pipeline(spec, lambda: _compile(device, spec))
+    found = device.cache.pipeline(spec)
+    if found is None:
+        found = _compile(device, spec)
+        device.cache.add_pipeline(spec, found)
+    return found
 
 
 def _compile(device: Device, spec: Spec) -> Pipeline:

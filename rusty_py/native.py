@@ -5,16 +5,83 @@ make are in commands.py. wgpu is imported inside the functions, so that importin
 """
 
 import os
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import wgpu
 
 
 _environment = threading.Lock()
+
+# The C types made from Python: here and in commands.py, and by wgpu-py 0.32 on the way to a first launch.
+_TYPES = (
+    "char *",
+    "char[]",
+    "char []",
+    "uint32_t[1]",
+    "uintptr_t",
+    "void *",
+    "WGPUAdapterInfo *",
+    "WGPUAdapter[]",
+    "WGPUBindGroupDescriptor *",
+    "WGPUBindGroupEntry[]",
+    "WGPUBindGroupLayoutDescriptor *",
+    "WGPUBindGroupLayoutEntry *",
+    "WGPUBindGroupLayoutEntry[]",
+    "WGPUBindGroupLayout[]",
+    "WGPUBufferBindingLayout *",
+    "WGPUBufferDescriptor *",
+    "WGPUBufferMapCallbackInfo *",
+    "WGPUChainedStruct *",
+    "WGPUChainedStruct * ",
+    "WGPUComputePassDescriptor *",
+    "WGPUComputePipelineDescriptor *",
+    "WGPUComputeState *",
+    "WGPUDeviceDescriptor *",
+    "WGPUDeviceExtras *",
+    "WGPUDeviceLostCallbackInfo *",
+    "WGPUFeatureName[]",
+    "WGPUInstanceDescriptor *",
+    "WGPUInstanceExtras *",
+    "WGPULimits *",
+    "WGPUNativeLimits *",
+    "WGPUPassTimestampWrites *",
+    "WGPUPipelineLayoutDescriptor *",
+    "WGPUQuerySetDescriptor *",
+    "WGPUQueueDescriptor *",
+    "WGPUQueueWorkDoneCallbackInfo *",
+    "WGPURequestDeviceCallbackInfo *",
+    "WGPUShaderModuleDescriptor *",
+    "WGPUShaderSourceWGSL *",
+    "WGPUUncapturedErrorCallbackInfo *",
+)
+
+
+@cache
+def types() -> dict[str, Any]:
+    """The C types by name. Also tells them to cffi, which halves the time to a first launch.
+
+    cffi reads all of wgpu's header again for every type that it is asked for by a new name, 10 ms each: so
+    it gets these names in one declaration, arrays as pointers to them.
+    """
+    from wgpu.backends.wgpu_native import ffi
+
+    pointers = [re.sub(r"\s*(\[.*])", r" (*)\1", name) for name in _TYPES]
+    declaration = f"void (*)({', '.join(pointers)})"
+    function = ffi.typeof(declaration)
+    named = {
+        name: ctype.item if name.endswith("]") else ctype
+        for name, ctype in zip(_TYPES, function.args, strict=True)
+    }
+    known = getattr(ffi, "_parsed_types", {})  # No public name of cffi: only where it is what we know.
+    if known.get(declaration) == (function, False):
+        known.update({name: (ctype, False) for name, ctype in named.items() if name not in known})
+    return named
 
 
 @contextmanager
@@ -54,6 +121,7 @@ def enumerate_adapters() -> "list[wgpu.GPUAdapter]":
     from wgpu.backends.wgpu_native import extras
 
     keep_compiled_shaders()
+    types()
     with quiet_driver():
         with suppress(RuntimeError):  # The instance was made before, by us or another: the filter below does.
             extras.set_instance_extras(backends=["Metal", "Vulkan", "DX12"])
@@ -86,13 +154,13 @@ def unchecked_module(device: "wgpu.GPUDevice", code: str, *, label: str) -> "wgp
     """A shader module without bounds checks and loop bounding. Its own guards must be right."""
     from wgpu.backends.wgpu_native import _api, ffi, lib
 
-    data = ffi.new("char[]", code.encode())
-    source = ffi.new("WGPUShaderSourceWGSL *")
+    data = ffi.new(types()["char[]"], code.encode())
+    source = ffi.new(types()["WGPUShaderSourceWGSL *"])
     source.chain.sType = lib.WGPUSType_ShaderSourceWGSL
     source.code.data, source.code.length = data, len(data) - 1
-    name = ffi.new("char[]", label.encode())
-    descriptor = ffi.new("WGPUShaderModuleDescriptor *")
-    descriptor.nextInChain = ffi.cast("WGPUChainedStruct *", source)
+    name = ffi.new(types()["char[]"], label.encode())
+    descriptor = ffi.new(types()["WGPUShaderModuleDescriptor *"])
+    descriptor.nextInChain = ffi.cast(types()["WGPUChainedStruct *"], source)
     descriptor.label.data, descriptor.label.length = name, len(name) - 1
     no_checks = 0
     module = _api.libf.wgpuDeviceCreateShaderModuleTrusted(device._internal, descriptor, no_checks)

@@ -5,9 +5,10 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from rusty_py.dtypes import Dtype
+from rusty_py.dtypes import F16, F32, Dtype
 
 _TINY = 2.0**-126  # GPUs may flush what is smaller to zero.
+_TINY_F16 = 2.0**-14
 
 
 def matmul(
@@ -58,3 +59,47 @@ def centred_norm_bound(
     cols = np.sqrt(np.sum((b**2) ** 2, axis=0, dtype=np.float64))
     bound: NDArray[np.float64] = centred_factor(k, dtype) * np.sqrt(np.outer(rows, cols)) + k * _TINY
     return bound
+
+
+def sum(
+    x: NDArray[np.floating], *, axis: int | tuple[int, ...] | None, depth: int, dtype: Dtype
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The sum of `x` over `axis` in float64, and the largest error of one added up in f32, stored in `dtype`.
+
+    No element meets more than `depth` roundings on its way: the bound is depth u / (1 - depth u) times
+    sum |x_i| (Higham 2002, section 4.2), and one rounding of the result.
+    """
+    x64 = x.astype(np.float64)
+    reference = np.asarray(x64.sum(axis=axis))
+    roundings = depth * F32.eps / 2
+    bound = roundings / (1 - roundings) * np.abs(x64).sum(axis=axis) + x.size * _TINY
+    return reference, bound + rounding(reference, ulps=0.5, dtype=dtype)
+
+
+def rounding(reference: NDArray[np.float64], *, ulps: float, dtype: Dtype) -> NDArray[np.float64]:
+    """How far a result may be from `reference` where WGSL allows `ulps` units of `dtype`."""
+    tiny = _TINY_F16 if dtype is F16 else _TINY
+    bound: NDArray[np.float64] = ulps * dtype.eps * np.abs(reference) + tiny
+    return bound
+
+
+def power(
+    x: NDArray[np.floating], y: NDArray[np.floating], *, dtype: Dtype
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """`x ** y` in float64, and how far our kernel may be from it.
+
+    A power of the whole number n takes n - 1 roundings, in whatever order it is multiplied; up to two
+    quotients are off by 2.5 units each, the first of them y times. What is left of y is pow's, whose error
+    is that of exp2(part * log2(x)) by the WGSL specification.
+    """
+    x64, y64 = x.astype(np.float64), y.astype(np.float64)
+    whole = np.trunc(np.abs(y64))
+    part = np.abs(y64) - whole
+    log = np.abs(np.log2(np.abs(x64), where=x64 != 0, out=np.zeros(np.broadcast(x64, y64).shape)))
+    log_error = np.where(log <= 1, 2.0**-21, 3 * F32.eps * log)
+    exponent = part * log
+    pow_error = math.log(2) * (part * log_error + exponent * F32.eps / 2) + (4 + 2 * exponent) * F32.eps
+    relative = (whole / 2 + 2.5 * (np.abs(y64) + 1)) * F32.eps + np.where(part > 0, pow_error, 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        reference = x64**y64
+    return reference, 1.01 * relative * np.abs(reference) + rounding(reference, ulps=0.5, dtype=dtype)

@@ -40,12 +40,13 @@ class Pace:
             self._seen[kernel] = flops / seconds
 
 
-def nap(waited_s: float) -> None:
-    """Lets others run between two polls: at first without sleeping, since short work is done before that.
+def nap(waited_s: float, *, awake_s: float) -> None:
+    """Lets others run between two polls: for `awake_s` without sleeping, since short work is done by then.
 
-    Later it sleeps for a five-hundredth of the wait so far, which blurs a wall clock by no more than that.
+    Later it sleeps for a five-hundredth of the wait so far, which blurs a wall clock by no more than that,
+    or for as short as the system can.
     """
-    if waited_s < 2e-3:
+    if waited_s < awake_s:
         _yield()
     else:
         time.sleep(min(1e-3, waited_s / 500))

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from rusty_py.adapter import Adapter
 from rusty_py.commands import Commands, Handle, Step, commands
 from rusty_py.errors import DeviceError, ShaderError
 from rusty_py.pace import nap
@@ -42,11 +43,13 @@ class Queue:
     It knows neither its device nor the pool: both hold it, and none of them may be part of a cycle.
     """
 
-    def __init__(self, device: "wgpu.GPUDevice", *, name: str, timeout_s: float) -> None:
+    def __init__(self, device: "wgpu.GPUDevice", adapter: Adapter, *, timeout_s: float) -> None:
         self.commands: Commands = commands()
         self.raw, self.device = device.queue._internal, device._internal
         self._owners = device, device.queue  # Their handles are in use.
-        self.name, self.timeout_s = name, timeout_s
+        self.name, self.timeout_s = str(adapter), timeout_s
+        # Who waits awake takes a core, which a CPU driver would compute with.
+        self._awake_s = 2e-4 if adapter.is_cpu else 2e-3
         self.lock = threading.RLock()
         self.params = Params(device, self.commands)
         self.closed = False
@@ -194,7 +197,7 @@ class Queue:
                 )
             if self.closed:
                 raise DeviceError(f"wait: the device was closed meanwhile: {self.name}")
-            nap(waited_s)
+            nap(waited_s, awake_s=self._awake_s)
 
     def is_lost(self) -> bool:
         """Whether the driver gave the device up, as of now. Once it has, it stays so."""

@@ -28,10 +28,10 @@ def row_major(shape: Shape) -> Shape:
 
 def is_row_major(shape: Shape, strides: Shape) -> bool:
     """Whether the elements lie in order and without gaps; axes of size 1 may have any stride."""
+    if 0 in shape:
+        return True
     expected = 1
     for size, stride in zip(reversed(shape), reversed(strides), strict=True):
-        if size == 0:
-            return True
         if size != 1 and stride != expected:
             return False
         expected *= size
@@ -61,7 +61,7 @@ def axis_of(axis: int, ndim: int, *, operation: str) -> int:
 
 
 def axes_of(axis: int | Sequence[int] | None, ndim: int, *, operation: str) -> Shape:
-    """The axes that `axis` names, ascending; None names all. Raises ShapeError for no or repeated ones."""
+    """The axes that `axis` names, ascending; None names all. ShapeError for others, or one twice."""
     if axis is None:
         return tuple(range(ndim))
     named = axis if isinstance(axis, list | tuple) else (axis,)

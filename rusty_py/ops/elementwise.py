@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import cache
+from math import prod
 from types import NotImplementedType
 
 import numpy as np
@@ -178,8 +179,7 @@ def _elementwise(
     shape = out.shape
     if not out.size:
         return
-    strides = [broadcast_strides(each.shape, each.strides, shape) for each in operands]
-    sizes, steps = collapse(shape, *strides)
+    sizes, steps = _layout(shape, operands)
     device, flat = out.device, len(sizes) <= 1
     spec = spec_of(*arguments, flat)
     starts = [each.offset for each in operands]
@@ -196,6 +196,15 @@ def _elementwise(
     )
 
 
+def _layout(shape: Shape, operands: Sequence[Array]) -> tuple[Shape, Sequence[Shape]]:
+    """The axes that `operands` need in common, and the strides of each along them."""
+    for each in operands:
+        if not each.contiguous or each.shape != shape:
+            strides = [broadcast_strides(each.shape, each.strides, shape) for each in operands]
+            return collapse(shape, *strides)
+    return (prod(shape),), [(1,)] * len(operands)
+
+
 def _flat_dims(size: int, starts: Sequence[int], steps: Sequence[Shape], word: int | None) -> list[int]:
     dims = [size]
     for start, step in zip(starts, steps, strict=True):
@@ -209,11 +218,8 @@ def _dims(spec: Spec, sizes: Shape, starts: Sequence[int], steps: Sequence[Shape
             f"{spec}: more axes than kernels take: {len(sizes)} that lie apart, {MOST_AXES} at most;"
             " copy or reshape first"
         )
-    size = 1
-    for each in sizes:
-        size *= each
     padding = [0] * (MOST_AXES - len(sizes))
-    dims = [size, len(sizes), word, 0, *starts, *[0] * (4 - len(starts)), *sizes, *padding]
+    dims = [prod(sizes), len(sizes), word, 0, *starts, *[0] * (4 - len(starts)), *sizes, *padding]
     for step in steps:
         dims += [*[each & _WORD for each in step], *padding]
     return dims

@@ -7,26 +7,47 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rusty_py.arrays import Array
+from rusty_py.dtypes import ELEMENTS
 from rusty_py.errors import UnsupportedError
 from rusty_py.ops import elementwise, matmul, reduce
 from rusty_py.ops.table import BINARY, UNARY
 
-# By the name that NumPy's ufunc has, too.
 _BINARY = {row.oracle: row.name for row in BINARY.values()}
+_HELD = {each.numpy for each in ELEMENTS.values()}
 _UNARY = {row.oracle: row.name for row in UNARY.values()}
 
-# NumPy's function: ours, how many arguments it takes by position, and what it takes by name.
+
+def _sum(x: Array, axis: Any = None, dtype: Any = None, *, keepdims: bool = False) -> object:
+    if dtype is not None and np.dtype(dtype) not in _HELD:
+        return NotImplemented
+    return reduce.sum(x, axis=axis, dtype=dtype, keepdims=keepdims)
+
+
+def _mean(x: Array, axis: Any = None, *, keepdims: bool = False) -> object:
+    return reduce.mean(x, axis=axis, keepdims=keepdims) if x.kind.kind == "f" else NotImplemented
+
+
+def _where(condition: Any, *choices: Any) -> object:
+    return elementwise.where(condition, *choices) if choices else NotImplemented
+
+
+def _reshape(x: Array, shape: Any) -> object:
+    return x.reshape(shape)
+
+
+def _transpose(x: Array, axes: Any = None) -> object:
+    return x.transpose(*(axes or ()))
+
+
+# NumPy's function, ours, and the arguments that ours takes: how many by position, and which by name. Ours
+# returns NotImplemented for what NumPy's must do.
 _FUNCTIONS: dict[Callable[..., object], tuple[Callable[..., object], int, set[str]]] = {
-    np.sum: (
-        lambda x, axis=None, **about: reduce.sum(x, axis=axis, **about),
-        2,
-        {"axis", "dtype", "keepdims"},
-    ),
-    np.mean: (lambda x, axis=None, **about: reduce.mean(x, axis=axis, **about), 2, {"axis", "keepdims"}),
-    np.where: (elementwise.where, 3, set()),
-    np.transpose: (lambda x, axes=None: x.transpose(*(axes or ())), 2, {"axes"}),
-    np.reshape: (lambda x, shape: x.reshape(shape), 2, {"shape"}),
-    np.copy: (lambda x: x.copy(), 1, set()),
+    np.sum: (_sum, 3, {"axis", "dtype", "keepdims"}),
+    np.mean: (_mean, 2, {"axis", "keepdims"}),
+    np.where: (_where, 3, set()),
+    np.transpose: (_transpose, 2, {"axes"}),
+    np.reshape: (_reshape, 2, {"shape"}),
+    np.copy: (Array.copy, 1, set()),
     np.shape: (lambda x: x.shape, 1, set()),
     np.ndim: (lambda x: x.ndim, 1, set()),
     np.size: (lambda x: x.size, 1, set()),
@@ -68,7 +89,9 @@ def function(
     ours, positional, named = _FUNCTIONS.get(function, (None, 0, set()))
     fits = len(arguments) <= positional and about.keys() <= named
     if ours is not None and fits and (isinstance(arguments[0], Array) or function is np.where):
-        return ours(*arguments, **about)
+        result = ours(*arguments, **about)
+        if result is not NotImplemented:
+            return result
     return function(*map(_host, arguments), **{name: _host(each) for name, each in about.items()})
 
 

@@ -91,7 +91,8 @@ class Operation:
     """`wgsl` is an expression of x and y; `kinds` are NumPy's letters of the dtypes it is for.
 
     `by_dtype` has other expressions for single dtypes, `helpers` functions to append. `truth`: the result is
-    a bool. `mirror` is the operation that gives the same with its operands exchanged.
+    a bool. `mirror` is the operation that gives the same with its operands exchanged. `ulps` is how far, in
+    units of eps, WGSL lets an adapter be from the true result.
     """
 
     name: str
@@ -100,6 +101,7 @@ class Operation:
     kinds: str = "fiu"
     truth: bool = False
     mirror: str = ""
+    ulps: float = 0.5
     by_dtype: dict[str, str] = field(default_factory=dict)
     helpers: dict[str, str] = field(default_factory=dict)
 
@@ -119,7 +121,7 @@ BINARY = {
         Operation("add", "x + y", np.add, mirror="add"),
         Operation("subtract", "x - y", np.subtract),
         Operation("multiply", "x * y", np.multiply, mirror="multiply"),
-        Operation("divide", "x / y", np.divide, kinds="f"),
+        Operation("divide", "x / y", np.divide, kinds="f", ulps=2.5),
         Operation(
             "power",
             "power(x, y)",

@@ -74,3 +74,22 @@ def test_a_file_that_is_there_is_refused_before_anything_is_measured(command: st
     target.write_text("mine", encoding="utf-8")
     rusty_bench(command, "--json", target).refuses(2, "exists", "--force")
     assert target.read_text(encoding="utf-8") == "mine"
+
+
+def test_ctrl_c_keeps_the_rows_that_were_measured(sabotaged: Sabotaged, tmp_path: Path) -> None:
+    done = sabotaged(
+        """
+        from rusty_py.bench.transfer import copies
+
+        def interrupt(devices, arrays):
+            raise KeyboardInterrupt
+
+        copies.downloads = interrupt
+        """,
+        *("transfer", "--size", "4KiB", "--runs", "2", "--json", tmp_path / "part.json"),
+    )
+    assert done.code == 130
+    assert "Traceback" not in done.err
+    assert [row["GB/s"] for row in table(done.out)] == ["upload 4 KiB"]
+    assert "interrupted: these rows are what was measured before" in done.out
+    assert strict_json((tmp_path / "part.json").read_text())["interrupted"] is True

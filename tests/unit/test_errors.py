@@ -13,6 +13,8 @@ from rusty_py import errors
         (errors.NoAdapter, RuntimeError),
         (errors.ShaderError, RuntimeError),
         (errors.OutOfMemory, MemoryError),
+        (errors.IndexingError, IndexError),
+        (errors.UnsupportedError, TypeError),
     ],
 )
 def test_an_error_is_ours_and_the_builtin_kind_that_fits(

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rusty_py.bench.figures import Figure
+from rusty_py import asarray
 from rusty_py.bench.kernels import DOUBLE, scale
 from rusty_py.bench.overhead.work import (
     COUNT,
@@ -22,7 +22,6 @@ from rusty_py.bench.overhead.work import (
 )
 from rusty_py.bench.plain import Plain, compute_with_buffers
 from rusty_py.bench.rounds import Contest, Contestant
-from rusty_py.cache import Pipeline
 from rusty_py.device import Device
 from rusty_py.kernel import launch, prepare, record, warm_up
 from rusty_py.queue import BATCH_LAUNCHES
@@ -44,21 +43,17 @@ BINDINGS_FOUND, BINDINGS_MADE = "bind groups found", "bind groups made"
 
 _PASS = 100
 _KEPT = 500  # Command buffers of wgpu-py's, at most, before they are submitted.
-_PAIRS = (
-    48  # Buffers on either side: their pairs are more than a sample needs, and fewer than the cache holds.
-)
+_PAIRS = 48  # Buffers on either side: more pairs than a sample needs, fewer than the cache holds.
 
 
 def found(device: Device) -> Sequence[Contest]:
     """The look-up that every launch makes."""
     work, cache = Doubling(device), device.cache
 
-    def refuse() -> Pipeline:
-        raise AssertionError("the pipeline was not in the cache")
-
     def run(n: int) -> None:
         for _ in range(n):
-            cache.pipeline(DOUBLE, lambda: refuse())
+            if cache.pipeline(DOUBLE) is None:
+                raise AssertionError("the pipeline was not in the cache")
 
     def prove(sample: Callable[[], None]) -> str:
         wrong = work.prove(lambda: work.launch(1))
@@ -339,13 +334,7 @@ def _bindings(device: Device) -> Callable[[], Mapping[str, float]]:
 
 
 def added(device: Device) -> Sequence[Contest]:
-    """A small operation from array to array; left out where this rusty_py has no arrays."""
-    try:
-        # Until arrays are merged: then this import goes to the top of the file.
-        from rusty_py import asarray
-    except ImportError:
-        reason = "this rusty_py has no arrays"
-        return [Contest(ADDED, "cpu", "", [], skipped=[Figure(OURS, "skipped", reason=reason)])]
+    """A small operation from array to array, shapes, dtypes and its result's memory included."""
     numbers = Latest()
     arrays = [asarray(numbers.x, device=device)] * 2
     last: list[Any] = []

@@ -88,5 +88,6 @@ def _cell(row: Row, found: Figure | None) -> str:
     if found is None:
         return "-"
     if found.ns and row.nbytes:
-        return figure(row.nbytes / found.ns)
+        rate = row.nbytes / found.ns
+        return figure(rate) if rate >= 0.1 else f"{rate:.2g}"  # A few bytes, on a slow way, are not 0.00.
     return "WRONG" if found.verdict == "wrong" else "-"

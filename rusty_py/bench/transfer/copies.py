@@ -51,7 +51,7 @@ class Arrays:
 def uploads(devices: Devices, arrays: Arrays) -> Sequence[Contestant]:
     """From host to device; each ends when the device has it."""
     return [
-        _memcpy(arrays),
+        _memcpy_from(arrays),
         _our_upload(OURS, devices.device, arrays),
         _our_upload(STAGED, devices.staged, arrays),
         *_plain_uploads(devices.plain, arrays),
@@ -61,7 +61,7 @@ def uploads(devices: Devices, arrays: Arrays) -> Sequence[Contestant]:
 def downloads(devices: Devices, arrays: Arrays) -> Sequence[Contestant]:
     """From device to host; each ends when the host has it."""
     return [
-        _memcpy(arrays),
+        _memcpy_to(arrays),
         _our_download(OURS, devices.device, arrays),
         _our_download(STAGED, devices.staged, arrays),
         _plain_download(devices.plain, arrays),
@@ -80,12 +80,28 @@ def prover(arrays: Arrays, before: Callable[[], None], arrived: Callable[[], NDA
     return prove
 
 
-def _memcpy(arrays: Arrays) -> Contestant:
+def _memcpy_from(arrays: Arrays) -> Contestant:
+    """To memory of its own, as every path has its own buffer: no cache holds it for the others' sake."""
+    own = np.full_like(arrays.source, _POISON)
+
     def run(n: int) -> None:
         for _ in range(n):
-            np.copyto(arrays.target, arrays.source)
+            np.copyto(own, arrays.source)
 
-    return Contestant(MEMCPY, run, prover(arrays, lambda: None, lambda: arrays.target))
+    return Contestant(MEMCPY, run, prover(arrays, lambda: own.fill(_POISON), lambda: own))
+
+
+def _memcpy_to(arrays: Arrays) -> Contestant:
+    """From memory of its own."""
+    own = np.empty_like(arrays.source)
+
+    def run(n: int) -> None:
+        for _ in range(n):
+            np.copyto(arrays.target, own)
+
+    return Contestant(
+        MEMCPY, run, prover(arrays, lambda: np.copyto(own, arrays.source), lambda: arrays.target)
+    )
 
 
 def _our_upload(by: str, device: Device, arrays: Arrays) -> Contestant:

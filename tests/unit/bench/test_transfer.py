@@ -52,6 +52,7 @@ def test_the_table_gives_rates_and_the_share_of_memcpy() -> None:
     lines = {line[:17].strip(): line.split() for line in text.splitlines()}
     # 4 MiB in 400, 500, 1000, 2000, 4000 and 450 us.
     assert lines["upload 4 MiB"][3:] == ["10.5", "8.39", "0.1", "80%", "4.19", "2.10", "1.05", "9.32"]
+    assert lines["upload 4 KiB"][3:] == ["4.10", "0.041", "0.1", "1%", "-", "0.02", "-", "-"]
     assert "WRONG" in lines["download 1 MiB"]
     assert "SKIPPED: download 256 MiB, ours: no room" in text
     assert PINNED in text

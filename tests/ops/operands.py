@@ -1,0 +1,47 @@
+"""Operands for operations on arrays: dtypes that an adapter may lack, layouts, values."""
+
+import numpy as np
+import pytest
+
+from rusty_py import Device, array
+from rusty_py.arrays import Array
+from rusty_py.dtypes import ELEMENTS, F16, Dtype
+
+KINDS = list(ELEMENTS.values())
+
+
+def needs(device: Device, *kinds: Dtype) -> None:
+    """Skips a test of dtypes that the device does not compute in."""
+    if F16 in kinds and "shader-f16" not in device.adapter.features:
+        pytest.skip(f"{device.adapter} has no f16")
+
+
+def values(kind: Dtype, *shape: int, seed: int = 0) -> np.ndarray:
+    """Random numbers of a dtype: floats of both signs away from 0, integers up to their ends, bools."""
+    rng = np.random.default_rng(seed)
+    if kind.kind == "f":
+        return ((0.1 + rng.random(shape) * 3) * rng.choice([-1, 1], shape)).astype(kind.numpy)
+    if kind.kind == "b":
+        return rng.random(shape) < 0.5
+    info = np.iinfo(kind.numpy)
+    small = rng.integers(max(info.min, -5), 5, shape, endpoint=True)
+    large = rng.integers(info.min, info.max, shape, endpoint=True)
+    return np.where(rng.random(shape) < 0.5, small, large).astype(kind.numpy)
+
+
+def on(device: Device, x: np.ndarray) -> Array:
+    return array(x, device=device)
+
+
+# What to do with an array of shape (6, 10), NumPy's or ours alike.
+LAYOUTS = {
+    "rows": lambda x: x,
+    "transposed": lambda x: x.T,
+    "reversed": lambda x: x[::-1, ::-1],
+    "every other": lambda x: x[1::2, ::3],
+    "one row": lambda x: x[3],
+    "one column": lambda x: x[:, 4],
+    "new axes": lambda x: x[None, :, None, 2:7],
+    "nothing": lambda x: x[4:4],
+    "a number": lambda x: x[2, 7],
+}

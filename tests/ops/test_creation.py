@@ -1,0 +1,162 @@
+"""Arrays from values and from formulas."""
+
+import numpy as np
+import pytest
+
+import rusty_py as rp
+from rusty_py import Array, Device, DeviceError, DtypeError, LimitError, ShapeError
+from rusty_py.dtypes import BOOL, F16, F32, I32, U32, Dtype
+
+from .operands import KINDS, needs
+from .test_matmul import small
+
+EVERY_KIND = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+SHAPES = [(), 0, 1, 13, (3, 5), (2, 0, 3), 70_001]
+
+
+def assert_same(x: Array, expected: np.ndarray) -> None:
+    host = x.numpy()
+    assert host.dtype == expected.dtype
+    assert host.shape == expected.shape
+    np.testing.assert_array_equal(host, expected)
+
+
+@EVERY_KIND
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_zeros_ones_and_full(device: Device, kind: Dtype, shape: int | tuple[int, ...]) -> None:
+    needs(device, kind)
+    about = {"dtype": kind, "device": device}
+    assert_same(rp.zeros(shape, **about), np.zeros(shape, kind.numpy))
+    assert_same(rp.ones(shape, **about), np.ones(shape, kind.numpy))
+    value = {"f": -1.25, "i": -7, "u": 2**32 - 1, "b": True}[kind.kind]
+    assert_same(rp.full(shape, value, **about), np.full(shape, value, kind.numpy))
+    empty = rp.empty(shape, **about)
+    assert (empty.shape, empty.dtype) == (np.empty(shape).shape, kind.numpy)
+
+
+def test_a_number_gives_its_dtype_to_what_it_fills(device: Device) -> None:
+    assert rp.full(2, 1, device=device).dtype == np.int32
+    assert rp.full(2, 1.0, device=device).dtype == np.float32
+    assert rp.full(2, True, device=device).dtype == np.bool_
+    assert rp.full(2, np.uint32(1), device=device).dtype == np.uint32
+    assert np.isnan(rp.full(2, np.nan, device=device).numpy()).all()
+
+
+def test_a_few_threads_fill_many_words(device: Device) -> None:
+    with small(device, groups=2) as narrow:
+        assert_same(rp.full(10_007, 2.5, device=narrow), np.full(10_007, 2.5, np.float32))
+        assert_same(rp.arange(10_007, device=narrow), np.arange(10_007, dtype=np.int32))
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [(0,), (5,), (2, 9), (9, 2), (9, 2, -1), (0, 10, 3), (-5, 5, 4), (10, -10, -7), (70_001,)],
+    ids=str,
+)
+@pytest.mark.parametrize("kind", [I32, U32, F32, F16], ids=lambda kind: kind.name)
+def test_arange_of_integers_is_exact(device: Device, kind: Dtype, numbers: tuple[int, ...]) -> None:
+    needs(device, kind)
+    expected = np.arange(*numbers)
+    fits = not expected.size or (
+        (kind.kind != "u" or expected.min() >= 0) and (kind is not F16 or max(expected) < 2048)
+    )
+    if fits:
+        assert_same(rp.arange(*numbers, dtype=kind, device=device), expected.astype(kind.numpy))
+    else:
+        with pytest.raises(DtypeError, match=r"^arange: the .* does not fit"):
+            rp.arange(*numbers, dtype=kind, device=device)
+
+
+@pytest.mark.parametrize(
+    "numbers", [(0.0, 1.0, 0.1), (1.5,), (-3.0, 4.0, 0.75), (5.0, -5.0, -0.3), (0, 1e6, 7.7)]
+)
+def test_arange_of_floats_is_near(device: Device, numbers: tuple[float, ...]) -> None:
+    expected = np.arange(*numbers)
+    host = rp.arange(*numbers, device=device).numpy()
+    assert host.dtype == np.float32
+    start, step = (numbers[0], numbers[2]) if len(numbers) == 3 else (0.0, 1.0)
+    bound = 1.5 * F32.eps * (abs(start) + np.arange(expected.size) * abs(step))
+    assert (np.abs(host - expected) <= bound).all()
+
+
+def test_arange_gives_ints_for_ints_and_floats_for_floats(device: Device) -> None:
+    assert rp.arange(3, device=device).dtype == np.int32
+    assert rp.arange(3.0, device=device).dtype == np.float32
+    assert rp.arange(0, 3, 0.5, device=device).tolist() == [0.0, 0.5, 1.0, 1.5, 2.0, 2.5]
+    assert rp.arange(2**31 - 2, 2**31, device=device).tolist() == [2**31 - 2, 2**31 - 1]
+
+
+@EVERY_KIND
+@pytest.mark.parametrize("arguments", [(4,), (3, 5), (5, 3), (0,), (3, 0)], ids=str)
+@pytest.mark.parametrize("k", [0, 1, -1, 2, -7])
+def test_eye_is_numpys(device: Device, kind: Dtype, arguments: tuple[int, ...], k: int) -> None:
+    needs(device, kind)
+    x = rp.eye(*arguments, k=k, dtype=kind, device=device)
+    assert_same(x, np.eye(*arguments, k=k, dtype=kind.numpy))
+
+
+def test_array_copies_and_asarray_does_not(device: Device) -> None:
+    x = rp.array([1.0, 2.0], device=device)
+    assert rp.asarray(x) is x
+    assert rp.asarray(x, dtype="f32", device=device) is x
+    assert rp.array(x).buffer is not x.buffer
+    assert rp.asarray(x, copy=True).buffer is not x.buffer
+    assert rp.asarray(x, dtype="i32").tolist() == [1, 2]
+    for action in (lambda: rp.asarray(x, dtype="i32", copy=False), lambda: rp.asarray([1.0], copy=False)):
+        with pytest.raises(ValueError, match=r"^asarray: .*: leave copy=False out$"):
+            action()
+
+
+def test_the_default_device_is_the_default(unchecked: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rusty_py.ops.creation.default_device", lambda: unchecked)
+    for x in (rp.array([1]), rp.zeros(1), rp.ones(1), rp.full(1, 1), rp.empty(1), rp.arange(1), rp.eye(1)):
+        assert x.device is unchecked
+
+
+def test_an_array_stays_on_its_device(unchecked: Device) -> None:
+    x = rp.zeros(1, device=unchecked)
+    with (
+        Device(unchecked.adapter) as other,
+        pytest.raises(DeviceError, match=r"^asarray: an array of another"),
+    ):
+        rp.asarray(x, device=other)
+
+
+@pytest.mark.parametrize(
+    ("action", "error", "said"),
+    [
+        (lambda on: rp.zeros(-1, **on), ShapeError, r"^full: sizes are not negative"),
+        (lambda on: rp.empty("x", **on), ShapeError, r"^empty: a shape is an integer"),
+        (lambda on: rp.full(2, 2**31, **on), DtypeError, r"^full: the integer does not fit i32"),
+        (lambda on: rp.full(2, 1.5, dtype="i32", **on), DtypeError, r"^full: dtypes do not mix"),
+        (lambda on: rp.full(2, 2, dtype=BOOL, **on), DtypeError, r"^full: dtypes do not mix"),
+        (lambda on: rp.zeros(2, dtype="f64", **on), DtypeError, r"^full: "),
+        (lambda on: rp.arange(0, 3, 0, **on), ShapeError, r"^arange: the step is not zero$"),
+        (lambda on: rp.arange(2**31 + 1, **on), DtypeError, r"^arange: the integer does not fit i32"),
+        (lambda on: rp.arange(1.5, dtype="i32", **on), DtypeError, r"^arange: not for i32"),
+        (lambda on: rp.arange(3, dtype="bool", **on), DtypeError, r"^arange: not for bool"),
+        (lambda on: rp.arange(-1, dtype="u32", **on), None, ""),
+        (
+            lambda on: rp.array(np.zeros(2), **on),
+            DtypeError,
+            r'^asarray: arrays do not hold float64: say dtype="f32"',
+        ),
+        (lambda on: rp.array(object(), **on), DtypeError, r"^asarray: arrays do not hold object"),
+    ],
+)
+def test_what_cannot_be_made_is_refused(
+    unchecked: Device, action: object, error: type[Exception] | None, said: str
+) -> None:
+    if error is None:
+        assert action({"device": unchecked}).size == 0
+    else:
+        with pytest.raises(error, match=said):
+            action({"device": unchecked})
+
+
+def test_an_array_larger_than_a_buffer_is_refused(unchecked: Device) -> None:
+    with (
+        small(unchecked, buffer_bytes=4096) as narrow,
+        pytest.raises(LimitError, match=r"^buffer: 'full' is larger"),
+    ):
+        rp.zeros(1025, device=narrow)

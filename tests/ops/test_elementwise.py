@@ -1,0 +1,335 @@
+"""Elementwise operations: every row of the table, dtype and layout, against NumPy in float64."""
+
+import numpy as np
+import pytest
+
+from rusty_py import Device, DeviceError, DtypeError, LimitError, ShapeError, array, oracle, where
+from rusty_py.arrays import Array
+from rusty_py.dtypes import BOOL, F16, F32, I32, U32, Dtype
+from rusty_py.ops import elementwise
+from rusty_py.ops.table import BINARY, UNARY, Operation
+
+from .operands import KINDS, LAYOUTS, needs, on, values
+from .test_matmul import small
+
+ROWS = [(row, kind) for row in BINARY.values() for kind in KINDS if kind.kind in row.kinds]
+NAMES = [f"{row.name}-{kind.name}" for row, kind in ROWS]
+EVERY_ROW = pytest.mark.parametrize(("row", "kind"), ROWS, ids=NAMES)
+EVERY_KIND = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+
+
+def assert_computed(result: Array, row: Operation, a: np.ndarray, b: np.ndarray) -> None:
+    """`result` is the operation on a and b, within what WGSL allows an adapter."""
+    kind = next(each for each in KINDS if each.numpy == a.dtype)
+    host = result.numpy()
+    assert host.dtype == row.result(kind).numpy
+    assert host.shape == np.broadcast_shapes(a.shape, b.shape)
+    if row.truth:
+        np.testing.assert_array_equal(host, row.oracle(a, b))
+    elif kind.kind in "iu":
+        np.testing.assert_array_equal(host, expected_integers(row, a, b))
+    else:
+        if row.name == "power":
+            reference, bound = oracle.power(a, b, dtype=kind)
+        else:
+            reference = row.oracle(a.astype(np.float64), b.astype(np.float64))
+            bound = oracle.rounding(reference, ulps=row.ulps, dtype=kind)
+        assert ((np.abs(host - reference) <= bound) | (np.isnan(host) & np.isnan(reference))).all()
+
+
+def expected_integers(row: Operation, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """NumPy's, which wraps as ours does; it refuses negative exponents, of which ours is the whole part."""
+    with np.errstate(over="ignore"):
+        if row.name != "power":
+            return row.oracle(a, b)
+        quotient = (
+            np.where(a == 1, 1, np.where(a == -1, np.where(b % 2, -1, 1), 0)) if a.dtype.kind == "i" else 0
+        )
+        return np.where(b < 0, quotient, np.power(a, np.maximum(b, 0)))
+
+
+def operands(row: Operation, kind: Dtype) -> tuple[np.ndarray, np.ndarray]:
+    a, b = values(kind, 6, 10, seed=1), values(kind, 6, 10, seed=2)
+    if row.name == "power" and kind.kind == "f":
+        b = np.where(a < 0, np.rint(b), b).astype(kind.numpy)  # A negative base has whole powers only.
+    else:
+        b[1] = a[1]  # Some are equal.
+    return a, b
+
+
+@EVERY_ROW
+def test_an_operation_on_arrays_in_rows(device: Device, row: Operation, kind: Dtype) -> None:
+    needs(device, kind)
+    a, b = operands(row, kind)
+    assert_computed(elementwise.binary(row.name, on(device, a), on(device, b)), row, a, b)
+
+
+@EVERY_ROW
+def test_an_operation_on_arrays_in_any_layout(device: Device, row: Operation, kind: Dtype) -> None:
+    needs(device, kind)
+    a, b = operands(row, kind)
+    x, y = on(device, a), on(device, b)
+    for view in LAYOUTS.values():
+        assert_computed(elementwise.binary(row.name, view(x), view(y)), row, view(a), view(b))
+    assert_computed(elementwise.binary(row.name, x[:, :6].T, y[:, 4:]), row, a[:, :6].T, b[:, 4:])
+
+
+@EVERY_ROW
+def test_an_operation_with_a_number_on_either_side(device: Device, row: Operation, kind: Dtype) -> None:
+    needs(device, kind)
+    a, _ = operands(row, kind)
+    number = {"f": 2.75, "i": 3, "u": 3, "b": True}[kind.kind]
+    alone = np.array(number, kind.numpy)
+    if row.name == "power" and kind.kind == "f":
+        a = np.abs(a)
+    x = on(device, a)
+    for view in (LAYOUTS["rows"], LAYOUTS["every other"], LAYOUTS["a number"], LAYOUTS["nothing"]):
+        right = elementwise.binary(row.name, view(x), number)
+        left = elementwise.binary(row.name, view(x), number, reflected=True)
+        assert_computed(right, row, np.asarray(view(a)), alone)
+        if not (row.name == "power" and kind.kind in "iu"):
+            assert_computed(left, row, alone, np.asarray(view(a)))
+
+
+@pytest.mark.parametrize("row", UNARY.values(), ids=lambda row: row.name)
+@pytest.mark.parametrize("kind", [F32, F16, I32, U32], ids=lambda kind: kind.name)
+def test_an_operation_on_one_array(device: Device, row: Operation, kind: Dtype) -> None:
+    needs(device, kind)
+    a = values(kind, 6, 10)
+    for view in LAYOUTS.values():
+        result = elementwise.unary(row.name, view(on(device, a)))
+        np.testing.assert_array_equal(result.numpy(), row.oracle(view(a)))
+        assert result.dtype == kind.numpy
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        ((3, 1), (1, 4)),
+        ((4,), (3, 4)),
+        ((), (2, 3)),
+        ((2, 1, 3), (5, 1)),
+        ((0, 3), (1, 3)),
+        ((1,), (0,)),
+        ((1, 1), ()),
+    ],
+    ids=str,
+)
+def test_shapes_broadcast(device: Device, a: tuple[int, ...], b: tuple[int, ...]) -> None:
+    left, right = values(F32, *a, seed=1), values(F32, *b, seed=2)
+    assert_computed(on(device, left) + on(device, right), BINARY["add"], np.asarray(left), np.asarray(right))
+
+
+@pytest.mark.parametrize("size", [0, 1, 255, 256, 257, 1021, 70_001])
+def test_sizes_at_the_edge_of_a_workgroup(device: Device, size: int) -> None:
+    a, b = values(F32, size, seed=1), values(F32, size, seed=2)
+    assert_computed(on(device, a) * on(device, b), BINARY["multiply"], a, b)
+
+
+def test_a_few_threads_go_over_many_elements(device: Device) -> None:
+    a, b = values(F32, 103, 41, seed=1), values(F32, 103, 41, seed=2)
+    with small(device, groups=2) as narrow:
+        x, y = on(narrow, a), on(narrow, b)
+        assert_computed(x - y, BINARY["subtract"], a, b)
+        assert_computed(x.T - y.T, BINARY["subtract"], a.T, b.T)
+        np.testing.assert_array_equal(x[::-1].copy().numpy(), a[::-1])
+        np.testing.assert_array_equal(where(x > 0, x, y).numpy(), np.where(a > 0, a, b))
+
+
+def test_eight_axes_that_lie_apart_and_not_nine(device: Device) -> None:
+    a = values(F32, *[3] * 9)
+    x = on(device, a)
+    eight = (0, *[slice(None, None, 2)] * 8)
+    np.testing.assert_array_equal((x[eight] + 1).numpy(), a[eight] + np.float32(1))
+    with pytest.raises(LimitError, match=r"more axes than kernels take: 9 that lie apart, 8 at most"):
+        x[(slice(None, None, 2),) * 9] + 1
+
+
+def test_nothing_is_written_beyond_the_result(device: Device) -> None:
+    around = array(np.full(1000, 7.0, np.float32), device=device)
+    x = on(device, values(F32, 300))
+    elementwise.copy_to(x, around[100:400])
+    host = around.numpy()
+    np.testing.assert_array_equal(host[100:400], x.numpy())
+    assert (host[:100] == 7).all()
+    assert (host[400:] == 7).all()
+
+
+def test_a_square_is_a_product(device: Device) -> None:
+    a = values(F32, 1000)
+    np.testing.assert_array_equal((on(device, a) ** 2).numpy(), a * a)
+
+
+def test_powers_of_zero_and_of_negative_numbers(device: Device) -> None:
+    x = array([-2.0, -2.0, -2.0, 0.0, 0.0, 0.0, -1.0, 2.0, 0.5], device=device)
+    y = array([3.0, 2.0, -3.0, 0.0, 2.0, 0.5, 1e9, -126.0, -127.0], device=device)
+    assert (x**y).tolist() == [-8.0, 4.0, -0.125, 1.0, 0.0, 0.0, 1.0, 2.0**-126, 2.0**127]
+
+
+def test_a_broken_power_of_a_negative_number_is_none(unchecked: Device) -> None:
+    assert np.isnan((array([-2.0], device=unchecked) ** 0.5).numpy()).all()
+
+
+@EVERY_KIND
+@pytest.mark.parametrize("target", KINDS, ids=lambda kind: f"to {kind.name}")
+def test_astype_casts_as_numpy_does(device: Device, kind: Dtype, target: Dtype) -> None:
+    needs(device, kind, target)
+    a = values(kind, 6, 10)
+    if kind.kind == "f" and target is U32:
+        a = np.abs(a)
+    if target is F16 and kind.kind in "iu":
+        a = (a % 2000).astype(kind.numpy)
+    for view in (LAYOUTS["rows"], LAYOUTS["every other"]):
+        result = view(on(device, a)).astype(target)
+        expected = view(a).astype(target.numpy)
+        assert result.dtype == target.numpy
+        if target.kind == "f" and kind.kind != "b":
+            bound = oracle.rounding(view(a).astype(np.float64), ulps=1.0, dtype=target)
+            assert (np.abs(result.numpy().astype(np.float64) - view(a)) <= bound).all()
+        else:
+            np.testing.assert_array_equal(result.numpy(), expected)
+
+
+def test_floats_beyond_an_integers_range_become_its_ends(device: Device) -> None:
+    x = array([-1e20, 1e20, -3.9, 3.9], device=device)
+    assert x.astype("i32").tolist() == [-(2**31), 2**31 - 128, -3, 3]
+    assert x.astype("u32").tolist() == [0, 2**32 - 256, 0, 3]
+
+
+@EVERY_KIND
+def test_where_chooses(device: Device, kind: Dtype) -> None:
+    needs(device, kind)
+    a, b = values(kind, 6, 10, seed=1), values(kind, 6, 10, seed=2)
+    condition = values(BOOL, 6, 10, seed=3)
+    for view in LAYOUTS.values():
+        chosen = where(*(view(on(device, each)) for each in (condition, a, b)))
+        np.testing.assert_array_equal(chosen.numpy(), np.where(view(condition), view(a), view(b)))
+        assert chosen.dtype == kind.numpy
+
+
+def test_where_broadcasts_and_takes_numbers(device: Device) -> None:
+    a = values(F32, 6, 10)
+    x = on(device, a)
+    np.testing.assert_array_equal(where(x > 0, x, 0).numpy(), np.where(a > 0, a, np.float32(0)))
+    np.testing.assert_array_equal(where(x > 0, 0.5, x).numpy(), np.where(a > 0, np.float32(0.5), a))
+    np.testing.assert_array_equal(
+        where(x[:, :1] > 0, x[0], 1).numpy(), np.where(a[:, :1] > 0, a[0], np.float32(1))
+    )
+    both = where(x > 0, 1, -1)
+    assert both.dtype == np.int32
+    np.testing.assert_array_equal(both.numpy(), np.where(a > 0, 1, -1))
+    assert where(array([True, False], device=device), 1, 2.5).dtype == np.float32
+
+
+def test_f16_and_f32_make_f32(device: Device) -> None:
+    needs(device, F16)
+    a, b = values(F16, 5), values(F32, 5)
+    assert_computed(on(device, a) + on(device, b), BINARY["add"], a.astype(np.float32), b)
+    assert (on(device, a) + np.float32(1)).dtype == np.float32
+    assert (on(device, a) + 1.5).dtype == np.float16
+
+
+def test_numbers_of_either_kind_beside_arrays(device: Device) -> None:
+    x, i = array([1.5, 2.5], device=device), array([1, 2], device=device)
+    assert (x + 1).tolist() == [2.5, 3.5]
+    assert (x + np.float64(0.5)).tolist() == [2.0, 3.0]
+    assert (1 - x).tolist() == [-0.5, -1.5]
+    assert (x + True).tolist() == [2.5, 3.5]
+    assert (i * np.int32(3)).tolist() == [3, 6]
+    assert (2**x).dtype == np.float32
+    assert (i + 1).dtype == np.int32
+    assert (2 < x).tolist() == [False, True]  # noqa: SIM300  It is the reflected way that is tested.
+    assert (x == None) is False  # noqa: E711  What is compared is the answer to None.
+
+
+def test_numpy_arrays_beside_arrays(device: Device) -> None:
+    a, b = values(F32, 6, 10, seed=1), values(F32, 10, seed=2)
+    x = on(device, a)
+    for result in (x + b, b + x, np.add(b, x)):
+        assert isinstance(result, Array)
+        assert_computed(result, BINARY["add"], a, b)
+    assert_computed(b - x, BINARY["subtract"], b, a)
+    assert (b < x).tolist() == (b < a).tolist()
+
+
+def test_a_new_number_is_no_new_kernel(unchecked: Device) -> None:
+    x = array([1.0], device=unchecked)
+    x + 0.5
+    before = unchecked.cache_stats()
+    for number in (1.5, 2.5, 3.5):
+        x + number
+    assert unchecked.cache_stats().pipelines == before.pipelines
+
+
+REFUSED = {
+    "int and float": (
+        lambda f, i, u, t: f + i,
+        r'^add: dtypes do not mix: f32 and i32: convert one with \.astype\("f32"\)$',
+    ),
+    "int and unsigned": (lambda f, i, u, t: i * u, r"^multiply: dtypes do not mix: i32 and u32: "),
+    "bool and float": (lambda f, i, u, t: t + f, r"^add: dtypes do not mix: bool and f32: "),
+    "float beside int": (
+        lambda f, i, u, t: i + 0.5,
+        r'^add: dtypes do not mix: i32 and the float 0\.5: .*astype\("f32"\)$',
+    ),
+    "int beside bool": (lambda f, i, u, t: t == 1, r"^equal: dtypes do not mix: bool and 1: "),
+    "quotient of ints": (lambda f, i, u, t: i / i, r'^divide: not for i32: convert with \.astype\("f32"\)$'),
+    "quotient by an int": (lambda f, i, u, t: i / 2, r"^divide: not for i32: "),
+    "sum of bools": (lambda f, i, u, t: t + t, r'^add: not for bool: convert with \.astype\("i32"\)$'),
+    "negative bool": (lambda f, i, u, t: -t, r"^negative: not for bool: "),
+    "negative exponent": (
+        lambda f, i, u, t: i**-1,
+        r"^power: an integer to a negative power is no integer: i32 \*\* -1: ",
+    ),
+    "large int": (lambda f, i, u, t: i + 2**31, r"^add: the integer does not fit i32: 2147483648, it holds "),
+    "negative beside unsigned": (lambda f, i, u, t: u - -1, r"^subtract: the integer does not fit u32: -1, "),
+    "large float": (lambda f, i, u, t: f * 1e39, r"^multiply: the number does not fit f32: 1e\+39$"),
+    "float64": (
+        lambda f, i, u, t: f + np.ones(2),
+        r'^asarray: arrays do not hold float64: say dtype="f32", ',
+    ),
+    "int64": (lambda f, i, u, t: i + np.arange(2), r'^asarray: arrays do not hold int64: say dtype="i32", '),
+    "int64 number": (
+        lambda f, i, u, t: i + np.int64(1),
+        r'^add: arrays do not hold int64: say dtype="i32", ',
+    ),
+    "where": (
+        lambda f, i, u, t: where(f, f, f),
+        r"^where: the condition is not bool: f32: compare, as in x != 0$",
+    ),
+    "where of two": (lambda f, i, u, t: where(t, f, i), r"^where: dtypes do not mix: f32 and i32: "),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_would_lose_digits_is_refused(unchecked: Device, case: str) -> None:
+    action, said = REFUSED[case]
+    arrays = [array([1, 0], dtype=dtype, device=unchecked) for dtype in ("f32", "i32", "u32")]
+    with pytest.raises(DtypeError, match=said):
+        action(*arrays, array([True, False], device=unchecked))
+
+
+def test_shapes_that_do_not_broadcast_are_refused(unchecked: Device) -> None:
+    x = array(values(F32, 2, 3), device=unchecked)
+    with pytest.raises(ShapeError, match=r"^add: shapes do not broadcast: \(2, 3\), \(3, 2\)$"):
+        x + x.T
+
+
+def test_arrays_of_two_devices_do_not_mix(device: Device) -> None:
+    with Device(device.adapter) as other, pytest.raises(DeviceError, match="of another device"):
+        array([1.0], device=device) + array([1.0], device=other)
+
+
+@pytest.mark.parametrize("other", ["text", None, [1.0], 1j, object()], ids=str)
+def test_other_operands_are_a_type_error(unchecked: Device, other: object) -> None:
+    x = array([1.0], device=unchecked)
+    for action in (lambda: x + other, lambda: other * x, lambda: x < other, lambda: x @ other):
+        with pytest.raises(TypeError):
+            action()
+
+
+def test_an_array_larger_than_a_binding_is_refused(unchecked: Device) -> None:
+    with small(unchecked, binding_bytes=4096) as narrow:
+        x = array(values(F32, 1025), device=narrow)
+        with pytest.raises(LimitError, match=r"larger than one binding on .*: 4100 > 4096 bytes$"):
+            x + x

@@ -1,0 +1,137 @@
+"""Sums and means over axes, against float64, within the rounding of their passes."""
+
+import numpy as np
+import pytest
+
+import rusty_py as rp
+from rusty_py import Array, Device, DtypeError, ShapeError, oracle
+from rusty_py.dtypes import BOOL, F16, F32, I32, U32, Dtype
+from rusty_py.ops.reduce import MOST_STEPS, depth
+
+from .operands import needs, on, values
+from .test_matmul import small
+
+SIZES = [1, 2, 13, MOST_STEPS - 1, MOST_STEPS, MOST_STEPS + 1, 1021, MOST_STEPS**2 + 1, 300_007]
+AXES = [None, 0, 1, -1, (0, 1), (0, 2), (1, 2), (2, 0), (), (0, 1, 2)]
+
+
+def count(shape: tuple[int, ...], axis: int | tuple[int, ...] | None) -> int:
+    axes = range(len(shape)) if axis is None else np.atleast_1d(axis).astype(int)
+    return int(np.prod([shape[each] for each in axes], dtype=int))
+
+
+def assert_sum(result: Array, a: np.ndarray, axis: int | tuple[int, ...] | None, kind: Dtype = F32) -> None:
+    reference, bound = oracle.sum(a, axis=axis, depth=depth(count(a.shape, axis)), dtype=kind)
+    host = result.numpy()
+    assert (host.shape, host.dtype) == (reference.shape, kind.numpy)
+    assert (np.abs(host - reference) <= bound).all()
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_sums_of_any_length(device: Device, size: int) -> None:
+    a = values(F32, size)
+    assert_sum(rp.sum(on(device, a)), a, None)
+
+
+@pytest.mark.parametrize("shape", [(3, 1021), (1021, 3), (2, 300, 7), (300, 5, 70)], ids=str)
+def test_sums_over_every_axis(device: Device, shape: tuple[int, ...]) -> None:
+    a = values(F32, *shape)
+    for axis in range(len(shape)):
+        assert_sum(on(device, a).sum(axis=axis), a, axis)
+
+
+@pytest.mark.parametrize("axis", AXES, ids=str)
+def test_sums_over_axes_of_any_layout(device: Device, axis: int | tuple[int, ...] | None) -> None:
+    a = values(F32, 6, 10, 4)
+    x = on(device, a)
+    for view in (lambda x: x, lambda x: x.T, lambda x: x[::-1, 1::2], lambda x: x[2:4]):
+        assert_sum(rp.sum(view(x), axis=axis), view(a), axis)
+        kept = rp.sum(view(x), axis=axis, keepdims=True)
+        assert kept.shape == view(a).sum(axis=axis, keepdims=True).shape
+        np.testing.assert_array_equal(kept.numpy().ravel(), rp.sum(view(x), axis=axis).numpy().ravel())
+
+
+@pytest.mark.parametrize("shape", [(0,), (0, 3), (3, 0), (2, 0, 3)], ids=str)
+def test_a_sum_of_nothing_is_zero(device: Device, shape: tuple[int, ...]) -> None:
+    a = np.zeros(shape, np.float32)
+    for axis in [None, *range(len(shape))]:
+        result = rp.sum(on(device, a), axis=axis)
+        np.testing.assert_array_equal(result.numpy(), a.sum(axis=axis))
+
+
+@pytest.mark.parametrize("kind", [I32, U32], ids=lambda kind: kind.name)
+def test_integers_are_exact_and_wrap(device: Device, kind: Dtype) -> None:
+    a = values(kind, 5, 1000)
+    for axis in (None, 0, 1):
+        result = rp.sum(on(device, a), axis=axis).numpy()
+        assert result.dtype == kind.numpy
+        np.testing.assert_array_equal(result, a.sum(axis=axis, dtype=kind.numpy))
+
+
+def test_bools_are_counted(device: Device) -> None:
+    a = values(BOOL, 70, 1000)
+    for axis in (None, 0, 1):
+        result = rp.sum(on(device, a), axis=axis).numpy()
+        assert result.dtype == np.int32
+        np.testing.assert_array_equal(result, a.sum(axis=axis))
+
+
+def test_f16_is_added_up_in_f32(device: Device) -> None:
+    needs(device, F16)
+    for size in (10, 5000):
+        a = values(F16, 3, size)
+        assert_sum(rp.sum(on(device, a), axis=1), a, 1, F16)
+    many = np.full(60_000, 1.5, np.float16)
+    assert float(rp.mean(on(device, many))) == 1.5
+    assert float(rp.sum(on(device, many), dtype="f32")) == 90_000
+
+
+def test_a_dtype_converts_before_the_sum(device: Device) -> None:
+    x = on(device, np.full(3, 2**31 - 1, np.int32))
+    assert float(rp.sum(x, dtype="f32")) == 3 * 2.0**31
+    assert rp.sum(x, dtype="f32").dtype == np.float32
+
+
+@pytest.mark.parametrize("axis", [None, 0, (0, 1)], ids=str)
+def test_means(device: Device, axis: int | tuple[int, ...] | None) -> None:
+    a = values(F32, 60, 101)
+    n = count(a.shape, axis)
+    reference, bound = oracle.sum(a, axis=axis, depth=depth(n), dtype=F32)
+    host = on(device, a).mean(axis=axis).numpy()
+    quotient = oracle.rounding(reference / n, ulps=2.5, dtype=F32)
+    assert (np.abs(host - reference / n) <= 1.01 * bound / n + quotient).all()
+    assert rp.mean(on(device, a), axis=1, keepdims=True).shape == (60, 1)
+
+
+def test_a_mean_of_nothing_is_no_number(device: Device) -> None:
+    assert np.isnan(rp.mean(on(device, np.zeros((2, 0), np.float32)), axis=1).numpy()).all()
+
+
+def test_a_few_threads_add_up_many_rows(device: Device) -> None:
+    a = values(F32, 5000, 30)
+    with small(device, groups=2) as narrow:
+        for axis in (0, 1):
+            assert_sum(rp.sum(on(narrow, a), axis=axis), a, axis)
+
+
+@pytest.mark.parametrize("n", [*range(1, 300), 4095, 4096, 4097, 10**6, 10**8, 2**30])
+def test_passes_are_few_and_none_is_long(n: int) -> None:
+    left = n
+    for width in rp.ops.reduce.widths(n):
+        assert -(-left // width) <= MOST_STEPS
+        left = width
+    assert left == 1
+    assert depth(n) <= MOST_STEPS * len(rp.ops.reduce.widths(n))
+    assert MOST_STEPS ** (len(rp.ops.reduce.widths(n)) - 1) < max(n, 2)
+
+
+def test_bad_arguments_are_refused(unchecked: Device) -> None:
+    x = on(unchecked, values(F32, 2, 3))
+    with pytest.raises(ShapeError, match=r"^sum: no such axis: 2 of 2$"):
+        rp.sum(x, axis=2)
+    with pytest.raises(ShapeError, match=r"^mean: an axis is named twice: \(0, -2\)$"):
+        rp.mean(x, axis=(0, -2))
+    with pytest.raises(DtypeError, match=r'^mean: not for i32: convert with \.astype\("f32"\)$'):
+        rp.mean(on(unchecked, values(I32, 3)))
+    with pytest.raises(DtypeError, match=r"^astype: arrays do not hold float64"):
+        rp.sum(x, dtype=np.float64)
