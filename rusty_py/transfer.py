@@ -20,14 +20,14 @@ from rusty_py.queue import Queue
 
 # A transfer goes in chunks: staging memory stays bounded, and each wait short.
 CHUNK_BYTES = 8 << 20
-_LEAST_CHUNK_BYTES = 1 << 20
+_LEAST_CHUNK_BYTES = 4 << 20
 # What a thread must have to do to be worth its start.
-_THREAD_BYTES = 8 << 20
+_THREAD_BYTES = 16 << 20
 # On a 16-core host with an H200 six were fastest, up and down; beyond, they wait for each other.
 THREADS = max(1, min(6, (os.cpu_count() or 1) // 2))
 MOST_STAGED_BYTES = 2 * THREADS * CHUNK_BYTES
-# What wgpu's own staging memory is quick for: it makes it anew for every write.
-_QUEUED_BYTES = 256 << 10
+# Up to here wgpu's own staging memory, made anew for every write, is as fast as ours.
+_QUEUED_BYTES = 32 << 20
 
 Bytes = NDArray[np.uint8]
 
