@@ -11,7 +11,7 @@ import rusty_py
 from rusty_py import Device, DeviceError, default_device, matmul
 from rusty_py.bench.kernels import FILL
 from rusty_py.buffer import Buffer, Recording
-from rusty_py.kernel import prepare, record, run
+from rusty_py.kernel import launch, prepare, record, run
 from rusty_py.ops.matmul import launches, spec_of
 from rusty_py.transfer import mapped
 
@@ -41,3 +41,11 @@ def outcome(script: str, *, timeout_s: float = 60.0) -> str:
     )
     assert done.returncode == 0, f"exit code {done.returncode}: {done.stderr[-2000:]}"
     return done.stdout.strip()
+
+
+def aborts(script: str, *, timeout_s: float = 60.0) -> bool:
+    """Whether wgpu-native ends the process of `script`."""
+    done = subprocess.run(
+        [sys.executable, "-c", PREAMBLE + script], capture_output=True, text=True, timeout=timeout_s
+    )
+    return done.returncode in (-6, 134, 3)  # SIGABRT; and what Windows makes of it.

@@ -1,0 +1,53 @@
+"""Small launches with an exact answer, for the tests of batches, graphs and threads."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rusty_py import Device
+from rusty_py.bench.kernels import FILL
+from rusty_py.buffer import Buffer
+from rusty_py.kernel import Launch, Spec, launch, prepare
+
+Words = NDArray[np.uint32]
+
+_RNG = np.random.default_rng()
+
+# Neither commutative nor associative, so that a wrong order shows.
+_MIX = """
+alias elem = u32;
+alias result = u32;
+fn apply(x: u32, y: u32) -> u32 { return 3u * x + (y ^ (y >> 7u)); }
+"""
+MIX = Spec("elementwise/binary", inputs=2, outputs=1, threads=256, definitions=_MIX, variant="mix")
+
+
+def random_words(count: int) -> Words:
+    return _RNG.integers(1, 1 << 32, count, np.uint32)
+
+
+def words(device: Device, buffer: Buffer) -> Words:
+    """All of a buffer."""
+    out = np.zeros(buffer.nbytes // 4, np.uint32)
+    device.read(buffer, out)
+    return out
+
+
+def fill(device: Device, buffer: Buffer, value: int, *, count: int | None = None, flops: int = 0) -> None:
+    """The first `count` words of the buffer, or all, become `value`."""
+    count = buffer.nbytes // 4 if count is None else count
+    launch(device, FILL, outputs=[buffer], dims=(count, value, 256), workgroups=(1, 1, 1), flops=flops)
+
+
+def prepared_fill(device: Device, buffer: Buffer, value: int) -> Launch:
+    dims = (buffer.nbytes // 4, value, 256)
+    return prepare(device, FILL, outputs=[buffer], dims=dims, workgroups=(1, 1, 1))
+
+
+def mix(device: Device, x: Buffer, y: Buffer, out: Buffer) -> None:
+    """All words of `out` become those of `mixed`."""
+    dims = (out.nbytes // 4, 0, 1, 0, 1)
+    launch(device, MIX, inputs=[x, y], outputs=[out], dims=dims, workgroups=(1, 1, 1))
+
+
+def mixed(x: Words, y: Words) -> Words:
+    return np.uint32(3) * x + (y ^ (y >> np.uint32(7)))
