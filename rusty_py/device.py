@@ -149,7 +149,12 @@ class Device:
         return Buffer(self, self.pool, size, nbytes, label)
 
     def zeros(self, nbytes: int, *, label: str = "zeros") -> Buffer:
-        """A storage buffer of `nbytes` zeros, cleared on the device. Raises LimitError and OutOfMemory."""
+        """A storage buffer of `nbytes` zeros, cleared on the device. Raises LimitError and OutOfMemory.
+
+        Raises DeviceError in a capture, which holds launches alone: a replay would not clear it again.
+        """
+        if self.capturing is not None and self.capturing.wants():
+            raise DeviceError("zeros: not in a capture: make them before, or with rusty_py.zeros")
         buffer = self.empty(nbytes, label=label, constant=True)
         clear = self.queue.commands.clear(self.queue.device, buffer.memory.handle, buffer.nbytes)
         self.submit(Recording(self, clear, [buffer]))

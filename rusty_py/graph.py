@@ -107,9 +107,12 @@ class Graph:
     def replay(self) -> None:
         """Submits the launches again, behind all that was recorded before. Returns before they are done.
 
-        They read what is in the captured inputs now. Raises DeviceError where one of those is destroyed.
+        They read what is in the captured inputs now. Raises DeviceError where one of those is destroyed,
+        and in a capture.
         """
-        queue = self.device.queue
+        queue, capturing = self.device.queue, self.device.capturing
+        if capturing is not None and capturing.wants():
+            raise DeviceError("replay: not in a capture: launch what the other graph does instead")
         with queue.lock:
             self.device.ensure_usable("replay")
             for buffer in self._held:

@@ -115,7 +115,7 @@ def test_inputs_of_lower_precision_are_refused(fresh: Device, broken: Break, ful
     def half(x: str) -> str:
         return f"unpack2x16float(pack2x16float(vec2({x}, 0.0))).x"
 
-    a, b = "a[row * dims.k + i]", "b[i * dims.n + col]"
+    a, b = "a[a_at + i]", "b[b_at + i * dims.n]"
     broken("matmul/naive", f"{a} * {b}", f"{half(a)} * {half(b)}")
     proof = work(fresh, 256, "naive", full=full).prove()
     assert "elements outside the rounding bound" in proof.fault
