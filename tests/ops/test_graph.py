@@ -242,6 +242,20 @@ def test_branches_lie_side_by_side(fresh: Device) -> None:
     assert graph.levels == [[0, 1, 2, 3], [4]]
 
 
+def test_a_launch_that_overwrites_an_input_stays_behind_those_that_read_it(fresh: Device) -> None:
+    x = random_words(4)
+    a = fresh.upload(x)
+    with fresh.capture() as graph:
+        first, second = fresh.empty(16), fresh.empty(16)
+        mix(fresh, a, a, first)
+        mix(fresh, first, a, second)
+        fill(fresh, a, 3)
+    assert graph.levels == [[0], [1], [2]]
+    graph.replay()
+    np.testing.assert_array_equal(words(fresh, second), mixed(mixed(x, x), x))
+    assert words(fresh, a).tolist() == [3] * 4
+
+
 def test_a_chain_of_temporaries_shares_two_memories_and_is_right(moving: Device) -> None:
     x, y = random_words(256), random_words(256)
     a, b = moving.upload(x), moving.upload(y)
