@@ -5,9 +5,10 @@ A table is a fenced block after a line `<!-- from results/<file>.json -->`: no f
 
 import re
 import sys
+from json import loads
 from pathlib import Path
 
-from rusty_py.bench.report import json, table
+from rusty_py.bench.report import figures, json, table
 
 HERE = Path(__file__).parent
 PAGES = (HERE.parent / "README.md", HERE / "RESULTS.md")
@@ -18,10 +19,17 @@ def filled(text: str) -> str:
     """`text` with every marked block made anew from its file: the table and what follows from it."""
 
     def block(mark: re.Match[str]) -> str:
-        run = json.parse((HERE / mark[1]).read_text(encoding="utf-8"))
-        return f"<!-- from {mark[1]} -->\n\n```text\n{table.render(run, legend=False)}\n```"
+        document = (HERE / mark[1]).read_text(encoding="utf-8")
+        return f"<!-- from {mark[1]} -->\n\n```text\n{rendered(document)}\n```"
 
     return MARKED.sub(block, text)
+
+
+def rendered(document: str) -> str:
+    """The table of a result file, of kernels or of what is around them."""
+    if "command" in loads(document):
+        return figures.table(figures.parse(document), legend=False)
+    return table.render(json.parse(document), legend=False)
 
 
 def main(*, check: bool) -> int:

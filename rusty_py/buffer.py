@@ -38,8 +38,7 @@ class Buffer:
             with self.device.queue.lock:
                 self.device.queue.flush()  # What is recorded may use it.
                 self.destroyed = True
-                if self.memory.raw is not None:
-                    self.memory.raw.destroy()
+                self.memory.destroy()
             self.pool.give(self.memory, destroyed=True)
 
     def ensure_usable(self, operation: str, device: "Device") -> None:

@@ -6,8 +6,11 @@ a mistake in a submission would end the process, so queue.py checks before it su
 """
 
 import itertools
+import threading
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import cache, partial
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rusty_py import native
@@ -43,6 +46,7 @@ class Commands:
         self._empty_layout = ffi.new(self.types["WGPUBindGroupLayoutDescriptor *"])
         self._tokens = itertools.count(1)
         self._answers: dict[int, int] = {}
+        self._interrupted: dict[int, BaseException] = {}
         self._free_pipeline = _unless_forked(_api, lib.wgpuComputePipelineRelease)
         self._free_bindings = _unless_forked(_api, lib.wgpuBindGroupRelease)
         self._free_commands = _unless_forked(_api, lib.wgpuCommandBufferRelease)
@@ -50,9 +54,15 @@ class Commands:
         def answer(status: int, message: object, token: Handle, unused: object) -> None:
             self._answers[int(ffi.cast(self.types["uintptr_t"], token))] = status
 
+        def interrupted(kind: type, error: BaseException, trace: TracebackType) -> None:
+            """Where Ctrl-C comes in `answer`: cffi would drop both. `idle` raises it once we are out of C."""
+            called_with = trace.tb_frame.f_locals
+            answer(called_with["status"], None, called_with["token"], None)
+            self._interrupted[threading.get_ident()] = error
+
         # cffi frees a callback with its object, so they live here.
         self._map_done, self._work_done = (
-            ffi.callback(dict(self.types[info].item.fields)["callback"].type, answer)
+            ffi.callback(dict(self.types[info].item.fields)["callback"].type, answer, onerror=interrupted)
             for info in ("WGPUBufferMapCallbackInfo *", "WGPUQueueWorkDoneCallbackInfo *")
         )
         polled = lib.WGPUCallbackMode_AllowProcessEvents
@@ -153,7 +163,10 @@ class Commands:
     def idle(self, device: Handle) -> bool:
         """Whether all submitted work has finished; answers callbacks, never blocks."""
         # The C bool is one byte; the rest of the returned word is whatever the register held.
-        return bool(self.lib.wgpuDevicePoll(device, False, self.null) & 0xFF)
+        idle = bool(self.lib.wgpuDevicePoll(device, False, self.null) & 0xFF)
+        if self._interrupted and (error := self._interrupted.pop(threading.get_ident(), None)):
+            raise error
+        return idle
 
     def lost(self, device: Handle) -> bool:
         """Whether the driver gave the device up. Then nothing is made with it, not even an empty layout.
@@ -200,8 +213,11 @@ class Commands:
         return self.ffi.buffer(self.ffi.cast(self.types["char *"], get(buffer, 0, size)), size)
 
     def unmap(self, buffer: Handle) -> None:
-        """Ends a mapping, also one that was asked for and not answered yet."""
-        self.lib.wgpuBufferUnmap(buffer)
+        """Ends a mapping, also one that was asked for and not answered yet; nothing where there is none."""
+        import wgpu
+
+        with suppress(wgpu.GPUError):
+            self.raising.wgpuBufferUnmap(buffer)
 
     def _finish(self, encoder: Handle) -> Handle:
         try:

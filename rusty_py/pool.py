@@ -39,6 +39,13 @@ class Memory:
     serial: int = field(default_factory=lambda: next(_serials))
     used_in: int = 0
     refusal: str = ""
+    destroyed: bool = False
+
+    def destroy(self) -> None:
+        """Frees the buffer; a submission with it would end the process."""
+        self.destroyed = True
+        if self.raw is not None:
+            self.raw.destroy()
 
 
 class Source(Protocol):
@@ -204,5 +211,4 @@ class Pool:
         self._kept_bytes -= memory.size
         self._evictions += 1
         self._before_destroy()
-        if memory.raw is not None:
-            memory.raw.destroy()
+        memory.destroy()

@@ -106,6 +106,8 @@ class Queue:
         """
         with self.lock:
             for memory in memories:
+                if memory.destroyed:
+                    raise DeviceError("submit: a buffer was destroyed after these commands were recorded")
                 memory.used_in = self.number
             if self.closed:
                 self._steps.clear()
@@ -148,6 +150,8 @@ class Queue:
     def write(self, memory: Memory, start: int, data: Handle, size: int) -> None:
         """Copies host memory to `memory`, behind every launch recorded so far that uses it."""
         with self.lock:
+            if self.closed or memory.destroyed:
+                raise DeviceError(f"write: the device or the buffer is gone: {self.name}")
             if self.uses(memory):
                 self.flush()  # The write would overtake it.
             self.commands.write(self.raw, memory.handle, start, data, size)

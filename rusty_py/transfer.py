@@ -15,6 +15,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from rusty_py.errors import DeviceError
 from rusty_py.pool import Memory, Pool, size_class
 from rusty_py.queue import Queue
 
@@ -169,20 +170,27 @@ def mapped(queue: Queue, memory: Memory, size: int, *, write: bool) -> Iterator[
 
     Nobody else may record a use of it meanwhile. Waits for the uses that were submitted.
     """
+    import wgpu
+
     commands = queue.commands
-    memory.refusal = "is mapped; unmap it first"
     try:
+        memory.refusal = "is mapped; unmap it first"
         token = commands.ask_map(memory.handle, size, write=write)
-    except Exception:
-        memory.refusal = ""
-        queue.refuse_lost("map")
-        raise
-    try:
         queue.until(lambda: commands.answer(token))
         yield np.frombuffer(commands.mapped(memory.handle, size, write=write), np.uint8)
+    except wgpu.GPUError as error:
+        queue.refuse_lost("map")
+        raise DeviceError(f"map: refused, the buffer may have been destroyed meanwhile: {error}") from error
     finally:
-        commands.unmap(memory.handle)
-        memory.refusal = ""
+        interrupted = None
+        while memory.refusal:  # Ctrl-C that comes now is raised afterwards.
+            try:
+                commands.unmap(memory.handle)
+                memory.refusal = ""
+            except KeyboardInterrupt as error:
+                interrupted = error
+        if interrupted is not None:
+            raise interrupted
 
 
 @contextmanager
@@ -195,8 +203,7 @@ def _staging(pool: Pool, chunks: Chunks) -> Iterator[list[Memory]]:
         yield list(taken)
     except BaseException:
         for memory in taken:
-            if memory.raw is not None:
-                memory.raw.destroy()
+            memory.destroy()
             pool.give(memory, destroyed=True)
         raise
     for memory in taken:

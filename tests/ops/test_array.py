@@ -165,9 +165,7 @@ def test_rows_are_iterated_as_numpy_arrays(device: Device) -> None:
 
 def test_elements_are_not_set_one_by_one(unchecked: Device) -> None:
     x = on(unchecked, values(F32, 3))
-    with pytest.raises(
-        UnsupportedError, match=r"^array: elements are not set .*rp\.where.*assign"
-    ) as caught:
+    with pytest.raises(UnsupportedError, match=r"^array: elements are not set .*rp\.where.*assign") as caught:
         x[0] = 1.0
     assert isinstance(caught.value, TypeError)
     with pytest.raises(IndexingError, match=r"rp\.where"):

@@ -45,14 +45,14 @@ def render(figures: Figures, format: str) -> str:
     return {"table": table, "md": markdown, "csv": as_csv, "json": as_json}[format](figures)
 
 
-def table(figures: Figures) -> str:
-    """For a terminal: the table, what follows from it, and what its columns mean."""
+def table(figures: Figures, *, legend: bool = True) -> str:
+    """For a terminal: the table, what follows from it, and with `legend` what its columns mean."""
     layout = LAYOUTS[figures.command]
     head = layout.header(figures)
     align = ["left" if name in layout.words else "right" for name in head]
     rows = list(layout.rows(figures))
     text = tabulate(rows, head, tablefmt="simple", disable_numparse=True, colalign=align) if rows else ""
-    parts = ([text] if rows else [], findings(figures), layout.legend(figures))
+    parts = ([text] if rows else [], findings(figures), layout.legend(figures) if legend else [])
     return "\n\n".join("\n".join(part) for part in parts if part)
 
 

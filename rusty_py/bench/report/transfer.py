@@ -52,8 +52,8 @@ def legend(figures: Figures) -> list[str]:
     return [
         "GB/s: 10^9 bytes a second, the median of single passes by the wall clock, each to its end on the"
         " other side; ±: median absolute deviation of ours.",
-        f"{MEMCPY}: np.copyto from the array that all uploads read to the array that downloads fill, in turn"
-        " with them.",
+        f"{MEMCPY}: np.copyto in turn with them, from the array that all uploads read to one of its own, or"
+        " from one of its own to the array that all downloads fill.",
         f"{OURS}, on this adapter: {', '.join(ways)}; {STAGED}: the same with Device(staged=True).",
         f"{PLAIN}: write_buffer, submit and wait; read_buffer. {NEW}: create_buffer_with_data.",
     ]
