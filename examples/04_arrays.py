@@ -15,7 +15,7 @@ slope = (dx * dy).sum() / (dx**2).sum()
 offset = gy.mean() - slope * gx.mean()
 print("slope and offset:", float(slope), float(offset))
 
-# Rows far from the line count as much as the others: cut them off, without a loop or a visit to the host.
+# What is far from the line is cut off without a loop, and without a visit to the host.
 error = gy - (slope * gx + offset)
 cut = rp.where(abs(error) < 0.2, error, 0.0)
 print("points off by more than 0.2:", int((abs(error) >= 0.2).sum()))

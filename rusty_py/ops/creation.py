@@ -61,16 +61,16 @@ def asarray(
 
 def full(
     shape: int | Sequence[int],
-    value: Scalar,
-    /,
+    fill_value: Scalar,
     *,
     dtype: DtypeLike | None = None,
     device: Device | None = None,
 ) -> Array:
-    """An array with `value` everywhere. Raises DtypeError where it does not fit `dtype`, ShapeError."""
+    """An array with `fill_value` everywhere. Raises DtypeError where it does not fit `dtype`, ShapeError."""
+    value = fill_value
     if not isinstance(value, bool | int | float):
         _, strong = dtypes.host_values(value, dtype, operation="full")
-        value, dtype = np.asarray(value).item(), dtype or strong
+        value, dtype = np.asarray(value).item(), strong if dtype is None else dtype
     kind = _of_number(value) if dtype is None else dtypes.element(dtype, operation="full")
     if kind is dtypes.BOOL and value in (0, 1):
         value = bool(value)
@@ -82,19 +82,25 @@ def full(
     return out
 
 
-def zeros(shape: int | Sequence[int], *, dtype: DtypeLike = F32, device: Device | None = None) -> Array:
+def zeros(
+    shape: int | Sequence[int], *, dtype: DtypeLike | None = None, device: Device | None = None
+) -> Array:
     """An array of zeros, float32 where `dtype` is not said."""
-    return full(shape, 0, dtype=dtype, device=device)
+    return full(shape, 0, dtype=F32 if dtype is None else dtype, device=device)
 
 
-def ones(shape: int | Sequence[int], *, dtype: DtypeLike = F32, device: Device | None = None) -> Array:
+def ones(
+    shape: int | Sequence[int], *, dtype: DtypeLike | None = None, device: Device | None = None
+) -> Array:
     """An array of ones, float32 where `dtype` is not said."""
-    return full(shape, 1, dtype=dtype, device=device)
+    return full(shape, 1, dtype=F32 if dtype is None else dtype, device=device)
 
 
-def empty(shape: int | Sequence[int], *, dtype: DtypeLike = F32, device: Device | None = None) -> Array:
+def empty(
+    shape: int | Sequence[int], *, dtype: DtypeLike | None = None, device: Device | None = None
+) -> Array:
     """An array of undefined values, to be assigned to."""
-    kind = dtypes.element(dtype, operation="empty")
+    kind = F32 if dtype is None else dtypes.element(dtype, operation="empty")
     return allocate(device or default_device(), shape_of(shape, operation="empty"), kind, operation="empty")
 
 
@@ -141,7 +147,7 @@ def eye(
     /,
     *,
     k: int = 0,
-    dtype: DtypeLike = F32,
+    dtype: DtypeLike | None = None,
     device: Device | None = None,
 ) -> Array:
     """Ones on the `k`-th diagonal above the main one, and zeros. Shape (n_rows, n_cols or n_rows)."""

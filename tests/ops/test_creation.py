@@ -160,3 +160,9 @@ def test_an_array_larger_than_a_buffer_is_refused(unchecked: Device) -> None:
         pytest.raises(LimitError, match=r"^buffer: 'full' is larger"),
     ):
         rp.zeros(1025, device=narrow)
+
+
+def test_the_array_apis_names_are_ours(device: Device) -> None:
+    assert rp.full(shape=(2,), fill_value=1.5, dtype=None, device=device).tolist() == [1.5, 1.5]
+    for made in (rp.zeros, rp.ones, rp.empty, rp.eye):
+        assert made(2, dtype=None, device=device).dtype == np.float32
