@@ -178,19 +178,15 @@ with ThreadPoolExecutor(8) as threads:
 """
 
 
-_REFUSED = "read and write ask without the lock whether a buffer is mapped, and another thread may map it"
-
-
 @pytest.mark.parametrize(
     "staged",
-    [pytest.param(False, marks=pytest.mark.xfail(strict=False, reason=_REFUSED)), True],
+    [False, True],
     ids=["mapped", "staged"],
 )
 def test_one_buffer_used_by_eight_threads_is_never_seen_half_written(adapter: Adapter, staged: bool) -> None:
     assert outcome(SHARED.format(staged=staged), timeout_s=90) == "0"
 
 
-@pytest.mark.xfail(strict=True, reason=_REFUSED)
 @pytest.mark.parametrize("action", ["read", "write"])
 def test_a_buffer_may_be_used_while_another_thread_reads_it(
     adapter: Adapter, monkeypatch: pytest.MonkeyPatch, action: str
