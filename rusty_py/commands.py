@@ -47,9 +47,9 @@ class Commands:
         self._tokens = itertools.count(1)
         self._answers: dict[int, int] = {}
         self._interrupted: dict[int, BaseException] = {}
-        self._free_pipeline = _unless_forked(_api, lib.wgpuComputePipelineRelease)
-        self._free_bindings = _unless_forked(_api, lib.wgpuBindGroupRelease)
-        self._free_commands = _unless_forked(_api, lib.wgpuCommandBufferRelease)
+        self._free_pipeline = _unless_forked(lib.wgpuComputePipelineRelease)
+        self._free_bindings = _unless_forked(lib.wgpuBindGroupRelease)
+        self._free_commands = _unless_forked(lib.wgpuCommandBufferRelease)
 
         def answer(status: int, message: object, token: Handle, unused: object) -> None:
             self._answers[int(ffi.cast(self.types["uintptr_t"], token))] = status
@@ -227,11 +227,11 @@ class Commands:
         return self.ffi.gc(commands, self._free_commands)
 
 
-def _unless_forked(api: Any, release: Callable[[Handle], None]) -> Callable[[Handle], None]:
+def _unless_forked(release: Callable[[Handle], None]) -> Callable[[Handle], None]:
     """`release`, but not in a forked child, whose objects are its parent's: it would hang in the driver."""
 
     def free(handle: Handle) -> None:
-        if api.libf is not None:  # None after a fork, see native.forget_after_fork.
+        if not native.forked():
             release(handle)
 
     return free

@@ -187,7 +187,8 @@ class Device:
         In words of 4 bytes: behind an array that ends within one, the rest of that word becomes zero.
         """
         self.ensure_usable("write")
-        buffer.ensure_usable("write", self)
+        with self.lock:  # Another thread maps it under the lock.
+            buffer.ensure_usable("write", self)
         if array.nbytes > buffer.nbytes:
             raise LimitError(
                 f"write: the array is larger than buffer {buffer.label!r}:"
@@ -205,7 +206,8 @@ class Device:
         Raises LimitError where `out` is larger than the buffer, ShapeError where it is not C-contiguous.
         """
         self.ensure_usable("read")
-        buffer.ensure_usable("read", self)
+        with self.lock:  # Another thread maps it under the lock.
+            buffer.ensure_usable("read", self)
         if out.nbytes > buffer.nbytes:
             raise LimitError(
                 f"read: the array is larger than buffer {buffer.label!r}:"

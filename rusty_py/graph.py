@@ -115,8 +115,9 @@ class Graph:
             raise DeviceError("replay: not in a capture: launch what the other graph does instead")
         with queue.lock:
             self.device.ensure_usable("replay")
+            queue.refuse_lost("replay")
             for buffer in self._held:
-                if buffer.destroyed:
+                if buffer.destroyed or (buffer.memory.refusal and buffer.memory not in self._outputs):
                     buffer.ensure_usable("replay", self.device)
             for part in self._parts:
                 queue.send([queue.commands.encode(queue.device, part)], self._memories)

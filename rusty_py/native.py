@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 
 _environment = threading.Lock()
+_is_fork = False
 
 # The C types made from Python: here and in commands.py, and by wgpu-py 0.32 on the way to a first launch.
 _TYPES = (
@@ -137,10 +138,17 @@ def forget_after_fork() -> None:
     from wgpu.backends.wgpu_native import _api
 
     def forget() -> None:
+        global _is_fork
+        _is_fork = True
         _api.libf = None  # What wgpu-py asks before it releases an object, for the end of the interpreter.
 
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=forget)
+
+
+def forked() -> bool:
+    """Whether this process was forked off one with a device: then everything of wgpu's is its parent's."""
+    return _is_fork
 
 
 def has_unchecked_modules() -> bool:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from rusty_py import native
 from rusty_py.errors import OutOfMemory
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class Memory:
     def destroy(self) -> None:
         """Frees the buffer; a submission with it would end the process."""
         self.destroyed = True
-        if self.raw is not None:
+        if self.raw is not None and not native.forked():
             self.raw.destroy()
 
 

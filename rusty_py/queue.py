@@ -12,10 +12,10 @@ import operator
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
+from rusty_py import native
 from rusty_py.adapter import Adapter
 from rusty_py.commands import Commands, Handle, Step, commands
 from rusty_py.errors import DeviceError, ShaderError
@@ -77,18 +77,16 @@ class Queue:
         elif len(steps) >= BATCH_LAUNCHES or self._seconds > BATCH_SECONDS or self._bytes > BATCH_BYTES:
             self.flush()
 
-    @contextmanager
-    def batch(self) -> Iterator[None]:
+    def batch(self) -> "Batch":
         """Launches made inside go out together at its end, or in parts where they are long."""
+        return Batch(self)
+
+    def hold(self, count: int) -> None:
+        """Opens an explicit batch, or with -1 closes one; the last to close submits."""
         with self.lock:
-            self._held += 1
-        try:
-            yield
-        finally:  # Also after an exception: arrays exist that wait for these launches.
-            with self.lock:
-                self._held -= 1
-                if not self._held:
-                    self.flush()
+            self._held += count
+            if not self._held:
+                self.flush()
 
     def uses(self, memory: Memory) -> bool:
         """Whether a launch in the open batch uses `memory`."""
@@ -109,9 +107,10 @@ class Queue:
                 if memory.destroyed:
                     raise DeviceError("submit: a buffer was destroyed after these commands were recorded")
                 memory.used_in = self.number
-            if self.closed:
+            gone = self.closed or native.forked()  # In a fork the batch is the parent's.
+            if gone:
                 self._steps.clear()
-            if self.closed or not (self._steps or recorded or empty):
+            if gone or not (self._steps or recorded or empty):
                 return
             try:
                 self.refuse_lost("submit")
@@ -218,6 +217,19 @@ class Queue:
         with self.lock:
             self.closed = True
             self._steps.clear()
+
+
+class Batch:
+    """A block whose launches go out together; also after an exception, since arrays wait for them."""
+
+    def __init__(self, queue: Queue) -> None:
+        self._queue = queue
+
+    def __enter__(self) -> None:
+        self._queue.hold(1)
+
+    def __exit__(self, *error: object) -> None:
+        self._queue.hold(-1)
 
 
 def _together(*actions: Callable[[], object]) -> None:

@@ -45,6 +45,7 @@ class Timer:
         import wgpu
 
         device.ensure_usable("timer")
+        device.queue.refuse_lost("timer")
         self.device = device
         self.queries: wgpu.GPUQuerySet | None = None
         if "timestamp-query" in device.adapter.features:

@@ -141,7 +141,7 @@ def everything(*, staged: bool, seconds: float, cached: int = 1 << 30) -> str:
 @pytest.mark.parametrize("cached", [1 << 30, 5000], ids=["pooled", "evicting"])
 @pytest.mark.parametrize("staged", [False, True], ids=["mapped", "staged"])
 def test_eight_threads_may_do_everything_at_once(adapter: Adapter, staged: bool, cached: int) -> None:
-    assert everything(staged=staged, seconds=2.0, cached=cached) == "0 0 0"
+    assert everything(staged=staged, seconds=1.5, cached=cached) == "0 0 0"
 
 
 @pytest.mark.slow
@@ -156,7 +156,7 @@ from concurrent.futures import ThreadPoolExecutor
 faulthandler.dump_traceback_later(60, exit=True)
 d = Device(staged={staged})
 b = d.upload(np.zeros(300, np.uint32))
-end = time.monotonic() + 1.5
+end = time.monotonic() + 1
 
 def work(number):
     got, torn = np.zeros(300, np.uint32), 0
@@ -178,19 +178,15 @@ with ThreadPoolExecutor(8) as threads:
 """
 
 
-_REFUSED = "read and write ask without the lock whether a buffer is mapped, and another thread may map it"
-
-
 @pytest.mark.parametrize(
     "staged",
-    [pytest.param(False, marks=pytest.mark.xfail(strict=False, reason=_REFUSED)), True],
+    [False, True],
     ids=["mapped", "staged"],
 )
 def test_one_buffer_used_by_eight_threads_is_never_seen_half_written(adapter: Adapter, staged: bool) -> None:
     assert outcome(SHARED.format(staged=staged), timeout_s=90) == "0"
 
 
-@pytest.mark.xfail(strict=True, reason=_REFUSED)
 @pytest.mark.parametrize("action", ["read", "write"])
 def test_a_buffer_may_be_used_while_another_thread_reads_it(
     adapter: Adapter, monkeypatch: pytest.MonkeyPatch, action: str

@@ -103,8 +103,12 @@ def kept(step: str, *, staged: bool, steps: int, warm_up: int, most_mib: float =
     return outcome(script, timeout_s=300)
 
 
-@pytest.mark.parametrize("staged", [False, True], ids=["mapped", "staged"])
-@pytest.mark.parametrize("what", STEPS)
+TRANSFERS = ("uploads", "reads", "writes")
+
+
+@pytest.mark.parametrize(
+    ("what", "staged"), [*((what, False) for what in STEPS), *((what, True) for what in TRANSFERS)]
+)
 def test_a_thousand_steps_keep_nothing(adapter: Adapter, what: str, staged: bool) -> None:
     # As many parameters as are kept, and sizes, are there after the warm-up.
     warm_up = 5000 if what == "launches with new parameters" else 300
