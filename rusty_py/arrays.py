@@ -15,7 +15,7 @@ from rusty_py import dtypes, printing
 from rusty_py.buffer import Buffer
 from rusty_py.device import Device
 from rusty_py.dtypes import BOOL, F16, Dtype, DtypeLike
-from rusty_py.errors import DtypeError, RustyError, ShapeError, UnsupportedError
+from rusty_py.errors import DeviceError, DtypeError, RustyError, ShapeError, UnsupportedError
 from rusty_py.views import Shape, View, axis_of, indexed, is_row_major, reshaped, row_major, shape_to
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Array:
     `assign` alone changes an array that is there, and all its views with it.
     """
 
-    __slots__ = ("__weakref__", "buffer", "contiguous", "kind", "offset", "shape", "size", "strides")
+    __slots__ = ("__weakref__", "_shape", "buffer", "contiguous", "kind", "offset", "size", "strides")
 
     __array_priority__ = 1000
     __hash__ = None  # type: ignore[assignment]
@@ -55,11 +55,15 @@ class Array:
         """Strides and offset count elements; `contiguous` says that they are row-major without gaps."""
         self.buffer = buffer
         self.kind = kind
-        self.shape = shape
+        self._shape = shape
         self.strides = strides
         self.offset = offset
         self.size = size
         self.contiguous = contiguous
+
+    @property
+    def shape(self) -> Shape:
+        return self._shape
 
     @property
     def dtype(self) -> np.dtype[np.generic]:
@@ -135,8 +139,12 @@ class Array:
     def numpy(self, out: NDArray[Any] | None = None) -> NDArray[Any]:
         """The values as a NumPy array: a new one, or `out`, C-contiguous and of this shape and dtype.
 
-        Waits for what computes them. Raises ShapeError and DtypeError for another `out`.
+        Waits for what computes them. Raises ShapeError and DtypeError for another `out`, DeviceError in a
+        capture, where nothing is computed.
         """
+        capturing = self.device.capturing
+        if capturing is not None and capturing.wants():
+            raise DeviceError("numpy: not in a capture, where nothing is computed: read after a replay")
         if out is not None:
             self._check_out(out)
         direct = out is not None and self.kind is not BOOL
@@ -230,8 +238,9 @@ class Array:
         return upload(host, kind, self.device)
 
     def astype(self, dtype: DtypeLike, /, *, copy: bool = True) -> "Array":
-        """The values in another dtype, as NumPy casts them; floats beyond an integer's range become its ends.
+        """The values in another dtype, as NumPy casts them.
 
+        Floats beyond an integer's range become the nearest float32 within it.
         A new array, unless the dtype is the same and `copy` is False. Raises DtypeError.
         """
         kind = dtypes.element(dtype, operation="astype")

@@ -29,7 +29,7 @@ class Buffer:
         self.destroyed = False
 
     def __del__(self) -> None:
-        if not self.destroyed:
+        if not getattr(self, "destroyed", True):  # Ctrl-C may come before the first line of __init__.
             self.pool.give(self.memory)
 
     def destroy(self) -> None:

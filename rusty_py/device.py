@@ -117,11 +117,11 @@ class Device:
     def close(self) -> None:
         """Frees the device and its buffers. A second call does nothing."""
         with self.lock:  # Not between the checks of a submission and the submission.
-            if not self.closed:
-                self.closed = True
-                self.queue.close()
-                if _parent is None:
-                    self.raw.destroy()
+            closing, self.closed = not self.closed, True
+        if closing:
+            self.queue.close()
+            if _parent is None:
+                self.raw.destroy()
 
     def ensure_usable(self, operation: str) -> None:
         """Raises DeviceError on a closed device and in a forked process."""

@@ -126,14 +126,7 @@ class Pool:
         with self._lock:
             if self._returned:
                 self._collect()
-            keys = self._keys.get(size)
-            if keys:
-                memory = self._kept.pop(keys.pop())
-                self._kept_bytes -= size
-                self._reuses += 1
-            else:
-                memory = self._allocate(size)
-                self._allocations += 1
+            memory = self._reuse(size) or self._allocate(size)
             self._lent[memory.serial] = memory
             self._live_bytes += size
             if self._live_bytes + self._kept_bytes > self._peak_bytes:
@@ -158,6 +151,7 @@ class Pool:
         """The counters as of now."""
         with self._lock:
             self._collect()
+            self._recount()
             return PoolStats(
                 self._allocations,
                 self._reuses,
@@ -167,8 +161,20 @@ class Pool:
                 self._peak_bytes,
             )
 
+    def _reuse(self, size: int) -> Memory | None:
+        keys = self._keys.get(size)
+        while keys:
+            # None for a key whose memory went as Ctrl-C came between the two.
+            memory = self._kept.pop(keys.pop(), None)
+            if memory is not None:
+                self._kept_bytes -= size
+                self._reuses += 1
+                return memory
+        return None
+
     def _allocate(self, size: int) -> Memory:
         if self.memory_limit is not None:
+            self._recount()
             self._evict_until(self.memory_limit - self._live_bytes - size)
             if self._live_bytes + size > self.memory_limit:
                 raise OutOfMemory(
@@ -182,6 +188,7 @@ class Pool:
                 raise
             self._evict_until(0)
             raw = self._create(size)
+        self._allocations += 1
         return Memory(raw, size, raw._internal)
 
     def _collect(self) -> None:
@@ -189,7 +196,7 @@ class Pool:
         while self._returned:
             memory, destroyed = self._returned.popleft()
             size, memory.refusal = memory.size, ""
-            del self._lent[memory.serial]
+            self._lent.pop(memory.serial, None)
             self._live_bytes -= size
             if destroyed:
                 continue
@@ -199,7 +206,7 @@ class Pool:
             self._next_key += 1
             self._kept_bytes += size
             if len(keys) > self.max_buffers_per_size:
-                self._evict(keys[0])
+                self._evict(keys.pop(0))
         self._evict_until(self.max_cached_bytes)
 
     def _evict_until(self, max_bytes: int) -> None:
@@ -207,9 +214,17 @@ class Pool:
             self._evict(next(iter(self._kept)))
 
     def _evict(self, key: int) -> None:
-        memory = self._kept.pop(key)
-        self._keys[memory.size].remove(key)
+        memory = self._kept.pop(key, None)
+        if memory is None:
+            return
+        if key in self._keys[memory.size]:
+            self._keys[memory.size].remove(key)
         self._kept_bytes -= memory.size
         self._evictions += 1
         self._before_destroy()
         memory.destroy()
+
+    def _recount(self) -> None:
+        """Ctrl-C may come between a change and its count."""
+        self._live_bytes = sum(memory.size for memory in self._lent.values())
+        self._kept_bytes = sum(memory.size for memory in self._kept.values())

@@ -32,6 +32,8 @@ BATCH_SECONDS = 0.02
 BATCH_BYTES = 1 << 30
 # wgpu holds what the host writes in memory that only a submission frees.
 _WRITTEN_BYTES = 32 << 20
+# How far the host may run ahead of the device: so many marks, each behind so many submissions.
+_MARKS, _MARK_SUBMISSIONS = 8, 32
 # In an explicit batch only time counts, and a number that bounds what is held.
 _EXPLICIT_LAUNCHES = 4096
 _EXPLICIT_SECONDS = 0.2
@@ -62,6 +64,9 @@ class Queue:
         self._bytes = 0
         self._written = 0
         self._held = 0  # Explicit batches that are open.
+        self._marks: deque[tuple[int, int]] = deque()  # Numbers, and the tokens that tell they are done.
+        self._unmarked = 0
+        self._mapped = 0  # Memories that the host is copying from or to.
 
     def add(self, step: Step, memories: Iterable[Memory], *, seconds: float, nbytes: int) -> None:
         """Records a dispatch that uses `memories`. The caller holds the lock."""
@@ -128,6 +133,24 @@ class Queue:
                     self.number += 1
                     self.submissions += 1
                     self._seconds, self._bytes, self._written = 0.0, 0, 0
+            self._keep_pace()
+
+    def _keep_pace(self) -> None:
+        """Waits where the host is far ahead: what is under way stays bounded, and so does any later wait."""
+        self._unmarked += 1
+        if self._unmarked < _MARK_SUBMISSIONS:
+            return
+        self._unmarked = 0
+        self._marks.append((self.number - 1, self.commands.ask_work_done(self.raw)))
+        while self._marks and self.commands.answer(self._marks[0][1]):
+            self._pass_mark()
+        if len(self._marks) > _MARKS:
+            self.until(lambda: self.commands.answer(self._marks[0][1]))
+            self._pass_mark()
+
+    def _pass_mark(self) -> None:
+        number, _ = self._marks.popleft()
+        self.done = max(self.done, number)
 
     def _encode(self) -> tuple[list[Handle], ShaderError | None]:
         """The open batch, and an error where wgpu refuses one of its launches: the others shall go out."""
@@ -212,11 +235,26 @@ class Queue:
         if self.is_lost():
             raise DeviceError(f"{operation}: the device was lost: {self.name}: make a new one")
 
+    def start_mapped(self) -> None:
+        """To be called before a mapped memory is touched; raises DeviceError where the device is closed."""
+        with self.lock:
+            if self.closed:
+                raise DeviceError(f"map: the device was closed meanwhile: {self.name}")
+            self._mapped += 1
+
+    def end_mapped(self) -> None:
+        """To be called when it is left alone again."""
+        with self.lock:
+            self._mapped -= 1
+
     def close(self) -> None:
-        """Forgets the open batch; nothing is submitted any more."""
+        """Forgets the open batch; nothing is submitted any more, and nobody touches mapped memory."""
         with self.lock:
             self.closed = True
             self._steps.clear()
+        deadline = time.monotonic() + self.timeout_s
+        while self._mapped and time.monotonic() < deadline:
+            time.sleep(1e-4)
 
 
 class Batch:

@@ -105,10 +105,16 @@ class Transfer:
                 free.append(staging)
 
     def _copy(self, source: Memory, source_start: int, target: Memory, target_start: int, size: int) -> None:
+        import wgpu
+
         queue = self.queue
-        copy = queue.commands.copy(
-            queue.device, source.handle, source_start, target.handle, target_start, size
-        )
+        try:
+            copy = queue.commands.copy(
+                queue.device, source.handle, source_start, target.handle, target_start, size
+            )
+        except wgpu.GPUError as error:
+            queue.refuse_lost("transfer")
+            raise DeviceError(f"transfer: refused: {error}") from error
         queue.send([copy], (source, target))
 
     def _in_chunks(self, work: Callable[["Chunks"], None], nbytes: int) -> None:
@@ -177,7 +183,11 @@ def mapped(queue: Queue, memory: Memory, size: int, *, write: bool) -> Iterator[
         memory.refusal = "is mapped; unmap it first"
         token = commands.ask_map(memory.handle, size, write=write)
         queue.until(lambda: commands.answer(token))
-        yield np.frombuffer(commands.mapped(memory.handle, size, write=write), np.uint8)
+        queue.start_mapped()
+        try:
+            yield np.frombuffer(commands.mapped(memory.handle, size, write=write), np.uint8)
+        finally:
+            queue.end_mapped()
     except wgpu.GPUError as error:
         queue.refuse_lost("map")
         raise DeviceError(f"map: refused, the buffer may have been destroyed meanwhile: {error}") from error

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from functools import cache
-from math import ceil
+from math import ceil, isfinite
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from rusty_py.device import Device, default_device
 from rusty_py.dtypes import F16, F32, I32, U32, Dtype, DtypeLike, Scalar
 from rusty_py.errors import DeviceError, DtypeError, ShapeError
 from rusty_py.kernel import Spec, launch
-from rusty_py.ops.table import THREADS
+from rusty_py.ops.table import THREADS, groups_for
 from rusty_py.views import View, shape_of
 
 FILL = Spec("creation/fill", 0, 1, THREADS)
@@ -120,9 +120,13 @@ def arange(
     """
     if stop is None:
         start, stop = 0, start
+    # NumPy's own numbers count as Python's.
+    start, stop, step = (
+        each.item() if isinstance(each, np.generic) else each for each in (start, stop, step)
+    )
     numbers = (start, stop, step)
-    if step == 0:
-        raise ShapeError("arange: the step is not zero")
+    if step == 0 or not all(map(isfinite, numbers)):
+        raise ShapeError(f"arange: the step is not zero, and all are finite: {numbers}")
     if dtype is None:
         kind = I32 if all(isinstance(each, int) for each in numbers) else F32
     else:
@@ -177,7 +181,7 @@ def _step_word(step: int | float, kind: Dtype) -> int:
 def _launch(spec: Spec, out: Array, count: int, words: Sequence[int]) -> None:
     device = out.device
     if count:
-        groups = min(-(-count // THREADS), device.limits.groups)
+        groups = groups_for(device, count, operation=spec.name)
         launch(
             device,
             spec,

@@ -16,7 +16,7 @@ from rusty_py.errors import DtypeError, LimitError
 from rusty_py.kernel import Spec, launch
 from rusty_py.ops import table
 from rusty_py.ops.creation import asarray, full
-from rusty_py.ops.table import BINARY, THREADS, UNARY
+from rusty_py.ops.table import BINARY, THREADS, UNARY, groups_for
 from rusty_py.views import Shape, broadcast, broadcast_strides, collapse
 
 MOST_AXES = 8
@@ -43,7 +43,7 @@ def binary(name: str, a: Array, b: object, *, reflected: bool = False) -> Array 
         size, device = a.size, a.buffer.device
         out = device.empty(size * result.itemsize, label=name)
         if size:
-            groups = min(-(-size // THREADS), device.limits.groups)
+            groups = groups_for(device, size, operation=name)
             dims = (size, a.offset, 1, b.offset, 1)
             launch(
                 device,
@@ -59,7 +59,7 @@ def binary(name: str, a: Array, b: object, *, reflected: bool = False) -> Array 
         return _strong_number(name, a, b, reflected=reflected)
     if isinstance(b, bool | int | float):
         return _with_number(name, a, b, reflected=reflected)
-    if isinstance(b, np.ndarray):
+    if isinstance(b, np.ndarray | list | tuple):
         b = asarray(b, device=a.device)
     if not isinstance(b, Array):
         return NotImplemented  # type: ignore[no-any-return]
@@ -191,7 +191,7 @@ def _elementwise(
         inputs=[each.buffer for each in inputs],
         outputs=[out.buffer],
         dims=dims,
-        workgroups=(min(-(-out.size // THREADS), device.limits.groups), 1, 1),
+        workgroups=(groups_for(device, out.size, operation=spec.name), 1, 1),
         flops=out.size * (1 if flat else _STRIDED_FLOPS),
     )
 

@@ -60,10 +60,10 @@ def ufunc(ufunc: np.ufunc, method: str, inputs: tuple[object, ...], about: Mappi
         result = _on_device(ufunc, inputs)
         if result is not NotImplemented:
             return result
-    outs = about.get("out", ())
+    outs = (inputs[0],) if method == "at" else about.get("out", ())
     if isinstance(outs, tuple) and any(isinstance(out, Array) for out in outs):
         raise UnsupportedError(f"{ufunc.__name__}: writes into NumPy arrays only: use x.assign(...)")
-    return getattr(ufunc, method)(*map(_host, inputs), **{name: _host(each) for name, each in about.items()})
+    return _on_host(getattr(ufunc, method), inputs, about)
 
 
 def _on_device(ufunc: np.ufunc, inputs: tuple[object, ...]) -> object:
@@ -92,13 +92,27 @@ def function(
         result = ours(*arguments, **about)
         if result is not NotImplemented:
             return result
-    return function(*map(_host, arguments), **{name: _host(each) for name, each in about.items()})
+    return _on_host(function, arguments, about)
+
+
+def _on_host(
+    function: Callable[..., Any], arguments: tuple[object, ...], about: Mapping[str, object]
+) -> object:
+    """NumPy's function of the values, which are read-only: it shall not write into what is a copy."""
+    try:
+        return function(*map(_host, arguments), **{name: _host(each) for name, each in about.items()})
+    except ValueError as error:
+        if "read-only" not in str(error):
+            raise
+        name = getattr(function, "__qualname__", "numpy")
+        raise UnsupportedError(f"{name}: writes into NumPy arrays only: use x.assign(...)") from error
 
 
 def _host(x: object) -> object:
     """`x` with every array in it, also in lists, as NumPy's."""
     if isinstance(x, Array):
         host: NDArray[Any] = x.numpy()
+        host.flags.writeable = False
         return host
     if isinstance(x, list | tuple):
         return type(x)(map(_host, x)) if type(x) in (list, tuple) else x

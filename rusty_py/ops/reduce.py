@@ -9,7 +9,7 @@ from rusty_py.dtypes import BOOL, F16, F32, I32, U32, Dtype, DtypeLike
 from rusty_py.errors import DtypeError
 from rusty_py.kernel import Spec, launch
 from rusty_py.ops.creation import full, zeros
-from rusty_py.ops.table import THREADS
+from rusty_py.ops.table import THREADS, groups_for
 from rusty_py.shapes import ceil_div
 from rusty_py.views import Shape, axes_of, row_major
 
@@ -87,7 +87,7 @@ def _sum(x: Array, axes: Shape, target: Dtype, *, keepdims: bool) -> Array:
             inputs=[x.buffer],
             outputs=[out.buffer],
             dims=(out.size, n, width, inner, x.offset),
-            workgroups=(min(ceil_div(out.size, THREADS), x.device.limits.groups), 1, 1),
+            workgroups=(groups_for(x.device, out.size, operation="sum", steps=ceil_div(n, width) + 1), 1, 1),
             flops=outer * n * inner,
         )
         x, n = out, width

@@ -5,11 +5,33 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from rusty_py.device import Device
 from rusty_py.dtypes import BOOL, F16, F32, I32, U32, Dtype
+from rusty_py.errors import LimitError
+from rusty_py.shapes import ceil_div
 
 THREADS = 256
 
-# By squaring, so that whole exponents are as exact as products are, with the sign that WGSL's pow lacks.
+
+# Loop steps of an element at most: its axes, or a power's bits.
+_STEPS = 40
+
+
+def groups_for(device: Device, count: int, *, operation: str, steps: int = _STEPS) -> int:
+    """Workgroups for `count` results of `steps` loop steps each, of which a thread may have to do several.
+
+    Raises LimitError where that is more than the device's loops can.
+    """
+    groups = min(ceil_div(count, THREADS), device.limits.groups)
+    if ceil_div(count, groups * THREADS) * steps > device.limits.loop_steps:
+        raise LimitError(
+            f"{operation}: {count} elements are more than {device.adapter} computes at once: {groups} groups"
+            f" of {THREADS}, {device.limits.loop_steps} steps each; compute in parts"
+        )
+    return groups
+
+
+# By squaring: whole exponents have the sign that WGSL's pow lacks, and up to `exponent` roundings.
 # 2^31 stands for all larger exponents: they are even, and every result but those of 1 is 0 or infinite.
 _FLOAT_POWER = """
 fn whole_power(base: f32, exponent: u32) -> f32 {
@@ -24,6 +46,9 @@ fn whole_power(base: f32, exponent: u32) -> f32 {
     return product;
 }
 fn power(x: f32, y: f32) -> f32 {
+    if ((bitcast<u32>(y) & 0x7fffffffu) > 0x7f800000u) {
+        return select(y, 1.0, x == 1.0);  // y is NaN.
+    }
     let whole = trunc(abs(y));
     let part = abs(y) - whole;
     var base = x;
@@ -130,7 +155,8 @@ BINARY = {
             helpers={"f32": _FLOAT_POWER, "f16": _FLOAT_POWER, "i32": _I32_POWER, "u32": _U32_POWER},
         ),
         Operation("equal", "x == y", np.equal, "fiub", truth=True, mirror="equal"),
-        Operation("not_equal", "x != y", np.not_equal, "fiub", truth=True, mirror="not_equal"),
+        # Not x != y, which naga makes false for NaN.
+        Operation("not_equal", "!(x == y)", np.not_equal, "fiub", truth=True, mirror="not_equal"),
         Operation("less", "x < y", np.less, "fiub", truth=True, mirror="greater"),
         Operation("less_equal", "x <= y", np.less_equal, "fiub", truth=True, mirror="greater_equal"),
         Operation("greater", "x > y", np.greater, "fiub", truth=True, mirror="less"),
@@ -155,7 +181,7 @@ _CASTS: dict[Dtype, str | dict[str, str]] = {
     F16: "f16(f32(x))",
     I32: {"f": "i32(clamp(f32(x), -2147483648.0, 2147483520.0))", "": "i32(x)"},
     U32: {"f": "u32(clamp(f32(x), 0.0, 4294967040.0))", "": "u32(x)"},
-    BOOL: "select(0u, 1u, x != elem(0))",
+    BOOL: "select(1u, 0u, x == elem(0))",
 }
 
 
