@@ -142,15 +142,17 @@ class Queue:
             return
         self._unmarked = 0
         self._marks.append((self.number - 1, self.commands.ask_work_done(self.raw)))
-        while self._marks and self.commands.answer(self._marks[0][1]):
-            self._pass_mark()
+        self._pass_marks()
         if len(self._marks) > _MARKS:
-            self.until(lambda: self.commands.answer(self._marks[0][1]))
-            self._pass_mark()
+            number, token = self._marks.popleft()
+            self.until(lambda: self.commands.answer(token))
+            self.done = max(self.done, number)
 
-    def _pass_mark(self) -> None:
-        number, _ = self._marks.popleft()
-        self.done = max(self.done, number)
+    def _pass_marks(self) -> None:
+        """Forgets the marks that the device has passed."""
+        while self._marks and self.commands.answer(self._marks[0][1]):
+            number, _ = self._marks.popleft()
+            self.done = max(self.done, number)
 
     def _encode(self) -> tuple[list[Handle], ShaderError | None]:
         """The open batch, and an error where wgpu refuses one of its launches: the others shall go out."""
@@ -203,10 +205,13 @@ class Queue:
             self.flush()
             number = self.number
             if self.idle():
+                self._pass_marks()
                 return
             token = self.commands.ask_work_done(self.raw)
         self.until(lambda: self.commands.answer(token))
-        self.done = max(self.done, number - 1)
+        with self.lock:
+            self.done = max(self.done, number - 1)
+            self._pass_marks()
 
     def until(self, answered: Callable[[], bool]) -> None:
         """Polls the device until `answered`. Raises DeviceError after `timeout_s`."""
