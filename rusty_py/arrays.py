@@ -142,8 +142,7 @@ class Array:
         Waits for what computes them. Raises ShapeError and DtypeError for another `out`, DeviceError in a
         capture, where nothing is computed.
         """
-        capturing = self.device.capturing
-        if capturing is not None and capturing.wants():
+        if self.device.graph is not None:
             raise DeviceError("numpy: not in a capture, where nothing is computed: read after a replay")
         if out is not None:
             self._check_out(out)

@@ -66,7 +66,7 @@ class Device:
         self.checked = checked or not native.has_unchecked_modules()
         self.closed = False
         self.pace = Pace(self.adapter.type)
-        self.capturing: Graph | None = None
+        self.captured: Graph | None = None  # By whichever thread: see `graph`.
         # On a discrete GPU, storage that the host can map lies beyond the bus; on a unified one, memory
         # that the host can write is slow for it to read.
         mappable = not staged and "mappable-primary-buffers" in self.adapter.features
@@ -131,11 +131,41 @@ class Device:
         if self.queue.lost:
             self.queue.refuse_lost(operation)
 
-    def empty(self, nbytes: int, *, label: str = "buffer", constant: bool = False) -> Buffer:
+    @property
+    def graph(self) -> "Graph | None":
+        """What this thread captures now, if anything."""
+        graph = self.captured
+        return graph if graph is not None and graph.of_this_thread() else None
+
+    def empty(self, nbytes: int, *, label: str = "buffer") -> Buffer:
         """A storage buffer of `nbytes` from the pool, content undefined. Raises LimitError, OutOfMemory.
 
-        During a capture it has no memory before the end, unless it is a `constant`, to be written now.
+        In a capture it has no memory before the end.
         """
+        graph = self.graph
+        if graph is None:
+            return self._from_pool(nbytes, label)
+        size, nbytes = self._sizes(nbytes, label)
+        return graph.buffer(size, nbytes, label)
+
+    def zeros(self, nbytes: int, *, label: str = "zeros") -> Buffer:
+        """A storage buffer of `nbytes` zeros, cleared on the device. Raises LimitError and OutOfMemory.
+
+        Raises DeviceError in a capture, which holds launches alone: a replay would not clear it again.
+        """
+        if self.graph is not None:
+            raise DeviceError("zeros: not in a capture: make them before, or with rusty_py.zeros")
+        buffer = self._from_pool(nbytes, label)
+        clear = self.queue.commands.clear(self.queue.device, buffer.memory.handle, buffer.nbytes)
+        self.submit(Recording(self, clear, [buffer]))
+        return buffer
+
+    def _from_pool(self, nbytes: int, label: str) -> Buffer:
+        size, nbytes = self._sizes(nbytes, label)
+        return Buffer(self, self.pool, size, nbytes, label)
+
+    def _sizes(self, nbytes: int, label: str) -> tuple[int, int]:
+        """What is allocated for a buffer of `nbytes`, and what of it is bound."""
         self.ensure_usable("buffer")
         if nbytes > self.limits.buffer_bytes:
             raise LimitError(
@@ -143,22 +173,7 @@ class Device:
                 f" {nbytes} > {self.limits.buffer_bytes} bytes"
             )
         size = min(size_class(nbytes), _whole_words(self.limits.buffer_bytes - 3))
-        graph, nbytes = self.capturing, max(4, _whole_words(nbytes))
-        if graph is not None and graph.wants() and not constant:
-            return graph.buffer(size, nbytes, label)
-        return Buffer(self, self.pool, size, nbytes, label)
-
-    def zeros(self, nbytes: int, *, label: str = "zeros") -> Buffer:
-        """A storage buffer of `nbytes` zeros, cleared on the device. Raises LimitError and OutOfMemory.
-
-        Raises DeviceError in a capture, which holds launches alone: a replay would not clear it again.
-        """
-        if self.capturing is not None and self.capturing.wants():
-            raise DeviceError("zeros: not in a capture: make them before, or with rusty_py.zeros")
-        buffer = self.empty(nbytes, label=label, constant=True)
-        clear = self.queue.commands.clear(self.queue.device, buffer.memory.handle, buffer.nbytes)
-        self.submit(Recording(self, clear, [buffer]))
-        return buffer
+        return size, max(4, _whole_words(nbytes))
 
     def pool_stats(self) -> PoolStats:
         """How often buffers were made and reused, and the bytes that are in use, kept, and were at most."""
@@ -176,8 +191,8 @@ class Device:
             pool.purge()
 
     def upload(self, array: NDArray[np.generic], *, label: str = "input") -> Buffer:
-        """A storage buffer that holds `array`, which is C-contiguous."""
-        buffer = self.empty(array.nbytes, label=label, constant=True)
+        """A storage buffer that holds `array`, which is C-contiguous; in a capture, a constant."""
+        buffer = self._from_pool(array.nbytes, label)
         self.write(buffer, array)
         return buffer
 

@@ -16,12 +16,11 @@ from typing import TYPE_CHECKING
 from rusty_py.buffer import Buffer
 from rusty_py.commands import Step
 from rusty_py.errors import DeviceError
+from rusty_py.pace import SUBMISSION_SECONDS
 from rusty_py.pool import Memory
 
 if TYPE_CHECKING:
     from rusty_py.device import Device
-
-_SECONDS = 0.2  # Of one submission; native calls do not answer Ctrl-C.
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,7 @@ class Graph:
         self._outputs: list[Memory] = []
         self._unshared_bytes = 0
 
-    def wants(self) -> bool:
+    def of_this_thread(self) -> bool:
         """Whether this thread is the one that captures."""
         return threading.get_ident() == self._thread
 
@@ -110,17 +109,16 @@ class Graph:
         They read what is in the captured inputs now. Raises DeviceError where one of those is destroyed,
         and in a capture.
         """
-        queue, capturing = self.device.queue, self.device.capturing
-        if capturing is not None and capturing.wants():
+        queue = self.device.queue
+        if self.device.graph is not None:
             raise DeviceError("replay: not in a capture: launch what the other graph does instead")
         with queue.lock:
             self.device.ensure_usable("replay")
-            queue.refuse_lost("replay")
             for buffer in self._held:
                 if buffer.destroyed or (buffer.memory.refusal and buffer.memory not in self._outputs):
                     buffer.ensure_usable("replay", self.device)
             for part in self._parts:
-                queue.send([queue.commands.encode(queue.device, part)], self._memories)
+                queue.send([], self._memories, steps=part)
             for memory in self._outputs:
                 memory.refusal = ""
             self._outputs.clear()
@@ -194,13 +192,13 @@ def capture(device: "Device") -> Iterator[Graph]:
     device.ensure_usable("capture")
     graph = Graph(device)
     with device.lock:
-        if device.capturing is not None:
+        if device.captured is not None:
             raise DeviceError("capture: this device is capturing already, one graph at a time")
-        device.capturing = graph
+        device.captured = graph
     try:
         yield graph
     finally:
-        device.capturing = None
+        device.captured = None
     graph.plan()
 
 
@@ -262,7 +260,7 @@ def _parts(steps: Sequence[tuple[Step, float]]) -> Iterator[list[Step]]:
     part: list[Step] = []
     seconds = 0.0
     for step, cost in steps:
-        if part and seconds + cost > _SECONDS:
+        if part and seconds + cost > SUBMISSION_SECONDS:
             yield part
             part, seconds = [], 0.0
         part.append(step)

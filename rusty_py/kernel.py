@@ -95,9 +95,7 @@ def launch(
     """
     buffers = (*inputs, *outputs)
     seconds = flops / device.pace.rate(spec)
-    graph = device.capturing
-    if graph is not None and not graph.wants():
-        graph = None
+    graph = device.graph
     device.ensure_usable(spec.name)
     with device.lock:
         _check(device, spec, buffers, dims, workgroups, graph)

@@ -12,14 +12,14 @@ import operator
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from rusty_py import native
 from rusty_py.adapter import Adapter
 from rusty_py.commands import Commands, Handle, Step, commands
 from rusty_py.errors import DeviceError, ShaderError
-from rusty_py.pace import nap
+from rusty_py.pace import SUBMISSION_SECONDS, nap
 from rusty_py.params import Params
 from rusty_py.pool import Memory
 
@@ -36,7 +36,6 @@ _WRITTEN_BYTES = 32 << 20
 _MARKS, _MARK_SUBMISSIONS = 8, 32
 # In an explicit batch only time counts, and a number that bounds what is held.
 _EXPLICIT_LAUNCHES = 4096
-_EXPLICIT_SECONDS = 0.2
 
 
 class Queue:
@@ -77,7 +76,7 @@ class Queue:
         self._seconds += seconds
         self._bytes += nbytes
         if self._held:
-            if self._seconds > _EXPLICIT_SECONDS or len(steps) >= _EXPLICIT_LAUNCHES:
+            if self._seconds > SUBMISSION_SECONDS or len(steps) >= _EXPLICIT_LAUNCHES:
                 self.flush()
         elif len(steps) >= BATCH_LAUNCHES or self._seconds > BATCH_SECONDS or self._bytes > BATCH_BYTES:
             self.flush()
@@ -102,10 +101,17 @@ class Queue:
         with self.lock:  # Also to look: another thread may be in the middle of sending it.
             self.send([], (), empty=self._written > 0)
 
-    def send(self, recorded: list[Handle], memories: Iterable[Memory], *, empty: bool = False) -> None:
-        """Submits the open batch, and behind it command buffers that use `memories`.
+    def send(
+        self,
+        recorded: list[Handle],
+        memories: Iterable[Memory],
+        *,
+        steps: Sequence[Step] = (),
+        empty: bool = False,
+    ) -> None:
+        """Submits the open batch, and behind it command buffers and then `steps`, which use `memories`.
 
-        Where there is neither, it submits nothing, or with `empty` a submission that does nothing.
+        Where there is none of them, it submits nothing, or with `empty` a submission that does nothing.
         """
         with self.lock:
             for memory in memories:
@@ -115,11 +121,13 @@ class Queue:
             gone = self.closed or native.forked()  # In a fork the batch is the parent's.
             if gone:
                 self._steps.clear()
-            if gone or not (self._steps or recorded or empty):
+            if gone or not (self._steps or recorded or steps or empty):
                 return
             try:
                 self.refuse_lost("submit")
                 batch, refused = self._encode() if self._steps else ([], None)
+                if steps:
+                    recorded = [*recorded, self.commands.encode(self.device, steps)]
                 if self.params.unwritten:
                     self.params.write(self.raw)
                 _together(self.commands.submission(self.raw, [*batch, *recorded]), self._steps.clear)

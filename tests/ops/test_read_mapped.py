@@ -1,4 +1,4 @@
-"""Unified memory: the host maps storage for reading, and writes through the queue. A CPU driver can play it."""
+"""Unified memory: mapped for reading, written through the queue. A CPU driver can play it."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
