@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def _operator(name: str, *, reflected: bool = False) -> Callable[["Array", object], "Array"]:
     def operator(self: "Array", other: object) -> "Array":
-        return _elementwise().binary(name, self, other, reflected=reflected)  # type: ignore[no-any-return]
+        return _elementwise().binary(name, self, other, reflected=reflected)  # type: ignore[no-any-return]  # A module's.
 
     return operator
 
@@ -40,7 +40,7 @@ class Array:
     __slots__ = ("__weakref__", "_shape", "buffer", "contiguous", "kind", "offset", "size", "strides")
 
     __array_priority__ = 1000
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None  # type: ignore[assignment]  # As NumPy's: == is elementwise.
 
     def __init__(
         self,
@@ -118,7 +118,7 @@ class Array:
         Shares memory where strides can say it, else it is a copy. Raises ShapeError.
         """
         sizes = shape[0] if len(shape) == 1 and isinstance(shape[0], list | tuple) else shape
-        to = shape_to(self.size, sizes, old=self.shape)  # type: ignore[arg-type]
+        to = shape_to(self.size, sizes, old=self.shape)  # type: ignore[arg-type]  # It checks.
         strides = reshaped(self.shape, self.strides, to)
         if strides is None:
             return self.copy().reshape(to)
@@ -127,6 +127,7 @@ class Array:
     def transpose(self, *axes: int | Sequence[int]) -> "Array":
         """The axes in another order, reversed where none are named; shares memory. Raises ShapeError."""
         named = axes[0] if len(axes) == 1 and isinstance(axes[0], list | tuple) else axes
+        # axis_of checks what mypy cannot know.
         order = [axis_of(axis, self.ndim, operation="transpose") for axis in named]  # type: ignore[arg-type]
         order = order if named or not self.ndim else list(reversed(range(self.ndim)))
         if sorted(order) != list(range(self.ndim)):
@@ -245,7 +246,7 @@ class Array:
         kind = dtypes.element(dtype, operation="astype")
         if kind is self.kind and not copy:
             return self
-        return _elementwise().cast(self, kind)  # type: ignore[no-any-return]
+        return _elementwise().cast(self, kind)  # type: ignore[no-any-return]  # A module's.
 
     def copy(self) -> "Array":
         """The same values in new memory, row-major."""
@@ -285,21 +286,21 @@ class Array:
     __rtruediv__ = _operator("divide", reflected=True)
     __pow__ = _operator("power")
     __rpow__ = _operator("power", reflected=True)
-    __eq__ = _operator("equal")  # type: ignore[assignment]
-    __ne__ = _operator("not_equal")  # type: ignore[assignment]
+    __eq__ = _operator("equal")  # type: ignore[assignment]  # Not a bool.
+    __ne__ = _operator("not_equal")  # type: ignore[assignment]  # Not a bool.
     __lt__ = _operator("less")
     __le__ = _operator("less_equal")
     __gt__ = _operator("greater")
     __ge__ = _operator("greater_equal")
 
     def __neg__(self) -> "Array":
-        return _elementwise().unary("negative", self)  # type: ignore[no-any-return]
+        return _elementwise().unary("negative", self)  # type: ignore[no-any-return]  # A module's.
 
     def __pos__(self) -> "Array":
         return self.copy()
 
     def __abs__(self) -> "Array":
-        return _elementwise().unary("absolute", self)  # type: ignore[no-any-return]
+        return _elementwise().unary("absolute", self)  # type: ignore[no-any-return]  # A module's.
 
     def __matmul__(self, other: object) -> "Array":
         from rusty_py.ops import matmul

@@ -133,6 +133,7 @@ def arange(
         kind = dtypes.element(dtype, operation="arange")
     if kind not in _AT or (kind.kind != "f" and not all(isinstance(each, int) for each in numbers)):
         raise DtypeError(f"arange: not for {kind.name} from these numbers: {numbers}: say another dtype")
+    # All are ints where the kind is of integers: so it was checked above.
     size = max(0, ceil((stop - start) / step) if kind.kind == "f" else len(range(*numbers)))  # type: ignore[arg-type]
     for last in (start, start + max(0, size - 1) * step) if size else ():
         dtypes.scalar_word(last, kind, operation="arange")
