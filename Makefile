@@ -17,6 +17,7 @@ bench: $(VENV)/.bench
 
 test: $(VENV)/.test
 	@sh scripts/vulkan.sh $(PY)
+	@sh scripts/clang.sh
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy
@@ -24,6 +25,7 @@ test: $(VENV)/.test
 
 test-all: $(VENV)/.test
 	@sh scripts/vulkan.sh $(PY)
+	@sh scripts/clang.sh
 	@$(PY) -m pytest
 
 clean:

@@ -42,3 +42,7 @@ class IndexingError(RustyError, IndexError):
 
 class UnsupportedError(RustyError, TypeError):
     """Something that Python or NumPy offers and these arrays do not."""
+
+
+class ToolError(RustyError, RuntimeError):
+    """A program that a check needs is missing, too old, or failed."""

@@ -37,6 +37,7 @@ LAYERS = {
     "probe": 2,
     "arrays": 3,
     "ops": 5,
+    "checker": 5,
     "": 6,  # The package itself: its version and its public names.
     "bench": 7,
     "__main__": 8,

@@ -1,0 +1,142 @@
+"""Compiles kernels and the runner, with the sanitizers' calls, into the user's cache."""
+
+import hashlib
+import os
+import platform
+import re
+import subprocess
+import tempfile
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from rusty_py.checker import tools
+from rusty_py.checker.cpp import cpp, parameters
+from rusty_py.checker.translate import Entry
+from rusty_py.errors import ShaderError, ToolError
+
+COMPILE_SECONDS = 120
+MOST_KEPT = 3000
+"""Compiled kernels in the cache; of more, the ones unused for longest go."""
+
+_SOURCES = Path(__file__).parent
+
+_COMMON = ("-std=c++17", "-fPIC", "-U_FORTIFY_SOURCE", "-w")
+_RUNTIME = (*_COMMON, "-O2")
+_KERNEL = (
+    *_COMMON,
+    "-O1",
+    "-gline-tables-only",
+    "-fvisibility=hidden",
+    "-fdeclspec",  # For swizzles, which are properties.
+    "-ffp-contract=off",
+    "-fno-math-errno",
+    "-Xclang",
+    "-cl-single-precision-constant",
+    # Every access of memory calls the runtime; none may be wider than it knows.
+    "-fsanitize=thread",
+    "-mllvm",
+    "-tsan-instrument-read-before-write=1",
+    "-fno-vectorize",
+    "-fno-slp-vectorize",
+    # And so does what C++ leaves undefined. Indices are checked by the stand-in's arrays.
+    "-fsanitize=signed-integer-overflow,integer-divide-by-zero,shift-exponent,float-cast-overflow",
+    "-fsanitize=alignment,bool,unreachable,return",
+)
+_COPIES = ("memset", "memcpy", "memmove")
+
+_pruning = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Program:
+    """A compiled kernel, and the names of the variables it is given, in Metal's spelling."""
+
+    library: Path
+    variables: tuple[str, ...]
+    uses_subgroups: bool
+
+
+def build(msl: str, entry: Entry) -> Program:
+    """The program of an entry point. Raises ShaderError where the text is no C++, ToolError."""
+    source = cpp(msl, entry)
+    return Program(
+        library=_made(f"{_digest(source)}.so", lambda to: _compile(source, to)),
+        variables=tuple(each.name for each in parameters(msl, entry) if each.space),
+        uses_subgroups=bool(re.search(r"\b(simd_|quad_|simdgroup)|_simdgroup\b", msl)),
+    )
+
+
+@cache
+def runner() -> Path:
+    """The program that runs kernels, compiled on first use. Raises ToolError."""
+    sources = sorted((_SOURCES / "runtime").glob("*.cc"))
+
+    def link(to: Path) -> None:
+        _clang([*_RUNTIME, "-rdynamic", *map(str, sources), "-o", str(to), "-ldl"], "the checker's runtime")
+
+    return _made(f"run-{_digest('')}", link)
+
+
+def _compile(source: str, to: Path) -> None:
+    text, compiled = to.with_suffix(".cc"), to.with_suffix(".o")
+    text.write_text(source, encoding="utf-8")
+    flags = [*_KERNEL, f"-I{_SOURCES / 'metal'}"]
+    if platform.machine() == "x86_64":
+        flags.append("-mf16c")
+    _clang([*flags, "-c", str(text), "-o", str(compiled)], "the kernel's Metal text")
+    wrapped = [f"-Wl,--wrap={name}" for name in _COPIES]
+    _clang(["-shared", *wrapped, str(compiled), "-o", str(to), "-lm"], "the kernel's Metal text")
+
+
+def _clang(arguments: Sequence[str], what: str) -> None:
+    command = [str(tools.clang()), *arguments]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=COMPILE_SECONDS)
+    except subprocess.TimeoutExpired as error:
+        raise ShaderError(f"check: clang took longer than {COMPILE_SECONDS} s over {what}") from error
+    if done.returncode:
+        first = next((line for line in done.stderr.split("\n") if "error:" in line), done.stderr[-500:])
+        raise ShaderError(f"check: clang refuses {what}: {first.strip()}")
+
+
+def _made(name: str, make: Callable[[Path], None]) -> Path:
+    """A file of the cache, made where it is not there: aside, and then put in its place whole."""
+    folder = tools.cache_folder() / "programs"
+    path = folder / name
+    try:
+        if path.exists():
+            os.utime(path)  # Used today.
+            return path
+        folder.mkdir(exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder) as scratch:
+            aside = Path(scratch) / name
+            make(aside)
+            aside.replace(path)
+        _forget_old(folder)
+    except OSError as error:
+        raise ToolError(f"check: the cache cannot be written: {path}: {error.strerror}") from error
+    return path
+
+
+def _forget_old(folder: Path) -> None:
+    with _pruning:
+        kept = sorted(folder.glob("*.so"), key=lambda path: path.stat().st_mtime)
+        for path in kept[:-MOST_KEPT]:
+            path.unlink(missing_ok=True)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(f"{_tools_digest()}\n{text}".encode()).hexdigest()[:24]
+
+
+@cache
+def _tools_digest() -> str:
+    """Of all that a program depends on beside its text."""
+    files = [path for part in ("metal", "runtime") for path in sorted((_SOURCES / part).rglob("*"))]
+    version = subprocess.run([str(tools.clang()), "--version"], capture_output=True).stdout
+    flags = repr((_KERNEL, _RUNTIME)).encode()
+    contents = [path.read_bytes() for path in files if path.is_file()]
+    return hashlib.sha256(b"\n".join([version, flags, *contents])).hexdigest()

@@ -1,0 +1,155 @@
+"""`check`: proves a kernel for one launch, by running its Metal translation under a checker."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from rusty_py.checker import contents
+from rusty_py.checker import wgsl as text
+from rusty_py.checker.build import build
+from rusty_py.checker.findings import findings_of
+from rusty_py.checker.report import Report, Run
+from rusty_py.checker.run import Job, run
+from rusty_py.checker.translate import Entry, Global, Translation, translate
+from rusty_py.errors import LimitError, ShaderError, ShapeError
+
+STEP_LIMIT = 10_000_000
+TIME_LIMIT = 60.0
+MOST_THREADS = 1024
+MOST_SUBGROUP = 64
+
+
+def check(
+    wgsl: str,
+    *,
+    workgroups: int | Sequence[int],
+    buffers: Mapping[str, ArrayLike | str],
+    constants: Mapping[str, int | float | bool] | None = None,
+    entry: str | None = None,
+    subgroup_sizes: Sequence[int] = (16, 32, 64),
+    seeds: int = 2,
+    step_limit: int = STEP_LIMIT,
+    time_limit: float = TIME_LIMIT,
+    name: str = "wgsl",
+) -> Report:
+    """Runs one launch of a WGSL kernel, translated to Metal's language, on the CPU, and reports its faults.
+
+    `workgroups`: how many, along x, y and z. `buffers`: for each variable in storage or uniform memory its
+    contents, an array or a description like "f32[1000]"; they are not changed. `constants`: the overrides.
+    `entry`: the entry point, where there are several. The kernel runs once for each of `seeds` orders of its
+    threads and, if it uses subgroups, each of `subgroup_sizes`; the first run with findings is the last.
+    A thread that takes more than `step_limit` turns of loops, or a check longer than `time_limit` seconds,
+    is a finding.
+
+    Raises ShaderError for text that the compilers refuse, ShapeError and DtypeError for buffers that do not
+    fit, LimitError for what is too large, ToolError where clang or Node are missing.
+    """
+    text.check_size(wgsl)
+    translation = translate(text.bake(wgsl, constants or {}))
+    return check_translation(
+        translation,
+        _entry(translation, entry),
+        workgroups=_three(workgroups),
+        buffers=buffers,
+        subgroup_sizes=subgroup_sizes,
+        seeds=seeds,
+        step_limit=step_limit,
+        time_limit=time_limit,
+        name=name,
+    )
+
+
+def check_translation(
+    translation: Translation,
+    entry: Entry,
+    *,
+    workgroups: tuple[int, int, int],
+    buffers: Mapping[str, ArrayLike | str],
+    subgroup_sizes: Sequence[int],
+    seeds: int,
+    step_limit: int,
+    time_limit: float,
+    name: str,
+) -> Report:
+    """`check` from the Metal text on."""
+    _check_sizes(entry, subgroup_sizes, seeds)
+    program = build(translation.msl, entry)
+    used = [
+        each
+        for each in translation.globals
+        if each.spelled in program.variables and each.space.startswith(("storage", "uniform"))
+    ]
+    given = _contents(used, translation, buffers)
+    sizes = subgroup_sizes if program.uses_subgroups else subgroup_sizes[:1]
+    outcome = run(
+        program,
+        Job(
+            workgroups=workgroups,
+            threads=entry.threads,
+            contents={each.spelled: given[each.name].tobytes() for each in used},
+            sizes=[given[each.name].nbytes if each.name in given else 0 for each in translation.sized],
+            runs=[(size, seed) for size in sizes for seed in range(seeds)],
+            step_limit=step_limit,
+            time_limit=time_limit,
+        ),
+    )
+    return Report(
+        wgsl=translation.wgsl,
+        entry=entry.name,
+        workgroups=workgroups,
+        threads=entry.threads,
+        runs=tuple(Run(*each) for each in outcome.runs),
+        findings=findings_of(outcome.findings, translation),
+        outputs={
+            each.name: np.frombuffer(outcome.contents[each.spelled], given[each.name].dtype)
+            .reshape(given[each.name].shape)
+            .copy()
+            for each in used
+            if "read_write" in each.space and each.spelled in outcome.contents
+        },
+        name=name,
+    )
+
+
+def _entry(translation: Translation, name: str | None) -> Entry:
+    entries = translation.entries
+    names = ", ".join(each.name for each in entries) or "none"
+    if name is None and len(entries) == 1:
+        return entries[0]
+    for each in entries:
+        if each.name == name:
+            return each
+    raise ShaderError(f"check: which entry point: {name or 'none was named'}: the text has {names}")
+
+
+def _three(workgroups: int | Sequence[int]) -> tuple[int, int, int]:
+    given = (workgroups,) if isinstance(workgroups, int) else tuple(workgroups)
+    if not 1 <= len(given) <= 3 or any(not isinstance(each, int) or not 1 <= each <= 65535 for each in given):
+        raise LimitError(f"check: workgroups are one to three numbers from 1 to 65535: {workgroups}")
+    x, y, z = (*given, 1, 1)[:3]
+    return x, y, z
+
+
+def _check_sizes(entry: Entry, subgroup_sizes: Sequence[int], seeds: int) -> None:
+    x, y, z = entry.threads
+    threads = x * y * z
+    if threads > MOST_THREADS:
+        raise LimitError(f"check: more threads in a workgroup than Metal allows: {threads} > {MOST_THREADS}")
+    fits = [1 <= size <= MOST_SUBGROUP and size & (size - 1) == 0 for size in subgroup_sizes]
+    if not (fits and all(fits)):
+        raise LimitError(f"check: subgroup sizes are powers of 2 up to {MOST_SUBGROUP}: {subgroup_sizes}")
+    if seeds < 1:
+        raise LimitError(f"check: at least one order of threads: seeds={seeds}")
+
+
+def _contents(
+    used: Sequence[Global], translation: Translation, buffers: Mapping[str, ArrayLike | str]
+) -> dict[str, NDArray[np.generic]]:
+    """The contents of each variable the entry uses. Those of others may be given, too."""
+    known = sorted({each.name for each in translation.globals})
+    if unknown := sorted(set(buffers) - set(known)):
+        raise ShapeError(f"check: no such variable: {', '.join(unknown)}: the text has {', '.join(known)}")
+    if missing := [f"{each.name}: {each.kind}" for each in used if each.name not in buffers]:
+        raise ShapeError(f"check: buffers are missing: {', '.join(missing)}")
+    return {name: contents.array(value, name=name) for name, value in buffers.items()}

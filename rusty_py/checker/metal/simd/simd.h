@@ -1,0 +1,1 @@
+// naga includes this header, and uses nothing of it.

@@ -1,0 +1,27 @@
+// WGSL to Metal's language. Called with the path of naga-wasm's module; each line on stdin is {wgsl, version}, each
+// line on stdout is {msl, wgsl}, the latter naga's own spelling of what it understood, or {error}.
+import { createInterface } from "node:readline";
+import { pathToFileURL } from "node:url";
+
+const { NagaError, parseWgsl, validate, writeMsl, writeWgsl } = await import(pathToFileURL(process.argv[2]));
+
+for await (const line of createInterface({ input: process.stdin })) {
+  const { wgsl, version } = JSON.parse(line);
+  console.log(JSON.stringify(translate(wgsl, version)));
+}
+
+function translate(wgsl, langVersion) {
+  let module, info;
+  try {
+    module = parseWgsl(wgsl);
+    info = validate(module);
+    return { msl: writeMsl(module, info, { langVersion }), wgsl: writeWgsl(module, info) };
+  } catch (error) {
+    // Anything else is a panic, after which naga answers nothing: let the process end.
+    if (!(error instanceof NagaError)) throw error;
+    return { error: error.formatted ?? error.message };
+  } finally {
+    info?.free();
+    module?.free();
+  }
+}

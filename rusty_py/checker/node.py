@@ -1,0 +1,68 @@
+"""A program for Node that answers questions: a line of JSON in, a line of JSON out."""
+
+import contextlib
+import json
+import subprocess
+import tempfile
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+ANSWER_SECONDS = 60.0
+
+
+class CompilerDied(Exception):
+    """A compiler ended instead of answering; the text is its last words."""
+
+
+class Compiler:
+    """A node process that lives as long as it answers; the next question starts another."""
+
+    def __init__(self, command: Sequence[str | Path]) -> None:
+        self._command = command
+        self._process: subprocess.Popen[str] | None = None
+        self._errors = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 - closed in close()
+        self._lock = threading.Lock()
+
+    def ask(self, question: dict[str, Any]) -> dict[str, Any]:
+        """The answer to `question`. Raises CompilerDied."""
+        with self._lock:
+            return self._ask(question)
+
+    def close(self) -> None:
+        self._stop()
+        self._errors.close()
+
+    def _ask(self, question: dict[str, Any]) -> dict[str, Any]:
+        process = self._process = self._process or self._start()
+        assert process.stdin is not None
+        assert process.stdout is not None
+        patience = threading.Timer(ANSWER_SECONDS, process.kill)
+        patience.start()
+        with contextlib.suppress(BrokenPipeError):  # Dead already: its answer is empty.
+            print(json.dumps(question), file=process.stdin, flush=True)
+        answer = process.stdout.readline()
+        patience.cancel()
+        if answer:
+            return dict(json.loads(answer))
+        self._stop()
+        self._errors.seek(0)
+        raise CompilerDied(f"exit status {process.returncode}: {self._errors.read()}")
+
+    def _start(self) -> "subprocess.Popen[str]":
+        self._errors.seek(0)
+        self._errors.truncate()
+        return subprocess.Popen(
+            list(map(str, self._command)),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            encoding="utf-8",
+        )
+
+    def _stop(self) -> None:
+        if self._process is not None:
+            with contextlib.suppress(BrokenPipeError):
+                self._process.communicate()
+            self._process = None

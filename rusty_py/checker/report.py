@@ -1,0 +1,140 @@
+"""What a check found, as data, as text for people, and as JSON."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Thread(NamedTuple):
+    """A thread: its workgroup, and where in it."""
+
+    workgroup: tuple[int, int, int]
+    local: tuple[int, int, int]
+
+    def __str__(self) -> str:
+        return f"thread {self.local} of workgroup {self.workgroup}"
+
+
+class Run(NamedTuple):
+    """One run of a kernel: how many threads a subgroup has, and the order of threads, 0 for their own."""
+
+    subgroup_size: int
+    seed: int
+
+
+class Place(NamedTuple):
+    """A statement of the WGSL text: line and column from 1, and `length` characters of that line.
+
+    Narrowed to the variable where it names the one that a finding is about.
+    """
+
+    line: int
+    column: int
+    length: int
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A fault: its `kind`, a sentence, the place, and where they apply variable, index, size and threads.
+
+    `index` counts elements of `variable`, of which there are `size`. `other` is the second thread of a race
+    or of what diverges, and `other_place` where it was; None where it had ended.
+    """
+
+    kind: str
+    message: str
+    place: Place | None = None
+    variable: str | None = None
+    index: int | None = None
+    size: int | None = None
+    thread: Thread | None = None
+    other: Thread | None = None
+    other_place: Place | None = None
+
+    def __str__(self) -> str:
+        where = f"line {self.place.line}: " if self.place else ""
+        return f"{where}{self.kind}: {self.message}"
+
+
+@dataclass(frozen=True)
+class Report:
+    """What came of a check; `str` of it is for people.
+
+    `findings` are of the last of `runs`, in the order they were met, what diverges before all else: the
+    first one is the one to mend.
+    `outputs` is what the first run left in the buffers, in their dtypes and shapes.
+    """
+
+    wgsl: str
+    entry: str
+    workgroups: tuple[int, int, int]
+    threads: tuple[int, int, int]
+    runs: tuple[Run, ...]
+    findings: tuple[Finding, ...]
+    outputs: Mapping[str, NDArray[np.generic]]
+    name: str = "wgsl"
+
+    @property
+    def clean(self) -> bool:
+        return not self.findings
+
+    def __str__(self) -> str:
+        parts = [_paragraph(self, finding) for finding in self.findings]
+        return "\n\n".join([*parts, self.summary()])
+
+    def summary(self) -> str:
+        """The last line: what was run, and what came of it."""
+        found = len(self.findings)
+        verdict = "clean" if not found else f"{found} finding{'s' * (found > 1)}"
+        sizes = sorted({run.subgroup_size for run in self.runs})
+        subgroups = f", subgroups of {', '.join(map(str, sizes))}" if len(sizes) > 1 else ""
+        return (
+            f"{self.name}: {self.entry}: {verdict}"
+            f" ({_sizes(self.workgroups)} workgroups of {_sizes(self.threads)} threads,"
+            f" {len(self.runs)} run{'s' * (len(self.runs) != 1)}{subgroups})"
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data: what `--json` prints. `outputs` are left out."""
+        return {
+            "format": "rusty_py.check/1",
+            "name": self.name,
+            "entry": self.entry,
+            "clean": self.clean,
+            "workgroups": list(self.workgroups),
+            "threads": list(self.threads),
+            "runs": [run._asdict() for run in self.runs],
+            "findings": [_as_json(finding) for finding in self.findings],
+        }
+
+
+def _as_json(finding: Finding) -> dict[str, Any]:
+    data: dict[str, Any] = dict(vars(finding))
+    for name in ("place", "other_place", "thread", "other"):
+        data[name] = data[name]._asdict() if data[name] is not None else None
+    return data
+
+
+def _paragraph(report: Report, finding: Finding) -> str:
+    place = finding.place
+    if place is None:
+        return f"{report.name}: {finding.kind}: {finding.message}"
+    lines = [f"{report.name}:{place.line}:{place.column}: {finding.kind}: {finding.message}"]
+    lines += _excerpt(report.wgsl, place)
+    other = finding.other_place
+    if other is not None and other.line != place.line:
+        lines += [f"{'':8} and there:", *_excerpt(report.wgsl, other)]
+    return "\n".join(lines)
+
+
+def _excerpt(wgsl: str, place: Place) -> list[str]:
+    text = wgsl.split("\n")[place.line - 1].rstrip("\r")
+    before = "".join("\t" if letter == "\t" else " " for letter in text[: place.column - 1])
+    return [f"{place.line:7} | {text}", f"{'':7} | {before}{'^' * max(1, place.length)}"]
+
+
+def _sizes(sizes: tuple[int, int, int]) -> str:
+    return "x".join(map(str, sizes))

@@ -1,0 +1,204 @@
+// run KERNEL.so JOB: runs a compiled kernel under the checker. The job is a text file, a word and its values a line:
+//
+//     groups X Y Z            workgroups
+//     threads X Y Z           of one workgroup
+//     steps N                 turns of loops that a thread may take
+//     sizes N N ...           what naga's _buffer_sizes holds
+//     buffer NAME FILE        contents of a variable
+//     run SIMD_SIZE SEED      one run, from the same contents; the runs end with the first that finds something
+//
+// Findings go to standard output, a line of JSON each, and after each run what it was. After the first run, the
+// contents of each buffer go to FILE.out. Exit status 0: it ran; 2: the job does not fit the kernel.
+#include <dlfcn.h>
+#include <link.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <map>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "findings.h"
+#include "group.h"
+#include "hooks.h"
+#include "launch.h"
+#include "memory.h"
+
+namespace {
+
+struct Run {
+    uint32_t simd_size;
+    uint64_t seed;
+};
+
+struct Job {
+    uint32_t groups[3], threads[3];
+    uint64_t steps;
+    std::vector<uint32_t> sizes;
+    std::map<std::string, std::string> files;
+    std::vector<Run> runs;
+};
+
+[[noreturn]] void refuse(const std::string& why) {
+    fprintf(stderr, "%s\n", why.c_str());
+    exit(2);
+}
+
+Job read_job(const char* path) {
+    Job job = {};
+    std::ifstream file(path);
+    if (!file) refuse(std::string("cannot read the job ") + path);
+    for (std::string line; std::getline(file, line);) {
+        std::istringstream words(line);
+        std::string word;
+        words >> word;
+        if (word == "groups") words >> job.groups[0] >> job.groups[1] >> job.groups[2];
+        if (word == "threads") words >> job.threads[0] >> job.threads[1] >> job.threads[2];
+        if (word == "steps") words >> job.steps;
+        if (word == "sizes")
+            for (uint32_t size; words >> size;) job.sizes.push_back(size);
+        if (word == "buffer") {
+            std::string name, contents;
+            words >> name >> contents;
+            job.files[name] = contents;
+        }
+        if (word == "run") {
+            Run run;
+            words >> run.simd_size >> run.seed;
+            job.runs.push_back(run);
+        }
+    }
+    return job;
+}
+
+std::string contents(const std::string& path) {
+    std::ifstream file(path, std::ios::binary);
+    if (!file) refuse("cannot read " + path);
+    std::ostringstream all;
+    all << file.rdbuf();
+    return all.str();
+}
+
+// The kernel as it was compiled.
+struct Kernel {
+    void* library;
+    KernelEntry entry;
+    const Variable* variables;
+    uint32_t count, granule;
+};
+
+template <class T>
+T symbol(void* library, const char* name) {
+    void* found = dlsym(library, name);
+    if (!found) refuse(std::string("the kernel lacks ") + name);
+    return reinterpret_cast<T>(found);
+}
+
+Kernel load(const char* path) {
+    void* library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    if (!library) refuse(dlerror());
+    Kernel kernel = {library, symbol<KernelEntry>(library, "kernel_entry"),
+                     symbol<const Variable*>(library, "kernel_variables"),
+                     *symbol<const uint32_t*>(library, "kernel_variable_count"),
+                     *symbol<const uint32_t*>(library, "kernel_granule")};
+    struct link_map* map;
+    dlinfo(library, RTLD_DI_LINKMAP, &map);
+    // From the first to the last segment of the library.
+    dl_iterate_phdr(
+        [](struct dl_phdr_info* info, size_t, void* base) {
+            if (info->dlpi_addr != reinterpret_cast<uintptr_t>(base)) return 0;
+            uintptr_t end = 0;
+            for (int i = 0; i < info->dlpi_phnum; i++)
+                if (info->dlpi_phdr[i].p_type == PT_LOAD)
+                    end = std::max<uintptr_t>(end, info->dlpi_phdr[i].p_vaddr + info->dlpi_phdr[i].p_memsz);
+            set_image(base, static_cast<char*>(base) + end);
+            return 1;
+        },
+        reinterpret_cast<void*>(map->l_addr));
+    return kernel;
+}
+
+// A kernel that stops with a signal: the place, and the end.
+void stopped(int signal, siginfo_t*, void* context) {
+#if defined(__x86_64__)
+    const void* at = reinterpret_cast<void*>(static_cast<ucontext_t*>(context)->uc_mcontext.gregs[REG_RIP]);
+#elif defined(__aarch64__)
+    const void* at = reinterpret_cast<void*>(static_cast<ucontext_t*>(context)->uc_mcontext.pc);
+#endif
+    const uint32_t site = image_site(at);
+    Finding finding("crash", {site ? site + 1 : 0});
+    finding.with("signal", strsignal(signal));
+    if (in_kernel()) finding.of(this_thread());
+    finding.report();
+    _exit(0);
+}
+
+void catch_signals() {
+    static char stack[64 << 10];
+    stack_t other = {};
+    other.ss_sp = stack;
+    other.ss_size = sizeof stack;
+    sigaltstack(&other, nullptr);
+    struct sigaction action = {};
+    action.sa_sigaction = stopped;
+    action.sa_flags = SA_SIGINFO | SA_ONSTACK;
+    for (int signal : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP}) sigaction(signal, &action, nullptr);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    if (argc != 3) refuse("usage: run KERNEL.so JOB");
+    const Kernel kernel = load(argv[1]);
+    const Job job = read_job(argv[2]);
+
+    std::vector<std::string> initial(kernel.count);
+    regions().reserve(kernel.count);
+    std::vector<void*> variables;
+    for (uint32_t i = 0; i < kernel.count; i++) {
+        const Variable& variable = kernel.variables[i];
+        uint64_t bytes = variable.least_bytes;
+        if (!strcmp(variable.name, "_buffer_sizes")) {
+            initial[i].assign(reinterpret_cast<const char*>(job.sizes.data()), 4 * job.sizes.size());
+        } else if (variable.space != Space::workgroup) {
+            const auto file = job.files.find(variable.name);
+            if (file == job.files.end()) refuse(std::string("no contents for ") + variable.name);
+            initial[i] = contents(file->second);
+            bytes = initial[i].size();
+        }
+        if (initial[i].size() < variable.least_bytes && variable.space != Space::workgroup)
+            refuse(std::string(variable.name) + " needs at least " + std::to_string(variable.least_bytes) +
+                   " bytes, got " + std::to_string(initial[i].size()));
+        regions().emplace_back(variable, bytes, kernel.granule);
+        variables.push_back(regions().back().base());
+    }
+
+    catch_signals();
+    bool first = true;
+    for (const Run& run_of : job.runs) {
+        for (uint32_t i = 0; i < kernel.count; i++) {
+            memcpy(variables[i], initial[i].data(), initial[i].size());
+            regions()[i].forget();
+        }
+        Launch launch = {kernel.entry, variables.data(), {}, {}, run_of.simd_size, run_of.seed, job.steps};
+        memcpy(launch.groups, job.groups, sizeof job.groups);
+        memcpy(launch.threads, job.threads, sizeof job.threads);
+        const bool ended = run(launch);
+        if (first)
+            for (const Region& region : regions())
+                if (job.files.count(region.name()))
+                    std::ofstream(job.files.at(region.name()) + ".out", std::ios::binary)
+                        .write(static_cast<const char*>(region.base()), region.bytes());
+        first = false;
+        printf("{\"run\": [%u, %lu], \"ended\": %s}\n", run_of.simd_size, static_cast<unsigned long>(run_of.seed),
+               ended ? "true" : "false");
+        fflush(stdout);
+        if (findings_so_far()) break;
+    }
+    return 0;
+}

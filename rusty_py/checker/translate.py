@@ -1,0 +1,146 @@
+"""WGSL to Metal's language, by naga, with the WGSL statement that each line of it came from.
+
+naga's Metal text has no line numbers. So the text is translated twice: as it is, and with a call before
+each statement that says which one. What is left of the second without those calls must be the first; then
+the calls tell where the first came from, and have changed nothing.
+"""
+
+import atexit
+import re
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from rusty_py.checker import tools
+from rusty_py.checker.node import Compiler, CompilerDied
+from rusty_py.checker.wgsl import MARK, Statement, mark, names
+from rusty_py.errors import ShaderError
+
+VERSION = (2, 4)
+"""The oldest of Metal's language that has all that our kernels use."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An entry point: its name in WGSL and in Metal, and its workgroup size."""
+
+    name: str
+    metal_name: str
+    threads: tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Global:
+    """A variable of the module: its name in WGSL, in naga's spelling, its address space and type."""
+
+    name: str
+    spelled: str
+    space: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class Translation:
+    """A Metal text; `lines[i]` is the WGSL statement behind its line i + 1, None where there is none."""
+
+    wgsl: str
+    msl: str
+    lines: tuple[Statement | None, ...]
+    entries: tuple[Entry, ...]
+    globals: tuple[Global, ...]
+
+    @property
+    def sized(self) -> tuple[Global, ...]:
+        """The variables whose bytes the kernel is told, for arrayLength, in that order."""
+        found = re.search(r"struct _mslBufferSizes \{\n(.*?)\};", self.msl, re.DOTALL)
+        numbers = re.findall(r"uint size(\d+);", found[1]) if found else []
+        return tuple(self.globals[int(number)] for number in numbers)
+
+
+def translate(wgsl: str, *, version: tuple[int, int] = VERSION) -> Translation:
+    """`wgsl`, its overrides baked, as Metal text. Raises ShaderError with naga's words, ToolError."""
+    answer = ask(wgsl, version)
+    msl, spelled = answer["msl"], answer["wgsl"]
+    metal_names = re.findall(r"\bkernel void (\w+)\(", msl)
+    entries = re.findall(r"@compute @workgroup_size\((\d+), (\d+), (\d+)\)\s*fn (\w+)\(", spelled)
+    return Translation(
+        wgsl=wgsl,
+        msl=msl,
+        lines=_lines(wgsl, msl, version),
+        entries=tuple(
+            Entry(_original(name, _functions(wgsl)), metal, (int(x), int(y), int(z)))
+            for (x, y, z, name), metal in zip(entries, metal_names, strict=True)
+        ),
+        globals=tuple(
+            Global(_original(name, names(wgsl)), name, space, kind)
+            for space, name, kind in re.findall(r"(?m)^var(?:<([^>]*)>)? (\w+): (.*?)(?: = .*)?;$", spelled)
+        ),
+    )
+
+
+def ask(wgsl: str, version: tuple[int, int] = VERSION) -> dict[str, str]:
+    """naga's answer: `msl`, and `wgsl` as it spells what it understood. Raises ShaderError, ToolError."""
+    try:
+        answer = _naga().ask({"wgsl": wgsl, "version": version})
+    except CompilerDied as error:
+        raise ShaderError(f"check: naga gave up on the text: {str(error)[-300:]}") from error
+    if "error" in answer:
+        raise ShaderError(f"check: naga refuses the text: {answer['error'].strip()}")
+    return answer
+
+
+@cache
+def _naga() -> Compiler:
+    compiler = Compiler([tools.node(), Path(__file__).with_name("naga.mjs"), tools.naga()])
+    atexit.register(compiler.close)
+    return compiler
+
+
+def _lines(wgsl: str, msl: str, version: tuple[int, int]) -> tuple[Statement | None, ...]:
+    """The statement behind each line of `msl`. Raises ShaderError where the marks did not come back."""
+    marked, statements = mark(wgsl)
+    kept: list[tuple[str, Statement | None]] = []
+    current: Statement | None = None
+    for line in _MARKER.sub("", ask(marked, version)["msl"]).split("\n"):
+        if call := re.fullmatch(rf"\s*{MARK}\((\d+)u\);", line):
+            current = statements[int(call[1])]
+        elif line.strip():
+            if _begins_anew(line):
+                current = None
+            kept.append((line, current))
+    lines = msl.split("\n")
+    full = [line for line in lines if line.strip()]
+    if _renumbered([line for line, _ in kept]) != _renumbered(full):
+        raise ShaderError("check: cannot follow naga's text: marking its statements changed it")
+    behind = iter(kept)
+    return tuple(next(behind)[1] if line.strip() else None for line in lines)
+
+
+_MARKER = re.compile(rf"void {MARK}\(\n    uint statement\n\) \{{\n    return;\n\}}\n")
+
+
+def _begins_anew(line: str) -> bool:
+    """Whether a function, or something else of the module, begins here."""
+    return not line.startswith((" ", "}", ")", ","))
+
+
+def _renumbered(lines: list[str]) -> list[str]:
+    """naga numbers what has no name, function by function: the numbers in the order of the text."""
+    numbered = re.compile(r"_e\d+\b")
+    seen: dict[str, str] = {}
+    result = []
+    for line in lines:
+        if _begins_anew(line):
+            seen = {}
+        result.append(numbered.sub(lambda name: seen.setdefault(name[0], f"_e{len(seen)}"), line))  # noqa: B023
+    return result
+
+
+def _functions(wgsl: str) -> list[str]:
+    return re.findall(r"\bfn\s+(\w+)", wgsl)
+
+
+def _original(spelled: str, candidates: list[str]) -> str:
+    """The name that naga spelled so: it appends `_` to some, and a number to those that occur twice."""
+    fitting = [each for each in candidates if re.fullmatch(rf"{re.escape(each.rstrip('_'))}(_\d*)?", spelled)]
+    return max(fitting, key=len, default=spelled)

@@ -1,0 +1,262 @@
+"""Reads WGSL as far as the checker needs: its words, its statements, and the overrides it declares.
+
+naga reads it for good. What this finds is proved by what naga makes of it: see `translate`.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from rusty_py.errors import LimitError, ShaderError
+
+MOST_BYTES = 1 << 20
+MOST_NESTED = 200
+
+MARK = "checker_mark"
+"""The function whose calls mark statements."""
+
+_TOKEN = re.compile(r"(?s:\s+)|//[^\n]*|(?P<word>[A-Za-z_]\w*|\d[\w.]*|\.\d[\w.]*|[^\w\s])")
+_OPEN, _CLOSE = "([{", ")]}"
+
+
+class Token(NamedTuple):
+    """A word or a sign, and where it begins."""
+
+    text: str
+    start: int
+
+    @property
+    def end(self) -> int:
+        return self.start + len(self.text)
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A statement without the blocks it holds: from offset `start` to `end` of the text."""
+
+    start: int
+    end: int
+
+
+def check_size(wgsl: str) -> None:
+    """Raises LimitError for texts so large or so deeply nested that compilers give up on them."""
+    if len(wgsl) > MOST_BYTES:
+        raise LimitError(f"check: the text is too long: {len(wgsl)} > {MOST_BYTES} characters")
+    depth = 0
+    for token in _tokens(wgsl):
+        depth += (token.text in _OPEN) - (token.text in _CLOSE)
+        if depth > MOST_NESTED:
+            raise LimitError(f"check: brackets are nested deeper than {MOST_NESTED}: {_place(wgsl, token)}")
+
+
+def bake(wgsl: str, constants: Mapping[str, int | float | bool]) -> str:
+    """`wgsl` with its overrides as constants, on the lines they were: `constants`, else their defaults.
+
+    Raises ShaderError for a constant that the text does not declare, and for an override without a value.
+    """
+    left = dict(constants)
+    parts, at = [], 0
+    for start, end, name, kind, default in _overrides(wgsl):
+        value = _literal(left.pop(name), kind or _kind_of(default)) if name in left else default
+        if not value:
+            known = f"constants={{{name!r}: ...}}"
+            raise ShaderError(f"check: an override without a value: {name}: give it by {known}")
+        declared = f": {kind}" if kind else ""
+        parts += [wgsl[at:start], f"const {name}{declared} = {value};"]
+        # Statements keep their lines.
+        parts.append("\n" * wgsl.count("\n", start, end))
+        at = end
+    if left:
+        raise ShaderError(f"check: the text declares no such override: {', '.join(sorted(left))}")
+    return "".join([*parts, wgsl[at:]])
+
+
+def mark(wgsl: str) -> tuple[str, list[Statement]]:
+    """`wgsl` with a call before each statement that says which one, and the statements.
+
+    An `else if` gets braces, to have a place for its own. Nothing else is changed.
+    """
+    marker = _Marker(wgsl)
+    return marker.marked(), marker.statements
+
+
+def names(wgsl: str) -> list[str]:
+    """The variables of the module, in the order of the text."""
+    depth, found, words = 0, [], list(_tokens(wgsl))
+    for i, token in enumerate(words):
+        depth += (token.text in "{") - (token.text in "}")
+        if depth == 0 and token.text == "var":
+            i += 1
+            if words[i].text == "<":
+                while words[i].text != ">":
+                    i += 1
+                i += 1
+            found.append(words[i].text)
+    return found
+
+
+class _Marker:
+    """Walks through the statements of all functions, and collects what to insert where."""
+
+    def __init__(self, wgsl: str) -> None:
+        self.wgsl = wgsl
+        self.statements: list[Statement] = []
+        self.tokens = list(_tokens(wgsl))
+        self.inserted: list[tuple[int, str]] = []
+        i = 0
+        while i < len(self.tokens):
+            i = self._function(i) if self.tokens[i].text == "fn" else i + 1
+
+    def marked(self) -> str:
+        parts, at = [], 0
+        for offset, text in self.inserted:
+            parts += [self.wgsl[at:offset], text]
+            at = offset
+        return "".join([*parts, self.wgsl[at:], f"\nfn {MARK}(statement: u32) {{}}\n"])
+
+    def _function(self, i: int) -> int:
+        return self._block(self._find(i, "{"))
+
+    def _block(self, i: int) -> int:
+        """Behind the block whose brace is token i."""
+        i += 1
+        while self._text(i) != "}":
+            i = self._statement(i)
+        return i + 1
+
+    def _statement(self, i: int) -> int:
+        text = self._text(i)
+        if text == ";":
+            return i + 1
+        if text == "{":
+            return self._block(i)
+        if text == "continuing":
+            return self._block(self._find(i, "{"))
+        first = i
+        while text == "@":  # @diagnostic(...)
+            i = self._closing(i + 2) + 1 if self._text(i + 2) == "(" else i + 2
+            text = self._text(i)
+        if text in ("if", "switch", "loop", "for", "while"):
+            brace = self._find(i, "{")
+            self._mark(first, self.tokens[brace - 1].end)
+            if text == "switch":
+                return self._cases(brace)
+            end = self._block(brace)
+            return self._otherwise(end) if text == "if" else end
+        end = self._find(i, ";")
+        self._mark(first, self.tokens[end].end)
+        return end + 1
+
+    def _otherwise(self, i: int) -> int:
+        if self._text(i) != "else":
+            return i
+        if self._text(i + 1) != "if":
+            return self._block(i + 1)
+        self.inserted.append((self.tokens[i + 1].start, "{ "))
+        end = self._statement(i + 1)
+        self.inserted.append((self.tokens[end - 1].end, " }"))
+        return end
+
+    def _cases(self, i: int) -> int:
+        i += 1
+        while self._text(i) != "}":
+            i = self._block(self._find(i, "{"))
+        return i + 1
+
+    def _mark(self, i: int, end: int) -> None:
+        start = self.tokens[i].start
+        self.inserted.append((start, f"{MARK}({len(self.statements)}u); "))
+        self.statements.append(Statement(start, end))
+
+    def _find(self, i: int, wanted: str) -> int:
+        """The first token `wanted` from i on that is in no parentheses."""
+        while self._text(i) != wanted:
+            i = self._closing(i) + 1 if self._text(i) in ("(", "[") else i + 1
+        return i
+
+    def _closing(self, i: int) -> int:
+        depth = 0
+        while True:
+            depth += (self._text(i) in _OPEN) - (self._text(i) in _CLOSE)
+            if depth == 0:
+                return i
+            i += 1
+
+    def _text(self, i: int) -> str:
+        if i >= len(self.tokens):
+            raise ShaderError("check: the text ends within a function")
+        return self.tokens[i].text
+
+
+def _tokens(wgsl: str) -> Iterator[Token]:
+    at = 0
+    while at < len(wgsl):
+        if wgsl.startswith("/*", at):
+            at = _comment_end(wgsl, at)
+            continue
+        found = _TOKEN.match(wgsl, at)
+        assert found is not None  # The pattern takes any character.
+        if found["word"]:
+            yield Token(found["word"], at)
+        at = found.end()
+
+
+def _comment_end(wgsl: str, at: int) -> int:
+    """Block comments nest."""
+    depth = 0
+    while at < len(wgsl):
+        pair = wgsl[at : at + 2]
+        if pair in ("/*", "*/"):
+            depth += 1 if pair == "/*" else -1
+            at += 2
+            if depth == 0:
+                return at
+        else:
+            at += 1
+    return at
+
+
+def _overrides(wgsl: str) -> Iterator[tuple[int, int, str, str, str]]:
+    """Start, end, name, type and default of each override; no text where one of them is not given."""
+    words = list(_tokens(wgsl))
+    i = 0
+    while i < len(words):
+        start = i
+        if [each.text for each in words[i : i + 3]] == ["@", "id", "("]:
+            i += 3
+            while words[i].text != ")":
+                i += 1
+            i += 1
+        if i >= len(words) or words[i].text != "override":
+            i = max(i, start + 1)
+            continue
+        end = next((j for j in range(i, len(words)) if words[j].text == ";"), None)
+        if end is None:
+            return
+        declaration = wgsl[words[i + 1].start : words[end].start]
+        left, _, default = declaration.partition("=")
+        name, _, kind = left.partition(":")
+        yield words[start].start, words[end].end, name.strip(), kind.strip(), default.strip()
+        i = end + 1
+
+
+def _kind_of(default: str) -> str:
+    """The type that an override takes from its default."""
+    if default in ("true", "false"):
+        return "bool"
+    if default.endswith(("u", "i")) and default[0].isdigit():
+        return "u32" if default.endswith("u") else "i32"
+    if default.startswith(("u32", "i32", "f32", "f16", "bool")):
+        return re.match(r"\w+", default)[0]  # type: ignore[index]
+    return "i32" if re.fullmatch(r"-?\d+", default) else "f32"
+
+
+def _literal(value: int | float | bool, kind: str) -> str:
+    if kind == "bool":
+        return "true" if value else "false"
+    return f"{kind}({value!r})"
+
+
+def _place(wgsl: str, token: Token) -> str:
+    return f"line {wgsl.count(chr(10), 0, token.start) + 1}"
