@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rusty_py.errors import RustyError as RustyError
     from rusty_py.errors import ShaderError as ShaderError
     from rusty_py.errors import ShapeError as ShapeError
+    from rusty_py.errors import ToolError as ToolError
     from rusty_py.errors import UnsupportedError as UnsupportedError
     from rusty_py.ops.creation import arange as arange
     from rusty_py.ops.creation import array as array
@@ -52,6 +53,7 @@ _NAMES = {
         "RustyError",
         "ShaderError",
         "ShapeError",
+        "ToolError",
         "UnsupportedError",
     ),
     "ops.creation": ("arange", "array", "asarray", "empty", "eye", "full", "ones", "zeros"),

@@ -17,8 +17,11 @@ function translate(wgsl, langVersion) {
     info = validate(module);
     return { msl: writeMsl(module, info, { langVersion }), wgsl: writeWgsl(module, info) };
   } catch (error) {
-    // Anything else is a panic, after which naga answers nothing: let the process end.
-    if (!(error instanceof NagaError)) throw error;
+    if (!(error instanceof NagaError)) {
+      // A panic, after which naga answers nothing: the next question starts another process.
+      console.error(error.message);
+      process.exit(1);
+    }
     return { error: error.formatted ?? error.message };
   } finally {
     info?.free();

@@ -85,7 +85,7 @@ def naga() -> Path:
     return module
 
 
-def _npm() -> list[str]:
+def npm() -> list[str]:
     """The command npm, by the same Node."""
     beside = node().parent.parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
     if beside.is_file():
@@ -99,7 +99,7 @@ def _npm() -> list[str]:
 def _fetch_naga(folder: Path) -> None:
     print(f"check: fetching {NAGA} {NAGA_VERSION} from npm, once, into {folder.parent}", file=sys.stderr)
     with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-        command = [*_npm(), "pack", f"{NAGA}@{NAGA_VERSION}", "--json", "--fetch-retries=1"]
+        command = [*npm(), "pack", f"{NAGA}@{NAGA_VERSION}", "--json", "--fetch-retries=1"]
         try:
             done = subprocess.run(command, cwd=scratch, capture_output=True, text=True, timeout=FETCH_SECONDS)
         except subprocess.TimeoutExpired as error:

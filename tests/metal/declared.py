@@ -29,11 +29,11 @@ def workgroup_bytes(wgsl: str) -> int:
     return sum(_size_bytes(kind.strip(), code) for kind in kinds)
 
 
-def bindings(wgsl: str) -> list[str]:
-    """The address space of each binding, in the order of their numbers, which leave no gap."""
-    found = re.findall(r"@binding\((\d+)\)\s*var\s*<([^>]*)>", _without_comments(wgsl))
-    spaces = {int(number): space for number, space in found}
-    return [spaces[i] for i in range(len(found))]
+def bindings(wgsl: str) -> dict[str, str]:
+    """The name and address space of each binding, in the order of their numbers, which leave no gap."""
+    found = re.findall(r"@binding\((\d+)\)\s*var\s*<([^>]*)>\s*(\w+)", _without_comments(wgsl))
+    by_number = {int(number): (name, space) for number, space, name in found}
+    return dict(by_number[i] for i in range(len(found)))
 
 
 def _without_comments(wgsl: str) -> str:

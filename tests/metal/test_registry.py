@@ -30,7 +30,7 @@ def test_a_spec_declares_the_workgroup_memory_of_its_text(spec: Spec) -> None:
 @EVERY_SPEC
 def test_a_spec_declares_the_bindings_of_its_text(spec: Spec) -> None:
     inputs, outputs = ["storage, read"] * spec.inputs, ["storage, read_write"] * spec.outputs
-    assert declared.bindings(spec.source) == inputs + outputs + ["uniform"] * spec.has_dims
+    assert list(declared.bindings(spec.source).values()) == inputs + outputs + ["uniform"] * spec.has_dims
 
 
 def test_a_declaration_is_read_through_constants_and_comments() -> None:

@@ -1,6 +1,7 @@
 // copy: the bandwidth ceiling. copied[i] = source[i], `passes` times over `count` vec4 elements
 // inside one launch, so that a small working set shows the caches and not the launch.
-// Every pass starts `shift` further on, so that no thread meets the same element twice in a row.
+// Every pass reads `shift` further on, modulo count, so that no thread reads the same element twice in a row.
+// It writes the same ones: another thread's would be a race.
 // Dispatch (any, 1, 1). Workgroup memory: none. Bytes moved: passes * count * 32.
 
 struct Dims {
@@ -24,7 +25,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
             if (at >= dims.count) {
                 at -= dims.count;
             }
-            copied[at] = source[at];
+            copied[i] = source[at];
         }
         start += dims.shift;
         if (start >= dims.count) {

@@ -1,0 +1,38 @@
+"""Every kernel's Metal text, run on the CPU under the checker: no fault, and the right numbers."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from rusty_py import Adapter
+
+from .checked_list import DOCUMENT, WORKS, Checked, checked, documented
+from .registry import all_specs
+from .works import Work
+
+
+@pytest.fixture(scope="module")
+def results(naga: None, adapter: Adapter, request: pytest.FixtureRequest) -> Iterator[Checked]:
+    with checked(adapter) as results:
+        yield results
+        request.config.stash[SUMMARY] = results.summary()
+
+
+SUMMARY = pytest.StashKey[str]()
+
+
+@pytest.mark.parametrize("work", WORKS, ids=lambda work: work.name)
+def test_metal_computes(results: Checked, work: Work) -> None:
+    assert results.error(work) <= 1
+
+
+def test_every_kernel_is_checked(results: Checked) -> None:
+    for work in WORKS:
+        results.error(work)
+    assert set(results.kernels()) == set(all_specs())
+
+
+def test_the_document_lists_every_kernel() -> None:
+    listed = documented(DOCUMENT.read_text(encoding="utf-8"))
+    assert set(listed) == {str(spec) for spec in all_specs()}
+    assert all(error <= 1 for error in listed.values())
