@@ -281,6 +281,64 @@ def doctor(adapter: AdapterOption = None, ascii: AsciiOption = False) -> None:
         raise typer.Exit(FINDINGS)
 
 
+@app.command()
+def check(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A WGSL text; - reads standard input.")],
+    workgroups: Annotated[
+        str, typer.Option(metavar="X[xY[xZ]]", help="How many workgroups to launch.")
+    ] = "1",
+    buffer: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=WHAT",
+            help="A variable's contents: f32[1000] at random, u32:8,0,1, or @FILE.npy. Repeat for each.",
+        ),
+    ] = None,
+    constant: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=NUMBER", help="An override's value. Repeat for more.")
+    ] = None,
+    entry: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The entry point, where there are several.")
+    ] = None,
+    subgroup_size: Annotated[
+        list[int] | None,
+        typer.Option(min=1, max=64, help="Repeat for more. Default: 16, 32 and 64, if it uses subgroups."),
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, metavar="N", help="Orders of threads to try.")] = 2,
+    step_limit: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Turns of loops that a thread may take.")
+    ] = 10_000_000,
+    time_limit: Annotated[
+        float, typer.Option(min=0.1, callback=finite, metavar="SECONDS", help="Of all runs together.")
+    ] = 60.0,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    ascii: AsciiOption = False,
+) -> None:
+    """Finds faults of a WGSL kernel without a GPU: bounds, races, barriers, and what Metal leaves undefined.
+
+    Example: rusty-bench check my.wgsl --workgroups 8 --buffer a=f32[1000] --constant TILE=16
+    """
+    from rusty_py.bench import checking
+    from rusty_py.checker.check import SUBGROUP_SIZES
+    from rusty_py.checker.check import check as check_kernel
+
+    report = check_kernel(
+        checking.read_wgsl(file),
+        workgroups=checking.parse_workgroups(workgroups),
+        buffers=checking.parse_buffers(buffer or ()),
+        constants=checking.parse_constants(constant or ()),
+        entry=entry,
+        subgroup_sizes=subgroup_size or SUBGROUP_SIZES,
+        seeds=seeds,
+        step_limit=step_limit,
+        time_limit=time_limit,
+        name=str(file),
+    )
+    show(checking.text_of(report, as_json=json), ascii=ascii)
+    if report.findings:
+        raise typer.Exit(FINDINGS)
+
+
 def parse_size(text: str) -> tuple[int, int, int]:
     """(m, k, n) of "512" or "512x2048x512"."""
     parts = re.fullmatch(r"(\d{1,9})(?:x(\d{1,9})x(\d{1,9}))?", text)

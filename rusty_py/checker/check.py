@@ -18,6 +18,7 @@ STEP_LIMIT = 10_000_000
 TIME_LIMIT = 60.0
 MOST_THREADS = 1024
 MOST_SUBGROUP = 64
+SUBGROUP_SIZES = (16, 32, 64)
 
 
 def check(
@@ -27,7 +28,7 @@ def check(
     buffers: Mapping[str, ArrayLike | str],
     constants: Mapping[str, int | float | bool] | None = None,
     entry: str | None = None,
-    subgroup_sizes: Sequence[int] = (16, 32, 64),
+    subgroup_sizes: Sequence[int] = SUBGROUP_SIZES,
     seeds: int = 2,
     step_limit: int = STEP_LIMIT,
     time_limit: float = TIME_LIMIT,

@@ -52,8 +52,8 @@ def run(program: Program, job: Job) -> Outcome:
         runs = [(line["run"][0], line["run"][1]) for line in lines if "run" in line]
         if timed_out:
             findings.append({"kind": "time limit", "site": [0, 0], "seconds": job.time_limit})
-        if len(runs) < len(job.runs) and findings:
-            runs.append(job.runs[len(runs)])
+        if not lines or "run" not in lines[-1]:
+            runs.append(job.runs[len(runs)])  # One that did not come to its end.
         after = {name: path.with_suffix(".out") for name, path in files.items()}
         contents = {name: path.read_bytes() for name, path in after.items() if path.exists()}
         _place(findings, program)

@@ -27,7 +27,7 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "checked-kernels.md"
 _HEAD = """# The checked kernels
 
 Every kernel that rusty_py can launch, its Metal text run on the CPU under the [checker](checking.md): each
-launch was clean. *error* is the largest error of its numbers as a fraction of what rounding allows; 0 is exact.
+launch was clean. *error* is the largest error of its numbers as a fraction of what rounding allows, 0 exact.
 Made by `python -m tests.metal.checked_list`.
 
 """

@@ -30,10 +30,7 @@ void access(const void* at, uint64_t bytes, bool writes, bool atomic, const void
         }
     }
     if (is_scratch(at) || (in_image(at) && !writes)) return;
-    Finding(writes ? "out-of-bounds write" : "out-of-bounds read", {site_of(caller)})
-        .with("bytes", bytes)
-        .of(this_thread())
-        .report();
+    Finding("wild access", {site_of(caller)}).of(this_thread()).report();
     abandon();
 }
 
