@@ -1,13 +1,14 @@
 """What all suites share: an adapter where there is one, and devices on it."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-from rusty_py import Adapter, Device, NoAdapter
+from rusty_py import Adapter, Device, NoAdapter, ToolError
 from rusty_py.adapter import choose
+from rusty_py.checker import tools
 
 # A CPU driver compiles at a kernel's first run, so that no example has a fair deadline.
 settings.register_profile("rusty_py", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -42,3 +43,24 @@ def unchecked(adapter: Adapter) -> Iterator[Device]:
     """One device, for what has nothing to do with run-time checks."""
     with Device(adapter, checked=False) as device:
         yield device
+
+
+@pytest.fixture(scope="session")
+def naga() -> None:
+    """Asks for naga, which translates; without it tests are skipped, but not in CI."""
+    _ask_for(tools.naga)
+
+
+@pytest.fixture(scope="session")
+def checker(naga: None) -> None:
+    """Asks for all that the kernel checker needs; without it tests are skipped, but not in CI."""
+    _ask_for(tools.clang)
+
+
+def _ask_for(tool: Callable[[], object]) -> None:
+    try:
+        tool()
+    except ToolError as error:
+        if os.environ.get("CI"):
+            pytest.fail(str(error), pytrace=False)
+        pytest.skip(str(error))

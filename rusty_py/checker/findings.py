@@ -18,8 +18,8 @@ def findings_of(lines: Sequence[Raw], translation: Translation) -> tuple[Finding
     found: dict[object, Finding] = {}
     for raw in lines:
         each = _finding(raw, translation)
-        # One statement may be several instructions.
-        found.setdefault((each.kind, each.variable, each.place, each.other_place), each)
+        # One statement may be several instructions, and two of them race either way.
+        found.setdefault((each.kind, each.variable, frozenset((each.place, each.other_place))), each)
     return tuple(sorted(found.values(), key=lambda each: not each.kind.startswith("divergent")))
 
 

@@ -1,41 +1,26 @@
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
 from rusty_py import ToolError
-from rusty_py.checker import tools
 from rusty_py.checker.node import Compiler
 
 from . import compilers
 
 
 @pytest.fixture(scope="session")
-def naga() -> None:
-    """Asks for naga; without it, or without clang, the tests that want it are skipped, but not in CI."""
-    with _needed():
-        tools.naga()
-
-
-@pytest.fixture(scope="session")
 def tint() -> Iterator[Compiler]:
-    with _needed():
-        compilers.install()
-    compiler = compilers.tint()
-    yield compiler
-    compiler.close()
-
-
-@contextmanager
-def _needed() -> Iterator[None]:
-    """In CI every compiler must be there; elsewhere its tests are skipped."""
+    """In CI it must be there; elsewhere its tests are skipped without it."""
     try:
-        yield
+        compilers.install()
     except (compilers.NotInstalled, ToolError) as error:
         if os.environ.get("CI"):
             pytest.fail(str(error), pytrace=False)
         pytest.skip(str(error))
+    compiler = compilers.tint()
+    yield compiler
+    compiler.close()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -8,7 +8,7 @@ _SCALAR_BYTES = {"f16": 2, "f32": 4, "i32": 4, "u32": 4, "atomic<i32>": 4, "atom
 
 def names(wgsl: str) -> set[str]:
     """The identifiers that `wgsl` gives to its variables, functions, parameters, types and members."""
-    code = _without_comments(wgsl)
+    code = without_comments(wgsl)
     keyword = r"(?:var\s*(?:<[^>]*>)?|let|const|override|fn|struct|alias)"
     after_keyword = re.findall(rf"\b{keyword}\s*\b([A-Za-z_]\w*)", code)
     before_colon = re.findall(r"\b([A-Za-z_]\w*)\s*:", code)
@@ -17,26 +17,27 @@ def names(wgsl: str) -> set[str]:
 
 def threads(wgsl: str) -> int:
     """The threads of one workgroup."""
-    code = _without_comments(wgsl)
+    code = without_comments(wgsl)
     (sizes,) = re.findall(r"@workgroup_size\(([^)]*)\)", code)
     return prod(_value(size, code) for size in sizes.split(",") if size.strip())
 
 
 def workgroup_bytes(wgsl: str) -> int:
     """The memory of one workgroup. Raises KeyError for a type it does not know."""
-    code = _without_comments(wgsl)
+    code = without_comments(wgsl)
     kinds = re.findall(r"var\s*<workgroup>\s*\w+\s*:\s*([^;]+);", code)
     return sum(_size_bytes(kind.strip(), code) for kind in kinds)
 
 
 def bindings(wgsl: str) -> dict[str, str]:
     """The name and address space of each binding, in the order of their numbers, which leave no gap."""
-    found = re.findall(r"@binding\((\d+)\)\s*var\s*<([^>]*)>\s*(\w+)", _without_comments(wgsl))
+    found = re.findall(r"@binding\((\d+)\)\s*var\s*<([^>]*)>\s*(\w+)", without_comments(wgsl))
     by_number = {int(number): (name, space) for number, space, name in found}
     return dict(by_number[i] for i in range(len(found)))
 
 
-def _without_comments(wgsl: str) -> str:
+def without_comments(wgsl: str) -> str:
+    """The text, blank where its comments were."""
     return re.sub(r"(?s:/\*.*?\*/)|//[^\n]*", "", wgsl)
 
 

@@ -12,7 +12,7 @@ from .works import Work
 
 
 @pytest.fixture(scope="module")
-def results(naga: None, adapter: Adapter, request: pytest.FixtureRequest) -> Iterator[Checked]:
+def results(checker: None, adapter: Adapter, request: pytest.FixtureRequest) -> Iterator[Checked]:
     with checked(adapter) as results:
         yield results
         request.config.stash[SUMMARY] = results.summary()

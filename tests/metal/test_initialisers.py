@@ -1,0 +1,29 @@
+"""Every variable of a function has an initialiser.
+
+Without one, wgpu-native's naga 29 keeps the value of a variable in a loop from turn to turn, where WGSL says
+zero; the checker's naga 30 does not, and so would not see it.
+"""
+
+import re
+
+import pytest
+
+from rusty_py.kernel import Spec
+
+from .declared import without_comments
+from .registry import all_specs
+
+
+def uninitialised(wgsl: str) -> list[str]:
+    """The variables of functions that are declared without a value."""
+    return re.findall(r"\bvar\s+(\w+)\s*:[^=;]*;", without_comments(wgsl))
+
+
+@pytest.mark.parametrize("spec", all_specs(), ids=str)
+def test_every_variable_of_a_function_has_an_initialiser(spec: Spec) -> None:
+    assert uninitialised(spec.source) == []
+
+
+def test_a_variable_without_one_is_seen() -> None:
+    text = "var<workgroup> t: array<u32, 4>; fn f() { var x: u32; // var y: u32;\n var z: u32 = 1u; var w = 2u; }"
+    assert uninitialised(text) == ["x"]
