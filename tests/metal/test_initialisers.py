@@ -25,5 +25,6 @@ def test_every_variable_of_a_function_has_an_initialiser(spec: Spec) -> None:
 
 
 def test_a_variable_without_one_is_seen() -> None:
-    text = "var<workgroup> t: array<u32, 4>; fn f() { var x: u32; // var y: u32;\n var z: u32 = 1u; var w = 2u; }"
+    body = "var x: u32; // var y: u32;\n var z: u32 = 1u; var w = 2u;"
+    text = f"var<workgroup> t: array<u32, 4>; fn f() {{ {body} }}"
     assert uninitialised(text) == ["x"]
