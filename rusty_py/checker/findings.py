@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from rusty_py.checker.places import place_of
 from rusty_py.checker.report import Finding, Place, Thread
 from rusty_py.checker.translate import Translation
 
@@ -13,31 +14,35 @@ Raw = Mapping[str, Any]
 def findings_of(lines: Sequence[Raw], translation: Translation) -> tuple[Finding, ...]:
     """The findings behind the lines of the child's output.
 
-    What diverges comes first: threads that miss a barrier bring races and more with them.
+    What diverges comes first: threads that miss a barrier bring races and more with them. What is read
+    before it was written comes last: often a race is why.
     """
     found: dict[object, Finding] = {}
     for raw in lines:
         each = _finding(raw, translation)
         # One statement may be several instructions.
         found.setdefault((each.kind, each.variable, each.place, each.other_place), each)
-    return tuple(sorted(found.values(), key=lambda each: not each.kind.startswith("divergent")))
+    return tuple(sorted(found.values(), key=lambda each: _order(each.kind)))
+
+
+def _order(kind: str) -> int:
+    return 0 if kind.startswith("divergent") else 2 if kind == "uninitialised read" else 1
 
 
 def _finding(raw: Raw, translation: Translation) -> Finding:
     spelled = {each.spelled: each.name for each in translation.globals}
-    variable = raw.get("variable") or _private_array(raw, translation)
-    name = spelled.get(variable, variable) if variable else None
+    variable = raw.get("variable") or _private_array(raw, translation) or ""
+    name = spelled.get(variable) or _unnumbered(variable, translation.wgsl) or None
     thread, other = _thread(raw, "thread"), _thread(raw, "other_thread")
-    index = raw.get("index")
-    other_place = _place(raw.get("other_site", []), translation, name)
-    named = f"{name or 'an array'}" + (f"[{index}]" if index is not None else "")
-    sentence = _SENTENCES[raw["kind"]](raw, named, thread, other, other_place)
+    place = place_of(raw["site"], translation, name, variable)
+    other_place = place_of(raw.get("other_site", []), translation, name, variable)
+    sentence = _SENTENCES[raw["kind"]](raw, _element(raw, name), thread, other, place, other_place)
     return Finding(
         kind=_KINDS.get(str(raw["kind"]), str(raw["kind"])),
         message=sentence,
-        place=_place(raw["site"], translation, name),
+        place=place,
         variable=name,
-        index=index,
+        index=raw.get("index"),
         size=raw.get("length"),
         thread=thread,
         other=other,
@@ -45,41 +50,57 @@ def _finding(raw: Raw, translation: Translation) -> Finding:
     )
 
 
+def _element(raw: Raw, name: str | None) -> str:
+    what = name or "an array"
+    if "index" not in raw:
+        return what
+    if "within" in raw:
+        return f"[{raw['index']}] of {raw['length']} within {what}"
+    return f"{what}[{raw['index']}] of {raw['length']}"
+
+
 _KINDS = {"out-of-bounds read": "out of bounds", "out-of-bounds write": "out of bounds"}
 
 
-def _outside(raw: Raw, named: str, thread: Thread, other: Thread, place: Place | None) -> str:
-    return f"{named} of {raw['length']}: {thread}"
+def _outside(
+    raw: Raw, named: str, thread: Thread, other: Thread, here: Place | None, there: Place | None
+) -> str:
+    return f"{named}: {thread}"
 
 
-def _race(raw: Raw, named: str, thread: Thread, other: Thread, place: Place | None) -> str:
+def _race(
+    raw: Raw, named: str, thread: Thread, other: Thread, here: Place | None, there: Place | None
+) -> str:
     deeds = ["reads", "writes"]
     first, second = deeds[raw["writes"]], deeds[raw["other_writes"]]
-    where = f" in line {place.line}" if place else ""
+    where = f" in line {there.line}" if there else ""
     if thread.workgroup != other.workgroup:
-        return (
-            f"{named} of {raw['length']}: {thread} {first} it, {other} {second} it{where},"
-            " and nothing orders workgroups"
-        )
+        return f"{named}: {thread} {first} it, {other} {second} it{where}, and nothing orders workgroups"
     between = "no barrier orders them"
     if raw["kind"] == "wrong barrier":
         between = "the barrier between them orders another kind of memory"
     return (
-        f"{named} of {raw['length']}: of workgroup {thread.workgroup} thread {thread.local} {first} it,"
+        f"{named}: of workgroup {thread.workgroup} thread {thread.local} {first} it,"
         f" thread {other.local} {second} it{where}, and {between}"
     )
 
 
 def _divergent(what: str) -> Callable[..., str]:
-    def sentence(raw: Raw, named: str, thread: Thread, other: Thread, place: Place | None) -> str:
-        elsewhere = f"waits in line {place.line}" if place else "has ended"
+    def sentence(
+        raw: Raw, named: str, thread: Thread, other: Thread, here: Place | None, there: Place | None
+    ) -> str:
+        elsewhere = "has ended"
+        if there is not None:
+            elsewhere = f"waits in line {there.line}"
+        if there is not None and there == here:
+            elsewhere = "is there by another call, or in another turn of a loop"
         return f"{thread} is at this {what}, and thread {other.local} {elsewhere}"
 
     return sentence
 
 
 def _undefined(what: str) -> Callable[..., str]:
-    return lambda raw, named, thread, other, place: f"{what}: {thread}"
+    return lambda raw, named, thread, other, here, there: f"{what}: {thread}"
 
 
 _SENTENCES: dict[str, Callable[..., str]] = {
@@ -88,22 +109,24 @@ _SENTENCES: dict[str, Callable[..., str]] = {
     "out-of-bounds write": _undefined("a write beside every variable"),
     "race": _race,
     "wrong barrier": _race,
-    "uninitialised read": lambda raw, named, thread, other, place: (
-        f"{named} of {raw['length']}: {thread} reads what no thread of its workgroup has written"
+    "uninitialised read": lambda raw, named, thread, other, here, there: (
+        f"{named}: {thread} reads what no thread of its workgroup has written"
     ),
     "divergent barrier": _divergent("barrier"),
     "divergent subgroup operation": _divergent("subgroup operation"),
-    "endless loop": lambda raw, named, thread, other, place: (
+    "endless loop": lambda raw, named, thread, other, here, there: (
         f"more than {raw['steps']} turns of loops: {thread}"
     ),
-    "time limit": lambda raw, named, thread, other, place: f"not at its end after {raw['seconds']} s",
+    "time limit": lambda raw, named, thread, other, here, there: f"not at its end after {raw['seconds']} s",
     "integer overflow": _undefined("a signed result that does not fit its type, undefined in Metal"),
     "bad shift": _undefined("a shift by as many bits as the number has, or more, undefined in Metal"),
     "bad cast": _undefined("a value that does not fit the type it is converted to, undefined in Metal"),
     "bad division": _undefined("a division by zero, or one whose result does not fit, undefined in Metal"),
     "misaligned access": _undefined("an address that is no multiple of its type's alignment"),
     "unreachable code": _undefined("a place that the compiler took to be out of reach"),
-    "crash": lambda raw, named, thread, other, place: f"{raw['signal']}: {thread or 'outside of the kernel'}",
+    "crash": lambda raw, named, thread, other, here, there: (
+        f"{raw['signal']}: {thread or 'outside of the kernel'}"
+    ),
 }
 
 
@@ -121,21 +144,9 @@ def _private_array(raw: Raw, translation: Translation) -> str | None:
     line = translation.msl.split("\n")[raw["site"][0] - 1]
     shared = {each.spelled for each in translation.globals}
     found = set(re.findall(r"\b(\w+)(?:\.inner)?\[", line)) - shared
-    return found.pop().rstrip("_") if len(found) == 1 else None
+    return found.pop() if len(found) == 1 else None
 
 
-def _place(lines: list[int], translation: Translation, variable: str | None) -> Place | None:
-    """The statement behind the first of these Metal lines that has one; narrowed to the variable."""
-    behind = [translation.lines[line - 1] for line in lines if line <= len(translation.lines)]
-    statement = next((each for each in behind if each is not None), None)
-    if statement is None:
-        return None
-    text = translation.wgsl
-    start, end = statement.start, statement.end
-    named = variable and re.compile(rf"\b{re.escape(variable)}\b").search(text, start, end)
-    if named:
-        start, end = named.span()
-    line_start = text.rfind("\n", 0, start) + 1
-    line_end = text.find("\n", start)
-    end = min(end, line_end if line_end >= 0 else len(text))
-    return Place(text.count("\n", 0, start) + 1, start - line_start + 1, end - start)
+def _unnumbered(spelled: str, wgsl: str) -> str:
+    """The WGSL name of what naga spells so: it appends `_`, and a number to a name that occurs twice."""
+    return spelled if re.search(rf"\b{spelled}\b", wgsl) else re.sub(r"_\d*$", "", spelled)
