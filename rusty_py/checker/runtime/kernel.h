@@ -28,10 +28,12 @@ struct checker_lanes {
 
 // All lanes of the SIMD-group wait for each other, and each gets what all gave.
 void checker_gather(uint32_t line, const void* mine, uint64_t bytes, struct checker_lanes* all);
-void checker_simd_barrier(uint32_t line);
+void checker_simd_barrier(uint32_t line, bool orders_device, bool orders_threadgroup);
 
-// One more turn of a loop; true. Ends the run after too many.
-bool checker_step(uint32_t line);
+// A loop begins, takes one more turn, and ends, however it is left. Too many turns end the run.
+void checker_loop_begins(uint32_t line);
+bool checker_loop_turns();
+void checker_loop_ends();
 }
 
 namespace checker {
