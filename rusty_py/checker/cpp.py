@@ -117,7 +117,7 @@ def _entry_point(entry: Entry, given: list[Parameter]) -> str:
             arguments.append(f"ids.{each.attribute}")
     return (
         f'{_EXPORTED} __attribute__((no_sanitize("thread", "undefined")))\n'
-        "void kernel_entry(const ThreadIds& ids, void* const* variables) {\n"
+        "void kernel_entry(const ::ThreadIds& ids, void* const* variables) {\n"
         f"    {entry.metal_name}({', '.join(arguments)});\n}}\n"
     )
 
@@ -129,10 +129,10 @@ def _description(msl: str, given: list[Parameter]) -> str:
         if each.space:
             kind = _plain(each.kind)
             sizes = f"sizeof({kind}), checker::element<{kind}>::bytes"
-            variables.append(f'{{"{each.name}", Space::{each.space}, {sizes}}}')
+            variables.append(f'{{"{each.name}", ::Space::{each.space}, {sizes}}}')
     granule = 1 if _STORED_BOOL.search(msl) else 2 if re.search(r"\bhalf", msl) else 4
     return (
-        f"{_EXPORTED} const Variable kernel_variables[] = {{{', '.join(variables) or '{}'}}};\n"
+        f"{_EXPORTED} const ::Variable kernel_variables[] = {{{', '.join(variables) or '{}'}}};\n"
         f"{_EXPORTED} const uint32_t kernel_variable_count = {len(variables)};\n"
         f"{_EXPORTED} const uint32_t kernel_granule = {granule};\n"
     )
