@@ -142,7 +142,7 @@ def _private_array(raw: Raw, translation: Translation) -> str | None:
     if "index" not in raw or not raw["site"]:
         return None
     line = translation.msl.split("\n")[raw["site"][0] - 1]
-    shared = {each.spelled for each in translation.globals}
+    shared = {each.spelled for each in translation.globals if each.space != "private"}
     found = set(re.findall(r"\b(\w+)(?:\.inner)?\[", line)) - shared
     return found.pop() if len(found) == 1 else None
 

@@ -71,7 +71,10 @@ void* checker_outside(const void* base, int64_t index, uint64_t length, uint64_t
     return scratch(element_bytes);
 }
 
-void checker_atomic(const void* at, uint64_t bytes, bool writes) { access(at, bytes, writes, true, CALLER); }
+void checker_atomic(const void* at, uint64_t bytes, bool reads, bool writes) {
+    if (reads) access(at, bytes, false, true, CALLER);
+    if (writes) access(at, bytes, true, true, CALLER);
+}
 
 // Memory accesses of 1, 2, 4, 8 and 16 bytes.
 #define ACCESSES(bytes)                                                                            \

@@ -14,7 +14,7 @@ uint64_t checker_length(const void* base, uint64_t element_bytes);
 void* checker_outside(const void* base, int64_t index, uint64_t length, uint64_t element_bytes);
 
 // An atomic access is about to happen.
-void checker_atomic(const void* at, uint64_t bytes, bool writes);
+void checker_atomic(const void* at, uint64_t bytes, bool reads, bool writes);
 
 // All threads of the workgroup wait for each other. `line` tells one barrier from another.
 void checker_barrier(uint32_t line, bool orders_device, bool orders_threadgroup);
