@@ -120,6 +120,22 @@ BOUNDS = [
         4,
     ),
     Mutant(
+        "an array of a thread that functions share",
+        CHURN,
+        (
+            (
+                "@compute",
+                "var<private> past: array<u32, 4>;\nfn keep(i: u32) {\n    past[i] = i;\n}\n\n@compute",
+            ),
+            ("            state = 1664525u", "            keep(i);\n            state = past[0] + 1664525u"),
+        ),
+        KIND,
+        "past[i]",
+        "past",
+        4,
+        4,
+    ),
+    Mutant(
         "an array of fixed length in storage",
         FMA,
         (("if (sum == 12345.678)", "if (sum != 12345.678)"), ("sums[invocation]", "sums[invocation + 1u]")),

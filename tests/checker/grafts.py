@@ -102,6 +102,34 @@ SUBGROUPS = _scale(
     scaled[id.x] = f32(FACTOR) * total;
 """,
 )
+WHOLE_SUBGROUPS = _scale(
+    "with sums in whole subgroups, as many as each likes",
+    """    if (slot >= 192u) {
+        return;
+    }
+    var total = 0.0;
+    for (var i = 0u; i < slot / 64u; i++) {
+        total += subgroupAdd(x[id.x]);
+    }
+    if (slot < 64u) {
+        total = subgroupMax(x[id.x]);
+    }
+    scaled[id.x] = f32(FACTOR) * total;
+""",
+)
+COUNTED = _scale(
+    "with a count in workgroup memory",
+    """    if (slot == 0u) {
+        atomicStore(&count, 0u);
+    }
+    workgroupBarrier();
+    atomicAdd(&count, 1u);
+    _ = atomicCompareExchangeWeak(&count, 7u, 8u);
+    workgroupBarrier();
+    scaled[id.x] = f32(FACTOR * atomicLoad(&count));
+""",
+    "var<workgroup> count: atomic<u32>;",
+)
 LANES = _scale(
     "through a subgroup's part of workgroup memory",
     """    held[slot] = x[id.x];
@@ -109,6 +137,14 @@ LANES = _scale(
     scaled[id.x] = f32(FACTOR) * held[slot ^ 1u];
 """,
     "var<workgroup> held: array<f32, 256>;",
+)
+SIGNED = _scale(
+    "with signed vectors, whose arithmetic wraps",
+    """    let value = vec3<i32>(vec3(x[id.x] * 1e9)) << vec3(3u);
+    let changed = abs(value) / (value - value) % vec3(-1) * 0x7fffffff - (-value);
+    scaled[id.x] = f32(FACTOR) * f32(changed.x + changed.y + Variable(changed.z).space);
+""",
+    "struct Variable { space: i32 }",
 )
 FLAGS = _scale(
     "with neighbouring booleans",
@@ -186,7 +222,10 @@ GRAFTS = [
     ROUNDS,
     UNIFORM_LOAD,
     SUBGROUPS,
+    WHOLE_SUBGROUPS,
+    COUNTED,
     LANES,
+    SIGNED,
     FLAGS,
     VECTORS,
     PADDED,

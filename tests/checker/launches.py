@@ -1,7 +1,7 @@
 """Small launches of our own kernels, of odd sizes, in which nothing is wrong."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -24,6 +24,9 @@ class Launch:
     workgroups: tuple[int, ...]
     buffers: Buffers
     constants: Mapping[str, int] = field(default_factory=dict)
+
+    def with_buffers(self, buffers: Buffers) -> "Launch":
+        return replace(self, buffers={**self.buffers, **buffers})
 
     def checked(self, wgsl: str | None = None, **options: float) -> Report:
         """The report, on this text or another one in its place."""

@@ -39,7 +39,7 @@ class Mutant:
         return edited(self.launch.wgsl, *self.edits)
 
     def checked(self) -> Report:
-        launch = dataclasses.replace(self.launch, buffers={**self.launch.buffers, **self.buffers})
+        launch = self.launch.with_buffers(self.buffers)
         return self._translated(launch) if self.metal else launch.checked(self.wgsl, **self.options)
 
     def _translated(self, launch: Launch) -> Report:

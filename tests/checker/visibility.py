@@ -1,6 +1,6 @@
 """Reads of what nobody wrote, and barriers that order another kind of memory."""
 
-from .grafts import NEIGHBOUR, STORED, TREE, UNIFORM_LOAD
+from .grafts import COUNTED, NEIGHBOUR, STORED, TREE, UNIFORM_LOAD
 from .launches import NARROW, TILED
 from .mutant import Mutant
 
@@ -40,6 +40,14 @@ UNINITIALISED = [
         "uninitialised read",
         "first);",
         "first",
+    ),
+    Mutant(
+        "an atomic count that starts from nothing",
+        COUNTED,
+        (("    if (slot == 0u) {\n        atomicStore(&count, 0u);\n    }\n", ""),),
+        "uninitialised read",
+        "count, 1u)",
+        "count",
     ),
     Mutant(
         "a sum that starts from nothing",
