@@ -41,6 +41,14 @@ _KERNEL = (
     "-tsan-instrument-read-before-write=1",
     "-fno-vectorize",
     "-fno-slp-vectorize",
+    # What two branches do alike stays two, each on its own line.
+    "-mllvm",
+    "-hoist-common-insts=0",
+    "-mllvm",
+    "-sink-common-insts=0",
+    "-mllvm",
+    "-enable-tail-merge=0",
+    "-fno-exceptions",
     # And so does what C++ leaves undefined. Indices are checked by the stand-in's arrays.
     "-fsanitize=signed-integer-overflow,integer-divide-by-zero,shift-exponent,float-cast-overflow",
     "-fsanitize=alignment,bool,unreachable,return",

@@ -21,6 +21,9 @@ def array(values: ArrayLike | str, *, name: str) -> NDArray[np.generic]:
     found = np.ascontiguousarray(values)
     if found.dtype.kind not in "fiub" and not found.dtype.fields:
         raise DtypeError(f"check: buffer {name}: numbers, or a structure of them: got {found.dtype}")
+    if found.dtype.kind in "fiu" and found.itemsize > 4:
+        # A list of numbers is one of these.
+        raise DtypeError(f"check: buffer {name}: WGSL has no {found.dtype}: convert it with .astype")
     if found.nbytes > MOST_BYTES:
         raise LimitError(f"check: buffer {name}: too large: {found.nbytes} > {MOST_BYTES} bytes")
     return found

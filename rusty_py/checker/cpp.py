@@ -40,8 +40,11 @@ def cpp(msl: str, entry: Entry) -> str:
     if any(each.space == "workgroup" for each in given):
         text = _without_zeroing(text, entry, given)
     text = _with_counted_loops(text)
+    text = re.sub(r"(?m)^    char _pad(\d+)\[(\d+)\];$", r"    checker::padding<\2> _pad\1;", text)
     # naga's helpers go into their callers, so that a fault in one has its caller's line.
-    text = re.sub(r"(?m)^(?=\w+ naga_\w+\()", "inline __attribute__((always_inline)) ", text)
+    text = re.sub(r"(?m)^(?=[\w:]+ naga_\w+\()", "inline __attribute__((always_inline)) ", text)
+    # The text's own stay calls, so that the runtime knows by which call a thread came to a barrier.
+    text = re.sub(r"(?m)^(?=[\w:]+ \w+\($)", "__attribute__((noinline)) ", text)
     # This one it writes for two address spaces, which C++ does not tell apart.
     twice = r"template <typename A>\n[^\n]* naga_atomic_compare\w+\(\n    threadgroup A .*?\n\}\n"
     text = re.sub(twice, _blank, text, flags=re.DOTALL)
@@ -77,7 +80,9 @@ def _with_counted_loops(msl: str) -> str:
         r"loop_bound\w* -= uint2\(loop_bound\w*\.y == 0u, 1u\);",
     ):
         msl = re.sub(rf"(?m)^ *{bound}$", "", msl)
-    return msl.replace("while(true) {", "while(checker_step(__LINE__)) {")
+    return msl.replace(
+        "while(true) {", "for (checker::turns checker_turns(__LINE__); checker_turns.next();) {"
+    )
 
 
 def _blank(found: re.Match[str]) -> str:
@@ -112,7 +117,7 @@ def _entry_point(entry: Entry, given: list[Parameter]) -> str:
             arguments.append(f"ids.{each.attribute}")
     return (
         f'{_EXPORTED} __attribute__((no_sanitize("thread", "undefined")))\n'
-        "void kernel_entry(const ThreadIds& ids, void* const* variables) {\n"
+        "void kernel_entry(const ::ThreadIds& ids, void* const* variables) {\n"
         f"    {entry.metal_name}({', '.join(arguments)});\n}}\n"
     )
 
@@ -124,14 +129,17 @@ def _description(msl: str, given: list[Parameter]) -> str:
         if each.space:
             kind = _plain(each.kind)
             sizes = f"sizeof({kind}), checker::element<{kind}>::bytes"
-            variables.append(f'{{"{each.name}", Space::{each.space}, {sizes}}}')
-    granule = 2 if re.search(r"\bhalf", msl) else 4
+            variables.append(f'{{"{each.name}", ::Space::{each.space}, {sizes}}}')
+    granule = 1 if _STORED_BOOL.search(msl) else 2 if re.search(r"\bhalf", msl) else 4
     return (
-        f"{_EXPORTED} const Variable kernel_variables[] = {{{', '.join(variables) or '{}'}}};\n"
+        f"{_EXPORTED} const ::Variable kernel_variables[] = {{{', '.join(variables) or '{}'}}};\n"
         f"{_EXPORTED} const uint32_t kernel_variable_count = {len(variables)};\n"
         f"{_EXPORTED} const uint32_t kernel_granule = {granule};\n"
     )
 
+
+_STORED_BOOL = re.compile(r"(?m)^    (metal::)?bool[234]? \w+(\[\d+\])?;$|\bthreadgroup (metal::)?bool")
+"""As a member or an element, or as a variable of the workgroup. A thread's own have a value at once."""
 
 _EXPORTED = 'extern "C" __attribute__((visibility("default")))'
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from rusty_py.checker.places import place_of
 from rusty_py.checker.report import Finding, Place, Thread
 from rusty_py.checker.translate import Translation
 
@@ -13,35 +14,38 @@ Raw = Mapping[str, Any]
 def findings_of(lines: Sequence[Raw], translation: Translation) -> tuple[Finding, ...]:
     """The findings behind the lines of the child's output.
 
-    What diverges comes first: threads that miss a barrier bring races and more with them.
+    What diverges comes first: threads that miss a barrier bring races and more with them. What is read
+    before it was written comes last: often a race is why.
     """
     found: dict[object, Finding] = {}
     for raw in lines:
         each = _finding(raw, translation)
         # One statement may be several instructions, and two of them race either way.
         found.setdefault((each.kind, each.variable, frozenset((each.place, each.other_place))), each)
-    return tuple(sorted(found.values(), key=lambda each: not each.kind.startswith("divergent")))
+    return tuple(sorted(found.values(), key=lambda each: _order(each.kind)))
+
+
+def _order(kind: str) -> int:
+    return 0 if kind.startswith("divergent") else 2 if kind == "uninitialised read" else 1
 
 
 def _finding(raw: Raw, translation: Translation) -> Finding:
     spelled = {each.spelled: each.name for each in translation.globals}
-    variable = raw.get("variable") or _private_array(raw, translation)
-    name = spelled.get(variable, variable) if variable else None
-    writes = bool(raw.get("writes", _stores(raw, variable, translation)))
+    variable = raw.get("variable") or _private_array(raw, translation) or ""
+    name = spelled.get(variable) or _unnumbered(variable, translation.wgsl) or None
     facts = _Facts(
         raw=raw,
-        what=f"{name or 'an array'}[{raw['index']}] of {raw['length']}" if "index" in raw else "",
-        writes=writes,
+        what=_element(raw, name),
+        writes=_stores(raw, variable, translation),
         thread=_thread(raw, "thread"),
         other=_thread(raw, "other_thread"),
-        other_place=_place(
-            raw.get("other_site", []), translation, name, writes=raw.get("other_writes", False)
-        ),
+        place=place_of(raw["site"], translation, name, variable),
+        other_place=place_of(raw.get("other_site", []), translation, name, variable),
     )
     return Finding(
         kind=str(raw["kind"]),
         message=_SENTENCES[raw["kind"]](facts),
-        place=_place(raw["site"], translation, name, writes=writes),
+        place=facts.place,
         variable=name,
         index=raw.get("index"),
         size=raw.get("length"),
@@ -52,14 +56,24 @@ def _finding(raw: Raw, translation: Translation) -> Finding:
 
 
 class _Facts(NamedTuple):
-    """What a sentence is made of: `what` is the element."""
+    """What a sentence is made of: `what` is the element, `writes` whether its line stores to it."""
 
     raw: Raw
     what: str
     writes: bool
     thread: Thread | None
     other: Thread | None
+    place: Place | None
     other_place: Place | None
+
+
+def _element(raw: Raw, name: str | None) -> str:
+    what = name or "an array"
+    if "index" not in raw:
+        return what
+    if "within" in raw:
+        return f"[{raw['index']}] of {raw['length']} within {what}"
+    return f"{what}[{raw['index']}] of {raw['length']}"
 
 
 def _outside(facts: _Facts) -> str:
@@ -86,8 +100,11 @@ def _race(facts: _Facts) -> str:
 
 def _divergent(facts: _Facts) -> str:
     assert facts.other is not None
-    place = facts.other_place
-    elsewhere = f"waits in line {place.line}" if place else "has ended"
+    elsewhere = "has ended"
+    if facts.other_place is not None:
+        elsewhere = f"waits in line {facts.other_place.line}"
+    if facts.other_place is not None and facts.other_place == facts.place:
+        elsewhere = "is there by another call, or in another turn of a loop"
     return f"{facts.thread} waits here, and thread {facts.other.local} {elsewhere}"
 
 
@@ -132,41 +149,18 @@ def _private_array(raw: Raw, translation: Translation) -> str | None:
     """The thread's own array that a line indexes, where that is one: it has no name at run time."""
     if "index" not in raw:
         return None
-    shared = {each.spelled for each in translation.globals}
+    shared = {each.spelled for each in translation.globals if each.space != "private"}
     found = set(re.findall(r"\b(\w+)(?:\.inner)?\[", _metal_line(raw, translation))) - shared
-    return found.pop().rstrip("_") if len(found) == 1 else None
+    return found.pop() if len(found) == 1 else None
 
 
-def _stores(raw: Raw, variable: str | None, translation: Translation) -> bool:
+def _unnumbered(spelled: str, wgsl: str) -> str:
+    """The WGSL name of what naga spells so: it appends `_`, and a number to a name that occurs twice."""
+    return spelled if re.search(rf"\b{spelled}\b", wgsl) else re.sub(r"_\d*$", "", spelled)
+
+
+def _stores(raw: Raw, variable: str, translation: Translation) -> bool:
     """Whether a line writes the variable: naga makes each store a statement, and nothing else so."""
-    if variable is None:
-        return False
     name = re.escape(variable)
     store = rf" *{name}\b[^=]* = |.*atomic_(?!load)\w+\(&{name}\b"
-    return re.match(store, _metal_line(raw, translation)) is not None
-
-
-def _place(lines: list[int], translation: Translation, variable: str | None, *, writes: bool) -> Place | None:
-    """The statement behind the first of these Metal lines that has one; narrowed to the variable."""
-    behind = [translation.lines[line - 1] for line in lines if line <= len(translation.lines)]
-    statement = next((each for each in behind if each is not None), None)
-    if statement is None:
-        return None
-    text = translation.wgsl
-    start, end = statement.start, statement.end
-    if variable is not None:
-        start, end = _named(text, start, end, variable, writes=writes)
-    line_start = text.rfind("\n", 0, start) + 1
-    line_end = text.find("\n", start)
-    end = min(end, line_end if line_end >= 0 else len(text))
-    return Place(text.count("\n", 0, start) + 1, start - line_start + 1, end - start)
-
-
-def _named(text: str, start: int, end: int, variable: str, *, writes: bool) -> tuple[int, int]:
-    """Where text[start:end] names the variable, for a read of it rather behind the `=`; else all of it."""
-    name = re.compile(rf"\b{re.escape(variable)}\b")
-    assignment = re.compile(r"(?<![=!<>])=(?!=)").search(text, start, end)
-    if assignment and not writes and (found := name.search(text, assignment.end(), end)):
-        return found.span()
-    found = name.search(text, start, end)
-    return found.span() if found else (start, end)
+    return bool(variable) and re.match(store, _metal_line(raw, translation)) is not None

@@ -63,8 +63,8 @@ class Finding:
 class Report:
     """What came of a check; `str` of it is for people.
 
-    `findings` are of the last of `runs`, in the order they were met, what diverges before all else: the
-    first one is the one to mend.
+    `findings` are of the last of `runs`, in the order they were met, but what diverges before all else and
+    uninitialised reads after it: the first one is the one to mend.
     `outputs` is what the first run left in the buffers, in their dtypes and shapes.
     """
 

@@ -101,13 +101,22 @@ def _lines(wgsl: str, msl: str, version: tuple[int, int]) -> tuple[Statement | N
     marked, statements = mark(wgsl)
     kept: list[tuple[str, Statement | None]] = []
     current: Statement | None = None
+    marked_last = False
     for line in _MARKER.sub("", ask(marked, version)["msl"]).split("\n"):
         if call := re.fullmatch(rf"\s*{MARK}\((\d+)u\);", line):
             current = statements[int(call[1])]
+            marked_last = True
+            continue
+        if marked_last and line.strip() == "}" and kept[-1][0].strip() in ("{", "} else {"):
+            # A block of nothing but marks, as constants leave it: naga writes none where there is nothing.
+            opened = kept.pop()[0].strip()
+            if opened == "} else {":
+                kept.append((line, current))
         elif line.strip():
             if _begins_anew(line):
                 current = None
             kept.append((line, current))
+        marked_last = False
     lines = msl.split("\n")
     full = [line for line in lines if line.strip()]
     if _renumbered([line for line, _ in kept]) != _renumbered(full):

@@ -44,10 +44,10 @@ struct runtime_array {
 
 namespace checker {
 
-// The bytes of what an index of a variable counts: of a whole variable that is no array.
+// The bytes of what an index of a variable counts; 0 where the variable is no array.
 template <class T, class = void>
 struct element {
-    static constexpr uint64_t bytes = sizeof(T);
+    static constexpr uint64_t bytes = 0;
 };
 template <class T>
 struct element<metal::runtime_array<T>> {

@@ -14,10 +14,10 @@ typedef atomic<uint> atomic_uint;
 typedef atomic<float> atomic_float;
 typedef atomic<ulong> atomic_ulong;
 
-// What is stored becomes `change(old)`; the old value is returned.
+// What is stored becomes `change(old)`; the old value is returned. A store reads nothing, a load writes nothing.
 template <class T, class F>
-inline T atomic_change(atomic<T>* at, F change, bool writes = true) {
-    checker_atomic(at, sizeof(T), writes);
+inline T atomic_change(atomic<T>* at, F change, bool reads = true, bool writes = true) {
+    checker_atomic(at, sizeof(T), reads, writes);
     const T old = checker::quiet_read(&at->value);
     if (writes) checker::quiet_write(&at->value, static_cast<T>(change(old)));
     return old;
@@ -25,11 +25,11 @@ inline T atomic_change(atomic<T>* at, F change, bool writes = true) {
 
 template <class T>
 inline T atomic_load_explicit(const atomic<T>* at, memory_order) {
-    return atomic_change(const_cast<atomic<T>*>(at), [](T old) { return old; }, false);
+    return atomic_change(const_cast<atomic<T>*>(at), [](T old) { return old; }, true, false);
 }
 template <class T, class V>
 inline void atomic_store_explicit(atomic<T>* at, V value, memory_order) {
-    atomic_change(at, [=](T) { return static_cast<T>(value); });
+    atomic_change(at, [=](T) { return static_cast<T>(value); }, false, true);
 }
 template <class T, class V>
 inline T atomic_exchange_explicit(atomic<T>* at, V value, memory_order) {

@@ -9,12 +9,16 @@ inline mem_flags operator|(mem_flags a, mem_flags b) {
     return static_cast<mem_flags>(static_cast<uint>(a) | static_cast<uint>(b));
 }
 
-inline void threadgroup_barrier(mem_flags flags, uint line = __builtin_LINE()) {
-    const uint bits = static_cast<uint>(flags);
-    checker_barrier(line, bits & static_cast<uint>(mem_flags::mem_device),
-                    bits & static_cast<uint>(mem_flags::mem_threadgroup));
+inline bool among(mem_flags flag, mem_flags flags) {
+    return static_cast<uint>(flags) & static_cast<uint>(flag);
 }
 
-inline void simdgroup_barrier(mem_flags, uint line = __builtin_LINE()) { checker_simd_barrier(line); }
+inline void threadgroup_barrier(mem_flags flags, uint line = __builtin_LINE()) {
+    checker_barrier(line, among(mem_flags::mem_device, flags), among(mem_flags::mem_threadgroup, flags));
+}
+
+inline void simdgroup_barrier(mem_flags flags, uint line = __builtin_LINE()) {
+    checker_simd_barrier(line, among(mem_flags::mem_device, flags), among(mem_flags::mem_threadgroup, flags));
+}
 
 }  // namespace metal

@@ -54,6 +54,13 @@ struct alignas(sizeof(T) * (N == 3 ? 4 : N)) vec : components<T, N> {
 
     vec() = default;
 
+    // As large as four, a vector of three is copied without the fourth: nobody has written that.
+    vec(const vec& other) { copy(other); }
+    vec& operator=(const vec& other) {
+        copy(other);
+        return *this;
+    }
+
     // One scalar for all components.
     template <class S, class = if_scalar<S>>
     explicit vec(S value) {
@@ -96,6 +103,10 @@ struct alignas(sizeof(T) * (N == 3 ? 4 : N)) vec : components<T, N> {
     }
 
   private:
+    void copy(const vec& other) {
+        for (int i = 0; i < N; i++) elements[i] = other.elements[i];
+    }
+
     template <class S, class = if_scalar<S>>
     void append(int& filled, S value) {
         elements[filled++] = static_cast<T>(value);

@@ -15,6 +15,13 @@ namespace {
 
 enum class State { ready, at_barrier, at_gather, done };
 
+// A call or a loop that a thread is in: where, and which turn of the loop.
+struct Frame {
+    uint32_t place;
+    uint64_t turn;
+    bool operator==(const Frame& other) const { return place == other.place && turn == other.turn; }
+};
+
 // A thread of the workgroup that runs.
 struct Lane {
     ThreadIds ids;
@@ -27,6 +34,7 @@ struct Lane {
     uint64_t bytes;
     checker_lanes* all;
     uint64_t steps;
+    std::vector<Frame> path;
 };
 
 const Launch* launch;
@@ -51,6 +59,11 @@ std::vector<uint32_t> order(uint32_t count) {
     if (launch->seed)
         for (uint32_t i = count; i > 1; i--) std::swap(result[i - 1], result[chance() % i]);
     return result;
+}
+
+// Whether two waiting threads wait at the same: at one line, and there by the same calls and turns of loops.
+bool meet(const Lane& one, const Lane& other) {
+    return one.state == other.state && one.line == other.line && one.path == other.path;
 }
 
 uint32_t volume(const uint32_t size[3]) { return size[0] * size[1] * size[2]; }
@@ -105,11 +118,12 @@ bool release_simdgroup(uint32_t first, uint32_t end) {
     const auto leader = std::find_if(begin + first, begin + end, waits);
     if (leader == begin + end) return false;
     const uint32_t line = leader->line;
+    const Lane first_lane = *leader;
     checker_lanes all = {};
     const Lane* absent = nullptr;
     for (uint32_t i = first; i < end; i++) {
         const Lane& lane = lanes[i];
-        if (waits(lane) && lane.line == line) {
+        if (meet(lane, first_lane)) {
             all.active |= uint64_t(1) << (i - first);
             if (lane.bytes) memcpy(all.values[i - first], lane.mine, lane.bytes);
         } else if (!absent) {
@@ -128,7 +142,9 @@ bool release_simdgroup(uint32_t first, uint32_t end) {
         if (!(all.active >> (i - first) & 1)) continue;
         all.lane = i - first;
         if (lane.all) *lane.all = all;
-        if (lane.is_barrier) lane.moment.simd_barriers++;
+        lane.moment.simd_barriers += lane.is_barrier;
+        for (int space = 0; space < 2; space++)
+            lane.moment.simd_epochs[space] += lane.is_barrier && lane.orders[space];
         lane.state = State::ready;
     }
     return true;
@@ -141,7 +157,7 @@ bool release_barrier() {
     if (leader == lanes.end()) return false;
     const Lane first = *leader;
     for (const Lane& lane : lanes)
-        if (!waits(lane) || lane.line != first.line) {
+        if (!meet(lane, first)) {
             Finding("divergent barrier", {0, first.line})
                 .of(thread_of(first.moment.group, first.moment.thread))
                 .of(thread_of(lane.moment.group, lane.moment.thread), "other_thread")
@@ -199,6 +215,9 @@ Thread thread_of(uint32_t group, uint32_t thread) {
 
 Thread this_thread() { return thread_of(now().group, now().thread); }
 
+void enter(uint32_t place) { me().path.push_back({place, 0}); }
+void leave() { me().path.pop_back(); }
+
 void* scratch(uint64_t bytes) {
     if (spare.size() < bytes + 64) spare.resize(bytes + 64);
     std::fill(spare.begin(), spare.end(), 0);
@@ -230,19 +249,28 @@ void checker_gather(uint32_t line, const void* mine, uint64_t bytes, checker_lan
     fibers->wait();
 }
 
-void checker_simd_barrier(uint32_t line) {
+void checker_simd_barrier(uint32_t line, bool orders_device, bool orders_threadgroup) {
     Lane& lane = me();
     lane.state = State::at_gather;
     lane.line = line;
+    lane.orders[0] = orders_device;
+    lane.orders[1] = orders_threadgroup;
     lane.bytes = 0;
     lane.all = nullptr;
     lane.is_barrier = true;
     fibers->wait();
 }
 
-bool checker_step(uint32_t line) {
-    if (++me().steps <= launch->most_steps) return true;
-    Finding("endless loop", {0, line}).with("steps", launch->most_steps).of(this_thread()).report();
+void checker_loop_begins(uint32_t line) { enter(line); }
+
+bool checker_loop_turns() {
+    Lane& lane = me();
+    Frame& loop = lane.path.back();
+    loop.turn++;
+    if (++lane.steps <= launch->most_steps) return true;
+    Finding("endless loop", {0, loop.place}).with("steps", launch->most_steps).of(this_thread()).report();
     abandon();
 }
+
+void checker_loop_ends() { leave(); }
 }

@@ -26,6 +26,9 @@ bool on_stack(const void* at);
 const Moment& now();
 Thread thread_of(uint32_t group, uint32_t thread);
 Thread this_thread();
+// The running thread comes into a call or a loop, and out of the last of them.
+void enter(uint32_t place);
+void leave();
 // Ends the run: what would come is not defined.
 [[noreturn]] void abandon();
 

@@ -59,12 +59,19 @@ uint64_t checker_length(const void* base, uint64_t element_bytes) {
 
 void* checker_outside(const void* base, int64_t index, uint64_t length, uint64_t element_bytes) {
     Finding finding("out of bounds", {site_of(CALLER)});
-    if (const Region* region = region_of(base)) finding.with("variable", region->name().c_str());
+    if (const Region* region = region_of(base)) {
+        finding.with("variable", region->name().c_str());
+        // A component, a column, or an array within the variable.
+        if (element_bytes != region->element_bytes() || region->offset_of(base)) finding.with("within", 1);
+    }
     finding.with("index", index).with("length", length).of(this_thread()).report();
     return scratch(element_bytes);
 }
 
-void checker_atomic(const void* at, uint64_t bytes, bool writes) { access(at, bytes, writes, true, CALLER); }
+void checker_atomic(const void* at, uint64_t bytes, bool reads, bool writes) {
+    if (reads) access(at, bytes, false, true, CALLER);
+    if (writes) access(at, bytes, true, true, CALLER);
+}
 
 // Memory accesses of 1, 2, 4, 8 and 16 bytes.
 #define ACCESSES(bytes)                                                                            \
@@ -89,8 +96,12 @@ ACCESSES(16)
 void __tsan_read_range(void* at, uint64_t bytes) { access(at, bytes, false, false, CALLER); }
 void __tsan_write_range(void* at, uint64_t bytes) { access(at, bytes, true, false, CALLER); }
 void __tsan_init() {}
-void __tsan_func_entry(void*) {}
-void __tsan_func_exit() {}
+void __tsan_func_entry(void* caller) {
+    if (in_kernel()) enter(site_of(caller));
+}
+void __tsan_func_exit() {
+    if (in_kernel()) leave();
+}
 void __tsan_vptr_update(void*, void*) {}
 void __tsan_vptr_read(void*) {}
 

@@ -14,7 +14,7 @@ uint64_t checker_length(const void* base, uint64_t element_bytes);
 void* checker_outside(const void* base, int64_t index, uint64_t length, uint64_t element_bytes);
 
 // An atomic access is about to happen.
-void checker_atomic(const void* at, uint64_t bytes, bool writes);
+void checker_atomic(const void* at, uint64_t bytes, bool reads, bool writes);
 
 // All threads of the workgroup wait for each other. `line` tells one barrier from another.
 void checker_barrier(uint32_t line, bool orders_device, bool orders_threadgroup);
@@ -28,10 +28,12 @@ struct checker_lanes {
 
 // All lanes of the SIMD-group wait for each other, and each gets what all gave.
 void checker_gather(uint32_t line, const void* mine, uint64_t bytes, struct checker_lanes* all);
-void checker_simd_barrier(uint32_t line);
+void checker_simd_barrier(uint32_t line, bool orders_device, bool orders_threadgroup);
 
-// One more turn of a loop; true. Ends the run after too many.
-bool checker_step(uint32_t line);
+// A loop begins, takes one more turn, and ends, however it is left. Too many turns end the run.
+void checker_loop_begins(uint32_t line);
+bool checker_loop_turns();
+void checker_loop_ends();
 }
 
 namespace checker {

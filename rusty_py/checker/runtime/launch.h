@@ -24,7 +24,7 @@ struct Variable {
     const char* name;
     Space space;
     uint64_t least_bytes;    // The size of its type; a runtime array counts once.
-    uint64_t element_bytes;  // Of an array; else of the whole.
+    uint64_t element_bytes;  // Of an array; else 0.
 };
 
 // `kernel_variables`, `kernel_variable_count` and `kernel_granule` describe the kernel: the granule is the size

@@ -53,7 +53,7 @@ static bool unordered(const Access& before, const Access& now) {
     if (!before.group) return false;
     if (before.group != now.group) return true;
     if (before.thread == now.thread || before.epoch != now.epoch) return false;
-    return before.simdgroup != now.simdgroup || before.simd_barriers == now.simd_barriers;
+    return before.simdgroup != now.simdgroup || before.simd_epoch == now.simd_epoch;
 }
 
 static bool conflict(const Access& before, const Access& now) {
@@ -77,8 +77,9 @@ static void remember_reader(Cell& cell, const Access& now) {
 void Region::access(
     uint64_t offset, uint64_t bytes, bool writes, bool atomic, const Moment& now, uint32_t address) {
     if (space_ == Space::uniform) return;
-    Access access = {now.group, now.thread, now.simdgroup, atomic, now.barriers, now.simd_barriers,
-                     now.epochs[space_ == Space::workgroup], address};
+    const int space = space_ == Space::workgroup;
+    const Access access = {now.group,         now.thread,         now.simdgroup,          atomic, now.barriers,
+                           now.simd_barriers, now.epochs[space], now.simd_epochs[space], address};
     for (uint64_t i = offset / granule_; i <= (offset + bytes - 1) / granule_; i++) {
         Cell& cell = cells_[i];
         check(cell, i * granule_, writes, access);
@@ -93,10 +94,7 @@ void Region::access(
 
 void Region::check(const Cell& cell, uint64_t offset, bool writes, const Access& access) {
     if (space_ == Space::workgroup && !writes && !cell.initialised)
-        Finding("uninitialised read", {access.address})
-            .with("variable", name_.c_str())
-            .with("index", offset / element_bytes_)
-            .with("length", bytes_ / element_bytes_)
+        about("uninitialised read", offset, access.address)
             .of(thread_of(access.group, access.thread))
             .report();
     if (conflict(cell.writer, access)) race(cell.writer, true, offset, writes, access);
@@ -105,14 +103,20 @@ void Region::check(const Cell& cell, uint64_t offset, bool writes, const Access&
         if (conflict(reader, access)) race(reader, false, offset, writes, access);
 }
 
+Finding Region::about(const char* kind, uint64_t offset, uint32_t address) const {
+    Finding finding(kind, {address});
+    finding.with("variable", name_.c_str());
+    if (element_bytes_) finding.with("index", offset / element_bytes_).with("length", bytes_ / element_bytes_);
+    return finding;
+}
+
 void Region::race(
     const Access& before, bool before_writes, uint64_t offset, bool writes, const Access& access) {
     // A barrier lies between the two, and was of the wrong kind.
-    const bool wrong_kind = before.group == access.group && before.barriers != access.barriers;
-    Finding(wrong_kind ? "wrong barrier" : "race", {access.address})
-        .with("variable", name_.c_str())
-        .with("index", offset / element_bytes_)
-        .with("length", bytes_ / element_bytes_)
+    const bool passed = before.barriers != access.barriers || (before.simdgroup == access.simdgroup &&
+                                                               before.simd_barriers != access.simd_barriers);
+    const bool wrong_kind = before.group == access.group && passed;
+    about(wrong_kind ? "wrong barrier" : "race", offset, access.address)
         .with("writes", writes)
         .of(thread_of(access.group, access.thread))
         .with("other_writes", before_writes)

@@ -23,7 +23,9 @@ struct Moment {
     uint16_t simdgroup = 0;
     uint32_t barriers = 0;        // Passed by its workgroup, of whatever kind.
     uint32_t simd_barriers = 0;   // Passed by its SIMD-group.
-    uint32_t epochs[2] = {0, 0};  // Barriers passed that order device, and threadgroup, memory.
+    // Of these, the ones that order device, and threadgroup, memory.
+    uint32_t epochs[2] = {0, 0};
+    uint32_t simd_epochs[2] = {0, 0};
 };
 
 struct Access {
@@ -31,7 +33,7 @@ struct Access {
     uint16_t thread;
     uint16_t simdgroup : 15;
     uint16_t atomic : 1;
-    uint32_t barriers, simd_barriers, epoch;
+    uint32_t barriers, simd_barriers, epoch, simd_epoch;
     uint32_t address;  // Of the instruction.
 };
 
@@ -50,16 +52,19 @@ class Region {
     uint64_t bytes() const { return bytes_; }
     const std::string& name() const { return name_; }
     Space space() const { return space_; }
-    uint64_t element_bytes() const { return element_bytes_; }
     uint64_t offset_of(const void* at) const { return static_cast<const char*>(at) - base_; }
 
     // Forgets all accesses, and that anything was written.
     void forget();
+    // The bytes of what an index counts; 0 where the variable is no array.
+    uint64_t element_bytes() const { return element_bytes_; }
     // Checks an access against those before it, and remembers it.
     void access(uint64_t offset, uint64_t bytes, bool writes, bool atomic, const Moment& now, uint32_t address);
 
   private:
     void check(const Cell& cell, uint64_t offset, bool writes, const Access& access);
+    // A finding about what lies at `offset`.
+    Finding about(const char* kind, uint64_t offset, uint32_t address) const;
     void race(const Access& before, bool before_writes, uint64_t offset, bool writes, const Access& access);
 
     std::string name_;

@@ -1,0 +1,236 @@
+"""Small launches of our own kernels, of odd sizes, in which nothing is wrong."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from rusty_py import probe, shaders
+from rusty_py.bench import kernels
+from rusty_py.checker import Report, check
+from rusty_py.kernel import Spec
+from rusty_py.ops import creation, elementwise, matmul, reduce
+
+Buffers = Mapping[str, ArrayLike | str]
+
+
+@dataclass(frozen=True)
+class Launch:
+    """A WGSL text, and all that `check` wants to know beside it."""
+
+    name: str
+    wgsl: str
+    workgroups: tuple[int, ...]
+    buffers: Buffers
+    constants: Mapping[str, int] = field(default_factory=dict)
+
+    def with_buffers(self, buffers: Buffers) -> "Launch":
+        return replace(self, buffers={**self.buffers, **buffers})
+
+    def checked(self, wgsl: str | None = None, **options: float) -> Report:
+        """The report, on this text or another one in its place."""
+        return check(
+            self.wgsl if wgsl is None else wgsl,
+            workgroups=self.workgroups,
+            buffers=self.buffers,
+            constants=self.constants,
+            name=self.name,
+            **options,  # type: ignore[arg-type]
+        )
+
+
+def spec(name: str) -> Spec:
+    """The kernel that we ship by this name."""
+    modules = (creation, elementwise, matmul, reduce)
+    shipped = [*(each for module in modules for each in module.variants()), *kernels.all_specs()]
+    return next(each for each in shipped if str(each) == name)
+
+
+def words(*values: int) -> NDArray[np.uint32]:
+    """Parameters, modulo 2^32."""
+    return np.array([value % 2**32 for value in values], np.uint32)
+
+
+def _launch(name: str, workgroups: Sequence[int], buffers: Buffers, why: str = "") -> Launch:
+    kernel = spec(name)
+    title = f"{kernel}, {why}" if why else str(kernel)
+    return Launch(title, kernel.text, tuple(workgroups), buffers, dict(kernel.constants))
+
+
+def _product(m: int, k: int, n: int, *, accumulate: int = 0, batch: int = 1) -> Buffers:
+    dims = words(m, n, k, 0, 0, 0, k, accumulate, 0, 0, 0, m * k, k * n, m * n)
+    shapes = {"a": f"f32[{batch},{m},{k}]", "b": f"f32[{batch},{k},{n}]", "c": f"f32[{batch},{m},{n}]"}
+    return {**shapes, "dims": dims}
+
+
+def _box(starts: Sequence[int], *axes: Sequence[int]) -> NDArray[np.uint32]:
+    """The dims of a strided kernel: `axes` are its shape, then the strides of each operand."""
+    padded = [words(*axis, *[0] * (8 - len(axis))) for axis in axes]
+    count = int(np.prod(axes[0]))
+    return np.concatenate([words(count, len(axes[0]), 0, 0, *starts, *[0] * (4 - len(starts))), *padded])
+
+
+TILED = Launch("matmul/tiled[TILE=4]", shaders.read("matmul/tiled"), (2, 2), _product(5, 9, 7), {"TILE": 4})
+NARROW = Launch("matmul/tiled[TILE=4], k below the tile", TILED.wgsl, (2, 2), _product(5, 3, 7), {"TILE": 4})
+NAIVE = _launch("matmul/naive", (1, 2), _product(17, 3, 5))
+FILL = _launch("creation/fill", (2,), {"out": "u32[700]", "dims": words(700, 7)})
+ARANGE = _launch("creation/arange[i32]", (1,), {"out": "i32[259]", "dims": words(259, -5, 3)})
+SUM = _launch(
+    "reduce/sum[f32 to f32]",
+    (1,),
+    {"values": "f32[3,13,7]", "out": "f32[3,2,7]", "dims": words(42, 13, 2, 7, 0)},
+)
+BINARY = _launch(
+    "elementwise/binary[add,f32]",
+    (2,),
+    {"a": "f32[301]", "b": "f32[1]", "out": "f32[301]", "dims": words(301, 0, 1, 0, 0)},
+)
+POWER = _launch(
+    "elementwise/binary[power,i32]",
+    (1,),
+    {"a": "i32[67]", "b": "i32[67]", "out": "i32[67]", "dims": words(67, 0, 1, 0, 1)},
+)
+ADD = _launch(
+    "elementwise/binary[add,i32]",
+    (1,),
+    {"a": "i32[67]", "b": "i32[67]", "out": "i32[67]", "dims": words(67, 0, 1, 0, 1)},
+)
+CAST = _launch(
+    "elementwise/unary[f32 to i32]",
+    (1,),
+    {"values": "f32:1e30,-1e30,nan,inf,0.5", "out": "i32[5]", "dims": words(5, 0, 1, 0, 1, 0)},
+)
+BINARY_STRIDED = _launch(
+    "elementwise/binary_strided[multiply,f32]",
+    (1,),
+    {
+        "a": "f32[5,3,7]",
+        "b": "f32[7]",
+        "out": "f32[3,5,7]",
+        "dims": _box((0, 0), (3, 5, 7), (7, 21, 1), (0, 0, 1)),
+    },
+)
+DEEP = _launch(
+    "elementwise/binary_strided[subtract,i32]",
+    (1,),
+    {
+        "a": "i32[96]",
+        "b": "i32[96]",
+        "out": "i32[96]",
+        "dims": _box((0, 0), (2, 1, 4, 3, 4), (48, 48, 12, 4, 1), (1, 1, 2, 8, 24)),
+    },
+    "of five axes",
+)
+UNARY = _launch(
+    "elementwise/unary[negative,f32]",
+    (1,),
+    {"values": "f32[257]", "out": "f32[257]", "dims": words(257, 256, -1, 0, 1, 0)},
+    "backwards",
+)
+UNARY_STRIDED = _launch(
+    "elementwise/unary_strided[f16 to f32]",
+    (1,),
+    {"values": "f16[4,9]", "out": "f32[9,4]", "dims": _box((0, 0), (9, 4), (1, 9), (4, 1))},
+)
+HALVES = _launch(
+    "elementwise/unary[copy,f16]",
+    (1,),
+    {"values": "f16[259]", "out": "f16[259]", "dims": words(259, 0, 1, 0, 1, 0)},
+    "two to a word",
+)
+WHERE = _launch(
+    "elementwise/where[u32]",
+    (1,),
+    {
+        "condition": "u32:0,1,0,2,0,3,0",
+        "x": "u32[7]",
+        "y": "u32[7]",
+        "out": "u32[7]",
+        "dims": words(7, 0, 1, 0, 1, 0, 1),
+    },
+)
+WHERE_STRIDED = _launch(
+    "elementwise/where_strided[u32]",
+    (1,),
+    {
+        "condition": "u32:0,1,0",
+        "x": "u32[15]",
+        "y": "u32[5]",
+        "out": "u32[15]",
+        "dims": _box((0, 0, 0), (3, 5), (1, 0), (5, 1), (0, 1)),
+    },
+)
+SCALE = _launch("bench/scale[FACTOR=2]", (2,), {"x": "f32[300]", "scaled": "f32[300]"})
+CHURN = _launch("bench/churn", (2,), {"seeds": "u32[300]", "states": "u32[300]", "dims": words(5)})
+COPY = _launch(
+    "bench/copy", (2,), {"source": "f32[601,4]", "copied": "f32[601,4]", "dims": words(601, 1, 512, 0)}
+)
+FMA = _launch("bench/fma", (2,), {"seeds": "f32:0.5,0.25", "sums": "f32[256]", "dims": words(3)})
+POISON = _launch("bench/fill", (2,), {"words": "u32[600]", "dims": words(600, 7, 512)})
+PROBE = Launch("probe/subgroup_size", probe.SUBGROUP_SIZE.text, (1,), {"size": "u32[1]"})
+
+_F16_SUM = {"values": "f16[257]", "out": "f16[1]", "dims": words(1, 257, 1, 1, 0)}
+CLEAN = [
+    TILED,
+    NARROW,
+    Launch(
+        "matmul/tiled[TILE=4], accumulating products",
+        TILED.wgsl,
+        (1, 2, 3),
+        _product(5, 4, 3, accumulate=1, batch=3),
+        {"TILE": 4},
+    ),
+    _launch("matmul/tiled[TILE=8]", (2, 1), _product(7, 17, 9)),
+    _launch("matmul/tiled[TILE=16]", (1, 1), _product(15, 1, 16)),
+    NAIVE,
+    _launch(
+        "matmul/naive",
+        (1, 1, 2),
+        _product(3, 0, 5, accumulate=1, batch=2) | {"a": "f32[1]", "b": "f32[1]"},
+        "an empty k",
+    ),
+    FILL,
+    ARANGE,
+    _launch("creation/arange[f16]", (1,), {"out": "f16[257]", "dims": words(257, 0, 0x3F800000)}),
+    SUM,
+    _launch("reduce/sum[f16 to f16]", (1,), _F16_SUM),
+    _launch(
+        "reduce/sum[bool to i32]",
+        (1,),
+        {"values": "u32[5,11]", "out": "i32[5,1]", "dims": words(5, 11, 1, 1, 0)},
+    ),
+    BINARY,
+    ADD,
+    POWER,
+    CAST,
+    _launch(
+        "elementwise/binary[less,u32]",
+        (1,),
+        {"a": "u32[67]", "b": "u32[67]", "out": "u32[67]", "dims": words(67, 0, 1, 66, -1)},
+    ),
+    BINARY_STRIDED,
+    DEEP,
+    UNARY,
+    UNARY_STRIDED,
+    HALVES,
+    WHERE,
+    _launch(
+        "elementwise/where[f16]",
+        (1,),
+        {
+            "condition": "u32:1",
+            "x": "f16[9]",
+            "y": "f16[1]",
+            "out": "f16[9]",
+            "dims": words(9, 0, 0, 0, 1, 0, 0),
+        },
+    ),
+    WHERE_STRIDED,
+    SCALE,
+    CHURN,
+    COPY,
+    FMA,
+    POISON,
+    PROBE,
+]
