@@ -40,11 +40,9 @@ UNARY(cosh, coshf(x))
 UNARY(exp, expf(x))
 UNARY(exp2, exp2f(x))
 UNARY(floor, floorf(x))
-UNARY(fract, fminf(x - floorf(x), 0x1.fffffep-1f))
 UNARY(log, logf(x))
 UNARY(log2, log2f(x))
 UNARY(rint, rintf(x))
-UNARY(round, roundf(x))
 UNARY(rsqrt, 1.0f / sqrtf(x))
 UNARY(saturate, fminf(fmaxf(x, 0.0f), 1.0f))
 UNARY(sign, x > 0.0f ? 1.0f : x < 0.0f ? -1.0f : 0.0f)
@@ -78,6 +76,20 @@ inline vec<T, N> smoothstep(vec<T, N> low, vec<T, N> high, vec<T, N> a) {
 template <class T, int N>
 inline vec<T, N> mix(vec<T, N> a, vec<T, N> b, T z) {
     return mix(a, b, vec<T, N>(z));
+}
+
+// What is left above floor(x): less than one, even where the difference rounds to it.
+inline float fract(float x) {
+    const float part = x - floorf(x);
+    return part == 1.0f ? 0x1.fffffep-1f : part;
+}
+inline half fract(half x) {
+    const half part = x - floor(x);
+    return part == half(1) ? half(0x1.ffcp-1f) : part;
+}
+template <class T, int N>
+inline vec<T, N> fract(vec<T, N> a) {
+    return map([](T x) { return fract(x); }, a);
 }
 
 #undef UNARY

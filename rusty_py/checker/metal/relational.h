@@ -34,21 +34,4 @@ inline bool any(vec<bool, N> a) {
     return !all(!a);
 }
 
-template <class T, class = if_floating<T>>
-inline bool isnan(T x) {
-    return float(x) != float(x);
-}
-template <class T, class = if_floating<T>>
-inline bool isinf(T x) {
-    return __builtin_isinf(float(x));
-}
-template <class T, int N>
-inline vec<bool, N> isnan(vec<T, N> a) {
-    return map([](T x) { return isnan(x); }, a);
-}
-template <class T, int N>
-inline vec<bool, N> isinf(vec<T, N> a) {
-    return map([](T x) { return isinf(x); }, a);
-}
-
 }  // namespace metal

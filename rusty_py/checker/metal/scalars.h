@@ -52,14 +52,10 @@ using ::ushort;
 
 template <class T>
 constexpr bool is_scalar = std::is_arithmetic<T>::value || std::is_same<T, half>::value;
-template <class T>
-constexpr bool is_floating = std::is_floating_point<T>::value || std::is_same<T, half>::value;
 
 // Enables a function for scalars of one kind, so that literals convert as they do in Metal.
 template <class T>
 using if_scalar = std::enable_if_t<is_scalar<T>, T>;
-template <class T>
-using if_floating = std::enable_if_t<is_floating<T>, T>;
 template <class T>
 using if_integer = std::enable_if_t<std::is_integral<T>::value, T>;
 
