@@ -12,6 +12,11 @@ template <class T, int N>
 inline vec<T, N> select(vec<T, N> a, vec<T, N> b, vec<bool, N> condition) {
     return map([](T x, T y, bool c) { return c ? y : x; }, a, b, condition);
 }
+// A scalar stands for a vector of it, as the sign of integers has one.
+template <class T, int N, class S, class = if_scalar<S>>
+inline vec<T, N> select(vec<T, N> a, S b, vec<bool, N> condition) {
+    return select(a, vec<T, N>(b), condition);
+}
 template <class T, int N>
 inline vec<T, N> select(vec<T, N> a, vec<T, N> b, bool condition) {
     return condition ? b : a;

@@ -21,6 +21,8 @@ struct half {
 inline half operator+(half a, half b) { return half(float(a) + float(b)); }
 inline half operator-(half a, half b) { return half(float(a) - float(b)); }
 inline half operator*(half a, half b) { return half(float(a) * float(b)); }
+// naga's degrees and radians.
+inline float operator*(half a, float b) { return float(a) * b; }
 inline half operator/(half a, half b) { return half(float(a) / float(b)); }
 inline half operator-(half a) { return half(-float(a)); }
 inline bool operator<(half a, half b) { return float(a) < float(b); }

@@ -229,11 +229,11 @@ template <int N>
 inline vec<bool, N> operator!(vec<bool, N> a) {
     return map([](bool x) { return !x; }, a);
 }
-template <class T, int N>
-inline vec<T, N>& operator-=(vec<T, N>& a, vec<T, N> b) {
-    return a = a - b;
+// Both sides are computed, as in Metal.
+template <int N>
+inline vec<bool, N> operator||(vec<bool, N> a, vec<bool, N> b) {
+    return a | b;
 }
-
 #define NAMED(T)                  \
     typedef vec<T, 2> T##2;       \
     typedef vec<T, 3> T##3;       \
