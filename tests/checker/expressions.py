@@ -109,6 +109,7 @@ class _Kernel:
     """Buffers `in_TYPE` and `out_TYPE`, ROWS rows for each argument and each result of that type."""
 
     def __init__(self, sheet: Sheet) -> None:
+        assert len({case.name for case in sheet.cases}) == len(sheet.cases), "two cases have one name"
         self.sheet = sheet
         self.given: dict[str, list[Numbers]] = {}
         self.results_of: dict[str, list[Case]] = {}
