@@ -18,7 +18,7 @@ def array(values: ArrayLike | str, *, name: str) -> NDArray[np.generic]:
     """The contents of a buffer: `values` row by row, or what they describe. Raises DtypeError, LimitError."""
     if isinstance(values, str):
         return parse(values, name=name)
-    found = np.ascontiguousarray(values)
+    found = np.asarray(values, order="C")
     if found.dtype.kind not in "fiub" and not found.dtype.fields:
         raise DtypeError(f"check: buffer {name}: numbers, or a structure of them: got {found.dtype}")
     if found.nbytes > MOST_BYTES:

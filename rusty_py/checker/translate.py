@@ -125,14 +125,20 @@ def _begins_anew(line: str) -> bool:
 
 
 def _renumbered(lines: list[str]) -> list[str]:
-    """naga numbers what has no name, function by function: the numbers in the order of the text."""
-    numbered = re.compile(r"_e\d+\b")
-    seen: dict[str, str] = {}
+    """naga numbers what has no name, values function by function and types: in the order of the text here."""
+    numbered = re.compile(r"_e\d+\b|\btype_\d+\b")
+    values: dict[str, str] = {}
+    types: dict[str, str] = {}
+
+    def number(found: re.Match[str]) -> str:
+        kind, seen = ("type_", types) if found[0].startswith("type_") else ("_e", values)
+        return seen.setdefault(found[0], f"{kind}{len(seen)}")
+
     result = []
     for line in lines:
         if _begins_anew(line):
-            seen = {}
-        result.append(numbered.sub(lambda name: seen.setdefault(name[0], f"_e{len(seen)}"), line))  # noqa: B023
+            values.clear()
+        result.append(numbered.sub(number, line))
     return result
 
 
