@@ -30,8 +30,8 @@ _SCALARS = {
 class Case:
     """An expression in WGSL of `a`, `b` and `c`, the rows of `given`; without a `bound` it is exact.
 
-    A row is a scalar, a vector or a matrix, column by column. `expected` has the result's shape; it is float64
-    where the result is a float, of the type `kind`.
+    A row is a scalar, a vector or a matrix, column by column. `expected` has the result's shape; it is
+    float64 where the result is a float, of the type `kind`.
     """
 
     name: str
@@ -60,6 +60,12 @@ def each(sheets: Sequence[Sheet]) -> list[tuple[Sheet, Case]]:
 
 def names(sheets: Sequence[Sheet]) -> list[str]:
     return [case.name for _, case in each(sheets)]
+
+
+def shapes(kind: np.dtype[np.generic]) -> list[tuple[int, ...]]:
+    """Those of a scalar and of vectors; of the types in less use only one of vectors, the odd one."""
+    widths = (2, 3, 4) if kind.name in ("float32", "int32", "bool") else (3,)
+    return [(ROWS,), *((ROWS, width) for width in widths)]
 
 
 def rng(name: str) -> np.random.Generator:
@@ -124,7 +130,9 @@ class _Kernel:
             )
         ]
         calls = " ".join(f"case_{number}(i);" for number in range(len(self.functions)))
-        main = f"@compute @workgroup_size({ROWS}) fn main(@builtin(local_invocation_index) i: u32) {{ {calls} }}"
+        main = (
+            f"@compute @workgroup_size({ROWS}) fn main(@builtin(local_invocation_index) i: u32) {{ {calls} }}"
+        )
         half = "enable f16;" if any("f16" in line for line in (*self.functions, *buffers)) else ""
         return "\n".join([half, *buffers, self.sheet.preamble, *self.functions, main])
 
@@ -143,7 +151,7 @@ class _Kernel:
                 mine = rows[at * ROWS : (at + 1) * ROWS]
                 width = case.expected.shape[-1] if case.expected.ndim > 1 else None
                 found[case.name] = mine if width is None else mine[..., :width]
-                if case.kind == bool:
+                if case.kind.kind == "b":
                     found[case.name] = found[case.name].astype(bool)
         return found
 
@@ -210,4 +218,6 @@ def _poison(values: Numbers) -> Numbers:
     """What no expression gives: NaN, or an odd pattern of bits."""
     if values.dtype.kind == "f":
         return np.full(values.shape, np.nan, values.dtype)
-    return np.full(values.shape, 0x5A, np.uint8).repeat(values.itemsize).view(values.dtype).reshape(values.shape)
+    return (
+        np.full(values.shape, 0x5A, np.uint8).repeat(values.itemsize).view(values.dtype).reshape(values.shape)
+    )

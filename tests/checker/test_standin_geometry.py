@@ -8,10 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from .expressions import ROWS, Case, Numbers, Sheet, compare, each, names, rng
+from .expressions import ROWS, Case, Numbers, Sheet, compare, each, names, rng, shapes
 
 F32, F16 = np.dtype(np.float32), np.dtype(np.float16)
-SHAPES = [(ROWS,), (ROWS, 2), (ROWS, 3), (ROWS, 4)]
 
 
 def normal(name: str, shape: tuple[int, ...], kind: np.dtype) -> Numbers:
@@ -61,7 +60,7 @@ def geometry(width: int, kind: np.dtype) -> list[Case]:
 
 
 def refraction(width: int, kind: np.dtype) -> Case:
-    """Of unit vectors, some of them reflected in whole: the rest is k = 1 - ratio^2 (1 - dot^2) below zero."""
+    """Of unit vectors, some of them reflected in whole: k = 1 - ratio^2 (1 - dot^2) is below zero."""
     name = f"refract{kind.name}{width}"
     a, n = (normal(f"{name}{letter}", (ROWS, width), kind).astype(np.float64) for letter in "an")
     a, n = ((v / np.linalg.norm(v, axis=1)[:, None]).astype(kind) for v in (a, n))
@@ -118,10 +117,16 @@ def blends(shape: tuple[int, ...], kind: np.dtype) -> list[Case]:
 
 
 SHEETS = [
-    Sheet(tuple(case for width in (2, 3, 4) for case in geometry(width, kind)) + tuple(lengths_of_scalars(kind)))
-    for kind in (F32, F16)
+    Sheet(
+        (
+            *(case for kind in (F32, F16) for width in (2, 3, 4) for case in geometry(width, kind)),
+            *(case for kind in (F32, F16) for case in lengths_of_scalars(kind)),
+        )
+    )
 ]
-SHEETS += [Sheet(tuple(case for kind in (F32, F16) for shape in SHAPES for case in blends(shape, kind)))]
+SHEETS += [
+    Sheet(tuple(case for kind in (F32, F16) for shape in shapes(kind) for case in blends(shape, kind)))
+]
 KERNELS = [sheet.wgsl for sheet in SHEETS]
 
 

@@ -5,9 +5,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from .expressions import ROWS, Case, Numbers, Sheet, compare, each, exact, names, rng
+from .expressions import ROWS, Case, Numbers, Sheet, compare, each, exact, names, rng, shapes
 
-SHAPES = [(ROWS,), (ROWS, 2), (ROWS, 3), (ROWS, 4)]
 KINDS = [np.dtype(name) for name in ("int32", "uint32", "int64", "uint64")]
 
 
@@ -153,8 +152,8 @@ def logic(shape: tuple[int, ...]) -> list[Case]:
     return cases
 
 
-SHEETS = [Sheet(tuple(functions(shape, kind))) for kind in KINDS for shape in SHAPES]
-SHEETS += [Sheet(tuple(case for shape in SHAPES for case in logic(shape)))]
+SHEETS = [Sheet(tuple(case for shape in shapes(kind) for case in functions(shape, kind))) for kind in KINDS]
+SHEETS += [Sheet(tuple(case for shape in shapes(np.dtype(bool)) for case in logic(shape)))]
 KERNELS = [sheet.wgsl for sheet in SHEETS]
 
 

@@ -49,6 +49,7 @@ fn main() {
     lengths[0] = arrayLength(&tail.rows);
     lengths[1] = arrayLength(&lengths);
     lengths[2] = arrayLength(&pairs);
+    lengths[3] = u32(in_uniform.a[1][lengths[3]]);
     pairs[1][0] = pairs[2][1] + pairs[0][0];
 }
 """
@@ -151,14 +152,14 @@ def test_structures_lie_in_memory_as_wgsl_has_it() -> None:
             "taken": taken,
             "tail": tail,
             "in_uniform": uniform,
-            "lengths": np.full(4, 0x5A5A5A5A, np.uint32),
+            "lengths": np.array([0, 0, 0, 2], np.uint32),
             "pairs": pairs,
         },
     )
     assert_same(found["taken"][0], expected)
     assert found["tail"].shape == ()
     assert_same(found["tail"][()], expected_tail)
-    assert found["lengths"].tolist() == [3, 4, 4, 0x5A5A5A5A]
+    assert found["lengths"].tolist() == [3, 4, 4, uniform["a"][1, 2]]
     np.testing.assert_array_equal(found["pairs"][1, 0, :3], pairs[2, 1, :3] + pairs[0, 0, :3])
 
 

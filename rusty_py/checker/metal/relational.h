@@ -17,13 +17,7 @@ template <class T, int N, class S, class = if_scalar<S>>
 inline vec<T, N> select(vec<T, N> a, S b, vec<bool, N> condition) {
     return select(a, vec<T, N>(b), condition);
 }
-template <class T, int N>
-inline vec<T, N> select(vec<T, N> a, vec<T, N> b, bool condition) {
-    return condition ? b : a;
-}
 
-inline bool all(bool a) { return a; }
-inline bool any(bool a) { return a; }
 template <int N>
 inline bool all(vec<bool, N> a) {
     for (bool each : a.elements)

@@ -187,10 +187,6 @@ ARITHMETIC(^)
     template <class T, class S, int N>                                                        \
     inline vec<T, N> operator op(vec<T, N> a, vec<S, N> b) {                                  \
         return map([](T x, S y) { return static_cast<T>(x op y); }, a, b);                    \
-    }                                                                                         \
-    template <class T, int N, class S, class = if_scalar<S>>                                  \
-    inline vec<T, N> operator op(vec<T, N> a, S b) {                                          \
-        return a op vec<S, N>(b);                                                             \
     }
 SHIFT(<<)
 SHIFT(>>)
@@ -204,10 +200,6 @@ SHIFT(>>)
     template <class T, int N, class S, class = if_scalar<S>>                                  \
     inline vec<bool, N> operator op(vec<T, N> a, S b) {                                       \
         return a op vec<T, N>(b);                                                             \
-    }                                                                                         \
-    template <class T, int N, class S, class = if_scalar<S>>                                  \
-    inline vec<bool, N> operator op(S a, vec<T, N> b) {                                       \
-        return vec<T, N>(a) op b;                                                             \
     }
 COMPARISON(<)
 COMPARISON(>)
@@ -244,8 +236,6 @@ inline vec<bool, N> operator||(vec<bool, N> a, vec<bool, N> b) {
 NAMED(bool)
 NAMED(char)
 NAMED(uchar)
-NAMED(short)
-NAMED(ushort)
 NAMED(int)
 NAMED(uint)
 NAMED(long)
@@ -267,8 +257,6 @@ NAMED(float)
 NAMED(bool)
 NAMED(char)
 NAMED(uchar)
-NAMED(short)
-NAMED(ushort)
 NAMED(int)
 NAMED(uint)
 NAMED(long)
