@@ -1,5 +1,6 @@
 """`check`: proves a kernel for one launch, by running its Metal translation under a checker."""
 
+import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -153,4 +154,5 @@ def _contents(
         raise ShapeError(f"check: no such variable: {', '.join(unknown)}: the text has {', '.join(known)}")
     if missing := [f"{each.name}: {each.kind}" for each in used if each.name not in buffers]:
         raise ShapeError(f"check: buffers are missing: {', '.join(missing)}")
-    return {name: contents.array(value, name=name) for name, value in buffers.items()}
+    wide = re.search(r"\b[iu]64\b", translation.wgsl) is not None
+    return {name: contents.array(value, name=name, wide=wide) for name, value in buffers.items()}

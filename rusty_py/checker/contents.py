@@ -14,16 +14,18 @@ MOST_BYTES = 1 << 28
 _DTYPES = {"f32": np.float32, "f16": np.float16, "i32": np.int32, "u32": np.uint32}
 
 
-def array(values: ArrayLike | str, *, name: str) -> NDArray[np.generic]:
-    """The contents of a buffer: `values` row by row, or what they describe. Raises DtypeError, LimitError."""
+def array(values: ArrayLike | str, *, name: str, wide: bool) -> NDArray[np.generic]:
+    """The contents of a buffer: `values` row by row, or what they describe. Raises DtypeError, LimitError.
+
+    `wide`: whether the kernel has numbers of 64 bits. Python's lists become such, and few kernels mean it.
+    """
     if isinstance(values, str):
         return parse(values, name=name)
-    found = np.ascontiguousarray(values)
+    found = np.asarray(values, order="C")
     if found.dtype.kind not in "fiub" and not found.dtype.fields:
         raise DtypeError(f"check: buffer {name}: numbers, or a structure of them: got {found.dtype}")
-    if found.dtype.kind in "fiu" and found.itemsize > 4:
-        # A list of numbers is one of these.
-        raise DtypeError(f"check: buffer {name}: WGSL has no {found.dtype}: convert it with .astype")
+    if found.dtype.kind in "fiu" and found.itemsize > 4 and not wide:
+        raise DtypeError(f"check: buffer {name}: the kernel has no {found.dtype}: convert it with .astype")
     if found.nbytes > MOST_BYTES:
         raise LimitError(f"check: buffer {name}: too large: {found.nbytes} > {MOST_BYTES} bytes")
     return found

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from rusty_py.checker.translate import Entry
 
 _SPACES = {"device": "storage", "constant": "uniform", "threadgroup": "workgroup"}
+_MACROS = {*_SPACES, "thread", "kernel", "NAN", "INFINITY", "defined", "include"}
 _INDEX = "thread_index_in_threadgroup"
 
 
@@ -50,7 +51,7 @@ def cpp(msl: str, entry: Entry) -> str:
     text = re.sub(twice, _blank, text, flags=re.DOTALL)
     text = re.sub(r"(?m)^#include .*$", "", text)
     return (
-        f'#include "../runtime/launch.h"\n{_swizzles(msl)}#include <metal_stdlib>\n'
+        f'#include "../runtime/launch.h"\n{_swizzles(msl)}#include <metal_stdlib>\n{_no_macros(msl)}'
         f'namespace kernel_text {{\n#line 1 "kernel.metal"\n{text}\n'
         f'#line 1 "entry"\n{_entry_point(entry, given)}{_description(msl, given)}}}\n'
     )
@@ -80,13 +81,17 @@ def _with_counted_loops(msl: str) -> str:
         r"loop_bound\w* -= uint2\(loop_bound\w*\.y == 0u, 1u\);",
     ):
         msl = re.sub(rf"(?m)^ *{bound}$", "", msl)
-    return msl.replace(
-        "while(true) {", "for (checker::turns checker_turns(__LINE__); checker_turns.next();) {"
-    )
+    return msl.replace("while(true) {", "for (::checker::turns __turns(__LINE__); __turns.next();) {")
 
 
 def _blank(found: re.Match[str]) -> str:
     return "\n" * found[0].count("\n")
+
+
+def _no_macros(msl: str) -> str:
+    """The words of the text, which C's headers may have macros for, like UINT32_MAX, as words."""
+    words = set(re.findall(r"\b[A-Za-z]\w*", msl)) - _MACROS
+    return "".join(f"#undef {word}\n" for word in sorted(words))
 
 
 def _swizzles(msl: str) -> str:
@@ -104,20 +109,20 @@ def _swizzles(msl: str) -> str:
 
 
 def _entry_point(entry: Entry, given: list[Parameter]) -> str:
-    """One thread, as launch.h declares it."""
+    """One thread, as launch.h declares it. In WGSL no name begins with two underscores."""
     arguments: list[str] = []
     variables = 0
     for each in given:
         if each.space:
-            arguments.append(f"*static_cast<{_plain(each.kind)}*>(variables[{variables}])")
+            arguments.append(f"*static_cast<{_plain(each.kind)}*>(__variables[{variables}])")
             variables += 1
         elif each.kind.endswith("3"):
-            arguments.append(f"{each.kind}({', '.join(f'ids.{each.attribute}[{i}]' for i in range(3))})")
+            arguments.append(f"{each.kind}({', '.join(f'__ids.{each.attribute}[{i}]' for i in range(3))})")
         else:
-            arguments.append(f"ids.{each.attribute}")
+            arguments.append(f"__ids.{each.attribute}")
     return (
         f'{_EXPORTED} __attribute__((no_sanitize("thread", "undefined")))\n'
-        "void kernel_entry(const ::ThreadIds& ids, void* const* variables) {\n"
+        "void __kernel_entry(const ::ThreadIds& __ids, void* const* __variables) {\n"
         f"    {entry.metal_name}({', '.join(arguments)});\n}}\n"
     )
 
@@ -128,13 +133,13 @@ def _description(msl: str, given: list[Parameter]) -> str:
     for each in given:
         if each.space:
             kind = _plain(each.kind)
-            sizes = f"sizeof({kind}), checker::element<{kind}>::bytes"
+            sizes = f"sizeof({kind}), ::checker::element<{kind}>::bytes"
             variables.append(f'{{"{each.name}", ::Space::{each.space}, {sizes}}}')
     granule = 1 if _STORED_BOOL.search(msl) else 2 if re.search(r"\bhalf", msl) else 4
     return (
-        f"{_EXPORTED} const ::Variable kernel_variables[] = {{{', '.join(variables) or '{}'}}};\n"
-        f"{_EXPORTED} const uint32_t kernel_variable_count = {len(variables)};\n"
-        f"{_EXPORTED} const uint32_t kernel_granule = {granule};\n"
+        f"{_EXPORTED} const ::Variable __kernel_variables[] = {{{', '.join(variables) or '{}'}}};\n"
+        f"{_EXPORTED} const uint32_t __kernel_variable_count = {len(variables)};\n"
+        f"{_EXPORTED} const uint32_t __kernel_granule = {granule};\n"
     )
 
 
@@ -145,4 +150,4 @@ _EXPORTED = 'extern "C" __attribute__((visibility("default")))'
 
 
 def _plain(kind: str) -> str:
-    return f"std::remove_const_t<std::remove_reference_t<{kind}>>"
+    return f"::std::remove_const_t<::std::remove_reference_t<{kind}>>"

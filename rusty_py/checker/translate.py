@@ -7,13 +7,14 @@ the calls tell where the first came from, and have changed nothing.
 
 import atexit
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from rusty_py.checker import tools
 from rusty_py.checker.node import Compiler, CompilerDied
-from rusty_py.checker.wgsl import MARK, Statement, mark, names
+from rusty_py.checker.wgsl import MARK, Statement, entry_points, mark, names
 from rusty_py.errors import ShaderError
 
 VERSION = (2, 4)
@@ -31,7 +32,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Global:
-    """A variable of the module: its name in WGSL, in naga's spelling, its address space and type."""
+    """A variable of the module: its name in WGSL and in Metal, its address space and type."""
 
     name: str
     spelled: str
@@ -62,19 +63,16 @@ def translate(wgsl: str, *, version: tuple[int, int] = VERSION) -> Translation:
     answer = ask(wgsl, version)
     msl, spelled = answer["msl"], answer["wgsl"]
     metal_names = re.findall(r"\bkernel void (\w+)\(", msl)
-    entries = re.findall(r"@compute @workgroup_size\((\d+), (\d+), (\d+)\)\s*fn (\w+)\(", spelled)
+    sizes = re.findall(r"@compute @workgroup_size\((\d+), (\d+), (\d+)\)", spelled)
     return Translation(
         wgsl=wgsl,
         msl=msl,
         lines=_lines(wgsl, msl, version),
         entries=tuple(
-            Entry(_original(name, _functions(wgsl)), metal, (int(x), int(y), int(z)))
-            for (x, y, z, name), metal in zip(entries, metal_names, strict=True)
+            Entry(name, metal_name, (int(x), int(y), int(z)))
+            for name, metal_name, (x, y, z) in zip(entry_points(wgsl), metal_names, sizes, strict=True)
         ),
-        globals=tuple(
-            Global(_original(name, names(wgsl)), name, space, kind)
-            for space, name, kind in re.findall(r"(?m)^var(?:<([^>]*)>)? (\w+): (.*?)(?: = .*)?;$", spelled)
-        ),
+        globals=tuple(_globals(spelled, msl, names(wgsl))),
     )
 
 
@@ -134,22 +132,41 @@ def _begins_anew(line: str) -> bool:
 
 
 def _renumbered(lines: list[str]) -> list[str]:
-    """naga numbers what has no name, function by function: the numbers in the order of the text."""
-    numbered = re.compile(r"_e\d+\b")
-    seen: dict[str, str] = {}
+    """naga numbers what has no name, values function by function and types: in the order of the text here."""
+    numbered = re.compile(r"_e\d+\b|\btype_\d+\b")
+    values: dict[str, str] = {}
+    types: dict[str, str] = {}
+
+    def number(found: re.Match[str]) -> str:
+        kind, seen = ("type_", types) if found[0].startswith("type_") else ("_e", values)
+        return seen.setdefault(found[0], f"{kind}{len(seen)}")
+
     result = []
     for line in lines:
         if _begins_anew(line):
-            seen = {}
-        result.append(numbered.sub(lambda name: seen.setdefault(name[0], f"_e{len(seen)}"), line))  # noqa: B023
+            values.clear()
+        result.append(numbered.sub(number, line))
     return result
 
 
-def _functions(wgsl: str) -> list[str]:
-    return re.findall(r"\bfn\s+(\w+)", wgsl)
+def _globals(spelled: str, msl: str, originals: list[str]) -> Iterator[Global]:
+    """The variables that naga's WGSL text declares, by the names they have in the texts it read and wrote."""
+    given = set(re.findall(r"(?m)^[ ,] [^;\n]*[ &](\w+)(?: \[\[.*\]\])?$", msl))
+    declared = re.findall(r"(?m)^var(?:<([^>]*)>)? (\w+): (.*?)(?: = .*)?;$", spelled)
+    for space, name, kind in declared:
+        # A word of one of the languages has one more underscore there.
+        spellings = (name, f"{name}_", name.removesuffix("_"))
+        metal_name = next((each for each in spellings if each in given), name)
+        yield Global(_original(name, originals), metal_name, space, kind)
 
 
-def _original(spelled: str, candidates: list[str]) -> str:
-    """The name that naga spelled so: it appends `_` to some, and a number to those that occur twice."""
-    fitting = [each for each in candidates if re.fullmatch(rf"{re.escape(each.rstrip('_'))}(_\d*)?", spelled)]
-    return max(fitting, key=len, default=spelled)
+def _original(spelled: str, left: list[str]) -> str:
+    """The name that naga spelled so, taken out of those left.
+
+    It strips underscores, then appends one to some names, and a number to those that occur again.
+    """
+    for name in left:
+        if re.fullmatch(rf"{re.escape(name.rstrip('_'))}(_\d*)?", spelled):
+            left.remove(name)
+            return name
+    return spelled

@@ -96,6 +96,19 @@ def names(wgsl: str) -> list[str]:
     return found
 
 
+def entry_points(wgsl: str) -> list[str]:
+    """The compute entry points, in the order of the text."""
+    found, words, is_entry = [], list(_tokens(wgsl)), False
+    for before, token, after in zip(words, words[1:], words[2:], strict=False):
+        if (before.text, token.text) == ("@", "compute"):
+            is_entry = True
+        elif token.text == "fn":
+            if is_entry:
+                found.append(after.text)
+            is_entry = False
+    return found
+
+
 class _Marker:
     """Walks through the statements of all functions, and collects what to insert where."""
 

@@ -13,5 +13,5 @@ from .launches import SCALE
 )
 def test_numbers_of_64_bits_are_refused(values: object) -> None:
     launch = SCALE.with_buffers({"x": values})  # type: ignore[dict-item]
-    with pytest.raises(DtypeError, match=r"buffer x: WGSL has no \w+64"):
+    with pytest.raises(DtypeError, match=r"buffer x: the kernel has no \w+64"):
         launch.checked()

@@ -68,6 +68,13 @@ template <class T, class V>
 inline T atomic_fetch_max_explicit(atomic<T>* at, V value, memory_order) {
     return atomic_change(at, [=](T old) { return old < static_cast<T>(value) ? static_cast<T>(value) : old; });
 }
+// Of 64 bits there are these two, and the old value is not returned.
+inline void atomic_min_explicit(atomic_ulong* at, ulong value, memory_order order) {
+    atomic_fetch_min_explicit(at, value, order);
+}
+inline void atomic_max_explicit(atomic_ulong* at, ulong value, memory_order order) {
+    atomic_fetch_max_explicit(at, value, order);
+}
 template <class T, class V>
 inline T atomic_fetch_and_explicit(atomic<T>* at, V value, memory_order) {
     return atomic_change(at, [=](T old) { return old & static_cast<T>(value); });

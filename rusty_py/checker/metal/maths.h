@@ -40,11 +40,9 @@ UNARY(cosh, coshf(x))
 UNARY(exp, expf(x))
 UNARY(exp2, exp2f(x))
 UNARY(floor, floorf(x))
-UNARY(fract, fminf(x - floorf(x), 0x1.fffffep-1f))
 UNARY(log, logf(x))
 UNARY(log2, log2f(x))
 UNARY(rint, rintf(x))
-UNARY(round, roundf(x))
 UNARY(rsqrt, 1.0f / sqrtf(x))
 UNARY(saturate, fminf(fmaxf(x, 0.0f), 1.0f))
 UNARY(sign, x > 0.0f ? 1.0f : x < 0.0f ? -1.0f : 0.0f)
@@ -78,6 +76,20 @@ inline vec<T, N> smoothstep(vec<T, N> low, vec<T, N> high, vec<T, N> a) {
 template <class T, int N>
 inline vec<T, N> mix(vec<T, N> a, vec<T, N> b, T z) {
     return mix(a, b, vec<T, N>(z));
+}
+
+// What is left above floor(x): less than one, even where the difference rounds to it.
+inline float fract(float x) {
+    const float part = x - floorf(x);
+    return part == 1.0f ? 0x1.fffffep-1f : part;
+}
+inline half fract(half x) {
+    const half part = x - floor(x);
+    return part == half(1) ? half(0x1.ffcp-1f) : part;
+}
+template <class T, int N>
+inline vec<T, N> fract(vec<T, N> a) {
+    return map([](T x) { return fract(x); }, a);
 }
 
 #undef UNARY
@@ -125,31 +137,26 @@ template <class T, int N>
 inline vec<T, N> clamp(vec<T, N> a, vec<T, N> low, vec<T, N> high) {
     return min(max(a, low), high);
 }
-template <class T, int N>
-inline vec<T, N> clamp(vec<T, N> a, T low, T high) {
+template <class T, int N, class S, class = if_scalar<S>>
+inline vec<T, N> clamp(vec<T, N> a, S low, S high) {
     return clamp(a, vec<T, N>(low), vec<T, N>(high));
 }
 
-// x = mantissa * 2^exponent, the mantissa from 0.5 up to 1.
+// x = mantissa * 2^exponent, the mantissa from 0.5 up to 1. naga calls these two with floats only.
 inline float frexp(float x, int& exponent) { return frexpf(x, &exponent); }
-inline half frexp(half x, int& exponent) { return half(frexpf(x, &exponent)); }
 inline float modf(float x, float& whole) { return modff(x, &whole); }
-inline half modf(half x, half& whole) {
-    whole = trunc(x);
-    return x - whole;
-}
 inline float ldexp(float x, int exponent) { return ldexpf(x, exponent); }
 inline half ldexp(half x, int exponent) { return half(ldexpf(x, exponent)); }
 
-template <class T, int N>
-inline vec<T, N> frexp(vec<T, N> a, vec<int, N>& exponents) {
-    vec<T, N> result;
+template <int N>
+inline vec<float, N> frexp(vec<float, N> a, vec<int, N>& exponents) {
+    vec<float, N> result;
     for (int i = 0; i < N; i++) result.elements[i] = frexp(a.elements[i], exponents.elements[i]);
     return result;
 }
-template <class T, int N>
-inline vec<T, N> modf(vec<T, N> a, vec<T, N>& whole) {
-    vec<T, N> result;
+template <int N>
+inline vec<float, N> modf(vec<float, N> a, vec<float, N>& whole) {
+    vec<float, N> result;
     for (int i = 0; i < N; i++) result.elements[i] = modf(a.elements[i], whole.elements[i]);
     return result;
 }

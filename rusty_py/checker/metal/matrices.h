@@ -13,6 +13,11 @@ struct matrix {
     template <class... Columns, class = std::enable_if_t<sizeof...(Columns) == COLUMNS>>
     explicit matrix(Columns... values) : columns{column_type(values)...} {}
 
+    template <class S>
+    explicit matrix(matrix<S, COLUMNS, ROWS> other) {
+        for (int i = 0; i < COLUMNS; i++) columns[i] = column_type(other.columns[i]);
+    }
+
     template <class I>
     column_type& operator[](I index) {
         if (!checker::in_range(index, COLUMNS)) {

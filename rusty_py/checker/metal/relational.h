@@ -12,17 +12,12 @@ template <class T, int N>
 inline vec<T, N> select(vec<T, N> a, vec<T, N> b, vec<bool, N> condition) {
     return map([](T x, T y, bool c) { return c ? y : x; }, a, b, condition);
 }
+// A scalar stands for a vector of it, as the sign of integers has one.
 template <class T, int N, class S, class = if_scalar<S>>
 inline vec<T, N> select(vec<T, N> a, S b, vec<bool, N> condition) {
     return select(a, vec<T, N>(b), condition);
 }
-template <class T, int N>
-inline vec<T, N> select(vec<T, N> a, vec<T, N> b, bool condition) {
-    return condition ? b : a;
-}
 
-inline bool all(bool a) { return a; }
-inline bool any(bool a) { return a; }
 template <int N>
 inline bool all(vec<bool, N> a) {
     for (bool each : a.elements)
@@ -36,23 +31,6 @@ inline bool all(vec<bool, 3> a) {
 template <int N>
 inline bool any(vec<bool, N> a) {
     return !all(!a);
-}
-
-template <class T, class = if_floating<T>>
-inline bool isnan(T x) {
-    return float(x) != float(x);
-}
-template <class T, class = if_floating<T>>
-inline bool isinf(T x) {
-    return __builtin_isinf(float(x));
-}
-template <class T, int N>
-inline vec<bool, N> isnan(vec<T, N> a) {
-    return map([](T x) { return isnan(x); }, a);
-}
-template <class T, int N>
-inline vec<bool, N> isinf(vec<T, N> a) {
-    return map([](T x) { return isinf(x); }, a);
 }
 
 }  // namespace metal

@@ -21,6 +21,8 @@ struct half {
 inline half operator+(half a, half b) { return half(float(a) + float(b)); }
 inline half operator-(half a, half b) { return half(float(a) - float(b)); }
 inline half operator*(half a, half b) { return half(float(a) * float(b)); }
+// naga's degrees and radians.
+inline float operator*(half a, float b) { return float(a) * b; }
 inline half operator/(half a, half b) { return half(float(a) / float(b)); }
 inline half operator-(half a) { return half(-float(a)); }
 inline bool operator<(half a, half b) { return float(a) < float(b); }
@@ -52,14 +54,10 @@ using ::ushort;
 
 template <class T>
 constexpr bool is_scalar = std::is_arithmetic<T>::value || std::is_same<T, half>::value;
-template <class T>
-constexpr bool is_floating = std::is_floating_point<T>::value || std::is_same<T, half>::value;
 
 // Enables a function for scalars of one kind, so that literals convert as they do in Metal.
 template <class T>
 using if_scalar = std::enable_if_t<is_scalar<T>, T>;
-template <class T>
-using if_floating = std::enable_if_t<is_floating<T>, T>;
 template <class T>
 using if_integer = std::enable_if_t<std::is_integral<T>::value, T>;
 

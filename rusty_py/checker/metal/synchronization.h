@@ -3,11 +3,7 @@
 
 namespace metal {
 
-enum class mem_flags : uint { mem_none = 0, mem_device = 1, mem_threadgroup = 2, mem_texture = 4 };
-
-inline mem_flags operator|(mem_flags a, mem_flags b) {
-    return static_cast<mem_flags>(static_cast<uint>(a) | static_cast<uint>(b));
-}
+enum class mem_flags : uint { mem_device = 1, mem_threadgroup = 2, mem_texture = 4 };
 
 inline bool among(mem_flags flag, mem_flags flags) {
     return static_cast<uint>(flags) & static_cast<uint>(flag);

@@ -198,10 +198,6 @@ ARITHMETIC(^)
     template <class T, class S, int N>                                                        \
     inline vec<T, N> operator op(vec<T, N> a, vec<S, N> b) {                                  \
         return map([](T x, S y) { return static_cast<T>(x op y); }, a, b);                    \
-    }                                                                                         \
-    template <class T, int N, class S, class = if_scalar<S>>                                  \
-    inline vec<T, N> operator op(vec<T, N> a, S b) {                                          \
-        return a op vec<S, N>(b);                                                             \
     }
 SHIFT(<<)
 SHIFT(>>)
@@ -215,10 +211,6 @@ SHIFT(>>)
     template <class T, int N, class S, class = if_scalar<S>>                                  \
     inline vec<bool, N> operator op(vec<T, N> a, S b) {                                       \
         return a op vec<T, N>(b);                                                             \
-    }                                                                                         \
-    template <class T, int N, class S, class = if_scalar<S>>                                  \
-    inline vec<bool, N> operator op(S a, vec<T, N> b) {                                       \
-        return vec<T, N>(a) op b;                                                             \
     }
 COMPARISON(<)
 COMPARISON(>)
@@ -240,11 +232,11 @@ template <int N>
 inline vec<bool, N> operator!(vec<bool, N> a) {
     return map([](bool x) { return !x; }, a);
 }
-template <class T, int N>
-inline vec<T, N>& operator-=(vec<T, N>& a, vec<T, N> b) {
-    return a = a - b;
+// Both sides are computed, as in Metal.
+template <int N>
+inline vec<bool, N> operator||(vec<bool, N> a, vec<bool, N> b) {
+    return a | b;
 }
-
 #define NAMED(T)                  \
     typedef vec<T, 2> T##2;       \
     typedef vec<T, 3> T##3;       \
@@ -255,8 +247,6 @@ inline vec<T, N>& operator-=(vec<T, N>& a, vec<T, N> b) {
 NAMED(bool)
 NAMED(char)
 NAMED(uchar)
-NAMED(short)
-NAMED(ushort)
 NAMED(int)
 NAMED(uint)
 NAMED(long)
@@ -278,8 +268,6 @@ NAMED(float)
 NAMED(bool)
 NAMED(char)
 NAMED(uchar)
-NAMED(short)
-NAMED(ushort)
 NAMED(int)
 NAMED(uint)
 NAMED(long)

@@ -27,6 +27,6 @@ struct Variable {
     uint64_t element_bytes;  // Of an array; else 0.
 };
 
-// `kernel_variables`, `kernel_variable_count` and `kernel_granule` describe the kernel: the granule is the size
-// of the smallest scalar it stores. `kernel_entry` runs one thread.
+// `__kernel_variables`, `__kernel_variable_count` and `__kernel_granule` describe the kernel: the granule is
+// the size of the smallest scalar it stores. `__kernel_entry` runs one thread.
 typedef void (*KernelEntry)(const ThreadIds& ids, void* const* variables);

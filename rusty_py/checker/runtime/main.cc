@@ -102,10 +102,10 @@ T symbol(void* library, const char* name) {
 Kernel load(const char* path) {
     void* library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (!library) refuse(dlerror());
-    Kernel kernel = {library, symbol<KernelEntry>(library, "kernel_entry"),
-                     symbol<const Variable*>(library, "kernel_variables"),
-                     *symbol<const uint32_t*>(library, "kernel_variable_count"),
-                     *symbol<const uint32_t*>(library, "kernel_granule")};
+    Kernel kernel = {library, symbol<KernelEntry>(library, "__kernel_entry"),
+                     symbol<const Variable*>(library, "__kernel_variables"),
+                     *symbol<const uint32_t*>(library, "__kernel_variable_count"),
+                     *symbol<const uint32_t*>(library, "__kernel_granule")};
     struct link_map* map;
     dlinfo(library, RTLD_DI_LINKMAP, &map);
     // From the first to the last segment of the library.
