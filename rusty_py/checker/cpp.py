@@ -41,7 +41,7 @@ def cpp(msl: str, entry: Entry) -> str:
     if any(each.space == "workgroup" for each in given):
         text = _without_zeroing(text, entry, given)
     text = _with_counted_loops(text)
-    text = re.sub(r"(?m)^    char _pad(\d+)\[(\d+)\];$", r"    checker::padding<\2> _pad\1;", text)
+    text = re.sub(r"(?m)^    char _pad(\d+)\[(\d+)\];$", r"    ::checker::padding<\2> _pad\1;", text)
     # naga's helpers go into their callers, so that a fault in one has its caller's line.
     text = re.sub(r"(?m)^(?=[\w:]+ naga_\w+\()", "inline __attribute__((always_inline)) ", text)
     # The text's own stay calls, so that the runtime knows by which call a thread came to a barrier.

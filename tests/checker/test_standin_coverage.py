@@ -31,6 +31,7 @@ MODULES = (
 )
 HEADERS = sorted(Path(rusty_py.checker.__file__).with_name("metal").glob("*.h"))
 HELPERS = {
+    "among",
     "map",
     "fold",
     "atomic_change",
