@@ -159,6 +159,7 @@ def _place(lines: list[int], translation: Translation, variable: str | None, *, 
     line_start = text.rfind("\n", 0, start) + 1
     line_end = text.find("\n", start)
     end = min(end, line_end if line_end >= 0 else len(text))
+    end = start + len(text[start:end].rstrip())
     return Place(text.count("\n", 0, start) + 1, start - line_start + 1, end - start)
 
 
