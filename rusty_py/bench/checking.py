@@ -1,6 +1,8 @@
 """What `rusty-bench check` is told, as `rusty_py.checker.check` takes it, and what it prints."""
 
+import errno
 import json
+import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
@@ -10,6 +12,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from rusty_py.bench.report.files import FileError
+from rusty_py.errors import LimitError
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -17,14 +20,38 @@ if TYPE_CHECKING:
     from rusty_py.checker import Report
 
 
+STDIN = "<stdin>"
+MOST_BYTES = 4 << 20
+"""As many as the characters that `check` takes may have."""
+
+
 def read_wgsl(path: Path) -> str:
-    """The text of a file, or of standard input where that is `-`. Raises FileError."""
+    """The text of a file, or of standard input where that is `-`. Raises FileError, LimitError."""
     try:
-        return sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
+        text = _bytes_of(path).decode("utf-8-sig")
     except OSError as error:
-        raise FileError(f"{path}: {error.strerror}") from error
+        raise FileError(f"{name_of(path)}: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise FileError(f"{path}: not UTF-8 text: {error}") from error
+        raise FileError(f"{name_of(path)}: not UTF-8 text: {error}") from error
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _bytes_of(path: Path) -> bytes:
+    if name_of(path) != STDIN:
+        with path.open("rb") as file:
+            found = file.read(MOST_BYTES + 1)
+    elif sys.stdin is None:
+        raise OSError(errno.EBADF, "closed")
+    else:
+        found = sys.stdin.buffer.read(MOST_BYTES + 1)
+    if len(found) > MOST_BYTES:
+        raise LimitError(f"check: the text is too long: {name_of(path)}: more than {MOST_BYTES} bytes")
+    return found
+
+
+def name_of(path: Path) -> str:
+    """What the report calls the text."""
+    return STDIN if str(path) == "-" else os.fsencode(path).decode("utf-8", "replace")
 
 
 def parse_workgroups(text: str) -> tuple[int, ...]:
@@ -57,7 +84,9 @@ def parse_constants(texts: Sequence[str]) -> dict[str, int | float | bool]:
 
 def text_of(report: "Report", *, as_json: bool) -> str:
     """What standard output gets."""
-    return json.dumps(report.as_json(), indent=2) if as_json else str(report)
+    if not as_json:
+        return str(report)
+    return json.dumps(report.as_json(), indent=2, allow_nan=False)
 
 
 def _number(text: str) -> int | float:
@@ -71,6 +100,7 @@ def _pairs(texts: Sequence[str], option: str, example: str) -> Iterator[tuple[st
     seen = set()
     for text in texts:
         name, equals, value = text.partition("=")
+        name, value = name.strip(), value.strip()
         if not (equals and name and value):
             raise typer.BadParameter(f"{text!r} is not NAME=VALUE, as in {example}", param_hint=option)
         if name in seen:
@@ -80,12 +110,14 @@ def _pairs(texts: Sequence[str], option: str, example: str) -> Iterator[tuple[st
 
 
 def _array_in(value: str, name: str) -> "ArrayLike":
-    import numpy as np
+    from numpy.lib import format
 
+    path = Path(value[1:])
     try:
-        array: ArrayLike = np.load(Path(value[1:]), allow_pickle=False)
+        with path.open("rb") as file:
+            array: ArrayLike = format.read_array(file, allow_pickle=False)
     except OSError as error:
-        raise FileError(f"{value[1:]}: {error.strerror or error}") from error
-    except ValueError as error:
-        raise FileError(f"{value[1:]}: not an array of numbers in NumPy's format, for {name}") from error
+        raise FileError(f"{name_of(path)}: {error.strerror or error}") from error
+    except (ValueError, EOFError, MemoryError) as error:
+        raise FileError(f"{name_of(path)}: no array of numbers in NumPy's .npy format, for {name}") from error
     return array

@@ -332,7 +332,7 @@ def check(
         seeds=seeds,
         step_limit=step_limit,
         time_limit=time_limit,
-        name="stdin" if str(file) == "-" else str(file),
+        name=checking.name_of(file),
     )
     show(checking.text_of(report, as_json=json), ascii=ascii)
     if report.findings:

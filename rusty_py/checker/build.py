@@ -4,10 +4,13 @@ import hashlib
 import os
 import platform
 import re
+import shutil
 import subprocess
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -19,7 +22,7 @@ from rusty_py.errors import ShaderError, ToolError
 
 COMPILE_SECONDS = 120
 MOST_KEPT = 3000
-"""Compiled kernels in the cache; of more, the ones unused for longest go."""
+"""Programs in the cache; of more, the ones unused for longest go."""
 
 _SOURCES = Path(__file__).parent
 
@@ -52,9 +55,12 @@ _KERNEL = (
     # And so does what C++ leaves undefined. Indices are checked by the stand-in's arrays.
     "-fsanitize=signed-integer-overflow,integer-divide-by-zero,shift-exponent,float-cast-overflow",
     "-fsanitize=alignment,bool,unreachable,return",
+    # Large frames meet the guard below their stack, not the stack of another thread.
+    "-fstack-clash-protection",
 )
 _COPIES = ("memset", "memcpy", "memmove")
 
+_ABANDONED_SECONDS = 3600
 _pruning = threading.Lock()
 
 
@@ -77,13 +83,13 @@ def build(msl: str, entry: Entry) -> Program:
     )
 
 
-@cache
 def runner() -> Path:
     """The program that runs kernels, compiled on first use. Raises ToolError."""
     sources = sorted((_SOURCES / "runtime").glob("*.cc"))
 
     def link(to: Path) -> None:
-        _clang([*_RUNTIME, "-rdynamic", *map(str, sources), "-o", str(to), "-ldl"], "the checker's runtime")
+        arguments = [*_RUNTIME, "-rdynamic", *map(str, sources), "-o", str(to), "-ldl"]
+        _clang(arguments, "the checker's runtime", blame=ToolError)
 
     return _made(f"run-{_digest('')}", link)
 
@@ -94,20 +100,25 @@ def _compile(source: str, to: Path) -> None:
     flags = [*_KERNEL, f"-I{_SOURCES / 'metal'}"]
     if platform.machine() == "x86_64":
         flags.append("-mf16c")
-    _clang([*flags, "-c", str(text), "-o", str(compiled)], "the kernel's Metal text")
+    _clang([*flags, "-c", str(text), "-o", str(compiled)], "the kernel's Metal text", blame=ShaderError)
     wrapped = [f"-Wl,--wrap={name}" for name in _COPIES]
-    _clang(["-shared", *wrapped, str(compiled), "-o", str(to), "-lm"], "the kernel's Metal text")
+    arguments = ["-shared", *wrapped, str(compiled), "-o", str(to), "-lm"]
+    _clang(arguments, "the kernel's program", blame=ToolError)
 
 
-def _clang(arguments: Sequence[str], what: str) -> None:
+def _clang(arguments: Sequence[str], what: str, *, blame: type[ShaderError] | type[ToolError]) -> None:
+    """Raises `blame` where clang refuses the text; ToolError where it is clang that fails."""
     command = [str(tools.clang()), *arguments]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=COMPILE_SECONDS)
     except subprocess.TimeoutExpired as error:
-        raise ShaderError(f"check: clang took longer than {COMPILE_SECONDS} s over {what}") from error
+        raise blame(f"check: clang took longer than {COMPILE_SECONDS} s over {what}") from error
     if done.returncode:
+        # "fatal error": a header that is missing, no room for the output.
+        fails = done.returncode != 1 or "fatal error:" in done.stderr or "unable to" in done.stderr
         first = next((line for line in done.stderr.split("\n") if "error:" in line), done.stderr[-500:])
-        raise ShaderError(f"check: clang refuses {what}: {first.strip()}")
+        why = first.strip() or f"exit status {done.returncode}: is the disk full?"
+        raise (ToolError if fails else blame)(f"check: clang refuses {what}: {why}")
 
 
 def _made(name: str, make: Callable[[Path], None]) -> Path:
@@ -116,7 +127,8 @@ def _made(name: str, make: Callable[[Path], None]) -> Path:
     path = folder / name
     try:
         if path.exists():
-            os.utime(path)  # Used today.
+            with suppress(OSError):  # Others may have filled the cache, for us to read.
+                os.utime(path)  # Used today.
             return path
         folder.mkdir(exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder) as scratch:
@@ -125,15 +137,29 @@ def _made(name: str, make: Callable[[Path], None]) -> Path:
             aside.replace(path)
         _forget_old(folder)
     except OSError as error:
-        raise ToolError(f"check: the cache cannot be written: {path}: {error.strerror}") from error
+        raise ToolError(
+            f"check: its cache cannot be written: {path}: {error.strerror}: set XDG_CACHE_HOME"
+        ) from error
     return path
 
 
 def _forget_old(folder: Path) -> None:
+    """Also what processes left that were killed while they compiled."""
     with _pruning:
-        kept = sorted(folder.glob("*.so"), key=lambda path: path.stat().st_mtime)
-        for path in kept[:-MOST_KEPT]:
+        programs = [each for each in folder.iterdir() if not each.is_dir()]
+        for path in sorted(programs, key=_used)[:-MOST_KEPT]:
             path.unlink(missing_ok=True)
+        for path in folder.iterdir():
+            if path.is_dir() and time.time() - _used(path) > _ABANDONED_SECONDS:
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def _used(path: Path) -> float:
+    """When; 0 where another process has removed it meanwhile."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0
 
 
 def _digest(text: str) -> str:

@@ -1,7 +1,9 @@
 """`check`: proves a kernel for one launch, by running its Metal translation under a checker."""
 
-import re
-from collections.abc import Mapping, Sequence
+import math
+import operator
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,14 +13,17 @@ from rusty_py.checker import wgsl as text
 from rusty_py.checker.build import build
 from rusty_py.checker.findings import findings_of
 from rusty_py.checker.report import Report, Run
-from rusty_py.checker.run import Job, run
+from rusty_py.checker.run import BrokenProgram, Job, Outcome, TooSmall, run
 from rusty_py.checker.translate import Entry, Global, Translation, translate
 from rusty_py.errors import LimitError, ShaderError, ShapeError
 
 STEP_LIMIT = 10_000_000
 TIME_LIMIT = 60.0
+MOST_WORKGROUPS = 1 << 24
 MOST_THREADS = 1024
 MOST_SUBGROUP = 64
+MOST_SEEDS = 1000
+MOST_STEPS = (1 << 63) - 1
 SUBGROUP_SIZES = (16, 32, 64)
 
 
@@ -38,17 +43,18 @@ def check(
     """Runs one launch of a WGSL kernel, translated to Metal's language, on the CPU, and reports its faults.
 
     `workgroups`: how many, along x, y and z. `buffers`: for each variable in storage or uniform memory its
-    contents, an array or a description like "f32[1000]"; they are not changed. `constants`: the overrides.
+    contents, an array or a description like "f32[1000]"; they are not changed. An array has the variable's
+    dtype, or is u32 or u8 words of its bytes, or structured. `constants`: the overrides.
     `entry`: the entry point, where there are several. The kernel runs once for each of `seeds` orders of its
     threads and, if it uses subgroups, each of `subgroup_sizes`; the first run with findings is the last.
     A thread that takes more than `step_limit` turns of loops, or a check longer than `time_limit` seconds,
     is a finding.
 
-    Raises ShaderError for text that the compilers refuse, ShapeError and DtypeError for buffers that do not
-    fit, LimitError for what is too large, ToolError where clang or Node are missing.
+    Raises ShaderError for text that the compilers refuse, ShapeError and DtypeError for buffers and constants
+    that do not fit, LimitError for numbers out of range, ToolError where clang or Node are missing or fail.
     """
     text.check_size(wgsl)
-    translation = translate(text.bake(wgsl, constants or {}))
+    translation = translate(text.bake(wgsl, constants or {}), name=name)
     return check_translation(
         translation,
         _entry(translation, entry),
@@ -76,26 +82,21 @@ def check_translation(
 ) -> Report:
     """`check` from the Metal text on."""
     _check_sizes(entry, subgroup_sizes, seeds)
+    _check_limits(step_limit, time_limit)
     program = build(translation.msl, entry)
-    used = [
-        each
-        for each in translation.globals
-        if each.spelled in program.variables and each.space.startswith(("storage", "uniform"))
-    ]
+    used = [each for each in translation.globals if each.spelled in program.variables and _is_buffer(each)]
     given = _contents(used, translation, buffers)
     sizes = subgroup_sizes if program.uses_subgroups else subgroup_sizes[:1]
-    outcome = run(
-        program,
-        Job(
-            workgroups=workgroups,
-            threads=entry.threads,
-            contents={each.spelled: given[each.name].tobytes() for each in used},
-            sizes=[given[each.name].nbytes if each.name in given else 0 for each in translation.sized],
-            runs=[(size, seed) for size in sizes for seed in range(seeds)],
-            step_limit=step_limit,
-            time_limit=time_limit,
-        ),
+    job = Job(
+        workgroups=workgroups,
+        threads=entry.threads,
+        contents={each.spelled: given[each.name].tobytes() for each in used},
+        sizes=[given[each.name].nbytes if each.name in given else 0 for each in translation.sized],
+        runs=[(size, seed) for size in sizes for seed in range(seeds)],
+        step_limit=step_limit,
+        time_limit=time_limit,
     )
+    outcome = _outcome(translation, entry, job)
     return Report(
         wgsl=translation.wgsl,
         entry=entry.name,
@@ -114,6 +115,22 @@ def check_translation(
     )
 
 
+def _outcome(translation: Translation, entry: Entry, job: Job) -> Outcome:
+    """That of the program, which is built once more where the cache held a broken one."""
+    program = build(translation.msl, entry)
+    try:
+        return run(program, job)
+    except BrokenProgram:
+        program.library.unlink(missing_ok=True)
+        return run(build(translation.msl, entry), job)
+    except TooSmall as error:
+        buffer = next(each for each in translation.globals if each.spelled == error.variable)
+        raise ShapeError(
+            f"check: buffer {buffer.name}: smaller than its type: {error.given} < {error.least} bytes:"
+            f" {buffer.kind}"
+        ) from error
+
+
 def _entry(translation: Translation, name: str | None) -> Entry:
     entries = translation.entries
     names = ", ".join(each.name for each in entries) or "none"
@@ -122,15 +139,27 @@ def _entry(translation: Translation, name: str | None) -> Entry:
     for each in entries:
         if each.name == name:
             return each
+    if name is None and not entries:
+        raise ShaderError("check: the text has no entry point: mark one with @compute @workgroup_size(64)")
     raise ShaderError(f"check: which entry point: {name or 'none was named'}: the text has {names}")
 
 
 def _three(workgroups: int | Sequence[int]) -> tuple[int, int, int]:
-    given = (workgroups,) if isinstance(workgroups, int) else tuple(workgroups)
-    if not 1 <= len(given) <= 3 or any(not isinstance(each, int) or not 1 <= each <= 65535 for each in given):
+    given = _integers(workgroups)
+    if not 1 <= len(given) <= 3 or not all(1 <= each <= 65535 for each in given):
         raise LimitError(f"check: workgroups are one to three numbers from 1 to 65535: {workgroups}")
     x, y, z = (*given, 1, 1)[:3]
+    if x * y * z > MOST_WORKGROUPS:
+        raise LimitError(f"check: too many workgroups: {x * y * z} > {MOST_WORKGROUPS}")
     return x, y, z
+
+
+def _integers(given: Any) -> list[int]:
+    """One integer or several, of any type; none where there is anything else."""
+    try:
+        return [operator.index(each) for each in (given if isinstance(given, Iterable) else (given,))]
+    except TypeError:
+        return []
 
 
 def _check_sizes(entry: Entry, subgroup_sizes: Sequence[int], seeds: int) -> None:
@@ -138,21 +167,36 @@ def _check_sizes(entry: Entry, subgroup_sizes: Sequence[int], seeds: int) -> Non
     threads = x * y * z
     if threads > MOST_THREADS:
         raise LimitError(f"check: more threads in a workgroup than Metal allows: {threads} > {MOST_THREADS}")
-    fits = [1 <= size <= MOST_SUBGROUP and size & (size - 1) == 0 for size in subgroup_sizes]
-    if not (fits and all(fits)):
+    sizes = _integers(subgroup_sizes)
+    if not sizes or not all(1 <= size <= MOST_SUBGROUP and size & (size - 1) == 0 for size in sizes):
         raise LimitError(f"check: subgroup sizes are powers of 2 up to {MOST_SUBGROUP}: {subgroup_sizes}")
-    if seeds < 1:
-        raise LimitError(f"check: at least one order of threads: seeds={seeds}")
+    if not 1 <= seeds <= MOST_SEEDS:
+        raise LimitError(f"check: orders of threads are 1 to {MOST_SEEDS}: seeds={seeds}")
+
+
+def _check_limits(step_limit: int, time_limit: float) -> None:
+    if not 1 <= step_limit <= MOST_STEPS:
+        raise LimitError(f"check: turns of loops are 1 to {MOST_STEPS}: step_limit={step_limit}")
+    if not (time_limit > 0 and math.isfinite(time_limit)):
+        raise LimitError(f"check: seconds are more than 0, and not infinite: time_limit={time_limit}")
 
 
 def _contents(
     used: Sequence[Global], translation: Translation, buffers: Mapping[str, ArrayLike | str]
 ) -> dict[str, NDArray[np.generic]]:
-    """The contents of each variable the entry uses. Those of others may be given, too."""
-    known = sorted({each.name for each in translation.globals})
+    """The contents of each buffer the entry uses. Those of others may be given, too."""
+    kinds = {each.name: each.kind for each in translation.globals if _is_buffer(each)}
+    known = sorted(kinds)
     if unknown := sorted(set(buffers) - set(known)):
-        raise ShapeError(f"check: no such variable: {', '.join(unknown)}: the text has {', '.join(known)}")
+        has = ", ".join(known) or "none"
+        raise ShapeError(f"check: no such buffer: {', '.join(unknown)}: the text has {has}")
     if missing := [f"{each.name}: {each.kind}" for each in used if each.name not in buffers]:
         raise ShapeError(f"check: buffers are missing: {', '.join(missing)}")
-    wide = re.search(r"\b[iu]64\b", translation.wgsl) is not None
-    return {name: contents.array(value, name=name, wide=wide) for name, value in buffers.items()}
+    given = {name: contents.array(value, name=name, kind=kinds[name]) for name, value in buffers.items()}
+    if (total := sum(each.nbytes for each in given.values())) > contents.MOST_BYTES:
+        raise LimitError(f"check: buffers are too large: {total} > {contents.MOST_BYTES} bytes together")
+    return given
+
+
+def _is_buffer(variable: Global) -> bool:
+    return variable.space.startswith(("storage", "uniform"))

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 
 from rusty_py.checker.translate import Entry
+from rusty_py.errors import ShaderError
 
 _SPACES = {"device": "storage", "constant": "uniform", "threadgroup": "workgroup"}
 _MACROS = {*_SPACES, "thread", "kernel", "NAN", "INFINITY", "defined", "include"}
@@ -35,8 +36,13 @@ def parameters(msl: str, entry: Entry) -> list[Parameter]:
 
 
 def cpp(msl: str, entry: Entry) -> str:
-    """The C++ text: the kernel in a namespace of its own, and behind it what the runner calls."""
+    """The C++ text: the kernel in a namespace of its own, and behind it what the runner calls.
+
+    Raises ShaderError where the kernel is given what the runner does not have.
+    """
     given = parameters(msl, entry)
+    if others := [each.name for each in given if each.attribute.startswith("user(") and not each.space]:
+        raise ShaderError(f"check: buffers only, no textures or samplers: {', '.join(others)}")
     text = _with_checked_arrays(msl)
     if any(each.space == "workgroup" for each in given):
         text = _without_zeroing(text, entry, given)

@@ -20,7 +20,7 @@ function translate(wgsl, langVersion) {
     if (!(error instanceof NagaError)) {
       // A panic, after which naga answers nothing: the next question starts another process.
       console.error(error.message);
-      process.exit(1);
+      process.exit(70);
     }
     return { error: error.formatted ?? error.message };
   } finally {

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import subprocess
 import tempfile
 import threading
@@ -12,8 +13,21 @@ from typing import Any
 ANSWER_SECONDS = 60.0
 
 
+GAVE_UP = 70
+"""The exit status of a program that its question was too much for."""
+
+
 class CompilerDied(Exception):
-    """A compiler ended instead of answering; the text is its last words."""
+    """A compiler ended instead of answering: with which status, below 0 by a signal, and its last words."""
+
+    def __init__(self, status: int, words: str) -> None:
+        super().__init__(f"exit status {status}: {words}")
+        self.status = status
+
+    @property
+    def gave_up(self) -> bool:
+        """Whether that was the question's fault."""
+        return self.status == GAVE_UP or self.status < 0
 
 
 class Compiler:
@@ -22,6 +36,7 @@ class Compiler:
     def __init__(self, command: Sequence[str | Path]) -> None:
         self._command = command
         self._process: subprocess.Popen[str] | None = None
+        self._owner = 0
         self._errors = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 - closed in close()
         self._lock = threading.Lock()
 
@@ -35,22 +50,27 @@ class Compiler:
         self._errors.close()
 
     def _ask(self, question: dict[str, Any]) -> dict[str, Any]:
+        if self._owner != os.getpid():  # Before a fork: its answers would reach either of two.
+            self._process = None
         process = self._process = self._process or self._start()
-        assert process.stdin is not None
-        assert process.stdout is not None
         patience = threading.Timer(ANSWER_SECONDS, process.kill)
         patience.start()
-        with contextlib.suppress(BrokenPipeError):  # Dead already: its answer is empty.
-            print(json.dumps(question), file=process.stdin, flush=True)
-        answer = process.stdout.readline()
-        patience.cancel()
+        try:
+            answer = _answer(process, question)
+        except BaseException:  # Such as Ctrl-C: the answer would be that to the next question.
+            process.kill()
+            self._stop()
+            raise
+        finally:
+            patience.cancel()
         if answer:
             return dict(json.loads(answer))
         self._stop()
         self._errors.seek(0)
-        raise CompilerDied(f"exit status {process.returncode}: {self._errors.read()}")
+        raise CompilerDied(process.returncode, self._errors.read())
 
     def _start(self) -> "subprocess.Popen[str]":
+        self._owner = os.getpid()
         self._errors.seek(0)
         self._errors.truncate()
         return subprocess.Popen(
@@ -66,3 +86,12 @@ class Compiler:
             with contextlib.suppress(BrokenPipeError):
                 self._process.communicate()
             self._process = None
+
+
+def _answer(process: "subprocess.Popen[str]", question: dict[str, Any]) -> str:
+    """A line; nothing where the process ended."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    with contextlib.suppress(BrokenPipeError):  # Dead already: its answer is empty.
+        print(json.dumps(question), file=process.stdin, flush=True)
+    return process.stdout.readline()

@@ -31,6 +31,7 @@ def _place(text: str, start: int, end: int) -> Place:
     line_start = text.rfind("\n", 0, start) + 1
     line_end = text.find("\n", start)
     end = min(end, line_end if line_end >= 0 else len(text))
+    end = start + len(text[start:end].rstrip())
     return Place(text.count("\n", 0, start) + 1, start - line_start + 1, end - start)
 
 

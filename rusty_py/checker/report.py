@@ -1,5 +1,6 @@
 """What a check found, as data, as text for people, and as JSON."""
 
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -131,9 +132,20 @@ def _paragraph(report: Report, finding: Finding) -> str:
 
 
 def _excerpt(wgsl: str, place: Place) -> list[str]:
-    text = wgsl.split("\n")[place.line - 1].rstrip("\r")
-    before = "".join("\t" if letter == "\t" else " " for letter in text[: place.column - 1])
-    return [f"{place.line:7} | {text}", f"{'':7} | {before}{'^' * max(1, place.length)}"]
+    """The line, and carets below the place, as terminals show them."""
+    line = wgsl.split("\n")[place.line - 1].rstrip("\r")
+    text = "".join(each if each.isprintable() or each == "\t" else "\ufffd" for each in line)
+    start, end = place.column - 1, place.column - 1 + place.length
+    before = "".join("\t" if each == "\t" else " " * _width(each) for each in text[:start])
+    below = "".join("\t" if each == "\t" else "^" * _width(each) for each in text[start:end]).rstrip("\t")
+    return [f"{place.line:7} | {text}", f"{'':7} | {before}{below or '^'}"]
+
+
+def _width(letter: str) -> int:
+    """How many columns a terminal gives it."""
+    if unicodedata.combining(letter):
+        return 0
+    return 2 if unicodedata.east_asian_width(letter) in "WF" else 1
 
 
 def _sizes(sizes: tuple[int, int, int]) -> str:

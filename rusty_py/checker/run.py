@@ -1,7 +1,10 @@
 """Runs a compiled kernel in a child process: its job as files, its findings as lines of JSON."""
 
+import errno
 import json
+import os
 import re
+import signal
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -11,9 +14,22 @@ from typing import Any
 
 from rusty_py.checker import tools
 from rusty_py.checker.build import Program, runner
-from rusty_py.errors import ShapeError, ToolError
+from rusty_py.errors import LimitError, ToolError
 
-REFUSED = 2
+TOO_SMALL, NOT_LOADED, TOO_MUCH = 2, 4, 5
+"""Exit statuses of the child; 3 is for whatever else."""
+
+
+class BrokenProgram(ToolError):
+    """The library cannot be loaded, or the program that would cannot be started."""
+
+
+class TooSmall(Exception):
+    """The contents of a variable, named in Metal's spelling, are fewer bytes than its type has."""
+
+    def __init__(self, variable: str, least: int, given: int) -> None:
+        super().__init__(variable, least, given)
+        self.variable, self.least, self.given = variable, least, given
 
 
 @dataclass(frozen=True)
@@ -39,29 +55,44 @@ class Outcome:
 
 
 def run(program: Program, job: Job) -> Outcome:
-    """Raises ShapeError where contents do not fit the kernel's variables, ToolError for a broken child."""
-    with tempfile.TemporaryDirectory(prefix="rusty-check-") as scratch:
-        files = {name: Path(scratch) / str(i) for i, name in enumerate(job.contents)}
-        for name, path in files.items():
-            path.write_bytes(job.contents[name])
-        script = Path(scratch) / "job"
-        script.write_text(_script(job, files), encoding="utf-8")
-        command = [str(runner()), str(program.library), str(script)]
-        lines, timed_out = _lines(command, job)
-        findings = [line for line in lines if "kind" in line]
-        runs = [(line["run"][0], line["run"][1]) for line in lines if "run" in line]
-        if timed_out:
-            findings.append({"kind": "time limit", "site": [0, 0], "seconds": job.time_limit})
-        if not lines or "run" not in lines[-1]:
-            runs.append(job.runs[len(runs)])  # One that did not come to its end.
-        after = {name: path.with_suffix(".out") for name, path in files.items()}
-        contents = {name: path.read_bytes() for name, path in after.items() if path.exists()}
-        _place(findings, program)
+    """Raises TooSmall, BrokenProgram, LimitError, and ToolError for a broken child or a full disk."""
+    try:
+        with tempfile.TemporaryDirectory(prefix="rusty-check-") as scratch:
+            lines, contents, timed_out = _run_in(Path(scratch), program, job)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ToolError(f"check: cannot run the kernel in {_temporary()}: {reason}: set TMPDIR") from error
+    findings = [line for line in lines if "kind" in line]
+    runs = [(line["run"][0], line["run"][1]) for line in lines if "run" in line]
+    if timed_out:
+        findings.append({"kind": "time limit", "site": [0, 0], "seconds": job.time_limit})
+    if len(runs) < len(job.runs) and (not lines or "run" not in lines[-1]):
+        runs.append(job.runs[len(runs)])  # One that did not come to its end.
+    _place(findings, program)
     return Outcome(findings, contents, runs)
 
 
-def _script(job: Job, files: Mapping[str, Path]) -> str:
+def _run_in(folder: Path, program: Program, job: Job) -> tuple[list[dict[str, Any]], dict[str, bytes], bool]:
+    """The child's output, the contents after the first run, and whether its time was up."""
+    files = {name: str(i) for i, name in enumerate(job.contents)}
+    for name, file in files.items():
+        (folder / file).write_bytes(job.contents[name])
+    (folder / "job").write_text(_script(job, files), encoding="utf-8")
+    lines, timed_out = _lines([str(runner()), str(program.library), "job"], job, folder)
+    after = {name: folder / f"{file}.out" for name, file in files.items()}
+    return lines, {name: path.read_bytes() for name, path in after.items() if path.exists()}, timed_out
+
+
+def _temporary() -> str:
+    try:
+        return tempfile.gettempdir()
+    except OSError:
+        return "a temporary folder"
+
+
+def _script(job: Job, files: Mapping[str, str]) -> str:
     lines = [
+        f"parent {os.getpid()}",
         "groups {} {} {}".format(*job.workgroups),
         "threads {} {} {}".format(*job.threads),
         f"steps {job.step_limit}",
@@ -72,20 +103,38 @@ def _script(job: Job, files: Mapping[str, Path]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _lines(command: list[str], job: Job) -> tuple[list[dict[str, Any]], bool]:
+def _lines(command: list[str], job: Job, folder: Path) -> tuple[list[dict[str, Any]], bool]:
     timed_out = False
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=job.time_limit)
+        done = subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=job.time_limit)
     except subprocess.TimeoutExpired as error:
         timed_out = True
         output = (error.stdout or b"").decode()
+    except OSError as error:
+        if error.errno != errno.ENOEXEC:
+            raise
+        Path(command[0]).unlink(missing_ok=True)
+        raise BrokenProgram(f"check: {command[0]}: {error.strerror}") from error
     else:
-        if done.returncode == REFUSED:
-            raise ShapeError(f"check: {done.stderr.strip()}")
-        if done.returncode:
-            raise ToolError(f"check: its child ended with {done.returncode}: {done.stderr.strip()[-300:]}")
+        _refuse(done)
         output = done.stdout
     return [json.loads(line) for line in output.split("\n") if line.endswith("}")], timed_out
+
+
+def _refuse(done: "subprocess.CompletedProcess[str]") -> None:
+    """Raises what the child's exit status stands for."""
+    if done.returncode == TOO_SMALL:
+        variable, least, given = done.stderr.split()
+        raise TooSmall(variable, int(least), int(given))
+    # What a kernel does is caught, but not what the loader does with half a file.
+    if done.returncode in (NOT_LOADED, -signal.SIGBUS, -signal.SIGSEGV):
+        raise BrokenProgram(f"check: the kernel's program cannot be loaded: {done.stderr.strip()}")
+    if done.returncode == TOO_MUCH:
+        most = " > ".join(done.stderr.split())
+        raise LimitError(f"check: more workgroup memory than Metal allows: {most} bytes")
+    if done.returncode:
+        how = f"status {done.returncode}" if done.returncode > 0 else signal.Signals(-done.returncode).name
+        raise ToolError(f"check: its child ended with {how}: {done.stderr.strip()[-300:]}")
 
 
 def _place(findings: list[dict[str, Any]], program: Program) -> None:

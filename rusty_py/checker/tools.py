@@ -7,6 +7,7 @@ import base64
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -26,6 +27,7 @@ NAGA_INTEGRITY = (
 OLDEST_CLANG = 14
 FETCH_SECONDS = 120
 
+_MODULE = Path("package", "dist", "node.js")
 _fetching = threading.Lock()
 
 
@@ -37,7 +39,9 @@ def cache_folder() -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ToolError(f"check: no room for its cache: {folder}: {error.strerror}") from error
+        raise ToolError(
+            f"check: no room for its cache: {folder}: {error.strerror}: set XDG_CACHE_HOME"
+        ) from error
     return folder
 
 
@@ -46,13 +50,27 @@ def clang() -> Path:
     """The C++ compiler. Raises ToolError where there is none, or an old one."""
     if sys.platform != "linux":
         raise ToolError(f"check: runs on Linux only, this is {sys.platform}")
-    found = os.environ.get("RUSTY_PY_CLANG") or shutil.which("clang++")
-    if not found or not shutil.which(found):
-        raise ToolError("check: no clang++: install clang, on Debian: apt-get install clang")
-    words = subprocess.run([found, "-dumpversion"], capture_output=True, text=True).stdout.split(".")
-    if not words[0].isdigit() or int(words[0]) < OLDEST_CLANG:
-        raise ToolError(f"check: clang++ {OLDEST_CLANG} or newer: {found} is {'.'.join(words).strip()}")
-    return Path(found)
+    wanted = os.environ.get("RUSTY_PY_CLANG")
+    found = shutil.which(wanted or "clang++")
+    if not found:
+        missing = f"RUSTY_PY_CLANG is no program: {wanted}" if wanted else "no clang++"
+        raise ToolError(f"check: {missing}: install clang, on Debian: apt-get install clang")
+    version = _version_of_clang(found)
+    number = re.search(r"clang version (\d+)", version)
+    if not number or int(number[1]) < OLDEST_CLANG:
+        raise ToolError(
+            f"check: clang++ {OLDEST_CLANG} or newer: {found} is {version.strip() or 'none'}:"
+            " install one and set RUSTY_PY_CLANG"
+        )
+    return Path(found).absolute()
+
+
+def _version_of_clang(path: str) -> str:
+    """The first line of what it says of itself."""
+    try:
+        return subprocess.run([path, "--version"], capture_output=True, text=True).stdout.partition("\n")[0]
+    except OSError as error:
+        return str(error.strerror)
 
 
 @cache
@@ -78,7 +96,7 @@ def node() -> Path:
 def naga() -> Path:
     """naga-wasm's module for Node; fetched where the cache lacks it. Raises ToolError."""
     folder = cache_folder() / f"{NAGA}-{NAGA_VERSION}"
-    module = folder / "package" / "dist" / "node.js"
+    module = folder / _MODULE
     with _fetching:
         if not module.is_file():
             _fetch_naga(folder)
@@ -98,31 +116,54 @@ def npm() -> list[str]:
 
 def _fetch_naga(folder: Path) -> None:
     print(f"check: fetching {NAGA} {NAGA_VERSION} from npm, once, into {folder.parent}", file=sys.stderr)
-    with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-        command = [*npm(), "pack", f"{NAGA}@{NAGA_VERSION}", "--json", "--fetch-retries=1"]
-        try:
-            done = subprocess.run(command, cwd=scratch, capture_output=True, text=True, timeout=FETCH_SECONDS)
-        except subprocess.TimeoutExpired as error:
-            raise ToolError(f"check: npm did not answer in {FETCH_SECONDS} s; try again") from error
-        archives = list(Path(scratch).glob("*.tgz"))
-        if done.returncode or len(archives) != 1:
-            raise ToolError(f"check: npm could not fetch {NAGA}@{NAGA_VERSION}: {_last_words(done)}")
-        digest = base64.b64encode(hashlib.sha512(archives[0].read_bytes()).digest()).decode()
-        if f"sha512-{digest}" != NAGA_INTEGRITY:
-            raise ToolError(f"check: {NAGA}@{NAGA_VERSION} is not what it was: sha512-{digest}")
-        unpacked = Path(scratch) / "unpacked"
-        with tarfile.open(archives[0]) as archive:
-            archive.extractall(unpacked, filter="data")
-        try:
-            unpacked.rename(folder)
-        except OSError:
-            # Another process was quicker: its copy has the same hash.
-            if not (folder / "package").is_dir():
-                raise
+    try:
+        with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+            unpacked = Path(scratch) / "unpacked"
+            with tarfile.open(_packed(Path(scratch))) as archive:
+                archive.extractall(unpacked, filter="data")
+            _put(unpacked, folder)
+    except OSError as error:
+        raise ToolError(
+            f"check: its cache cannot be written: {folder}: {error.strerror}: set XDG_CACHE_HOME"
+        ) from error
+
+
+def _packed(scratch: Path) -> Path:
+    """naga's archive, by npm, with the hash that it must have. Raises ToolError."""
+    command = [*npm(), "pack", f"{NAGA}@{NAGA_VERSION}", "--json", "--fetch-retries=1"]
+    try:
+        done = subprocess.run(command, cwd=scratch, capture_output=True, text=True, timeout=FETCH_SECONDS)
+    except subprocess.TimeoutExpired as error:
+        raise ToolError(f"check: npm did not answer in {FETCH_SECONDS} s; try again") from error
+    archives = list(scratch.glob("*.tgz"))
+    if done.returncode or len(archives) != 1:
+        raise ToolError(
+            f"check: npm could not fetch {NAGA}@{NAGA_VERSION}: {_last_words(done)}:"
+            " it is needed once, with a network"
+        )
+    digest = base64.b64encode(hashlib.sha512(archives[0].read_bytes()).digest()).decode()
+    if f"sha512-{digest}" != NAGA_INTEGRITY:
+        raise ToolError(
+            f"check: {NAGA}@{NAGA_VERSION} is not what it was: sha512-{digest}, not {NAGA_INTEGRITY}:"
+            " see which registry npm asks"
+        )
+    return archives[0]
+
+
+def _put(unpacked: Path, folder: Path) -> None:
+    try:
+        unpacked.rename(folder)
+    except OSError:
+        # Another process was quicker: its copy has the same hash.
+        if not (folder / _MODULE).is_file():
+            raise
 
 
 def _last_words(done: "subprocess.CompletedProcess[str]") -> str:
+    """Why npm failed, in one line."""
     try:
-        return str(json.loads(done.stdout)["error"]["summary"])
-    except (ValueError, KeyError, TypeError):
-        return (done.stderr or done.stdout).strip()[-500:]
+        error = json.loads(done.stdout)["error"]
+        words = " ".join(filter(None, [error.get("summary"), error.get("detail")]))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        words = done.stderr or done.stdout
+    return " ".join(words.split())[-300:] or f"exit status {done.returncode}"

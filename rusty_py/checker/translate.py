@@ -7,7 +7,6 @@ the calls tell where the first came from, and have changed nothing.
 
 import atexit
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,7 +14,7 @@ from pathlib import Path
 from rusty_py.checker import tools
 from rusty_py.checker.node import Compiler, CompilerDied
 from rusty_py.checker.wgsl import MARK, Statement, entry_points, mark, names
-from rusty_py.errors import ShaderError
+from rusty_py.errors import ShaderError, ToolError
 
 VERSION = (2, 4)
 """The oldest of Metal's language that has all that our kernels use."""
@@ -58,10 +57,15 @@ class Translation:
         return tuple(self.globals[int(number)] for number in numbers)
 
 
-def translate(wgsl: str, *, version: tuple[int, int] = VERSION) -> Translation:
-    """`wgsl`, its overrides baked, as Metal text. Raises ShaderError with naga's words, ToolError."""
-    answer = ask(wgsl, version)
+def translate(wgsl: str, *, version: tuple[int, int] = VERSION, name: str = "wgsl") -> Translation:
+    """`wgsl`, its overrides baked, as Metal text. Raises ShaderError with naga's words, ToolError.
+
+    `name` is what those call the text.
+    """
+    answer = ask(wgsl, version, name=name)
     msl, spelled = answer["msl"], answer["wgsl"]
+    if graphics := re.search(r"(?m)^(vertex|fragment) ", msl):
+        raise ShaderError(f"check: compute shaders only: the text has one for a {graphics[1]}: leave it out")
     metal_names = re.findall(r"\bkernel void (\w+)\(", msl)
     sizes = re.findall(r"@compute @workgroup_size\((\d+), (\d+), (\d+)\)", spelled)
     return Translation(
@@ -72,19 +76,32 @@ def translate(wgsl: str, *, version: tuple[int, int] = VERSION) -> Translation:
             Entry(name, metal_name, (int(x), int(y), int(z)))
             for name, metal_name, (x, y, z) in zip(entry_points(wgsl), metal_names, sizes, strict=True)
         ),
-        globals=tuple(_globals(spelled, msl, names(wgsl))),
+        globals=_globals(wgsl, msl, spelled),
     )
 
 
-def ask(wgsl: str, version: tuple[int, int] = VERSION) -> dict[str, str]:
+def ask(wgsl: str, version: tuple[int, int] = VERSION, *, name: str = "wgsl") -> dict[str, str]:
     """naga's answer: `msl`, and `wgsl` as it spells what it understood. Raises ShaderError, ToolError."""
     try:
         answer = _naga().ask({"wgsl": wgsl, "version": version})
     except CompilerDied as error:
-        raise ShaderError(f"check: naga gave up on the text: {str(error)[-300:]}") from error
+        if not error.gave_up:
+            raise ToolError(f"check: Node cannot run naga: {_last_line(str(error))}") from error
+        raise ShaderError(f"check: naga gave up on the text: {str(error)[-300:].strip()}") from error
     if "error" in answer:
-        raise ShaderError(f"check: naga refuses the text: {answer['error'].strip()}")
+        # It quotes the text, which could steer a terminal.
+        words = "".join(
+            each if each.isprintable() or each in "\n\t" else "\ufffd" for each in answer["error"]
+        )
+        words = words.strip().replace("─ wgsl:", f"─ {name}:")
+        raise ShaderError(f"check: naga refuses the text: {words}")
     return answer
+
+
+def _last_line(words: str) -> str:
+    """Of what Node says the line that names the error."""
+    lines = [line.strip() for line in words.split("\n") if line.strip()]
+    return next((line for line in lines if re.match(r"\w*Error\b", line)), lines[0])
 
 
 @cache
@@ -149,24 +166,37 @@ def _renumbered(lines: list[str]) -> list[str]:
     return result
 
 
-def _globals(spelled: str, msl: str, originals: list[str]) -> Iterator[Global]:
-    """The variables that naga's WGSL text declares, by the names they have in the texts it read and wrote."""
-    given = set(re.findall(r"(?m)^[ ,] [^;\n]*[ &](\w+)(?: \[\[.*\]\])?$", msl))
-    declared = re.findall(r"(?m)^var(?:<([^>]*)>)? (\w+): (.*?)(?: = .*)?;$", spelled)
-    for space, name, kind in declared:
-        # A word of one of the languages has one more underscore there.
-        spellings = (name, f"{name}_", name.removesuffix("_"))
-        metal_name = next((each for each in spellings if each in given), name)
-        yield Global(_original(name, originals), metal_name, space, kind)
+def _globals(wgsl: str, msl: str, spelled: str) -> tuple[Global, ...]:
+    """The variables of the module in naga's order. `spelled` is naga's WGSL, whose names may differ.
 
-
-def _original(spelled: str, left: list[str]) -> str:
-    """The name that naga spelled so, taken out of those left.
-
-    It strips underscores, then appends one to some names, and a number to those that occur again.
+    Raises ShaderError where two names cannot be told apart.
     """
-    for name in left:
-        if re.fullmatch(rf"{re.escape(name.rstrip('_'))}(_\d*)?", spelled):
-            left.remove(name)
+    candidates = names(wgsl)
+    bases = [_base(name) for name in candidates]
+    if alike := sorted(name for name, base in zip(candidates, bases, strict=True) if bases.count(base) > 1):
+        raise ShaderError(f"check: naga spells these names alike: {', '.join(alike)}: rename one")
+    metal = re.findall(r"(?m)^(?:  |, )(?:device|constant|threadgroup) .*& (\w+)(?: \[\[.*)?$", msl)
+    found = []
+    for space, name, kind in re.findall(r"(?m)^var(?:<([^>]*)>)? (\w+): (.*?)(?: = .*)?;$", spelled):
+        original = _original(name, candidates)
+        in_metal = [each for each in metal if _original(each, candidates) == original]
+        found.append(Global(original, in_metal[0] if in_metal else name, space, kind))
+    return tuple(found)
+
+
+def _original(spelled: str, candidates: list[str]) -> str:
+    """The name that naga spelled so.
+
+    It appends `_` to what ends in a digit or is a word of its language, and a number to what occurs twice.
+    """
+    for name in candidates:
+        base = _base(name)
+        if re.fullmatch(rf"{base}_\d*" if base[-1].isdigit() else rf"{base}(_\d*)?", spelled):
             return name
     return spelled
+
+
+def _base(name: str) -> str:
+    """As naga begins to spell a name: letters beyond ASCII by number, single underscores, none at the end."""
+    ascii_only = re.sub(r"[^\x00-\x7f]", lambda letter: f"_u{ord(letter[0]):04x}_", name)
+    return re.sub("_+", "_", ascii_only if name[:1].isascii() else ascii_only[1:]).rstrip("_") or name

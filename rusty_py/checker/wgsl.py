@@ -8,15 +8,22 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from rusty_py.errors import LimitError, ShaderError
+import numpy as np
 
-MOST_BYTES = 1 << 20
+from rusty_py.errors import DtypeError, LimitError, ShaderError
+
+MOST_CHARACTERS = 1 << 20
 MOST_NESTED = 200
+MOST_NESTED_BLOCKS = 120
+"""naga takes a few more. An `else if` is one deeper than its `if`."""
 
 MARK = "checker_mark"
 """The function whose calls mark statements."""
 
-_TOKEN = re.compile(r"(?s:\s+)|//[^\n]*|(?P<word>[A-Za-z_]\w*|\d[\w.]*|\.\d[\w.]*|[^\w\s])")
+# Comments end where WGSL's lines do, and marks of direction are blanks.
+_TOKEN = re.compile(
+    r"[\s\u200e\u200f]+|//[^\n\v\f\r\x85\u2028\u2029]*|(?P<word>[^\W\d]\w*|\d[\w.]*|\.\d[\w.]*|[^\w\s])"
+)
 _OPEN, _CLOSE = "([{", ")]}"
 
 
@@ -41,8 +48,8 @@ class Statement:
 
 def check_size(wgsl: str) -> None:
     """Raises LimitError for texts so large or so deeply nested that compilers give up on them."""
-    if len(wgsl) > MOST_BYTES:
-        raise LimitError(f"check: the text is too long: {len(wgsl)} > {MOST_BYTES} characters")
+    if len(wgsl) > MOST_CHARACTERS:
+        raise LimitError(f"check: the text is too long: {len(wgsl)} > {MOST_CHARACTERS} characters")
     depth = 0
     for token in _tokens(wgsl):
         depth += (token.text in _OPEN) - (token.text in _CLOSE)
@@ -53,22 +60,24 @@ def check_size(wgsl: str) -> None:
 def bake(wgsl: str, constants: Mapping[str, int | float | bool]) -> str:
     """`wgsl` with its overrides as constants, on the lines they were: `constants`, else their defaults.
 
-    Raises ShaderError for a constant that the text does not declare, and for an override without a value.
+    Raises ShaderError for a constant that the text does not declare, and for an override without a value;
+    DtypeError for a value that is none of the override's type.
     """
     left = dict(constants)
     parts, at = [], 0
-    for start, end, name, kind, default in _overrides(wgsl):
-        value = _literal(left.pop(name), kind or _kind_of(default)) if name in left else default
+    for each in _overrides(wgsl):
+        kind = each.kind or _kind_of(each.default)
+        value = _literal(each.name, left.pop(each.name), kind) if each.name in left else each.default
         if not value:
-            known = f"constants={{{name!r}: ...}}"
-            raise ShaderError(f"check: an override without a value: {name}: give it by {known}")
+            known = f"constants={{{each.name!r}: ...}}"
+            raise ShaderError(f"check: an override without a value: {each.name}: give it by {known}")
         declared = f": {kind}" if kind else ""
-        parts += [wgsl[at:start], f"const {name}{declared} = {value};"]
+        parts += [wgsl[at : each.start], f"const {each.name}{declared} = {value};"]
         # Statements keep their lines.
-        parts.append("\n" * wgsl.count("\n", start, end))
-        at = end
+        parts.append("\n" * wgsl.count("\n", each.start, each.end))
+        at = each.end
     if left:
-        raise ShaderError(f"check: the text declares no such override: {', '.join(sorted(left))}")
+        raise ShaderError(f"check: the text declares no such override: {', '.join(sorted(map(str, left)))}")
     return "".join([*parts, wgsl[at:]])
 
 
@@ -83,16 +92,15 @@ def mark(wgsl: str) -> tuple[str, list[Statement]]:
 
 def names(wgsl: str) -> list[str]:
     """The variables of the module, in the order of the text."""
-    depth, found, words = 0, [], list(_tokens(wgsl))
-    for i, token in enumerate(words):
+    depth, found, words = 0, [], _tokens(wgsl)
+    for token in words:
         depth += (token.text in "{") - (token.text in "}")
         if depth == 0 and token.text == "var":
-            i += 1
-            if words[i].text == "<":
-                while words[i].text != ">":
-                    i += 1
-                i += 1
-            found.append(words[i].text)
+            name = next(words, None)
+            if name and name.text == "<":
+                next((word for word in words if word.text == ">"), None)
+                name = next(words, None)
+            found += [name.text] if name else []
     return found
 
 
@@ -117,6 +125,7 @@ class _Marker:
         self.statements: list[Statement] = []
         self.tokens = list(_tokens(wgsl))
         self.inserted: list[tuple[int, str]] = []
+        self.depth = 0
         i = 0
         while i < len(self.tokens):
             i = self._function(i) if self.tokens[i].text == "fn" else i + 1
@@ -139,6 +148,15 @@ class _Marker:
         return i + 1
 
     def _statement(self, i: int) -> int:
+        self.depth += 1
+        if self.depth > MOST_NESTED_BLOCKS:
+            place = _place(self.wgsl, self.tokens[i])
+            raise LimitError(f"check: statements are nested deeper than {MOST_NESTED_BLOCKS}: {place}")
+        end = self._marked_statement(i)
+        self.depth -= 1
+        return end
+
+    def _marked_statement(self, i: int) -> int:
         text = self._text(i)
         if text == ";":
             return i + 1
@@ -230,45 +248,89 @@ def _comment_end(wgsl: str, at: int) -> int:
     return at
 
 
-def _overrides(wgsl: str) -> Iterator[tuple[int, int, str, str, str]]:
-    """Start, end, name, type and default of each override; no text where one of them is not given."""
+class _Override(NamedTuple):
+    """A declaration from `start` to `end` of the text; no type or default where it gives none."""
+
+    start: int
+    end: int
+    name: str
+    kind: str
+    default: str
+
+
+def _overrides(wgsl: str) -> Iterator[_Override]:
     words = list(_tokens(wgsl))
-    i = 0
-    while i < len(words):
-        start = i
-        if [each.text for each in words[i : i + 3]] == ["@", "id", "("]:
-            i += 3
-            while words[i].text != ")":
-                i += 1
-            i += 1
-        if i >= len(words) or words[i].text != "override":
-            i = max(i, start + 1)
-            continue
-        end = next((j for j in range(i, len(words)) if words[j].text == ";"), None)
-        if end is None:
+    texts = [word.text for word in words]
+    for i in [i for i, text in enumerate(texts) if text == "override"]:
+        try:
+            end = texts.index(";", i)
+        except ValueError:
             return
-        declaration = wgsl[words[i + 1].start : words[end].start]
-        left, _, default = declaration.partition("=")
-        name, _, kind = left.partition(":")
-        yield words[start].start, words[end].end, name.strip(), kind.strip(), default.strip()
-        i = end + 1
+        head = texts.index("=", i, end) if "=" in texts[i:end] else end
+        if head < i + 2 or (head > i + 2 and texts[i + 2] != ":"):
+            continue  # No declaration; naga says why.
+        start = _attribute(texts, i)
+        name, kind, default = words[i + 1], words[i + 3 : head], words[head + 1 : end]
+        yield _Override(words[start].start, words[end].end, name.text, _spelled(kind), _spelled(default))
+
+
+def _attribute(texts: list[str], i: int) -> int:
+    """Where the declaration whose word is i begins: with its @id, if it has one."""
+    start = i - 1
+    while start > 0 and texts[start] not in "@;}":
+        start -= 1
+    return start if start >= 0 and texts[start : start + 2] == ["@", "id"] else i
+
+
+def _spelled(words: list[Token]) -> str:
+    """Without comments and line breaks."""
+    at = words[0].start if words else 0
+    parts = []
+    for word in words:
+        parts += [" " * (word.start > at), word.text]
+        at = word.end
+    return "".join(parts)
+
+
+_INTEGER = re.compile(r"-? *(?:0[xX][\da-fA-F]+|\d+)([iu]?)")
+_FLOAT = re.compile(r"-? *(?:(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|0[xX][\da-fA-F.]+[pP][+-]?\d+)([fh]?)")
+_CALL = re.compile(r"(u32|i32|f32|f16|bool) *\([^()]*\)")
 
 
 def _kind_of(default: str) -> str:
-    """The type that an override takes from its default."""
+    """The type that an override takes from its default, where that is a number or a call; else none."""
     if default in ("true", "false"):
         return "bool"
-    if default.endswith(("u", "i")) and default[0].isdigit():
-        return "u32" if default.endswith("u") else "i32"
-    if default.startswith(("u32", "i32", "f32", "f16", "bool")):
-        return re.match(r"\w+", default)[0]  # type: ignore[index]
-    return "i32" if re.fullmatch(r"-?\d+", default) else "f32"
+    if found := _INTEGER.fullmatch(default):
+        return "u32" if found[1] == "u" else "i32"
+    if found := _FLOAT.fullmatch(default):
+        return "f16" if found[1] == "h" else "f32"
+    found = _CALL.fullmatch(default)
+    return found[1] if found else ""
 
 
-def _literal(value: int | float | bool, kind: str) -> str:
-    if kind == "bool":
+_LIMITS = {
+    "bool": (0, 1),
+    "i32": (-(1 << 31), (1 << 31) - 1),
+    "u32": (0, (1 << 32) - 1),
+    "f32": (float(np.finfo(np.float32).min), float(np.finfo(np.float32).max)),
+    "f16": (float(np.finfo(np.float16).min), float(np.finfo(np.float16).max)),
+}
+
+
+def _literal(name: str, given: int | float | bool, kind: str) -> str:
+    """The number as WGSL writes it. Raises DtypeError where it is none of the type."""
+    value = given.item() if isinstance(given, np.generic) else given
+    least, most = _LIMITS.get(kind, (-float("inf"), float("inf")))
+    fits = isinstance(value, int | float) and value - value == 0 and least <= value <= most
+    fits = fits and (kind not in ("bool", "i32", "u32") or value == int(value))
+    if not fits:
+        raise DtypeError(f"check: constant {name}: no {kind or 'finite number'}: {given!r}")
+    if kind == "bool" or (not kind and isinstance(value, bool)):
         return "true" if value else "false"
-    return f"{kind}({value!r})"
+    if kind:
+        return repr(float(value) if kind.startswith("f") else int(value))
+    return repr(value)
 
 
 def _place(wgsl: str, token: Token) -> str:

@@ -131,7 +131,7 @@ OURS = (
     "checker lanes map vec fold atomic runtime_array Variable Space ThreadIds variables ids checker_step Cell"
 )
 OURS += " kernel_entry kernel_variables kernel_text SWIZZLES_OF_2 NAMED T N elements first columns inner"
-NAGA = "type_1 loop_bound unnamed naga_div value_0 x1y a1b2 f2_ min_ clamp_ vec_ sum_2 i_1"
+NAGA = "type_1 loop_bound unnamed naga_div value_0 x1y a1b2 f2_ min_ clamp_ sum_2 i_1"
 NAMES = f"{METAL} {C} {OURS} {NAGA}".split()
 
 

@@ -1,5 +1,6 @@
 // run KERNEL.so JOB: runs a compiled kernel under the checker. The job is a text file, a word and its values a line:
 //
+//     parent PID              of the process that waits for this one, which ends with it
 //     groups X Y Z            workgroups
 //     threads X Y Z           of one workgroup
 //     steps N                 turns of loops that a thread may take
@@ -8,13 +9,16 @@
 //     run SIMD_SIZE SEED      one run, from the same contents; the runs end with the first that finds something
 //
 // Findings go to standard output, a line of JSON each, and after each run what it was. After the first run, the
-// contents of each buffer go to FILE.out. Exit status 0: it ran; 2: the job does not fit the kernel.
+// contents of each buffer go to FILE.out. Exit status 0: it ran; 2: the contents of a variable are too small, and
+// standard error says NAME LEAST GIVEN; 4: the library cannot be loaded; 5: there is more workgroup memory than Metal
+// allows, and standard error says BYTES MOST; 3: anything else.
 #include <dlfcn.h>
 #include <link.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <fstream>
@@ -37,6 +41,7 @@ struct Run {
 };
 
 struct Job {
+    pid_t parent;
     uint32_t groups[3], threads[3];
     uint64_t steps;
     std::vector<uint32_t> sizes;
@@ -44,9 +49,14 @@ struct Job {
     std::vector<Run> runs;
 };
 
-[[noreturn]] void refuse(const std::string& why) {
+enum Status { too_small = 2, other = 3, not_loaded = 4, too_much = 5 };
+
+// Of every GPU of Apple's (Metal Feature Set Tables, 2024).
+constexpr uint64_t MOST_WORKGROUP_BYTES = 32 << 10;
+
+[[noreturn]] void refuse(const std::string& why, Status status = other) {
     fprintf(stderr, "%s\n", why.c_str());
-    exit(2);
+    exit(status);
 }
 
 Job read_job(const char* path) {
@@ -57,6 +67,7 @@ Job read_job(const char* path) {
         std::istringstream words(line);
         std::string word;
         words >> word;
+        if (word == "parent") words >> job.parent;
         if (word == "groups") words >> job.groups[0] >> job.groups[1] >> job.groups[2];
         if (word == "threads") words >> job.threads[0] >> job.threads[1] >> job.threads[2];
         if (word == "steps") words >> job.steps;
@@ -92,16 +103,30 @@ struct Kernel {
     uint32_t count, granule;
 };
 
+void check_workgroup_memory(const Kernel& kernel) {
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < kernel.count; i++)
+        if (kernel.variables[i].space == Space::workgroup) bytes += kernel.variables[i].least_bytes;
+    if (bytes > MOST_WORKGROUP_BYTES)
+        refuse(std::to_string(bytes) + " " + std::to_string(MOST_WORKGROUP_BYTES), too_much);
+}
+
+void keep(const Region& region, const std::string& path) {
+    std::ofstream file(path, std::ios::binary);
+    file.write(static_cast<const char*>(region.base()), region.bytes()).flush();
+    if (!file) refuse("cannot write the contents of " + region.name() + ": is the disk full?");
+}
+
 template <class T>
 T symbol(void* library, const char* name) {
     void* found = dlsym(library, name);
-    if (!found) refuse(std::string("the kernel lacks ") + name);
+    if (!found) refuse(std::string("the kernel lacks ") + name, not_loaded);
     return reinterpret_cast<T>(found);
 }
 
 Kernel load(const char* path) {
     void* library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    if (!library) refuse(dlerror());
+    if (!library) refuse(dlerror(), not_loaded);
     Kernel kernel = {library, symbol<KernelEntry>(library, "__kernel_entry"),
                      symbol<const Variable*>(library, "__kernel_variables"),
                      *symbol<const uint32_t*>(library, "__kernel_variable_count"),
@@ -124,7 +149,7 @@ Kernel load(const char* path) {
 }
 
 // A kernel that stops with a signal: the place, and the end.
-void stopped(int signal, siginfo_t*, void* context) {
+void stopped(int signal, siginfo_t* why, void* context) {
 #if defined(__x86_64__)
     const void* at = reinterpret_cast<void*>(static_cast<ucontext_t*>(context)->uc_mcontext.gregs[REG_RIP]);
 #elif defined(__aarch64__)
@@ -132,7 +157,9 @@ void stopped(int signal, siginfo_t*, void* context) {
 #endif
     const uint32_t site = image_site(at);
     Finding finding("crash", {site ? site + 1 : 0});
-    finding.with("signal", strsignal(signal));
+    // Of a stack only its guard stops anyone.
+    const bool overflow = signal == SIGSEGV && in_kernel() && on_stack(why->si_addr);
+    finding.with("signal", overflow ? "Variables too large for a thread's stack" : strsignal(signal));
     if (in_kernel()) finding.of(this_thread());
     finding.report();
     _exit(0);
@@ -154,8 +181,12 @@ void catch_signals() {
 
 int main(int argc, char** argv) {
     if (argc != 3) refuse("usage: run KERNEL.so JOB");
+    // Whoever waits for us may be killed, and nobody else would end a loop that does not.
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
     const Kernel kernel = load(argv[1]);
+    check_workgroup_memory(kernel);
     const Job job = read_job(argv[2]);
+    if (getppid() != job.parent) refuse("its parent is gone");
 
     std::vector<std::string> initial(kernel.count);
     regions().reserve(kernel.count);
@@ -172,8 +203,9 @@ int main(int argc, char** argv) {
             bytes = initial[i].size();
         }
         if (initial[i].size() < variable.least_bytes && variable.space != Space::workgroup)
-            refuse(std::string(variable.name) + " needs at least " + std::to_string(variable.least_bytes) +
-                   " bytes, got " + std::to_string(initial[i].size()));
+            refuse(std::string(variable.name) + " " + std::to_string(variable.least_bytes) + " " +
+                       std::to_string(initial[i].size()),
+                   too_small);
         regions().emplace_back(variable, bytes, kernel.granule);
         variables.push_back(regions().back().base());
     }
@@ -191,9 +223,7 @@ int main(int argc, char** argv) {
         const bool ended = run(launch);
         if (first)
             for (const Region& region : regions())
-                if (job.files.count(region.name()))
-                    std::ofstream(job.files.at(region.name()) + ".out", std::ios::binary)
-                        .write(static_cast<const char*>(region.base()), region.bytes());
+                if (job.files.count(region.name())) keep(region, job.files.at(region.name()) + ".out");
         first = false;
         printf("{\"run\": [%u, %lu], \"ended\": %s}\n", run_of.simd_size, static_cast<unsigned long>(run_of.seed),
                ended ? "true" : "false");
