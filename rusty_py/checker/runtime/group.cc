@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include <algorithm>
+#include <deque>
 #include <memory>
 #include <numeric>
 #include <vector>
@@ -40,7 +41,7 @@ struct Lane {
 const Launch* launch;
 std::unique_ptr<Fibers> fibers;
 std::vector<Lane> lanes;
-std::vector<char> spare;
+std::deque<std::vector<char>> spare;
 uint64_t state_of_chance;
 
 Lane& me() { return lanes[fibers->current()]; }
@@ -118,7 +119,7 @@ bool release_simdgroup(uint32_t first, uint32_t end) {
     const auto leader = std::find_if(begin + first, begin + end, waits);
     if (leader == begin + end) return false;
     const uint32_t line = leader->line;
-    const Lane first_lane = *leader;
+    const Lane& first_lane = *leader;
     checker_lanes all = {};
     const Lane* absent = nullptr;
     for (uint32_t i = first; i < end; i++) {
@@ -155,7 +156,7 @@ bool release_barrier() {
     const auto waits = [](const Lane& lane) { return lane.state == State::at_barrier; };
     const auto leader = std::find_if(lanes.begin(), lanes.end(), waits);
     if (leader == lanes.end()) return false;
-    const Lane first = *leader;
+    const Lane& first = *leader;
     for (const Lane& lane : lanes)
         if (!meet(lane, first)) {
             Finding("divergent barrier", {0, first.line})
@@ -219,13 +220,20 @@ void enter(uint32_t place) { me().path.push_back({place, 0}); }
 void leave() { me().path.pop_back(); }
 
 void* scratch(uint64_t bytes) {
-    if (spare.size() < bytes + 64) spare.resize(bytes + 64);
-    std::fill(spare.begin(), spare.end(), 0);
-    const uintptr_t at = reinterpret_cast<uintptr_t>(spare.data());
-    return reinterpret_cast<void*>((at + 63) / 64 * 64);
+    const uint64_t alignment = 64;
+    // Earlier and smaller ones stay: a statement may still hold one.
+    if (spare.empty() || spare.back().size() < bytes + alignment) spare.emplace_back(bytes + alignment);
+    std::vector<char>& block = spare.back();
+    std::fill(block.begin(), block.end(), 0);
+    const uintptr_t at = reinterpret_cast<uintptr_t>(block.data());
+    return reinterpret_cast<void*>((at + alignment - 1) / alignment * alignment);
 }
 
-bool is_scratch(const void* at) { return at >= spare.data() && at < spare.data() + spare.size(); }
+bool is_scratch(const void* at) {
+    return std::any_of(spare.begin(), spare.end(), [=](const std::vector<char>& block) {
+        return at >= block.data() && at < block.data() + block.size();
+    });
+}
 
 extern "C" {
 

@@ -7,6 +7,8 @@
 
 #include "group.h"
 
+static const size_t FORGOTTEN_BYTES = 1 << 20;
+
 static std::vector<Region> all;
 
 std::vector<Region>& regions() { return all; }
@@ -41,12 +43,16 @@ Region::Region(const Variable& variable, uint64_t bytes, uint32_t granule)
     mprotect(memory, page, PROT_NONE);
     mprotect(memory + page + pages, page, PROT_NONE);
     base_ = memory + page;
-    cell_bytes_ = (bytes + granule - 1) / granule * sizeof(Cell);
-    cells_ = space_ == Space::uniform ? nullptr : static_cast<Cell*>(map(cell_bytes_ + 1));
+    cell_bytes_ = space_ == Space::uniform ? 0 : (bytes + granule - 1) / granule * sizeof(Cell);
+    cells_ = cell_bytes_ ? static_cast<Cell*>(map(cell_bytes_)) : nullptr;
 }
 
 void Region::forget() {
-    if (cells_) memset(static_cast<void*>(cells_), 0, cell_bytes_);
+    // Large ones are given back instead of cleared: of a large buffer a launch may touch little.
+    if (cell_bytes_ > FORGOTTEN_BYTES)
+        madvise(cells_, cell_bytes_, MADV_DONTNEED);
+    else if (cells_)
+        memset(static_cast<void*>(cells_), 0, cell_bytes_);
 }
 
 static bool unordered(const Access& before, const Access& now) {

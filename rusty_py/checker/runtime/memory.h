@@ -78,5 +78,4 @@ class Region {
 
 // The region that holds an address; null for none.
 Region* region_of(const void* at);
-// The same for the byte just behind one, where an index of a length of zero would begin.
 std::vector<Region>& regions();
