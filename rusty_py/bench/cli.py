@@ -302,15 +302,22 @@ def check(
     ] = None,
     subgroup_size: Annotated[
         list[int] | None,
-        typer.Option(min=1, max=64, help="Repeat for more. Default: 16, 32 and 64, if it uses subgroups."),
+        typer.Option(
+            min=1,
+            max=64,
+            metavar="N",
+            help="A power of 2; repeat for more. Default: 16, 32 and 64, if the kernel uses subgroups.",
+        ),
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, metavar="N", help="Orders of threads to try.")] = 2,
     step_limit: Annotated[
-        int, typer.Option(min=1, metavar="N", help="Turns of loops that a thread may take.")
-    ] = 10_000_000,
+        int | None,
+        typer.Option(min=1, metavar="N", help="Turns of loops a thread may take. Default: ten million."),
+    ] = None,
     time_limit: Annotated[
-        float, typer.Option(min=0.1, callback=finite, metavar="SECONDS", help="Of all runs together.")
-    ] = 60.0,
+        float | None,
+        typer.Option(min=0.1, callback=finite, metavar="SECONDS", help="Of all runs together. Default: 60."),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     ascii: AsciiOption = False,
 ) -> None:
@@ -319,8 +326,8 @@ def check(
     Example: rusty-bench check my.wgsl --workgroups 8 --buffer a=f32[1000] --constant TILE=16
     """
     from rusty_py.bench import checking
-    from rusty_py.checker.check import SUBGROUP_SIZES
-    from rusty_py.checker.check import check as check_kernel
+    from rusty_py.checker import check as check_kernel
+    from rusty_py.checker.check import STEP_LIMIT, SUBGROUP_SIZES, TIME_LIMIT
 
     report = check_kernel(
         checking.read_wgsl(file),
@@ -330,8 +337,8 @@ def check(
         entry=entry,
         subgroup_sizes=subgroup_size or SUBGROUP_SIZES,
         seeds=seeds,
-        step_limit=step_limit,
-        time_limit=time_limit,
+        step_limit=STEP_LIMIT if step_limit is None else step_limit,
+        time_limit=TIME_LIMIT if time_limit is None else time_limit,
         name=checking.name_of(file),
     )
     show(checking.text_of(report, as_json=json), ascii=ascii)

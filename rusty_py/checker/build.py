@@ -18,7 +18,7 @@ from pathlib import Path
 from rusty_py.checker import tools
 from rusty_py.checker.cpp import cpp, parameters
 from rusty_py.checker.translate import Entry
-from rusty_py.errors import ShaderError, ToolError
+from rusty_py.errors import ToolError
 
 COMPILE_SECONDS = 120
 MOST_KEPT = 3000
@@ -64,6 +64,14 @@ _ABANDONED_SECONDS = 3600
 _pruning = threading.Lock()
 
 
+class RefusedText(Exception):
+    """The Metal text is no C++ to clang: why, and in which line of it."""
+
+    def __init__(self, why: str, line: int) -> None:
+        super().__init__(why)
+        self.line = line
+
+
 @dataclass(frozen=True)
 class Program:
     """A compiled kernel, and the names of the variables it is given, in Metal's spelling."""
@@ -74,7 +82,7 @@ class Program:
 
 
 def build(msl: str, entry: Entry) -> Program:
-    """The program of an entry point. Raises ShaderError where the text is no C++, ToolError."""
+    """The program of an entry point. Raises RefusedText where the text is no C++, ToolError."""
     source = cpp(msl, entry)
     return Program(
         library=_made(f"{_digest(source)}.so", lambda to: _compile(source, to)),
@@ -89,7 +97,7 @@ def runner() -> Path:
 
     def link(to: Path) -> None:
         arguments = [*_RUNTIME, "-rdynamic", *map(str, sources), "-o", str(to), "-ldl"]
-        _clang(arguments, "the checker's runtime", blame=ToolError)
+        _clang(arguments, "the checker's runtime")
 
     return _made(f"run-{_digest('')}", link)
 
@@ -100,25 +108,25 @@ def _compile(source: str, to: Path) -> None:
     flags = [*_KERNEL, f"-I{_SOURCES / 'metal'}"]
     if platform.machine() == "x86_64":
         flags.append("-mf16c")
-    _clang([*flags, "-c", str(text), "-o", str(compiled)], "the kernel's Metal text", blame=ShaderError)
+    _clang([*flags, "-c", str(text), "-o", str(compiled)], "the kernel's Metal text")
     wrapped = [f"-Wl,--wrap={name}" for name in _COPIES]
     arguments = ["-shared", *wrapped, str(compiled), "-o", str(to), "-lm"]
-    _clang(arguments, "the kernel's program", blame=ToolError)
+    _clang(arguments, "the kernel's program")
 
 
-def _clang(arguments: Sequence[str], what: str, *, blame: type[ShaderError] | type[ToolError]) -> None:
-    """Raises `blame` where clang refuses the text; ToolError where it is clang that fails."""
+def _clang(arguments: Sequence[str], what: str) -> None:
+    """Raises RefusedText where a line of the kernel is at fault, and else ToolError."""
     command = [str(tools.clang()), *arguments]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=COMPILE_SECONDS)
     except subprocess.TimeoutExpired as error:
-        raise blame(f"check: clang took longer than {COMPILE_SECONDS} s over {what}") from error
+        raise ToolError(f"check: clang took longer than {COMPILE_SECONDS} s over {what}") from error
     if done.returncode:
-        # "fatal error": a header that is missing, no room for the output.
-        fails = done.returncode != 1 or "fatal error:" in done.stderr or "unable to" in done.stderr
+        if found := re.search(r"kernel\.metal:(\d+):\d+: error: (.*)", done.stderr):
+            raise RefusedText(found[2], int(found[1]))
         first = next((line for line in done.stderr.split("\n") if "error:" in line), done.stderr[-500:])
         why = first.strip() or f"exit status {done.returncode}: is the disk full?"
-        raise (ToolError if fails else blame)(f"check: clang refuses {what}: {why}")
+        raise ToolError(f"check: clang refuses {what}: {why}")
 
 
 def _made(name: str, make: Callable[[Path], None]) -> Path:

@@ -10,12 +10,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from rusty_py.checker import contents
 from rusty_py.checker import wgsl as text
-from rusty_py.checker.build import build
+from rusty_py.checker.build import Program, RefusedText, build
 from rusty_py.checker.findings import findings_of
 from rusty_py.checker.report import Report, Run
 from rusty_py.checker.run import BrokenProgram, Job, Outcome, TooSmall, run
-from rusty_py.checker.translate import Entry, Global, Translation, translate
-from rusty_py.errors import LimitError, ShaderError, ShapeError
+from rusty_py.checker.translate import Entry, Global, Translation, translate, validate
+from rusty_py.errors import LimitError, ShaderError, ShapeError, ToolError
 
 STEP_LIMIT = 10_000_000
 TIME_LIMIT = 60.0
@@ -54,7 +54,10 @@ def check(
     that do not fit, LimitError for numbers out of range, ToolError where clang or Node are missing or fail.
     """
     text.check_size(wgsl)
-    translation = translate(text.bake(wgsl, constants or {}), name=name)
+    baked = text.bake(wgsl, constants or {})
+    if baked != wgsl:
+        validate(wgsl, name=name)  # A constant may stand where an override may not.
+    translation = translate(baked, name=name)
     return check_translation(
         translation,
         _entry(translation, entry),
@@ -81,9 +84,9 @@ def check_translation(
     name: str,
 ) -> Report:
     """`check` from the Metal text on."""
-    _check_sizes(entry, subgroup_sizes, seeds)
-    _check_limits(step_limit, time_limit)
-    program = build(translation.msl, entry)
+    _check_threads(entry)
+    _check_runs(subgroup_sizes, seeds, step_limit, time_limit)
+    program = _program(translation, entry)
     used = [each for each in translation.globals if each.spelled in program.variables and _is_buffer(each)]
     given = _contents(used, translation, buffers)
     sizes = subgroup_sizes if program.uses_subgroups else subgroup_sizes[:1]
@@ -96,7 +99,7 @@ def check_translation(
         step_limit=step_limit,
         time_limit=time_limit,
     )
-    outcome = _outcome(translation, entry, job)
+    outcome = _outcome(program, translation, entry, job)
     return Report(
         wgsl=translation.wgsl,
         entry=entry.name,
@@ -104,31 +107,53 @@ def check_translation(
         threads=entry.threads,
         runs=tuple(Run(*each) for each in outcome.runs),
         findings=findings_of(outcome.findings, translation),
-        outputs={
-            each.name: np.frombuffer(outcome.contents[each.spelled], given[each.name].dtype)
-            .reshape(given[each.name].shape)
-            .copy()
-            for each in used
-            if "read_write" in each.space and each.spelled in outcome.contents
-        },
+        outputs=_outputs(used, given, outcome),
+        varies=tuple(each.name for each in used if each.spelled in outcome.varies),
         name=name,
     )
 
 
-def _outcome(translation: Translation, entry: Entry, job: Job) -> Outcome:
-    """That of the program, which is built once more where the cache held a broken one."""
-    program = build(translation.msl, entry)
+def _program(translation: Translation, entry: Entry) -> Program:
+    """The compiled kernel. Raises ToolError where the stand-in lacks what the text needs."""
+    try:
+        return build(translation.msl, entry)
+    except RefusedText as error:
+        metal = translation.msl.split("\n")[error.line - 1].strip()
+        statement = translation.lines[error.line - 1]
+        line = translation.wgsl.count("\n", 0, statement.start) + 1 if statement else 0
+        where = f"line {line}" if line else "the kernel"
+        raise ToolError(
+            f"check: {where}: naga's Metal text is not C++ to the checker, which is the checker's lack:"
+            f" {metal}: {error}"
+        ) from error
+
+
+def _outcome(program: Program, translation: Translation, entry: Entry, job: Job) -> Outcome:
+    """What running it leaves. It is built once more where the cache held a broken one."""
     try:
         return run(program, job)
     except BrokenProgram:
         program.library.unlink(missing_ok=True)
-        return run(build(translation.msl, entry), job)
+        return run(_program(translation, entry), job)
     except TooSmall as error:
         buffer = next(each for each in translation.globals if each.spelled == error.variable)
         raise ShapeError(
             f"check: buffer {buffer.name}: smaller than its type: {error.given} < {error.least} bytes:"
             f" {buffer.kind}"
         ) from error
+
+
+def _outputs(
+    used: Sequence[Global], given: Mapping[str, NDArray[np.generic]], outcome: Outcome
+) -> dict[str, NDArray[np.generic]]:
+    """What the first run left in the buffers that the kernel may write."""
+    written = [each for each in used if "read_write" in each.space and each.spelled in outcome.contents]
+    found = {}
+    for each in written:
+        before = given[each.name]
+        after = np.frombuffer(outcome.contents[each.spelled], before.dtype)
+        found[each.name] = after.reshape(before.shape).copy()
+    return found
 
 
 def _entry(translation: Translation, name: str | None) -> Entry:
@@ -141,7 +166,8 @@ def _entry(translation: Translation, name: str | None) -> Entry:
             return each
     if name is None and not entries:
         raise ShaderError("check: the text has no entry point: mark one with @compute @workgroup_size(64)")
-    raise ShaderError(f"check: which entry point: {name or 'none was named'}: the text has {names}")
+    which = f"no entry point {name}" if name else "several entry points"
+    raise ShaderError(f"check: {which}: the text has {names}: name one by entry= or --entry")
 
 
 def _three(workgroups: int | Sequence[int]) -> tuple[int, int, int]:
@@ -162,19 +188,19 @@ def _integers(given: Any) -> list[int]:
         return []
 
 
-def _check_sizes(entry: Entry, subgroup_sizes: Sequence[int], seeds: int) -> None:
+def _check_threads(entry: Entry) -> None:
     x, y, z = entry.threads
     threads = x * y * z
     if threads > MOST_THREADS:
         raise LimitError(f"check: more threads in a workgroup than Metal allows: {threads} > {MOST_THREADS}")
+
+
+def _check_runs(subgroup_sizes: Sequence[int], seeds: int, step_limit: int, time_limit: float) -> None:
     sizes = _integers(subgroup_sizes)
     if not sizes or not all(1 <= size <= MOST_SUBGROUP and size & (size - 1) == 0 for size in sizes):
         raise LimitError(f"check: subgroup sizes are powers of 2 up to {MOST_SUBGROUP}: {subgroup_sizes}")
     if not 1 <= seeds <= MOST_SEEDS:
         raise LimitError(f"check: orders of threads are 1 to {MOST_SEEDS}: seeds={seeds}")
-
-
-def _check_limits(step_limit: int, time_limit: float) -> None:
     if not 1 <= step_limit <= MOST_STEPS:
         raise LimitError(f"check: turns of loops are 1 to {MOST_STEPS}: step_limit={step_limit}")
     if not (time_limit > 0 and math.isfinite(time_limit)):
@@ -191,7 +217,10 @@ def _contents(
         has = ", ".join(known) or "none"
         raise ShapeError(f"check: no such buffer: {', '.join(unknown)}: the text has {has}")
     if missing := [f"{each.name}: {each.kind}" for each in used if each.name not in buffers]:
-        raise ShapeError(f"check: buffers are missing: {', '.join(missing)}")
+        example = missing[0].partition(":")[0]
+        raise ShapeError(
+            f"check: buffers are missing: {', '.join(missing)}: give each, as in --buffer {example}=f32[1000]"
+        )
     given = {name: contents.array(value, name=name, kind=kinds[name]) for name, value in buffers.items()}
     if (total := sum(each.nbytes for each in given.values())) > contents.MOST_BYTES:
         raise LimitError(f"check: buffers are too large: {total} > {contents.MOST_BYTES} bytes together")

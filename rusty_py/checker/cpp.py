@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from rusty_py.checker.translate import Entry
-from rusty_py.errors import ShaderError
+from rusty_py.errors import ShaderError, ToolError
 
 _SPACES = {"device": "storage", "constant": "uniform", "threadgroup": "workgroup"}
 _MACROS = {*_SPACES, "thread", "kernel", "NAN", "INFINITY", "defined", "include"}
@@ -72,11 +72,18 @@ def _without_zeroing(msl: str, entry: Entry, given: list[Parameter]) -> str:
     """Without the zeros that naga puts into workgroup memory first: wgpu-native tells it not to."""
     index = next((each.name for each in given if each.attribute == _INDEX), "")
     body = msl.index("\n) {\n", msl.index(f"kernel void {entry.metal_name}(")) + len("\n) {\n")
+    # Before it may come the thread's private variables.
     zeroing = re.compile(
-        rf"    if \({index} == 0u\) \{{\n.*?\n    \}}\n    metal::threadgroup_barrier\([^\n]*\);\n", re.DOTALL
+        rf"((?:    [^\n]*;\n)*?)(    if \({index} == 0u\) \{{\n.*?\n    \}}\n"
+        rf"    metal::threadgroup_barrier\([^\n]*\);\n)",
+        re.DOTALL,
     )
     found = zeroing.match(msl, body)
-    return msl if found is None else msl[:body] + _blank(found) + msl[found.end() :]
+    if found is None:  # Else what is read before it is written would be zero.
+        raise ToolError(
+            "check: naga's Metal text does not begin as it used to: no zeros for workgroup memory"
+        )
+    return msl[:body] + found[1] + "\n" * found[2].count("\n") + msl[found.end() :]
 
 
 def _with_counted_loops(msl: str) -> str:

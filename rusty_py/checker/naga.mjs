@@ -1,5 +1,6 @@
 // WGSL to Metal's language. Called with the path of naga-wasm's module; each line on stdin is {wgsl, version}, each
-// line on stdout is {msl, wgsl}, the latter naga's own spelling of what it understood, or {error}.
+// line on stdout is {msl, wgsl}, the latter naga's own spelling of what it understood, or {error}. Where version is
+// null the text is only validated.
 import { createInterface } from "node:readline";
 import { pathToFileURL } from "node:url";
 
@@ -15,12 +16,13 @@ function translate(wgsl, langVersion) {
   try {
     module = parseWgsl(wgsl);
     info = validate(module);
+    if (langVersion === null) return {};
     return { msl: writeMsl(module, info, { langVersion }), wgsl: writeWgsl(module, info) };
   } catch (error) {
     if (!(error instanceof NagaError)) {
       // A panic, after which naga answers nothing: the next question starts another process.
       console.error(error.message);
-      process.exit(70);
+      process.exit(70); // GAVE_UP of node.py.
     }
     return { error: error.formatted ?? error.message };
   } finally {

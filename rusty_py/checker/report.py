@@ -66,7 +66,8 @@ class Report:
 
     `findings` are of the last of `runs`, in the order they were met, but what diverges before all else and
     uninitialised reads after it: the first one is the one to mend.
-    `outputs` is what the first run left in the buffers, in their dtypes and shapes.
+    `outputs` is what the first run left in the buffers, in their dtypes and shapes. `varies` names those that
+    another run left otherwise: where threads race by atomics, the order decides, and no rule is broken.
     """
 
     wgsl: str
@@ -76,6 +77,7 @@ class Report:
     runs: tuple[Run, ...]
     findings: tuple[Finding, ...]
     outputs: Mapping[str, NDArray[np.generic]]
+    varies: tuple[str, ...] = ()
     name: str = "wgsl"
 
     @property
@@ -96,6 +98,10 @@ class Report:
             f"{self.name}: {self.entry}: {verdict}"
             f" ({_sizes(self.workgroups)} workgroups of {_sizes(self.threads)} threads,"
             f" {len(self.runs)} run{'s' * (len(self.runs) != 1)}{subgroups})"
+            + (
+                f"; what is left in {', '.join(self.varies)} depends on the order of threads"
+                * bool(self.varies)
+            )
         )
 
     def as_json(self) -> dict[str, Any]:
@@ -108,6 +114,7 @@ class Report:
             "workgroups": list(self.workgroups),
             "threads": list(self.threads),
             "runs": [run._asdict() for run in self.runs],
+            "varies": list(self.varies),
             "findings": [_as_json(finding) for finding in self.findings],
         }
 

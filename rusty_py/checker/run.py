@@ -47,11 +47,15 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a job left: raw findings, the contents after its first run, and the runs it came to."""
+    """What a job left: raw findings, the contents after its first run, and the runs it came to.
+
+    `varies`: the variables that another run left otherwise.
+    """
 
     findings: list[dict[str, Any]]
     contents: dict[str, bytes]
     runs: list[tuple[int, int]]
+    varies: set[str]
 
 
 def run(program: Program, job: Job) -> Outcome:
@@ -68,8 +72,9 @@ def run(program: Program, job: Job) -> Outcome:
         findings.append({"kind": "time limit", "site": [0, 0], "seconds": job.time_limit})
     if len(runs) < len(job.runs) and (not lines or "run" not in lines[-1]):
         runs.append(job.runs[len(runs)])  # One that did not come to its end.
-    _place(findings, program)
-    return Outcome(findings, contents, runs)
+    _resolve(findings, program)
+    varies = {name for line in lines if "run" in line for name in line["varies"]}
+    return Outcome(findings, contents, runs, varies)
 
 
 def _run_in(folder: Path, program: Program, job: Job) -> tuple[list[dict[str, Any]], dict[str, bytes], bool]:
@@ -137,7 +142,7 @@ def _refuse(done: "subprocess.CompletedProcess[str]") -> None:
         raise ToolError(f"check: its child ended with {how}: {done.stderr.strip()[-300:]}")
 
 
-def _place(findings: list[dict[str, Any]], program: Program) -> None:
+def _resolve(findings: list[dict[str, Any]], program: Program) -> None:
     """Puts the lines of the Metal text, innermost first, in the place of each [address, line]."""
     keys = ("site", "other_site")
     addresses = {finding[key][0] for finding in findings for key in keys if key in finding} - {0}
@@ -151,8 +156,8 @@ def _place(findings: list[dict[str, Any]], program: Program) -> None:
 
 def _metal_lines(library: Path, addresses: list[int]) -> dict[int, list[int]]:
     """The line of each address, and those of the calls that were compiled into its function."""
-    program = tools.addr2line()
-    if not addresses or program is None:
+    program = tools.addr2line() if addresses else None
+    if program is None:
         return {}
     command = [str(program), "-a", "-i", "-e", str(library), *map(hex, addresses)]
     output = subprocess.run(command, capture_output=True, text=True).stdout

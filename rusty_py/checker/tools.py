@@ -77,6 +77,8 @@ def _version_of_clang(path: str) -> str:
 def addr2line() -> Path | None:
     """What finds the line of an address; None where nothing does, and findings then name no line."""
     found = shutil.which("llvm-addr2line") or shutil.which("addr2line")
+    if not found:
+        print("check: no addr2line: findings name no lines: install binutils", file=sys.stderr)
     return Path(found) if found else None
 
 

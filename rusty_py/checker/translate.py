@@ -80,8 +80,16 @@ def translate(wgsl: str, *, version: tuple[int, int] = VERSION, name: str = "wgs
     )
 
 
-def ask(wgsl: str, version: tuple[int, int] = VERSION, *, name: str = "wgsl") -> dict[str, str]:
-    """naga's answer: `msl`, and `wgsl` as it spells what it understood. Raises ShaderError, ToolError."""
+def validate(wgsl: str, *, name: str = "wgsl") -> None:
+    """Raises ShaderError with naga's words where a text is not valid, its overrides not baked; ToolError."""
+    ask(wgsl, None, name=name)
+
+
+def ask(wgsl: str, version: tuple[int, int] | None = VERSION, *, name: str = "wgsl") -> dict[str, str]:
+    """naga's answer: `msl`, and `wgsl` as it spells what it understood; without a version neither.
+
+    Raises ShaderError, ToolError.
+    """
     try:
         answer = _naga().ask({"wgsl": wgsl, "version": version})
     except CompilerDied as error:

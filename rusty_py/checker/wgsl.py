@@ -54,7 +54,7 @@ def check_size(wgsl: str) -> None:
     for token in _tokens(wgsl):
         depth += (token.text in _OPEN) - (token.text in _CLOSE)
         if depth > MOST_NESTED:
-            raise LimitError(f"check: brackets are nested deeper than {MOST_NESTED}: {_place(wgsl, token)}")
+            raise LimitError(f"check: brackets are nested deeper than {MOST_NESTED}: {_line_of(wgsl, token)}")
 
 
 def bake(wgsl: str, constants: Mapping[str, int | float | bool]) -> str:
@@ -69,8 +69,8 @@ def bake(wgsl: str, constants: Mapping[str, int | float | bool]) -> str:
         kind = each.kind or _kind_of(each.default)
         value = _literal(each.name, left.pop(each.name), kind) if each.name in left else each.default
         if not value:
-            known = f"constants={{{each.name!r}: ...}}"
-            raise ShaderError(f"check: an override without a value: {each.name}: give it by {known}")
+            ways = f"constants={{{each.name!r}: ...}} or --constant {each.name}=..."
+            raise ShaderError(f"check: an override without a value: {each.name}: give it by {ways}")
         declared = f": {kind}" if kind else ""
         parts += [wgsl[at : each.start], f"const {each.name}{declared} = {value};"]
         # Statements keep their lines.
@@ -87,6 +87,8 @@ def mark(wgsl: str) -> tuple[str, list[Statement]]:
     An `else if` gets braces, to have a place for its own. Nothing else is changed.
     """
     marker = _Marker(wgsl)
+    if any(token.text == MARK for token in marker.tokens):
+        raise ShaderError(f"check: a name of the checker's own: {MARK}: rename it")
     return marker.marked(), marker.statements
 
 
@@ -150,7 +152,7 @@ class _Marker:
     def _statement(self, i: int) -> int:
         self.depth += 1
         if self.depth > MOST_NESTED_BLOCKS:
-            place = _place(self.wgsl, self.tokens[i])
+            place = _line_of(self.wgsl, self.tokens[i])
             raise LimitError(f"check: statements are nested deeper than {MOST_NESTED_BLOCKS}: {place}")
         end = self._marked_statement(i)
         self.depth -= 1
@@ -333,5 +335,5 @@ def _literal(name: str, given: int | float | bool, kind: str) -> str:
     return repr(value)
 
 
-def _place(wgsl: str, token: Token) -> str:
+def _line_of(wgsl: str, token: Token) -> str:
     return f"line {wgsl.count(chr(10), 0, token.start) + 1}"

@@ -3,6 +3,7 @@
 import os
 import re
 import stat
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from rusty_py import DtypeError, LimitError, ShaderError, ShapeError, ToolError
 from rusty_py.checker import check
 from rusty_py.checker.build import build
+from rusty_py.checker.check import check_translation
 from rusty_py.checker.contents import MOST_BYTES
 from rusty_py.checker.report import Run
 from rusty_py.checker.run import Job
@@ -213,7 +215,9 @@ def test_limits_out_of_range_are_refused(limit: dict[str, Any]) -> None:
 
 
 def test_an_unknown_entry_point_is_refused_with_those_that_there_are() -> None:
-    with pytest.raises(ShaderError, match=r"^check: which entry point: nope: the text has main$"):
+    with pytest.raises(
+        ShaderError, match=r"^check: no entry point nope: the text has main: name one by entry= or --entry$"
+    ):
         run(STORE, entry="nope")
 
 
@@ -223,7 +227,7 @@ def test_one_of_several_entry_points_must_be_named_and_only_its_buffers_given() 
         @compute @workgroup_size(1) fn one() {{ out[0] = 1u; }}
         @compute @workgroup_size(1) fn kernel() {{ other[0] = 2u; }}
     """
-    with pytest.raises(ShaderError, match=r"which entry point: none was named: the text has one, kernel"):
+    with pytest.raises(ShaderError, match=r"several entry points: the text has one, kernel: name one by"):
         check(text, workgroups=1, buffers={"out": "u32:0"})
     assert check(text, workgroups=1, buffers={"out": "u32:0"}, entry="one").outputs["out"].tolist() == [1]
     report = check(text, workgroups=1, buffers={"other": "u32:0"}, entry="kernel")
@@ -369,3 +373,54 @@ def test_a_check_in_a_forked_process_does_not_disturb_its_parent() -> None:
         os._exit(0 if run(kernel("out[i] = i + 1u;")).outputs["out"][0] == 1 else 1)
     assert run(kernel("out[i] = i + 2u;")).outputs["out"][0] == 2
     assert os.waitpid(child, 0)[1] == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            "override N: u32 = 4; var<private> a: array<f32, N>;"
+            " @compute @workgroup_size(1) fn main() { a[0] = 1.0; }",
+            "",
+        ),
+        ("override T = 2 * 2; @compute @workgroup_size(1) fn main() { var k: u32 = T; k += 1u; }", "u32"),
+    ],
+    ids=["sizes an array of a thread", "has another type"],
+)
+def test_an_override_where_only_a_constant_may_stand_is_refused(text: str, words: str) -> None:
+    with pytest.raises(ShaderError, match=f"(?s)naga refuses the text: .*{words}"):
+        check(text, workgroups=1, buffers={})
+
+
+def test_what_the_stand_in_lacks_is_said_to_be_its_own_fault_with_the_line() -> None:
+    translation = translate(kernel("out[i] = 1u;"))
+    broken = replace(translation, msl=translation.msl.replace("= 1u;", "= metal::no_such(1u);"))
+    with pytest.raises(ToolError, match=r"^check: line \d+: .* the checker's lack: out\[.*no_such"):
+        check_translation(
+            broken,
+            broken.entries[0],
+            workgroups=(1, 1, 1),
+            buffers={"out": np.zeros(64, np.uint32)},
+            subgroup_sizes=(16,),
+            seeds=1,
+            step_limit=100,
+            time_limit=10,
+            name="broken",
+        )
+
+
+def test_a_name_of_the_checkers_own_is_refused() -> None:
+    with pytest.raises(ShaderError, match="a name of the checker's own: checker_mark: rename it"):
+        check("fn checker_mark() {} @compute @workgroup_size(1) fn main() {}", workgroups=1, buffers={})
+
+
+def test_workgroup_memory_is_not_zero_beside_private_variables_either() -> None:
+    text = f"""{OUT}
+        var<private> calls: u32 = 3u;
+        var<workgroup> tile: array<u32, 64>;
+        @compute @workgroup_size(64)
+        fn main(@builtin(local_invocation_index) i: u32) {{
+            calls += 1u;
+            out[i] = tile[i] + calls;
+        }}"""
+    assert [finding.kind for finding in run(text).findings] == ["uninitialised read"]

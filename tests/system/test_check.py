@@ -184,9 +184,7 @@ def test_subgroup_sizes_and_orders_are_those_asked_for(store: Path) -> None:
 def test_one_of_several_entry_points_is_chosen(store: Path) -> None:
     other = "@compute @workgroup_size(1) fn other() { out[0] = 1u; }\n"
     store.write_text(STORE + other, encoding="utf-8")
-    check(store, "--buffer", "out=u32[8]").refuses(
-        2, "which entry point: none was named: the text has main, other"
-    )
+    check(store, "--buffer", "out=u32[8]").refuses(2, "several entry points: the text has main, other")
     check(store, "--buffer", "out=u32[8]", "--entry", "other").succeeds()
 
 
@@ -215,7 +213,7 @@ def test_one_of_several_entry_points_is_chosen(store: Path) -> None:
         (["--constant", "OFFSET=1.5"], ["constant OFFSET: no u32: 1.5"]),
         (["--constant", "OFFSET=nan"], ["constant OFFSET: no u32: nan"]),
         (["--constant", "TILE=4"], ["the text declares no such override: TILE"]),
-        (["--entry", "nope"], ["which entry point: nope: the text has main"]),
+        (["--entry", "nope"], ["no entry point nope: the text has main"]),
         (["--subgroup-size", "0"], ["--subgroup-size", "greater than or equal to 1"]),
         (["--subgroup-size", "3", "--buffer", "out=u32[8]"], ["powers of 2 up to 64: [3]"]),
         (["--seeds", "0"], ["--seeds"]),

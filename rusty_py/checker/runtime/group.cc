@@ -178,8 +178,11 @@ void run_group(uint32_t group) {
     set_up_group(group);
     const std::vector<uint32_t> turns = order(lanes.size());
     for (;;) {
-        for (uint32_t i : turns)
-            if (lanes[i].state == State::ready) fibers->resume(i);
+        // Until each has ended or waits for others: between its atomic operations one may only have paused.
+        const auto goes_on = [](const Lane& lane) { return lane.state == State::ready; };
+        while (std::any_of(lanes.begin(), lanes.end(), goes_on))
+            for (uint32_t i : turns)
+                if (goes_on(lanes[i])) fibers->resume(i);
         bool released = false;
         for (uint32_t first = 0; first < lanes.size(); first += launch->simd_size)
             released |=
@@ -215,6 +218,10 @@ Thread thread_of(uint32_t group, uint32_t thread) {
 }
 
 Thread this_thread() { return thread_of(now().group, now().thread); }
+
+void let_others_go_first() {
+    if (launch->seed && chance() % 2) fibers->wait();
+}
 
 void enter(uint32_t place) { me().path.push_back({place, 0}); }
 void leave() { me().path.pop_back(); }

@@ -29,6 +29,8 @@ Thread this_thread();
 // The running thread comes into a call or a loop, and out of the last of them.
 void enter(uint32_t place);
 void leave();
+// Before an atomic operation: in shuffled runs others of the workgroup may get between two of a thread's.
+void let_others_go_first();
 // Ends the run: what would come is not defined.
 [[noreturn]] void abandon();
 

@@ -69,6 +69,7 @@ void* checker_outside(const void* base, int64_t index, uint64_t length, uint64_t
 }
 
 void checker_atomic(const void* at, uint64_t bytes, bool reads, bool writes) {
+    let_others_go_first();
     if (reads) access(at, bytes, false, true, CALLER);
     if (writes) access(at, bytes, true, true, CALLER);
 }
@@ -105,35 +106,24 @@ void __tsan_func_exit() {
 void __tsan_vptr_update(void*, void*) {}
 void __tsan_vptr_read(void*) {}
 
-// Copies: older compilers call the C functions, which the linker turns to the first names, newer ones the second.
-void* __wrap_memset(void* to, int byte, size_t bytes) {
-    access(to, bytes, true, false, CALLER);
-    return memset(to, byte, bytes);
-}
-void* __wrap_memmove(void* to, const void* from, size_t bytes) {
-    access(from, bytes, false, false, CALLER);
-    access(to, bytes, true, false, CALLER);
-    return memmove(to, from, bytes);
-}
-void* __wrap_memcpy(void* to, const void* from, size_t bytes) {
-    access(from, bytes, false, false, CALLER);
-    access(to, bytes, true, false, CALLER);
-    return memmove(to, from, bytes);
-}
-void* __tsan_memset(void* to, int byte, size_t bytes) {
-    access(to, bytes, true, false, CALLER);
-    return memset(to, byte, bytes);
-}
-void* __tsan_memmove(void* to, const void* from, size_t bytes) {
-    access(from, bytes, false, false, CALLER);
-    access(to, bytes, true, false, CALLER);
-    return memmove(to, from, bytes);
-}
-void* __tsan_memcpy(void* to, const void* from, size_t bytes) {
-    access(from, bytes, false, false, CALLER);
-    access(to, bytes, true, false, CALLER);
-    return memmove(to, from, bytes);
-}
+// Copies: older compilers call the C functions, which the linker turns to __wrap_..., newer ones __tsan_...
+#define COPIES(prefix)                                              \
+    void* prefix##memset(void* to, int byte, size_t bytes) {        \
+        access(to, bytes, true, false, CALLER);                     \
+        return memset(to, byte, bytes);                             \
+    }                                                               \
+    void* prefix##memmove(void* to, const void* from, size_t bytes) { \
+        access(from, bytes, false, false, CALLER);                  \
+        access(to, bytes, true, false, CALLER);                     \
+        return memmove(to, from, bytes);                            \
+    }                                                               \
+    void* prefix##memcpy(void* to, const void* from, size_t bytes) { \
+        access(from, bytes, false, false, CALLER);                  \
+        access(to, bytes, true, false, CALLER);                     \
+        return memmove(to, from, bytes);                            \
+    }
+COPIES(__wrap_)
+COPIES(__tsan_)
 
 // Undefined behaviour. After these the kernel goes on with some number ...
 #define UNDEFINED(handler, kind) \

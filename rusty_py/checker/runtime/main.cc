@@ -8,7 +8,8 @@
 //     buffer NAME FILE        contents of a variable
 //     run SIMD_SIZE SEED      one run, from the same contents; the runs end with the first that finds something
 //
-// Findings go to standard output, a line of JSON each, and after each run what it was. After the first run, the
+// Findings go to standard output, a line of JSON each, and after each run what it was, and which buffers it left
+// other than the first run did. After the first run, the
 // contents of each buffer go to FILE.out. Exit status 0: it ran; 2: the contents of a variable are too small, and
 // standard error says NAME LEAST GIVEN; 4: the library cannot be loaded; 5: there is more workgroup memory than Metal
 // allows, and standard error says BYTES MOST; 3: anything else.
@@ -211,7 +212,7 @@ int main(int argc, char** argv) {
     }
 
     catch_signals();
-    bool first = true;
+    std::map<std::string, std::string> first;
     for (const Run& run_of : job.runs) {
         for (uint32_t i = 0; i < kernel.count; i++) {
             memcpy(variables[i], initial[i].data(), initial[i].size());
@@ -221,12 +222,16 @@ int main(int argc, char** argv) {
         memcpy(launch.groups, job.groups, sizeof job.groups);
         memcpy(launch.threads, job.threads, sizeof job.threads);
         const bool ended = run(launch);
-        if (first)
-            for (const Region& region : regions())
-                if (job.files.count(region.name())) keep(region, job.files.at(region.name()) + ".out");
-        first = false;
-        printf("{\"run\": [%u, %lu], \"ended\": %s}\n", run_of.simd_size, static_cast<unsigned long>(run_of.seed),
-               ended ? "true" : "false");
+        std::string varies;
+        for (const Region& region : regions()) {
+            if (!job.files.count(region.name())) continue;
+            const std::string left(static_cast<const char*>(region.base()), region.bytes());
+            const bool is_first = first.emplace(region.name(), left).second;
+            if (is_first) keep(region, job.files.at(region.name()) + ".out");
+            if (left != first[region.name()]) varies += (varies.empty() ? "\"" : ", \"") + region.name() + "\"";
+        }
+        printf("{\"run\": [%u, %lu], \"ended\": %s, \"varies\": [%s]}\n", run_of.simd_size,
+               static_cast<unsigned long>(run_of.seed), ended ? "true" : "false", varies.c_str());
         fflush(stdout);
         if (findings_so_far()) break;
     }

@@ -4,7 +4,8 @@
 // them or both are atomic. Threads of one workgroup are ordered by barriers of the right kind; threads of
 // different workgroups by nothing. As the runner takes one workgroup after the other, and stops all threads of
 // one at each barrier, four remembered accesses a cell are enough to find whether there is a race: the last
-// writer, two different readers since the last barrier, and a reader of an earlier workgroup.
+// writer, two different readers since the last barrier, and a reader of an earlier workgroup. Barriers of a
+// SIMD-group order some of its threads and not others: there a third reader may be forgotten.
 #pragma once
 
 #include <stddef.h>
