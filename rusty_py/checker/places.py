@@ -61,17 +61,17 @@ def _access(
     """Which of the statement's mentions of a variable a line of Metal is; None where that is not known."""
     metal = translation.msl.split("\n")
     mentions = _mentions(translation.wgsl, statement, name)
-    if len(mentions) < 2:
-        return mentions[0].span if mentions else None
     if stores_to(metal[line - 1], spelled):
         stored = [each.span for each in mentions if each.assigning]
         return stored[0] if len(stored) == 1 else None
+    loads = sorted((each for each in mentions if each.assigning != "="), key=lambda each: each.rank)
+    if len(loads) < 2:
+        return loads[0].span if loads else None
     # naga writes a line for each load, in the order of the text. Thousands may be of one statement.
     earlier = sum(
         translation.lines[i] == statement and _names(metal[i], spelled) and not stores_to(metal[i], spelled)
         for i in range(line - 1)
     )
-    loads = sorted((each for each in mentions if each.assigning != "="), key=lambda each: each.rank)
     return loads[earlier].span if earlier < len(loads) else None
 
 

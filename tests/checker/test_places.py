@@ -117,6 +117,15 @@ def test_what_is_done_there_is_said(marked: str, deed: str) -> None:
     assert f"is {deed} by thread" in finding.message
 
 
+@pytest.mark.parametrize(
+    "body", ["*p = x[i];", "*p = 1.0;", "(x[i + 8u]) = x[i];", "x[i] = *p;"], ids=lambda body: body
+)
+def test_an_access_that_no_name_spells_is_marked_as_a_statement(body: str) -> None:
+    place = out_of_bounds(f"let p = &x[i + 8u];\n{body}").place
+    assert place is not None
+    assert (place.column, place.length) == (1, len(body))
+
+
 WITHIN_A_LINE = [
     ("x[i] = x[(i + 1u) % 8u];", "^      ^"),
     ("x[i / 2u] = 1.0;", "^"),
