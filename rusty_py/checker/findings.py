@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from rusty_py.checker.places import place_of
+from rusty_py.checker.places import place_of, stores_to
 from rusty_py.checker.report import Finding, Place, Thread
 from rusty_py.checker.translate import Translation
 
@@ -86,7 +86,7 @@ def _race(facts: _Facts) -> str:
     assert other is not None
     deeds = ["reads", "writes"]
     first, second = deeds[raw["writes"]], deeds[raw["other_writes"]]
-    where = f" in line {facts.other_place.line}" if facts.other_place else ""
+    where = f" {_where(facts)}" if facts.other_place else ""
     if thread.workgroup != other.workgroup:
         return f"{facts.what}: {thread} {first} it, {other} {second} it{where}, and nothing orders workgroups"
     between = "no barrier orders them"
@@ -98,11 +98,18 @@ def _race(facts: _Facts) -> str:
     )
 
 
+def _where(facts: _Facts) -> str:
+    """Where the second thread was, as the first place's line sees it."""
+    assert facts.other_place is not None
+    line = facts.other_place.line
+    return "in this line" if facts.place is not None and facts.place.line == line else f"in line {line}"
+
+
 def _divergent(facts: _Facts) -> str:
     assert facts.other is not None
     elsewhere = "has ended"
     if facts.other_place is not None:
-        elsewhere = f"waits in line {facts.other_place.line}"
+        elsewhere = f"waits {_where(facts)}"
     if facts.other_place is not None and facts.other_place == facts.place:
         elsewhere = "is there by another call, or in another turn of a loop"
     return f"{facts.thread} waits here, and thread {facts.other.local} {elsewhere}"
@@ -121,11 +128,19 @@ _SENTENCES: dict[str, Callable[[_Facts], str]] = {
     ),
     "divergent barrier": _divergent,
     "divergent subgroup operation": _divergent,
-    "endless loop": lambda facts: f"more than {facts.raw['steps']} turns of loops: {facts.thread}",
-    "time limit": lambda facts: f"not at its end after {facts.raw['seconds']} s",
+    "endless loop": lambda facts: (
+        f"more than {facts.raw['steps']} turns of loops: {facts.thread}:"
+        " if it would end, give more by step_limit, --step-limit"
+    ),
+    "time limit": lambda facts: (
+        f"not at its end after {facts.raw['seconds']} s: give more by time_limit, --time-limit"
+    ),
     "wild access": _undefined("an address in no variable"),
     "integer overflow": _undefined("a signed result that does not fit its type, undefined in Metal"),
-    "bad shift": _undefined("a shift by as many bits as the number has, or more, undefined in Metal"),
+    "bad shift": lambda facts: (
+        f"a shift by as many bits as the number has, or more, undefined in Metal: {facts.thread}:"
+        " WGSL takes it modulo the bits, naga's Metal text does not: write `& 31u`"
+    ),
     "bad cast": _undefined("a value that does not fit the type it is converted to, undefined in Metal"),
     "bad division": _undefined("a division by zero, or one whose result does not fit, undefined in Metal"),
     "misaligned access": _undefined("an address that is no multiple of its type's alignment"),
@@ -161,6 +176,6 @@ def _unnumbered(spelled: str, wgsl: str) -> str:
 
 def _stores(raw: Raw, variable: str, translation: Translation) -> bool:
     """Whether a line writes the variable: naga makes each store a statement, and nothing else so."""
-    name = re.escape(variable)
-    store = rf" *{name}\b[^=]* = |.*atomic_(?!load)\w+\(&{name}\b"
-    return bool(variable) and re.match(store, _metal_line(raw, translation)) is not None
+    line = _metal_line(raw, translation)
+    atomic = rf"atomic_(?!load)\w+\(&{re.escape(variable)}\b"
+    return bool(variable) and (stores_to(line, variable) or re.search(atomic, line) is not None)

@@ -3,6 +3,7 @@
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -131,21 +132,29 @@ def _paragraph(report: Report, finding: Finding) -> str:
     if place is None:
         return f"{report.name}: {finding.kind}: {finding.message}"
     lines = [f"{report.name}:{place.line}:{place.column}: {finding.kind}: {finding.message}"]
-    lines += _excerpt(report.wgsl, place)
     other = finding.other_place
-    if other is not None and other.line != place.line:
+    if other is not None and other.line == place.line:
+        return "\n".join([*lines, *_excerpt(report.wgsl, place, other)])
+    lines += _excerpt(report.wgsl, place)
+    if other is not None:
         lines += [f"{'':8} and there:", *_excerpt(report.wgsl, other)]
     return "\n".join(lines)
 
 
-def _excerpt(wgsl: str, place: Place) -> list[str]:
-    """The line, and carets below the place, as terminals show them."""
+def _excerpt(wgsl: str, place: Place, *more: Place) -> list[str]:
+    """The line, and carets below each place, all in that line, as terminals show them."""
     line = wgsl.split("\n")[place.line - 1].rstrip("\r")
     text = "".join(each if each.isprintable() or each == "\t" else "\ufffd" for each in line)
+    # They are blanks and tabs at the same columns, and carets, the greatest of these.
+    columns = zip_longest(*(_carets(text, each) for each in (place, *more)), fillvalue="")
+    return [f"{place.line:7} | {text}", f"{'':7} | {''.join(map(max, columns))}"]
+
+
+def _carets(text: str, place: Place) -> str:
     start, end = place.column - 1, place.column - 1 + place.length
     before = "".join("\t" if each == "\t" else " " * _width(each) for each in text[:start])
     below = "".join("\t" if each == "\t" else "^" * _width(each) for each in text[start:end]).rstrip("\t")
-    return [f"{place.line:7} | {text}", f"{'':7} | {before}{below or '^'}"]
+    return f"{before}{below or '^'}"
 
 
 def _width(letter: str) -> int:

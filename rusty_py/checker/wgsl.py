@@ -51,7 +51,7 @@ def check_size(wgsl: str) -> None:
     if len(wgsl) > MOST_CHARACTERS:
         raise LimitError(f"check: the text is too long: {len(wgsl)} > {MOST_CHARACTERS} characters")
     depth = 0
-    for token in _tokens(wgsl):
+    for token in tokens(wgsl):
         depth += (token.text in _OPEN) - (token.text in _CLOSE)
         if depth > MOST_NESTED:
             raise LimitError(f"check: brackets are nested deeper than {MOST_NESTED}: {_line_of(wgsl, token)}")
@@ -94,7 +94,7 @@ def mark(wgsl: str) -> tuple[str, list[Statement]]:
 
 def names(wgsl: str) -> list[str]:
     """The variables of the module, in the order of the text."""
-    depth, found, words = 0, [], _tokens(wgsl)
+    depth, found, words = 0, [], tokens(wgsl)
     for token in words:
         depth += (token.text in "{") - (token.text in "}")
         if depth == 0 and token.text == "var":
@@ -108,7 +108,7 @@ def names(wgsl: str) -> list[str]:
 
 def entry_points(wgsl: str) -> list[str]:
     """The compute entry points, in the order of the text."""
-    found, words, is_entry = [], list(_tokens(wgsl)), False
+    found, words, is_entry = [], list(tokens(wgsl)), False
     for before, token, after in zip(words, words[1:], words[2:], strict=False):
         if (before.text, token.text) == ("@", "compute"):
             is_entry = True
@@ -125,7 +125,7 @@ class _Marker:
     def __init__(self, wgsl: str) -> None:
         self.wgsl = wgsl
         self.statements: list[Statement] = []
-        self.tokens = list(_tokens(wgsl))
+        self.tokens = list(tokens(wgsl))
         self.inserted: list[tuple[int, str]] = []
         self.depth = 0
         i = 0
@@ -222,7 +222,8 @@ class _Marker:
         return self.tokens[i].text
 
 
-def _tokens(wgsl: str) -> Iterator[Token]:
+def tokens(wgsl: str) -> Iterator[Token]:
+    """Its words and signs, without comments."""
     at = 0
     while at < len(wgsl):
         if wgsl.startswith("/*", at):
@@ -261,7 +262,7 @@ class _Override(NamedTuple):
 
 
 def _overrides(wgsl: str) -> Iterator[_Override]:
-    words = list(_tokens(wgsl))
+    words = list(tokens(wgsl))
     texts = [word.text for word in words]
     for i in [i for i, text in enumerate(texts) if text == "override"]:
         try:

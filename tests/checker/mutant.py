@@ -12,6 +12,20 @@ from rusty_py.checker.wgsl import bake
 from .edits import Edit, edited
 from .launches import Buffers, Launch
 
+CONSEQUENCES = {
+    "an axis counted down past zero": ["endless loop"],
+    "an array of fixed length in storage": ["race"],
+    "the barrier before a tile is read, missing": ["uninitialised read"],
+    "all rows of a tile in one slot": ["uninitialised read"],
+    "a barrier missing before a neighbour is read": ["uninitialised read"],
+    "a missing guard of columns": ["out of bounds"],
+    "a barrier for some threads": ["race", "uninitialised read"],
+    "a barrier after some threads returned": ["uninitialised read"],
+    "a barrier in one case of a switch": ["race"],
+    "a loop that waits for another thread": ["uninitialised read"],
+}
+"""The kinds that the fault of a mutant brings beside its own, by the mutant's name."""
+
 
 @dataclass(frozen=True)
 class Mutant:
@@ -33,6 +47,11 @@ class Mutant:
     metal: tuple[Edit, ...] = ()
     buffers: Buffers = field(default_factory=dict)
     options: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def kinds(self) -> set[str]:
+        """Of all of its findings: its own, and what comes of the fault."""
+        return {self.kind, *CONSEQUENCES.get(self.name, ())}
 
     @property
     def wgsl(self) -> str:

@@ -67,6 +67,29 @@ def test_the_other_place_is_shown_where_it_is_another_line() -> None:
     assert "and there" not in str(report(here, wgsl="abc\ndef"))
 
 
+@pytest.mark.parametrize(
+    ("line", "place", "other", "below"),
+    [
+        ("x = y", (1, 1), (5, 1), "^   ^"),
+        ("x = y", (5, 1), (1, 1), "^   ^"),
+        ("x = y", (1, 5), (5, 1), "^^^^^"),
+        ("x = y", (1, 1), (1, 1), "^"),
+        ("\tx =\ty", (2, 1), (6, 1), "\t^  \t^"),
+        ("\tx =\ty", (2, 5), (6, 1), "\t^^^\t^"),
+        ("変数 = y", (1, 2), (6, 1), "^^^^   ^"),
+        ("y = 変数", (5, 2), (1, 1), "^   ^^^^"),
+        ("x = y", (1, 1), (6, 0), "^    ^"),
+    ],
+)
+def test_two_places_of_a_line_are_underlined_in_one_excerpt(
+    line: str, place: tuple[int, int], other: tuple[int, int], below: str
+) -> None:
+    finding = Finding("race", "why", Place(1, *place), other_place=Place(1, *other))
+    text = str(report(finding, wgsl=line))
+    assert carets(text) == [(line, below)]
+    assert "and there" not in text
+
+
 def test_a_finding_without_a_place_is_a_line() -> None:
     finding = Finding("time limit", "not at its end after 1 s")
     assert str(report(finding)).startswith("wgsl: time limit: not at its end after 1 s\n\n")
