@@ -38,7 +38,7 @@ inline T atomic_exchange_explicit(atomic<T>* at, V value, memory_order) {
 
 // Sums wrap around, as WGSL's and Metal's do.
 template <class T>
-inline T wrapping_sum(T a, T b) {
+inline if_scalar<T> wrapping_sum(T a, T b) {
     if constexpr (std::is_integral<T>::value) {
         typedef std::make_unsigned_t<T> U;
         return static_cast<T>(static_cast<U>(a) + static_cast<U>(b));

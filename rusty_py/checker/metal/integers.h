@@ -49,9 +49,9 @@ inline if_integer<T> insert_bits(T base, T insert, uint offset, uint bits) {
     return static_cast<T>((static_cast<U>(base) & ~mask) | ((static_cast<U>(insert) << offset) & mask));
 }
 
-#define LIFT(name)                              \
-    template <class T, int N>                   \
-    inline vec<T, N> name(vec<T, N> a) {        \
+#define LIFT(name)                                  \
+    template <class T, int N>                       \
+    inline vec<T, N> name(packed_vec<T, N> a) {     \
         return map([](T x) { return name(x); }, a); \
     }
 LIFT(clz)
@@ -61,11 +61,11 @@ LIFT(reverse_bits)
 #undef LIFT
 
 template <class T, int N>
-inline vec<T, N> extract_bits(vec<T, N> a, uint offset, uint bits) {
+inline vec<T, N> extract_bits(packed_vec<T, N> a, uint offset, uint bits) {
     return map([=](T x) { return extract_bits(x, offset, bits); }, a);
 }
 template <class T, int N>
-inline vec<T, N> insert_bits(vec<T, N> a, vec<T, N> b, uint offset, uint bits) {
+inline vec<T, N> insert_bits(packed_vec<T, N> a, packed_vec<T, N> b, uint offset, uint bits) {
     return map([=](T x, T y) { return insert_bits(x, y, offset, bits); }, a, b);
 }
 

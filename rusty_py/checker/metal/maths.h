@@ -4,28 +4,28 @@
 namespace metal {
 
 // A function of one, two or three numbers: for float, for half, and for vectors of both.
-#define UNARY(name, expression)                                           \
-    inline float name(float x) { return expression; }                     \
-    inline half name(half x) { return half(name(float(x))); }             \
-    template <class T, int N>                                             \
-    inline vec<T, N> name(vec<T, N> a) {                                  \
-        return map([](T x) { return name(x); }, a);                       \
+#define UNARY(name, expression)                               \
+    inline float name(float x) { return expression; }         \
+    inline half name(half x) { return half(name(float(x))); } \
+    template <class T, int N>                                 \
+    inline vec<T, N> name(packed_vec<T, N> a) {               \
+        return map([](T x) { return name(x); }, a);           \
     }
-#define BINARY(name, expression)                                          \
-    inline float name(float x, float y) { return expression; }            \
+#define BINARY(name, expression)                                                \
+    inline float name(float x, float y) { return expression; }                  \
     inline half name(half x, half y) { return half(name(float(x), float(y))); } \
-    template <class T, int N>                                             \
-    inline vec<T, N> name(vec<T, N> a, vec<T, N> b) {                     \
-        return map([](T x, T y) { return name(x, y); }, a, b);            \
+    template <class T, int N>                                                   \
+    inline vec<T, N> name(packed_vec<T, N> a, packed_vec<T, N> b) {             \
+        return map([](T x, T y) { return name(x, y); }, a, b);                  \
     }
-#define TERNARY(name, expression)                                         \
-    inline float name(float x, float y, float z) { return expression; }   \
-    inline half name(half x, half y, half z) {                            \
-        return half(name(float(x), float(y), float(z)));                  \
-    }                                                                     \
-    template <class T, int N>                                             \
-    inline vec<T, N> name(vec<T, N> a, vec<T, N> b, vec<T, N> c) {        \
-        return map([](T x, T y, T z) { return name(x, y, z); }, a, b, c); \
+#define TERNARY(name, expression)                                                       \
+    inline float name(float x, float y, float z) { return expression; }                 \
+    inline half name(half x, half y, half z) {                                          \
+        return half(name(float(x), float(y), float(z)));                                \
+    }                                                                                   \
+    template <class T, int N>                                                           \
+    inline vec<T, N> name(packed_vec<T, N> a, packed_vec<T, N> b, packed_vec<T, N> c) { \
+        return map([](T x, T y, T z) { return name(x, y, z); }, a, b, c);               \
     }
 
 UNARY(acos, acosf(x))
@@ -69,12 +69,12 @@ inline half smoothstep(half low, half high, half x) {
     return half(smoothstep(float(low), float(high), float(x)));
 }
 template <class T, int N>
-inline vec<T, N> smoothstep(vec<T, N> low, vec<T, N> high, vec<T, N> a) {
+inline vec<T, N> smoothstep(packed_vec<T, N> low, packed_vec<T, N> high, packed_vec<T, N> a) {
     return map([](T l, T h, T x) { return smoothstep(l, h, x); }, low, high, a);
 }
 
 template <class T, int N>
-inline vec<T, N> mix(vec<T, N> a, vec<T, N> b, T z) {
+inline vec<T, N> mix(packed_vec<T, N> a, packed_vec<T, N> b, T z) {
     return mix(a, b, vec<T, N>(z));
 }
 
@@ -88,7 +88,7 @@ inline half fract(half x) {
     return part == half(1) ? half(0x1.ffcp-1f) : part;
 }
 template <class T, int N>
-inline vec<T, N> fract(vec<T, N> a) {
+inline vec<T, N> fract(packed_vec<T, N> a) {
     return map([](T x) { return fract(x); }, a);
 }
 
@@ -122,23 +122,23 @@ inline if_scalar<T> clamp(T x, T low, T high) {
 }
 
 template <class T, int N>
-inline vec<T, N> min(vec<T, N> a, vec<T, N> b) {
+inline vec<T, N> min(packed_vec<T, N> a, packed_vec<T, N> b) {
     return map([](T x, T y) { return min(x, y); }, a, b);
 }
 template <class T, int N>
-inline vec<T, N> max(vec<T, N> a, vec<T, N> b) {
+inline vec<T, N> max(packed_vec<T, N> a, packed_vec<T, N> b) {
     return map([](T x, T y) { return max(x, y); }, a, b);
 }
 template <class T, int N>
-inline vec<T, N> abs(vec<T, N> a) {
+inline vec<T, N> abs(packed_vec<T, N> a) {
     return map([](T x) { return abs(x); }, a);
 }
 template <class T, int N>
-inline vec<T, N> clamp(vec<T, N> a, vec<T, N> low, vec<T, N> high) {
+inline vec<T, N> clamp(packed_vec<T, N> a, packed_vec<T, N> low, packed_vec<T, N> high) {
     return min(max(a, low), high);
 }
 template <class T, int N, class S, class = if_scalar<S>>
-inline vec<T, N> clamp(vec<T, N> a, S low, S high) {
+inline vec<T, N> clamp(packed_vec<T, N> a, S low, S high) {
     return clamp(a, vec<T, N>(low), vec<T, N>(high));
 }
 
@@ -149,19 +149,19 @@ inline float ldexp(float x, int exponent) { return ldexpf(x, exponent); }
 inline half ldexp(half x, int exponent) { return half(ldexpf(x, exponent)); }
 
 template <int N>
-inline vec<float, N> frexp(vec<float, N> a, vec<int, N>& exponents) {
+inline vec<float, N> frexp(packed_vec<float, N> a, vec<int, N>& exponents) {
     vec<float, N> result;
     for (int i = 0; i < N; i++) result.elements[i] = frexp(a.elements[i], exponents.elements[i]);
     return result;
 }
 template <int N>
-inline vec<float, N> modf(vec<float, N> a, vec<float, N>& whole) {
+inline vec<float, N> modf(packed_vec<float, N> a, vec<float, N>& whole) {
     vec<float, N> result;
     for (int i = 0; i < N; i++) result.elements[i] = modf(a.elements[i], whole.elements[i]);
     return result;
 }
 template <class T, int N>
-inline vec<T, N> ldexp(vec<T, N> a, vec<int, N> exponents) {
+inline vec<T, N> ldexp(packed_vec<T, N> a, packed_vec<int, N> exponents) {
     return map([](T x, int e) { return ldexp(x, e); }, a, exponents);
 }
 

@@ -55,7 +55,7 @@ inline matrix<T, C, R> operator*(S a, matrix<T, C, R> b) {
 
 // Matrix times column.
 template <class T, int C, int R>
-inline vec<T, R> operator*(matrix<T, C, R> a, vec<T, C> x) {
+inline vec<T, R> operator*(matrix<T, C, R> a, packed_vec<T, C> x) {
     vec<T, R> sum = a.columns[0] * x.elements[0];
     for (int i = 1; i < C; i++) sum = sum + a.columns[i] * x.elements[i];
     return sum;
@@ -63,7 +63,7 @@ inline vec<T, R> operator*(matrix<T, C, R> a, vec<T, C> x) {
 
 // Row times matrix.
 template <class T, int C, int R>
-inline vec<T, C> operator*(vec<T, R> x, matrix<T, C, R> a) {
+inline vec<T, C> operator*(packed_vec<T, R> x, matrix<T, C, R> a) {
     vec<T, C> result;
     for (int i = 0; i < C; i++) {
         T sum = x.elements[0] * a.columns[i].elements[0];

@@ -43,7 +43,7 @@ inline T fold(const lanes<T>& given, F f) {
 
 // Sums and products of integers wrap around, lane by lane.
 template <class T>
-inline T wrapping_product(T a, T b) {
+inline if_scalar<T> wrapping_product(T a, T b) {
     if constexpr (std::is_integral<T>::value) {
         typedef std::make_unsigned_t<T> U;
         return static_cast<T>(static_cast<U>(a) * static_cast<U>(b));
@@ -52,11 +52,11 @@ inline T wrapping_product(T a, T b) {
     }
 }
 template <class T, int N>
-inline vec<T, N> wrapping_sum(vec<T, N> a, vec<T, N> b) {
+inline vec<T, N> wrapping_sum(packed_vec<T, N> a, packed_vec<T, N> b) {
     return map([](T x, T y) { return wrapping_sum(x, y); }, a, b);
 }
 template <class T, int N>
-inline vec<T, N> wrapping_product(vec<T, N> a, vec<T, N> b) {
+inline vec<T, N> wrapping_product(packed_vec<T, N> a, packed_vec<T, N> b) {
     return map([](T x, T y) { return wrapping_product(x, y); }, a, b);
 }
 
