@@ -84,6 +84,7 @@ BOUNDS = [
         (2**32 - 1) // 4,
         2,
         options={"step_limit": 1000},
+        brings=("endless loop",),
     ),
     Mutant(
         "a component of a vector",
@@ -144,5 +145,6 @@ BOUNDS = [
         "sums",
         256,
         256,
+        brings=("race",),
     ),
 ]

@@ -15,6 +15,10 @@ BARRIERS = [
         ((ONE, "    if (slot < 100u) { workgroupBarrier(); }\n"),),
         BARRIER,
         "workgroupBarrier()",
+        brings=(
+            "race",
+            "uninitialised read",
+        ),
     ),
     Mutant(
         "a barrier after some threads returned",
@@ -28,6 +32,7 @@ BARRIERS = [
         ),
         BARRIER,
         "workgroupBarrier(); // First.",
+        brings=("uninitialised read",),
     ),
     Mutant(
         "a barrier in a loop of differing trips",
@@ -103,6 +108,7 @@ BARRIERS = [
         ((ONE, "    switch (slot % 2u) { case 0u: { workgroupBarrier(); } default: { } }\n"),),
         BARRIER,
         "workgroupBarrier()",
+        brings=("race",),
     ),
     Mutant(
         "a barrier in a loop over the elements of one thread",

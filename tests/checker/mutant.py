@@ -12,20 +12,6 @@ from rusty_py.checker.wgsl import bake
 from .edits import Edit, edited
 from .launches import Buffers, Launch
 
-CONSEQUENCES = {
-    "an axis counted down past zero": ["endless loop"],
-    "an array of fixed length in storage": ["race"],
-    "the barrier before a tile is read, missing": ["uninitialised read"],
-    "all rows of a tile in one slot": ["uninitialised read"],
-    "a barrier missing before a neighbour is read": ["uninitialised read"],
-    "a missing guard of columns": ["out of bounds"],
-    "a barrier for some threads": ["race", "uninitialised read"],
-    "a barrier after some threads returned": ["uninitialised read"],
-    "a barrier in one case of a switch": ["race"],
-    "a loop that waits for another thread": ["uninitialised read"],
-}
-"""The kinds that the fault of a mutant brings beside its own, by the mutant's name."""
-
 
 @dataclass(frozen=True)
 class Mutant:
@@ -34,6 +20,7 @@ class Mutant:
     `at` is what the place of the finding begins with, once in the edited text; empty where it has none.
     `variable`, `index` and `size` are as in a Finding. `metal`: edits of the Metal text, for what a
     translator could do wrong and naga does not. `buffers` and `options` replace those of the launch.
+    `brings`: the kinds of finding that come of the fault beside its own.
     """
 
     name: str
@@ -47,11 +34,12 @@ class Mutant:
     metal: tuple[Edit, ...] = ()
     buffers: Buffers = field(default_factory=dict)
     options: Mapping[str, float] = field(default_factory=dict)
+    brings: tuple[str, ...] = ()
 
     @property
     def kinds(self) -> set[str]:
         """Of all of its findings: its own, and what comes of the fault."""
-        return {self.kind, *CONSEQUENCES.get(self.name, ())}
+        return {self.kind, *self.brings}
 
     @property
     def wgsl(self) -> str:

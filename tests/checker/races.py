@@ -17,6 +17,7 @@ WITHIN_A_WORKGROUP = [
         "a_tile",
         1,
         16,
+        brings=("uninitialised read",),
     ),
     Mutant(
         "the barrier after a tile was read, missing",
@@ -37,6 +38,7 @@ WITHIN_A_WORKGROUP = [
         "a_tile",
         0,
         16,
+        brings=("uninitialised read",),
     ),
     Mutant(
         "a tree without a barrier between its levels",
@@ -67,6 +69,7 @@ WITHIN_A_WORKGROUP = [
         "held",
         1,
         256,
+        brings=("uninitialised read",),
     ),
     Mutant(
         "all threads writing one variable of the workgroup",
@@ -166,6 +169,7 @@ BETWEEN_WORKGROUPS = [
         "c",
         7,
         35,
+        brings=("out of bounds",),
     ),
     Mutant(
         "a loop that strides by one workgroup",

@@ -13,7 +13,7 @@ from .divergence import DIVERGENCE
 from .edits import edited
 from .grafts import GRAFTS
 from .launches import CLEAN, Launch
-from .mutant import CONSEQUENCES, Mutant
+from .mutant import Mutant
 from .races import RACES
 from .undefined import UNDEFINED
 from .visibility import VISIBILITY
@@ -49,7 +49,6 @@ def test_every_wgsl_file_has_a_clean_launch() -> None:
 def test_the_names_of_mutants_differ() -> None:
     names = [mutant.name for mutant in MUTANTS]
     assert len(names) == len(set(names))
-    assert set(CONSEQUENCES) <= set(names)
 
 
 def test_an_edit_that_does_not_apply_is_an_error() -> None:

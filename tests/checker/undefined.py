@@ -155,6 +155,7 @@ ENDLESS = [
         "endless loop",
         "while (atomicLoad",
         options=MOST_STEPS,
+        brings=("uninitialised read",),
     ),
     Mutant(
         "a kernel that takes too long",
