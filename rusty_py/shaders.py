@@ -34,7 +34,62 @@ def assemble(name: str, definitions: str) -> str:
     if not definitions:
         return text
     enable = "enable f16; " if re.search(r"\bf16\b", definitions) else ""
-    return f"{enable}{text}\n{definitions}\n"
+    return unroll(f"{enable}{text}\n{definitions}\n")
+
+
+def unroll(text: str) -> str:
+    """`text` with each loop that ends its line with `// unroll` written out, a block for each turn.
+
+    Such a loop counts by one from 0u up to an expression of literals, of the text's u32 constants and of the
+    counters around it, is closed by a brace in its own column, and its counter becomes a constant.
+    """
+    return "\n".join(_unrolled(text.split("\n"), _constants(text), {}))
+
+
+_OPERATORS = {"Add": int.__add__, "Sub": int.__sub__, "Mult": int.__mul__, "Div": int.__floordiv__}
+_LOOP = re.compile(r"( *)for \(var (\w+) = 0u; \2 < (.+); \2\+\+\) \{ // unroll")
+
+
+def _unrolled(lines: list[str], constants: dict[str, str], counters: dict[str, int]) -> list[str]:
+    result = []
+    i = 0
+    while i < len(lines):
+        loop = _LOOP.fullmatch(lines[i])
+        if loop is None:
+            result.append(lines[i])
+            i += 1
+            continue
+        indent, counter, turns = loop.groups()
+        end = lines.index(f"{indent}}}", i)
+        for turn in range(_value(turns, constants, counters)):
+            result.append(f"{indent}{{ const {counter} = {turn}u;")
+            result += _unrolled(lines[i + 1 : end], constants, counters | {counter: turn})
+            result.append(f"{indent}}}")
+        i = end + 1
+    return result
+
+
+def _constants(text: str) -> dict[str, str]:
+    return dict(re.findall(r"(?m)^const (\w+): u32 = (.+);$", text))
+
+
+def _value(expression: str, constants: dict[str, str], counters: dict[str, int]) -> int:
+    """The value of a sum, product or quotient of u32. Raises ShaderError for anything else."""
+    import ast
+
+    def of(node: ast.expr) -> int:
+        match node:
+            case ast.Constant(value=int(value)):
+                return value
+            case ast.Name(id=name) if name in counters:
+                return counters[name]
+            case ast.Name(id=name) if name in constants:
+                return _value(constants[name], constants, {})
+            case ast.BinOp(left, operator, right) if type(operator).__name__ in _OPERATORS:
+                return _OPERATORS[type(operator).__name__](of(left), of(right))
+        raise ShaderError(f"shaders: unroll: not a number before the kernel runs: {expression}")
+
+    return of(ast.parse(re.sub(r"\b(\d+)u\b", r"\1", expression.strip()), mode="eval").body)
 
 
 def bake(text: str, constants: tuple[tuple[str, int], ...]) -> str:

@@ -15,6 +15,7 @@ from rusty_py.device import Device, default_device
 from rusty_py.dtypes import F32
 from rusty_py.errors import DtypeError, LimitError
 from rusty_py.kernel import Launch, Spec, check_workgroup, launch, prepare, run
+from rusty_py.ops import blocked
 from rusty_py.ops.creation import asarray, zeros
 from rusty_py.shapes import Block, ceil_div, matmul_shapes, split
 from rusty_py.views import broadcast_strides, collapse, is_row_major
@@ -91,10 +92,10 @@ def matmul(
     out = np.zeros((*batch, m, n), np.float32)
     if out.size and k:
         device = device or default_device()
-        spec = choose_spec(device, m, n, tile=tile)
         if max(left32.nbytes, right32.nbytes, out.nbytes) <= _most_bytes(device):
             x, y = (upload(each, F32, device) for each in (left32, right32))
             z = allocate(device, out.shape, F32, operation="matmul")
+            spec = _spec_for(x, y, tile)
             prepared = [
                 _prepared(device, spec, x.buffer, y.buffer, z.buffer, each)
                 for each in _dispatches_of(spec, x, y, z)
@@ -102,6 +103,7 @@ def matmul(
             run(device, prepared)
             z.numpy(out)
         else:
+            spec = choose_spec(device, m, n, tile=tile)
             left32 = np.broadcast_to(left32, (*batch, m, k))
             right32 = np.broadcast_to(right32, (*batch, k, n))
             for i in np.ndindex(batch):
@@ -130,8 +132,8 @@ def _of_arrays(
     x, y = x.reshape((*x.shape[:-2], m, k)), y.reshape((*y.shape[:-2], k, n))
     if not (m * n and k and all(batch)):
         return zeros(shape, device=device)
-    spec = choose_spec(device, m, n, tile=tile)
     x, y = (each if is_row_major(each.shape[-2:], each.strides[-2:]) else each.copy() for each in (x, y))
+    spec = _spec_for(x, y, tile)
     z = allocate(device, (*batch, m, n), F32, operation="matmul")
     for dims, workgroups, flops in _dispatches_of(spec, x, y, z):
         launch(
@@ -182,7 +184,7 @@ def spec_of(tile: Tile) -> Spec:
 
 def variants() -> list[Spec]:
     """Every kernel that can be launched here."""
-    return [spec_of("naive"), *map(spec_of, TILES)]
+    return [spec_of("naive"), *map(spec_of, TILES), *blocked.BY_SPEC]
 
 
 def check_tile(tile: Tile) -> None:
@@ -192,11 +194,19 @@ def check_tile(tile: Tile) -> None:
         raise LimitError(f"matmul: no such tile: {tile!r}; choose {tiles}, 'naive' or 'auto'")
 
 
-def choose_spec(device: Device, m: int, n: int, *, tile: Tile = "auto") -> Spec:
-    """The kernel for an m x n result: the one asked for, else by a rule of thumb.
+def _spec_for(a: Array, b: Array, tile: Tile) -> Spec:
+    """The kernel for a @ b, matrices that are row-major one by one and lie on one device."""
+    # The blocked kernels read four numbers at once, from where a multiple of four is.
+    whole = all(x.offset % 4 == 0 and all(step % 4 == 0 for step in x.strides[:-2]) for x in (a, b))
+    return choose_spec(a.device, a.shape[-2], b.shape[-1], k=a.shape[-1] if whole else 0, tile=tile)
 
-    A CPU driver has caches and no use for tiles. A GPU wants large tiles, and enough of them to fill it.
-    Raises LimitError where the device has no room for the tile asked for.
+
+def choose_spec(device: Device, m: int, n: int, *, k: int = 0, tile: Tile = "auto") -> Spec:
+    """The kernel for an m x n result of sums of `k`: the one asked for, else by a rule of thumb.
+
+    A CPU driver has caches and no use for tiles. A GPU wants large blocks, and enough of them to fill it;
+    what blocks do not divide, or where `k` is 0 for not known, takes tiles. Raises LimitError where the
+    device has no room for the tile asked for.
     """
     if tile != "auto":
         spec = spec_of(tile)
@@ -204,6 +214,8 @@ def choose_spec(device: Device, m: int, n: int, *, tile: Tile = "auto") -> Spec:
         return spec
     if device.adapter.is_cpu:
         return spec_of("naive")
+    if chosen := blocked.choose(device, m, k, n) if k else None:
+        return chosen
     edge = 32 if min(m, n) >= 512 else 16
     while edge * edge > device.limits.threads:
         edge //= 2
@@ -228,14 +240,14 @@ def dispatches(
     device: Device, spec: Spec, *, m: int, k: int, n: int, batch: Batch, add: bool = False
 ) -> Iterator[Dispatch]:
     """What `launches` says, for a batch of products; those of one launch lie along its z."""
-    edge = dict(spec.constants).get("TILE", NAIVE_EDGE)
+    rows, cols = block_of(spec)
     most_flops = device.pace.flops(spec)
-    widest = device.limits.groups * edge
+    groups = device.limits.groups
     blocks = list(
         split(
             (m, n, k),
-            most=(widest, widest, _deepest(device, spec)),
-            multiple=edge,
+            most=(groups * rows, groups * cols, _deepest(device, spec)),
+            multiple=max(rows, cols),
             fits=lambda block: block.flops <= most_flops,
         )
     )
@@ -248,7 +260,7 @@ def dispatches(
         for block in blocks:
             accumulate = int(add or block.k0 > 0)
             corner = (block.row0, block.col0, block.k0, block.k1)
-            workgroups = (ceil_div(block.cols, edge), ceil_div(block.rows, edge), count)
+            workgroups = (ceil_div(block.cols, cols), ceil_div(block.rows, rows), count)
             yield Dispatch((m, n, k, *corner, accumulate, *places), workgroups, count * block.flops)
 
 
@@ -284,10 +296,20 @@ def _prepared(device: Device, spec: Spec, a: Buffer, b: Buffer, c: Buffer, each:
     )
 
 
+def block_of(spec: Spec) -> tuple[int, int]:
+    """The rows and columns of the result that one workgroup of `spec` computes."""
+    if spec in blocked.BY_SPEC:
+        return blocked.BY_SPEC[spec].block_m, blocked.BY_SPEC[spec].block_n
+    edge = dict(spec.constants).get("TILE", NAIVE_EDGE)
+    return edge, edge
+
+
 def _deepest(device: Device, spec: Spec) -> int:
     """The longest sum of one dispatch: a tiled kernel loops once more for every tile of it."""
-    tile = dict(spec.constants).get("TILE")
     steps = device.limits.loop_steps
+    if spec in blocked.BY_SPEC:
+        return steps * blocked.BLOCK_K
+    tile = dict(spec.constants).get("TILE")
     deepest = steps if tile is None else steps // (tile + 1) * tile
     if not deepest:
         raise LimitError(f"{spec}: loops longer than {device.adapter} can: {steps} steps; try a smaller tile")

@@ -60,7 +60,9 @@ class MetalText:
         with pytest.MonkeyPatch.context() as patch, Device(adapter) as device:
             for operation in (creation, elementwise, matmul, reduce):
                 patch.setattr(operation, "launch", self.launch)
-            device.adapter = replace(adapter, features=adapter.features | {"shader-f16"})
+            # What is chosen for a GPU, as a Mac's is.
+            features = adapter.features | {"shader-f16"}
+            device.adapter = replace(adapter, features=features, type="IntegratedGPU")
             empty = device.empty
 
             def poisoned(nbytes: int, *, label: str = "buffer") -> Buffer:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pytest
 
 import rusty_py as rp
 from rusty_py import Device, array, oracle
@@ -12,7 +13,8 @@ from rusty_py.adapter import Limits
 from rusty_py.bench import kernels
 from rusty_py.dtypes import BOOL, ELEMENTS, F16, F32, I32, U32, Dtype
 from rusty_py.kernel import Spec
-from rusty_py.ops import elementwise, reduce
+from rusty_py.ops import blocked, elementwise, reduce
+from rusty_py.ops.blocked import BLOCKINGS
 from rusty_py.ops.matmul import TILES, matmul
 from rusty_py.ops.table import BINARY, UNARY, Operation
 from rusty_py.probe import SUBGROUP_SIZE
@@ -50,6 +52,7 @@ def works() -> list[Work]:
         *_sums(),
         *_creation(),
         *_products(),
+        *_blocked_products(),
         *_measuring(),
     ]
 
@@ -211,9 +214,35 @@ def _batch() -> tuple[np.ndarray, np.ndarray]:
     return _uniform(2, 9, 80, seed=3), _uniform(2, 80, 10, seed=4)
 
 
-def _batch_expected() -> Expected:
-    each = [oracle.matmul(a, b, dtype=F32) for a, b in zip(*_batch(), strict=True)]
+def _blocked_products() -> Iterator[Work]:
+    """Each blocking in turn: left to itself, the choice takes large ones for large products only."""
+    for blocking in BLOCKINGS:
+        m, k, n = 2 * blocking.block_m, 48, blocking.block_n
+        a, b = _uniform(2, m, k, seed=6), _uniform(2, k, n, seed=7)
+        for name, steps in (("at once", 1 << 30), ("in two launches", 2)):
+            yield Work(
+                f"matmul {blocking.spec.variant}, a batch {name}",
+                lambda device, _, a=a, b=b, spec=blocking.spec, steps=steps: _with_blocking(
+                    device, a, b, spec, steps
+                ),
+                lambda a=a, b=b: _products_of(a, b),
+            )
+
+
+def _with_blocking(device: Device, a: np.ndarray, b: np.ndarray, spec: Spec, loop_steps: int) -> np.ndarray:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(blocked, "choose", lambda device, m, k, n: spec)
+        patch.setattr(device, "limits", Limits(**(vars(device.limits) | {"loop_steps": loop_steps})))
+        return matmul(array(a, device=device), array(b, device=device)).numpy()
+
+
+def _products_of(a: np.ndarray, b: np.ndarray) -> Expected:
+    each = [oracle.matmul(x, y, dtype=F32) for x, y in zip(a, b, strict=True)]
     return Expected(np.stack([reference for reference, _ in each]), np.stack([bound for _, bound in each]))
+
+
+def _batch_expected() -> Expected:
+    return _products_of(*_batch())
 
 
 def _split_batch(device: Device, tile: int | str) -> np.ndarray:

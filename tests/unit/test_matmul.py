@@ -8,6 +8,7 @@ import pytest
 
 from rusty_py import Device, DtypeError, LimitError, Limits, ShapeError, matmul
 from rusty_py.ops import matmul as ops
+from rusty_py.ops.blocked import BLOCK_K, BLOCKINGS, Blocking
 from rusty_py.ops.matmul import TILES, check_tile, choose_spec, spec_of, variants
 from rusty_py.shapes import ceil_div
 
@@ -85,6 +86,9 @@ def test_each_variant_is_a_spec_of_its_own() -> None:
         "matmul/tiled[TILE=8]",
         "matmul/tiled[TILE=16]",
         "matmul/tiled[TILE=32]",
+        "matmul/blocked[128x128]",
+        "matmul/blocked[64x128]",
+        "matmul/blocked[64x32]",
     ]
 
 
@@ -120,6 +124,56 @@ def test_auto_takes_large_tiles_where_they_fill_a_gpu(
     on: Device, m: int, n: int, expected: int | str
 ) -> None:
     assert choose_spec(on, m, n) == spec_of(expected)
+
+
+@pytest.mark.parametrize(
+    ("on", "sizes", "expected"),
+    [
+        (device(), (4096, 4096, 4096), "128x128"),
+        (device(), (2048, 16, 2048), "128x128"),
+        (device(), (1024, 1024, 1024), "64x128"),
+        (device(), (512, 512, 512), "64x32"),
+        (device(), (64, 16, 32), "64x32"),
+        (device(), (128, 16, 8192), "64x128"),
+        (device(threads=128), (4096, 4096, 4096), "64x128"),
+        (device(workgroup_bytes=16384), (4096, 4096, 4096), "64x32"),
+    ],
+    ids=str,
+)
+def test_auto_takes_the_largest_block_that_keeps_a_gpu_busy(
+    on: Device, sizes: tuple[int, int, int], expected: str
+) -> None:
+    m, k, n = sizes
+    assert choose_spec(on, m, n, k=k).variant == expected
+
+
+@pytest.mark.parametrize("sizes", [(100, 64, 64), (64, 40, 64), (64, 64, 40)], ids=str)
+def test_what_blocks_do_not_divide_takes_tiles(sizes: tuple[int, int, int]) -> None:
+    m, k, n = sizes
+    assert choose_spec(device(), m, n, k=k) == spec_of(16)
+
+
+@pytest.mark.parametrize("blocking", BLOCKINGS, ids=lambda each: each.spec.variant)
+def test_a_blocking_keeps_the_rules_of_its_kernel(blocking: Blocking) -> None:
+    lanes_n = 32 // blocking.lanes_m
+    assert blocking.block_m % (blocking.lanes_m * blocking.thread_m) == 0
+    assert blocking.block_n % (lanes_n * blocking.thread_n) == 0
+    # The columns of the tile of a are exchanged within groups of 8 vec4.
+    assert blocking.lanes_m % 8 == 0
+    assert blocking.threads * 4 // BLOCK_K % 32 == 0
+    # All threads load the same number of vec4.
+    assert BLOCK_K * blocking.block_m // 4 % blocking.threads == 0
+    assert BLOCK_K * blocking.block_n // 4 % blocking.threads == 0
+
+
+def test_blocks_of_a_long_product_begin_where_the_kernel_can_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    on = device(loop_steps=40, groups=7)
+    monkeypatch.setattr(ops, "prepare", lambda device, spec, **about: about["dims"])
+    for blocking in BLOCKINGS:
+        for dims in ops.launches(on, blocking.spec, *"abc", m=1024, k=2048, n=2048):
+            row0, col0, k0, k1 = dims[3:7]
+            assert (row0 % blocking.block_m, col0 % blocking.block_n) == (0, 0)
+            assert (k0 % BLOCK_K, k1 % BLOCK_K) == (0, 0)
 
 
 @pytest.mark.parametrize("tile", ["naive", *TILES])

@@ -74,3 +74,33 @@ def test_baking_what_is_not_there_once_is_refused(text: str) -> None:
 def test_a_shader_is_known_by_the_hash_of_its_text() -> None:
     assert shaders.sha256("fn main() {}") == hashlib.sha256(b"fn main() {}").hexdigest()
     assert shaders.sha256("a") != shaders.sha256("b")
+
+
+LOOPS = """const N: u32 = 2u;
+const HALF: u32 = N * 3u / 2u;
+fn f() {
+    for (var i = 0u; i < HALF - 1u; i++) { // unroll
+        for (var j = 0u; j < i + 1u; j++) { // unroll
+            g(i, j);
+        }
+    }
+    for (var i = 0u; i < N; i++) {
+        g(i, i);
+    }
+}"""
+
+
+def test_marked_loops_are_written_out_and_others_stay() -> None:
+    lines = [line.strip() for line in shaders.unroll(LOOPS).split("\n")]
+    assert lines.count("g(i, j);") == 3
+    assert lines.count("{ const i = 0u;") == lines.count("{ const i = 1u;") == 1
+    assert lines.count("{ const j = 0u;") == 2
+    assert lines.count("{ const j = 1u;") == 1
+    assert "for (var i = 0u; i < N; i++) {" in lines
+    assert shaders.unroll("fn f() {}") == "fn f() {}"
+
+
+@pytest.mark.parametrize("turns", ["dims.count", "n", "1.5", "2u << 1u", "f(2u)", "-1u"])
+def test_a_loop_whose_turns_are_not_known_cannot_be_unrolled(turns: str) -> None:
+    with pytest.raises(ShaderError, match="unroll: not a number before the kernel runs"):
+        shaders.unroll(f"for (var i = 0u; i < {turns}; i++) {{ // unroll\n}}")
