@@ -8,12 +8,14 @@ Everything gets a number, that of the submission it goes out with: the open batc
 knows the number of its last use, and so whether it is in the open batch, on its way, or idle.
 """
 
+import atexit
 import operator
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
+from weakref import WeakSet
 
 from rusty_py import native
 from rusty_py.adapter import Adapter
@@ -38,6 +40,19 @@ _MARKS, _MARK_SUBMISSIONS = 8, 32
 _EXPLICIT_LAUNCHES = 4096
 
 
+_queues: "WeakSet[Queue]" = WeakSet()
+
+
+@atexit.register
+def _stand_still() -> None:
+    """Python stops the threads that outlive it where they are; inside wgpu-native that is a panic.
+
+    So the locks are taken, and kept: what waits for one is not inside.
+    """
+    for queue in list(_queues):
+        queue.lock.acquire(timeout=0.5)
+
+
 class Queue:
     """Batches, submits and waits. `lock` guards the batch, and the device's caches beside it.
 
@@ -52,6 +67,7 @@ class Queue:
         # Who waits awake takes a core, which a CPU driver would compute with.
         self._awake_s = 2e-4 if adapter.is_cpu else 2e-3
         self.lock = threading.RLock()
+        _queues.add(self)
         self.params = Params(device, self.commands)
         self.closed = False
         self.lost = False

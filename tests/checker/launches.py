@@ -184,6 +184,7 @@ CLEAN = [
     _launch("matmul/tiled[TILE=8]", (2, 1), _product(7, 17, 9)),
     _launch("matmul/tiled[TILE=16]", (1, 1), _product(15, 1, 16)),
     NAIVE,
+    _launch("matmul/blocked[64x32]", (1, 1), _product(64, 48, 32)),
     _launch(
         "matmul/naive",
         (1, 1, 2),

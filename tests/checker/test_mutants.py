@@ -1,5 +1,7 @@
 """The checker is itself tested: it finds what is broken, where it is broken, and nothing in what is whole."""
 
+import re
+
 import pytest
 
 from rusty_py import shaders
@@ -41,9 +43,10 @@ def test_a_clean_kernel_is_not_accused(launch: Launch) -> None:
 
 
 def test_every_wgsl_file_has_a_clean_launch() -> None:
-    texts = [launch.wgsl for launch in CLEAN]
-    for path in shaders.root().rglob("*.wgsl"):
-        assert any(path.read_text() in text for text in texts), path
+    launched = {re.match(r"[\w/]+", launch.name)[0] for launch in CLEAN}  # type: ignore[index]
+    files = shaders.root().rglob("*.wgsl")
+    names = {path.relative_to(shaders.root()).with_suffix("").as_posix() for path in files}
+    assert names <= launched
 
 
 def test_the_names_of_mutants_differ() -> None:
