@@ -32,7 +32,7 @@ def assemble(name: str, definitions: str) -> str:
     """
     text = read(name)
     if not definitions:
-        return text
+        return unroll(text)
     enable = "enable f16; " if re.search(r"\bf16\b", definitions) else ""
     return unroll(f"{enable}{text}\n{definitions}\n")
 
@@ -60,6 +60,8 @@ def _unrolled(lines: list[str], constants: dict[str, str], counters: dict[str, i
             i += 1
             continue
         indent, counter, turns = loop.groups()
+        if f"{indent}}}" not in lines[i:]:
+            raise ShaderError(f"shaders: unroll: no brace in the column of its loop: {lines[i]}")
         end = lines.index(f"{indent}}}", i)
         for turn in range(_value(turns, constants, counters)):
             result.append(f"{indent}{{ const {counter} = {turn}u;")
@@ -89,7 +91,11 @@ def _value(expression: str, constants: dict[str, str], counters: dict[str, int])
                 return _OPERATORS[type(operator).__name__](of(left), of(right))
         raise ShaderError(f"shaders: unroll: not a number before the kernel runs: {expression}")
 
-    return of(ast.parse(re.sub(r"\b(\d+)u\b", r"\1", expression.strip()), mode="eval").body)
+    try:
+        parsed = ast.parse(re.sub(r"\b(\d+)u\b", r"\1", expression.strip()), mode="eval")
+    except SyntaxError as error:
+        raise ShaderError(f"shaders: unroll: not an expression: {expression}") from error
+    return of(parsed.body)
 
 
 def bake(text: str, constants: tuple[tuple[str, int], ...]) -> str:

@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rusty_py.checker import contents
-from rusty_py.checker import wgsl as text
 from rusty_py.checker.build import Program, RefusedText, build
 from rusty_py.checker.findings import findings_of
+from rusty_py.checker.overrides import bake
 from rusty_py.checker.report import Report, Run
 from rusty_py.checker.run import BrokenProgram, Job, Outcome, TooSmall, run
 from rusty_py.checker.translate import Entry, Global, Translation, translate, validate
+from rusty_py.checker.wgsl import check_size
 from rusty_py.errors import LimitError, ShaderError, ShapeError, ToolError
 
 STEP_LIMIT = 10_000_000
@@ -53,8 +54,8 @@ def check(
     Raises ShaderError for text that the compilers refuse, ShapeError and DtypeError for buffers and constants
     that do not fit, LimitError for numbers out of range, ToolError where clang or Node are missing or fail.
     """
-    text.check_size(wgsl)
-    baked = text.bake(wgsl, constants or {})
+    check_size(wgsl)
+    baked = bake(wgsl, constants or {})
     if baked != wgsl:
         validate(wgsl, name=name)  # A constant may stand where an override may not.
     translation = translate(baked, name=name)

@@ -95,14 +95,12 @@ class Report:
         verdict = "clean" if not found else f"{found} finding{'s' * (found > 1)}"
         sizes = sorted({run.subgroup_size for run in self.runs})
         subgroups = f", subgroups of {', '.join(map(str, sizes))}" if len(sizes) > 1 else ""
+        left = ", ".join(self.varies)
+        order = f"; what is left in {left} depends on the order of threads" if left else ""
         return (
             f"{self.name}: {self.entry}: {verdict}"
             f" ({_sizes(self.workgroups)} workgroups of {_sizes(self.threads)} threads,"
-            f" {len(self.runs)} run{'s' * (len(self.runs) != 1)}{subgroups})"
-            + (
-                f"; what is left in {', '.join(self.varies)} depends on the order of threads"
-                * bool(self.varies)
-            )
+            f" {len(self.runs)} run{'s' * (len(self.runs) != 1)}{subgroups}){order}"
         )
 
     def as_json(self) -> dict[str, Any]:

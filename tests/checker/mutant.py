@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 from rusty_py.checker import Report
 from rusty_py.checker.check import check_translation
+from rusty_py.checker.overrides import bake
 from rusty_py.checker.translate import translate
-from rusty_py.checker.wgsl import bake
 
 from .edits import Edit, edited
 from .launches import Buffers, Launch

@@ -6,13 +6,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rusty_py import DtypeError, LimitError, ShaderError, shaders
+from rusty_py.checker.overrides import bake
 from rusty_py.checker.translate import ask, translate
 from rusty_py.checker.wgsl import (
     MARK,
     MOST_CHARACTERS,
     MOST_NESTED,
     MOST_NESTED_BLOCKS,
-    bake,
     check_size,
     mark,
     names,

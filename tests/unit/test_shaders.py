@@ -100,6 +100,18 @@ def test_marked_loops_are_written_out_and_others_stay() -> None:
     assert shaders.unroll("fn f() {}") == "fn f() {}"
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("for (var i = 0u; i < 2u +; i++) { // unroll\n}", "not an expression: 2u \\+"),
+        ("    for (var i = 0u; i < 2u; i++) { // unroll\n}", "no brace in the column of its loop"),
+    ],
+)
+def test_a_marked_loop_that_cannot_be_read_is_refused(text: str, words: str) -> None:
+    with pytest.raises(ShaderError, match=f"unroll: {words}"):
+        shaders.unroll(text)
+
+
 @pytest.mark.parametrize("turns", ["dims.count", "n", "1.5", "2u << 1u", "f(2u)", "-1u"])
 def test_a_loop_whose_turns_are_not_known_cannot_be_unrolled(turns: str) -> None:
     with pytest.raises(ShaderError, match="unroll: not a number before the kernel runs"):

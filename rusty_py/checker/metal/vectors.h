@@ -210,6 +210,7 @@ template <int N>
 inline vec<bool, N> operator||(packed_vec<bool, N> a, packed_vec<bool, N> b) {
     return a | b;
 }
+#define EACH_SCALAR(X) X(bool) X(char) X(uchar) X(int) X(uint) X(long) X(ulong) X(half) X(float)
 #define NAMED(T)                  \
     typedef vec<T, 2> T##2;       \
     typedef vec<T, 3> T##3;       \
@@ -217,15 +218,7 @@ inline vec<bool, N> operator||(packed_vec<bool, N> a, packed_vec<bool, N> b) {
     typedef packed_vec<T, 2> packed_##T##2; \
     typedef packed_vec<T, 3> packed_##T##3; \
     typedef packed_vec<T, 4> packed_##T##4;
-NAMED(bool)
-NAMED(char)
-NAMED(uchar)
-NAMED(int)
-NAMED(uint)
-NAMED(long)
-NAMED(ulong)
-NAMED(half)
-NAMED(float)
+EACH_SCALAR(NAMED)
 #undef NAMED
 
 }  // namespace metal
@@ -238,16 +231,9 @@ NAMED(float)
     using metal::packed_##T##2; \
     using metal::packed_##T##3; \
     using metal::packed_##T##4;
-NAMED(bool)
-NAMED(char)
-NAMED(uchar)
-NAMED(int)
-NAMED(uint)
-NAMED(long)
-NAMED(ulong)
-NAMED(half)
-NAMED(float)
+EACH_SCALAR(NAMED)
 #undef NAMED
+#undef EACH_SCALAR
 
 // A packed vector's bits are the vector's, whose size the other one has.
 template <class To, class T, int N>

@@ -21,15 +21,13 @@ class Fibers {
     void wait();
     // Called inside a fiber that will not go on: back to where `run_until_abandoned` was called.
     [[noreturn]] void abandon();
-    // Calls f; false where a fiber abandoned the run meanwhile.
+    // Calls f, and returns when that does or a fiber abandons the run.
     template <class F>
-    bool run_until_abandoned(F f) {
-        if (_setjmp(abandoned_)) {
+    void run_until_abandoned(F f) {
+        if (_setjmp(abandoned_))
             inside_ = false;
-            return false;
-        }
-        f();
-        return true;
+        else
+            f();
     }
 
     bool inside() const { return inside_; }

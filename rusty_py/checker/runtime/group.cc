@@ -193,14 +193,14 @@ void run_group(uint32_t group) {
 
 }  // namespace
 
-bool run(const Launch& what) {
+void run(const Launch& what) {
     launch = &what;
     state_of_chance = what.seed;
     const uint32_t threads = volume(what.threads);
     lanes.assign(threads, Lane());
     // Stacks of an abandoned run are in the middle of things.
     fibers = std::make_unique<Fibers>(threads, thread_body);
-    return fibers->run_until_abandoned([] {
+    fibers->run_until_abandoned([] {
         for (uint32_t group : order(volume(launch->groups))) run_group(group);
     });
 }

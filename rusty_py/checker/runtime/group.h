@@ -17,8 +17,8 @@ struct Launch {
     uint64_t most_steps;
 };
 
-// True where it ran to its end, with findings or without.
-bool run(const Launch& launch);
+// To its end, or to a finding that nothing can come after.
+void run(const Launch& launch);
 
 // Who and when the running thread is; asked by the hooks.
 bool in_kernel();

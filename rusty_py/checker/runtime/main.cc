@@ -9,10 +9,9 @@
 //     run SIMD_SIZE SEED      one run, from the same contents; the runs end with the first that finds something
 //
 // Findings go to standard output, a line of JSON each, and after each run what it was, and which buffers it left
-// other than the first run did. After the first run, the
-// contents of each buffer go to FILE.out. Exit status 0: it ran; 2: the contents of a variable are too small, and
-// standard error says NAME LEAST GIVEN; 4: the library cannot be loaded; 5: there is more workgroup memory than Metal
-// allows, and standard error says BYTES MOST; 3: anything else.
+// other than the first run did. After the first run, the contents of each buffer go to FILE.out. Exit status 0: it
+// ran; 2: the contents of a variable are too small, and standard error says NAME LEAST GIVEN; 4: the library cannot be
+// loaded; 5: there is more workgroup memory than Metal allows, and standard error says BYTES MOST; 3: anything else.
 #include <dlfcn.h>
 #include <link.h>
 #include <signal.h>
@@ -22,6 +21,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <fstream>
 #include <map>
 #include <sstream>
@@ -178,6 +178,34 @@ void catch_signals() {
     for (int signal : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP}) sigaction(signal, &action, nullptr);
 }
 
+// What the variable holds at the start; workgroup memory nothing.
+std::string initial_contents(const Variable& variable, const Job& job) {
+    if (variable.space == Space::workgroup) return "";
+    if (!strcmp(variable.name, "_buffer_sizes"))
+        return std::string(reinterpret_cast<const char*>(job.sizes.data()), 4 * job.sizes.size());
+    const auto file = job.files.find(variable.name);
+    if (file == job.files.end()) refuse(std::string("no contents for ") + variable.name);
+    const std::string found = contents(file->second);
+    if (found.size() < variable.least_bytes)
+        refuse(std::string(variable.name) + " " + std::to_string(variable.least_bytes) + " " +
+                   std::to_string(found.size()),
+               too_small);
+    return found;
+}
+
+// Compares what a run left in the buffers with what the first one did, which it keeps: the names that differ, as JSON.
+std::string compare_with_first(const Job& job, std::map<std::string, std::string>& first) {
+    std::string varies;
+    for (const Region& region : regions()) {
+        const auto file = job.files.find(region.name());
+        if (file == job.files.end()) continue;
+        const std::string left(static_cast<const char*>(region.base()), region.bytes());
+        if (first.emplace(region.name(), left).second) keep(region, file->second + ".out");
+        if (left != first[region.name()]) varies += (varies.empty() ? "\"" : ", \"") + region.name() + "\"";
+    }
+    return "[" + varies + "]";
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -189,25 +217,13 @@ int main(int argc, char** argv) {
     const Job job = read_job(argv[2]);
     if (getppid() != job.parent) refuse("its parent is gone");
 
-    std::vector<std::string> initial(kernel.count);
-    regions().reserve(kernel.count);
+    std::vector<std::string> initial;
     std::vector<void*> variables;
+    regions().reserve(kernel.count);
     for (uint32_t i = 0; i < kernel.count; i++) {
-        const Variable& variable = kernel.variables[i];
-        uint64_t bytes = variable.least_bytes;
-        if (!strcmp(variable.name, "_buffer_sizes")) {
-            initial[i].assign(reinterpret_cast<const char*>(job.sizes.data()), 4 * job.sizes.size());
-        } else if (variable.space != Space::workgroup) {
-            const auto file = job.files.find(variable.name);
-            if (file == job.files.end()) refuse(std::string("no contents for ") + variable.name);
-            initial[i] = contents(file->second);
-            bytes = initial[i].size();
-        }
-        if (initial[i].size() < variable.least_bytes && variable.space != Space::workgroup)
-            refuse(std::string(variable.name) + " " + std::to_string(variable.least_bytes) + " " +
-                       std::to_string(initial[i].size()),
-                   too_small);
-        regions().emplace_back(variable, bytes, kernel.granule);
+        initial.push_back(initial_contents(kernel.variables[i], job));
+        const uint64_t bytes = std::max<uint64_t>(initial[i].size(), kernel.variables[i].least_bytes);
+        regions().emplace_back(kernel.variables[i], bytes, kernel.granule);
         variables.push_back(regions().back().base());
     }
 
@@ -221,17 +237,9 @@ int main(int argc, char** argv) {
         Launch launch = {kernel.entry, variables.data(), {}, {}, run_of.simd_size, run_of.seed, job.steps};
         memcpy(launch.groups, job.groups, sizeof job.groups);
         memcpy(launch.threads, job.threads, sizeof job.threads);
-        const bool ended = run(launch);
-        std::string varies;
-        for (const Region& region : regions()) {
-            if (!job.files.count(region.name())) continue;
-            const std::string left(static_cast<const char*>(region.base()), region.bytes());
-            const bool is_first = first.emplace(region.name(), left).second;
-            if (is_first) keep(region, job.files.at(region.name()) + ".out");
-            if (left != first[region.name()]) varies += (varies.empty() ? "\"" : ", \"") + region.name() + "\"";
-        }
-        printf("{\"run\": [%u, %lu], \"ended\": %s, \"varies\": [%s]}\n", run_of.simd_size,
-               static_cast<unsigned long>(run_of.seed), ended ? "true" : "false", varies.c_str());
+        run(launch);
+        printf("{\"run\": [%u, %lu], \"varies\": %s}\n", run_of.simd_size,
+               static_cast<unsigned long>(run_of.seed), compare_with_first(job, first).c_str());
         fflush(stdout);
         if (findings_so_far()) break;
     }
