@@ -36,6 +36,7 @@ LAYERS = {
     "timing": 2,
     "probe": 2,
     "arrays": 3,
+    "gemm": 4,
     "ops": 5,
     "checker": 5,
     "": 6,  # The package itself: its version and its public names.

@@ -13,8 +13,12 @@ from rusty_py.bench.proof import POISON, MatmulExam
 from rusty_py.device import Device
 from rusty_py.dtypes import F32
 from rusty_py.errors import LimitError
-from rusty_py.kernel import Launch, Spec, check_workgroup, launch, run
-from rusty_py.ops import matmul
+from rusty_py.gemm.kernel import Kernel
+from rusty_py.gemm.launches import Operands, requests
+from rusty_py.gemm.plan import Plan, Tile, kernel_of
+from rusty_py.gemm.problem import Place
+from rusty_py.gemm.problem import Problem as Product
+from rusty_py.kernel import Launch, check_workgroup, launch, prepare, run
 
 Size = tuple[int, int, int]
 
@@ -24,7 +28,7 @@ class MatmulSuite:
     """`sizes` are (m, k, n); `tiles` as in `rusty_py.matmul`."""
 
     sizes: Sequence[Size]
-    tiles: Sequence[matmul.Tile]
+    tiles: Sequence[Tile]
 
     def cases(self) -> list[Case]:
         problems = [problem(*size) for size in sorted(set(self.sizes), key=lambda s: s[0] * s[1] * s[2])]
@@ -46,9 +50,10 @@ def problem(m: int, k: int, n: int) -> Problem:
     )
 
 
-def case(problem: Problem, tile: matmul.Tile) -> Case:
+def case(problem: Problem, tile: Tile) -> Case:
     """The kernel of `tile` on `problem`."""
-    spec = matmul.spec_of(tile)
+    m, k, n = (problem.axes[axis] for axis in "mkn")
+    spec = kernel_of(tile).spec(Product(m, k, n))
     variant = "naive" if tile == "naive" else f"tile {tile}"
     return Case(problem, variant, str(spec), shaders.sha256(spec.source))
 
@@ -71,7 +76,7 @@ class MatmulSetup:
 
     def work(self, case: Case) -> "MatmulWork":
         tile = case.variant.removeprefix("tile ")
-        return MatmulWork(self, matmul.spec_of(tile))
+        return MatmulWork(self, kernel_of(tile if tile == "naive" else int(tile)))
 
     def baseline(self) -> Callable[[], object]:
         a, b = self.exam.a, self.exam.b
@@ -82,16 +87,19 @@ class MatmulSetup:
 class MatmulWork:
     """One kernel on the setup's inputs, with an output of its own."""
 
-    def __init__(self, setup: MatmulSetup, spec: Spec) -> None:
-        check_workgroup(setup.device, spec)
-        self.setup, self.spec, self.device = setup, spec, setup.device
-        self.exam = setup.exam
+    def __init__(self, setup: MatmulSetup, kernel: Kernel) -> None:
+        self.exam, self.device = setup.exam, setup.device
+        m, k, n = self.exam.m, self.exam.k, self.exam.n
+        self.setup, self.plan = setup, Plan(Product(m, k, n), kernel, why="asked for")
+        check_workgroup(setup.device, kernel.spec(self.plan.problem))
         self.c = self.device.empty(self.exam.m * self.exam.n * F32.itemsize, label="c")
         self.proven: NDArray[np.float32] | None = None
 
     def launches(self) -> list[Launch]:
         m, k, n = self.exam.m, self.exam.k, self.exam.n
-        return matmul.launches(self.device, self.spec, self.setup.a, self.setup.b, self.c, m=m, k=k, n=n)
+        places = Place(0, 0, k, 1), Place(0, 0, n, 1), Place(0, 0, n, 1)
+        operands = Operands(self.setup.a, self.setup.b, self.c, *places)
+        return [prepare(self.device, **each._asdict()) for each in requests(self.device, self.plan, operands)]
 
     def poison(self) -> None:
         groups = 64
