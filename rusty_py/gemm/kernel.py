@@ -47,7 +47,6 @@ def definitions(constants: Mapping[str, int], form: Form, *, edges: bool, terms:
         "A_ALONG_K": form.a_along_k,
         "B_ALONG_K": form.b_along_k,
         "EDGES": edges,
-        "HAS_BIAS": form.bias,
         "FINISHES": form.bias or bool(form.activation),
         "A_FOURS": form.a_fours,
         "B_FOURS": form.b_fours,

@@ -9,8 +9,9 @@ from rusty_py.device import Device
 from rusty_py.dtypes import F32
 from rusty_py.errors import LimitError
 from rusty_py.gemm.join import Join
+from rusty_py.gemm.pack import Pack
 from rusty_py.gemm.plan import Plan
-from rusty_py.gemm.problem import Place
+from rusty_py.gemm.problem import Form, Place, Problem
 from rusty_py.kernel import Spec
 from rusty_py.shapes import Block, ceil_div, split
 
@@ -45,6 +46,9 @@ def requests(device: Device, plan: Plan, x: Operands, *, accumulate: bool = Fals
     More than one where a sum is split, and where a dispatch would have too many groups, take too long for one
     submission, or loop further than the driver can.
     """
+    for which in plan.packs:
+        request, plan, x = _pack(device, plan, x, which)
+        yield request
     problem = plan.problem
     blocks = list(_blocks(device, plan))
     if plan.splits > 1 and len(blocks) == 1 and problem.products * plan.splits <= device.limits.groups:
@@ -125,6 +129,31 @@ def _words(place: Place, product: int) -> tuple[int, ...]:
 def _depth(plan: Plan, splits: int) -> int:
     """How much of k a part has: fours, so that vectors stay whole."""
     return ceil_div(plan.problem.k, 4 * splits) * 4
+
+
+def _pack(device: Device, plan: Plan, x: Operands, which: str) -> tuple[Request, Plan, Operands]:
+    """A copy of operand "a" or "b" whose rows of k lie one after the other; the plan and operands with it."""
+    problem = plan.problem
+    source, place, size = (x.a, x.a_place, problem.m) if which == "a" else (x.b, x.b_place.turned, problem.n)
+    products = problem.products if place.step else 1
+    wide = ceil_div(size, 4) * 4
+    form = Form(place.col == 1, stored=problem.form.stored)
+    copied = Problem(size, problem.k, 1, products, form)
+    packed = device.empty(products * problem.k * wide * form.stored.itemsize, label=f"packed {which}")
+    inner = Operands(source, source, packed, place, Place(0, 0, 1, 1), Place(0, problem.k * wide, wide, 1))
+    spec, inputs, outputs, dims, _, _ = _request(
+        Plan(copied, Pack()), inner, Block(0, size, 0, 1, 0, problem.k), (0, products), accumulate=False
+    )
+    workgroups = (ceil_div(problem.k, 32), ceil_div(size, 32), products)
+    request = Request(spec, inputs, outputs, dims, workgroups, products * size * problem.k)
+    there = Place(0, problem.k * wide if place.step else 0, 1, wide)
+    if which == "a":
+        form = replace(problem.form, a_along_k=False, a_fours=True)
+        x = replace(x, a=packed, a_place=there)
+    else:
+        form = replace(problem.form, b_along_k=False, b_fours=True)
+        x = replace(x, b=packed, b_place=there.turned)
+    return request, replace(plan, problem=replace(problem, form=form), packs=""), x
 
 
 def _split(device: Device, plan: Plan, x: Operands, *, accumulate: bool) -> Iterator[Request]:

@@ -23,6 +23,11 @@ class Place(NamedTuple):
     row: int
     col: int
 
+    @property
+    def turned(self) -> "Place":
+        """The transposed matrices."""
+        return self._replace(row=self.col, col=self.row)
+
     def lies_by_fours(self, rows: int, cols: int) -> bool:
         """Whether vectors of four neighbours cover it: all but the stride of 1 is a multiple of 4."""
         along, line = (cols, self.row) if self.col == 1 else (rows, self.col)

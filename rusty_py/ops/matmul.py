@@ -232,7 +232,7 @@ def _of_numpys(
         out[...] = result.reshape(shape)
         return out
     result = result.reshape(shape)
-    return result[()] if result.ndim == 0 else result  # type: ignore[no-any-return]  # A scalar, as NumPy returns.
+    return result[()] if result.ndim == 0 else result  # A scalar, as NumPy returns.
 
 
 def _compute(x: NDArray[Any], y: NDArray[Any], z: NDArray[Any], device: Device, extras: Extras) -> None:

@@ -11,6 +11,8 @@
 // that read and write the buffers, by fours where A_FOURS, B_FOURS and C_FOURS say so.
 // The loops marked so are unrolled: arrays in registers are indexed by constants alone.
 
+const BAND: u32 = 8u;
+
 // In vectors, as all that concerns tiles: row k of a tile has the vectors of four neighbours across k.
 const A_TILE: u32 = BLOCK_K * BLOCK_M / 4u;
 const B_TILE: u32 = BLOCK_K * BLOCK_N / 4u;
@@ -67,12 +69,21 @@ fn b_load(at: u32) -> vec4<Held> {
 }
 
 @compute @workgroup_size(THREADS)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) t: u32) {
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) t: u32,
+) {
     let product = group.z / dims.splits;
     let k0 = dims.k0 + group.z % dims.splits * dims.depth;
     let k1 = min(dims.k1, k0 + dims.depth);
-    let row0 = dims.row0 + group.y * BLOCK_M;
-    let col0 = dims.col0 + group.x * BLOCK_N;
+    // In bands of BAND blocks, down each column of a band: workgroups that run at once share rows and columns.
+    let place = group.y * groups.x + group.x;
+    let band = place / (BAND * groups.x);
+    let high = min(BAND, groups.y - band * BAND);
+    let in_band = place - band * BAND * groups.x;
+    let row0 = dims.row0 + (band * BAND + in_band % high) * BLOCK_M;
+    let col0 = dims.col0 + in_band / high * BLOCK_N;
 
     let a_k = select(t / A_ROW, t % BLOCK_K, A_ALONG_K);
     let a_m = select(t % A_ROW * select(1u, 4u, A_FOURS), t / BLOCK_K * 4u, A_ALONG_K);
