@@ -2,10 +2,10 @@
 
 from rusty_py.gemm.problem import Form
 
-# With EDGES, what lies beyond a buffer is its last element.
+# With CLAMPS, what lies beyond a buffer is its last element.
 _WITHIN = """
 fn within(at: u32, size: u32) -> u32 {
-    return select(at, min(at, size - 1u), EDGES);
+    return select(at, min(at, size - 1u), CLAMPS);
 }
 """
 
@@ -35,9 +35,14 @@ fn {x}_four(at: u32) -> vec4<Held> {{
 }}
 """
 
-# c_four stores four neighbours that begin at `at`, in column `col`, as far as dims and FINISHES say.
+# c_four stores four neighbours that begin at `at`, in column `col`, as dims and FINISHES say; c_from of them
+# those of column `first` and further.
 _RESULT_FOURS = """
 @group(0) @binding(3) var<storage, read_write> c: array<vec4<Result>>;
+
+fn c_from(first: u32, at: u32, col: u32, sum: vec4<f32>) {
+    c_four(at, col, sum);
+}
 
 fn c_four(at: u32, col: u32, sum: vec4<f32>) {
     var x = sum;
@@ -55,8 +60,12 @@ _RESULT_ONES = """
 @group(0) @binding(3) var<storage, read_write> c: array<Result>;
 
 fn c_four(at: u32, col: u32, sum: vec4<f32>) {
+    c_from(0u, at, col, sum);
+}
+
+fn c_from(first: u32, at: u32, col: u32, sum: vec4<f32>) {
     for (var i = 0u; i < 4u; i++) { // unroll
-        if (!EDGES || col + i < dims.n) {
+        if (!EDGES || (col + i >= first && col + i < dims.n)) {
             var x = sum[i];
             if (dims.accumulate == 1u) {
                 x += f32(c[at + i]);
