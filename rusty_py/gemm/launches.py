@@ -184,8 +184,17 @@ def _split(device: Device, plan: Plan, x: Operands, *, accumulate: bool) -> Iter
     y = replace(x, c=parts, c_place=Place(0, m * n, n, 1), bias=None)
     whole = Block(0, m, 0, n, 0, problem.k)
     yield _request(inner, y, whole, (0, problem.products), accumulate=False, splits=splits)
+    yield joining(plan, x, parts, accumulate=accumulate, splits=splits)
+
+
+def joining(
+    plan: Plan, x: Operands, parts: Buffer | Window, *, accumulate: bool = False, splits: int = 1
+) -> Request:
+    """The dispatch that adds up sums in f32, the parts of a product side by side, and finishes c."""
+    problem = plan.problem
+    m, n = problem.m, problem.n
     join = Plan(replace(problem, k=splits), Join())
     z = replace(x, a=parts, b=parts, a_place=Place(0, m * n, n, 1), b_place=Place(0, 0, 1, 1))
     end = Block(0, m, 0, n, 0, splits)
     request = _request(join, z, end, (0, problem.products), accumulate=accumulate, splits=splits)
-    yield request._replace(workgroups=(*request.workgroups[:2], problem.products))
+    return request._replace(workgroups=(*request.workgroups[:2], problem.products))
