@@ -1,8 +1,8 @@
 """Streamed products against all on the device at once, and against NumPy: in turn, in one run.
 
 A memory limit makes the product stream; without one the same product has all its operands on the device.
-Copy time is what the bytes that streaming moves take by themselves, both ways; compute time is that of the product
-of arrays that lie on the device. Perfect overlap would take the longer of the two.
+Copy time is what the bytes that streaming moves take by themselves, both ways; compute time is that of the
+product of arrays that lie on the device. Perfect overlap would take the longer of the two.
 """
 
 import argparse
@@ -17,15 +17,15 @@ from rusty_py import Device
 from rusty_py.gemm import stream
 
 
-def seconds(action: Callable[[], object], rounds: int) -> float:
-    """The median after a warm-up."""
-    action()
-    samples = []
-    for _ in range(rounds):
-        start = time.perf_counter()
-        action()
-        samples.append(time.perf_counter() - start)
-    return statistics.median(samples)
+def seconds(actions: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
+    """The median of each after a warm-up, in turn, so that what else the machine does meets all alike."""
+    samples: dict[str, list[float]] = {name: [] for name in actions}
+    for _ in range(rounds + 1):
+        for name, action in actions.items():
+            start = time.perf_counter()
+            action()
+            samples[name].append(time.perf_counter() - start)
+    return {name: statistics.median(each[1:]) for name, each in samples.items()}
 
 
 def moved(device: Device, action: Callable[[], object]) -> tuple[list[int], list[int]]:
@@ -54,6 +54,7 @@ def copies(device: Device, sent: list[int], read: list[int]) -> None:
 
 
 def main() -> None:
+    """Prints the times of a run, and their ratio."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--size", type=int, nargs=3, default=(8192, 8192, 8192), metavar=("M", "K", "N"))
     parser.add_argument("--dtype", choices=("f32", "f16"), default="f32")
@@ -84,16 +85,15 @@ def main() -> None:
             x @ y
             resident.wait()
 
-        times = {
-            "streamed": seconds(lambda: rp.matmul(a, b, device=small), options.rounds),
-            "all on the device, with copies": seconds(
-                lambda: rp.matmul(a, b, device=resident), options.rounds
-            ),
-            "compute alone": seconds(on_device, options.rounds),
-            "copies of streaming alone": seconds(lambda: copies(resident, sent, read), options.rounds),
+        actions: dict[str, Callable[[], object]] = {
+            "streamed": lambda: rp.matmul(a, b, device=small),
+            "all on the device, with copies": lambda: rp.matmul(a, b, device=resident),
+            "compute alone": on_device,
+            "copies of streaming alone": lambda: copies(resident, sent, read),
         }
         if options.numpy:
-            times["NumPy"] = seconds(lambda: a @ b, options.rounds)
+            actions["NumPy"] = lambda: a @ b
+        times = seconds(actions, options.rounds)
     print(f"{resident.adapter}: {m} x {k} x {n} {options.dtype}, memory limit {limit / 2**20:,.0f} MiB")
     print(
         f"blocks: {spans.rows} x {spans.depth} x {spans.cols}, {sum(1 for _ in steps.order(spans))} steps;",
