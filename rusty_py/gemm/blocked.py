@@ -58,7 +58,8 @@ class Blocked:
             form, a_fours=form.a_fours and not form.a_along_k, b_fours=form.b_fours and not form.b_along_k
         )
         edges = bool(problem.m % self.block_m or problem.n % self.block_n)
-        return self._spec(form, edges, problem.m < self.block_m or problem.n < self.block_n)
+        small = problem.m < self.block_m or problem.n < self.block_n
+        return self._spec(replace(form, clamps=False), edges or form.clamps, small or form.clamps)
 
     @cache  # noqa: B019  There are few, and they are constants.
     def _spec(self, form: Form, edges: bool, clamps: bool) -> Spec:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from rusty_py.buffer import Buffer
+from rusty_py.buffer import Buffer, Window
 from rusty_py.device import Device
 from rusty_py.dtypes import F32
 from rusty_py.errors import LimitError
@@ -12,6 +12,7 @@ from rusty_py.gemm.join import Join
 from rusty_py.gemm.pack import Pack
 from rusty_py.gemm.plan import Plan
 from rusty_py.gemm.problem import Form, Place, Problem
+from rusty_py.gemm.windows import Spans, largest, window
 from rusty_py.kernel import Spec
 from rusty_py.shapes import Block, ceil_div, split
 
@@ -20,51 +21,92 @@ from rusty_py.shapes import Block, ceil_div, split
 class Operands:
     """The buffers of a product, and where its matrices lie in them. c's columns are neighbours."""
 
-    a: Buffer
-    b: Buffer
-    c: Buffer
+    a: Buffer | Window
+    b: Buffer | Window
+    c: Buffer | Window
     a_place: Place
     b_place: Place
     c_place: Place
-    bias: Buffer | None = None
+    bias: Buffer | Window | None = None
 
 
 class Request(NamedTuple):
     """One dispatch: what `kernel.launch` and `kernel.prepare` take."""
 
     spec: Spec
-    inputs: list[Buffer]
-    outputs: list[Buffer]
+    inputs: list[Buffer | Window]
+    outputs: list[Buffer | Window]
     dims: tuple[int, ...]
     workgroups: tuple[int, int, int]
     flops: int
 
 
-def requests(device: Device, plan: Plan, x: Operands, *, accumulate: bool = False) -> Iterator[Request]:
+def requests(
+    device: Device, plan: Plan, x: Operands, *, accumulate: bool = False, finishes: bool = True
+) -> Iterator[Request]:
     """The dispatches that compute c = a @ b, or c += a @ b with `accumulate`, in order.
 
     More than one where a sum is split, and where a dispatch would have too many groups, take too long for one
-    submission, or loop further than the driver can.
+    submission, or loop further than the driver can; or would bind more of a buffer than a binding takes.
+    Without `finishes`, more of the sum is to come, and bias and activation after that.
     """
+    if _oversized(device, x):  # A window ends where its block does: nothing can be read beyond.
+        form = replace(plan.problem.form, clamps=True)
+        plan = replace(plan, problem=replace(plan.problem, form=form), packs="")
     for which in plan.packs:
         request, plan, x = _pack(device, plan, x, which)
         yield request
     problem = plan.problem
-    blocks = list(_blocks(device, plan))
-    if plan.splits > 1 and len(blocks) == 1 and problem.products * plan.splits <= device.limits.groups:
+    most = _most(device, plan, x)
+    blocks = list(_blocks(device, plan, most))
+    whole = len(blocks) == 1 and most.products == problem.products and finishes
+    if plan.splits > 1 and whole and problem.products * plan.splits <= device.limits.groups:
         yield from _split(device, plan, x, accumulate=accumulate)
         return
     # The first block is the largest: what fits of it fits of all.
     most_flops = device.pace.flops(plan.kernel.spec(problem))
-    most = max(1, min(device.limits.groups, most_flops // blocks[0].flops))
-    for first in range(0, problem.products, most):
+    step = max(1, min(device.limits.groups, most.products, most_flops // blocks[0].flops))
+    for first in range(0, problem.products, step):
+        products = first, min(step, problem.products - first)
         for block in blocks:
-            yield _request(
-                plan, x, block, (first, min(most, problem.products - first)), accumulate=accumulate
-            )
+            request = _request(plan, x, block, products, accumulate=accumulate, finishes=finishes)
+            yield _windowed(device, plan, x, request, block, products)
 
 
-def _blocks(device: Device, plan: Plan) -> Iterator[Block]:
+def _oversized(device: Device, x: Operands) -> bool:
+    """Whether an operand is larger than a binding."""
+    return max(x.a.nbytes, x.b.nbytes, x.c.nbytes) > device.limits.binding_bytes
+
+
+def _most(device: Device, plan: Plan, x: Operands) -> Spans:
+    """The largest part of a product all of whose operands fit a binding each."""
+    problem, most_bytes = plan.problem, device.limits.binding_bytes
+    whole = Spans(problem.products, problem.m, problem.n, problem.k)
+    if not _oversized(device, x):
+        return whole
+    form = problem.form
+    # What is stored in f16 is stored once: in parts it would be rounded as often.
+    units = Spans(1, *plan.kernel.block, 16 if form.result is F32 else problem.k)
+    places = (x.a_place, form.stored), (x.b_place, form.stored), (x.c_place, form.result)
+    return largest(whole, units, places, most_bytes, operation=f"matmul: {plan.kernel.name}")
+
+
+def _windowed(
+    device: Device, plan: Plan, x: Operands, request: Request, block: Block, products: tuple[int, int]
+) -> Request:
+    """The request with windows in place of the buffers that are larger than a binding."""
+    if not _oversized(device, x):
+        return request
+    most_bytes, form = device.limits.binding_bytes, plan.problem.form
+    a, a_place = window(x.a, x.a_place, products, block[:2], block[4:], form.stored, most_bytes)
+    b, b_place = window(x.b, x.b_place, products, block[4:], block[2:4], form.stored, most_bytes)
+    c, c_place = window(x.c, x.c_place, products, block[:2], block[2:4], form.result, most_bytes)
+    places = (*_words(a_place, products[0]), *_words(b_place, products[0]), *_words(c_place, products[0])[:3])
+    inputs = [a, b, x.bias or b][: request.spec.inputs]
+    return request._replace(inputs=inputs, outputs=[c], dims=(*request.dims[: -len(places)], *places))
+
+
+def _blocks(device: Device, plan: Plan, most: Spans) -> Iterator[Block]:
     problem, kernel = plan.problem, plan.kernel
     rows, cols = kernel.block
     groups = device.limits.groups
@@ -73,7 +115,11 @@ def _blocks(device: Device, plan: Plan) -> Iterator[Block]:
     unit_k = 16 if problem.form.result is F32 else problem.k
     return split(
         (problem.m, problem.n, problem.k),
-        most=(groups * rows, groups * cols, _deepest(device, plan)),
+        most=(
+            min(groups * rows, most.rows),
+            min(groups * cols, most.cols),
+            min(_deepest(device, plan), most.depth),
+        ),
         multiple=(rows, cols, unit_k),
         fits=lambda block: block.flops <= most_flops,
     )
@@ -93,7 +139,14 @@ def _deepest(device: Device, plan: Plan) -> int:
 
 
 def _request(
-    plan: Plan, x: Operands, block: Block, products: tuple[int, int], *, accumulate: bool, splits: int = 1
+    plan: Plan,
+    x: Operands,
+    block: Block,
+    products: tuple[int, int],
+    *,
+    accumulate: bool,
+    finishes: bool = True,
+    splits: int = 1,
 ) -> Request:
     """One dispatch over `block` of some products: the first of them, and how many."""
     problem, kernel = plan.problem, plan.kernel
@@ -109,7 +162,7 @@ def _request(
         block.k0,
         block.k1,
         int(accumulate or block.k0 > 0),
-        int(block.k1 == problem.k),
+        int(finishes and block.k1 == problem.k),
         splits,
         _depth(plan, splits) if splits > 1 else block.depth,
         *_words(x.a_place, first),
@@ -167,8 +220,17 @@ def _split(device: Device, plan: Plan, x: Operands, *, accumulate: bool) -> Iter
     y = replace(x, c=parts, c_place=Place(0, m * n, n, 1), bias=None)
     whole = Block(0, m, 0, n, 0, problem.k)
     yield _request(inner, y, whole, (0, problem.products), accumulate=False, splits=splits)
+    yield joining(plan, x, parts, accumulate=accumulate, splits=splits)
+
+
+def joining(
+    plan: Plan, x: Operands, parts: Buffer | Window, *, accumulate: bool = False, splits: int = 1
+) -> Request:
+    """The dispatch that adds up sums in f32, the parts of a product side by side, and finishes c."""
+    problem = plan.problem
+    m, n = problem.m, problem.n
     join = Plan(replace(problem, k=splits), Join())
     z = replace(x, a=parts, b=parts, a_place=Place(0, m * n, n, 1), b_place=Place(0, 0, 1, 1))
     end = Block(0, m, 0, n, 0, splits)
     request = _request(join, z, end, (0, problem.products), accumulate=accumulate, splits=splits)
-    yield request._replace(workgroups=(*request.workgroups[:2], problem.products))
+    return request._replace(workgroups=(*request.workgroups[:2], problem.products))

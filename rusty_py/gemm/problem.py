@@ -48,6 +48,7 @@ class Form:
 
     `a_fours`, `b_fours` and `c_fours`: vectors of four neighbours cover the matrix. `stored` is the dtype of
     a, b and the bias, `result` of c, `sums` of the sums. `activation` is one of `ACTIVATIONS`, or "".
+    `clamps`: what lies beyond a block of c must not be read.
     """
 
     a_along_k: bool = True
@@ -60,6 +61,7 @@ class Form:
     sums: Dtype = F32
     bias: bool = False
     activation: str = ""
+    clamps: bool = False
 
     def __str__(self) -> str:
         layouts = "nt"[not self.a_along_k] + "nt"[self.b_along_k]

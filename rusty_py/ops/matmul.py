@@ -14,10 +14,11 @@ from rusty_py import dtypes
 from rusty_py.arrays import Array, allocate, upload
 from rusty_py.device import Device, default_device
 from rusty_py.dtypes import F16, F32, Dtype
-from rusty_py.errors import DtypeError, LimitError, ShapeError
+from rusty_py.errors import DtypeError, LimitError, OutOfMemory, ShapeError
 from rusty_py.gemm.launches import Operands, Request, requests
 from rusty_py.gemm.plan import Plan, Tile, kernel_of, plan
 from rusty_py.gemm.problem import ACTIVATIONS, Form, Place, Problem
+from rusty_py.gemm.stream import Job, fits, stream
 from rusty_py.kernel import launch, prepare, run
 from rusty_py.ops.creation import asarray, zeros
 from rusty_py.shapes import matmul_shapes
@@ -219,14 +220,18 @@ def _of_numpys(
     shape = _result_shape(left.shape, right.shape, batch)
     if out is not None:
         _check_out(out, np.ndarray, shape, kind)
-    x, y = (dtypes.cast(each, kind, operation="matmul") for each in (left, right))
+    for each in (left, right):
+        dtypes.cast(each[:0], kind, operation="matmul")  # Whether it can be; blocks are cast one by one.
     result = np.zeros((*batch, m, n), kind.numpy)
     bare = extras.bias is None and extras.activation is None and not extras.accumulate
     if result.size and (k or not bare):
         device = device or default_device()
-        if extras.accumulate:
-            result[...] = np.reshape(out, result.shape)  # type: ignore[call-overload]
-        _compute(x.reshape((*x.shape[:-2], m, k)), y.reshape((*y.shape[:-2], k, n)), result, device, extras)
+        x, y = left.reshape((*left.shape[:-2], m, k)), right.reshape((*right.shape[:-2], k, n))
+        if not k:  # One term of zeros.
+            zero = np.zeros((), kind.numpy)
+            x, y = np.broadcast_to(zero, (m, 1)), np.broadcast_to(zero, (1, n))
+        added = np.asarray(out).reshape(result.shape) if extras.accumulate else None
+        _compute(x, y, result, added, device, extras)
     if out is not None:
         assert isinstance(out, np.ndarray)
         out[...] = result.reshape(shape)
@@ -235,17 +240,49 @@ def _of_numpys(
     return result[()] if result.ndim == 0 else result  # A scalar, as NumPy returns.
 
 
-def _compute(x: NDArray[Any], y: NDArray[Any], z: NDArray[Any], device: Device, extras: Extras) -> None:
-    """z = x @ y, with what the extras say, on the device."""
+def _compute(
+    x: NDArray[Any],
+    y: NDArray[Any],
+    z: NDArray[Any],
+    added: NDArray[Any] | None,
+    device: Device,
+    extras: Extras,
+) -> None:
+    """z = x @ y, with what the extras say, on the device: at once where it has the room, else in blocks."""
     kind = dtypes.element(z.dtype, operation="matmul")
-    if max(x.nbytes, y.nbytes, z.nbytes) > min(device.limits.binding_bytes, device.limits.buffer_bytes):
-        raise LimitError("matmul: too large")
-    a, b = (_sent(each, kind, device) for each in (x, y))
-    m, k, n = *x.shape[-2:], z.shape[-1]
-    if not k:
-        a, b = (zeros(size, dtype=kind, device=device) for size in ((m, 1), (1, n)))
-    a, b = _matrices(a, (m, k or 1)), _matrices(b, (k or 1, n))
-    c = upload(z, kind, device) if extras.accumulate else allocate(device, z.shape, kind, operation="matmul")
+    sizes = [each.size * kind.itemsize for each in (x, y, z)]
+    most_bytes = None
+    if fits(device, *sizes):
+        try:
+            return _compute_whole(x, y, z, added, device, extras)
+        except OutOfMemory:
+            most_bytes = sum(sizes) // 2
+    bias = None
+    if extras.bias is not None:
+        _check_bias(extras.bias, z.shape[-1])
+        held = extras.bias.numpy() if isinstance(extras.bias, Array) else np.asarray(extras.bias)
+        bias = dtypes.cast(held, kind, operation="matmul")
+    sums = extras.sums_of(kind)
+    job = Job(x, y, z, kind, sums, added, bias, extras.activation or "", extras.tile)
+    return stream(device, job, most_bytes=most_bytes)
+
+
+def _compute_whole(
+    x: NDArray[Any],
+    y: NDArray[Any],
+    z: NDArray[Any],
+    added: NDArray[Any] | None,
+    device: Device,
+    extras: Extras,
+) -> None:
+    kind = dtypes.element(z.dtype, operation="matmul")
+    (m, k), n = x.shape[-2:], z.shape[-1]
+    a, b = (_sent(dtypes.cast(each, kind, operation="matmul"), kind, device) for each in (x, y))
+    a, b = _matrices(a, (m, k)), _matrices(b, (k, n))
+    if added is None:
+        c = allocate(device, z.shape, kind, operation="matmul")
+    else:
+        c = upload(np.ascontiguousarray(added), kind, device)
     launches = _requests(a, b, c, _bias(extras, n, kind, device), extras)
     run(device, [prepare(device, **each._asdict()) for each in launches])
     c.numpy(z)
@@ -286,10 +323,14 @@ def _bias(extras: Extras, n: int, kind: Dtype, device: Device) -> Array | None:
     """The bias as a row of its own. Raises ShapeError where it is none of n numbers."""
     if extras.bias is None:
         return None
-    if np.shape(extras.bias) != (n,):
-        raise ShapeError(f"matmul: a bias has a number for each column, ({n},): got {np.shape(extras.bias)}")
+    _check_bias(extras.bias, n)
     bias = _operand(extras.bias, kind, device)
     return bias if bias.contiguous and not bias.offset else bias.copy()
+
+
+def _check_bias(bias: Array | ArrayLike, n: int) -> None:
+    if np.shape(bias) != (n,):
+        raise ShapeError(f"matmul: a bias has a number for each column, ({n},): got {np.shape(bias)}")
 
 
 def _check_out(out: object, type_: type, shape: Shape, kind: Dtype) -> None:
