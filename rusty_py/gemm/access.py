@@ -2,10 +2,10 @@
 
 from rusty_py.gemm.problem import Form
 
-# With EDGES, what lies beyond a buffer is its last element.
+# With CLAMPS, what lies beyond a buffer is its last element.
 _WITHIN = """
 fn within(at: u32, size: u32) -> u32 {
-    return select(at, min(at, size - 1u), EDGES);
+    return select(at, min(at, size - 1u), CLAMPS);
 }
 """
 
@@ -62,19 +62,23 @@ _RESULT_ONES = """
 fn c_four(at: u32, col: u32, sum: vec4<f32>) {
     for (var i = 0u; i < 4u; i++) { // unroll
         if (!EDGES || col + i < dims.n) {
-            var x = sum[i];
-            if (dims.accumulate == 1u) {
-                x += f32(c[at + i]);
-            }
-            if (FINISHES && dims.finishes == 1u) {
-                if (HAS_BIAS) {
-                    x += f32(bias[col + i]);
-                }
-                x = finish(vec4(x)).x;
-            }
-            c[at + i] = Result(x);
+            c_one(at + i, col + i, sum[i]);
         }
     }
+}
+
+fn c_one(at: u32, of_bias: u32, sum: f32) {
+    var x = sum;
+    if (dims.accumulate == 1u) {
+        x += f32(c[at]);
+    }
+    if (FINISHES && dims.finishes == 1u) {
+        if (HAS_BIAS) {
+            x += f32(bias[of_bias]);
+        }
+        x = finish(vec4(x)).x;
+    }
+    c[at] = Result(x);
 }
 """
 

@@ -37,16 +37,25 @@ def has_room(limits: Limits, spec: Spec) -> bool:
     return spec.threads <= limits.threads and spec.workgroup_bytes <= limits.workgroup_bytes
 
 
-def definitions(constants: Mapping[str, int], form: Form, *, edges: bool, terms: Dtype | None = None) -> str:
+def definitions(
+    constants: Mapping[str, int],
+    form: Form,
+    *,
+    edges: bool,
+    clamps: bool | None = None,
+    terms: Dtype | None = None,
+) -> str:
     """Constants, types and functions for a text that takes `dims.wgsl`, and how it reads and writes.
 
-    `edges` says that workgroups may reach over the edge of c; `terms` is the dtype of a and b, if not that
-    of the form.
+    `edges` says that workgroups may reach over the edge of c, and `clamps`, if that is not the same, that
+    they may ask for what lies beyond the ends of a and b; `terms` is the dtype of a and b, if not that of
+    the form.
     """
     flags = {
         "A_ALONG_K": form.a_along_k,
         "B_ALONG_K": form.b_along_k,
         "EDGES": edges,
+        "CLAMPS": edges if clamps is None else clamps,
         "HAS_BIAS": form.bias,
         "FINISHES": form.bias or bool(form.activation),
         "A_FOURS": form.a_fours,
