@@ -27,6 +27,11 @@ class Operands:
     c_place: Place
     bias: Buffer | None = None
 
+    def turned(self) -> "Operands":
+        """Those of c^T = b^T a^T."""
+        places = self.b_place.turned(), self.a_place.turned(), self.c_place.turned()
+        return Operands(self.b, self.a, self.c, *places, self.bias)
+
 
 class Request(NamedTuple):
     """One dispatch: what `kernel.launch` and `kernel.prepare` take."""
@@ -45,7 +50,7 @@ def requests(device: Device, plan: Plan, x: Operands, *, accumulate: bool = Fals
     More than one where a sum is split, and where a dispatch would have too many groups, take too long for one
     submission, or loop further than the driver can.
     """
-    problem = plan.problem
+    problem = plan.seen
     blocks = list(_blocks(device, plan))
     if plan.splits > 1 and len(blocks) == 1 and problem.products * plan.splits <= device.limits.groups:
         yield from _split(device, plan, x, accumulate=accumulate)
@@ -61,7 +66,7 @@ def requests(device: Device, plan: Plan, x: Operands, *, accumulate: bool = Fals
 
 
 def _blocks(device: Device, plan: Plan) -> Iterator[Block]:
-    problem, kernel = plan.problem, plan.kernel
+    problem, kernel = plan.seen, plan.kernel
     rows, cols = kernel.block
     groups = device.limits.groups
     most_flops = device.pace.flops(kernel.spec(problem))
@@ -92,7 +97,8 @@ def _request(
     plan: Plan, x: Operands, block: Block, products: tuple[int, int], *, accumulate: bool, splits: int = 1
 ) -> Request:
     """One dispatch over `block` of some products: the first of them, and how many."""
-    problem, kernel = plan.problem, plan.kernel
+    problem, kernel = plan.seen, plan.kernel
+    x = x.turned() if plan.turned else x
     first, count = products
     rows, cols = kernel.block
     spec = kernel.spec(problem)
@@ -110,7 +116,8 @@ def _request(
         _depth(plan, splits) if splits > 1 else block.depth,
         *_words(x.a_place, first),
         *_words(x.b_place, first),
-        *_words(x.c_place, first)[:3],
+        *_words(x.c_place, first),
+        int(plan.turned),
     )
     workgroups = (ceil_div(block.cols, cols), ceil_div(block.rows, rows), count * splits)
     inputs = [x.a, x.b, x.bias or x.b][: spec.inputs]
@@ -136,7 +143,7 @@ def _split(device: Device, plan: Plan, x: Operands, *, accumulate: bool) -> Iter
     form = replace(problem.form, result=F32, bias=False, activation="")
     inner = replace(plan, problem=replace(problem, form=form))
     y = replace(x, c=parts, c_place=Place(0, m * n, n, 1), bias=None)
-    whole = Block(0, m, 0, n, 0, problem.k)
+    whole = Block(0, plan.seen.m, 0, plan.seen.n, 0, problem.k)
     yield _request(inner, y, whole, (0, problem.products), accumulate=False, splits=splits)
     join = Plan(replace(problem, k=splits), Join())
     z = replace(x, a=parts, b=parts, a_place=Place(0, m * n, n, 1), b_place=Place(0, 0, 1, 1))

@@ -8,9 +8,11 @@ from rusty_py.adapter import Limits
 from rusty_py.device import Device
 from rusty_py.errors import LimitError
 from rusty_py.gemm.blocked import Blocked
+from rusty_py.gemm.direct import DIRECT
 from rusty_py.gemm.kernel import Kernel
 from rusty_py.gemm.problem import Problem
 from rusty_py.gemm.simple import TILES, Naive, Tiled
+from rusty_py.gemm.thin import Columns, Dots, thin_kernel
 from rusty_py.kernel import check_workgroup
 from rusty_py.shapes import ceil_div
 
@@ -28,19 +30,33 @@ _CORES = {"DiscreteGPU": 132, "IntegratedGPU": 16}
 _STARTUP = 32  # What a workgroup takes to start and to store its result, in steps along k.
 _LAUNCH = 4e6  # What another launch takes, in multiplications of the fastest kernel on one multiprocessor.
 _MOST_SPLITS = 64
+# For kernels that only wait for memory. An H200 reads 4,000 GB/s while each of its 132 multiprocessors does
+# 47,000 GFLOP/s / 2 / 132 multiplications, and needs some 500 workgroups for it: benchmarks/RESULTS.md.
+_A_BYTE = 47_000 / 2 / 4_000  # In multiplications of all multiprocessors together.
+_BUSY = 500 / 132  # Workgroups of a multiprocessor.
+_FEW_ON_CPU = 4  # Up to so many rows, or columns, llvmpipe is faster with the kernels for few.
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How a problem is computed: by `kernel`, its sums in `splits` parts that a second launch adds up."""
+    """How a problem is computed: by `kernel`, its sums in `splits` parts that a second launch adds up.
+
+    `turned`: as c^T = b^T a^T, so that few columns are few rows to the kernel.
+    """
 
     problem: Problem
     kernel: Kernel
     splits: int = 1
     why: str = ""
+    turned: bool = False
+
+    @property
+    def seen(self) -> Problem:
+        """The problem as the kernel sees it."""
+        return self.problem.turned() if self.turned else self.problem
 
     def __str__(self) -> str:
-        parts = f", {self.splits} parts along k" if self.splits > 1 else ""
+        parts = ", turned" * self.turned + f", {self.splits} parts along k" * (self.splits > 1)
         return f"{self.problem} ({self.problem.form}): {self.kernel.name}{parts}: {self.why}"
 
 
@@ -74,9 +90,9 @@ def kernel_of(tile: Tile) -> Kernel:
 @lru_cache(4096)
 def _chosen(limits: Limits, kind: str, problem: Problem) -> Plan:
     if kind == "CPU":
-        return Plan(problem, Naive(), why="a CPU driver has caches of its own, and no use for tiles")
+        return on_cpu(limits, problem)
     cores = _CORES.get(kind, 32)
-    plans = list(candidates(limits, problem))
+    plans = [*candidates(limits, problem), *thin_candidates(limits, problem)]
     if not plans:
         raise LimitError(f"matmul: no kernel for {problem} ({problem.form}) fits the device")
     return min(plans, key=lambda each: cost(each, cores))
@@ -92,14 +108,55 @@ def candidates(limits: Limits, problem: Problem) -> Iterator[Plan]:
                 splits *= 2
 
 
+def on_cpu(limits: Limits, problem: Problem) -> Plan:
+    """The first of the direct kernels that the driver has subgroups for, or one for thin products."""
+    for each in thin_candidates(limits, problem):
+        if each.seen.m <= _FEW_ON_CPU:
+            return each
+    kernel = next(each for each in DIRECT if each.suits(limits, problem))
+    return Plan(problem, kernel, why="a CPU driver has caches of its own, and no use for tiles")
+
+
+def thin_candidates(limits: Limits, problem: Problem) -> Iterator[Plan]:
+    """The kernels for few rows, or, turned, for few columns, in every number of parts worth a thought."""
+    for turned in (False, True):
+        seen = problem.turned() if turned else problem
+        kernel = thin_kernel(seen)
+        if kernel is not None and kernel.suits(limits, seen):
+            splits = 1
+            while splits == 1 or (splits <= _MOST_SPLITS and problem.k >= splits * kernel.chunk):
+                yield Plan(problem, kernel, splits, "bound by reading the larger operand", turned)
+                splits *= 2
+
+
+def thin_cost(plan: Plan, cores: int) -> float:
+    """`cost` of a plan with a kernel for few rows: reading a and b, unless multiplying takes longer."""
+    problem, (rows, cols) = plan.seen, plan.kernel.block
+    m, k, n, products = problem.m, problem.k, problem.n, problem.products
+    workgroups = ceil_div(n, cols) * products * plan.splits
+    read = (m * k + k * n) * products * problem.form.stored.itemsize * _A_BYTE
+    idle = max(1.0, _BUSY * cores / workgroups)
+    # Half as fast as the fastest: they share no more than ROWS rows.
+    total = max(read, 2.0 * rows * k * n * products) * idle / cores + _STARTUP * rows * cols
+    return total + join_cost(plan, cores)
+
+
+def join_cost(plan: Plan, cores: int) -> float:
+    """What adding up the parts of split sums takes, in the unit of `cost`."""
+    if plan.splits == 1:
+        return 0.0
+    # The parts are written and read again: some hundred multiplications a number.
+    problem = plan.problem
+    return _LAUNCH + 100.0 * (plan.splits + 1) * problem.m * problem.n * problem.products / cores
+
+
 def cost(plan: Plan, cores: int) -> float:
     """What a plan takes, in multiplications that the fastest kernel does meanwhile on one multiprocessor."""
     problem, kernel = plan.problem, plan.kernel
+    if isinstance(kernel, Columns | Dots):
+        return thin_cost(plan, cores)
     rows, cols = kernel.block
     workgroups = ceil_div(problem.m, rows) * ceil_div(problem.n, cols) * problem.products * plan.splits
     steps = ceil_div(problem.k, plan.splits) + _STARTUP
     total = ceil_div(workgroups, cores) * rows * cols * steps / BLOCKED[kernel]  # type: ignore[index]
-    if plan.splits > 1:
-        # The parts are written and read again: some hundred multiplications a number.
-        total += _LAUNCH + 100.0 * (plan.splits + 1) * problem.m * problem.n * problem.products / cores
-    return total
+    return total + join_cost(plan, cores)

@@ -1,6 +1,6 @@
 """A matrix product as kernels see it: sizes, where the numbers lie, and what they are. Pure data."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from rusty_py.dtypes import F32, Dtype
@@ -36,6 +36,10 @@ class Place(NamedTuple):
             return self._replace(col=1 if self.row != 1 else rows)
         return self
 
+    def turned(self) -> "Place":
+        """Where the transposes lie."""
+        return self._replace(row=self.col, col=self.row)
+
 
 @dataclass(frozen=True)
 class Form:
@@ -55,6 +59,17 @@ class Form:
     sums: Dtype = F32
     bias: bool = False
     activation: str = ""
+
+    def turned(self) -> "Form":
+        """Of c^T = b^T a^T. The result is stored one by one, and the bias goes along its rows."""
+        return replace(
+            self,
+            a_along_k=self.b_along_k,
+            b_along_k=self.a_along_k,
+            a_fours=self.b_fours,
+            b_fours=self.a_fours,
+            c_fours=False,
+        )
 
     def __str__(self) -> str:
         layouts = "nt"[not self.a_along_k] + "nt"[self.b_along_k]
@@ -82,6 +97,10 @@ class Problem:
     @property
     def flops(self) -> int:
         return 2 * self.m * self.k * self.n * self.products
+
+    def turned(self) -> "Problem":
+        """c^T = b^T a^T."""
+        return replace(self, m=self.n, n=self.m, form=self.form.turned())
 
     def __str__(self) -> str:
         batch = f"{self.products}×" if self.products > 1 else ""

@@ -4,10 +4,13 @@ from collections.abc import Iterator
 from itertools import product
 
 from rusty_py.dtypes import F16
+from rusty_py.gemm.direct import DIRECT
 from rusty_py.gemm.join import Join
+from rusty_py.gemm.kernel import Kernel
 from rusty_py.gemm.plan import BLOCKED
 from rusty_py.gemm.problem import Form, Problem
 from rusty_py.gemm.simple import TILES, Naive, Tiled
+from rusty_py.gemm.thin import COLUMNS, DOTS
 from rusty_py.kernel import Spec
 
 
@@ -22,6 +25,13 @@ def forms() -> Iterator[Form]:
         yield Form(a_fours=fours, b_fours=fours, c_fours=fours, bias=True, activation="gelu")
 
 
+def thin_forms(*, b_along_k: bool) -> Iterator[Form]:
+    """For the kernels of few rows, which load by fours along their operands' lines only."""
+    yield Form(b_along_k=b_along_k)
+    yield Form(b_along_k=b_along_k, a_fours=False, b_fours=False, bias=True, activation="relu")
+    yield Form(b_along_k=b_along_k, stored=F16, result=F16)
+
+
 def variants() -> list[Spec]:
     """One Spec for each kernel and form, with edges and without."""
     specs = [Naive().spec(), *(Tiled(edge).spec() for edge in TILES)]
@@ -30,6 +40,13 @@ def variants() -> list[Spec]:
         for kernel in BLOCKED:
             rows, cols = kernel.block
             specs.append(kernel.spec(Problem(rows + 4, 16, cols + 4, form=form)))
+        specs += [kernel.spec(Problem(5, 3, 7, form=form)) for kernel in DIRECT]
     for kernel in BLOCKED:
         specs.append(kernel.spec(Problem(kernel.block_m, 16, kernel.block_n)))
+    thin: list[tuple[Kernel, bool]] = [
+        *((kernel, False) for kernel in COLUMNS.values()),
+        *((kernel, True) for kernel in DOTS.values()),
+    ]
+    for few, b_along_k in thin:
+        specs += [few.spec(Problem(1, 3, 7, form=form)) for form in thin_forms(b_along_k=b_along_k)]
     return list(dict.fromkeys(specs))
