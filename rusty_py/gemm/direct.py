@@ -50,7 +50,16 @@ class Direct:
         a_fours = form.a_fours and (
             form.a_along_k or self.thread_m % (4 * self.lanes_n if self.sharing else 4) == 0
         )
-        return self._spec(replace(form, a_fours=a_fours, sums=F32))
+        # One by one, it is all the same how they lie.
+        return self._spec(
+            replace(
+                form,
+                a_along_k=a_fours and form.a_along_k,
+                b_along_k=form.b_fours and form.b_along_k,
+                a_fours=a_fours,
+                sums=F32,
+            )
+        )
 
     @cache  # noqa: B019  There are few, and they are constants.
     def _spec(self, form: Form) -> Spec:
