@@ -22,6 +22,7 @@ from rusty_py.probe import SUBGROUP_SIZE
 from ..ops.expected import Expected, of_operation
 from ..ops.operands import LAYOUTS, values
 from .execution import POISON
+from .family_works import direct_products, thin_products
 
 KINDS = list(ELEMENTS.values())
 _SMALL = {"rows": LAYOUTS["rows"], "any layout": LAYOUTS["every other"]}
@@ -53,6 +54,7 @@ def works() -> list[Work]:
         *_creation(),
         *_products(),
         *_blocked_products(),
+        *(Work(each.name, each.compute, each.expected) for each in (*direct_products(), *thin_products())),
         *_measuring(),
     ]
 
