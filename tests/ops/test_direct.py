@@ -8,6 +8,7 @@ from rusty_py import Device, matmul, probe
 from rusty_py.dtypes import F16
 from rusty_py.gemm.direct import ALONE, DIRECT, SHARING, Direct
 from rusty_py.gemm.problem import Problem
+from rusty_py.gemm.variants import SMALL_DIRECT
 from rusty_py.kernel import launch
 from rusty_py.ops.matmul import plan
 
@@ -17,9 +18,9 @@ from .products import assert_product, uniform
 
 # m, n and k: one, primes, one less and one more than a block, multiples of four, and some blocks.
 SHAPES = [(1, 1, 1), (7, 5, 3), (31, 63, 7), (33, 65, 9), (12, 20, 28), (32, 64, 16), (100, 132, 260)]
-SMALL = [Direct(8, 4, lanes_m=1, lanes_n=8, sharing=True), Direct(4, 4, lanes_m=4, lanes_n=8)]
+SMALL = [*SMALL_DIRECT, Direct(4, 4, lanes_m=4, lanes_n=8)]
 BLOCKS = [*DIRECT, *SMALL]
-NAMES = ["sharing", "alone", "small and sharing", "in two directions"]
+NAMES = ["sharing", "alone", "small and sharing", "small", "in two directions"]
 
 
 @pytest.fixture(params=BLOCKS, ids=NAMES)
