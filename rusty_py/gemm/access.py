@@ -66,16 +66,20 @@ fn c_four(at: u32, col: u32, sum: vec4<f32>) {
 fn c_from(first: u32, at: u32, col: u32, sum: vec4<f32>) {
     for (var i = 0u; i < 4u; i++) { // unroll
         if (!EDGES || (col + i >= first && col + i < dims.n)) {
-            var x = sum[i];
-            if (dims.accumulate == 1u) {
-                x += f32(c[at + i]);
-            }
-            if (FINISHES && dims.finishes == 1u) {
-                x = finish(vec4(x + bias_one(col + i))).x;
-            }
-            c[at + i] = Result(x);
+            c_one(at + i, col + i, sum[i]);
         }
     }
+}
+
+fn c_one(at: u32, of_bias: u32, sum: f32) {
+    var x = sum;
+    if (dims.accumulate == 1u) {
+        x += f32(c[at]);
+    }
+    if (FINISHES && dims.finishes == 1u) {
+        x = finish(vec4(x + bias_one(of_bias))).x;
+    }
+    c[at] = Result(x);
 }
 """
 

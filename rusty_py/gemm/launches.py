@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from rusty_py.adapter import Limits
 from rusty_py.buffer import Buffer, Window
 from rusty_py.device import Device
 from rusty_py.dtypes import F32
@@ -28,6 +29,11 @@ class Operands:
     b_place: Place
     c_place: Place
     bias: Buffer | Window | None = None
+
+    def turned(self) -> "Operands":
+        """Those of c^T = b^T a^T."""
+        places = self.b_place.turned(), self.a_place.turned(), self.c_place.turned()
+        return Operands(self.b, self.a, self.c, *places, self.bias)
 
 
 class Request(NamedTuple):
@@ -56,15 +62,15 @@ def requests(
     for which in plan.packs:
         request, plan, x = _pack(device, plan, x, which)
         yield request
-    problem = plan.problem
+    problem = plan.seen
     most = _most(device, plan, x)
     blocks = list(_blocks(device, plan, most))
-    whole = len(blocks) == 1 and most.products == problem.products and finishes
-    if plan.splits > 1 and whole and problem.products * plan.splits <= device.limits.groups:
+    most_flops = device.pace.flops(plan.kernel.spec(problem))
+    at_once = len(blocks) == 1 and most.products == problem.products and problem.flops <= most_flops
+    if plan.splits > 1 and at_once and finishes and _parts_fit(device.limits, plan):
         yield from _split(device, plan, x, accumulate=accumulate)
         return
     # The first block is the largest: what fits of it fits of all.
-    most_flops = device.pace.flops(plan.kernel.spec(problem))
     step = max(1, min(device.limits.groups, most.products, most_flops // blocks[0].flops))
     for first in range(0, problem.products, step):
         products = first, min(step, problem.products - first)
@@ -80,10 +86,11 @@ def _oversized(device: Device, x: Operands) -> bool:
 
 def _most(device: Device, plan: Plan, x: Operands) -> Spans:
     """The largest part of a product all of whose operands fit a binding each."""
-    problem, most_bytes = plan.problem, device.limits.binding_bytes
+    problem, most_bytes = plan.seen, device.limits.binding_bytes
     whole = Spans(problem.products, problem.m, problem.n, problem.k)
     if not _oversized(device, x):
         return whole
+    x = x.turned() if plan.turned else x
     form = problem.form
     # What is stored in f16 is stored once: in parts it would be rounded as often.
     units = Spans(1, *plan.kernel.block, 16 if form.result is F32 else problem.k)
@@ -97,17 +104,34 @@ def _windowed(
     """The request with windows in place of the buffers that are larger than a binding."""
     if not _oversized(device, x):
         return request
+    x = x.turned() if plan.turned else x
     most_bytes, form = device.limits.binding_bytes, plan.problem.form
     a, a_place = window(x.a, x.a_place, products, block[:2], block[4:], form.stored, most_bytes)
     b, b_place = window(x.b, x.b_place, products, block[4:], block[2:4], form.stored, most_bytes)
     c, c_place = window(x.c, x.c_place, products, block[:2], block[2:4], form.result, most_bytes)
-    places = (*_words(a_place, products[0]), *_words(b_place, products[0]), *_words(c_place, products[0])[:3])
+    first = products[0]
     inputs = [a, b, x.bias or b][: request.spec.inputs]
-    return request._replace(inputs=inputs, outputs=[c], dims=(*request.dims[: -len(places)], *places))
+    dims = (
+        *request.dims[:_PLACES],
+        *_words(a_place, first),
+        *_words(b_place, first),
+        *_words(c_place, first),
+    )
+    dims = (*dims, *request.dims[len(dims) :])
+    return request._replace(inputs=inputs, outputs=[c], dims=dims)
+
+
+def _parts_fit(limits: Limits, plan: Plan) -> bool:
+    """Whether the parts of split sums fit a buffer, and the launches that make and join them a dispatch."""
+    problem = plan.problem
+    parts = problem.products * plan.splits
+    room = min(limits.binding_bytes, limits.buffer_bytes)
+    nbytes = parts * problem.m * problem.n * F32.itemsize
+    return max(parts, problem.m) <= limits.groups and nbytes <= room
 
 
 def _blocks(device: Device, plan: Plan, most: Spans) -> Iterator[Block]:
-    problem, kernel = plan.problem, plan.kernel
+    problem, kernel = plan.seen, plan.kernel
     rows, cols = kernel.block
     groups = device.limits.groups
     most_flops = device.pace.flops(kernel.spec(problem))
@@ -138,6 +162,10 @@ def _deepest(device: Device, plan: Plan) -> int:
     return k
 
 
+_PLACES = 11
+"""The words of dims before those of the places."""
+
+
 def _request(
     plan: Plan,
     x: Operands,
@@ -149,7 +177,8 @@ def _request(
     splits: int = 1,
 ) -> Request:
     """One dispatch over `block` of some products: the first of them, and how many."""
-    problem, kernel = plan.problem, plan.kernel
+    problem, kernel = plan.seen, plan.kernel
+    x = x.turned() if plan.turned else x
     first, count = products
     rows, cols = kernel.block
     spec = kernel.spec(problem)
@@ -167,7 +196,8 @@ def _request(
         _depth(plan, splits) if splits > 1 else block.depth,
         *_words(x.a_place, first),
         *_words(x.b_place, first),
-        *_words(x.c_place, first)[:3],
+        *_words(x.c_place, first),
+        int(plan.turned),
     )
     workgroups = (ceil_div(block.cols, cols), ceil_div(block.rows, rows), count * splits)
     inputs = [x.a, x.b, x.bias or x.b][: spec.inputs]
@@ -187,7 +217,9 @@ def _depth(plan: Plan, splits: int) -> int:
 def _pack(device: Device, plan: Plan, x: Operands, which: str) -> tuple[Request, Plan, Operands]:
     """A copy of operand "a" or "b" whose rows of k lie one after the other; the plan and operands with it."""
     problem = plan.problem
-    source, place, size = (x.a, x.a_place, problem.m) if which == "a" else (x.b, x.b_place.turned, problem.n)
+    source, place, size = (
+        (x.a, x.a_place, problem.m) if which == "a" else (x.b, x.b_place.turned(), problem.n)
+    )
     products = problem.products if place.step else 1
     wide = ceil_div(size, 4) * 4
     form = Form(place.col == 1, stored=problem.form.stored)
@@ -205,7 +237,7 @@ def _pack(device: Device, plan: Plan, x: Operands, which: str) -> tuple[Request,
         x = replace(x, a=packed, a_place=there)
     else:
         form = replace(problem.form, b_along_k=False, b_fours=True)
-        x = replace(x, b=packed, b_place=there.turned)
+        x = replace(x, b=packed, b_place=there.turned())
     return request, replace(plan, problem=replace(problem, form=form), packs=""), x
 
 
@@ -218,7 +250,7 @@ def _split(device: Device, plan: Plan, x: Operands, *, accumulate: bool) -> Iter
     form = replace(problem.form, result=F32, bias=False, activation="")
     inner = replace(plan, problem=replace(problem, form=form))
     y = replace(x, c=parts, c_place=Place(0, m * n, n, 1), bias=None)
-    whole = Block(0, m, 0, n, 0, problem.k)
+    whole = Block(0, plan.seen.m, 0, plan.seen.n, 0, problem.k)
     yield _request(inner, y, whole, (0, problem.products), accumulate=False, splits=splits)
     yield joining(plan, x, parts, accumulate=accumulate, splits=splits)
 

@@ -9,9 +9,11 @@ from rusty_py.device import Device
 from rusty_py.dtypes import F32
 from rusty_py.errors import LimitError
 from rusty_py.gemm.blocked import Blocked
+from rusty_py.gemm.direct import DIRECT
 from rusty_py.gemm.kernel import Kernel
 from rusty_py.gemm.problem import Problem
 from rusty_py.gemm.simple import TILES, Naive, Tiled
+from rusty_py.gemm.thin import Columns, Dots, thin_kernel
 from rusty_py.kernel import check_workgroup
 from rusty_py.shapes import ceil_div
 
@@ -28,6 +30,9 @@ BLOCKED = {
 # What is left of that where four numbers of an operand must be put together from four loads.
 _GATHERED = 0.93
 _MOST_SPLITS = 64
+# Kernels that only wait for memory need some workgroups a multiprocessor to keep it busy.
+_BUSY = 4
+_FEW_ON_CPU = 4  # Up to so many rows, or columns, llvmpipe is faster with the kernels for few.
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,7 @@ class Machine:
 
 # Typical ones of the kind: WebGPU tells neither how many multiprocessors there are nor how fast they are.
 _MACHINES = {
-    "DiscreteGPU": Machine(132, 1.8e11, 3e12, 3e-6),
+    "DiscreteGPU": Machine(132, 1.8e11, 3.5e12, 3e-6),
     "IntegratedGPU": Machine(16, 1.3e11, 1.5e11, 1e-5),
 }
 
@@ -56,6 +61,7 @@ class Plan:
     """How a problem is computed: by `kernel`, its sums in `splits` parts that another launch adds up.
 
     `packs` names the operands, "a" and "b", that are copied first to where the kernel reads them best.
+    `turned`: as c^T = b^T a^T, so that few columns are few rows to the kernel.
     """
 
     problem: Problem
@@ -63,9 +69,16 @@ class Plan:
     splits: int = 1
     packs: str = ""
     why: str = ""
+    turned: bool = False
+
+    @property
+    def seen(self) -> Problem:
+        """The problem as the kernel sees it."""
+        return self.problem.turned() if self.turned else self.problem
 
     def __str__(self) -> str:
         how = [self.kernel.name]
+        how += ["turned"] * self.turned
         how += [f"{' and '.join(self.packs)} packed"] if self.packs else []
         how += [f"{self.splits} parts along k"] if self.splits > 1 else []
         return f"{self.problem} ({self.problem.form}): {', '.join(how)}: {self.why}"
@@ -100,10 +113,10 @@ def kernel_of(tile: Tile) -> Kernel:
 
 @lru_cache(4096)
 def _chosen(limits: Limits, kind: str, problem: Problem) -> Plan:
-    if kind == "CPU" and Naive().suits(limits, problem):
-        return Plan(problem, Naive(), why="a CPU driver has caches of its own, and no use for tiles")
+    if kind == "CPU":
+        return on_cpu(limits, problem)
     machine = _MACHINES.get(kind, _MACHINES["DiscreteGPU"])
-    plans = list(candidates(limits, problem))
+    plans = [*candidates(limits, problem), *thin_candidates(limits, problem)]
     if not plans:
         raise LimitError(f"matmul: no kernel for {problem} ({problem.form}) fits the device")
     return min(plans, key=lambda each: cost(each, machine))
@@ -122,8 +135,44 @@ def candidates(limits: Limits, problem: Problem) -> Iterator[Plan]:
                     splits *= 2
 
 
+def on_cpu(limits: Limits, problem: Problem) -> Plan:
+    """The first of the direct kernels that the driver has subgroups for, or one for thin products."""
+    for each in thin_candidates(limits, problem):
+        if each.seen.m <= _FEW_ON_CPU:
+            return each
+    kernel = next(each for each in DIRECT if each.suits(limits, problem))
+    return Plan(problem, kernel, why="a CPU driver has caches of its own, and no use for tiles")
+
+
+def thin_candidates(limits: Limits, problem: Problem) -> Iterator[Plan]:
+    """The kernels for few rows, or, turned, for few columns, in every number of parts worth a thought."""
+    for turned in (False, True):
+        seen = problem.turned() if turned else problem
+        kernel = thin_kernel(seen)
+        if kernel is not None and kernel.suits(limits, seen):
+            splits = 1
+            while splits == 1 or (splits <= _MOST_SPLITS and problem.k >= splits * kernel.chunk):
+                yield Plan(problem, kernel, splits, why="bound by reading the larger operand", turned=turned)
+                splits *= 2
+
+
 def cost(plan: Plan, machine: Machine) -> float:
     """What a plan takes on the machine, in seconds, by a model."""
+    seconds = (
+        _thin_cost(plan, machine) if isinstance(plan.kernel, Columns | Dots) else _blocked_cost(plan, machine)
+    )
+    problem = plan.problem
+    elements = sum({"a": problem.m, "b": problem.n}[which] * problem.k for which in plan.packs)
+    moved = 2 * elements * problem.products * problem.form.stored.itemsize
+    launches = 1 + len(plan.packs)
+    if plan.splits > 1:
+        moved += (2 * plan.splits + 1) * problem.m * problem.n * problem.products * F32.itemsize
+        launches += 1
+    return seconds + launches * machine.launch + moved / machine.bandwidth
+
+
+def _blocked_cost(plan: Plan, machine: Machine) -> float:
+    """Multiplying, a block on a multiprocessor at a time."""
     problem, kernel, form = plan.problem, plan.kernel, plan.problem.form
     rows, cols = kernel.block
     workgroups = ceil_div(problem.m, rows) * ceil_div(problem.n, cols) * problem.products * plan.splits
@@ -133,11 +182,14 @@ def cost(plan: Plan, machine: Machine) -> float:
     if (form.b_along_k or not form.b_fours) and "b" not in plan.packs:
         rate *= _GATHERED
     depth = ceil_div(problem.k, plan.splits)
-    seconds = machine.launch + ceil_div(workgroups, machine.cores) * rows * cols * depth / rate
-    elements = sum({"a": problem.m, "b": problem.n}[which] * problem.k for which in plan.packs)
-    moved = 2 * elements * problem.products * form.stored.itemsize
-    launches = len(plan.packs)
-    if plan.splits > 1:
-        moved += (2 * plan.splits + 1) * problem.m * problem.n * problem.products * F32.itemsize
-        launches += 1
-    return seconds + launches * machine.launch + moved / machine.bandwidth
+    return ceil_div(workgroups, machine.cores) * rows * cols * depth / rate
+
+
+def _thin_cost(plan: Plan, machine: Machine) -> float:
+    """Reading a and b, unless multiplying, at half the rate of the fastest, takes longer."""
+    problem, (rows, cols) = plan.seen, plan.kernel.block
+    m, k, n, products = problem.m, problem.k, problem.n, problem.products
+    workgroups = ceil_div(n, cols) * products * plan.splits
+    read = (m * k + k * n) * products * problem.form.stored.itemsize / machine.bandwidth
+    multiplied = 2.0 * rows * k * n * products / (machine.multiplications * machine.cores)
+    return max(read, multiplied) * max(1.0, _BUSY * machine.cores / workgroups)

@@ -1,6 +1,6 @@
 """A matrix product as kernels see it: sizes, where the numbers lie, and what they are. Pure data."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from rusty_py.dtypes import F32, Dtype
@@ -23,11 +23,6 @@ class Place(NamedTuple):
     row: int
     col: int
 
-    @property
-    def turned(self) -> "Place":
-        """The transposed matrices."""
-        return self._replace(row=self.col, col=self.row)
-
     def lies_by_fours(self, rows: int, cols: int) -> bool:
         """Whether vectors of four neighbours cover it: all but the stride of 1 is a multiple of 4."""
         along, line = (cols, self.row) if self.col == 1 else (rows, self.col)
@@ -40,6 +35,10 @@ class Place(NamedTuple):
         if cols == 1:
             return self._replace(col=1 if self.row != 1 else rows)
         return self
+
+    def turned(self) -> "Place":
+        """Where the transposes lie."""
+        return self._replace(row=self.col, col=self.row)
 
 
 @dataclass(frozen=True)
@@ -62,6 +61,17 @@ class Form:
     bias: bool = False
     activation: str = ""
     clamps: bool = False
+
+    def turned(self) -> "Form":
+        """Of c^T = b^T a^T. The result is stored one by one, and the bias goes along its rows."""
+        return replace(
+            self,
+            a_along_k=self.b_along_k,
+            b_along_k=self.a_along_k,
+            a_fours=self.b_fours,
+            b_fours=self.a_fours,
+            c_fours=False,
+        )
 
     def __str__(self) -> str:
         layouts = "nt"[not self.a_along_k] + "nt"[self.b_along_k]
@@ -89,6 +99,10 @@ class Problem:
     @property
     def flops(self) -> int:
         return 2 * self.m * self.k * self.n * self.products
+
+    def turned(self) -> "Problem":
+        """c^T = b^T a^T."""
+        return replace(self, m=self.n, n=self.m, form=self.form.turned())
 
     def __str__(self) -> str:
         batch = f"{self.products}×" if self.products > 1 else ""

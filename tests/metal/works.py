@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from rusty_py.ops.blocked import BLOCKINGS
 
 import rusty_py as rp
 from rusty_py import Device, array, oracle
@@ -14,7 +15,6 @@ from rusty_py.bench import kernels
 from rusty_py.dtypes import BOOL, ELEMENTS, F16, F32, I32, U32, Dtype
 from rusty_py.kernel import Spec
 from rusty_py.ops import blocked, elementwise, reduce
-from rusty_py.ops.blocked import BLOCKINGS
 from rusty_py.ops.matmul import TILES, matmul
 from rusty_py.ops.table import BINARY, UNARY, Operation
 from rusty_py.probe import SUBGROUP_SIZE
@@ -22,6 +22,7 @@ from rusty_py.probe import SUBGROUP_SIZE
 from ..ops.expected import Expected, of_operation
 from ..ops.operands import LAYOUTS, values
 from .execution import POISON
+from .family_works import direct_products, thin_products
 
 KINDS = list(ELEMENTS.values())
 _SMALL = {"rows": LAYOUTS["rows"], "any layout": LAYOUTS["every other"]}
@@ -53,6 +54,7 @@ def works() -> list[Work]:
         *_creation(),
         *_products(),
         *_blocked_products(),
+        *(Work(each.name, each.compute, each.expected) for each in (*direct_products(), *thin_products())),
         *_measuring(),
     ]
 

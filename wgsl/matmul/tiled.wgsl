@@ -28,6 +28,8 @@ struct Dims {
     c_at: u32,
     c_step: u32,
     c_row: u32,
+    c_col: u32,
+    bias_by_row: u32,
 }
 
 @group(0) @binding(0) var<storage, read> a: array<f32>;
