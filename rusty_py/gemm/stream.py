@@ -28,7 +28,7 @@ from rusty_py.gemm.windows import Spans
 from rusty_py.kernel import launch
 from rusty_py.pool import size_class
 from rusty_py.shapes import Block, ceil_div
-from rusty_py.transfer import Bytes, Coming
+from rusty_py.transfer import Bytes, Chunks, Coming, Transfer
 from rusty_py.views import broadcast_strides, collapse
 
 Host = NDArray[Any]
@@ -254,6 +254,8 @@ class _Slots:
 
     def __init__(self, device: Device, count: int, nbytes: int, label: str) -> None:
         self._device = device
+        self._scratch: Bytes | None = None  # On the host, for blocks that do not lie in one piece.
+        self._nbytes = nbytes
         buffers = (device.empty(nbytes, label=label) for _ in range(count))
         self._held: list[tuple[object, Buffer]] = [(None, buffer) for buffer in buffers]
 
@@ -271,9 +273,18 @@ class _Slots:
                 self._held.append(self._held.pop(i))
                 return buffer
         buffer = self.next()
-        self._device.write(buffer, np.ascontiguousarray(block, dtype=kind.numpy))
+        self._device.write(buffer, self._in_one_piece(block, kind))
         self._held[-1] = (key, buffer)
         return buffer
+
+    def _in_one_piece(self, block: Host, kind: Dtype) -> Host:
+        if block.flags.c_contiguous and block.dtype == kind.numpy:
+            return block
+        if self._scratch is None:
+            self._scratch = np.empty(self._nbytes, np.uint8)
+        target = self._scratch[: block.size * kind.itemsize].view(kind.numpy).reshape(block.shape)
+        _copy(self._device.transfer, target, block)
+        return target
 
 
 class _Ready(NamedTuple):
@@ -411,7 +422,7 @@ class _Pipeline:
             block = step.block
             rows, cols = slice(*block[:2]), slice(*block[2:4])
             target = _part(self._steps.c, step.outer, slice(*step.products), rows, cols)
-            self._device.transfer.finish(result, partial(_fill, target))
+            self._device.transfer.finish(result, partial(_fill, self._device.transfer, target))
             coming.popleft()
 
 
@@ -421,5 +432,19 @@ def _part(x: Host, outer: tuple[int, ...], *axes: slice) -> Host:
     return x[index]  # type: ignore[no-any-return]
 
 
-def _fill(target: Host, data: Bytes) -> None:
-    target[...] = data.view(target.dtype).reshape(target.shape)
+def _fill(transfer: Transfer, target: Host, data: Bytes) -> None:
+    _copy(transfer, target, data.view(target.dtype).reshape(target.shape))
+
+
+def _copy(transfer: Transfer, target: Host, source: Host) -> None:
+    """Copies and casts, what is large in several threads: one alone is slower than the bus."""
+    while len(target) == 1 and target.ndim > 1:
+        target, source = target[0], source[0]
+    row_bytes = target[0].nbytes
+
+    def work(chunks: Chunks) -> None:
+        for start, size in chunks:
+            rows = slice(ceil_div(start, row_bytes), ceil_div(start + size, row_bytes))
+            np.copyto(target[rows], source[rows], casting="same_kind")
+
+    transfer.in_chunks(work, target.nbytes)

@@ -11,7 +11,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import rusty_py as rp
-from rusty_py import Device, DeviceError, DtypeError, LimitError, Limits, OutOfMemory, ShapeError, matmul
+from rusty_py import (
+    Device,
+    DeviceError,
+    DtypeError,
+    LimitError,
+    Limits,
+    OutOfMemory,
+    ShapeError,
+    matmul,
+    transfer,
+)
 from rusty_py.dtypes import F32
 from rusty_py.gemm import stream
 from rusty_py.gemm.windows import Spans
@@ -133,6 +143,18 @@ def test_other_dtypes_are_cast_block_by_block(narrow: Device, monkeypatch: pytes
         matmul(a, b, device=narrow)
     with pytest.raises(ShapeError, match="a bias has a number for each column"):
         matmul(a, b, dtype="f32", bias=np.zeros(3, np.float32), device=narrow)
+
+
+def test_large_blocks_are_copied_by_several_threads(
+    unchecked: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transfer, "THREADS", 3)
+    monkeypatch.setattr(transfer, "_THREAD_BYTES", 256)
+    monkeypatch.setattr(transfer, "_LEAST_CHUNK_BYTES", 64)
+    a, b = uniform(101, 90, seed=1), uniform(90, 113, seed=2)
+    with small(unchecked, memory_limit=40_000) as narrow:
+        assert_product(matmul(a, b, device=narrow), a, b)
+        assert_product(matmul(a.T[:, :90], b, device=narrow), a.T[:, :90], b)
 
 
 def test_what_fits_is_not_streamed(unchecked: Device, monkeypatch: pytest.MonkeyPatch) -> None:
