@@ -2,10 +2,10 @@
 
 from rusty_py.gemm.problem import Form
 
-# With EDGES, what lies beyond a buffer is its last element.
+# With CLAMPS, what lies beyond a buffer is its last element.
 _WITHIN = """
 fn within(at: u32, size: u32) -> u32 {
-    return select(at, min(at, size - 1u), EDGES);
+    return select(at, min(at, size - 1u), CLAMPS);
 }
 """
 
@@ -35,10 +35,14 @@ fn {x}_four(at: u32) -> vec4<Held> {{
 }}
 """
 
-# c_four stores four neighbours that begin at `at`, in column `col`, as far as dims and FINISHES say.
+# c_four stores four neighbours that begin at `at`, in column `col`, as dims and FINISHES say; c_from of them
+# those of column `first` and further.
 _RESULT_FOURS = """
-@group(0) @binding(2) var<storage, read> bias: array<vec4<Bias>>;
 @group(0) @binding(3) var<storage, read_write> c: array<vec4<Result>>;
+
+fn c_from(first: u32, at: u32, col: u32, sum: vec4<f32>) {
+    c_four(at, col, sum);
+}
 
 fn c_four(at: u32, col: u32, sum: vec4<f32>) {
     var x = sum;
@@ -46,35 +50,58 @@ fn c_four(at: u32, col: u32, sum: vec4<f32>) {
         x += vec4<f32>(c[at / 4u]);
     }
     if (FINISHES && dims.finishes == 1u) {
-        if (HAS_BIAS) {
-            x += vec4<f32>(bias[col / 4u]);
-        }
-        x = finish(x);
+        x = finish(x + bias_four(col));
     }
     c[at / 4u] = vec4<Result>(x);
 }
 """
 
 _RESULT_ONES = """
-@group(0) @binding(2) var<storage, read> bias: array<Bias>;
 @group(0) @binding(3) var<storage, read_write> c: array<Result>;
 
 fn c_four(at: u32, col: u32, sum: vec4<f32>) {
+    c_from(0u, at, col, sum);
+}
+
+fn c_from(first: u32, at: u32, col: u32, sum: vec4<f32>) {
     for (var i = 0u; i < 4u; i++) { // unroll
-        if (!EDGES || col + i < dims.n) {
+        if (!EDGES || (col + i >= first && col + i < dims.n)) {
             var x = sum[i];
             if (dims.accumulate == 1u) {
                 x += f32(c[at + i]);
             }
             if (FINISHES && dims.finishes == 1u) {
-                if (HAS_BIAS) {
-                    x += f32(bias[col + i]);
-                }
-                x = finish(vec4(x)).x;
+                x = finish(vec4(x + bias_one(col + i))).x;
             }
             c[at + i] = Result(x);
         }
     }
+}
+"""
+
+_BIAS_FOURS = """
+@group(0) @binding(2) var<storage, read> bias: array<vec4<Bias>>;
+
+fn bias_four(col: u32) -> vec4<f32> {
+    return vec4<f32>(bias[col / 4u]);
+}
+"""
+
+_BIAS_ONES = """
+@group(0) @binding(2) var<storage, read> bias: array<Bias>;
+
+fn bias_one(col: u32) -> f32 {
+    return f32(bias[col]);
+}
+"""
+
+_NO_BIAS = """
+fn bias_four(col: u32) -> vec4<f32> {
+    return vec4<f32>();
+}
+
+fn bias_one(col: u32) -> f32 {
+    return 0.0;
 }
 """
 
@@ -87,5 +114,6 @@ def access(form: Form) -> str:
             _WITHIN,
             *((_FOURS if fours else _ONES).format(x=x, binding=binding) for x, fours, binding in reads),
             _RESULT_FOURS if form.c_fours else _RESULT_ONES,
+            (_BIAS_FOURS if form.c_fours else _BIAS_ONES) if form.bias else _NO_BIAS,
         ]
     )

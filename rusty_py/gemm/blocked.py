@@ -57,10 +57,12 @@ class Blocked:
         form = replace(
             form, a_fours=form.a_fours and not form.a_along_k, b_fours=form.b_fours and not form.b_along_k
         )
-        return self._spec(form, bool(problem.m % self.block_m or problem.n % self.block_n))
+        edges = bool(problem.m % self.block_m or problem.n % self.block_n)
+        small = problem.m < self.block_m or problem.n < self.block_n
+        return self._spec(replace(form, clamps=False), edges or form.clamps, small or form.clamps)
 
     @cache  # noqa: B019  There are few, and they are constants.
-    def _spec(self, form: Form, edges: bool) -> Spec:
+    def _spec(self, form: Form, edges: bool, clamps: bool) -> Spec:
         constants = {
             "BLOCK_M": self.block_m,
             "BLOCK_N": self.block_n,
@@ -79,8 +81,9 @@ class Blocked:
             outputs=1,
             threads=self.threads,
             workgroup_bytes=self.stages * self.block_k * (self.block_m + self.block_n) * form.sums.itemsize,
-            definitions=definitions(constants, form, edges=edges),
-            variant=f"{self.block_m}x{self.block_n}x{self.block_k}, {form}{', edges' * edges}",
+            definitions=definitions(constants, form, edges=edges, clamps=clamps),
+            variant=f"{self.block_m}x{self.block_n}x{self.block_k}, {form}"
+            + (", small" if clamps else ", edges" * edges),
         )
 
     def loops(self, k: int) -> int:

@@ -37,17 +37,24 @@ def has_room(limits: Limits, spec: Spec) -> bool:
     return spec.threads <= limits.threads and spec.workgroup_bytes <= limits.workgroup_bytes
 
 
-def definitions(constants: Mapping[str, int], form: Form, *, edges: bool, terms: Dtype | None = None) -> str:
+def definitions(
+    constants: Mapping[str, int],
+    form: Form,
+    *,
+    edges: bool,
+    clamps: bool | None = None,
+    terms: Dtype | None = None,
+) -> str:
     """Constants, types and functions for a text that takes `dims.wgsl`, and how it reads and writes.
 
-    `edges` says that workgroups may reach over the edge of c; `terms` is the dtype of a and b, if not that
-    of the form.
+    `edges` says that workgroups may reach over the edge of c, and `clamps`, where it differs, that loads may
+    leave the buffers; `terms` is the dtype of a and b, if not that of the form.
     """
     flags = {
         "A_ALONG_K": form.a_along_k,
         "B_ALONG_K": form.b_along_k,
         "EDGES": edges,
-        "HAS_BIAS": form.bias,
+        "CLAMPS": edges if clamps is None else clamps,
         "FINISHES": form.bias or bool(form.activation),
         "A_FOURS": form.a_fours,
         "B_FOURS": form.b_fours,

@@ -9,8 +9,9 @@ from rusty_py.device import Device
 from rusty_py.dtypes import F32
 from rusty_py.errors import LimitError
 from rusty_py.gemm.join import Join
+from rusty_py.gemm.pack import Pack
 from rusty_py.gemm.plan import Plan
-from rusty_py.gemm.problem import Place
+from rusty_py.gemm.problem import Form, Place, Problem
 from rusty_py.gemm.windows import Spans, largest, window
 from rusty_py.kernel import Spec
 from rusty_py.shapes import Block, ceil_div, split
@@ -49,6 +50,12 @@ def requests(
     submission, or loop further than the driver can; or would bind more of a buffer than a binding takes.
     Without `finishes`, more of the sum is to come, and bias and activation after that.
     """
+    if _oversized(device, x):  # A window ends where its block does: nothing can be read beyond.
+        form = replace(plan.problem.form, clamps=True)
+        plan = replace(plan, problem=replace(plan.problem, form=form), packs="")
+    for which in plan.packs:
+        request, plan, x = _pack(device, plan, x, which)
+        yield request
     problem = plan.problem
     most = _most(device, plan, x)
     blocks = list(_blocks(device, plan, most))
@@ -66,11 +73,16 @@ def requests(
             yield _windowed(device, plan, x, request, block, products)
 
 
+def _oversized(device: Device, x: Operands) -> bool:
+    """Whether an operand is larger than a binding."""
+    return max(x.a.nbytes, x.b.nbytes, x.c.nbytes) > device.limits.binding_bytes
+
+
 def _most(device: Device, plan: Plan, x: Operands) -> Spans:
     """The largest part of a product all of whose operands fit a binding each."""
     problem, most_bytes = plan.problem, device.limits.binding_bytes
     whole = Spans(problem.products, problem.m, problem.n, problem.k)
-    if max(x.a.nbytes, x.b.nbytes, x.c.nbytes) <= most_bytes:
+    if not _oversized(device, x):
         return whole
     form = problem.form
     # What is stored in f16 is stored once: in parts it would be rounded as often.
@@ -83,10 +95,9 @@ def _windowed(
     device: Device, plan: Plan, x: Operands, request: Request, block: Block, products: tuple[int, int]
 ) -> Request:
     """The request with windows in place of the buffers that are larger than a binding."""
-    most_bytes = device.limits.binding_bytes
-    if max(x.a.nbytes, x.b.nbytes, x.c.nbytes) <= most_bytes:
+    if not _oversized(device, x):
         return request
-    form = plan.problem.form
+    most_bytes, form = device.limits.binding_bytes, plan.problem.form
     a, a_place = window(x.a, x.a_place, products, block[:2], block[4:], form.stored, most_bytes)
     b, b_place = window(x.b, x.b_place, products, block[4:], block[2:4], form.stored, most_bytes)
     c, c_place = window(x.c, x.c_place, products, block[:2], block[2:4], form.result, most_bytes)
@@ -171,6 +182,31 @@ def _words(place: Place, product: int) -> tuple[int, ...]:
 def _depth(plan: Plan, splits: int) -> int:
     """How much of k a part has: fours, so that vectors stay whole."""
     return ceil_div(plan.problem.k, 4 * splits) * 4
+
+
+def _pack(device: Device, plan: Plan, x: Operands, which: str) -> tuple[Request, Plan, Operands]:
+    """A copy of operand "a" or "b" whose rows of k lie one after the other; the plan and operands with it."""
+    problem = plan.problem
+    source, place, size = (x.a, x.a_place, problem.m) if which == "a" else (x.b, x.b_place.turned, problem.n)
+    products = problem.products if place.step else 1
+    wide = ceil_div(size, 4) * 4
+    form = Form(place.col == 1, stored=problem.form.stored)
+    copied = Problem(size, problem.k, 1, products, form)
+    packed = device.empty(products * problem.k * wide * form.stored.itemsize, label=f"packed {which}")
+    inner = Operands(source, source, packed, place, Place(0, 0, 1, 1), Place(0, problem.k * wide, wide, 1))
+    spec, inputs, outputs, dims, _, _ = _request(
+        Plan(copied, Pack()), inner, Block(0, size, 0, 1, 0, problem.k), (0, products), accumulate=False
+    )
+    workgroups = (ceil_div(problem.k, 32), ceil_div(size, 32), products)
+    request = Request(spec, inputs, outputs, dims, workgroups, products * size * problem.k)
+    there = Place(0, problem.k * wide if place.step else 0, 1, wide)
+    if which == "a":
+        form = replace(problem.form, a_along_k=False, a_fours=True)
+        x = replace(x, a=packed, a_place=there)
+    else:
+        form = replace(problem.form, b_along_k=False, b_fours=True)
+        x = replace(x, b=packed, b_place=there.turned)
+    return request, replace(plan, problem=replace(problem, form=form), packs=""), x
 
 
 def _split(device: Device, plan: Plan, x: Operands, *, accumulate: bool) -> Iterator[Request]:

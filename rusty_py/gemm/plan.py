@@ -6,6 +6,7 @@ from functools import lru_cache
 
 from rusty_py.adapter import Limits
 from rusty_py.device import Device
+from rusty_py.dtypes import F32
 from rusty_py.errors import LimitError
 from rusty_py.gemm.blocked import Blocked
 from rusty_py.gemm.kernel import Kernel
@@ -17,31 +18,57 @@ from rusty_py.shapes import ceil_div
 Tile = int | str
 """A tile edge (8, 16, 32), "naive" for the kernel without tiles, or "auto"."""
 
-# How fast each is when it fills an H200, as a fraction of the fastest: benchmarks/RESULTS.md.
+# What each reaches where it fills an H200, as a fraction of the fastest: benchmarks/RESULTS.md.
 BLOCKED = {
     Blocked(128, 128, 16, thread_m=8, thread_n=8, lanes_m=16, stages=2): 1.0,
-    Blocked(64, 128, 16, thread_m=8, thread_n=8, lanes_m=8, stages=2): 0.95,
-    Blocked(64, 32, 16, thread_m=4, thread_n=4, lanes_m=16, stages=1): 0.7,
+    Blocked(64, 128, 16, thread_m=8, thread_n=8, lanes_m=4, stages=1): 0.9,
+    Blocked(128, 64, 16, thread_m=8, thread_n=8, lanes_m=16, stages=1): 0.9,
+    Blocked(32, 64, 32, thread_m=4, thread_n=4, lanes_m=4, stages=2): 0.6,
 }
-# Multiprocessors of a typical GPU of the kind: WebGPU does not tell how many there are.
-_CORES = {"DiscreteGPU": 132, "IntegratedGPU": 16}
-_STARTUP = 32  # What a workgroup takes to start and to store its result, in steps along k.
-_LAUNCH = 4e6  # What another launch takes, in multiplications of the fastest kernel on one multiprocessor.
+# What is left of that where four numbers of an operand must be put together from four loads.
+_GATHERED = 0.93
 _MOST_SPLITS = 64
 
 
 @dataclass(frozen=True)
+class Machine:
+    """A GPU, as far as the model knows it.
+
+    `multiplications` are those of the fastest kernel on one of its `cores` (multiprocessors) in a second,
+    `bandwidth` is in bytes a second, `launch` what one takes, in seconds.
+    """
+
+    cores: int
+    multiplications: float
+    bandwidth: float
+    launch: float
+
+
+# Typical ones of the kind: WebGPU tells neither how many multiprocessors there are nor how fast they are.
+_MACHINES = {
+    "DiscreteGPU": Machine(132, 1.8e11, 3e12, 3e-6),
+    "IntegratedGPU": Machine(16, 1.3e11, 1.5e11, 1e-5),
+}
+
+
+@dataclass(frozen=True)
 class Plan:
-    """How a problem is computed: by `kernel`, its sums in `splits` parts that a second launch adds up."""
+    """How a problem is computed: by `kernel`, its sums in `splits` parts that another launch adds up.
+
+    `packs` names the operands, "a" and "b", that are copied first to where the kernel reads them best.
+    """
 
     problem: Problem
     kernel: Kernel
     splits: int = 1
+    packs: str = ""
     why: str = ""
 
     def __str__(self) -> str:
-        parts = f", {self.splits} parts along k" if self.splits > 1 else ""
-        return f"{self.problem} ({self.problem.form}): {self.kernel.name}{parts}: {self.why}"
+        how = [self.kernel.name]
+        how += [f"{' and '.join(self.packs)} packed"] if self.packs else []
+        how += [f"{self.splits} parts along k"] if self.splits > 1 else []
+        return f"{self.problem} ({self.problem.form}): {', '.join(how)}: {self.why}"
 
 
 def plan(device: Device, problem: Problem, *, tile: Tile = "auto") -> Plan:
@@ -75,31 +102,42 @@ def kernel_of(tile: Tile) -> Kernel:
 def _chosen(limits: Limits, kind: str, problem: Problem) -> Plan:
     if kind == "CPU" and Naive().suits(limits, problem):
         return Plan(problem, Naive(), why="a CPU driver has caches of its own, and no use for tiles")
-    cores = _CORES.get(kind, 32)
+    machine = _MACHINES.get(kind, _MACHINES["DiscreteGPU"])
     plans = list(candidates(limits, problem))
     if not plans:
         raise LimitError(f"matmul: no kernel for {problem} ({problem.form}) fits the device")
-    return min(plans, key=lambda each: cost(each, cores))
+    return min(plans, key=lambda each: cost(each, machine))
 
 
 def candidates(limits: Limits, problem: Problem) -> Iterator[Plan]:
-    """Every kernel that fits, in every number of parts worth a thought."""
+    """Every kernel that fits, in every number of parts worth a thought, operands as they are and packed."""
+    form = problem.form
+    gathered = ("a" * (form.a_along_k or not form.a_fours), "b" * (form.b_along_k or not form.b_fours))
     for kernel in BLOCKED:
         if kernel.suits(limits, problem):
-            splits = 1
-            while splits == 1 or (splits <= _MOST_SPLITS and problem.k >= splits * kernel.block_k):
-                yield Plan(problem, kernel, splits, "the least by the model of costs")
-                splits *= 2
+            for packs in dict.fromkeys(("", *gathered, "".join(gathered))):
+                splits = 1
+                while splits == 1 or (splits <= _MOST_SPLITS and problem.k >= splits * kernel.block_k):
+                    yield Plan(problem, kernel, splits, packs, "the least by the model of costs")
+                    splits *= 2
 
 
-def cost(plan: Plan, cores: int) -> float:
-    """What a plan takes, in multiplications that the fastest kernel does meanwhile on one multiprocessor."""
-    problem, kernel = plan.problem, plan.kernel
+def cost(plan: Plan, machine: Machine) -> float:
+    """What a plan takes on the machine, in seconds, by a model."""
+    problem, kernel, form = plan.problem, plan.kernel, plan.problem.form
     rows, cols = kernel.block
     workgroups = ceil_div(problem.m, rows) * ceil_div(problem.n, cols) * problem.products * plan.splits
-    steps = ceil_div(problem.k, plan.splits) + _STARTUP
-    total = ceil_div(workgroups, cores) * rows * cols * steps / BLOCKED[kernel]  # type: ignore[index]
+    rate = machine.multiplications * BLOCKED[kernel]  # type: ignore[index]
+    if (form.a_along_k or not form.a_fours) and "a" not in plan.packs:
+        rate *= _GATHERED
+    if (form.b_along_k or not form.b_fours) and "b" not in plan.packs:
+        rate *= _GATHERED
+    depth = ceil_div(problem.k, plan.splits)
+    seconds = machine.launch + ceil_div(workgroups, machine.cores) * rows * cols * depth / rate
+    elements = sum({"a": problem.m, "b": problem.n}[which] * problem.k for which in plan.packs)
+    moved = 2 * elements * problem.products * form.stored.itemsize
+    launches = len(plan.packs)
     if plan.splits > 1:
-        # The parts are written and read again: some hundred multiplications a number.
-        total += _LAUNCH + 100.0 * (plan.splits + 1) * problem.m * problem.n * problem.products / cores
-    return total
+        moved += (2 * plan.splits + 1) * problem.m * problem.n * problem.products * F32.itemsize
+        launches += 1
+    return seconds + launches * machine.launch + moved / machine.bandwidth

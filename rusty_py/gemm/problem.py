@@ -23,6 +23,11 @@ class Place(NamedTuple):
     row: int
     col: int
 
+    @property
+    def turned(self) -> "Place":
+        """The transposed matrices."""
+        return self._replace(row=self.col, col=self.row)
+
     def lies_by_fours(self, rows: int, cols: int) -> bool:
         """Whether vectors of four neighbours cover it: all but the stride of 1 is a multiple of 4."""
         along, line = (cols, self.row) if self.col == 1 else (rows, self.col)
@@ -43,6 +48,7 @@ class Form:
 
     `a_fours`, `b_fours` and `c_fours`: vectors of four neighbours cover the matrix. `stored` is the dtype of
     a, b and the bias, `result` of c, `sums` of the sums. `activation` is one of `ACTIVATIONS`, or "".
+    `clamps`: what lies beyond a block of c must not be read.
     """
 
     a_along_k: bool = True
@@ -55,6 +61,7 @@ class Form:
     sums: Dtype = F32
     bias: bool = False
     activation: str = ""
+    clamps: bool = False
 
     def __str__(self) -> str:
         layouts = "nt"[not self.a_along_k] + "nt"[self.b_along_k]

@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from itertools import product
 
-from rusty_py.dtypes import F16
+from rusty_py.dtypes import F16, F32
 from rusty_py.gemm.join import Join
+from rusty_py.gemm.pack import Pack
 from rusty_py.gemm.plan import BLOCKED
 from rusty_py.gemm.problem import Form, Problem
 from rusty_py.gemm.simple import TILES, Naive, Tiled
@@ -31,5 +32,9 @@ def variants() -> list[Spec]:
             rows, cols = kernel.block
             specs.append(kernel.spec(Problem(rows + 4, 16, cols + 4, form=form)))
     for kernel in BLOCKED:
-        specs.append(kernel.spec(Problem(kernel.block_m, 16, kernel.block_n)))
+        rows, cols = kernel.block
+        specs.append(kernel.spec(Problem(rows, 16, cols)))
+        specs.append(kernel.spec(Problem(rows - 4, 16, cols - 4)))
+    for kind, along_k in product((F32, F16), (True, False)):
+        specs.append(Pack().spec(Problem(5, 3, 1, form=Form(along_k, stored=kind))))
     return list(dict.fromkeys(specs))

@@ -11,6 +11,7 @@ from rusty_py.bench.report import json
 from rusty_py.bench.runner import measure
 from rusty_py.bench.sampling import Options
 from rusty_py.bench.suites.matmul import MatmulSuite
+from rusty_py.bench.suites.shapes import Size
 from rusty_py.kernel import Launch, prepare
 from rusty_py.ops import matmul
 from rusty_py.timing import Clock, Timer, check_clock
@@ -94,7 +95,7 @@ def test_a_device_without_subgroups_has_no_size_of_them(
 
 def benchmark(device: Device, *sizes: int) -> Run:
     options = Options.for_adapter(device.adapter, runs=3, warmup_s=0.0, seed=1)
-    suite = MatmulSuite([(n, n, n) for n in sizes], ["naive", *matmul.TILES])
+    suite = MatmulSuite([Size(n, n, n) for n in sizes], ["naive", *matmul.TILES])
     return measure(suite, device, options, context={}, say=lambda text: None)
 
 
@@ -128,7 +129,9 @@ def test_the_benchmark_gives_a_wrong_kernel_no_rate(
 
 def test_the_benchmark_skips_what_the_budget_has_no_room_for(unchecked: Device) -> None:
     options = Options.for_adapter(unchecked.adapter, runs=3, max_time_s=0.0, seed=1)
-    whole = measure(MatmulSuite([(64, 64, 64)], [8]), unchecked, options, context={}, say=lambda text: None)
+    whole = measure(
+        MatmulSuite([Size(64, 64, 64)], [8]), unchecked, options, context={}, say=lambda text: None
+    )
     assert whole.results == []
     assert [skipped.reason for skipped in whole.skipped] == ["the budget is used up; try --max-time"]
 

@@ -17,7 +17,10 @@ from .program import NO_DRIVER, Sabotaged, python, rusty_bench, strict_json
         (["-h"], ["matmul", "overhead", "transfer", "info", "doctor", "--version"]),
         (
             ["matmul", "--help"],
-            ["--size", "--tile", "--adapter", "--runs", "--max-time", "--json", "--ascii"],
+            [
+                *("--size", "--preset", "--tile", "--dtype", "--sums", "--adapter", "--runs", "--max-time"),
+                *("--json", "--ascii"),
+            ],
         ),
         (["overhead", "--help"], ["--adapter", "--runs", "--max-time", "--format", "--json", "--ascii"]),
         (["transfer", "--help"], ["--size", "--adapter", "--runs", "--json", "--ascii"]),

@@ -3,13 +3,16 @@
 // its threads keeps THREAD_M x THREAD_N sums in registers, so that a number read once is used many times.
 // Dispatch (ceil(cols / BLOCK_N), ceil(rows / BLOCK_M), products * splits); dims.wgsl says over what.
 // Workgroup memory STAGES * BLOCK_K * (BLOCK_M + BLOCK_N) numbers of type Held.
-// Rows and columns beyond the edge are read from where the buffer ends, and never stored. Along k zeros take the
-// place of what is not there: in the first tile, the only one that may be short, so that the loop need not ask.
+// A block that would reach over the edge of c begins earlier; where c is smaller than a block, rows and columns
+// beyond the edge are read from where the buffer ends, and never stored. Along k zeros take the place of what
+// is not there: in the first tile, the only one that may be short, so that the loop need not ask.
 // Appended: the constants named here; A_ALONG_K and B_ALONG_K, which say whether the stride of 1 is that of k;
 // LANES_M and LANES_N, how 32 neighbouring threads lie in c; THREADS; the types Stored (of a and b), Held (of
 // factors) and Sum (of what SUM_TILES tiles add up, if that is not 0, else of all); dims.wgsl; and the functions
 // that read and write the buffers, by fours where A_FOURS, B_FOURS and C_FOURS say so.
 // The loops marked so are unrolled: arrays in registers are indexed by constants alone.
+
+const BAND: u32 = 8u;
 
 // In vectors, as all that concerns tiles: row k of a tile has the vectors of four neighbours across k.
 const A_TILE: u32 = BLOCK_K * BLOCK_M / 4u;
@@ -67,12 +70,26 @@ fn b_load(at: u32) -> vec4<Held> {
 }
 
 @compute @workgroup_size(THREADS)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) t: u32) {
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) t: u32,
+) {
     let product = group.z / dims.splits;
     let k0 = dims.k0 + group.z % dims.splits * dims.depth;
     let k1 = min(dims.k1, k0 + dims.depth);
-    let row0 = dims.row0 + group.y * BLOCK_M;
-    let col0 = dims.col0 + group.x * BLOCK_N;
+    // In bands of BAND blocks, down each column of a band: workgroups that run at once share rows and columns.
+    let place = group.y * groups.x + group.x;
+    let band = place / (BAND * groups.x);
+    let high = min(BAND, groups.y - band * BAND);
+    let in_band = place - band * BAND * groups.x;
+    let own_row = dims.row0 + (band * BAND + in_band % high) * BLOCK_M;
+    let own_col = dims.col0 + in_band / high * BLOCK_N;
+    // A block that would reach over the edge moves back to it, and stores what is its own.
+    let rows = select(dims.m, (dims.m + 3u) / 4u * 4u, A_FOURS);
+    let cols = select(dims.n, (dims.n + 3u) / 4u * 4u, B_FOURS);
+    let row0 = select(own_row, min(own_row, rows - BLOCK_M), EDGES && !CLAMPS);
+    let col0 = select(own_col, min(own_col, cols - BLOCK_N), EDGES && !CLAMPS);
 
     let a_k = select(t / A_ROW, t % BLOCK_K, A_ALONG_K);
     let a_m = select(t % A_ROW * select(1u, 4u, A_FOURS), t / BLOCK_K * 4u, A_ALONG_K);
@@ -188,8 +205,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let row = row0 + sub_row * SUB_M + (lane_row + i / 4u * LANES_M) * 4u + i % 4u;
         for (var j = 0u; j < THREAD_N4; j++) { // unroll
             let col = col0 + sub_col * SUB_N + (lane_col + j * LANES_N) * 4u;
-            if (!EDGES || (row < dims.m && col < dims.n)) {
-                c_four(c_at + row * dims.c_row + col, col, total[i * THREAD_N4 + j] + vec4<f32>(sum[i * THREAD_N4 + j]));
+            if (!EDGES || (row >= own_row && row < dims.m && col + 3u >= own_col && col < dims.n)) {
+                c_from(own_col, c_at + row * dims.c_row + col, col, total[i * THREAD_N4 + j] + vec4<f32>(sum[i * THREAD_N4 + j]));
             }
         }
     }
