@@ -22,7 +22,7 @@ from rusty_py.device import Device
 from rusty_py.dtypes import F32, Dtype
 from rusty_py.errors import DeviceError, LimitError, OutOfMemory
 from rusty_py.gemm.launches import Operands, joining, requests
-from rusty_py.gemm.plan import Tile, plan
+from rusty_py.gemm.plan import Plan, Tile, plan
 from rusty_py.gemm.problem import Form, Place, Problem
 from rusty_py.gemm.windows import Spans
 from rusty_py.kernel import launch
@@ -395,19 +395,28 @@ class _Pipeline:
         x = Operands(ready.a, ready.b, ready.c, a, b, c, ready.bias)
         device = self._device
         if self._sums is None:
-            chosen = replace(plan(device, problem, tile=job.tile), splits=1)
+            chosen = self._plan(problem)
             accumulate = added or not step.first
             for each in requests(device, chosen, x, accumulate=accumulate, finishes=step.last):
                 launch(device, **each._asdict())
             return
         inner = replace(problem, form=replace(form, result=F32, bias=False, activation=""))
-        chosen = replace(plan(device, inner, tile=job.tile), splits=1)
+        chosen = self._plan(inner)
         y = replace(x, c=self._sums, bias=None)
         for each in requests(device, chosen, y, accumulate=not step.first):
             launch(device, **each._asdict())
         if step.last:
             whole = replace(chosen, problem=problem)
             launch(device, **joining(whole, x, self._sums, accumulate=added)._asdict())
+
+    def _plan(self, problem: Problem) -> Plan:
+        """How a block is computed: in memory of its own only where the slots left some."""
+        device = self._device
+        chosen = replace(plan(device, problem, tile=self._job.tile), splits=1)
+        lines = {"a": problem.m, "b": problem.n}
+        packed = [problem.products * (lines[which] + 3) * problem.k for which in chosen.packs]
+        sizes = [each * problem.form.stored.itemsize for each in packed]
+        return chosen if not sizes or fits(device, *sizes) else replace(chosen, packs="")
 
     def _start(self, ready: _Ready) -> Coming:
         """Begins to read a result: recorded now, it does not wait for the next step."""
