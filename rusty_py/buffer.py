@@ -20,7 +20,7 @@ class Buffer:
     It is memory of `pool`, which gets it back when the last reference goes.
     """
 
-    __slots__ = ("__weakref__", "destroyed", "device", "label", "memory", "nbytes", "pool")
+    __slots__ = ("__weakref__", "destroyed", "device", "extent", "label", "memory", "nbytes", "pool")
 
     start = 0  # Of what a launch binds, as a window's is.
 
@@ -28,7 +28,7 @@ class Buffer:
         self.destroyed = True  # Until there is something to give back.
         self.device = device
         self.pool = pool
-        self.nbytes = nbytes
+        self.nbytes = self.extent = nbytes
         self.label = label
         self.memory = pool.take(size)
         self.destroyed = False
@@ -65,6 +65,11 @@ class Window(NamedTuple):
     buffer: Buffer
     start: int
     nbytes: int
+
+    @property
+    def extent(self) -> int:
+        """Where it lies, in one number for the keys of bind groups; a whole buffer's is its `nbytes`."""
+        return self.start << 64 | self.nbytes
 
     @property
     def memory(self) -> "Memory":

@@ -31,6 +31,11 @@ class Operand:
     nbytes: int
     start: int = 0
 
+    @property
+    def extent(self) -> int:
+        """As that of a window."""
+        return self.start << 64 | self.nbytes
+
 
 @dataclass(frozen=True)
 class Node:

@@ -235,18 +235,21 @@ def _check(
                 f"{spec}: buffer {buffer.label!r} is larger than one binding on {device.adapter}:"
                 f" {buffer.nbytes} > {limits.binding_bytes} bytes"
             )
-        if i >= spec.inputs and memories[i] in memories[: spec.inputs]:
+        if i >= spec.inputs and buffer.memory in memories[: spec.inputs]:
             raise ShaderError(f"{spec}: buffer {buffer.label!r} is both input and output")
 
 
 class Bound(Protocol):
-    """What a launch binds: `nbytes` of a memory, from byte `start` on."""
+    """What a launch binds: `nbytes` of a memory, from byte `start` on; `extent` is both in one number."""
 
     @property
     def memory(self) -> Memory: ...
 
     @property
     def start(self) -> int: ...
+
+    @property
+    def extent(self) -> int: ...
 
     @property
     def nbytes(self) -> int: ...
@@ -266,7 +269,8 @@ def _bind(
     slot = queue.params.slot(tuple(dims)) if spec.has_dims else None
     key = [pipeline.serial, slot.page.serial if slot else 0]
     for operand in operands:
-        key += operand.memory.serial, operand.start, operand.nbytes
+        key.append(operand.memory.serial)
+        key.append(operand.extent)
     bound = tuple(key)
     bindings = device.cache.bindings(bound)
     if bindings is None:

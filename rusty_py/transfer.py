@@ -52,14 +52,14 @@ class Transfer:
             queue = self.queue
             queue.write(memory, 0, queue.commands.ffi.from_buffer(data), data.nbytes)
         else:
-            self._in_chunks(partial(self._write_staged, memory, data), data.nbytes)
+            self.in_chunks(partial(self._write_staged, memory, data), data.nbytes)
 
     def download(self, memory: Memory, out: Bytes) -> None:
         """Fills `out` from the start of `memory`, after what was recorded before."""
         if self.mapped_read:
             self._read_mapped(memory, out)
         else:
-            self._in_chunks(partial(self._read_staged, memory, out), out.nbytes)
+            self.in_chunks(partial(self._read_staged, memory, out), out.nbytes)
 
     def start(self, memory: Memory, nbytes: int) -> "Coming":
         """Begins to read the first `nbytes`, behind what is recorded so far, before what comes later.
@@ -151,7 +151,7 @@ class Transfer:
             raise DeviceError(f"transfer: refused: {error}") from error
         queue.send([copy], (source, target))
 
-    def _in_chunks(self, work: Callable[["Chunks"], None], nbytes: int) -> None:
+    def in_chunks(self, work: Callable[["Chunks"], None], nbytes: int) -> None:
         """Runs `work` here, or for what is large in threads that share the chunks.
 
         The first error of any of them is raised here.

@@ -22,13 +22,13 @@ from rusty_py.device import Device
 from rusty_py.dtypes import F32, Dtype
 from rusty_py.errors import DeviceError, LimitError, OutOfMemory
 from rusty_py.gemm.launches import Operands, joining, requests
-from rusty_py.gemm.plan import Tile, plan
+from rusty_py.gemm.plan import Plan, Tile, plan
 from rusty_py.gemm.problem import Form, Place, Problem
 from rusty_py.gemm.windows import Spans
 from rusty_py.kernel import launch
 from rusty_py.pool import size_class
 from rusty_py.shapes import Block, ceil_div
-from rusty_py.transfer import Bytes, Coming
+from rusty_py.transfer import Bytes, Chunks, Coming, Transfer
 from rusty_py.views import broadcast_strides, collapse
 
 Host = NDArray[Any]
@@ -254,6 +254,8 @@ class _Slots:
 
     def __init__(self, device: Device, count: int, nbytes: int, label: str) -> None:
         self._device = device
+        self._scratch: Bytes | None = None  # On the host, for blocks that do not lie in one piece.
+        self._nbytes = nbytes
         buffers = (device.empty(nbytes, label=label) for _ in range(count))
         self._held: list[tuple[object, Buffer]] = [(None, buffer) for buffer in buffers]
 
@@ -271,9 +273,18 @@ class _Slots:
                 self._held.append(self._held.pop(i))
                 return buffer
         buffer = self.next()
-        self._device.write(buffer, np.ascontiguousarray(block, dtype=kind.numpy))
+        self._device.write(buffer, self._in_one_piece(block, kind))
         self._held[-1] = (key, buffer)
         return buffer
+
+    def _in_one_piece(self, block: Host, kind: Dtype) -> Host:
+        if block.flags.c_contiguous and block.dtype == kind.numpy:
+            return block
+        if self._scratch is None:
+            self._scratch = np.empty(self._nbytes, np.uint8)
+        target = self._scratch[: block.size * kind.itemsize].view(kind.numpy).reshape(block.shape)
+        _copy(self._device.transfer, target, block)
+        return target
 
 
 class _Ready(NamedTuple):
@@ -384,19 +395,28 @@ class _Pipeline:
         x = Operands(ready.a, ready.b, ready.c, a, b, c, ready.bias)
         device = self._device
         if self._sums is None:
-            chosen = replace(plan(device, problem, tile=job.tile), splits=1)
+            chosen = self._plan(problem)
             accumulate = added or not step.first
             for each in requests(device, chosen, x, accumulate=accumulate, finishes=step.last):
                 launch(device, **each._asdict())
             return
         inner = replace(problem, form=replace(form, result=F32, bias=False, activation=""))
-        chosen = replace(plan(device, inner, tile=job.tile), splits=1)
+        chosen = self._plan(inner)
         y = replace(x, c=self._sums, bias=None)
         for each in requests(device, chosen, y, accumulate=not step.first):
             launch(device, **each._asdict())
         if step.last:
             whole = replace(chosen, problem=problem)
             launch(device, **joining(whole, x, self._sums, accumulate=added)._asdict())
+
+    def _plan(self, problem: Problem) -> Plan:
+        """How a block is computed: in memory of its own only where the slots left some."""
+        device = self._device
+        chosen = replace(plan(device, problem, tile=self._job.tile), splits=1)
+        lines = {"a": problem.m, "b": problem.n}
+        packed = [problem.products * (lines[which] + 3) * problem.k for which in chosen.packs]
+        sizes = [each * problem.form.stored.itemsize for each in packed]
+        return chosen if not sizes or fits(device, *sizes) else replace(chosen, packs="")
 
     def _start(self, ready: _Ready) -> Coming:
         """Begins to read a result: recorded now, it does not wait for the next step."""
@@ -411,7 +431,7 @@ class _Pipeline:
             block = step.block
             rows, cols = slice(*block[:2]), slice(*block[2:4])
             target = _part(self._steps.c, step.outer, slice(*step.products), rows, cols)
-            self._device.transfer.finish(result, partial(_fill, target))
+            self._device.transfer.finish(result, partial(_fill, self._device.transfer, target))
             coming.popleft()
 
 
@@ -421,5 +441,19 @@ def _part(x: Host, outer: tuple[int, ...], *axes: slice) -> Host:
     return x[index]  # type: ignore[no-any-return]
 
 
-def _fill(target: Host, data: Bytes) -> None:
-    target[...] = data.view(target.dtype).reshape(target.shape)
+def _fill(transfer: Transfer, target: Host, data: Bytes) -> None:
+    _copy(transfer, target, data.view(target.dtype).reshape(target.shape))
+
+
+def _copy(transfer: Transfer, target: Host, source: Host) -> None:
+    """Copies and casts, what is large in several threads: one alone is slower than the bus."""
+    while len(target) == 1 and target.ndim > 1:
+        target, source = target[0], source[0]
+    row_bytes = target[0].nbytes
+
+    def work(chunks: Chunks) -> None:
+        for start, size in chunks:
+            rows = slice(ceil_div(start, row_bytes), ceil_div(start + size, row_bytes))
+            np.copyto(target[rows], source[rows], casting="same_kind")
+
+    transfer.in_chunks(work, target.nbytes)

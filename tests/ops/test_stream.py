@@ -11,15 +11,27 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import rusty_py as rp
-from rusty_py import Device, DeviceError, DtypeError, LimitError, Limits, OutOfMemory, ShapeError, matmul
+from rusty_py import (
+    Device,
+    DeviceError,
+    DtypeError,
+    LimitError,
+    Limits,
+    OutOfMemory,
+    ShapeError,
+    matmul,
+    transfer,
+)
 from rusty_py.dtypes import F32
 from rusty_py.gemm import stream
+from rusty_py.gemm.plan import BLOCKED, Plan
 from rusty_py.gemm.windows import Spans
 from rusty_py.ops import matmul as ops
 
 from .operands import needs
 from .products import assert_product, uniform
 
+BLOCKED_KERNEL = min(BLOCKED, key=lambda kernel: kernel.block_m * kernel.block_n)
 SIZES = st.one_of(st.sampled_from([1, 2, 15, 16, 17, 31, 33, 64]), st.integers(1, 90))
 
 
@@ -133,6 +145,18 @@ def test_other_dtypes_are_cast_block_by_block(narrow: Device, monkeypatch: pytes
         matmul(a, b, device=narrow)
     with pytest.raises(ShapeError, match="a bias has a number for each column"):
         matmul(a, b, dtype="f32", bias=np.zeros(3, np.float32), device=narrow)
+
+
+def test_large_blocks_are_copied_by_several_threads(
+    unchecked: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transfer, "THREADS", 3)
+    monkeypatch.setattr(transfer, "_THREAD_BYTES", 256)
+    monkeypatch.setattr(transfer, "_LEAST_CHUNK_BYTES", 64)
+    a, b = uniform(101, 90, seed=1), uniform(90, 113, seed=2)
+    with small(unchecked, memory_limit=40_000) as narrow:
+        assert_product(matmul(a, b, device=narrow), a, b)
+        assert_product(matmul(a.T[:, :90], b, device=narrow), a.T[:, :90], b)
 
 
 def test_what_fits_is_not_streamed(unchecked: Device, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -292,6 +316,25 @@ def test_ctrl_c_leaves_nothing_behind(
         assert narrow.transfer.reading.stats().live_bytes == 0
         matmul(a, b, out=out, device=narrow)
         assert_product(out, a, b)
+
+
+def test_blocks_are_packed_where_memory_is_left(unchecked: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        stream,
+        "plan",
+        lambda device, problem, **about: Plan(problem, BLOCKED_KERNEL, packs="ab"),
+    )
+    packed, original = [], stream.requests
+    monkeypatch.setattr(
+        stream, "requests", lambda *one, **about: packed.append(one[1].packs) or original(*one, **about)
+    )
+    a, b = uniform(100, 90, seed=1), uniform(90, 110, seed=2)
+    for about in ({"memory_limit": 40_000}, {"binding_bytes": 20_000}):
+        with small(unchecked, **about) as narrow:
+            assert_product(matmul(a, b, device=narrow), a, b)
+            if narrow.pool.memory_limit:
+                assert narrow.pool_stats().peak_bytes <= narrow.pool.memory_limit
+    assert set(packed) == {"", "ab"}
 
 
 def test_not_in_a_capture(unchecked: Device) -> None:
