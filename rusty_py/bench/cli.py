@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rusty_py.bench.case import Run
     from rusty_py.bench.figures import Figures
     from rusty_py.bench.rounds import Measure, Options
+    from rusty_py.bench.tuning import TuningRun
 
 TILES = ("naive", "8", "16", "32")
 LADDER = {"CPU": (64, 128, 256, 512), "GPU": (512, 1024, 2048, 4096)}
@@ -251,6 +252,53 @@ def transfer(
 
 
 @app.command()
+def tune(
+    size: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--size", metavar="N|MxKxN", help="Repeat for more. Default: a ladder that fits the adapter."
+        ),
+    ] = None,
+    dtype: Annotated[str, typer.Option(help="Element type: f32 or f16.")] = "f32",
+    sums: Annotated[str, typer.Option(help="What f16 is added up in: f32 or f16.")] = "f32",
+    layout: Annotated[
+        list[str] | None,
+        typer.Option("--layout", metavar="nn|nt|tn|tt", help="t: transposed; repeat for more. Default: nn."),
+    ] = None,
+    adapter: AdapterOption = None,
+    max_time: Annotated[
+        float | None,
+        typer.Option(
+            min=1, callback=finite, metavar="SECONDS", help="Budget of each shape class. Default: 25."
+        ),
+    ] = None,
+    list_: Annotated[bool, typer.Option("--list", help="Print what is kept, and measure nothing.")] = False,
+    clear: Annotated[bool, typer.Option("--clear", help="Forget what is kept, and measure nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Measure, and keep nothing.")] = False,
+    ascii: AsciiOption = False,
+) -> None:
+    """Finds the fastest matmul kernels for this machine, proves them, and keeps them for `matmul`.
+
+    Example: rusty-bench tune --size 1024 --size 512x2048x512 --layout nn --layout nt
+    """
+    from rusty_py.bench import tuning
+
+    if list_ or clear:
+        show(tuning.clear() if clear else tuning.listing(), ascii=ascii)
+        return
+    sizes = [parse_size(text) for text in dict.fromkeys(size or ())]
+    tasks = partial(tuning.problems, dtype=dtype, sums=sums, layouts=list(dict.fromkeys(layout or ("nn",))))
+    from rusty_py.adapter import choose
+
+    chosen = choose(adapter)
+    problems = tasks(sizes or [(n, n, n) for n in LADDER["CPU" if chosen.is_cpu else "GPU"]])
+    with progress(ascii=ascii) as say:
+        run = tuning.tune_all(chosen, problems, max_time_s=max_time, keep=not dry_run, say=say)
+    show(tuning.table(run), ascii=ascii)
+    leave(run, wrong=any(outcome.wrong for outcome in run.outcomes))
+
+
+@app.command()
 def info(
     adapter: AdapterOption = None,
     format: Annotated[InfoFormat, typer.Option(help="Of standard output.")] = InfoFormat.table,
@@ -401,7 +449,7 @@ def report(
     leave(outcome, wrong=any(figure.verdict == "wrong" for row in outcome.rows for figure in row.figures))
 
 
-def leave(run: "Run | Figures", *, wrong: bool) -> None:
+def leave(run: "Run | Figures | TuningRun", *, wrong: bool) -> None:
     """Ends the program with the code that the run deserves."""
     if run.failure:
         raise DeviceError(run.failure)

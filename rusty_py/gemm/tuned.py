@@ -216,6 +216,11 @@ def refuse(path: Path, machine: Machine, kernel: Kernel, why: str) -> None:
     _change(path, change)
 
 
+def check(path: Path) -> None:
+    """Raises CacheError now where `put` would later."""
+    _change(path, lambda content: None, only_try=True)
+
+
 def clear(path: Path) -> None:
     """Removes the file. Raises CacheError."""
     try:
@@ -343,32 +348,31 @@ def _note(text: str) -> None:
             print(text.encode("utf-8", "backslashreplace").decode(), file=sys.stderr)
 
 
-def _change(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
+def _change(path: Path, change: Callable[[dict[str, Any]], None], *, only_try: bool = False) -> None:
     """Reads, changes and replaces the file as one step among processes. Raises CacheError."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with _locked(path):
             content = _content(path)
             change(content)
-            _replace(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+            try:
+                _write(temporary, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+                if not only_try:
+                    temporary.replace(path)
+            finally:
+                temporary.unlink(missing_ok=True)
     except CacheError:
         raise
     except OSError as error:
         raise CacheError(f"tuning: cannot be kept: {path}: {error.strerror}: set {ENVIRONMENT}") from error
 
 
-def _replace(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        with suppress(OSError):
-            temporary.unlink()
-        raise
+def _write(path: Path, text: str) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 @contextmanager
@@ -387,8 +391,6 @@ def _locked(path: Path) -> Iterator[None]:
                 break
             except BlockingIOError:
                 if time.monotonic() > end:
-                    raise CacheError(
-                        f"tuning: another process holds {path} for {LOCK_SECONDS:.0f} s"
-                    ) from None
+                    raise CacheError(f"tuning: another process writes, and does not end: {path}") from None
                 time.sleep(0.01)
         yield
