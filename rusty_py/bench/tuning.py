@@ -11,7 +11,7 @@ from rusty_py.adapter import Adapter
 from rusty_py.errors import DeviceError, DtypeError, LimitError
 from rusty_py.gemm import tuned
 from rusty_py.gemm.problem import Problem
-from rusty_py.tune import MAX_TIME_S, Outcome, name_of, tune
+from rusty_py.tune import Outcome, name_of, tune
 from rusty_py.tune.search import LAYOUTS, problem_of
 
 _HEAD = ["M×K×N", "form", "default", "GFLOPS", "best other", "GFLOPS", "ratio", "95 %", "kept"]
@@ -59,7 +59,7 @@ def tune_all(
     try:
         for problem in problems:
             say(f"tuning {problem} ({problem.form})")
-            outcome = tune(adapter, problem, max_time_s=max_time_s or MAX_TIME_S, keep=keep)
+            outcome = tune(adapter, problem, max_time_s=max_time_s, keep=keep)
             run.outcomes.append(outcome)
     except KeyboardInterrupt:
         run.interrupted = True

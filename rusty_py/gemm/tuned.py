@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +63,7 @@ class Entry:
     default_gflops: float
     date: str
 
-    @property
+    @cached_property
     def why(self) -> str:
         """What a plan says of it."""
         ratio = self.gflops / self.default_gflops

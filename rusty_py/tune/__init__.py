@@ -16,11 +16,14 @@ from rusty_py.gemm.plan import Plan
 from rusty_py.gemm.problem import Problem
 from rusty_py.gemm.space import as_data
 from rusty_py.gemm.tuned import Entry
-from rusty_py.tune.child import COMMAND, SILENCE_S, Job, Reports, measure
+from rusty_py.tune.child import COMMAND, Job, Reports, measure
 from rusty_py.tune.exam import layout_of
 from rusty_py.tune.search import MOST, contestants
 
-MAX_TIME_S = 25.0
+MAX_TIME_S, CPU_MAX_TIME_S = 25.0, 60.0
+SILENCE_S, CPU_SILENCE_S = 12.0, 30.0
+"""A child that reports nothing for so long hangs."""
+LEAST_ROUNDS = 5
 LEAST_GAIN = 1.01
 """What a kernel must gain to be kept, beyond the noise: less is lost again in the next change of weather."""
 
@@ -29,7 +32,8 @@ LEAST_GAIN = 1.01
 class Outcome:
     """What tuning a class came to. `best` is None where nothing was measured to the end.
 
-    `stored`: the file has the best now. `reason` says why not; `notes` what was thrown out, and why.
+    `settled`: there were samples enough to tell. `stored`: the file has the best now; `reason` says why not.
+    `notes` is what was thrown out, and why.
     """
 
     problem: Problem
@@ -42,6 +46,7 @@ class Outcome:
     ratio: float | None = None
     interval: tuple[float, float] | None = None
     stored: bool = False
+    settled: bool = False
     reason: str = ""
     wrong: bool = False
     notes: Sequence[str] = field(default_factory=tuple)
@@ -51,12 +56,12 @@ def tune(
     adapter: Adapter,
     problem: Problem,
     *,
-    max_time_s: float = MAX_TIME_S,
+    max_time_s: float | None = None,
     path: Path | None = None,
     keep: bool = True,
     most: int = MOST,
     command: Sequence[str] = COMMAND,
-    silence_s: float = SILENCE_S,
+    silence_s: float | None = None,
 ) -> Outcome:
     """Measures up to `most` kernels for the problem's class in a child process, and keeps a better one.
 
@@ -73,7 +78,9 @@ def tune(
     refused = set(tuned.refused(path, machine)) if path else set()
     plans = contestants(adapter, problem, most=most)
     plans = [plans[0], *(each for each in plans[1:] if each.kernel not in refused)]
+    silence_s = silence_s or (CPU_SILENCE_S if adapter.is_cpu else SILENCE_S)
     job = Job(adapter.index, _arguments(problem), [_as_data(each) for each in plans], silence_s=silence_s)
+    max_time_s = max_time_s or (CPU_MAX_TIME_S if adapter.is_cpu else MAX_TIME_S)
     reports = measure(job, max_time_s=max_time_s, command=command)
     if reports.failure and not reports.rates:
         raise DeviceError(f"tune: {problem}: {reports.failure}")
@@ -98,7 +105,9 @@ def _outcome(problem: Problem, plans: list[Plan], reports: Reports, *, seconds: 
         return Outcome(problem, plans[0], tried, seconds, reason=reason, wrong=bool(wrong), notes=notes)
     faster = final.low > 1 and final.ratio >= LEAST_GAIN
     reason = ""
-    if not faster:
+    if final.rounds < LEAST_ROUNDS:
+        faster, reason = False, f"{final.rounds} rounds are too few to tell; try --max-time"
+    elif not faster:
         reason = "the default is faster" if final.high < 1 else "no faster, within the noise or 1 %"
     return Outcome(
         problem,
@@ -111,6 +120,7 @@ def _outcome(problem: Problem, plans: list[Plan], reports: Reports, *, seconds: 
         ratio=final.ratio,
         interval=(final.low, final.high),
         stored=faster,
+        settled=final.rounds >= LEAST_ROUNDS,
         reason=reason,
         wrong=bool(wrong),
         notes=notes,
@@ -121,7 +131,7 @@ def _keep(path: Path, adapter: Adapter, outcome: Outcome) -> None:
     """Puts what won into the file; where the default won, an older entry goes."""
     machine = tuned.machine_of(adapter)
     if not outcome.stored:
-        if outcome.ratio is not None:
+        if outcome.settled:
             tuned.drop(path, machine, outcome.problem)
         return
     assert outcome.best

@@ -13,8 +13,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 COMMAND = (sys.executable, "-m", "rusty_py.tune.trials")
-SILENCE_S = 12.0
-"""A child that reports nothing for so long hangs; `Job.silence_s` may say otherwise."""
 
 
 @dataclass(frozen=True)
@@ -44,13 +42,16 @@ class Reports:
 
 @dataclass(frozen=True)
 class Job:
-    """What a child is asked: which adapter, the arguments of `problem_of`, and the plans as plain data."""
+    """What a child is asked: which adapter, the arguments of `problem_of`, and the plans as plain data.
+
+    One that reports nothing for `silence_s` hangs.
+    """
 
     adapter: int
     problem: dict[str, Any]
     plans: Sequence[dict[str, Any]]
+    silence_s: float
     seed: int = 0
-    silence_s: float = SILENCE_S
 
 
 def measure(job: Job, *, max_time_s: float, command: Sequence[str] = COMMAND) -> Reports:

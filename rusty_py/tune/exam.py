@@ -10,6 +10,7 @@ from rusty_py import oracle
 from rusty_py.bench.case import Proof
 from rusty_py.bench.kernels import FILL
 from rusty_py.bench.proof import POISON
+from rusty_py.buffer import Buffer
 from rusty_py.device import Device
 from rusty_py.dtypes import F16, F32
 from rusty_py.errors import LimitError
@@ -85,11 +86,11 @@ class Exam:
 
 
 class Attempt:
-    """One contestant on the exam's inputs, with an output of its own: a `bench.case.Work`."""
+    """One contestant on the exam's inputs: a `bench.case.Work`. Others may write to the same output."""
 
-    def __init__(self, exam: Exam, plan: Plan) -> None:
+    def __init__(self, exam: Exam, plan: Plan, c: Buffer | None = None) -> None:
         self.exam, self.device, self.plan = exam, exam.device, plan
-        self.c = self.device.empty(exam.c_bytes, label="c")
+        self.c = c or self.device.empty(exam.c_bytes, label="c")
 
     def launches(self) -> list[Launch]:
         operands = Operands(self.exam.a, self.exam.b, self.c, *self.exam.places)

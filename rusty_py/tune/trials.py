@@ -32,6 +32,7 @@ from rusty_py.tune.search import distance, problem_of
 Report = Callable[[dict[str, object]], None]
 
 _FIRST_PHASE = 0.55  # Of the budget, for proving and a first look.
+_LAST_ROUNDS = 9
 _LAST_PHASE_S = 6.0  # Kept for the winner against the default.
 _BROAD = 16  # So many different ones, before those near the best.
 _NEAR = 0.8  # Of the best rate: those that a longer look may put first.
@@ -56,6 +57,8 @@ class Trials:
         self.ceilings = Ceilings(device, self.timer, sample_s=0.02)
         self.clock = Clock("wall", "not checked")
         self.exam = Exam(device, self.problem, np.random.default_rng(seed))
+        # The default's, and one for all others: hundreds would need much memory.
+        self.outputs = [device.empty(self.exam.c_bytes, label=label) for label in ("default", "others")]
 
     def run(self) -> None:
         """All phases; what they found is in the reports."""
@@ -67,7 +70,7 @@ class Trials:
         others = {at: track for at, track in tracks.items() if at}
         if 0 not in tracks or not others:
             return
-        winner = self._halved(others)
+        winner = self._halved(others, default=tracks[0])
         self._final(tracks[0], winner, others[winner])
 
     def _first_look(self) -> dict[int, Track]:
@@ -81,7 +84,7 @@ class Trials:
             left.remove(at)
             self.report({"event": "trying", "at": at})
             try:
-                track, why = self._proved(self.plans[at], max(rates.values(), default=0.0))
+                track, why = self._proved(at, max(rates.values(), default=0.0))
                 if track:
                     tracks[at] = track
                     rates[at] = self._rates([track], sample_s=0.002, samples=1)[0]
@@ -99,9 +102,10 @@ class Trials:
         best = self.plans[max(rates, key=lambda at: rates[at])]
         return min(left, key=lambda at: distance(self.plans[at], best))
 
-    def _proved(self, plan: Plan, best: float) -> tuple[Track | None, str]:
+    def _proved(self, at: int, best: float) -> tuple[Track | None, str]:
         """The contestant with its proof, or why it is out. Its pace comes first: it cuts the launches."""
-        attempt = Attempt(self.exam, plan)
+        plan = self.plans[at]
+        attempt = Attempt(self.exam, plan, self.outputs[min(at, 1)])
         for _ in range(2):  # The driver compiles at the first.
             part = next(submissions(self.device, attempt.launches()))
             start = time.perf_counter()
@@ -122,10 +126,15 @@ class Trials:
         """GFLOPS by the median of a few rounds."""
         sampler = self._sampler(sample_s, samples)
         for track in tracks:
-            track.samples, track.runs = [], max(1, track.runs)
+            track.samples = []
+            self._alive()
             sampler.warm_up(track)
-        sampler.rounds(tracks, anchor=_nothing, share_s=self.deadline - time.monotonic())
+        sampler.rounds(tracks, anchor=self._alive, share_s=self.deadline - time.monotonic())
         return [self._of(track) for track in tracks]
+
+    def _alive(self) -> None:
+        """Once a round, so that long work is told from a hanging kernel."""
+        self.report({"event": "alive"})
 
     def _sampler(self, sample_s: float, samples: int) -> Sampler:
         options = Options(
@@ -139,15 +148,18 @@ class Trials:
         )
         return Sampler(self.device, self.timer, self.clock, options, deadline=self.deadline)
 
-    def _halved(self, tracks: dict[int, Track]) -> int:
+    def _halved(self, tracks: dict[int, Track], *, default: Track) -> int:
         """The best of them, by rounds of which each is longer and keeps the better half."""
         rates = {at: self._of(track) for at, track in tracks.items()}
+        # Where one run takes seconds, the last phase needs most of the time.
+        last_s = 2 * _LAST_ROUNDS * self.problem.flops / 1e9 / min(self._of(default), max(rates.values()))
+        end = self.deadline - max(last_s, _LAST_PHASE_S)
         sample_s = 0.005 if self.cpu else 0.01
         while True:
             best = max(rates.values())
             near = [at for at in sorted(rates, key=lambda at: -rates[at]) if rates[at] > _NEAR * best]
             kept = near[: max(1, (len(rates) + 1) // 2)]
-            if len(kept) == 1 or time.monotonic() > self.deadline - _LAST_PHASE_S:
+            if len(kept) == 1 or time.monotonic() > end:
                 return kept[0]
             found = self._rates([tracks[at] for at in kept], sample_s=sample_s, samples=3)
             rates = dict(zip(kept, found, strict=True))
@@ -165,15 +177,17 @@ class Trials:
         self.report({"event": "trying", "at": at})
         pair = (default, winner)
         for track in pair:
+            self._alive()
             proof = track.work.prove()
             if not proof.ok:
                 self.report({"event": "out", "at": at, "why": f"wrong, proved again: {proof.fault}"})
                 return
-        sampler = self._sampler(0.02 if self.cpu else 0.1, 9)
+        sampler = self._sampler(0.02 if self.cpu else 0.1, _LAST_ROUNDS)
         for track in pair:
             track.samples = []
+            self._alive()
             sampler.warm_up(track)
-        sampler.rounds(pair, anchor=_nothing, share_s=self.deadline - time.monotonic())
+        sampler.rounds(pair, anchor=self._alive, share_s=self.deadline - time.monotonic())
         fault = self._fault_after(default, winner)
         if fault:
             self.report({"event": "out", "at": at, "why": fault})
@@ -203,10 +217,6 @@ class Trials:
 
 def _by_round(samples: Sequence[Timed], clock: Clock) -> list[float]:
     return run_ns(sorted(samples, key=lambda timed: timed.round), clock)
-
-
-def _nothing() -> None:
-    """No anchor: contestants are compared within rounds."""
 
 
 def main() -> None:
