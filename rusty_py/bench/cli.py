@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rusty_py.bench.exits import CLOSED, FINDINGS, NO_ADAPTER, exit_code_of, leave
-from rusty_py.bench.matmul import matmul
+from rusty_py.bench.matmul import default_sizes, matmul, parse_size
 from rusty_py.bench.options import (
     AdapterOption,
     AsciiOption,
@@ -125,6 +125,56 @@ def transfer(
     options = transfer.options(runs=runs, max_time_s=max_time)
     measure = partial(transfer.measure, sizes=sizes or transfer.SIZES)
     report(chosen, measure, options, format=format, json=json, ascii=ascii)
+
+
+@app.command()
+def tune(
+    size: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--size", metavar="N|MxKxN", help="Repeat for more. Default: a ladder that fits the adapter."
+        ),
+    ] = None,
+    dtype: Annotated[str, typer.Option(help="Element type: f32 or f16.")] = "f32",
+    sums: Annotated[str, typer.Option(help="What f16 is added up in: f32 or f16.")] = "f32",
+    layout: Annotated[
+        list[str] | None,
+        typer.Option("--layout", metavar="nn|nt|tn|tt", help="t: transposed; repeat for more. Default: nn."),
+    ] = None,
+    adapter: AdapterOption = None,
+    max_time: Annotated[
+        float | None,
+        typer.Option(
+            min=1,
+            callback=finite,
+            metavar="SECONDS",
+            help="Budget of each shape class. Default: 25; on CPUs 60.",
+        ),
+    ] = None,
+    list_: Annotated[bool, typer.Option("--list", help="Print what is kept, and measure nothing.")] = False,
+    clear: Annotated[bool, typer.Option("--clear", help="Forget what is kept, and measure nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Measure, and keep nothing.")] = False,
+    ascii: AsciiOption = False,
+) -> None:
+    """Finds the fastest matmul kernels for this machine, proves them, and keeps them for `matmul`.
+
+    Example: rusty-bench tune --size 1024 --size 512x2048x512 --layout nn --layout nt
+    """
+    from rusty_py.bench import tuning
+
+    if list_ or clear:
+        show(tuning.clear() if clear else tuning.listing(), ascii=ascii)
+        return
+    sizes = [parse_size(text) for text in dict.fromkeys(size or ())]
+    tasks = partial(tuning.problems, dtype=dtype, sums=sums, layouts=list(dict.fromkeys(layout or ("nn",))))
+    from rusty_py.adapter import choose
+
+    chosen = choose(adapter)
+    problems = tasks([(each.m, each.k, each.n) for each in sizes or default_sizes(chosen, None)])
+    with progress(ascii=ascii) as say:
+        run = tuning.tune_all(chosen, problems, max_time_s=max_time, keep=not dry_run, say=say)
+    show(tuning.table(run), ascii=ascii)
+    leave(run, wrong=any(outcome.wrong for outcome in run.outcomes))
 
 
 @app.command()

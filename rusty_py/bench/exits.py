@@ -18,6 +18,7 @@ from rusty_py.errors import DeviceError, RustyError
 if TYPE_CHECKING:
     from rusty_py.bench.case import Run
     from rusty_py.bench.figures import Figures
+    from rusty_py.bench.tuning import TuningRun
 
 FINDINGS, USAGE, NO_ADAPTER, WRONG, INTERRUPTED, CLOSED = 1, 2, 3, 4, 130, 141
 
@@ -46,7 +47,7 @@ def exit_code_of(program: Callable[[], object]) -> int:
         return USAGE
 
 
-def leave(run: "Run | Figures", *, wrong: bool) -> None:
+def leave(run: "Run | Figures | TuningRun", *, wrong: bool) -> None:
     """Ends the program with the code that the run deserves."""
     if run.failure:
         raise DeviceError(run.failure)

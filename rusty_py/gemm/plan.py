@@ -14,6 +14,7 @@ from rusty_py.gemm.kernel import Kernel
 from rusty_py.gemm.problem import Problem
 from rusty_py.gemm.simple import TILES, Naive, Tiled
 from rusty_py.gemm.thin import Columns, Dots, thin_kernel
+from rusty_py.gemm.tuned import choice
 from rusty_py.kernel import check_workgroup
 from rusty_py.shapes import ceil_div
 
@@ -85,12 +86,15 @@ class Plan:
 
 
 def plan(device: Device, problem: Problem, *, tile: Tile = "auto") -> Plan:
-    """The kernel asked for by `tile`, else the one that the model expects to be the fastest.
+    """The kernel asked for by `tile`, else what tuning found, else what the model expects to be the fastest.
 
     Raises LimitError for a tile there is no kernel for, or no room, and for one that cannot do what is asked.
     """
     if tile == "auto":
-        return _chosen(device.limits, device.adapter.type, problem)
+        tuned = choice(device, problem)
+        if tuned is not None:
+            return Plan(problem, tuned.kernel, tuned.splits, why=tuned.why)
+        return untuned(device.limits, device.adapter.type, problem)
     kernel = kernel_of(tile)
     check_workgroup(device, kernel.spec(problem))
     if not kernel.suits(device.limits, problem):
@@ -99,6 +103,11 @@ def plan(device: Device, problem: Problem, *, tile: Tile = "auto") -> Plan:
             f' asked for {problem.form}: use tile="auto"'
         )
     return Plan(problem, kernel, why="asked for")
+
+
+def untuned(limits: Limits, kind: str, problem: Problem) -> Plan:
+    """What the model expects to be the fastest on an adapter of that type. Raises LimitError if none fits."""
+    return _chosen(limits, kind, problem)
 
 
 def kernel_of(tile: Tile) -> Kernel:

@@ -24,6 +24,10 @@ from .program import NO_DRIVER, Sabotaged, python, rusty_bench, strict_json
         ),
         (["overhead", "--help"], ["--adapter", "--runs", "--max-time", "--format", "--json", "--ascii"]),
         (["transfer", "--help"], ["--size", "--adapter", "--runs", "--json", "--ascii"]),
+        (
+            ["tune", "--help"],
+            ["--size", "--dtype", "--layout", "--max-time", "--list", "--clear", "--dry-run"],
+        ),
         (["info", "--help"], ["--format", "--adapter"]),
         (["doctor", "-h"], ["--adapter"]),
     ],
