@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from rusty_py.adapter import Limits
 from rusty_py.buffer import Buffer
 from rusty_py.device import Device
 from rusty_py.dtypes import F32
@@ -47,17 +48,27 @@ def requests(device: Device, plan: Plan, x: Operands, *, accumulate: bool = Fals
     """
     problem = plan.problem
     blocks = list(_blocks(device, plan))
-    if plan.splits > 1 and len(blocks) == 1 and problem.products * plan.splits <= device.limits.groups:
+    most_flops = device.pace.flops(plan.kernel.spec(problem))
+    at_once = len(blocks) == 1 and problem.flops <= most_flops
+    if plan.splits > 1 and at_once and _parts_fit(device.limits, plan):
         yield from _split(device, plan, x, accumulate=accumulate)
         return
     # The first block is the largest: what fits of it fits of all.
-    most_flops = device.pace.flops(plan.kernel.spec(problem))
     most = max(1, min(device.limits.groups, most_flops // blocks[0].flops))
     for first in range(0, problem.products, most):
         for block in blocks:
             yield _request(
                 plan, x, block, (first, min(most, problem.products - first)), accumulate=accumulate
             )
+
+
+def _parts_fit(limits: Limits, plan: Plan) -> bool:
+    """Whether the parts of split sums fit a buffer, and the launches that make and join them a dispatch."""
+    problem = plan.problem
+    parts = problem.products * plan.splits
+    room = min(limits.binding_bytes, limits.buffer_bytes)
+    nbytes = parts * problem.m * problem.n * F32.itemsize
+    return max(parts, problem.m) <= limits.groups and nbytes <= room
 
 
 def _blocks(device: Device, plan: Plan) -> Iterator[Block]:

@@ -73,7 +73,7 @@ def kernel_of(tile: Tile) -> Kernel:
 
 @lru_cache(4096)
 def _chosen(limits: Limits, kind: str, problem: Problem) -> Plan:
-    if kind == "CPU":
+    if kind == "CPU" and Naive().suits(limits, problem):
         return Plan(problem, Naive(), why="a CPU driver has caches of its own, and no use for tiles")
     cores = _CORES.get(kind, 32)
     plans = list(candidates(limits, problem))
@@ -87,7 +87,7 @@ def candidates(limits: Limits, problem: Problem) -> Iterator[Plan]:
     for kernel in BLOCKED:
         if kernel.suits(limits, problem):
             splits = 1
-            while splits <= _MOST_SPLITS and problem.k >= splits * kernel.block_k:
+            while splits == 1 or (splits <= _MOST_SPLITS and problem.k >= splits * kernel.block_k):
                 yield Plan(problem, kernel, splits, "the least by the model of costs")
                 splits *= 2
 

@@ -96,7 +96,7 @@ class MatmulWork:
         self.proven: NDArray[np.float32] | None = None
 
     def launches(self) -> list[Launch]:
-        m, k, n = self.exam.m, self.exam.k, self.exam.n
+        k, n = self.exam.k, self.exam.n
         places = Place(0, 0, k, 1), Place(0, 0, n, 1), Place(0, 0, n, 1)
         operands = Operands(self.setup.a, self.setup.b, self.c, *places)
         return [prepare(self.device, **each._asdict()) for each in requests(self.device, self.plan, operands)]
