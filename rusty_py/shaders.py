@@ -48,10 +48,10 @@ def unroll(text: str) -> str:
 
 
 _OPERATORS = {"Add": int.__add__, "Sub": int.__sub__, "Mult": int.__mul__, "Div": int.__floordiv__}
-_FUNCTIONS: dict[str, Callable[..., int]] = {
-    "min": min,
-    "max": max,
-    "select": lambda no, yes, which: yes if which else no,
+_FUNCTIONS: dict[tuple[str, int], Callable[..., int]] = {
+    ("min", 2): min,
+    ("max", 2): max,
+    ("select", 3): lambda no, yes, which: yes if which else no,
 }
 _LOOP = re.compile(r"( *)for \(var (\w+) = 0u; \2 < (.+); \2\+\+\) \{ // unroll")
 
@@ -97,8 +97,8 @@ def _value(expression: str, constants: dict[str, str], counters: dict[str, int])
                 return _OPERATORS[type(operator).__name__](of(left), of(right))
             case ast.BoolOp(ast.And(), values):
                 return all(map(of, values))
-            case ast.Call(ast.Name(id=name), arguments) if name in _FUNCTIONS:
-                return _FUNCTIONS[name](*map(of, arguments))
+            case ast.Call(ast.Name(id=name), arguments) if (name, len(arguments)) in _FUNCTIONS:
+                return _FUNCTIONS[name, len(arguments)](*map(of, arguments))
         raise ShaderError(f"shaders: unroll: not a number before the kernel runs: {expression}")
 
     plain = re.sub(r"\b(\d+)u\b", r"\1", expression.strip()).replace("&&", " and ")

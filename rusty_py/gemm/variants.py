@@ -1,9 +1,10 @@
-"""Every kernel text that a product may launch, for who compiles or checks them ahead."""
+"""Kernels that a product may launch, every line of their texts, for who compiles or checks them ahead."""
 
 from collections.abc import Iterator
 from itertools import product
 
 from rusty_py.dtypes import F16, F32
+from rusty_py.gemm.blocked import Blocked
 from rusty_py.gemm.direct import Direct
 from rusty_py.gemm.join import Join
 from rusty_py.gemm.kernel import Kernel
@@ -23,6 +24,9 @@ def forms() -> Iterator[Form]:
         given = {"a_fours": fours, "b_fours": fours, "c_fours": fours, "stored": F16, "result": F16}
         yield Form(**given)  # type: ignore[arg-type]
         yield Form(**given, sums=F16)  # type: ignore[arg-type]
+        # What splits a sum leaves the parts in f32.
+        yield Form(**(given | {"result": F32}))  # type: ignore[arg-type]
+        yield Form(**(given | {"result": F32}), sums=F16)  # type: ignore[arg-type]
         yield Form(a_fours=fours, b_fours=fours, c_fours=fours, bias=True, activation="gelu")
 
 
@@ -50,14 +54,25 @@ def thin_forms(*, b_along_k: bool) -> Iterator[Form]:
     yield Form(b_along_k=b_along_k, stored=F16, result=F16)
 
 
+def blocked() -> Iterator[tuple[Blocked, Form]]:
+    """The smallest kernel in each form; the others share its text, and take compilers long, in two."""
+    smallest = min(BLOCKED, key=lambda each: each.block_m * each.block_n)
+    for form in forms():
+        yield smallest, form
+    for kernel in BLOCKED:
+        if kernel != smallest:
+            yield kernel, Form(a_along_k=True, b_along_k=True, a_fours=False, b_fours=False, c_fours=False)
+            yield kernel, Form(a_along_k=False, b_along_k=False)
+
+
 def variants() -> list[Spec]:
-    """One Spec for each kernel and form, with edges and without; smaller ones for the direct kernels."""
+    """A Spec for each kernel and each form, with edges and without; smaller ones for the direct kernels."""
     specs = [Naive().spec(), *(Tiled(edge).spec() for edge in TILES)]
     for form in forms():
         specs.append(Join().spec(Problem(5, 3, 7, form=form)))
-        for kernel in BLOCKED:
-            rows, cols = kernel.block
-            specs.append(kernel.spec(Problem(rows + 4, 16, cols + 4, form=form)))
+    for kernel, form in blocked():
+        rows, cols = kernel.block
+        specs.append(kernel.spec(Problem(rows + 4, 16, cols + 4, form=form)))
     for kernel in BLOCKED:
         rows, cols = kernel.block
         specs.append(kernel.spec(Problem(rows, 16, cols)))

@@ -14,7 +14,7 @@ from rusty_py import dtypes
 from rusty_py.arrays import Array, allocate, upload
 from rusty_py.device import Device, default_device
 from rusty_py.dtypes import F16, F32, Dtype
-from rusty_py.errors import DtypeError, LimitError, OutOfMemory, ShapeError
+from rusty_py.errors import DtypeError, LimitError, OutOfMemory, ShapeError, UnsupportedError
 from rusty_py.gemm.launches import Operands, Request, requests
 from rusty_py.gemm.plan import Plan, Tile, kernel_of, plan
 from rusty_py.gemm.problem import ACTIVATIONS, Form, Place, Problem
@@ -45,6 +45,17 @@ class Extras:
             raise LimitError(f"matmul: no such activation: {self.activation!r}; choose one of {names}")
         if self.sums not in (None, F32.name, F16.name):
             raise DtypeError(f"matmul: sums are f32 or f16: got {self.sums!r}")
+
+    def check_for(self, n: int, kind: Dtype) -> None:
+        """Raises ShapeError for a bias that is none of n numbers, DtypeError for one of another kind."""
+        self.sums_of(kind)
+        if self.bias is None:
+            return
+        shape = _shape_of(self.bias)
+        if shape != (n,):
+            raise ShapeError(f"matmul: a bias has a number for each column, ({n},): got {shape}")
+        if not isinstance(self.bias, Array):
+            dtypes.cast(np.asarray(self.bias)[:0], kind, operation="matmul")
 
     def sums_of(self, kind: Dtype) -> Dtype:
         """What products of `kind` are added up in. Raises DtypeError for f16 sums of f32."""
@@ -158,18 +169,16 @@ class Matmul:
         """
         extras = Extras(dtype, tile, bias, activation, sums)
         extras.check()
+        left, right = _shape_of(a), _shape_of(b)
+        m, k, n, batch = matmul_shapes(left, right)
+        kind = _kind_of(a, b, dtype)
+        extras.check_for(n, kind)
+        if not (m * n * k and prod(batch)):
+            raise ShapeError(f"matmul: nothing to plan: {left} @ {right} has no terms")
         own = a if isinstance(a, Array) else b if isinstance(b, Array) else None
         device = device or (own.device if own is not None else default_device())
-        kind = _kind_of(a, b, dtype)
-        views = []
-        for each in (a, b):
-            shape = np.shape(each)
-            plain = View(0, shape, row_major(shape))
-            views.append(View(each.offset, shape, each.strides) if isinstance(each, Array) else plain)
-        m, k, n, batch = matmul_shapes(views[0].shape, views[1].shape)
-        if not (m * n * k and prod(batch)):
-            raise ShapeError(f"matmul: nothing to plan: {views[0].shape} @ {views[1].shape} has no terms")
-        x, y = _as_matrices(views[0], (m, k)), _as_matrices(views[1], (k, n))
+        _check_computes(device, kind)
+        x, y = _planned(a, (m, k), kind, device), _planned(b, (k, n), kind, device)
         z = View(0, (*batch, m, n), row_major((*batch, m, n)))
         return plan(device, _problem(x, y, z, kind, extras), tile=tile)
 
@@ -188,13 +197,17 @@ def _of_arrays(a: object, b: object, out: object, device: Device | None, extras:
     own = a if isinstance(a, Array) else b
     assert isinstance(own, Array)
     device = device or own.device
+    left, right = _shape_of(a), _shape_of(b)
+    m, k, n, batch = matmul_shapes(left, right)
     kind = _kind_of(a, b, extras.dtype)
-    x, y = (_operand(each, kind, device) for each in (a, b))
-    m, k, n, batch = matmul_shapes(x.shape, y.shape)
-    shape = _result_shape(x.shape, y.shape, batch)
+    extras.check_for(n, kind)
+    shape = _result_shape(left, right, batch)
     if out is not None:
         _check_out(out, Array, shape, kind)
-    bias = _bias(extras, n, kind, device)
+        asarray(out, device=device)
+    _check_computes(device, kind)
+    x, y = (_operand(each, kind, device) for each in (a, b))
+    bias = _bias(extras, kind, device)
     if not (m * n and prod(batch)):
         return zeros(shape, dtype=kind, device=device) if out is None else out  # type: ignore[return-value]
     if not k:
@@ -217,6 +230,7 @@ def _of_numpys(
 ) -> NDArray[Any]:
     m, k, n, batch = matmul_shapes(left.shape, right.shape)
     kind = _kind_of(left, right, extras.dtype)
+    extras.check_for(n, kind)
     shape = _result_shape(left.shape, right.shape, batch)
     if out is not None:
         _check_out(out, np.ndarray, shape, kind)
@@ -226,6 +240,7 @@ def _of_numpys(
     bare = extras.bias is None and extras.activation is None and not extras.accumulate
     if result.size and (k or not bare):
         device = device or default_device()
+        _check_computes(device, kind)
         x, y = left.reshape((*left.shape[:-2], m, k)), right.reshape((*right.shape[:-2], k, n))
         if not k:  # One term of zeros.
             zero = np.zeros((), kind.numpy)
@@ -259,7 +274,6 @@ def _compute(
             most_bytes = sum(sizes) // 2
     bias = None
     if extras.bias is not None:
-        _check_bias(extras.bias, z.shape[-1])
         held = extras.bias.numpy() if isinstance(extras.bias, Array) else np.asarray(extras.bias)
         bias = dtypes.cast(held, kind, operation="matmul")
     sums = extras.sums_of(kind)
@@ -283,16 +297,28 @@ def _compute_whole(
         c = allocate(device, z.shape, kind, operation="matmul")
     else:
         c = upload(np.ascontiguousarray(added), kind, device)
-    launches = _requests(a, b, c, _bias(extras, n, kind, device), extras)
+    launches = _requests(a, b, c, _bias(extras, kind, device), extras)
     run(device, [prepare(device, **each._asdict()) for each in launches])
     c.numpy(z)
 
 
 def _sent(x: NDArray[Any], kind: Dtype, device: Device) -> Array:
     """`x` on the device; matrices that lie column by column stay so."""
-    if x.ndim > 1 and not x.flags.c_contiguous and x.swapaxes(-1, -2).flags.c_contiguous:
+    if _lies_by_columns(x):
         return upload(x.swapaxes(-1, -2), kind, device).mT
     return upload(np.ascontiguousarray(x), kind, device)
+
+
+def _lies_by_columns(x: NDArray[Any]) -> bool:
+    return x.ndim > 1 and not x.flags.c_contiguous and x.swapaxes(-1, -2).flags.c_contiguous
+
+
+def _strides_sent(x: NDArray[Any]) -> Shape:
+    """The strides on the device of what `_sent` sends."""
+    if not _lies_by_columns(x):
+        return row_major(x.shape)
+    *lead, row, col = row_major(x.swapaxes(-1, -2).shape)
+    return (*lead, col, row)
 
 
 def _kind_of(a: object, b: object, dtype: str | None) -> Dtype:
@@ -313,34 +339,56 @@ def _kind_of(a: object, b: object, dtype: str | None) -> Dtype:
     return F16 if kinds == [2, 2] else F32
 
 
+def _check_computes(device: Device, kind: Dtype) -> None:
+    if kind is F16 and "shader-f16" not in device.adapter.features:
+        raise DtypeError(f'matmul: {device.adapter} does not compute in f16: use dtype="f32"')
+
+
+def _shape_of(x: object) -> Shape:
+    return x.shape if isinstance(x, Array | np.ndarray) else np.asarray(x).shape
+
+
+def _planned(x: object, size: tuple[int, int], kind: Dtype, device: Device) -> View:
+    """Where the matrices of an operand will lie: as `_operand` and `_matrices` leave them."""
+    if isinstance(x, Array):
+        asarray(x, device=device)
+        lies = x.kind is kind
+        view = View(x.offset, x.shape, x.strides) if lies else View(0, x.shape, row_major(x.shape))
+    else:
+        host = np.asarray(x)
+        dtypes.cast(np.empty(0, host.dtype), kind, operation="matmul")
+        view = View(0, host.shape, _strides_sent(host))
+    settled = _as_matrices(view, size)
+    return settled if 1 in settled.strides[-2:] else View(0, settled.shape, row_major(settled.shape))
+
+
 def _operand(x: object, kind: Dtype, device: Device) -> Array:
     if not isinstance(x, Array):
         return _sent(dtypes.cast(np.asarray(x), kind, operation="matmul"), kind, device)
     return asarray(x.astype(kind, copy=False), device=device)
 
 
-def _bias(extras: Extras, n: int, kind: Dtype, device: Device) -> Array | None:
-    """The bias as a row of its own. Raises ShapeError where it is none of n numbers."""
+def _bias(extras: Extras, kind: Dtype, device: Device) -> Array | None:
+    """The bias as a row of its own."""
     if extras.bias is None:
         return None
-    _check_bias(extras.bias, n)
     bias = _operand(extras.bias, kind, device)
     return bias if bias.contiguous and not bias.offset else bias.copy()
 
 
-def _check_bias(bias: Array | ArrayLike, n: int) -> None:
-    if np.shape(bias) != (n,):
-        raise ShapeError(f"matmul: a bias has a number for each column, ({n},): got {np.shape(bias)}")
-
-
 def _check_out(out: object, type_: type, shape: Shape, kind: Dtype) -> None:
-    if not isinstance(out, type_):
+    if not isinstance(out, Array | np.ndarray) or not isinstance(out, type_):
         wanted = "an Array" if type_ is Array else "a NumPy array"
         raise DtypeError(f"matmul: out is {wanted} where the result is: got {type(out).__name__}")
-    if out.shape != shape:  # type: ignore[attr-defined]
-        raise ShapeError(f"matmul: out has another shape than the result: {out.shape}, {shape}")  # type: ignore[attr-defined]
-    if out.dtype != kind.numpy:  # type: ignore[attr-defined]
-        raise DtypeError(f"matmul: out has another dtype than the result: {out.dtype}, {kind.numpy}")  # type: ignore[attr-defined]
+    if out.shape != shape:
+        raise ShapeError(f"matmul: out has another shape than the result: {out.shape}, {shape}")
+    if out.dtype != kind.numpy:
+        raise DtypeError(f"matmul: out has another dtype than the result: {out.dtype}, {kind.numpy}")
+    repeats = any(size > 1 and not stride for size, stride in zip(out.shape, out.strides, strict=True))
+    if repeats and out.size:
+        raise ShapeError(f"matmul: out repeats elements: strides {out.strides} of shape {out.shape}")
+    if isinstance(out, np.ndarray) and not out.flags.writeable:
+        raise UnsupportedError("matmul: out cannot be written: it is read-only")
 
 
 def _target(

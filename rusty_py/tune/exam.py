@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rusty_py import oracle
-from rusty_py.bench.case import Proof
+from rusty_py.bench.case import Case, Proof
+from rusty_py.bench.case import Problem as BenchProblem
 from rusty_py.bench.kernels import FILL
 from rusty_py.bench.proof import POISON
 from rusty_py.buffer import Buffer
@@ -91,6 +92,10 @@ class Attempt:
     def __init__(self, exam: Exam, plan: Plan, c: Buffer | None = None) -> None:
         self.exam, self.device, self.plan = exam, exam.device, plan
         self.c = c or self.device.empty(exam.c_bytes, label="c")
+        p = plan.problem
+        axes = {"m": p.m, "k": p.k, "n": p.n, "products": p.products}
+        described = BenchProblem("tune", str(p), axes, p.form.stored.name, p.flops, 0)
+        self.case = Case(described, plan.kernel.name, str(plan), "")
 
     def launches(self) -> list[Launch]:
         operands = Operands(self.exam.a, self.exam.b, self.c, *self.exam.places)

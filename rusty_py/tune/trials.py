@@ -14,8 +14,7 @@ import numpy as np
 
 from rusty_py.adapter import choose
 from rusty_py.bench import guard
-from rusty_py.bench.case import Case, Timed
-from rusty_py.bench.case import Problem as BenchProblem
+from rusty_py.bench.case import Timed
 from rusty_py.bench.ceilings import Ceilings
 from rusty_py.bench.sampling import Options, Sampler, Track, run_ns
 from rusty_py.bench.stats import ratio_interval, summarise
@@ -117,10 +116,7 @@ class Trials:
         proof = attempt.prove()
         if not proof.ok:
             return None, f"wrong: {proof.fault}"
-        p = self.problem
-        axes = {"m": p.m, "k": p.k, "n": p.n, "products": p.products}
-        described = BenchProblem("tune", str(p), axes, p.form.stored.name, p.flops, 0)
-        return Track(Case(described, plan.kernel.name, str(plan), ""), attempt, proof), ""
+        return Track(attempt.case, attempt, proof), ""
 
     def _rates(self, tracks: Sequence[Track], *, sample_s: float, samples: int) -> list[float]:
         """GFLOPS by the median of a few rounds."""

@@ -9,8 +9,12 @@ from numpy.typing import ArrayLike, NDArray
 from rusty_py import probe, shaders
 from rusty_py.bench import kernels
 from rusty_py.checker import Report, check
+from rusty_py.gemm import variants
+from rusty_py.gemm.join import Join
+from rusty_py.gemm.plan import BLOCKED
+from rusty_py.gemm.problem import Form, Problem
 from rusty_py.kernel import Spec
-from rusty_py.ops import creation, elementwise, matmul, reduce
+from rusty_py.ops import creation, elementwise, reduce
 
 Buffers = Mapping[str, ArrayLike | str]
 
@@ -42,7 +46,7 @@ class Launch:
 
 def spec(name: str) -> Spec:
     """The kernel that we ship by this name."""
-    modules = (creation, elementwise, matmul, reduce)
+    modules = (creation, elementwise, variants, reduce)
     shipped = [*(each for module in modules for each in module.variants()), *kernels.all_specs()]
     return next(each for each in shipped if str(each) == name)
 
@@ -59,7 +63,8 @@ def _launch(name: str, workgroups: Sequence[int], buffers: Buffers, why: str = "
 
 
 def _product(m: int, k: int, n: int, *, accumulate: int = 0, batch: int = 1) -> Buffers:
-    dims = words(m, n, k, 0, 0, 0, k, accumulate, 0, 0, 0, m * k, k * n, m * n)
+    places = ((0, m * k, k, 1), (0, k * n, n, 1), (0, m * n, n))
+    dims = words(m, n, k, 0, 0, 0, k, accumulate, 1, 1, k, *(word for place in places for word in place))
     shapes = {"a": f"f32[{batch},{m},{k}]", "b": f"f32[{batch},{k},{n}]", "c": f"f32[{batch},{m},{n}]"}
     return {**shapes, "dims": dims}
 
@@ -170,6 +175,9 @@ FMA = _launch("bench/fma", (2,), {"seeds": "f32:0.5,0.25", "sums": "f32[256]", "
 POISON = _launch("bench/fill", (2,), {"words": "u32[600]", "dims": words(600, 7, 512)})
 PROBE = Launch("probe/subgroup_size", probe.SUBGROUP_SIZE.text, (1,), {"size": "u32[1]"})
 
+_FOURS = Form()
+_BLOCKED = min(BLOCKED, key=lambda each: each.block_m * each.block_n)
+_ROWS, _COLS = _BLOCKED.block
 _F16_SUM = {"values": "f16[257]", "out": "f16[1]", "dims": words(1, 257, 1, 1, 0)}
 CLEAN = [
     TILED,
@@ -184,7 +192,22 @@ CLEAN = [
     _launch("matmul/tiled[TILE=8]", (2, 1), _product(7, 17, 9)),
     _launch("matmul/tiled[TILE=16]", (1, 1), _product(15, 1, 16)),
     NAIVE,
-    _launch("matmul/blocked[64x32]", (1, 1), _product(64, 48, 32)),
+    _launch(
+        str(_BLOCKED.spec(Problem(_ROWS + 4, 20, _COLS + 4, form=_FOURS))),
+        (2, 2),
+        _product(_ROWS + 4, 20, _COLS + 4) | {"bias": "f32[4]"},
+    ),
+    _launch(
+        str(Join().spec(Problem(5, 3, 8, form=_FOURS))),
+        (1, 5, 2),
+        {
+            "a": "f32[6,5,8]",
+            "b": "f32[1]",
+            "bias": "f32[4]",
+            "c": "f32[2,5,8]",
+            "dims": words(5, 8, 3, 0, 0, 0, 3, 0, 1, 3, 4, 0, 40, 8, 1, 0, 0, 1, 1, 0, 40, 8),
+        },
+    ),
     _launch(
         "matmul/naive",
         (1, 1, 2),

@@ -45,8 +45,9 @@ def _size_bytes(kind: str, code: str) -> int:
     if array := re.fullmatch(r"array<(.+),([^,]+)>", kind):
         return _size_bytes(array[1].strip(), code) * _value(array[2], code)
     if vector := re.fullmatch(r"vec([24])<(\w+)>", kind):
-        return int(vector[1]) * _SCALAR_BYTES[vector[2]]
-    return _SCALAR_BYTES[kind]
+        return int(vector[1]) * _size_bytes(vector[2], code)
+    aliases = dict(re.findall(r"\balias\s+(\w+)\s*=\s*([^;]+);", code))
+    return _SCALAR_BYTES[aliases.get(kind, kind).strip()]
 
 
 def _value(expression: str, code: str) -> int:

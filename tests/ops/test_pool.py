@@ -8,9 +8,9 @@ import pytest
 
 from rusty_py import Adapter, Device, OutOfMemory, ShapeError, matmul
 from rusty_py.kernel import record
-from rusty_py.ops.matmul import launches, spec_of
 
 from .children import outcome
+from .products import launches
 
 ONES = np.ones((64, 64), np.float32)
 
@@ -54,7 +54,7 @@ def test_a_device_without_references_is_gone_by_reference_counting_alone(adapter
 def test_what_a_recording_uses_is_not_handed_out(adapter: Adapter) -> None:
     with Device(adapter) as device:
         a, b, c = device.upload(ONES), device.upload(ONES), device.zeros(ONES.nbytes)
-        recording = record(device, launches(device, spec_of("naive"), a, b, c, m=64, k=64, n=64))
+        recording = record(device, launches(device, a, b, c, m=64, k=64, n=64))
         del a, b
         other = device.upload(np.full_like(ONES, 7.0))
         device.submit(recording)
@@ -69,7 +69,7 @@ def test_a_write_into_a_reused_buffer_comes_after_the_work_that_still_reads_it(a
     ones, sevens = np.ones((size, size), np.float32), np.full((size, size), 7.0, np.float32)
     with Device(adapter) as device:
         a, b, c = device.upload(ones), device.upload(ones), device.zeros(ones.nbytes)
-        device.submit(record(device, launches(device, spec_of("naive"), a, b, c, m=size, k=size, n=size)))
+        device.submit(record(device, launches(device, a, b, c, m=size, k=size, n=size)))
         memory = a.memory
         del a
         again = device.upload(sevens)
