@@ -2,27 +2,34 @@
 
 import numpy as np
 
-from benchmarks.peers.contestant import Unavailable
 from benchmarks.peers.problems import Matrix
 from rusty_py.buffer import Buffer
 from rusty_py.device import Device
-from rusty_py.kernel import Launch, submissions
-from rusty_py.ops.matmul import choose_spec, launches
+from rusty_py.gemm.launches import Operands, requests
+from rusty_py.gemm.plan import plan
+from rusty_py.kernel import Launch, prepare, run, submissions
 from rusty_py.timing import Clock, Timer, check_clock
+from rusty_py.tune.search import places, problem_of
 
 
 def launches_of(device: Device, a: Matrix, b: Matrix) -> tuple[list[Launch], Buffer]:
-    """The launches that compute a @ b, and where they leave it, row-major in the dtype of a.
+    """The launches by which matmul computes a @ b, and where they leave it, row-major in the dtype of a.
 
-    Raises Unavailable for what matmul has no kernel for.
+    Transposed operands lie column by column on the device, too.
     """
-    if a.ndim > 2 or a.dtype != np.float32 or not (a.flags.c_contiguous and b.flags.c_contiguous):
-        raise Unavailable("f32 row-major matrices only")
-    (m, k), n = a.shape, b.shape[1]
-    c = device.empty(m * n * a.itemsize, label="c")
-    spec = choose_spec(device, m, n, k=k)
-    inputs = device.upload(a, label="a"), device.upload(b, label="b")
-    return launches(device, spec, *inputs, c, m=m, k=k, n=n), c
+    layout = "".join("n" if x.flags.c_contiguous else "t" for x in (a, b))
+    products = 1 if a.ndim == 2 else len(a)
+    (m, k), n = a.shape[-2:], b.shape[-1]
+    dtype = "f16" if a.dtype == np.float16 else "f32"
+    problem = problem_of(m, k, n, layout=layout, dtype=dtype, products=products)
+    inputs = [
+        device.upload(x if x.flags.c_contiguous else x.swapaxes(-1, -2), label=label)
+        for x, label in ((a, "a"), (b, "b"))
+    ]
+    c = device.empty(products * m * n * a.itemsize, label="c")
+    operands = Operands(*inputs, c, *places(m, k, n, layout, products))
+    made = requests(device, plan(device, problem), operands)
+    return [prepare(device, **each._asdict()) for each in made], c
 
 
 def start(variant: str) -> "RustyPy":
@@ -43,6 +50,10 @@ class RustyPy:
         return {"device": adapter.name, "backend": adapter.backend, "driver": adapter.driver}
 
     def product(self, a: Matrix, b: Matrix) -> "OurProduct":
+        for _ in range(2):  # What was cut at a guess of the pace is cut again once the pace is known.
+            work, c = launches_of(self.device, a, b)
+            run(self.device, work)
+            run(self.device, work)
         work, c = launches_of(self.device, a, b)
         if self.trusted is None:
             self.trusted = check_clock(self.timer, work[0], at_least_s=0.05)
@@ -65,7 +76,8 @@ class OurProduct:
         device = self.timer.device
         sample = self.timer.sample(list(submissions(device, self.work * calls)))
         flops = calls * sum(launch.flops for launch in self.work)
-        device.pace.observe(self.work[0].spec, flops=flops, seconds=sample.wall_ns / 1e9)
+        most = max(self.work, key=lambda each: each.flops)
+        device.pace.observe(most.spec, flops=flops, seconds=sample.wall_ns / 1e9)
         if sample.gpu_ns is None and self.trusted.name == "gpu":
             self.clock = f"wall ({sample.fault})"
         return self.trusted.ns(sample) / 1e9
