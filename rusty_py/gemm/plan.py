@@ -28,11 +28,12 @@ BLOCKED = {
     Blocked(128, 64, 16, thread_m=8, thread_n=8, lanes_m=16, stages=1): 0.9,
     Blocked(32, 64, 32, thread_m=4, thread_n=4, lanes_m=4, stages=2): 0.6,
 }
-# What is left of that where four numbers of an operand must be put together from four loads.
-_GATHERED = 0.93
+# What is left of that where four numbers of an operand must be put together from four loads; and where the operand
+# is larger than the caches by far.
+_GATHERED, _GATHERED_FAR, _FAR_BYTES = 0.92, 0.75, 1e8
 _MOST_SPLITS = 64
 # Kernels that only wait for memory need some workgroups a multiprocessor to keep it busy.
-_BUSY = 4
+_BUSY = 3
 _FEW_ON_CPU = 4  # Up to so many rows, or columns, llvmpipe is faster with the kernels for few.
 
 
@@ -186,10 +187,11 @@ def _blocked_cost(plan: Plan, machine: Machine) -> float:
     rows, cols = kernel.block
     workgroups = ceil_div(problem.m, rows) * ceil_div(problem.n, cols) * problem.products * plan.splits
     rate = machine.multiplications * BLOCKED[kernel]  # type: ignore[index]
-    if (form.a_along_k or not form.a_fours) and "a" not in plan.packs:
-        rate *= _GATHERED
-    if (form.b_along_k or not form.b_fours) and "b" not in plan.packs:
-        rate *= _GATHERED
+    gathered = {"a": form.a_along_k or not form.a_fours, "b": form.b_along_k or not form.b_fours}
+    for which, size in (("a", problem.m), ("b", problem.n)):
+        if gathered[which] and which not in plan.packs:
+            far = size * problem.k * form.stored.itemsize > _FAR_BYTES
+            rate *= _GATHERED_FAR if far else _GATHERED
     depth = ceil_div(problem.k, plan.splits)
     return ceil_div(workgroups, machine.cores) * rows * cols * depth / rate
 

@@ -150,20 +150,21 @@ def _read_by_these(form: Form, *, b_fours: bool) -> Form:
     )
 
 
-# By rows. 256 threads, and four to eight loads of 16 bytes on their way in each.
+# By rows. As measured on an H200 (benchmarks/RESULTS.md): 128 to 512 threads, and four to eight loads of 16 bytes
+# on their way in each.
 COLUMNS = {
     1: Columns(1, lanes_n=32, lanes_k=8, steps=2),
     2: Columns(2, lanes_n=32, lanes_k=8, steps=2),
     4: Columns(4, lanes_n=32, lanes_k=8, steps=2),
     8: Columns(8, lanes_n=32, lanes_k=8, steps=1),
-    16: Columns(16, lanes_n=32, lanes_k=8, steps=1),
+    16: Columns(16, lanes_n=16, lanes_k=8, steps=1),
 }
 DOTS = {
-    1: Dots(1, cols=2, lanes_n=8, lanes_k=32, steps=4),
+    1: Dots(1, cols=1, lanes_n=2, lanes_k=128, steps=4),
     2: Dots(2, cols=4, lanes_n=8, lanes_k=32, steps=2),
     4: Dots(4, cols=4, lanes_n=8, lanes_k=32, steps=2),
     8: Dots(8, cols=4, lanes_n=8, lanes_k=32, steps=1),
-    16: Dots(16, cols=4, lanes_n=8, lanes_k=32, steps=1),
+    16: Dots(16, cols=4, lanes_n=16, lanes_k=32, steps=1),
 }
 MOST_ROWS = 16
 
