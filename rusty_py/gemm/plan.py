@@ -28,8 +28,8 @@ BLOCKED = {
     Blocked(128, 64, 16, thread_m=8, thread_n=8, lanes_m=16, stages=1): 0.9,
     Blocked(32, 64, 32, thread_m=4, thread_n=4, lanes_m=4, stages=2): 0.6,
 }
-# What is left of that where four numbers of an operand must be put together from four loads; and where the operand
-# is larger than the caches by far.
+# What is left of that where four numbers of an operand must be put together from four loads; and where the
+# operand is larger than the caches by far.
 _GATHERED, _GATHERED_FAR, _FAR_BYTES = 0.92, 0.75, 1e8
 _MOST_SPLITS = 64
 # Kernels that only wait for memory need some workgroups a multiprocessor to keep it busy.
