@@ -94,9 +94,13 @@ def _most(device: Device, plan: Plan, x: Operands) -> Spans:
     x = x.turned() if plan.turned else x
     form = problem.form
     # What is stored in f16 is stored once: in parts it would be rounded as often.
-    units = Spans(1, *plan.kernel.block, 16 if form.result is F32 else problem.k)
+    unit_k = 16 if form.result is F32 else problem.k
     places = (x.a_place, form.stored), (x.b_place, form.stored), (x.c_place, form.result)
-    return largest(whole, units, places, most_bytes, operation=f"matmul: {plan.kernel.name}")
+    name = f"matmul: {plan.kernel.name}"
+    try:
+        return largest(whole, Spans(1, *plan.kernel.block, unit_k), places, most_bytes, operation=name)
+    except LimitError:  # Less than a workgroup's block: slow, but it can be done.
+        return largest(whole, Spans(1, 4, 4, unit_k), places, most_bytes, operation=name)
 
 
 def _windowed(
@@ -113,7 +117,9 @@ def _windowed(
     first = products[0]
     inputs = [a, b, x.bias or b][: request.spec.inputs]
     dims = (
-        *request.dims[:_PLACES],
+        block.row1,  # Where its block ends, so does what a workgroup may read and write.
+        block.col1,
+        *request.dims[2:_PLACES],
         *_words(a_place, first),
         *_words(b_place, first),
         *_words(c_place, first),
@@ -259,8 +265,17 @@ def _split(device: Device, plan: Plan, x: Operands, *, accumulate: bool) -> Iter
     inner = replace(plan, problem=replace(problem, form=form))
     y = replace(x, c=parts, c_place=Place(0, m * n, n, 1), bias=None)
     whole = Block(0, plan.seen.m, 0, plan.seen.n, 0, problem.k)
-    yield _request(inner, y, whole, (0, problem.products), accumulate=False, splits=splits)
-    yield joining(plan, x, parts, accumulate=accumulate, splits=splits)
+    products = 0, problem.products
+    request = _request(inner, y, whole, products, accumulate=False, splits=splits)
+    yield _windowed(device, inner, y, request, whole, products)
+    request = joining(plan, x, parts, accumulate=accumulate, splits=splits)
+    join, z = replace(plan, turned=False), _of_parts(x, parts, m, n)
+    yield _windowed(device, join, z, request, Block(0, m, 0, n, 0, splits), products)
+
+
+def _of_parts(x: Operands, parts: Buffer | Window, m: int, n: int) -> Operands:
+    """What the kernel that adds up the parts reads and writes."""
+    return replace(x, a=parts, b=parts, a_place=Place(0, m * n, n, 1), b_place=Place(0, 0, 1, 1))
 
 
 def joining(
@@ -270,7 +285,7 @@ def joining(
     problem = plan.problem
     m, n = problem.m, problem.n
     join = Plan(replace(problem, k=splits), Join())
-    z = replace(x, a=parts, b=parts, a_place=Place(0, m * n, n, 1), b_place=Place(0, 0, 1, 1))
+    z = _of_parts(x, parts, m, n)
     end = Block(0, m, 0, n, 0, splits)
     request = _request(join, z, end, (0, problem.products), accumulate=accumulate, splits=splits)
     return request._replace(workgroups=(*request.workgroups[:2], problem.products))

@@ -1,15 +1,17 @@
 """The families of kernels, and which sizes each may have: what the tuner tries, and all its file may hold."""
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, fields
 from itertools import product
 from typing import Any
 
 from rusty_py.adapter import Limits
 from rusty_py.gemm.blocked import Blocked
+from rusty_py.gemm.direct import DIRECT, Direct
 from rusty_py.gemm.kernel import Kernel
 from rusty_py.gemm.problem import Problem
 from rusty_py.gemm.simple import TILES, Naive, Tiled
+from rusty_py.gemm.thin import COLUMNS, DOTS, MOST_ROWS, Columns, Dots
 
 Data = dict[str, str | int]
 """A kernel as plain data: its family, and the fields of its dataclass."""
@@ -23,15 +25,18 @@ def _any(kernel: Any) -> bool:
 class Family:
     """Kernels of one text. `choices` are the values of each field, of which only `whole` combinations work.
 
-    `unrolled`: the text is long, too long for the compilers of CPU drivers. `least_part`: the shortest part
-    of k that a split sum may have; 0 where sums cannot be split.
+    `unrolled`: the text is long, too long for the compilers of CPU drivers; `for_cpu`: of no use to others.
+    `least_part`: the shortest part of k that a split sum may have; 0 where sums cannot be split.
+    `most_rows`: a product of more rows has no use for it.
     """
 
     make: Callable[..., Kernel]
     choices: Mapping[str, tuple[int, ...]]
     whole: Callable[[Any], bool] = _any
     unrolled: bool = False
+    for_cpu: bool = False
     least_part: int = 0
+    most_rows: int | None = None
 
     def kernels(self) -> Iterator[Kernel]:
         """All of them, small numbers first."""
@@ -39,6 +44,15 @@ class Family:
             kernel = self.make(**dict(zip(self.choices, values, strict=True)))
             if self.whole(kernel):
                 yield kernel
+
+
+def _listed(make: Callable[..., Kernel], kernels: Collection[Kernel], **about: Any) -> Family:
+    """A family of which only the `kernels` are known to be good."""
+    choices = {
+        each.name: tuple(sorted({vars(kernel)[each.name] for kernel in kernels}))
+        for each in fields(make)  # type: ignore[arg-type]
+    }
+    return Family(make, choices, whole=frozenset(kernels).__contains__, **about)
 
 
 FAMILIES: Mapping[str, Family] = {
@@ -60,6 +74,9 @@ FAMILIES: Mapping[str, Family] = {
         unrolled=True,
         least_part=16,
     ),
+    "direct": _listed(Direct, DIRECT, for_cpu=True),
+    "columns": _listed(Columns, COLUMNS.values(), least_part=64, most_rows=MOST_ROWS),
+    "dots": _listed(Dots, DOTS.values(), least_part=512, most_rows=MOST_ROWS),
 }
 """A new family is a new row."""
 
@@ -87,7 +104,7 @@ def from_data(data: object) -> Kernel:
     if values.keys() != family.choices.keys():
         raise ValueError(f"other fields than {data['family']} has: {', '.join(map(str, values))}")
     for name, value in values.items():
-        if type(value) is not int or value not in family.choices[name]:
+        if (type(value), value) not in [(type(each), each) for each in family.choices[name]]:
             raise ValueError(f"{name} is {value!r}")
     kernel = family.make(**values)
     if not family.whole(kernel):
@@ -104,7 +121,9 @@ def may_split(kernel: Kernel, k: int, splits: int) -> bool:
 def space(limits: Limits, problem: Problem, *, cpu: bool) -> Iterator[tuple[Kernel, int]]:
     """Every kernel that fits the device and computes the problem, in every number of parts along k."""
     for family in FAMILIES.values():
-        if cpu and family.unrolled:
+        if family.unrolled if cpu else family.for_cpu:
+            continue
+        if family.most_rows and problem.m > family.most_rows:
             continue
         for kernel in family.kernels():
             if kernel.suits(limits, problem):

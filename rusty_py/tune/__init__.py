@@ -154,12 +154,21 @@ def _keep(path: Path, adapter: Adapter, outcome: Outcome) -> None:
 
 
 def name_of(plan: Plan) -> str:
-    """The kernel's name, and the parts of split sums."""
-    return plan.kernel.name + f" in {plan.splits} parts" * (plan.splits > 1)
+    """The kernel's name, and what the plan does beside: as a table has room for it."""
+    packed = f" with {' and '.join(plan.packs)} packed" if plan.packs else ""
+    return (
+        plan.kernel.name + " turned" * plan.turned + packed + f" in {plan.splits} parts" * (plan.splits > 1)
+    )
 
 
 def _as_data(plan: Plan) -> dict[str, object]:
-    return {"kernel": as_data(plan.kernel), "splits": plan.splits}
+    """What `plan_from` of the child makes the same plan of: the default may be turned, and have packs."""
+    return {
+        "kernel": as_data(plan.kernel),
+        "splits": plan.splits,
+        "packs": plan.packs,
+        "turned": plan.turned,
+    }
 
 
 def _arguments(problem: Problem) -> dict[str, str | int]:

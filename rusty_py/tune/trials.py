@@ -9,6 +9,7 @@ import random
 import sys
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -22,6 +23,7 @@ from rusty_py.device import Device
 from rusty_py.dtypes import F32
 from rusty_py.errors import DeviceError, LimitError, OutOfMemory, RustyError, ShaderError
 from rusty_py.gemm.plan import Plan
+from rusty_py.gemm.problem import Problem
 from rusty_py.gemm.space import from_data
 from rusty_py.kernel import run, submissions
 from rusty_py.timing import Clock, Timer, check_clock
@@ -215,6 +217,12 @@ def _by_round(samples: Sequence[Timed], clock: Clock) -> list[float]:
     return run_ns(sorted(samples, key=lambda timed: timed.round), clock)
 
 
+def plan_from(problem: Problem, data: dict[str, Any]) -> Plan:
+    """A plan of the job's plain data."""
+    kernel = from_data(data["kernel"])
+    return Plan(problem, kernel, data["splits"], packs=data["packs"], turned=data["turned"], why="tried")
+
+
 def main() -> None:
     """Does the job on standard input."""
     job = json.loads(sys.stdin.readline())
@@ -224,7 +232,7 @@ def main() -> None:
 
     report({"event": "begun", "method": METHOD})
     problem = problem_of(**job["problem"])
-    plans = [Plan(problem, from_data(each["kernel"]), each["splits"], why="tried") for each in job["plans"]]
+    plans = [plan_from(problem, each) for each in job["plans"]]
     try:
         # Unchecked whatever the environment says: as matmul runs for everyone.
         with Device(choose(job["adapter"]), checked=False) as device:
