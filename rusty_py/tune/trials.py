@@ -21,8 +21,8 @@ from rusty_py.bench.stats import ratio_interval, summarise
 from rusty_py.device import Device
 from rusty_py.dtypes import F32
 from rusty_py.errors import DeviceError, LimitError, OutOfMemory, RustyError, ShaderError
+from rusty_py.gemm.entry import choice_from
 from rusty_py.gemm.plan import Plan
-from rusty_py.gemm.space import from_data
 from rusty_py.kernel import run, submissions
 from rusty_py.timing import Clock, Timer, check_clock
 from rusty_py.tune.exam import METHOD, Attempt, Exam
@@ -32,7 +32,8 @@ Report = Callable[[dict[str, object]], None]
 
 _FIRST_PHASE = 0.55  # Of the budget, for proving and a first look.
 _LAST_ROUNDS = 9
-_LAST_PHASE_S = 6.0  # Kept for the winner against the default.
+_LAST_PHASE_S = 6.0  # Kept for the winner against the default, or less where there is less.
+_LAST_PHASE = 0.35
 _BROAD = 16  # So many different ones, before those near the best.
 _NEAR = 0.8  # Of the best rate: those that a longer look may put first.
 _HOPELESS = 0.3
@@ -126,6 +127,8 @@ class Trials:
             self._alive()
             sampler.warm_up(track)
         sampler.rounds(tracks, anchor=self._alive, share_s=self.deadline - time.monotonic())
+        for track in tracks:
+            track.parts = []  # Launches keep what they pack and split into: hundreds would need much memory.
         return [self._of(track) for track in tracks]
 
     def _alive(self) -> None:
@@ -149,7 +152,7 @@ class Trials:
         rates = {at: self._of(track) for at, track in tracks.items()}
         # Where one run takes seconds, the last phase needs most of the time.
         last_s = 2 * _LAST_ROUNDS * self.problem.flops / 1e9 / min(self._of(default), max(rates.values()))
-        end = self.deadline - max(last_s, _LAST_PHASE_S)
+        end = self.deadline - max(last_s, min(_LAST_PHASE_S, _LAST_PHASE * self.budget_s))
         sample_s = 0.005 if self.cpu else 0.01
         while True:
             best = max(rates.values())
@@ -224,7 +227,8 @@ def main() -> None:
 
     report({"event": "begun", "method": METHOD})
     problem = problem_of(**job["problem"])
-    plans = [Plan(problem, from_data(each["kernel"]), each["splits"], why="tried") for each in job["plans"]]
+    choices = [choice_from(each, problem) for each in job["plans"]]
+    plans = [Plan(problem, x.kernel, x.splits, x.packs, "tried", x.turned) for x in choices]
     try:
         # Unchecked whatever the environment says: as matmul runs for everyone.
         with Device(choose(job["adapter"]), checked=False) as device:
