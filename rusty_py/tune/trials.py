@@ -1,7 +1,7 @@
 """The tuner's own process: proves and times contestants, and reports each step as a line of JSON.
 
 A kernel may hang the driver or end the process, so that who chose it lives elsewhere (tune/child.py).
-Reads one line, the job; `budget_s` counts from then.
+Reads one line, the job, which says until when.
 """
 
 import json
@@ -34,6 +34,7 @@ _FIRST_PHASE = 0.55  # Of the budget, for proving and a first look.
 _LAST_ROUNDS = 9
 _LAST_PHASE_S = 6.0  # Kept for the winner against the default, or less where there is less.
 _LAST_PHASE = 0.35
+_LEAST_S = 0.5
 _BROAD = 16  # So many different ones, before those near the best.
 _NEAR = 0.8  # Of the best rate: those that a longer look may put first.
 _HOPELESS = 0.3
@@ -181,7 +182,9 @@ class Trials:
             if not proof.ok:
                 self.report({"event": "out", "at": at, "why": f"wrong, proved again: {proof.fault}"})
                 return
-        sampler = self._sampler(0.02 if self.cpu else 0.1, _LAST_ROUNDS)
+        # Long samples, unless all rounds of the two would then not fit into what this phase may take.
+        sample_s = min(0.02 if self.cpu else 0.1, _LAST_PHASE * self.budget_s / (3 * _LAST_ROUNDS))
+        sampler = self._sampler(sample_s, _LAST_ROUNDS)
         for track in pair:
             track.samples = []
             self._alive()
@@ -232,7 +235,8 @@ def main() -> None:
     try:
         # Unchecked whatever the environment says: as matmul runs for everyone.
         with Device(choose(job["adapter"]), checked=False) as device:
-            Trials(device, plans, budget_s=job["budget_s"], report=report, seed=job["seed"]).run()
+            budget_s = max(_LEAST_S, job["until"] - time.time())
+            Trials(device, plans, budget_s=budget_s, report=report, seed=job["seed"]).run()
     except DeviceError:
         raise  # A device that is lost is the fault of what was tried: as if the process had died.
     except RustyError as error:
