@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rusty_py.bench.exits import CLOSED, FINDINGS, NO_ADAPTER, exit_code_of, leave
-from rusty_py.bench.matmul import default_sizes, matmul, parse_size
+from rusty_py.bench.matmul import Preset, default_sizes, matmul, parse_size
 from rusty_py.bench.options import (
     AdapterOption,
     AsciiOption,
@@ -23,6 +23,7 @@ from rusty_py.bench.options import (
     JsonOption,
     MaxTimeOption,
     RunsOption,
+    SizeOption,
     finite,
 )
 from rusty_py.bench.output import Format, heading, progress, show
@@ -129,18 +130,13 @@ def transfer(
 
 @app.command()
 def tune(
-    size: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--size", metavar="N|MxKxN", help="Repeat for more. Default: a ladder that fits the adapter."
-        ),
+    size: SizeOption = None,
+    preset: Annotated[
+        Preset | None,
+        typer.Option(help="In place of sizes: those of matmul's preset, one of each class."),
     ] = None,
     dtype: Annotated[str, typer.Option(help="Element type: f32 or f16.")] = "f32",
     sums: Annotated[str, typer.Option(help="What f16 is added up in: f32 or f16.")] = "f32",
-    layout: Annotated[
-        list[str] | None,
-        typer.Option("--layout", metavar="nn|nt|tn|tt", help="t: transposed; repeat for more. Default: nn."),
-    ] = None,
     adapter: AdapterOption = None,
     max_time: Annotated[
         float | None,
@@ -158,7 +154,7 @@ def tune(
 ) -> None:
     """Finds the fastest matmul kernels for this machine, proves them, and keeps them for `matmul`.
 
-    Example: rusty-bench tune --size 1024 --size 512x2048x512 --layout nn --layout nt
+    Example: rusty-bench tune --size 1024 --size 8x512x2048x512:nt
     """
     from rusty_py.bench import tuning
 
@@ -166,11 +162,14 @@ def tune(
         show(tuning.clear() if clear else tuning.listing(), ascii=ascii)
         return
     sizes = [parse_size(text) for text in dict.fromkeys(size or ())]
-    tasks = partial(tuning.problems, dtype=dtype, sums=sums, layouts=list(dict.fromkeys(layout or ("nn",))))
+    if preset and sizes:
+        raise typer.BadParameter("the preset has its own sizes, so there is no --size", param_hint="--preset")
     from rusty_py.adapter import choose
 
     chosen = choose(adapter)
-    problems = tasks([(each.m, each.k, each.n) for each in sizes or default_sizes(chosen, None)])
+    problems = tuning.problems(sizes or default_sizes(chosen, preset), dtype=dtype, sums=sums)
+    if preset:
+        problems = tuning.of_classes(problems)
     with progress(ascii=ascii) as say:
         run = tuning.tune_all(chosen, problems, max_time_s=max_time, keep=not dry_run, say=say)
     show(tuning.table(run), ascii=ascii)

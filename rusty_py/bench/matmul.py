@@ -15,6 +15,7 @@ from rusty_py.bench.options import (
     FormatOption,
     JsonOption,
     RunsOption,
+    SizeOption,
     finite,
 )
 from rusty_py.bench.output import Format, heading, progress, render, show, write_files
@@ -46,15 +47,7 @@ class Element(StrEnum):
 
 
 def matmul(
-    size: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--size",
-            metavar="SIZE",
-            help="N, MxKxN or PxMxKxN for P products; :tn, :nt or :tt behind it for operands that lie"
-            " transposed. Repeat for more. Default: a ladder that fits the adapter.",
-        ),
-    ] = None,
+    size: SizeOption = None,
     preset: Annotated[
         Preset | None,
         typer.Option(

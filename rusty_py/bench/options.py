@@ -40,3 +40,12 @@ JsonOption = Annotated[
 ForceOption = Annotated[bool, typer.Option("--force", help="Replace an existing --json FILE.")]
 FormatOption = Annotated[Format, typer.Option("--format", help="Of standard output.")]
 AsciiOption = Annotated[bool, typer.Option("--ascii", help="Plain ASCII output.")]
+SizeOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--size",
+        metavar="SIZE",
+        help="N, MxKxN or PxMxKxN for P products; :tn, :nt or :tt behind it for operands that lie"
+        " transposed. Repeat for more. Default: a ladder that fits the adapter.",
+    ),
+]

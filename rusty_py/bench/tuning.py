@@ -8,11 +8,14 @@ from tabulate import tabulate
 
 from rusty_py import dtypes
 from rusty_py.adapter import Adapter
-from rusty_py.errors import DeviceError, DtypeError, LimitError
-from rusty_py.gemm import tuned
+from rusty_py.bench.suites.shapes import Size
+from rusty_py.errors import DeviceError, DtypeError
+from rusty_py.gemm import store, tuned
+from rusty_py.gemm.entry import form_of, shape_class
 from rusty_py.gemm.problem import Problem
 from rusty_py.tune import Outcome, name_of, tune
-from rusty_py.tune.search import LAYOUTS, problem_of
+from rusty_py.tune.exam import layout_of
+from rusty_py.tune.search import problem_of
 
 _HEAD = ["M×K×N", "form", "default", "GFLOPS", "best other", "GFLOPS", "ratio", "95 %", "kept"]
 _LIST_HEAD = ["adapter", "driver", "class", "form", "kernel", "GFLOPS", "default", "GFLOPS", "date"]
@@ -20,30 +23,38 @@ _LIST_HEAD = ["adapter", "driver", "class", "form", "kernel", "GFLOPS", "default
 
 @dataclass
 class TuningRun:
-    """What came of each class, as far as it got: `interrupted`, or ended by a device's `failure`."""
+    """What came of each class, as far as it got: `interrupted`, or ended by a device's `failure`.
+
+    `left` is what it did not get to.
+    """
 
     adapter: Adapter
     path: Path | None
     outcomes: list[Outcome] = field(default_factory=list)
     interrupted: bool = False
     failure: str = ""
+    left: list[Problem] = field(default_factory=list)
 
 
-def problems(
-    sizes: Sequence[tuple[int, int, int]], *, dtype: str, sums: str, layouts: Sequence[str]
-) -> list[Problem]:
-    """One of each size and layout. Raises DtypeError for unknown dtypes, LimitError for unknown layouts."""
+def problems(sizes: Sequence[Size], *, dtype: str, sums: str) -> list[Problem]:
+    """The problems of the sizes. Raises DtypeError for unknown dtypes."""
     for each in (dtype, sums):
         dtypes.parse(each, operation="tune")
     if (dtype, sums) == ("f32", "f16"):
         raise DtypeError("tune: --sums f16 is for --dtype f16: got f32")
-    for layout in layouts:
-        if layout not in LAYOUTS:
-            raise LimitError(f"tune: no such layout: {layout!r}; choose one of {', '.join(LAYOUTS)}")
     found = (
-        problem_of(m, k, n, layout=layout, dtype=dtype, sums=sums) for m, k, n in sizes for layout in layouts
+        problem_of(each.m, each.k, each.n, layout=each.layout, dtype=dtype, sums=sums, products=each.products)
+        for each in sizes
     )
     return list(dict.fromkeys(found))
+
+
+def of_classes(problems: Sequence[Problem]) -> list[Problem]:
+    """The first problem of each class."""
+    first: dict[object, Problem] = {}
+    for problem in problems:
+        first.setdefault((form_of(problem), shape_class(problem)), problem)
+    return list(first.values())
 
 
 def tune_all(
@@ -55,16 +66,17 @@ def tune_all(
     say: Callable[[str], None],
 ) -> TuningRun:
     """Tunes one class after the other. Each is kept as soon as it is known: Ctrl-C loses only the last."""
-    run = TuningRun(adapter, tuned.location() if keep else None)
+    run = TuningRun(adapter, store.location() if keep else None)
     try:
-        for problem in problems:
-            say(f"tuning {problem} ({problem.form})")
+        for at, problem in enumerate(problems):
+            say(f"tuning {at + 1} of {len(problems)}: {problem} ({problem.form})")
             outcome = tune(adapter, problem, max_time_s=max_time_s, keep=keep)
             run.outcomes.append(outcome)
     except KeyboardInterrupt:
         run.interrupted = True
     except DeviceError as error:
         run.failure = str(error)
+    run.left = list(problems[len(run.outcomes) :])
     return run
 
 
@@ -81,16 +93,16 @@ def table(run: TuningRun) -> str:
 
 def listing() -> str:
     """What the user's file holds."""
-    path = tuned.location()
+    path = store.location()
     if path is None:
-        return f"{tuned.ENVIRONMENT}=off: no file is read"
+        return f"{store.ENVIRONMENT}=off: no file is read"
     rows = [
         [
             each.machine["adapter"],
             each.machine["driver"],
             "×".join(map(str, each.shape[:3])) + f" by {each.shape[3]}" * (each.shape[3] > 1),
             each.form,
-            each.kernel.name + f" in {each.splits} parts" * (each.splits > 1),
+            name_of(each.choice),
             _rate(each.gflops),
             each.default,
             _rate(each.default_gflops),
@@ -106,10 +118,10 @@ def listing() -> str:
 
 def clear() -> str:
     """Removes the user's file. Raises CacheError."""
-    path = tuned.location()
+    path = store.location()
     if path is None:
-        return f"{tuned.ENVIRONMENT}=off: there is no file"
-    tuned.clear(path)
+        return f"{store.ENVIRONMENT}=off: there is no file"
+    store.clear(path)
     return f"removed {path}"
 
 
@@ -135,6 +147,16 @@ def _summary(run: TuningRun) -> Iterator[str]:
         yield f"{outcome.problem}: {outcome.tried} kernels proved and timed in {outcome.seconds:.0f} s"
     if run.path and any(outcome.stored for outcome in run.outcomes):
         yield f"kept in {run.path}"
+    if run.left:
+        yield "not tuned: " + " ".join(f"--size {size_text(problem)}" for problem in run.left)
+
+
+def size_text(problem: Problem) -> str:
+    """The problem as `--size` takes it."""
+    batch = (problem.products,) if problem.products > 1 else ()
+    layout = layout_of(problem)
+    text = "x".join(map(str, (*batch, problem.m, problem.k, problem.n)))
+    return f"{text}:{layout}" if layout != "nn" else text
 
 
 def _rate(gflops: float | None) -> str:

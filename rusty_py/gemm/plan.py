@@ -12,7 +12,9 @@ from rusty_py.gemm.blocked import Blocked
 from rusty_py.gemm.direct import DIRECT
 from rusty_py.gemm.kernel import Kernel
 from rusty_py.gemm.problem import Problem
+from rusty_py.gemm.rates import estimate
 from rusty_py.gemm.simple import TILES, Naive, Tiled
+from rusty_py.gemm.space import packings
 from rusty_py.gemm.thin import Columns, Dots, thin_kernel
 from rusty_py.gemm.tuned import choice
 from rusty_py.kernel import check_workgroup
@@ -54,6 +56,7 @@ class Machine:
 # Typical ones of the kind: WebGPU tells neither how many multiprocessors there are nor how fast they are.
 _MACHINES = {
     "DiscreteGPU": Machine(132, 1.8e11, 3.5e12, 3e-6),
+    "CPU": Machine(4, 3e10, 1e10, 1e-4),  # Only the tuner asks: see on_cpu.
     "IntegratedGPU": Machine(16, 1.3e11, 1.5e11, 1e-5),
 }
 
@@ -94,7 +97,7 @@ def plan(device: Device, problem: Problem, *, tile: Tile = "auto") -> Plan:
     if tile == "auto":
         tuned = choice(device, problem)
         if tuned is not None:
-            return Plan(problem, tuned.kernel, tuned.splits, why=tuned.why)
+            return Plan(problem, tuned.kernel, tuned.splits, tuned.packs, tuned.why, tuned.turned)
         return untuned(device.limits, device.adapter.type, problem)
     kernel = kernel_of(tile)
     check_workgroup(device, kernel.spec(problem))
@@ -125,7 +128,7 @@ def kernel_of(tile: Tile) -> Kernel:
 def _chosen(limits: Limits, kind: str, problem: Problem) -> Plan:
     if kind == "CPU":
         return on_cpu(limits, problem)
-    machine = _MACHINES.get(kind, _MACHINES["DiscreteGPU"])
+    machine = machine_of(kind)
     plans = [*candidates(limits, problem), *thin_candidates(limits, problem)]
     if not plans:
         raise LimitError(f"matmul: no kernel for {problem} ({problem.form}) fits the device")
@@ -134,11 +137,9 @@ def _chosen(limits: Limits, kind: str, problem: Problem) -> Plan:
 
 def candidates(limits: Limits, problem: Problem) -> Iterator[Plan]:
     """Every kernel that fits, in every number of parts worth a thought, operands as they are and packed."""
-    form = problem.form
-    gathered = ("a" * (form.a_along_k or not form.a_fours), "b" * (form.b_along_k or not form.b_fours))
     for kernel in BLOCKED:
         if kernel.suits(limits, problem):
-            for packs in dict.fromkeys(("", *gathered, "".join(gathered))):
+            for packs in packings(problem.form):
                 splits = 1
                 while splits == 1 or (splits <= _MOST_SPLITS and problem.k >= splits * kernel.block_k):
                     yield Plan(problem, kernel, splits, packs, "the least by the model of costs")
@@ -168,6 +169,17 @@ def thin_candidates(limits: Limits, problem: Problem) -> Iterator[Plan]:
                 splits *= 2
 
 
+def machine_of(kind: str) -> Machine:
+    """A typical one of an adapter's type."""
+    return _MACHINES.get(kind, _MACHINES["DiscreteGPU"])
+
+
+def rate(kernel: Kernel) -> float:
+    """How fast a kernel multiplies where it fills the device, as a fraction of the fastest."""
+    measured = BLOCKED.get(kernel) if isinstance(kernel, Blocked) else None
+    return estimate(kernel) if measured is None else measured
+
+
 def cost(plan: Plan, machine: Machine) -> float:
     """What a plan takes on the machine, in seconds, by a model."""
     seconds = (
@@ -188,14 +200,14 @@ def _blocked_cost(plan: Plan, machine: Machine) -> float:
     problem, kernel, form = plan.problem, plan.kernel, plan.problem.form
     rows, cols = kernel.block
     workgroups = ceil_div(problem.m, rows) * ceil_div(problem.n, cols) * problem.products * plan.splits
-    rate = machine.multiplications * BLOCKED[kernel]  # type: ignore[index]
+    multiplied = machine.multiplications * rate(kernel)
     gathered = {"a": form.a_along_k or not form.a_fours, "b": form.b_along_k or not form.b_fours}
     for which, size in (("a", problem.m), ("b", problem.n)):
         if gathered[which] and which not in plan.packs:
             far = size * problem.k * form.stored.itemsize > _FAR_BYTES
-            rate *= _GATHERED_FAR if far else _GATHERED
+            multiplied *= _GATHERED_FAR if far else _GATHERED
     depth = ceil_div(problem.k, plan.splits)
-    return ceil_div(workgroups, machine.cores) * rows * cols * depth / rate
+    return ceil_div(workgroups, machine.cores) * rows * cols * depth / multiplied
 
 
 def _thin_cost(plan: Plan, machine: Machine) -> float:
@@ -203,6 +215,6 @@ def _thin_cost(plan: Plan, machine: Machine) -> float:
     problem, (rows, cols) = plan.seen, plan.kernel.block
     m, k, n, products = problem.m, problem.k, problem.n, problem.products
     workgroups = ceil_div(n, cols) * products * plan.splits
-    read = (m * k + k * n) * products * problem.form.stored.itemsize / machine.bandwidth
+    read = (m * k + ceil_div(m, rows) * k * n) * products * problem.form.stored.itemsize / machine.bandwidth
     multiplied = 2.0 * rows * k * n * products / (machine.multiplications * machine.cores)
     return max(read, multiplied) * max(1.0, _BUSY * machine.cores / workgroups)

@@ -11,14 +11,14 @@ from time import monotonic
 
 from rusty_py.adapter import Adapter
 from rusty_py.errors import DeviceError, LimitError
-from rusty_py.gemm import tuned
+from rusty_py.gemm import store, tuned
+from rusty_py.gemm.entry import Entry, choice_data, form_of, machine_of, shape_class
 from rusty_py.gemm.plan import Plan
 from rusty_py.gemm.problem import Problem
-from rusty_py.gemm.space import as_data
-from rusty_py.gemm.tuned import Entry
+from rusty_py.gemm.space import Choice
 from rusty_py.tune.child import COMMAND, Job, Reports, measure
 from rusty_py.tune.exam import layout_of
-from rusty_py.tune.search import MOST, contestants
+from rusty_py.tune.search import MOST, choice_of, contestants
 
 MAX_TIME_S, CPU_MAX_TIME_S = 25.0, 60.0
 SILENCE_S, CPU_SILENCE_S = 12.0, 30.0
@@ -69,17 +69,22 @@ def tune(
     kernel fits, DeviceError where the measuring cannot start, CacheError where the file cannot be written.
     """
     begun = monotonic()
-    path = path or tuned.location()
+    path = path or store.location()
     if path is None and keep:
-        raise LimitError(f"tune: {tuned.ENVIRONMENT}=off: there is no file to keep anything in; unset it")
+        raise LimitError(f"tune: {store.ENVIRONMENT}=off: there is no file to keep anything in; unset it")
     if path and keep:
-        tuned.check(path)
-    machine = tuned.machine_of(adapter)
+        store.check(path)
+    machine = machine_of(adapter)
     refused = set(tuned.refused(path, machine)) if path else set()
     plans = contestants(adapter, problem, most=most)
     plans = [plans[0], *(each for each in plans[1:] if each.kernel not in refused)]
     silence_s = silence_s or (CPU_SILENCE_S if adapter.is_cpu else SILENCE_S)
-    job = Job(adapter.index, _arguments(problem), [_as_data(each) for each in plans], silence_s=silence_s)
+    job = Job(
+        adapter.index,
+        _arguments(problem),
+        [choice_data(choice_of(each)) for each in plans],
+        silence_s=silence_s,
+    )
     max_time_s = max_time_s or (CPU_MAX_TIME_S if adapter.is_cpu else MAX_TIME_S)
     reports = measure(job, max_time_s=max_time_s, command=command)
     if reports.failure and not reports.rates:
@@ -129,7 +134,7 @@ def _outcome(problem: Problem, plans: list[Plan], reports: Reports, *, seconds: 
 
 def _keep(path: Path, adapter: Adapter, outcome: Outcome) -> None:
     """Puts what won into the file; where the default won, an older entry goes."""
-    machine = tuned.machine_of(adapter)
+    machine = machine_of(adapter)
     if not outcome.stored:
         if outcome.settled:
             tuned.drop(path, machine, outcome.problem)
@@ -140,11 +145,10 @@ def _keep(path: Path, adapter: Adapter, outcome: Outcome) -> None:
     problem = outcome.problem
     entry = Entry(
         machine=vars(machine),
-        form=tuned.form_of(problem),
-        shape=tuned.shape_class(problem),
+        form=form_of(problem),
+        shape=shape_class(problem),
         size=(problem.m, problem.k, problem.n, problem.products),
-        kernel=outcome.best.kernel,
-        splits=outcome.best.splits,
+        **choice_of(outcome.best)._asdict(),
         gflops=outcome.gflops,
         default=name_of(outcome.default),
         default_gflops=outcome.default_gflops,
@@ -153,22 +157,10 @@ def _keep(path: Path, adapter: Adapter, outcome: Outcome) -> None:
     tuned.put(path, entry)
 
 
-def name_of(plan: Plan) -> str:
-    """The kernel's name, and what the plan does beside: as a table has room for it."""
-    packed = f" with {' and '.join(plan.packs)} packed" if plan.packs else ""
-    return (
-        plan.kernel.name + " turned" * plan.turned + packed + f" in {plan.splits} parts" * (plan.splits > 1)
-    )
-
-
-def _as_data(plan: Plan) -> dict[str, object]:
-    """What `plan_from` of the child makes the same plan of: the default may be turned, and have packs."""
-    return {
-        "kernel": as_data(plan.kernel),
-        "splits": plan.splits,
-        "packs": plan.packs,
-        "turned": plan.turned,
-    }
+def name_of(plan: Plan | Choice) -> str:
+    """The kernel's name, and the rest of how the product is computed."""
+    how = ["turned"] * plan.turned + [f"{' and '.join(plan.packs)} packed"] * bool(plan.packs)
+    return ", ".join([plan.kernel.name, *how]) + f" in {plan.splits} parts" * (plan.splits > 1)
 
 
 def _arguments(problem: Problem) -> dict[str, str | int]:

@@ -86,7 +86,8 @@ def _one_child(
         "adapter": job.adapter,
         "problem": job.problem,
         "plans": [job.plans[at] for at in left],
-        "budget_s": 0.85 * (deadline - time.monotonic()),
+        # By the clock of the wall, so that the child's start counts.
+        "until": time.time() + 0.9 * (deadline - time.monotonic()),
         "seed": job.seed,
     }
     trying: int | None = None

@@ -1,7 +1,7 @@
 """The tuner's own process: proves and times contestants, and reports each step as a line of JSON.
 
 A kernel may hang the driver or end the process, so that who chose it lives elsewhere (tune/child.py).
-Reads one line, the job; `budget_s` counts from then.
+Reads one line, the job, which says until when.
 """
 
 import json
@@ -9,7 +9,6 @@ import random
 import sys
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -22,9 +21,8 @@ from rusty_py.bench.stats import ratio_interval, summarise
 from rusty_py.device import Device
 from rusty_py.dtypes import F32
 from rusty_py.errors import DeviceError, LimitError, OutOfMemory, RustyError, ShaderError
+from rusty_py.gemm.entry import choice_from
 from rusty_py.gemm.plan import Plan
-from rusty_py.gemm.problem import Problem
-from rusty_py.gemm.space import from_data
 from rusty_py.kernel import run, submissions
 from rusty_py.timing import Clock, Timer, check_clock
 from rusty_py.tune.exam import METHOD, Attempt, Exam
@@ -34,7 +32,9 @@ Report = Callable[[dict[str, object]], None]
 
 _FIRST_PHASE = 0.55  # Of the budget, for proving and a first look.
 _LAST_ROUNDS = 9
-_LAST_PHASE_S = 6.0  # Kept for the winner against the default.
+_LAST_PHASE_S = 6.0  # Kept for the winner against the default, or less where there is less.
+_LAST_PHASE = 0.35
+_LEAST_S = 0.5
 _BROAD = 16  # So many different ones, before those near the best.
 _NEAR = 0.8  # Of the best rate: those that a longer look may put first.
 _HOPELESS = 0.3
@@ -128,6 +128,8 @@ class Trials:
             self._alive()
             sampler.warm_up(track)
         sampler.rounds(tracks, anchor=self._alive, share_s=self.deadline - time.monotonic())
+        for track in tracks:
+            track.parts = []  # Launches keep what they pack and split into: hundreds would need much memory.
         return [self._of(track) for track in tracks]
 
     def _alive(self) -> None:
@@ -151,7 +153,7 @@ class Trials:
         rates = {at: self._of(track) for at, track in tracks.items()}
         # Where one run takes seconds, the last phase needs most of the time.
         last_s = 2 * _LAST_ROUNDS * self.problem.flops / 1e9 / min(self._of(default), max(rates.values()))
-        end = self.deadline - max(last_s, _LAST_PHASE_S)
+        end = self.deadline - max(last_s, min(_LAST_PHASE_S, _LAST_PHASE * self.budget_s))
         sample_s = 0.005 if self.cpu else 0.01
         while True:
             best = max(rates.values())
@@ -180,7 +182,9 @@ class Trials:
             if not proof.ok:
                 self.report({"event": "out", "at": at, "why": f"wrong, proved again: {proof.fault}"})
                 return
-        sampler = self._sampler(0.02 if self.cpu else 0.1, _LAST_ROUNDS)
+        # Long samples, unless all rounds of the two would then not fit into what this phase may take.
+        sample_s = min(0.02 if self.cpu else 0.1, _LAST_PHASE * self.budget_s / (3 * _LAST_ROUNDS))
+        sampler = self._sampler(sample_s, _LAST_ROUNDS)
         for track in pair:
             track.samples = []
             self._alive()
@@ -217,12 +221,6 @@ def _by_round(samples: Sequence[Timed], clock: Clock) -> list[float]:
     return run_ns(sorted(samples, key=lambda timed: timed.round), clock)
 
 
-def plan_from(problem: Problem, data: dict[str, Any]) -> Plan:
-    """A plan of the job's plain data."""
-    kernel = from_data(data["kernel"])
-    return Plan(problem, kernel, data["splits"], packs=data["packs"], turned=data["turned"], why="tried")
-
-
 def main() -> None:
     """Does the job on standard input."""
     job = json.loads(sys.stdin.readline())
@@ -232,11 +230,13 @@ def main() -> None:
 
     report({"event": "begun", "method": METHOD})
     problem = problem_of(**job["problem"])
-    plans = [plan_from(problem, each) for each in job["plans"]]
+    choices = [choice_from(each, problem) for each in job["plans"]]
+    plans = [Plan(problem, x.kernel, x.splits, x.packs, "tried", x.turned) for x in choices]
     try:
         # Unchecked whatever the environment says: as matmul runs for everyone.
         with Device(choose(job["adapter"]), checked=False) as device:
-            Trials(device, plans, budget_s=job["budget_s"], report=report, seed=job["seed"]).run()
+            budget_s = max(_LEAST_S, job["until"] - time.time())
+            Trials(device, plans, budget_s=budget_s, report=report, seed=job["seed"]).run()
     except DeviceError:
         raise  # A device that is lost is the fault of what was tried: as if the process had died.
     except RustyError as error:

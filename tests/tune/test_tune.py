@@ -1,6 +1,7 @@
 """The tuner on an adapter: what it tries, what it throws out, what it survives, and that `matmul` obeys."""
 
 import json
+import random
 import signal
 import subprocess
 import sys
@@ -13,14 +14,17 @@ import numpy as np
 import pytest
 
 from rusty_py import Adapter, CacheError, Device, DeviceError, LimitError, asarray, matmul, ones
-from rusty_py.gemm import tuned
+from rusty_py.gemm import store, tuned
+from rusty_py.gemm.direct import Direct
+from rusty_py.gemm.entry import Entry, form_of, machine_of, shape_class
 from rusty_py.gemm.plan import Plan
 from rusty_py.gemm.problem import Problem
 from rusty_py.gemm.simple import Naive, Tiled
-from rusty_py.gemm.tuned import Entry
+from rusty_py.gemm.space import FAMILIES, suits
+from rusty_py.gemm.thin import Columns, Dots
 from rusty_py.tune import tune
 from rusty_py.tune.exam import Attempt, Exam
-from rusty_py.tune.search import contestants, distance, problem_of
+from rusty_py.tune.search import choice_of, contestants, distance, problem_of
 from rusty_py.tune.trials import Trials
 
 SMALL = problem_of(33, 40, 36)
@@ -29,15 +33,15 @@ SMALL = problem_of(33, 40, 36)
 @pytest.fixture
 def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     file = tmp_path / "matmul.json"
-    monkeypatch.setenv(tuned.ENVIRONMENT, str(file))
+    monkeypatch.setenv(store.ENVIRONMENT, str(file))
     return file
 
 
 def put(path: Path, adapter: Adapter, problem: Problem, kernel: Naive | Tiled) -> Entry:
     entry = Entry(
-        machine=vars(tuned.machine_of(adapter)),
-        form=tuned.form_of(problem),
-        shape=tuned.shape_class(problem),
+        machine=vars(machine_of(adapter)),
+        form=form_of(problem),
+        shape=shape_class(problem),
         size=(problem.m, problem.k, problem.n, problem.products),
         kernel=kernel,
         splits=1,
@@ -123,6 +127,48 @@ def test_the_exam_passes_right_kernels_in_any_layout(
         assert attempt.prove().ok
         results.append(attempt.result())
     assert exam.differs(*results) == ""
+
+
+SAMPLE = random.Random(3)
+THIN = [
+    *(("nn", kernel) for kernel in SAMPLE.sample(list(FAMILIES["columns"].kernels()), 5)),
+    *(("nt", kernel) for kernel in SAMPLE.sample(list(FAMILIES["dots"].kernels()), 5)),
+]
+
+
+@pytest.mark.parametrize(("layout", "kernel"), THIN, ids=str)
+@pytest.mark.parametrize("turned", [False, True], ids=["few rows", "few columns"])
+def test_thin_kernels_of_the_space_are_right(
+    unchecked: Device, layout: str, kernel: Columns | Dots, turned: bool
+) -> None:
+    # Turned, b is a, transposed: "nn" reads a as the kernel for columns needs it where a lies by columns.
+    m, k, n, layout = (70, 4100, 5, "t" + layout[1]) if turned and layout == "nn" else (5, 4100, 70, layout)
+    if turned and layout == "nt":
+        m, n = n, m
+    problem = problem_of(m, k, n, layout=layout)
+    exam = Exam(unchecked, problem, np.random.default_rng(1))
+    for splits in (1, 2):
+        plan = Plan(problem, kernel, splits, turned=turned)
+        if suits(choice_of(plan), unchecked.limits, problem):  # Not all have as many rows of k for each part.
+            assert Attempt(exam, plan).prove().ok
+        else:
+            assert splits > 1
+
+
+@pytest.mark.parametrize("kernel", SAMPLE.sample(list(FAMILIES["direct"].kernels()), 4), ids=str)
+def test_direct_kernels_of_the_space_are_right(unchecked: Device, kernel: Direct) -> None:
+    problem = problem_of(70, 600, 36, layout="nt")
+    if not kernel.suits(unchecked.limits, problem):
+        pytest.skip("no subgroups of eight")
+    exam = Exam(unchecked, problem, np.random.default_rng(1))
+    for splits in (1, 2):
+        assert Attempt(exam, Plan(problem, kernel, splits)).prove().ok
+
+
+def test_the_exam_passes_packed_operands(unchecked: Device) -> None:
+    problem = problem_of(33, 40, 36, layout="nt", products=2)
+    exam = Exam(unchecked, problem, np.random.default_rng(1))
+    assert Attempt(exam, Plan(problem, Tiled(8), packs="ab")).prove().ok
 
 
 def test_the_problem_of_the_tuner_is_that_of_matmul(unchecked: Device) -> None:
@@ -221,7 +267,7 @@ def test_a_kernel_that_ends_the_child_is_remembered_and_the_rest_is_tuned(
     assert outcome.notes == (f"{plans[1].kernel.name}: {why}",)
     assert outcome.best == plans[2]
     assert outcome.stored
-    assert tuned.refused(path, tuned.machine_of(adapter)) == [plans[1].kernel]
+    assert tuned.refused(path, machine_of(adapter)) == [plans[1].kernel]
     first_job, second_job = jobs(tmp_path)
     assert len(second_job["plans"]) == len(first_job["plans"]) - 1  # type: ignore[arg-type]
     # And is not tried another day.
@@ -257,7 +303,7 @@ def test_a_file_that_cannot_be_written_is_a_typed_error(
     tmp_path: Path, adapter: Adapter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").touch()
-    monkeypatch.setenv(tuned.ENVIRONMENT, str(tmp_path / "file" / "matmul.json"))
+    monkeypatch.setenv(store.ENVIRONMENT, str(tmp_path / "file" / "matmul.json"))
     with pytest.raises(CacheError, match="set RUSTY_PY_TUNING"):
         tune(adapter, SMALL, command=actor(tmp_path, [[*tried(0, 2.0), *tried(1, 3.0), FASTER, END]]))
 
@@ -272,7 +318,7 @@ def test_gpus_get_kernels_that_differ_first_and_the_default_before_all(adapter: 
     gpu = replace(adapter, type="DiscreteGPU", limits=limits)
     plans = contestants(gpu, problem_of(4096, 4096, 4096))
     assert plans[0].why == "default"
-    assert len(plans) == len({(plan.kernel, plan.splits) for plan in plans}) == 300
+    assert len(plans) == len({choice_of(plan) for plan in plans}) == 300
     assert all(distance(one, other) > 0 for one in plans[:16] for other in plans[:16] if one is not other)
 
 

@@ -14,12 +14,16 @@ from hypothesis import strategies as st
 
 from rusty_py import CacheError, Limits
 from rusty_py.dtypes import F16
-from rusty_py.gemm import tuned
+from rusty_py.gemm import store, tuned
 from rusty_py.gemm.blocked import Blocked
+from rusty_py.gemm.direct import DIRECT, Direct
+from rusty_py.gemm.entry import Entry, Machine, as_json, form_of, from_json, shape_class
+from rusty_py.gemm.plan import BLOCKED, Plan, plan, rate
 from rusty_py.gemm.problem import Form, Problem
+from rusty_py.gemm.rates import estimate
 from rusty_py.gemm.simple import Naive
-from rusty_py.gemm.space import FAMILIES, as_data, from_data, space
-from rusty_py.gemm.tuned import Entry, Machine
+from rusty_py.gemm.space import FAMILIES, Choice, as_data, from_data, may_choose, space, suits
+from rusty_py.gemm.thin import COLUMNS, DOTS, Columns, Dots
 
 HERE = Machine("Adapter", "Vulkan", "DiscreteGPU", "driver 1", "29.0")
 PROBLEM = Problem(1024, 1024, 1024)
@@ -31,8 +35,8 @@ LIMITS = Limits(1024, 32768, 65535, 1 << 30, 1 << 30)
 def entry(problem: Problem = PROBLEM, machine: Machine = HERE, **changes: Any) -> Entry:
     made = Entry(
         machine=asdict(machine),
-        form=tuned.form_of(problem),
-        shape=tuned.shape_class(problem),
+        form=form_of(problem),
+        shape=shape_class(problem),
         size=(problem.m, problem.k, problem.n, problem.products),
         kernel=KERNEL,
         splits=2,
@@ -53,13 +57,13 @@ class Room:
 @pytest.fixture
 def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     file = tmp_path / "folder" / "matmul.json"
-    monkeypatch.setenv(tuned.ENVIRONMENT, str(file))
+    monkeypatch.setenv(store.ENVIRONMENT, str(file))
     return file
 
 
 @pytest.fixture(autouse=True)
 def fresh_notes() -> None:
-    tuned._note.cache_clear()
+    store.note.cache_clear()
 
 
 def find(problem: Problem, machine: Machine = HERE) -> Entry | None:
@@ -71,19 +75,118 @@ def test_what_is_put_is_found(path: Path) -> None:
     assert find(PROBLEM) == entry()
 
 
+TURNED = Problem(512, 512, 3, form=Form(a_fours=False))
+CHOICES = [
+    (PROBLEM, Choice(KERNEL, 4, "a")),
+    (replace(PROBLEM, form=Form(b_along_k=True)), Choice(KERNEL, 1, "ab")),
+    (TURNED, Choice(DOTS[4], 2, "", turned=True)),
+    (Problem(3, 512, 512), Choice(COLUMNS[4], 2)),
+    (PROBLEM, Choice(DIRECT[1])),
+]
+
+
+@pytest.mark.parametrize(("problem", "choice"), CHOICES, ids=str)
+def test_a_plan_obeys_all_of_an_entry(path: Path, problem: Problem, choice: Choice) -> None:
+    kept = entry(problem, **choice._asdict())
+    tuned.put(path, kept)
+    assert find(problem) == kept
+    room: Any = Room()
+    room.tuned = tuned.load(HERE)
+    kernel, splits, packs, turned = choice
+    assert plan(room, problem) == Plan(problem, kernel, splits, packs, kept.why, turned)
+
+
+def test_an_entry_that_packs_what_lies_well_or_turns_what_is_wide_is_not_taken(path: Path) -> None:
+    across = replace(PROBLEM, form=Form(a_along_k=False))
+    tuned.put(path, entry(across, packs="a"))
+    assert find(across) is None
+    tuned.put(path, entry(Problem(512, 512, 17), kernel=DOTS[4], splits=1, turned=True))
+    assert len(tuned.read(path)) == 1
+
+
+def test_entries_from_before_packing_and_turning_mean_neither() -> None:
+    item = as_json(entry())
+    del item["packs"], item["turned"]
+    assert from_json(item, shipped=False) == entry()
+
+
 def test_every_kernel_of_the_space_is_the_same_when_read_again() -> None:
     for family in FAMILIES.values():
         for kernel in family.kernels():
             assert from_data(json.loads(json.dumps(as_data(kernel)))) == kernel
 
 
+def test_the_kernels_that_are_shipped_are_in_the_space() -> None:
+    assert {*BLOCKED, *DIRECT, *COLUMNS.values(), *DOTS.values()} <= SPACE
+
+
+def test_the_turns_in_which_thin_kernels_share_are_whole() -> None:
+    for kernel in SPACE:
+        if isinstance(kernel, Columns | Dots):
+            sums = kernel.rows * (kernel.cols if isinstance(kernel, Dots) else 1)
+            assert 0 < kernel.shared <= kernel.lanes_k
+            assert sums % kernel.shared == 0
+
+
+def test_only_operands_that_are_gathered_are_packed_and_only_few_columns_turned() -> None:
+    def found(problem: Problem) -> list[Choice]:
+        return list(space(LIMITS, problem, cpu=False))
+
+    across = Form(a_along_k=False)
+    assert {each.packs for each in found(Problem(64, 64, 64, form=across))} == {""}
+    assert {each.packs for each in found(Problem(64, 64, 64))} == {"", "a"}
+    assert {each.packs for each in found(Problem(64, 64, 64, form=Form(b_fours=False)))} == {
+        "",
+        "a",
+        "b",
+        "ab",
+    }
+    thin = [each for each in found(Problem(512, 512, 3)) if isinstance(each.kernel, Columns | Dots)]
+    assert {each.turned for each in thin} == {True}
+    assert {each.kernel.block[0] for each in thin} == {1, 2, 4}
+    assert {each.turned for each in found(Problem(3, 512, 512))} == {False}
+    assert all(suits(each, LIMITS, Problem(512, 512, 3)) for each in thin)
+
+
+def test_blocked_kernels_are_for_gpus_and_direct_ones_for_cpus() -> None:
+    for cpu in (False, True):
+        limits = replace(LIMITS, subgroup=8)
+        kinds = {type(each.kernel) for each in space(limits, PROBLEM, cpu=cpu)}
+        assert (Blocked in kinds, Direct in kinds) == (not cpu, cpu)
+
+
+# GFLOPS on an H200 at 4096 x 4096 x 4096, a and b across k: block, thread, lanes, stages.
+MEASURED = {
+    (128, 128, 16, 8, 8, 16, 2): 48_400,
+    (256, 128, 16, 16, 8, 16, 2): 47_900,
+    (128, 128, 16, 8, 8, 2, 2): 47_700,
+    (128, 256, 16, 16, 8, 8, 2): 47_400,
+    (128, 128, 32, 8, 8, 16, 1): 47_400,
+    (256, 64, 16, 8, 8, 16, 2): 47_100,
+    (128, 64, 32, 8, 8, 16, 1): 47_000,
+    (128, 64, 16, 8, 8, 16, 1): 46_200,
+    (64, 128, 16, 8, 8, 8, 2): 44_850,
+    (128, 128, 16, 8, 8, 16, 1): 39_900,
+    (256, 128, 16, 16, 8, 8, 1): 38_700,
+}
+
+
+@pytest.mark.parametrize("sizes", MEASURED, ids=str)
+def test_the_formula_of_rates_is_near_what_was_measured(sizes: tuple[int, ...]) -> None:
+    assert estimate(Blocked(*sizes)) == pytest.approx(MEASURED[sizes] / 48_400, rel=0.05)
+
+
+def test_what_was_measured_goes_before_the_formula() -> None:
+    assert {kernel: rate(kernel) for kernel in BLOCKED} == BLOCKED
+
+
 def test_the_space_holds_only_what_fits() -> None:
     small = replace(LIMITS, threads=256, workgroup_bytes=16384)
-    kernels = [kernel for kernel, _ in space(small, PROBLEM, cpu=False)]
+    kernels = [choice.kernel for choice in space(small, PROBLEM, cpu=False)]
     specs = [kernel.spec(PROBLEM) for kernel in kernels]
     assert specs
     assert all(spec.threads <= 256 and spec.workgroup_bytes <= 16384 for spec in specs)
-    assert not any(isinstance(kernel, Blocked) for kernel, _ in space(small, PROBLEM, cpu=True))
+    assert not any(isinstance(choice.kernel, Blocked) for choice in space(small, PROBLEM, cpu=True))
 
 
 def test_a_second_entry_of_a_class_takes_the_place_of_the_first(path: Path) -> None:
@@ -112,8 +215,8 @@ def test_other_dtypes_and_layouts_are_other_classes(path: Path) -> None:
 
 
 def test_classes_have_powers_of_two_in_their_middle() -> None:
-    assert tuned.shape_class(Problem(1023, 1025, 1400, 20)) == (1024, 1024, 1024, 16)
-    assert tuned.shape_class(Problem(1500, 16, 15, 1)) == (2048, 16, 15, 1)
+    assert shape_class(Problem(1023, 1025, 1400, 20)) == (1024, 1024, 1024, 16)
+    assert shape_class(Problem(1500, 16, 15, 1)) == (2048, 16, 15, 1)
 
 
 def test_a_kernel_that_does_not_fit_the_device_is_not_taken(
@@ -126,7 +229,7 @@ def test_a_kernel_that_does_not_fit_the_device_is_not_taken(
 
 def test_off_means_that_no_file_is_read(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tuned.put(path, entry())
-    monkeypatch.setenv(tuned.ENVIRONMENT, "off")
+    monkeypatch.setenv(store.ENVIRONMENT, "off")
     assert find(PROBLEM) is None
 
 
@@ -139,6 +242,14 @@ WRONG = [
     ("kernel", {**as_data(KERNEL), "more": 1}),
     ("kernel", {"family": "tiled"}),
     ("kernel", "blocked"),
+    ("kernel", {**as_data(DIRECT[0]), "sharing": 1}),
+    ("kernel", {**as_data(DIRECT[0]), "lanes_m": True}),
+    ("kernel", as_data(COLUMNS[1])),
+    ("packs", "ba"),
+    ("packs", ["a"]),
+    ("packs", None),
+    ("turned", True),
+    ("turned", 1),
     ("splits", 3),
     ("splits", True),
     ("splits", 2.0),
@@ -161,7 +272,7 @@ def test_an_entry_with_a_wrong_field_is_ignored_with_a_note(
 ) -> None:
     good = entry(Problem(64, 64, 64))
     path.parent.mkdir()
-    items = [{**tuned.as_json(entry()), name: value}, tuned.as_json(good)]
+    items = [{**as_json(entry()), name: value}, as_json(good)]
     path.write_text(json.dumps({"version": 1, "entries": items}))
     assert tuned.read(path) == [good]
     assert tuned.read(path) == [good]
@@ -194,7 +305,7 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=8,
 )
-FIELDS = st.sampled_from(sorted(tuned.as_json(entry())))
+FIELDS = st.sampled_from(sorted(as_json(entry())))
 KERNEL_FIELDS = st.sampled_from(sorted(as_data(KERNEL)))
 
 
@@ -205,10 +316,11 @@ def test_whatever_stands_in_an_entry_reading_it_gives_kernels_of_the_space_or_no
     tmp_path_factory: pytest.TempPathFactory, changes: dict[str, object], kernel: dict[str, object]
 ) -> None:
     path = tmp_path_factory.mktemp("tuning") / "matmul.json"
-    item = {**tuned.as_json(entry()), "kernel": {**as_data(KERNEL), **kernel}, **changes}
+    item = {**as_json(entry()), "kernel": {**as_data(KERNEL), **kernel}, **changes}
     path.write_text(json.dumps({"version": 1, "entries": [item]}))
     for each in tuned.read(path):
         assert each.kernel in SPACE
+        assert may_choose(each.choice, Problem(*each.size))
 
 
 @given(st.data())
@@ -242,8 +354,8 @@ def test_processes_that_write_at_once_keep_all_their_entries(path: Path) -> None
 
 def test_who_waits_too_long_for_another_process_is_told(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tuned.put(path, entry())
-    monkeypatch.setattr(tuned, "LOCK_SECONDS", 0.05)
-    with tuned._locked(path), pytest.raises(CacheError, match="another process writes"):
+    monkeypatch.setattr(store, "LOCK_SECONDS", 0.05)
+    with store.locked(path), pytest.raises(CacheError, match="another process writes"):
         tuned.put(path, entry())
 
 
@@ -276,7 +388,7 @@ def test_a_folder_that_cannot_be_made_is_an_error_for_who_writes_and_none_for_wh
 ) -> None:
     (tmp_path / "file").touch()  # Root may write into read-only folders, but not below a file.
     path = tmp_path / "file" / "matmul.json"
-    monkeypatch.setenv(tuned.ENVIRONMENT, str(path))
+    monkeypatch.setenv(store.ENVIRONMENT, str(path))
     with pytest.raises(CacheError, match="cannot be kept"):
         tuned.put(path, entry())
     assert find(PROBLEM) is None
@@ -313,7 +425,7 @@ def test_the_file_is_read_once_whatever_is_asked(path: Path, monkeypatch: pytest
 def test_what_is_shipped_is_sound_and_serves_whole_classes(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    item = {**tuned.as_json(entry()), "machine": {"type": "DiscreteGPU"}}
+    item = {**as_json(entry()), "machine": {"type": "DiscreteGPU"}}
     shipped = path.with_name("shipped.json")
     shipped.parent.mkdir()
     shipped.write_text(json.dumps({"version": 1, "entries": [item]}))
