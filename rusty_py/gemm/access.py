@@ -13,12 +13,12 @@ fn within(at: u32, size: u32) -> u32 {
 _FOURS = """
 @group(0) @binding({binding}) var<storage, read> {x}: array<vec4<Stored>>;
 
-fn {x}_four(at: u32) -> vec4<Held> {{
-    return vec4<Held>({x}[within(at / 4u, arrayLength(&{x}))]);
+fn {x}_four(at: u32) -> vec4<Loaded> {{
+    return vec4<Loaded>({x}[within(at / 4u, arrayLength(&{x}))]);
 }}
 
-fn {x}_one(at: u32) -> Held {{
-    return Held({x}[within(at / 4u, arrayLength(&{x}))][at % 4u]);
+fn {x}_one(at: u32) -> Loaded {{
+    return Loaded({x}[within(at / 4u, arrayLength(&{x}))][at % 4u]);
 }}
 """
 
@@ -26,12 +26,12 @@ fn {x}_one(at: u32) -> Held {{
 _ONES = """
 @group(0) @binding({binding}) var<storage, read> {x}: array<Stored>;
 
-fn {x}_one(at: u32) -> Held {{
-    return Held({x}[within(at, arrayLength(&{x}))]);
+fn {x}_one(at: u32) -> Loaded {{
+    return Loaded({x}[within(at, arrayLength(&{x}))]);
 }}
 
-fn {x}_four(at: u32) -> vec4<Held> {{
-    return vec4<Held>({x}_one(at), {x}_one(at + 1u), {x}_one(at + 2u), {x}_one(at + 3u));
+fn {x}_four(at: u32) -> vec4<Loaded> {{
+    return vec4<Loaded>({x}_one(at), {x}_one(at + 1u), {x}_one(at + 2u), {x}_one(at + 3u));
 }}
 """
 

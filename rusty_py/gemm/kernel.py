@@ -44,11 +44,13 @@ def definitions(
     edges: bool,
     clamps: bool | None = None,
     terms: Dtype | None = None,
+    loaded: Dtype | None = None,
 ) -> str:
     """Constants, types and functions for a text that takes `dims.wgsl`, and how it reads and writes.
 
     `edges` says that workgroups may reach over the edge of c, and `clamps`, where it differs, that loads may
-    leave the buffers; `terms` is the dtype of a and b, if not that of the form.
+    leave the buffers; `terms` is the dtype of a and b, if not that of the form, and `loaded` what they are
+    loaded as, if not what is multiplied.
     """
     flags = {
         "A_ALONG_K": form.a_along_k,
@@ -62,6 +64,7 @@ def definitions(
     types = {
         "Stored": (terms or form.stored).wgsl,
         "Bias": form.stored.wgsl,
+        "Loaded": (loaded or form.sums).wgsl,
         "Held": form.sums.wgsl,
         "Sum": form.sums.wgsl,
         "Result": form.result.wgsl,

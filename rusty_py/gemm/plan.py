@@ -36,7 +36,7 @@ _GATHERED, _GATHERED_FAR, _FAR_BYTES = 0.92, 0.75, 1e8
 _MOST_SPLITS = 64
 # Kernels that only wait for memory need some workgroups a multiprocessor to keep it busy.
 _BUSY = 3
-_FEW_ON_CPU = 4  # Up to so many rows, or columns, llvmpipe is faster with the kernels for few.
+_FEW_ON_CPU = 4  # Up to so many rows llvmpipe is faster with the kernel for few, if b lies across k.
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ def candidates(limits: Limits, problem: Problem) -> Iterator[Plan]:
 def on_cpu(limits: Limits, problem: Problem) -> Plan:
     """The first of the direct kernels that the driver has subgroups for, or one for thin products."""
     for each in thin_candidates(limits, problem):
-        if each.seen.m <= _FEW_ON_CPU:
+        if each.seen.m <= _FEW_ON_CPU and isinstance(each.kernel, Columns):
             return each
     kernel = next(each for each in DIRECT if each.suits(limits, problem))
     return Plan(problem, kernel, why="a CPU driver has caches of its own, and no use for tiles")

@@ -7,7 +7,7 @@
 // beyond the edge are read from where the buffer ends, and never stored. Along k zeros take the place of what
 // is not there: in the first tile, the only one that may be short, so that the loop need not ask.
 // Appended: the constants named here; A_ALONG_K and B_ALONG_K, which say whether the stride of 1 is that of k;
-// LANES_M and LANES_N, how 32 neighbouring threads lie in c; THREADS; the types Stored (of a and b), Held (of
+// LANES_M and LANES_N, how 32 neighbouring threads lie in c; THREADS; the types Loaded (of a and b), Held (of
 // factors) and Sum (of what SUM_TILES tiles add up, if that is not 0, else of all); dims.wgsl; and the functions
 // that read and write the buffers, by fours where A_FOURS, B_FOURS and C_FOURS say so.
 // The loops marked so are unrolled: arrays in registers are indexed by constants alone.
@@ -53,20 +53,20 @@ fn b_turn(k: u32) -> u32 {
     return select(0u, k % B_TURNS, B_ALONG_K);
 }
 
-fn a_load(at: u32) -> vec4<Held> {
+fn a_load(at: u32) -> vec4<Loaded> {
     if (A_FOURS) {
         return a_four(at);
     }
     let next = select(A_ROW, dims.a_row, A_ALONG_K);
-    return vec4<Held>(a_one(at), a_one(at + next), a_one(at + 2u * next), a_one(at + 3u * next));
+    return vec4<Loaded>(a_one(at), a_one(at + next), a_one(at + 2u * next), a_one(at + 3u * next));
 }
 
-fn b_load(at: u32) -> vec4<Held> {
+fn b_load(at: u32) -> vec4<Loaded> {
     if (B_FOURS) {
         return b_four(at);
     }
     let next = select(B_ROW, dims.b_col, B_ALONG_K);
-    return vec4<Held>(b_one(at), b_one(at + next), b_one(at + 2u * next), b_one(at + 3u * next));
+    return vec4<Loaded>(b_one(at), b_one(at + next), b_one(at + 2u * next), b_one(at + 3u * next));
 }
 
 @compute @workgroup_size(THREADS)
@@ -117,8 +117,8 @@ fn main(
 
     let first = (k1 - k0 - 1u) % BLOCK_K + 1u;
     let tiles = (k1 - k0 - first) / BLOCK_K + 1u;
-    var a_next = array<vec4<Held>, A_LOADS>();
-    var b_next = array<vec4<Held>, B_LOADS>();
+    var a_next = array<vec4<Loaded>, A_LOADS>();
+    var b_next = array<vec4<Loaded>, B_LOADS>();
     for (var i = 0u; i < A_LOADS; i++) { // unroll
         if (a_k + select(i * A_REACH, 0u, A_ALONG_K) < first) {
             a_next[i] = a_load(a_from + i * a_reach);
@@ -138,19 +138,19 @@ fn main(
     for (var tile = 0u; tile < tiles; tile++) {
         for (var i = 0u; i < A_LOADS; i++) { // unroll
             if (A_ALONG_K || A_FOURS) {
-                a_tile[stage * A_TILE + a_to + i * A_NEXT] = a_next[i];
+                a_tile[stage * A_TILE + a_to + i * A_NEXT] = vec4<Held>(a_next[i]);
             } else {
                 for (var j = 0u; j < 4u; j++) { // unroll
-                    a_tile[stage * A_TILE + a_to + i * A_NEXT + j * (A_ROW / 4u)][a_m % 4u] = a_next[i][j];
+                    a_tile[stage * A_TILE + a_to + i * A_NEXT + j * (A_ROW / 4u)][a_m % 4u] = Held(a_next[i][j]);
                 }
             }
         }
         for (var i = 0u; i < B_LOADS; i++) { // unroll
             if (B_ALONG_K || B_FOURS) {
-                b_tile[stage * B_TILE + b_to + i * B_NEXT] = b_next[i];
+                b_tile[stage * B_TILE + b_to + i * B_NEXT] = vec4<Held>(b_next[i]);
             } else {
                 for (var j = 0u; j < 4u; j++) { // unroll
-                    b_tile[stage * B_TILE + b_to + i * B_NEXT + j * (B_ROW / 4u)][b_n % 4u] = b_next[i][j];
+                    b_tile[stage * B_TILE + b_to + i * B_NEXT + j * (B_ROW / 4u)][b_n % 4u] = Held(b_next[i][j]);
                 }
             }
         }

@@ -1,7 +1,7 @@
 // join: c[m, n] = the sum of the parts that a split sum left, and what dims.wgsl says is done with it.
 // Part s of the product p is the matrix p * splits + s of a, without gaps; k counts no more here.
 // Dispatch (ceil(n / 256), m, products). One thread four columns of c. Workgroup memory: none.
-// Appended: the types Stored and Held, both f32; dims.wgsl; and the functions that read and write the buffers.
+// Appended: the types Stored and Loaded, both f32; dims.wgsl; and the functions that read and write the buffers.
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) t: u32) {

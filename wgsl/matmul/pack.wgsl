@@ -4,9 +4,9 @@
 // and what they have read they exchange, to write vectors across k next to each other.
 // Dispatch (ceil(k / 32), ceil(m / 32), products). c_row, the distance of its rows, is a multiple of 4, and what is
 // left of a row beyond m is not written but for the last vector. Workgroup memory 4 KiB of f32, 2 of f16.
-// Appended: A_ALONG_K; the types Stored and Held, which is the same; dims.wgsl; the functions that read and write.
+// Appended: A_ALONG_K; the types Stored and Loaded, which is the same; dims.wgsl; the functions that read and write.
 
-var<workgroup> tile: array<vec4<Held>, 256>;
+var<workgroup> tile: array<vec4<Loaded>, 256>;
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) t: u32) {
@@ -14,7 +14,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let c_at = dims.c_at + group.z * dims.c_step;
     let to_k = group.x * 32u + t / 8u;
     let to_m = group.y * 32u + t % 8u * 4u;
-    var four = vec4<Held>();
+    var four = vec4<Loaded>();
     if (A_ALONG_K) {
         let k = min(group.x * 32u + t % 32u, dims.k - 1u);
         for (var i = 0u; i < 4u; i++) { // unroll
