@@ -13,6 +13,7 @@ from rusty_py.gemm.join import Join
 from rusty_py.gemm.pack import Pack
 from rusty_py.gemm.plan import Plan
 from rusty_py.gemm.problem import Form, Place, Problem
+from rusty_py.gemm.thin import Columns, Dots
 from rusty_py.gemm.windows import Spans, largest, window
 from rusty_py.kernel import Spec
 from rusty_py.shapes import Block, ceil_div, split
@@ -93,9 +94,13 @@ def _most(device: Device, plan: Plan, x: Operands) -> Spans:
     x = x.turned() if plan.turned else x
     form = problem.form
     # What is stored in f16 is stored once: in parts it would be rounded as often.
-    units = Spans(1, *plan.kernel.block, 16 if form.result is F32 else problem.k)
+    unit_k = 16 if form.result is F32 else problem.k
     places = (x.a_place, form.stored), (x.b_place, form.stored), (x.c_place, form.result)
-    return largest(whole, units, places, most_bytes, operation=f"matmul: {plan.kernel.name}")
+    name = f"matmul: {plan.kernel.name}"
+    try:
+        return largest(whole, Spans(1, *plan.kernel.block, unit_k), places, most_bytes, operation=name)
+    except LimitError:  # Less than a workgroup's block: slow, but it can be done.
+        return largest(whole, Spans(1, 4, 4, unit_k), places, most_bytes, operation=name)
 
 
 def _windowed(
@@ -112,7 +117,9 @@ def _windowed(
     first = products[0]
     inputs = [a, b, x.bias or b][: request.spec.inputs]
     dims = (
-        *request.dims[:_PLACES],
+        block.row1,  # Where its block ends, so does what a workgroup may read and write.
+        block.col1,
+        *request.dims[2:_PLACES],
         *_words(a_place, first),
         *_words(b_place, first),
         *_words(c_place, first),
@@ -215,30 +222,37 @@ def _depth(plan: Plan, splits: int) -> int:
 
 
 def _pack(device: Device, plan: Plan, x: Operands, which: str) -> tuple[Request, Plan, Operands]:
-    """A copy of operand "a" or "b" whose rows of k lie one after the other; the plan and operands with it."""
+    """A copy of operand "a" or "b" that lies as the kernel reads it best; the plan and operands with it.
+
+    That is across k, or along it for the kernels of few rows. Lines begin at multiples of four.
+    """
     problem = plan.problem
-    source, place, size = (
-        (x.a, x.a_place, problem.m) if which == "a" else (x.b, x.b_place.turned(), problem.n)
-    )
+    k, size = problem.k, problem.m if which == "a" else problem.n
+    source, place = (x.a, x.a_place) if which == "a" else (x.b, x.b_place.turned())  # Of size x k.
     products = problem.products if place.step else 1
-    wide = ceil_div(size, 4) * 4
+    along_k = isinstance(plan.kernel, Columns | Dots)
+    lines, dense = (size, k) if along_k else (k, size)
+    wide = ceil_div(dense, 4) * 4
+    if along_k:
+        place = place.turned()
     form = Form(place.col == 1, stored=problem.form.stored)
-    copied = Problem(size, problem.k, 1, products, form)
-    packed = device.empty(products * problem.k * wide * form.stored.itemsize, label=f"packed {which}")
-    inner = Operands(source, source, packed, place, Place(0, 0, 1, 1), Place(0, problem.k * wide, wide, 1))
+    copied = Problem(dense, lines, 1, products, form)
+    packed = device.empty(products * lines * wide * form.stored.itemsize, label=f"packed {which}")
+    inner = Operands(source, source, packed, place, Place(0, 0, 1, 1), Place(0, lines * wide, wide, 1))
     spec, inputs, outputs, dims, _, _ = _request(
-        Plan(copied, Pack()), inner, Block(0, size, 0, 1, 0, problem.k), (0, products), accumulate=False
+        Plan(copied, Pack()), inner, Block(0, dense, 0, 1, 0, lines), (0, products), accumulate=False
     )
-    workgroups = (ceil_div(problem.k, 32), ceil_div(size, 32), products)
-    request = Request(spec, inputs, outputs, dims, workgroups, products * size * problem.k)
-    there = Place(0, problem.k * wide if place.step else 0, 1, wide)
+    workgroups = (ceil_div(lines, 32), ceil_div(dense, 32), products)
+    request = Request(spec, inputs, outputs, dims, workgroups, products * size * k)
+    there = Place(0, lines * wide if place.step else 0, *((wide, 1) if along_k else (1, wide)))
+    fours = k % 4 == 0 or not along_k
     if which == "a":
-        form = replace(problem.form, a_along_k=False, a_fours=True)
+        form = replace(problem.form, a_along_k=along_k, a_fours=fours)
         x = replace(x, a=packed, a_place=there)
     else:
-        form = replace(problem.form, b_along_k=False, b_fours=True)
+        form = replace(problem.form, b_along_k=along_k, b_fours=fours)
         x = replace(x, b=packed, b_place=there.turned())
-    return request, replace(plan, problem=replace(problem, form=form), packs=""), x
+    return request, replace(plan, problem=replace(problem, form=form), packs=plan.packs.replace(which, "")), x
 
 
 def _split(device: Device, plan: Plan, x: Operands, *, accumulate: bool) -> Iterator[Request]:
@@ -251,8 +265,17 @@ def _split(device: Device, plan: Plan, x: Operands, *, accumulate: bool) -> Iter
     inner = replace(plan, problem=replace(problem, form=form))
     y = replace(x, c=parts, c_place=Place(0, m * n, n, 1), bias=None)
     whole = Block(0, plan.seen.m, 0, plan.seen.n, 0, problem.k)
-    yield _request(inner, y, whole, (0, problem.products), accumulate=False, splits=splits)
-    yield joining(plan, x, parts, accumulate=accumulate, splits=splits)
+    products = 0, problem.products
+    request = _request(inner, y, whole, products, accumulate=False, splits=splits)
+    yield _windowed(device, inner, y, request, whole, products)
+    request = joining(plan, x, parts, accumulate=accumulate, splits=splits)
+    join, z = replace(plan, turned=False), _of_parts(x, parts, m, n)
+    yield _windowed(device, join, z, request, Block(0, m, 0, n, 0, splits), products)
+
+
+def _of_parts(x: Operands, parts: Buffer | Window, m: int, n: int) -> Operands:
+    """What the kernel that adds up the parts reads and writes."""
+    return replace(x, a=parts, b=parts, a_place=Place(0, m * n, n, 1), b_place=Place(0, 0, 1, 1))
 
 
 def joining(
@@ -262,7 +285,7 @@ def joining(
     problem = plan.problem
     m, n = problem.m, problem.n
     join = Plan(replace(problem, k=splits), Join())
-    z = replace(x, a=parts, b=parts, a_place=Place(0, m * n, n, 1), b_place=Place(0, 0, 1, 1))
+    z = _of_parts(x, parts, m, n)
     end = Block(0, m, 0, n, 0, splits)
     request = _request(join, z, end, (0, problem.products), accumulate=accumulate, splits=splits)
     return request._replace(workgroups=(*request.workgroups[:2], problem.products))

@@ -161,9 +161,11 @@ def thin_candidates(limits: Limits, problem: Problem) -> Iterator[Plan]:
         seen = problem.turned() if turned else problem
         kernel = thin_kernel(seen)
         if kernel is not None and kernel.suits(limits, seen):
+            # The few rows are read again and again: copied, where they do not lie along k.
+            packs = "" if seen.form.a_along_k or seen.m == 1 else "b" if turned else "a"
             splits = 1
             while splits == 1 or (splits <= _MOST_SPLITS and problem.k >= splits * kernel.chunk):
-                yield Plan(problem, kernel, splits, why="bound by reading the larger operand", turned=turned)
+                yield Plan(problem, kernel, splits, packs, "bound by reading the larger operand", turned)
                 splits *= 2
 
 

@@ -177,10 +177,16 @@ def from_data(data: object) -> Kernel:
     return kernel
 
 
-def packings(form: Form) -> list[str]:
-    """Which operands may be copied first: only those that kernels would put together from single numbers."""
-    a = "a" * (form.a_along_k or not form.a_fours)
-    b = "b" * (form.b_along_k or not form.b_fours)
+def packings(family: Family, form: Form, *, turned: bool = False) -> list[str]:
+    """Which operands may be copied first: those that kernels would put together from single numbers.
+
+    For thin products that is the one of few rows, which they read again and again.
+    """
+    a, b = "a" * (form.a_along_k or not form.a_fours), "b" * (form.b_along_k or not form.b_fours)
+    if family.thin:
+        a, b = "a" * (not turned and not form.a_along_k), "b" * (turned and not form.b_along_k)
+    elif not family.packs:
+        a, b = "", ""
     return list(dict.fromkeys(("", a, b, a + b)))
 
 
@@ -189,9 +195,10 @@ def may_choose(choice: Choice, problem: Problem) -> bool:
     family = FAMILIES[family_of(choice.kernel)]
     least = family.least_part(choice.kernel)
     rows = problem.n if choice.turned else problem.m
+    packs = ("b" if choice.turned else "a",) if family.thin else PACKS if family.packs else ()
     return (
         (choice.splits == 1 or (least > 0 and choice.splits in SPLITS and problem.k >= choice.splits * least))
-        and (not choice.packs or (family.packs and choice.packs in PACKS))
+        and (not choice.packs or choice.packs in packs)
         and (rows <= MOST_ROWS if family.thin else not choice.turned)
     )
 
@@ -199,9 +206,10 @@ def may_choose(choice: Choice, problem: Problem) -> bool:
 def suits(choice: Choice, limits: Limits, problem: Problem) -> bool:
     """Whether the choice computes the problem, in its form, on such a device."""
     seen = problem.turned() if choice.turned else problem
+    family = FAMILIES[family_of(choice.kernel)]
     return (
         may_choose(choice, problem)
-        and choice.packs in packings(problem.form)
+        and choice.packs in packings(family, problem.form, turned=choice.turned)
         and choice.kernel.suits(limits, seen)
     )
 
@@ -211,13 +219,13 @@ def space(limits: Limits, problem: Problem, *, cpu: bool) -> Iterator[Choice]:
     for family in FAMILIES.values():
         if not (family.cpu if cpu else family.gpu):
             continue
-        all_packs = packings(problem.form) if family.packs else ("",)
         for turned in (False, True) if family.thin else (False,):
             seen = problem.turned() if turned else problem
+            packs = packings(family, problem.form, turned=turned)
             for kernel in family.kernels():
                 if (family.thin and _idle(kernel, seen)) or not kernel.suits(limits, seen):
                     continue
-                choices = (Choice(kernel, splits, packs, turned) for packs in all_packs for splits in SPLITS)
+                choices = (Choice(kernel, splits, each, turned) for each in packs for splits in SPLITS)
                 yield from (choice for choice in choices if may_choose(choice, problem))
 
 

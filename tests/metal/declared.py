@@ -29,11 +29,12 @@ def workgroup_bytes(wgsl: str) -> int:
     return sum(_size_bytes(kind.strip(), code) for kind in kinds)
 
 
-def bindings(wgsl: str) -> dict[str, str]:
-    """The name and address space of each binding, in the order of their numbers, which leave no gap."""
+def bindings(wgsl: str) -> dict[int, tuple[str, str]]:
+    """The name and address space of each binding, by its number."""
     found = re.findall(r"@binding\((\d+)\)\s*var\s*<([^>]*)>\s*(\w+)", without_comments(wgsl))
     by_number = {int(number): (name, space) for number, space, name in found}
-    return dict(by_number[i] for i in range(len(found)))
+    assert len(by_number) == len(found)
+    return by_number
 
 
 def without_comments(wgsl: str) -> str:

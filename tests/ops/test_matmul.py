@@ -196,18 +196,15 @@ def small(device: Device, **changes: int) -> Device:
     return Device(device.adapter, checked=device.checked, limits=limits)
 
 
-REFUSED = pytest.mark.xfail(reason="NumPy's operands larger than one binding are refused, not split")
-
-
 @pytest.mark.parametrize(
     "changes",
     [
-        pytest.param({"binding_bytes": 4096}, marks=REFUSED),
-        pytest.param({"buffer_bytes": 8192}, marks=REFUSED),
+        {"binding_bytes": 4096},
+        {"buffer_bytes": 8192},
         {"groups": 2},
         {"loop_steps": 100},
         {"groups": 3, "loop_steps": 70},
-        pytest.param({"binding_bytes": 8192, "groups": 3, "loop_steps": 70}, marks=REFUSED),
+        {"binding_bytes": 8192, "groups": 3, "loop_steps": 70},
     ],
     ids=str,
 )
@@ -219,17 +216,16 @@ def test_products_are_split_to_fit_a_small_device(
         assert_product(matmul(a, b, tile=tile, device=narrow), a, b)
 
 
-@REFUSED
 def test_splitting_is_real(unchecked: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    a, b = uniform(101, 131), uniform(131, 77)
     with small(unchecked, binding_bytes=4096) as narrow:
-        uploads = []
-        upload = narrow.upload
-        monkeypatch.setattr(
-            narrow, "upload", lambda x, **about: uploads.append(x.shape) or upload(x, **about)
-        )
-        matmul(uniform(101, 131), uniform(131, 77), device=narrow)
-    assert len(uploads) > 2 * 4 * 3 * 2
-    assert max(rows * cols for rows, cols in uploads) * 4 <= 4096
+        sent: list[int] = []
+        write = narrow.write
+        monkeypatch.setattr(narrow, "write", lambda buffer, x: sent.append(x.nbytes) or write(buffer, x))
+        matmul(a, b, device=narrow)
+    assert max(sent) <= 4096
+    assert sum(sent) >= a.nbytes + b.nbytes
+    assert len(sent) > 2 * 4 * 3
 
 
 def test_a_product_in_many_submissions_is_right(
@@ -245,10 +241,12 @@ def test_a_device_whose_loops_are_shorter_than_a_tile_is_refused(unchecked: Devi
         matmul(A, B, tile=32, device=narrow)
 
 
-@REFUSED
-def test_a_device_too_small_for_one_tile_is_refused(unchecked: Device) -> None:
-    with small(unchecked, binding_bytes=1024) as narrow, pytest.raises(LimitError, match="one binding"):
-        matmul(uniform(40, 40), uniform(40, 40), device=narrow)
+def test_a_device_too_small_for_one_block_is_refused(unchecked: Device) -> None:
+    a, b = uniform(40, 40, seed=1), uniform(40, 40, seed=2)
+    with small(unchecked, binding_bytes=1024) as narrow:
+        assert_product(matmul(a, b, device=narrow), a, b)
+    with small(unchecked, binding_bytes=512) as narrow, pytest.raises(LimitError, match="one binding"):
+        matmul(a, b, device=narrow)
 
 
 @pytest.mark.parametrize(

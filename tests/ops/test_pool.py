@@ -103,9 +103,22 @@ def test_a_device_beyond_its_memory_limit_says_so_and_stays_usable(adapter: Adap
         with pytest.raises(
             OutOfMemory, match=r"the memory limit leaves no room for 163,840 bytes: 0 of 100,000"
         ):
-            matmul(np.ones((200, 200), np.float32), np.ones((200, 200), np.float32), device=device)
+            device.upload(np.ones((200, 200), np.float32))
         assert (matmul(ONES, ONES, device=device) == 64.0).all()
         assert device.pool_stats().peak_bytes <= 100_000
+
+
+def test_a_product_beyond_the_memory_limit_is_computed_in_parts_or_refused(adapter: Adapter) -> None:
+    large = np.ones((200, 200), np.float32)
+    with Device(adapter, memory_limit=100_000) as device:
+        assert (matmul(large, large, device=device) == 200.0).all()
+        assert device.pool_stats().peak_bytes <= 100_000
+    with Device(adapter, memory_limit=4_000) as device:
+        with pytest.raises(OutOfMemory, match=r"^matmul: no room for the smallest blocks: [\d,]+ bytes, "):
+            matmul(large, large, device=device)
+        assert device.pool_stats().peak_bytes <= 4_000
+        small = np.ones((8, 8), np.float32)
+        assert (matmul(small, small, device=device) == 8.0).all()
 
 
 def test_a_driver_out_of_memory_is_an_error_and_the_device_stays_usable(adapter: Adapter) -> None:

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 import rusty_py as rp
 from rusty_py import Array, Device, LimitError, ShaderError, matmul
 from rusty_py.buffer import Window
+from rusty_py.gemm.plan import Plan
 from rusty_py.gemm.problem import Place
+from rusty_py.gemm.thin import DOTS
 from rusty_py.gemm.windows import window
 from rusty_py.kernel import Spec, launch, prepare, run
 from rusty_py.ops import matmul as ops
@@ -161,13 +163,31 @@ def test_every_part_fits_a_binding(narrow: Device, monkeypatch: pytest.MonkeyPat
     a = uniform(105, 105)
     assert isinstance(on(narrow, a) @ on(narrow, a), Array)
     assert max(bound) <= narrow.limits.binding_bytes
-    assert len(bound) == 3 * 7 * 7  # Rows and depth in sixteens, by halves.
+    # Four buffers are bound; 105 rows become 28 by halves, as a multiple of 4, and the depth 16.
+    assert len(bound) == 4 * 4 * 7
 
 
 def test_what_no_windows_can_bind_is_refused(unchecked: Device) -> None:
     with small(unchecked, binding_bytes=4096) as narrow:
         x = on(narrow, uniform(16, 300))
+        assert_product(np.asarray(x @ x.T), x.numpy(), x.numpy().T)
+        x = on(narrow, uniform(16, 600))
         with pytest.raises(
-            LimitError, match=r"^matmul: naive: no part of a fits a binding: \d+ > 4096 bytes"
+            LimitError, match=r"^matmul: direct \d+x\d+: no part of a fits a binding: \d+ > 4096 bytes"
         ):
             x @ x.T
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_split_sums_of_parts_of_large_arrays(
+    narrow: Device, monkeypatch: pytest.MonkeyPatch, turned: bool
+) -> None:
+    monkeypatch.setattr(
+        ops, "plan", lambda device, problem, **about: Plan(problem, DOTS[8], 2, turned=turned)
+    )
+    a, b, before = uniform(40, 200, seed=1), uniform(40, 200, seed=2), uniform(40, 200, seed=3)
+    x, y, z = on(narrow, a), on(narrow, b), on(narrow, before)
+    matmul(x[20:28], y[9:17].mT, out=z[30:38, 50:58])
+    expected = before.copy()
+    expected[30:38, 50:58] = a[20:28].astype(float) @ b[9:17].T
+    np.testing.assert_allclose(z.numpy(), expected, atol=1e-4)

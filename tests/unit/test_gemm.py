@@ -12,10 +12,13 @@ from rusty_py import Device, LimitError, Limits
 from rusty_py.dtypes import F16
 from rusty_py.gemm import plan as plans
 from rusty_py.gemm import variants
+from rusty_py.gemm.direct import ALONE, SHARING
 from rusty_py.gemm.launches import Operands, Request, requests
 from rusty_py.gemm.plan import BLOCKED, Plan, Tile, candidates, cost, kernel_of, plan
 from rusty_py.gemm.problem import ACTIVATIONS, Form, Place, Problem
 from rusty_py.gemm.simple import TILES, Naive
+from rusty_py.gemm.thin import Columns, Dots
+from rusty_py.gemm.tuned import Tuned
 from rusty_py.shapes import ceil_div
 
 USUAL = Limits(1024, 32768, groups=65535, binding_bytes=2**27, buffer_bytes=2**31)
@@ -25,13 +28,19 @@ FORMS = list(variants.forms())
 
 
 def device(*, kind: str = "DiscreteGPU", **changes: int) -> Device:
-    """As much of a device as a plan and its launches ask for; its work is never too long."""
+    """As much of a device as a plan and its launches ask for; untuned, and its work is never too long."""
     return SimpleNamespace(
         adapter=SimpleNamespace(is_cpu=kind == "CPU", type=kind),
         limits=replace(USUAL, **changes),
         pace=SimpleNamespace(flops=lambda spec: 10**15),
-        empty=lambda nbytes, label: label,
+        tuned=Tuned({}),
+        empty=lambda nbytes, label: SimpleNamespace(nbytes=nbytes),
     )
+
+
+def buffers() -> list[SimpleNamespace]:
+    """As much of three buffers as launches ask for: each fits a binding."""
+    return [SimpleNamespace(nbytes=USUAL.binding_bytes) for _ in "abc"]
 
 
 # Where matrices lie.
@@ -155,8 +164,22 @@ def test_every_problem_has_a_kernel_that_does_what_it_asks(kind: str, activation
         assert chosen.problem.form.activation == activation
 
 
-def test_a_cpu_driver_takes_the_kernel_without_tiles() -> None:
-    assert plan(device(kind="CPU"), Problem(4096, 4096, 4096)).kernel == Naive()
+def test_a_cpu_driver_takes_a_kernel_without_tiles() -> None:
+    problem = Problem(4096, 4096, 4096)
+    assert plan(device(kind="CPU", subgroup=8), problem).kernel == SHARING
+    assert plan(device(kind="CPU", subgroup=4), problem).kernel == ALONE
+    assert plan(device(kind="CPU"), problem).kernel == ALONE
+
+
+@pytest.mark.parametrize("b_along_k", [True, False])
+def test_a_cpu_driver_takes_the_kernels_for_few_rows_and_columns(b_along_k: bool) -> None:
+    form = Form(b_along_k=b_along_k)
+    row = plan(device(kind="CPU"), Problem(1, 4096, 4096, form=form))
+    assert isinstance(row.kernel, Dots if b_along_k else Columns)
+    assert not row.turned
+    column = plan(device(kind="CPU"), Problem(4096, 4096, 1, form=form))
+    assert isinstance(column.kernel, Dots)  # a lies along k, and is what b^T a^T calls b.
+    assert column.turned
 
 
 def test_large_products_take_large_blocks_and_small_ones_more_of_them() -> None:
@@ -220,7 +243,7 @@ def test_a_tile_takes_its_square_in_threads_and_two_of_it_in_memory(tile: int) -
 
 
 def launched(on: Device, kernel: object, m: int, k: int, n: int, **about: int) -> list[Request]:
-    operands = Operands(*"abc", Place(0, m * k, k, 1), Place(0, k * n, n, 1), Place(0, m * n, n, 1))
+    operands = Operands(*buffers(), Place(0, m * k, k, 1), Place(0, k * n, n, 1), Place(0, m * n, n, 1))
     return list(requests(on, Plan(Problem(m, k, n, **about), kernel), operands))
 
 
@@ -266,7 +289,7 @@ def test_no_dispatch_has_more_groups_than_the_device_allows(kernel: object) -> N
 @pytest.mark.parametrize("m", [5, 70_000])
 def test_parts_are_launched_and_joined_where_the_device_allows(splits: int, m: int) -> None:
     kernel = next(iter(BLOCKED))
-    operands = Operands(*"abc", Place(0, 0, 999, 1), Place(0, 0, 3, 1), Place(0, 0, 3, 1))
+    operands = Operands(*buffers(), Place(0, 0, 999, 1), Place(0, 0, 3, 1), Place(0, 0, 3, 1))
     found = list(requests(device(), Plan(Problem(m, 999, 3), kernel, splits), operands))
     assert len(found) == (2 if m == 5 else 1)
     assert max(max(each.workgroups) for each in found) <= USUAL.groups
