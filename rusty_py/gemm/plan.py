@@ -14,7 +14,7 @@ from rusty_py.gemm.kernel import Kernel
 from rusty_py.gemm.problem import Problem
 from rusty_py.gemm.rates import estimate
 from rusty_py.gemm.simple import TILES, Naive, Tiled
-from rusty_py.gemm.space import packings
+from rusty_py.gemm.space import FAMILIES, packings
 from rusty_py.gemm.thin import Columns, Dots, thin_kernel
 from rusty_py.gemm.tuned import choice
 from rusty_py.kernel import check_workgroup
@@ -139,7 +139,7 @@ def candidates(limits: Limits, problem: Problem) -> Iterator[Plan]:
     """Every kernel that fits, in every number of parts worth a thought, operands as they are and packed."""
     for kernel in BLOCKED:
         if kernel.suits(limits, problem):
-            for packs in packings(problem.form):
+            for packs in packings(FAMILIES["blocked"], problem.form):
                 splits = 1
                 while splits == 1 or (splits <= _MOST_SPLITS and problem.k >= splits * kernel.block_k):
                     yield Plan(problem, kernel, splits, packs, "the least by the model of costs")
