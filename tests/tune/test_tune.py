@@ -141,11 +141,10 @@ THIN = [
 def test_thin_kernels_of_the_space_are_right(
     unchecked: Device, layout: str, kernel: Columns | Dots, turned: bool
 ) -> None:
-    # Turned, b is a, transposed: "nn" reads a as the kernel for columns needs it where a lies by columns.
-    m, k, n, layout = (70, 4100, 5, "t" + layout[1]) if turned and layout == "nn" else (5, 4100, 70, layout)
-    if turned and layout == "nt":
-        m, n = n, m
-    problem = problem_of(m, k, n, layout=layout)
+    # Turned, a is what the kernel reads as b: by columns for the one, by rows for the other.
+    problem = problem_of(5, 4100, 70, layout=layout)
+    if turned:
+        problem = problem_of(70, 4100, 5, layout={"nn": "tn", "nt": "nt"}[layout])
     exam = Exam(unchecked, problem, np.random.default_rng(1))
     for splits in (1, 2):
         plan = Plan(problem, kernel, splits, turned=turned)
