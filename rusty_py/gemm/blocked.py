@@ -81,9 +81,7 @@ class Blocked:
             outputs=1,
             threads=self.threads,
             workgroup_bytes=self.stages * self.block_k * (self.block_m + self.block_n) * form.sums.itemsize,
-            definitions=definitions(
-                constants, form, edges=edges, clamps=clamps, loaded=form.stored
-            ),
+            definitions=definitions(constants, form, edges=edges, clamps=clamps, loaded=form.stored),
             variant=f"{self.block_m}x{self.block_n}x{self.block_k}, {form}"
             + (", small" if clamps else ", edges" * edges),
         )
