@@ -28,6 +28,7 @@ BLOCKED = {
     Blocked(128, 128, 16, thread_m=8, thread_n=8, lanes_m=16, stages=2): 1.0,
     Blocked(64, 128, 16, thread_m=8, thread_n=8, lanes_m=4, stages=1): 0.9,
     Blocked(128, 64, 16, thread_m=8, thread_n=8, lanes_m=16, stages=1): 0.9,
+    Blocked(128, 32, 32, thread_m=4, thread_n=4, lanes_m=16, stages=1): 0.6,
     Blocked(32, 64, 32, thread_m=4, thread_n=4, lanes_m=4, stages=2): 0.6,
 }
 # What is left of that where four numbers of an operand must be put together from four loads; and where the

@@ -40,8 +40,8 @@ const THREAD_M4: u32 = THREAD_M / 4u;
 const THREAD_N4: u32 = THREAD_N / 4u;
 
 // Vector i of row k lies at i ^ turn(k), so that what a subgroup stores along k meets all banks of the memory.
-const A_TURNS: u32 = min(8u, min(SUB_M, A_REACH) / 4u);
-const B_TURNS: u32 = min(8u, min(SUB_N, B_REACH) / 4u);
+const A_TURNS: u32 = max(1u, min(8u, min(SUB_M, A_REACH) / 4u));
+const B_TURNS: u32 = max(1u, min(8u, min(SUB_N, B_REACH) / 4u));
 const A_BASES: u32 = min(A_TURNS, LANES_M);
 const B_BASES: u32 = min(B_TURNS, LANES_N);
 
