@@ -16,10 +16,13 @@ from rusty_py import CacheError, Limits
 from rusty_py.dtypes import F16
 from rusty_py.gemm import tuned
 from rusty_py.gemm.blocked import Blocked
+from rusty_py.gemm.plan import untuned
 from rusty_py.gemm.problem import Form, Problem
 from rusty_py.gemm.simple import Naive
 from rusty_py.gemm.space import FAMILIES, as_data, from_data, space
 from rusty_py.gemm.tuned import Entry, Machine
+from rusty_py.tune import _as_data
+from rusty_py.tune.trials import plan_from
 
 HERE = Machine("Adapter", "Vulkan", "DiscreteGPU", "driver 1", "29.0")
 PROBLEM = Problem(1024, 1024, 1024)
@@ -331,3 +334,15 @@ def test_what_is_shipped_is_sound_and_serves_whole_classes(
 def test_the_shipped_file_of_this_package_is_sound(capsys: pytest.CaptureFixture[str]) -> None:
     tuned.read(tuned.SHIPPED, shipped=True)
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("kind", ["DiscreteGPU", "IntegratedGPU", "CPU"])
+@pytest.mark.parametrize("size", [(1, 4096, 4096), (4096, 4096, 1), (5, 64, 7), (300, 300, 300)], ids=str)
+@pytest.mark.parametrize("along_k", [(True, False), (True, True), (False, False), (False, True)], ids=str)
+def test_every_default_can_be_told_to_the_measuring_process(
+    kind: str, size: tuple[int, int, int], along_k: tuple[bool, bool]
+) -> None:
+    problem = Problem(*size, form=Form(*along_k))
+    chosen = untuned(LIMITS, kind, problem)
+    told = json.loads(json.dumps(_as_data(chosen)))
+    assert plan_from(problem, told) == replace(chosen, why="tried")
