@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from rusty_py.gemm import plan, variants
 from rusty_py.gemm.blocked import SUM_DEPTH
 from rusty_py.gemm.launches import Operands, requests
 from rusty_py.gemm.plan import Plan
-from rusty_py.gemm.problem import Place, Problem
+from rusty_py.gemm.problem import Form, Place, Problem
 from rusty_py.gemm.simple import TILES
 from rusty_py.kernel import Spec
 from rusty_py.ops import elementwise, reduce
@@ -59,6 +60,7 @@ def works() -> list[Work]:
         *_creation(),
         *_products(),
         *_planned_products(),
+        *_packed(),
         *(Work(each.name, each.compute, each.expected) for each in (*direct_products(), *thin_products())),
         *_measuring(),
     ]
@@ -233,7 +235,36 @@ def _planned_products() -> Iterator[Work]:
     for kernel in plan.BLOCKED:
         whole = Problem(2 * kernel.block_m, 48, kernel.block_n, products=2)
         yield _planned(Plan(whole, kernel), "a batch at once")
+        yield _planned(Plan(Problem(kernel.block_m - 4, 20, kernel.block_n - 4), kernel), "less than a block")
         yield _planned(Plan(whole, kernel), "a batch in two launches", loop_steps=kernel.loops(48) - 1)
+
+
+def _packed() -> Iterator[Work]:
+    """What is copied for the kernels of `_planned_products`, alone; then a product of two such copies."""
+    kernel = min(plan.BLOCKED, key=lambda each: each.block_m * each.block_n)
+    for kind, along_k in product((F32, F16), (True, False)):
+        x = _uniform(2, 37, 41, seed=10).astype(kind.numpy)
+
+        def compute(
+            device: Device, launch: Launch, x: np.ndarray = x, kind: Dtype = kind, along_k: bool = along_k
+        ) -> np.ndarray:
+            form = Form(along_k, a_fours=False, c_fours=False, stored=kind, result=kind)
+            held = device.upload(np.ascontiguousarray(x if along_k else x.swapaxes(1, 2)))
+            place = Place(0, 37 * 41, 41, 1) if along_k else Place(0, 37 * 41, 1, 37)
+            operands = Operands(held, held, held, place, Place(0, 0, 5, 1), Place(0, 37 * 5, 5, 1))
+            packing = next(requests(device, Plan(Problem(37, 41, 5, 2, form), kernel, packs="a"), operands))
+            launch(device, **packing._asdict())
+            copied = np.empty((2, 41, 40), kind.numpy)
+            device.read(packing.outputs[0], copied)
+            return copied[:, :, :37]
+
+        def expected(x: np.ndarray = x) -> Expected:
+            return Expected(x.swapaxes(1, 2), None)
+
+        yield Work(f"pack {kind.name} {'along k' if along_k else 'across'}", compute, expected)
+    rows, cols = kernel.block
+    unpacked = Form(b_along_k=True, a_fours=False, b_fours=False)
+    yield _planned(Plan(Problem(rows + 4, 19, cols + 4, form=unpacked), kernel, packs="ab"), "both packed")
 
 
 def _planned(chosen: Plan, name: str, *, loop_steps: int = 1 << 30) -> Work:

@@ -116,7 +116,7 @@ def test_doctor_finds_a_healthy_machine_healthy() -> None:
     done.succeeds()
     marks = {line.split()[0] for line in done.out.splitlines()}
     assert marks <= {"ok", "note", "->"}
-    for what in ("wgpu-native", "shaders", "adapter", "matmul/naive, unchecked: right", "clock"):
+    for what in ("wgpu-native", "shaders", "adapter", "matmul, tile 8, unchecked: right", "clock"):
         assert what in done.out
 
 
@@ -137,7 +137,7 @@ def test_doctor_names_a_kernel_that_the_driver_gets_wrong(sabotaged: Sabotaged) 
         "doctor",
     )
     assert (done.code, done.err) == (1, "")
-    assert "FAIL matmul/naive, unchecked: wrong results\n     -> " in done.out
+    assert "FAIL matmul, tile 8, unchecked: wrong results\n     -> " in done.out
 
 
 @pytest.mark.usefixtures("adapter")
