@@ -17,13 +17,23 @@ from rusty_py.dtypes import F16
 from rusty_py.gemm import store, tuned
 from rusty_py.gemm.blocked import Blocked
 from rusty_py.gemm.direct import DIRECT, Direct
-from rusty_py.gemm.entry import Entry, Machine, as_json, form_of, from_json, shape_class
-from rusty_py.gemm.plan import BLOCKED, Plan, plan, rate
+from rusty_py.gemm.entry import (
+    Entry,
+    Machine,
+    as_json,
+    choice_data,
+    choice_from,
+    form_of,
+    from_json,
+    shape_class,
+)
+from rusty_py.gemm.plan import BLOCKED, Plan, plan, rate, untuned
 from rusty_py.gemm.problem import Form, Problem
 from rusty_py.gemm.rates import estimate
 from rusty_py.gemm.simple import Naive
 from rusty_py.gemm.space import FAMILIES, Choice, as_data, from_data, may_choose, space, suits
 from rusty_py.gemm.thin import COLUMNS, DOTS, Columns, Dots
+from rusty_py.tune.search import choice_of
 
 HERE = Machine("Adapter", "Vulkan", "DiscreteGPU", "driver 1", "29.0")
 PROBLEM = Problem(1024, 1024, 1024)
@@ -443,3 +453,14 @@ def test_what_is_shipped_is_sound_and_serves_whole_classes(
 def test_the_shipped_file_of_this_package_is_sound(capsys: pytest.CaptureFixture[str]) -> None:
     tuned.read(tuned.SHIPPED, shipped=True)
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("kind", ["DiscreteGPU", "IntegratedGPU", "CPU"])
+@pytest.mark.parametrize("size", [(1, 4096, 4096), (4096, 4096, 1), (5, 64, 7), (300, 300, 300)], ids=str)
+@pytest.mark.parametrize("along_k", [(True, False), (True, True), (False, False), (False, True)], ids=str)
+def test_every_default_can_be_told_to_the_measuring_process(
+    kind: str, size: tuple[int, int, int], along_k: tuple[bool, bool]
+) -> None:
+    problem = Problem(*size, form=Form(*along_k))
+    choice = choice_of(untuned(LIMITS, kind, problem))
+    assert choice_from(json.loads(json.dumps(choice_data(choice))), problem) == choice
