@@ -26,7 +26,7 @@ from .program import NO_DRIVER, Sabotaged, python, rusty_bench, strict_json
         (["transfer", "--help"], ["--size", "--adapter", "--runs", "--json", "--ascii"]),
         (
             ["tune", "--help"],
-            ["--size", "--dtype", "--layout", "--max-time", "--list", "--clear", "--dry-run"],
+            ["--size", "--preset", "--dtype", "--sums", "--max-time", "--list", "--clear", "--dry-run"],
         ),
         (["info", "--help"], ["--format", "--adapter"]),
         (["doctor", "-h"], ["--adapter"]),
