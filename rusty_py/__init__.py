@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rusty_py.arrays import Array as Array
     from rusty_py.device import Device as Device
     from rusty_py.device import default_device as default_device
+    from rusty_py.errors import CacheError as CacheError
     from rusty_py.errors import DeviceError as DeviceError
     from rusty_py.errors import DtypeError as DtypeError
     from rusty_py.errors import IndexingError as IndexingError
@@ -44,6 +45,7 @@ _NAMES = {
     "arrays": ("Array",),
     "device": ("Device", "default_device"),
     "errors": (
+        "CacheError",
         "DeviceError",
         "DtypeError",
         "IndexingError",

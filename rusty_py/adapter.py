@@ -3,6 +3,7 @@
 import os
 import re
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,8 @@ class Limits:
     """Bytes of one buffer."""
     loop_steps: int = 2**32 - 1
     """Loop iterations of one invocation, all its loops together."""
+    subgroup: int = 1
+    """Neighbouring threads that surely run in step; 1 where the adapter does not say."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +124,7 @@ def _describe(index: int, raw: "wgpu.GPUAdapter") -> Adapter:
             binding_bytes=limits["max-storage-buffer-binding-size"],
             buffer_bytes=limits["max-buffer-size"],
             loop_steps=_loop_steps(str(info["device"]), driver),
+            subgroup=_subgroup(str(info["device"]), raw.features),
         ),
     )
 
@@ -131,3 +135,9 @@ def _loop_steps(name: str, driver: str) -> int:
     if "llvmpipe" in name and (version is None or int(version[1]) < 23):
         return 65_535
     return Limits.loop_steps
+
+
+def _subgroup(name: str, features: Iterable[str]) -> int:
+    """llvmpipe runs in step what fits a vector register, and names that; wgpu knows the API's bounds only."""
+    bits = re.search(r"llvmpipe .*\b(\d+) bits", name)
+    return int(bits[1]) // 32 if bits and "subgroup" in features else Limits.subgroup

@@ -1,14 +1,17 @@
-"""A piece of device memory, and commands that wait to be submitted."""
+"""A piece of device memory, a window of one, and commands that wait to be submitted."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from rusty_py.errors import DeviceError
 
 if TYPE_CHECKING:
     from rusty_py.commands import Handle
     from rusty_py.device import Device
-    from rusty_py.pool import Source
+    from rusty_py.pool import Memory, Source
+
+WINDOW_BYTES = 256
+"""Windows begin at multiples of this on every adapter."""
 
 
 class Buffer:
@@ -17,13 +20,15 @@ class Buffer:
     It is memory of `pool`, which gets it back when the last reference goes.
     """
 
-    __slots__ = ("__weakref__", "destroyed", "device", "label", "memory", "nbytes", "pool")
+    __slots__ = ("__weakref__", "destroyed", "device", "extent", "label", "memory", "nbytes", "pool")
+
+    start = 0  # Of what a launch binds, as a window's is.
 
     def __init__(self, device: "Device", pool: "Source", size: int, nbytes: int, label: str) -> None:
         self.destroyed = True  # Until there is something to give back.
         self.device = device
         self.pool = pool
-        self.nbytes = nbytes
+        self.nbytes = self.extent = nbytes
         self.label = label
         self.memory = pool.take(size)
         self.destroyed = False
@@ -51,10 +56,46 @@ class Buffer:
             raise DeviceError(f"{operation}: buffer {self.label!r} {self.memory.refusal}")
 
 
+class Window(NamedTuple):
+    """`nbytes` of a buffer from byte `start` on: what a launch binds in place of more than a binding takes.
+
+    `start` is a multiple of `WINDOW_BYTES`, `nbytes` of 4.
+    """
+
+    buffer: Buffer
+    start: int
+    nbytes: int
+
+    @property
+    def extent(self) -> int:
+        """Where it lies, in one number for the keys of bind groups; a whole buffer's is its `nbytes`."""
+        return self.start << 64 | self.nbytes
+
+    @property
+    def memory(self) -> "Memory":
+        return self.buffer.memory
+
+    @property
+    def device(self) -> "Device":
+        return self.buffer.device
+
+    @property
+    def destroyed(self) -> bool:
+        return self.buffer.destroyed
+
+    @property
+    def label(self) -> str:
+        return self.buffer.label
+
+    def ensure_usable(self, operation: str, device: "Device") -> None:
+        """Raises DeviceError where its buffer is not usable."""
+        self.buffer.ensure_usable(operation, device)
+
+
 class Recording:
     """Commands that wait to be submitted to their device, once, and the buffers they use."""
 
-    def __init__(self, device: "Device", commands: "Handle", buffers: Iterable[Buffer]) -> None:
+    def __init__(self, device: "Device", commands: "Handle", buffers: Iterable[Buffer | Window]) -> None:
         self.device = device
         self.commands = commands
         self.buffers = tuple(buffers)

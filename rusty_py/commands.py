@@ -76,13 +76,13 @@ class Commands:
         self.lib.wgpuComputePipelineAddRef(handle)
         return self.ffi.gc(handle, self._free_pipeline)
 
-    def bind(self, device: Handle, layout: Handle, ranges: Iterable[tuple[Handle, int]]) -> Handle:
-        """A bind group of the first `size` bytes of each buffer, in the order of the bindings."""
+    def bind(self, device: Handle, layout: Handle, ranges: Iterable[tuple[Handle, int, int]]) -> Handle:
+        """A bind group of `size` bytes of each buffer, from `start` on, in the order of the bindings."""
         ranges = tuple(ranges)
         entries = self.ffi.new(self.types["WGPUBindGroupEntry[]"], len(ranges))
-        for i, (buffer, size) in enumerate(ranges):
+        for i, (buffer, start, size) in enumerate(ranges):
             entry = entries[i]
-            entry.binding, entry.buffer, entry.size = i, buffer, size
+            entry.binding, entry.buffer, entry.offset, entry.size = i, buffer, start, size
         descriptor = self.ffi.new(self.types["WGPUBindGroupDescriptor *"])
         descriptor.layout, descriptor.entryCount, descriptor.entries = layout, len(ranges), entries
         group = self.raising.wgpuDeviceCreateBindGroup(device, descriptor)

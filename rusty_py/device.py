@@ -28,6 +28,7 @@ from rusty_py.transfer import MOST_STAGED_BYTES, Transfer
 if TYPE_CHECKING:
     import wgpu
 
+    from rusty_py.gemm.tuned import Tuned
     from rusty_py.graph import Graph
 
 _FEATURES = ("timestamp-query", "shader-f16", "subgroup")
@@ -67,6 +68,7 @@ class Device:
         self.closed = False
         self.pace = Pace(self.adapter.type)
         self.captured: Graph | None = None  # By whichever thread: see `graph`.
+        self.tuned: Tuned | None = None  # Read at the first product.
         # On a discrete GPU, storage that the host can map lies beyond the bus; on a unified one, memory
         # that the host can write is slow for it to read.
         mappable = not staged and "mappable-primary-buffers" in self.adapter.features

@@ -7,6 +7,7 @@ Beside an array, a Python number takes the array's dtype, if that is of its kind
 
 import struct
 from dataclasses import dataclass
+from typing import Any
 from typing import cast as typed
 
 import numpy as np
@@ -49,7 +50,7 @@ BOOL = _row("bool", np.bool_, "u32", stored=np.uint32)
 ELEMENTS = {each.name: each for each in (F32, F16, I32, U32, BOOL)}
 """What an array may hold."""
 
-DTYPES = {F32.name: F32}
+DTYPES = {F32.name: F32, F16.name: F16}
 """What a matrix product computes in."""
 
 Scalar = bool | int | float
@@ -70,22 +71,14 @@ def parse(name: str, *, operation: str) -> Dtype:
     return DTYPES[name]
 
 
-def cast(x: NDArray[np.generic], dtype: str | None, *, operation: str) -> NDArray[np.float32]:
-    """`x` in the dtype the operation computes in, C-contiguous; a copy only where one is needed.
+def cast(x: NDArray[np.generic], target: Dtype, *, operation: str) -> NDArray[Any]:
+    """`x` in `target`, in the memory layout it has; a copy only where one is needed.
 
-    Without `dtype`, float32 alone is taken: float64 and integers would lose digits silently.
+    Raises DtypeError where the kind would be lost.
     """
-    if dtype is None:
-        if x.dtype.kind != "f" or x.dtype.itemsize != 4:
-            raise DtypeError(
-                f"{operation}: computes in float32, got {x.dtype}: pass dtype='f32' to compute in float32"
-            )
-        target = F32
-    else:
-        target = parse(dtype, operation=operation)
-        if not np.can_cast(x.dtype, target.numpy, "same_kind"):
-            raise DtypeError(f"{operation}: cannot turn {x.dtype} into {target.name}")
-    return np.ascontiguousarray(x, dtype=np.float32)
+    if not np.can_cast(x.dtype, target.numpy, "same_kind"):
+        raise DtypeError(f"{operation}: cannot turn {x.dtype} into {target.name}")
+    return x.astype(target.numpy, copy=False)
 
 
 def element(dtype: DtypeLike, *, operation: str) -> Dtype:

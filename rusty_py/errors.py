@@ -46,3 +46,7 @@ class UnsupportedError(RustyError, TypeError):
 
 class ToolError(RustyError, RuntimeError):
     """A program that a check needs is missing, too old, or failed."""
+
+
+class CacheError(RustyError, OSError):
+    """A file in the user's cache cannot be read or written."""

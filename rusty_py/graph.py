@@ -10,10 +10,10 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from rusty_py.buffer import Buffer
+from rusty_py.buffer import Buffer, Window
 from rusty_py.commands import Step
 from rusty_py.errors import DeviceError
 from rusty_py.pace import SUBMISSION_SECONDS
@@ -25,10 +25,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Operand:
-    """What a launch binds: the first `nbytes` of a memory, virtual until the capture ends."""
+    """What a launch binds: `nbytes` of a memory from `start` on, virtual until the capture ends."""
 
     memory: Memory
     nbytes: int
+    start: int = 0
+
+    @property
+    def extent(self) -> int:
+        """As that of a window."""
+        return self.start << 64 | self.nbytes
 
 
 @dataclass(frozen=True)
@@ -83,14 +89,14 @@ class Graph:
         self._made.append(weakref.ref(buffer))
         return buffer
 
-    def made(self, buffer: Buffer) -> bool:
+    def made(self, buffer: Buffer | Window) -> bool:
         """Whether the buffer was made in this capture, and so may be launched on without memory."""
-        return buffer.pool is self._nowhere
+        return _whole(buffer).pool is self._nowhere
 
     def add(
         self,
-        inputs: Sequence[Buffer],
-        outputs: Sequence[Buffer],
+        inputs: Sequence[Buffer | Window],
+        outputs: Sequence[Buffer | Window],
         bind: Callable[[Sequence[Operand]], Step],
         *,
         seconds: float,
@@ -98,9 +104,11 @@ class Graph:
         """Writes a launch down."""
         for buffer in (*inputs, *outputs):
             if buffer.memory.handle is not None:
-                self._held[buffer] = None
-        reads = tuple(Operand(buffer.memory, buffer.nbytes) for buffer in inputs)
-        writes = tuple(Operand(buffer.memory, buffer.nbytes) for buffer in outputs)
+                self._held[_whole(buffer)] = None
+        reads, writes = (
+            tuple(Operand(buffer.memory, buffer.nbytes, buffer.start) for buffer in buffers)
+            for buffers in (inputs, outputs)
+        )
         self._nodes.append(Node(reads, writes, bind, seconds))
 
     def replay(self) -> None:
@@ -146,7 +154,7 @@ class Graph:
         for number in (number for level in self.levels for number in level):
             node = self._nodes[number]
             operands = [
-                Operand(real.get(each.memory.serial, each.memory), each.nbytes)
+                replace(each, memory=real.get(each.memory.serial, each.memory))
                 for each in (*node.inputs, *node.outputs)
             ]
             steps.append((node.bind(operands), node.seconds))
@@ -232,6 +240,10 @@ def assign(sizes: Mapping[int, int], spans: Mapping[int, tuple[int, int]]) -> Pl
         taken[place].append(spans[key])
         of[key] = place
     return Places(tuple(made), of)
+
+
+def _whole(buffer: Buffer | Window) -> Buffer:
+    return buffer.buffer if isinstance(buffer, Window) else buffer
 
 
 def _levels(nodes: Sequence[Node]) -> list[list[int]]:

@@ -12,7 +12,7 @@ from operator import index
 from typing import TYPE_CHECKING, Protocol
 
 from rusty_py import native, shaders
-from rusty_py.buffer import Buffer, Recording
+from rusty_py.buffer import Buffer, Recording, Window
 from rusty_py.cache import Pipeline
 from rusty_py.commands import Handle, Step
 from rusty_py.device import Device
@@ -75,7 +75,7 @@ class Launch:
 
     spec: Spec
     step: Step
-    buffers: tuple[Buffer, ...]
+    buffers: tuple[Buffer | Window, ...]
     flops: int
 
 
@@ -83,8 +83,8 @@ def launch(
     device: Device,
     spec: Spec,
     *,
-    inputs: Sequence[Buffer] = (),
-    outputs: Sequence[Buffer],
+    inputs: Sequence[Buffer | Window] = (),
+    outputs: Sequence[Buffer | Window],
     dims: Sequence[int] = (),
     workgroups: tuple[int, int, int],
     flops: int = 0,
@@ -98,13 +98,13 @@ def launch(
     graph = device.graph
     device.ensure_usable(spec.name)
     with device.lock:
-        _check(device, spec, buffers, dims, workgroups, graph)
+        memories = [buffer.memory for buffer in buffers]
+        _check(device, spec, buffers, memories, dims, workgroups, graph)
         if graph is not None:
             bind = partial(_bind_later, device, spec, dims=dims, workgroups=workgroups)
             graph.add(inputs, outputs, bind, seconds=seconds)
             return
         step = _bind(device, spec, buffers, dims=dims, workgroups=workgroups)
-        memories = [buffer.memory for buffer in buffers]
         nbytes = sum([buffer.nbytes for buffer in buffers])
         device.queue.add(step, memories, seconds=seconds, nbytes=nbytes)
 
@@ -113,8 +113,8 @@ def prepare(
     device: Device,
     spec: Spec,
     *,
-    inputs: Sequence[Buffer] = (),
-    outputs: Sequence[Buffer],
+    inputs: Sequence[Buffer | Window] = (),
+    outputs: Sequence[Buffer | Window],
     dims: Sequence[int] = (),
     workgroups: tuple[int, int, int],
     flops: int = 0,
@@ -127,7 +127,7 @@ def prepare(
     buffers = (*inputs, *outputs)
     device.ensure_usable(str(spec))
     with device.lock:
-        _check(device, spec, buffers, dims, workgroups, None)
+        _check(device, spec, buffers, [buffer.memory for buffer in buffers], dims, workgroups, None)
         return Launch(spec, _bind(device, spec, buffers, dims=dims, workgroups=workgroups), buffers, flops)
 
 
@@ -148,7 +148,7 @@ def record(
         device.queue.refuse_lost("record")
         names = dict.fromkeys(str(launch.spec) for launch in launches)
         raise ShaderError(f"{', '.join(names)}: refused: {error}") from error
-    buffers: dict[Buffer, None] = {}
+    buffers: dict[Buffer | Window, None] = {}
     for launch in launches:
         buffers.update(dict.fromkeys(launch.buffers))
     return Recording(device, encoded, buffers)
@@ -161,7 +161,8 @@ def run(device: Device, launches: Iterable[Launch]) -> None:
         device.submit(record(device, part))
         device.wait()
         flops = sum(launch.flops for launch in part)
-        device.pace.observe(part[0].spec, flops=flops, seconds=time.perf_counter() - start)
+        most = max(part, key=lambda each: each.flops)
+        device.pace.observe(most.spec, flops=flops, seconds=time.perf_counter() - start)
 
 
 def submissions(device: Device, launches: Iterable[Launch]) -> Iterator[list[Launch]]:
@@ -205,7 +206,8 @@ def check_workgroup(device: Device, spec: Spec) -> None:
 def _check(
     device: Device,
     spec: Spec,
-    buffers: tuple[Buffer, ...],
+    buffers: tuple[Buffer | Window, ...],
+    memories: list[Memory],
     dims: Sequence[int],
     workgroups: tuple[int, int, int],
     graph: Graph | None,
@@ -233,15 +235,21 @@ def _check(
                 f"{spec}: buffer {buffer.label!r} is larger than one binding on {device.adapter}:"
                 f" {buffer.nbytes} > {limits.binding_bytes} bytes"
             )
-        if i >= spec.inputs and buffer in buffers[: spec.inputs]:
+        if i >= spec.inputs and buffer.memory in memories[: spec.inputs]:
             raise ShaderError(f"{spec}: buffer {buffer.label!r} is both input and output")
 
 
 class Bound(Protocol):
-    """What a launch binds: the first `nbytes` of a memory."""
+    """What a launch binds: `nbytes` of a memory, from byte `start` on; `extent` is both in one number."""
 
     @property
     def memory(self) -> Memory: ...
+
+    @property
+    def start(self) -> int: ...
+
+    @property
+    def extent(self) -> int: ...
 
     @property
     def nbytes(self) -> int: ...
@@ -262,11 +270,11 @@ def _bind(
     key = [pipeline.serial, slot.page.serial if slot else 0]
     for operand in operands:
         key.append(operand.memory.serial)
-        key.append(operand.nbytes)
+        key.append(operand.extent)
     bound = tuple(key)
     bindings = device.cache.bindings(bound)
     if bindings is None:
-        ranges = [(operand.memory.handle, operand.nbytes) for operand in operands]
+        ranges = [(operand.memory.handle, operand.start, operand.nbytes) for operand in operands]
         bindings = _bindings(device, spec, pipeline, ranges, slot)
         device.cache.add_bindings(bound, bindings)
     x, y, z = workgroups
@@ -287,12 +295,12 @@ def _bind_later(
 
 
 def _bindings(
-    device: Device, spec: Spec, pipeline: Pipeline, ranges: list[tuple[Handle, int]], slot: Slot | None
+    device: Device, spec: Spec, pipeline: Pipeline, ranges: list[tuple[Handle, int, int]], slot: Slot | None
 ) -> Handle:
     import wgpu
 
     if slot is not None:
-        ranges.append((slot.page.raw._internal, SLOT_BYTES))
+        ranges.append((slot.page.raw._internal, 0, SLOT_BYTES))
     try:
         return device.queue.commands.bind(device.queue.device, pipeline.layout._internal, ranges)
     except wgpu.GPUError as error:

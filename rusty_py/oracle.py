@@ -1,6 +1,7 @@
 """The one judge of numbers: a float64 reference, and how far float32 rounding may lead away from it."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,60 @@ def matmul(
     if centred:
         bound = np.minimum(bound, centred_factor(k, dtype) * np.sqrt(a64**2 @ b64**2))
     return a64 @ b64, bound + k * _TINY
+
+
+def matmul_of_f16_sums(
+    a: NDArray[np.float16], b: NDArray[np.float16], *, depth: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """`a @ b` in float64, and the largest error of sums of `depth` products in f16 that f32 adds up.
+
+    A chain of d fused multiply-adds errs by d u / (1 - d u) times the sum of its |a_i b_i| (Higham 2002,
+    lemma 8.4), u = 2^-11 here, and each of them may flush what is below 2^-14. The chains' sums are then
+    terms of an f32 sum (Blanchard, Higham and Mary 2020, section 3): a tile that is short makes one more.
+    """
+    k = a.shape[-1]
+    roundings = min(k, depth) * F16.eps / 2
+    chain = roundings / (1 - roundings)
+    terms = -(-k // depth) + 1
+    reference, _ = matmul(a, b, dtype=F32)
+    magnitude = np.abs(a.astype(np.float64)) @ np.abs(b.astype(np.float64))
+    bound: NDArray[np.float64] = (chain + (1 + chain) * rounding_factor(terms, F32)) * magnitude
+    return reference, bound + k * _TINY_F16
+
+
+def finished(
+    reference: NDArray[np.float64],
+    bound: NDArray[np.float64],
+    *,
+    terms: Sequence[NDArray[np.floating]] = (),
+    activation: str = "",
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """What is left of a product's reference and bound once f32 has added `terms` and applied `activation`.
+
+    An activation multiplies the error it is given by its steepest slope at most; its own error is that of
+    WGSL's functions (specification, "Accuracy of concrete floating point expressions"): 3 + 2 |x| units for
+    exp(x), 2.5 for a quotient, 1e-5 for tanh. x / (1 + exp(-y)) passes on (1 - s) of the error of exp.
+    """
+    for term in terms:
+        reference = reference + term
+        bound = bound + F32.eps / 2 * (np.abs(reference) + bound)
+    if not activation:
+        return reference, bound
+    x = reference
+    if activation == "relu":
+        return np.maximum(x, 0), bound
+    if activation == "tanh":
+        return np.tanh(x), bound + 1e-5
+    y = 1.5957691216 * (x + 0.044715 * x**3) if activation == "gelu" else x
+    with np.errstate(over="ignore"):
+        s = 1 / (1 + np.exp(-y))
+    units = 3 + 2 * np.abs(y) + (4 * np.abs(y) if activation == "gelu" else 0)  # y is rounded, too.
+    relative = ((1 - s) * units + 3) * F32.eps
+    # Where exp is infinite, nothing is left of a quotient that float32 could hold.
+    lost = _TINY * np.maximum(1, np.abs(x))
+    steepest = {"sigmoid": 0.25, "silu": 1.1, "gelu": 1.13}[activation]
+    result = s if activation == "sigmoid" else x * s
+    return result, steepest * bound + 1.01 * relative * np.abs(result) + lost
 
 
 def rounding_factor(k: int, dtype: Dtype) -> float:

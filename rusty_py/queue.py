@@ -237,6 +237,19 @@ class Queue:
             self.done = max(self.done, number - 1)
             self._pass_marks()
 
+    def mark(self) -> tuple[int, int]:
+        """Submits the open batch. What `pass_mark` waits for: all that was recorded up to now."""
+        with self.lock:
+            self.flush()
+            return self.number - 1, self.commands.ask_work_done(self.raw)
+
+    def pass_mark(self, mark: tuple[int, int]) -> None:
+        """Waits for what came before the mark, and for nothing that came later."""
+        number, token = mark
+        self.until(lambda: self.commands.answer(token))
+        with self.lock:
+            self.done = max(self.done, number)
+
     def until(self, answered: Callable[[], bool]) -> None:
         """Polls the device until `answered`. Raises DeviceError after `timeout_s`."""
         start = time.monotonic()

@@ -1,6 +1,7 @@
 """Finds WGSL files and says what exactly is compiled."""
 
 import re
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -40,13 +41,18 @@ def assemble(name: str, definitions: str) -> str:
 def unroll(text: str) -> str:
     """`text` with each loop that ends its line with `// unroll` written out, a block for each turn.
 
-    Such a loop counts by one from 0u up to an expression of literals, of the text's u32 constants and of the
-    counters around it, is closed by a brace in its own column, and its counter becomes a constant.
+    Such a loop counts by one from 0u up to an expression of literals, the text's u32 and bool constants and
+    the counters around it, is closed by a brace in its own column, and its counter becomes a constant.
     """
     return "\n".join(_unrolled(text.split("\n"), _constants(text), {}))
 
 
 _OPERATORS = {"Add": int.__add__, "Sub": int.__sub__, "Mult": int.__mul__, "Div": int.__floordiv__}
+_FUNCTIONS: dict[tuple[str, int], Callable[..., int]] = {
+    ("min", 2): min,
+    ("max", 2): max,
+    ("select", 3): lambda no, yes, which: yes if which else no,
+}
 _LOOP = re.compile(r"( *)for \(var (\w+) = 0u; \2 < (.+); \2\+\+\) \{ // unroll")
 
 
@@ -72,11 +78,11 @@ def _unrolled(lines: list[str], constants: dict[str, str], counters: dict[str, i
 
 
 def _constants(text: str) -> dict[str, str]:
-    return dict(re.findall(r"(?m)^const (\w+): u32 = (.+);$", text))
+    return dict(re.findall(r"(?m)^const (\w+): (?:u32|bool) = ([^;]+);", text))
 
 
 def _value(expression: str, constants: dict[str, str], counters: dict[str, int]) -> int:
-    """The value of a sum, product or quotient of u32. Raises ShaderError for anything else."""
+    """The value of an expression of u32 and bool constants. Raises ShaderError for anything else."""
     import ast
 
     def of(node: ast.expr) -> int:
@@ -89,10 +95,17 @@ def _value(expression: str, constants: dict[str, str], counters: dict[str, int])
                 return _value(constants[name], constants, {})
             case ast.BinOp(left, operator, right) if type(operator).__name__ in _OPERATORS:
                 return _OPERATORS[type(operator).__name__](of(left), of(right))
+            case ast.BoolOp(ast.And(), values):
+                return all(map(of, values))
+            case ast.Call(ast.Name(id=name), arguments) if (name, len(arguments)) in _FUNCTIONS:
+                return _FUNCTIONS[name, len(arguments)](*map(of, arguments))
         raise ShaderError(f"shaders: unroll: not a number before the kernel runs: {expression}")
 
+    plain = re.sub(r"\b(\d+)u\b", r"\1", expression.strip()).replace("&&", " and ")
     try:
-        parsed = ast.parse(re.sub(r"\b(\d+)u\b", r"\1", expression.strip()), mode="eval")
+        parsed = ast.parse(
+            re.sub(r"\b(true|false)\b", lambda found: found[0].capitalize(), plain), mode="eval"
+        )
     except SyntaxError as error:
         raise ShaderError(f"shaders: unroll: not an expression: {expression}") from error
     return of(parsed.body)

@@ -64,23 +64,25 @@ def split(
     size: tuple[int, int, int],
     *,
     most: tuple[int, int, int],
-    multiple: int,
+    multiple: int | tuple[int, int, int],
     fits: Callable[[Block], bool],
 ) -> Iterator[Block]:
     """Blocks that cover an m x n x k product, each of which `fits`, in the order of rows, columns, depth.
 
-    A block is `most` in size; while that does not fit, its longest axis is halved. Where `most` is a
-    multiple of `multiple`, so is every block but the last on an axis. What no halving can make fit comes
-    as it is.
+    A block is `most` in size; while that does not fit, its longest axis is halved, to a multiple of
+    `multiple`, one number or one an axis. Where `most` is one, so is every block but the last on an axis. An
+    axis that is no longer than its multiple stays; what no halving can make fit comes as it is.
     """
     if 0 in size:
         return
+    units = multiple if isinstance(multiple, tuple) else (multiple,) * 3
     step = [min(whole, part) for whole, part in zip(size, most, strict=True)]
     while not fits(Block(0, step[0], 0, step[1], 0, step[2])):
-        axis = step.index(max(step))
-        if step[axis] <= multiple:
+        lengths = [part if part > unit else 0 for part, unit in zip(step, units, strict=True)]
+        axis = lengths.index(max(lengths))
+        if not lengths[axis]:
             break
-        step[axis] = ceil_div(step[axis], 2 * multiple) * multiple
+        step[axis] = ceil_div(step[axis], 2 * units[axis]) * units[axis]
     rows, cols, depths = (range(0, whole, part) for whole, part in zip(size, step, strict=True))
     for row, col, k in product(rows, cols, depths):
         ends = (min(i + part, whole) for i, part, whole in zip((row, col, k), step, size, strict=True))

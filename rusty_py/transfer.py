@@ -10,6 +10,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -51,14 +52,47 @@ class Transfer:
             queue = self.queue
             queue.write(memory, 0, queue.commands.ffi.from_buffer(data), data.nbytes)
         else:
-            self._in_chunks(partial(self._write_staged, memory, data), data.nbytes)
+            self.in_chunks(partial(self._write_staged, memory, data), data.nbytes)
 
     def download(self, memory: Memory, out: Bytes) -> None:
         """Fills `out` from the start of `memory`, after what was recorded before."""
         if self.mapped_read:
             self._read_mapped(memory, out)
         else:
-            self._in_chunks(partial(self._read_staged, memory, out), out.nbytes)
+            self.in_chunks(partial(self._read_staged, memory, out), out.nbytes)
+
+    def start(self, memory: Memory, nbytes: int) -> "Coming":
+        """Begins to read the first `nbytes`, behind what is recorded so far, before what comes later.
+
+        Until `finish` or `drop` nothing may be recorded that uses `memory`, where the host maps it.
+        """
+        if self.mapped_read:
+            self.queue.flush()
+            return Coming(memory, nbytes, staged=False)
+        coming = Coming(self.reading.take(size_class(nbytes)), nbytes, staged=True)
+        try:
+            self._copy(memory, 0, coming.memory, 0, _words(nbytes))
+        except BaseException:
+            self.drop(coming)
+            raise
+        return coming
+
+    def finish(self, coming: "Coming", take: Callable[[Bytes], None]) -> None:
+        """Waits for what `start` began, and for no later work, and shows it to `take`."""
+        try:
+            with mapped(self.queue, coming.memory, _words(coming.nbytes), write=False) as source:
+                take(source[: coming.nbytes])
+        except BaseException:
+            self.drop(coming)
+            raise
+        if coming.staged:
+            self.reading.give(coming.memory)
+
+    def drop(self, coming: "Coming") -> None:
+        """Gives up what `start` began."""
+        if coming.staged and not coming.memory.destroyed:
+            coming.memory.destroy()
+            self.reading.give(coming.memory, destroyed=True)
 
     def _write_mapped(self, memory: Memory, data: Bytes) -> bool:
         """Writes where nothing uses the memory any more; a wait for that would hold up the caller."""
@@ -117,7 +151,7 @@ class Transfer:
             raise DeviceError(f"transfer: refused: {error}") from error
         queue.send([copy], (source, target))
 
-    def _in_chunks(self, work: Callable[["Chunks"], None], nbytes: int) -> None:
+    def in_chunks(self, work: Callable[["Chunks"], None], nbytes: int) -> None:
         """Runs `work` here, or for what is large in threads that share the chunks.
 
         The first error of any of them is raised here.
@@ -148,6 +182,15 @@ class Transfer:
                 thread.join()
         if errors:
             raise errors[0]
+
+
+@dataclass(frozen=True)
+class Coming:
+    """What is on its way to the host: the first `nbytes` of a memory, `staged` if it was made for that."""
+
+    memory: Memory
+    nbytes: int
+    staged: bool
 
 
 class Chunks(Iterator[tuple[int, int]]):

@@ -18,7 +18,11 @@ Verdict = Literal["ok", "wrong", "rejected"]
 
 @dataclass(frozen=True)
 class Problem:
-    """What is computed, by whichever kernel. `bytes` is the least that must be moved."""
+    """What is computed, by whichever kernel. `bytes` is the least that must be moved.
+
+    Of a matrix product, `layout` says how its operands lie, n row by row and t transposed, and `sums` is the
+    dtype of its sums.
+    """
 
     suite: str
     name: str
@@ -26,16 +30,24 @@ class Problem:
     dtype: str
     flops: int
     bytes: int
+    layout: str = "nn"
+    sums: str = "f32"
 
 
 @dataclass(frozen=True)
 class Case:
-    """One kernel on one problem. `variant` names it in tables; `sha256` is that of its WGSL text."""
+    """One kernel on one problem. `variant` names it in tables; `sha256` is that of its WGSL text.
+
+    Where the device chooses the kernel, `plan` says in a line what it chose and why; until then `kernel` and
+    `sha256` are empty. Of several kernels in turn, `kernel` names each, and `sha256` is that of their texts,
+    one behind the other.
+    """
 
     problem: Problem
     variant: str
     kernel: str
     sha256: str
+    plan: str = ""
 
 
 @dataclass(frozen=True)
@@ -144,11 +156,15 @@ class Run:
 class Work(Protocol):
     """A case on a device: buffers filled, ready to run again and again."""
 
+    @property
+    def case(self) -> Case:
+        """The case, with the kernels that run."""
+
     def launches(self) -> list[Launch]:
         """The dispatches of one run, in order, sized by the pace seen so far."""
 
     def poison(self) -> None:
-        """Fills the output with what no kernel writes, so that no earlier result can pass for a new one."""
+        """Fills what the launches write with what no kernel writes, so that nothing old passes for new."""
 
     def prove(self) -> Proof:
         """Poisons the output, runs, compares."""

@@ -1,9 +1,9 @@
-"""The terminal program's commands and options. Exit codes are in exits.py, what is printed in output.py.
+"""The terminal program's commands: `matmul` is in matmul.py, options that several have in options.py.
 
+Exit codes are in exits.py, what is printed in output.py.
 numpy and wgpu are imported inside the commands, so that --help is quick.
 """
 
-import math
 import re
 import sys
 from enum import StrEnum
@@ -13,18 +13,24 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rusty_py.bench.exits import CLOSED, FINDINGS, INTERRUPTED, NO_ADAPTER, WRONG, exit_code_of
-from rusty_py.bench.output import Format, heading, progress, render, show, write_files
-from rusty_py.errors import DeviceError
+from rusty_py.bench.exits import CLOSED, FINDINGS, NO_ADAPTER, exit_code_of, leave
+from rusty_py.bench.matmul import Preset, default_sizes, matmul, parse_size
+from rusty_py.bench.options import (
+    AdapterOption,
+    AsciiOption,
+    ForceOption,
+    FormatOption,
+    JsonOption,
+    MaxTimeOption,
+    RunsOption,
+    SizeOption,
+    finite,
+)
+from rusty_py.bench.output import Format, heading, progress, show
 
 if TYPE_CHECKING:
     from rusty_py.adapter import Adapter
-    from rusty_py.bench.case import Run
-    from rusty_py.bench.figures import Figures
     from rusty_py.bench.rounds import Measure, Options
-
-TILES = ("naive", "8", "16", "32")
-LADDER = {"CPU": (64, 128, 256, 512), "GPU": (512, 1024, 2048, 4096)}
 
 app = typer.Typer(
     name="rusty-bench",
@@ -32,6 +38,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_show_locals=False,
 )
+app.command()(matmul)
 
 
 class InfoFormat(StrEnum):
@@ -39,41 +46,6 @@ class InfoFormat(StrEnum):
 
     table = "table"
     json = "json"
-
-
-AdapterOption = Annotated[
-    str | None,
-    typer.Option("--adapter", metavar="WHICH", help="Index, part of the name, or backend; see `info`."),
-]
-
-
-def finite(value: float | None) -> float | None:
-    """Refuses the infinite and NaN, which Python counts among the floats."""
-    if value is not None and not math.isfinite(value):
-        raise typer.BadParameter(f"{value} is no finite number")
-    return value
-
-
-RunsOption = Annotated[
-    int | None,
-    typer.Option("--runs", min=1, metavar="N", help="N samples a row. Default: until they settle."),
-]
-MaxTimeOption = Annotated[
-    float | None,
-    typer.Option(
-        "--max-time",
-        min=0.1,
-        callback=finite,
-        metavar="SECONDS",
-        help="Budget of the whole run. Default: below 60.",
-    ),
-]
-JsonOption = Annotated[
-    Path | None, typer.Option("--json", metavar="FILE", help="Also write all samples as JSON.")
-]
-ForceOption = Annotated[bool, typer.Option("--force", help="Replace an existing --json FILE.")]
-FormatOption = Annotated[Format, typer.Option("--format", help="Of standard output.")]
-AsciiOption = Annotated[bool, typer.Option("--ascii", help="Plain ASCII output.")]
 
 
 def main() -> None:
@@ -94,100 +66,6 @@ def default(
         raise typer.Exit
     if context.invoked_subcommand is None:
         matmul()
-
-
-@app.command()
-def matmul(
-    size: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--size", metavar="N|MxKxN", help="Repeat for more. Default: a ladder that fits the adapter."
-        ),
-    ] = None,
-    tile: Annotated[
-        list[str] | None,
-        typer.Option("--tile", metavar="8|16|32|naive", help="Repeat for more. Default: all."),
-    ] = None,
-    dtype: Annotated[str, typer.Option(help="Element type: f32.")] = "f32",
-    adapter: AdapterOption = None,
-    warmup: Annotated[
-        float | None,
-        typer.Option(
-            min=0, callback=finite, metavar="SECONDS", help="Warm-up of each row. Default: one sample."
-        ),
-    ] = None,
-    runs: Annotated[
-        int | None,
-        typer.Option(min=1, metavar="N", help="N samples a row. Default: until they settle."),
-    ] = None,
-    min_time: Annotated[
-        float | None,
-        typer.Option(
-            min=0, callback=finite, metavar="SECONDS", help="Sample each row for this long at least."
-        ),
-    ] = None,
-    max_time: Annotated[
-        float | None,
-        typer.Option(
-            min=0.1, callback=finite, metavar="SECONDS", help="Budget of the whole run. Default: 60."
-        ),
-    ] = None,
-    peak: Annotated[
-        float | None,
-        typer.Option(min=1e-9, callback=finite, metavar="GFLOPS", help="Adds a column: % of this figure."),
-    ] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Of the random inputs. Default: a new one.")] = None,
-    json: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write all samples as JSON.")] = None,
-    out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Also write this run's files, named by time, into DIR.")
-    ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace an existing --json FILE.")] = False,
-    format: Annotated[Format, typer.Option(help="Of standard output.")] = Format.table,
-    ascii: AsciiOption = False,
-) -> None:
-    """Proves the matmul kernels, times them in random rounds, and compares tile sizes.
-
-    Example: rusty-bench matmul --size 1024 --size 512x2048x512 --tile 8 --tile 16
-    """
-    sizes = [parse_size(text) for text in size or ()]
-    tiles = [parse_tile(text) for text in dict.fromkeys(tile or TILES)]
-    if runs and min_time:
-        raise typer.BadParameter(
-            "--runs says how many samples there are, whatever --min-time", param_hint="--runs"
-        )
-    from rusty_py import dtypes
-    from rusty_py.adapter import choose
-    from rusty_py.bench.report import files
-
-    dtypes.parse(dtype, operation="matmul")
-    chosen = choose(adapter)
-    if json:
-        files.check(json, force=force)
-    if out:
-        files.check_folder(out)
-
-    from rusty_py.bench.context import adapter_facts, context
-    from rusty_py.bench.runner import measure
-    from rusty_py.bench.sampling import Options
-    from rusty_py.bench.suites.matmul import MatmulSuite
-    from rusty_py.device import Device
-
-    sizes = sizes or [(n, n, n) for n in LADDER["CPU" if chosen.is_cpu else "GPU"]]
-    options = Options.for_adapter(
-        chosen, warmup_s=warmup, runs=runs, min_time_s=min_time, max_time_s=max_time, seed=seed
-    )
-    with Device(chosen) as device:
-        if format == Format.table:
-            show(heading(adapter_facts(chosen), checked=device.checked), ascii=ascii)
-        facts = context(device, options=vars(options))
-        suite = MatmulSuite(sizes, tiles)
-        with progress(ascii=ascii) as say:
-            run = measure(suite, device, options, context=facts, say=say, peak_gflops=peak)
-    try:
-        show(render(run, format), ascii=ascii)
-    finally:  # Also where standard output was closed in the meantime.
-        write_files(run, json=json, out=out)
-    leave(run, wrong=any(result.verdict != "ok" for result in run.results))
 
 
 @app.command()
@@ -248,6 +126,54 @@ def transfer(
     options = transfer.options(runs=runs, max_time_s=max_time)
     measure = partial(transfer.measure, sizes=sizes or transfer.SIZES)
     report(chosen, measure, options, format=format, json=json, ascii=ascii)
+
+
+@app.command()
+def tune(
+    size: SizeOption = None,
+    preset: Annotated[
+        Preset | None,
+        typer.Option(help="In place of sizes: those of matmul's preset, one of each class."),
+    ] = None,
+    dtype: Annotated[str, typer.Option(help="Element type: f32 or f16.")] = "f32",
+    sums: Annotated[str, typer.Option(help="What f16 is added up in: f32 or f16.")] = "f32",
+    adapter: AdapterOption = None,
+    max_time: Annotated[
+        float | None,
+        typer.Option(
+            min=1,
+            callback=finite,
+            metavar="SECONDS",
+            help="Budget of each shape class. Default: 25; on CPUs 60.",
+        ),
+    ] = None,
+    list_: Annotated[bool, typer.Option("--list", help="Print what is kept, and measure nothing.")] = False,
+    clear: Annotated[bool, typer.Option("--clear", help="Forget what is kept, and measure nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Measure, and keep nothing.")] = False,
+    ascii: AsciiOption = False,
+) -> None:
+    """Finds the fastest matmul kernels for this machine, proves them, and keeps them for `matmul`.
+
+    Example: rusty-bench tune --size 1024 --size 8x512x2048x512:nt
+    """
+    from rusty_py.bench import tuning
+
+    if list_ or clear:
+        show(tuning.clear() if clear else tuning.listing(), ascii=ascii)
+        return
+    sizes = [parse_size(text) for text in dict.fromkeys(size or ())]
+    if preset and sizes:
+        raise typer.BadParameter("the preset has its own sizes, so there is no --size", param_hint="--preset")
+    from rusty_py.adapter import choose
+
+    chosen = choose(adapter)
+    problems = tuning.problems(sizes or default_sizes(chosen, preset), dtype=dtype, sums=sums)
+    if preset:
+        problems = tuning.of_classes(problems)
+    with progress(ascii=ascii) as say:
+        run = tuning.tune_all(chosen, problems, max_time_s=max_time, keep=not dry_run, say=say)
+    show(tuning.table(run), ascii=ascii)
+    leave(run, wrong=any(outcome.wrong for outcome in run.outcomes))
 
 
 @app.command()
@@ -346,15 +272,6 @@ def check(
         raise typer.Exit(FINDINGS)
 
 
-def parse_size(text: str) -> tuple[int, int, int]:
-    """(m, k, n) of "512" or "512x2048x512"."""
-    parts = re.fullmatch(r"(\d{1,9})(?:x(\d{1,9})x(\d{1,9}))?", text)
-    sizes = [int(part) for part in parts.groups() if part is not None] if parts else []
-    if not sizes or 0 in sizes:
-        raise typer.BadParameter(f"{text!r} is no size: N or MxKxN, each 1 or more", param_hint="--size")
-    return (sizes[0], sizes[0], sizes[0]) if len(sizes) == 1 else (sizes[0], sizes[1], sizes[2])
-
-
 def parse_bytes(text: str) -> int:
     """The bytes of "64KiB", "4MiB" or "4096": a multiple of 4, as copies are."""
     parts = re.fullmatch(r"(\d{1,12})\s*(KiB|MiB|GiB)?", text)
@@ -364,13 +281,6 @@ def parse_bytes(text: str) -> int:
             f"{text!r} is no size: a number of bytes, KiB, MiB or GiB, a multiple of 4", param_hint="--size"
         )
     return nbytes
-
-
-def parse_tile(text: str) -> int | str:
-    """A tile edge, or "naive"."""
-    if text not in TILES:
-        raise typer.BadParameter(f"{text!r} is no tile: 8, 16, 32 or naive", param_hint="--tile")
-    return text if text == "naive" else int(text)
 
 
 def report(
@@ -399,13 +309,3 @@ def report(
         if json:
             files.write(json, figures.as_json(outcome) + "\n")
     leave(outcome, wrong=any(figure.verdict == "wrong" for row in outcome.rows for figure in row.figures))
-
-
-def leave(run: "Run | Figures", *, wrong: bool) -> None:
-    """Ends the program with the code that the run deserves."""
-    if run.failure:
-        raise DeviceError(run.failure)
-    if run.interrupted:
-        raise typer.Exit(INTERRUPTED)
-    if wrong:
-        raise typer.Exit(WRONG)

@@ -135,7 +135,8 @@ def _on_device(adapter: str | None) -> Iterator[Finding]:
     from rusty_py.bench.ceilings import Ceilings
     from rusty_py.device import Device
     from rusty_py.dtypes import F32
-    from rusty_py.ops import matmul
+    from rusty_py.gemm.simple import TILES
+    from rusty_py.ops.matmul import matmul
     from rusty_py.timing import Timer, check_clock
 
     rng = np.random.default_rng()
@@ -143,13 +144,12 @@ def _on_device(adapter: str | None) -> Iterator[Finding]:
     reference, bound = oracle.matmul(a, b, dtype=F32)
     for checked in (True, False):
         with Device(adapter, checked=checked) as device:
-            for spec in matmul.variants():
-                tile = dict(spec.constants).get("TILE", "naive")
-                what = f"{spec}, {'checked' if checked else 'unchecked'}"
-                if spec.threads > device.limits.threads:
-                    yield Finding(what, f"needs {spec.threads} threads", "use a smaller tile here")
+            for tile in ("auto", "naive", *TILES):
+                what = f"matmul, tile {tile}, {'checked' if checked else 'unchecked'}"
+                if isinstance(tile, int) and tile**2 > device.limits.threads:
+                    yield Finding(what, f"needs {tile**2} threads", "use a smaller tile here")
                     continue
-                error = np.abs(matmul.matmul(a, b, tile=tile, device=device) - reference)
+                error = np.abs(matmul(a, b, tile=tile, device=device) - reference)
                 if (error <= bound).all():
                     yield Finding(what, "right")
                 else:

@@ -9,8 +9,16 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import typer
 
 from rusty_py.errors import DeviceError, RustyError
+
+if TYPE_CHECKING:
+    from rusty_py.bench.case import Run
+    from rusty_py.bench.figures import Figures
+    from rusty_py.bench.tuning import TuningRun
 
 FINDINGS, USAGE, NO_ADAPTER, WRONG, INTERRUPTED, CLOSED = 1, 2, 3, 4, 130, 141
 
@@ -37,6 +45,16 @@ def exit_code_of(program: Callable[[], object]) -> int:
         else:
             _say(f"error: {error}")
         return USAGE
+
+
+def leave(run: "Run | Figures | TuningRun", *, wrong: bool) -> None:
+    """Ends the program with the code that the run deserves."""
+    if run.failure:
+        raise DeviceError(run.failure)
+    if run.interrupted:
+        raise typer.Exit(INTERRUPTED)
+    if wrong:
+        raise typer.Exit(WRONG)
 
 
 def _typer_exit_code(program: Callable[[], object]) -> int:

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 
 TOLERANCE = 1.10
+PACKED = {"f16": 2}
+"""How many sums of a dtype a unit for f32 may do at once: the ceiling is measured in f32."""
 
 
 def roof_gflops(*, fma_gflops: float, copy_gbps: float, flops: int, nbytes: int) -> float:

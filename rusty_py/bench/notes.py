@@ -5,6 +5,7 @@ import statistics
 from collections.abc import Sequence
 from itertools import groupby
 
+from rusty_py.bench import guard
 from rusty_py.bench.case import Result, Run
 from rusty_py.bench.stats import ratio_interval
 
@@ -35,6 +36,12 @@ def verdicts(run: Run) -> list[str]:
     return lines
 
 
+def choices(run: Run) -> list[str]:
+    """What `auto` chose for each size, and why."""
+    cases = [result.case for result in run.results] + [skipped.case for skipped in run.skipped]
+    return [f"{case.variant}: {case.plan}" for case in cases if case.plan]
+
+
 def drift(run: Run) -> str:
     """How the anchor kernel changed from the first third of the rounds to the last."""
     anchors = run.anchors_ns
@@ -60,8 +67,9 @@ def _bound(result: Result, median_ns: float, run: Run) -> str:
         return "launch-bound"
     if rate > 0.5 * (result.roof_gflops or math.inf):
         copy_roof = run.ceilings.copy_gbps.get(problem.bytes, math.inf) * problem.flops / problem.bytes
-        return "memory-bound" if copy_roof < run.ceilings.fma_gflops else "compute-bound"
-    same_kernel = [r for r in run.results if r.case.kernel == result.case.kernel and r.stats]
+        fma_roof = run.ceilings.fma_gflops * guard.PACKED.get(problem.sums, 1)
+        return "memory-bound" if copy_roof < fma_roof else "compute-bound"
+    same_kernel = [r for r in run.results if r.case.variant == result.case.variant and r.stats]
     smaller = [r for r in same_kernel if r.case.problem.flops < problem.flops]
     if not smaller:
         return "gains with size" if any(_rate(r) > _GROWTH * rate for r in same_kernel) else ""

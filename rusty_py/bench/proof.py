@@ -1,56 +1,77 @@
-"""Proof before speed: a matrix product is checked element by element before and after it is timed.
+"""Proof before speed: matrix products are checked element by element before and after they are timed.
 
 Where float64 is affordable every element is compared with it. Beyond that, small integers are
-multiplied: their sums are exact in float32, so that Freivalds' test, with a few random vectors, tests
-equality; with float inputs it could not see one wrong element among the rounding errors. The rows that
-are then sampled with float inputs see errors that integers do not, such as a kernel in lower precision.
+multiplied: their sums are exact, so that Freivalds' test, with a few random vectors, tests equality; with
+float inputs it could not see one wrong element among the rounding errors. The rows that are then sampled
+with float inputs see errors that integers do not, such as a kernel in lower precision.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rusty_py import oracle
 from rusty_py.bench.case import Proof
-from rusty_py.dtypes import F32
+from rusty_py.dtypes import F16, F32, Dtype
 from rusty_py.errors import LimitError
 
-POISON = 0xFFFF_A5A5  # A NaN that no arithmetic makes.
+POISON = 0xFFE5_FFE5  # A NaN that no arithmetic makes, as one float32 and as two float16.
 FULL_FLOPS = 2**31  # Up to here (1024 cubed), every element against float64.
 _ROWS = 32
+_EXACT = {F32: 2**24, F16: 2**11}  # Integers up to here are exact.
+# A sum of k terms of random signs passes this times sqrt(k) once in 10^21 (Hoeffding): refused, not missed.
+_SPREAD = 10
 
-Product = Callable[[NDArray[np.float32], NDArray[np.float32]], NDArray[np.float32]]
+Matrices = NDArray[np.floating]
+Product = Callable[[Matrices, Matrices], Matrices]
 """Poisons the output, multiplies on the device, reads the result back."""
 
 
 class MatmulExam:
-    """The inputs of one m x k x n problem and what its product must be; serves all kernels."""
+    """The inputs of a problem, and what its product must be; serves all kernels.
+
+    `products` of (m, k) by (k, n): where there are several, arrays have a first axis that counts them.
+    Operands and result are of `dtype`, the sums of `sums`.
+    """
 
     def __init__(
-        self, m: int, k: int, n: int, *, rng: np.random.Generator, full_flops: int = FULL_FLOPS
+        self,
+        m: int,
+        k: int,
+        n: int,
+        *,
+        rng: np.random.Generator,
+        products: int = 1,
+        dtype: Dtype = F32,
+        sums: Dtype = F32,
+        full_flops: int = FULL_FLOPS,
     ) -> None:
-        self.m, self.k, self.n = m, k, n
-        self.a = _uniform(rng, (m, k))
-        self.b = _uniform(rng, (k, n))
+        self.m, self.k, self.n, self.products = m, k, n, products
+        self.dtype, self.sums = dtype, sums
+        batch = (products,) if products > 1 else ()
+        self.shape = (*batch, m, n)
+        self.nbytes = products * m * n * dtype.itemsize
+        self._shapes = (*batch, m, k), (*batch, k, n)
         self._rng = rng
-        self.full = 2 * m * k * n <= full_flops
-        if self.full:
-            self.rows = np.arange(m)
-            self.method = "every element against float64"
-        else:
-            edges = {0, m - 1}
-            picked = rng.choice(m, size=min(m, _ROWS), replace=False)
-            self.rows = np.array(sorted(edges | set(picked.tolist())))
+        self.a, self.b = (_uniform(rng, shape, dtype) for shape in self._shapes)
+        self.full = 2 * m * k * n * products <= full_flops
+        # Of all products together: row i is row i % m of product i // m.
+        self.rows = np.arange(products * m)
+        self.method = "every element against float64"
+        if not self.full:
+            first = m * np.arange(products)
+            picked = rng.choice(products * m, size=min(products * m, _ROWS), replace=False)
+            self.rows = np.unique(np.concatenate([first, first + m - 1, picked]))
             self.method = (
                 f"every element by exact integers (Freivalds, {_test_vectors(n)[1]} vectors),"
                 f" {len(self.rows)} rows against float64"
             )
-        self._reference, self._bound = oracle.matmul(self.a[self.rows], self.b, dtype=F32, centred=True)
 
-    def prove(self, product: Product) -> tuple[Proof, NDArray[np.float32]]:
+    def prove(self, product: Product) -> tuple[Proof, Matrices]:
         """The proof of `product`, and its result on the exam's float inputs, which it saw last."""
         if not self.full:
             fault = self._integer_fault(product)
@@ -59,52 +80,90 @@ class MatmulExam:
         c = product(self.a, self.b)
         return self.compare(c), c
 
-    def compare(self, c: NDArray[np.float32]) -> Proof:
+    def compare(self, c: Matrices) -> Proof:
         """`c` against float64, on all rows or the sampled ones."""
         fault = _unwritten(c)
-        rows = c[self.rows].astype(np.float64)
-        distance = np.abs(rows - self._reference)
-        wrong = ~(distance <= self._bound)  # So that NaN is wrong.
+        reference, bound = self._reference
+        rows = c.reshape(-1, self.n)[self.rows].astype(np.float64)
+        with np.errstate(invalid="ignore"):
+            distance = np.abs(rows - reference)
+        wrong = ~(distance <= bound)  # So that NaN is wrong.
         if wrong.any() and not fault:
             row, col = np.unravel_index(int(np.argmax(wrong)), wrong.shape)
+            product, line = divmod(int(self.rows[row]), self.m)
+            at = f"{product}, {line}, {col}" if self.products > 1 else f"{line}, {col}"
             fault = (
                 f"{wrong.sum():,} of {wrong.size:,} elements outside the rounding bound, first"
-                f" c[{self.rows[row]}, {col}] = {rows[row, col]:.7g}"
-                f" instead of {self._reference[row, col]:.7g}"
+                f" c[{at}] = {rows[row, col]:.7g} instead of {reference[row, col]:.7g}"
             )
-        scale = float(np.linalg.norm(self._reference)) or 1.0
+        scale = float(np.linalg.norm(reference)) or 1.0
         return Proof(
             self.method,
-            error=_number(np.max(distance / self._bound)),
+            error=_number(np.max(distance / bound)),
             relative_error=_number(np.linalg.norm(distance) / scale),
             fault=fault,
         )
 
-    def recheck(self, c: NDArray[np.float32], proven: NDArray[np.float32]) -> Proof:
+    def recheck(self, c: Matrices, proven: Matrices) -> Proof:
         """The output that timing left, against float64 and, every element, against the proven one."""
         proof = self.compare(c)
         if proof.ok and not self.full:
-            # Each of the two may be off by the bound.
-            wrong = ~(np.abs(c - proven) <= 2 * oracle.centred_norm_bound(self.a, self.b, dtype=F32))
-            if wrong.any():
-                proof = replace(proof, fault=f"{wrong.sum():,} elements changed while it was timed")
+            changed = sum(self._changed(*each) for each in self._each(self.a, self.b, c, proven))
+            if changed:
+                proof = replace(proof, fault=f"{changed:,} elements changed while it was timed")
         return proof
 
+    @cached_property
+    def _reference(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """What `rows` are in float64, and how far each of their elements may be off."""
+        references, bounds = [], []
+        for product, (a, b) in enumerate(self._each(self.a, self.b)):
+            rows = self.rows[self.rows // self.m == product] % self.m
+            reference, bound = oracle.matmul(a[rows], b, dtype=self.sums, centred=True)
+            references.append(reference)
+            bounds.append(bound + self._rounding(reference))
+        return np.concatenate(references), np.concatenate(bounds)
+
+    def _changed(self, a: Matrices, b: Matrices, c: Matrices, proven: Matrices) -> int:
+        """How many elements of two results of one product differ by more than rounding: each may be off."""
+        bound = oracle.centred_norm_bound(a.astype(np.float32), b.astype(np.float32), dtype=self.sums)
+        one, other = (x.astype(np.float64) for x in (c, proven))
+        with np.errstate(invalid="ignore"):
+            return int((~(np.abs(one - other) <= 2 * (bound + self._rounding(other)))).sum())
+
+    def _rounding(self, reference: NDArray[np.float64]) -> NDArray[np.float64] | float:
+        """What the last rounding adds, of sums in float32 to a narrower result."""
+        return 0.0 if self.dtype is F32 else oracle.rounding(reference, ulps=0.5, dtype=self.dtype)
+
+    def _each(self, *stacks: Matrices) -> Iterator[tuple[Matrices, ...]]:
+        """The matrices of each product in turn."""
+        return zip(*(x.reshape(self.products, *x.shape[-2:]) for x in stacks), strict=True)
+
     def _integer_fault(self, product: Product) -> str:
-        """What is wrong with a product of small integers, whose sums float32 holds exactly; else ''."""
-        most = min(63, math.isqrt((2**24 - 1) // self.k))
+        """What is wrong with products of small integers, whose sums are exact; else ''."""
+        exact = min(_EXACT[self.dtype], _EXACT[self.sums])
+        most = min(63, math.isqrt((exact - 1) // min(self.k, math.ceil(_SPREAD * math.sqrt(self.k)))))
         if most < 1:
-            raise LimitError(f"cannot be proven: sums of {self.k:,} integers are not exact in float32")
-        a = self._rng.integers(-most, most, (self.m, self.k), endpoint=True).astype(np.float32)
-        b = self._rng.integers(-most, most, (self.k, self.n), endpoint=True).astype(np.float32)
+            raise LimitError(
+                f"cannot be proven: sums of {self.k:,} integers are not exact in {self.dtype.name}"
+            )
+        a, b = (
+            self._rng.integers(-most, most, shape, endpoint=True).astype(self.dtype.numpy)
+            for shape in self._shapes
+        )
         c = product(a, b)
-        return _unwritten(c) or freivalds_fault(a, b, c, rng=self._rng)
+        if fault := _unwritten(c):
+            return fault
+        for i, each in enumerate(self._each(a, b, c)):
+            if fault := freivalds_fault(*each, rng=self._rng):
+                return f"{fault} of product {i}" if self.products > 1 else fault
+        return ""
 
 
 def freivalds_fault(
-    a: NDArray[np.float32],
-    b: NDArray[np.float32],
-    c: NDArray[np.float32],
+    a: Matrices,
+    b: Matrices,
+    c: Matrices,
     *,
     rng: np.random.Generator,
 ) -> str:
@@ -134,8 +193,11 @@ def _test_vectors(n: int) -> tuple[int, int]:
     return most, math.ceil(40 / math.log2(2 * most + 1))
 
 
-def _unwritten(c: NDArray[np.float32]) -> str:
-    untouched = np.ascontiguousarray(c).view(np.uint32) == POISON
+def _unwritten(c: Matrices) -> str:
+    """What says how much of c is poison still; '' where none is."""
+    c = np.ascontiguousarray(c)
+    word = np.uint32 if c.itemsize == 4 else np.uint16
+    untouched = c.view(word) == word(POISON & np.iinfo(word).max)
     if untouched.any():
         return f"{untouched.mean():.2%} of C never written"
     return ""
@@ -145,5 +207,5 @@ def _number(x: np.floating) -> float | None:
     return float(x) if np.isfinite(x) else None
 
 
-def _uniform(rng: np.random.Generator, shape: tuple[int, int]) -> NDArray[np.float32]:
-    return rng.random(shape, np.float32) * np.float32(2) - np.float32(1)
+def _uniform(rng: np.random.Generator, shape: tuple[int, ...], dtype: Dtype) -> Matrices:
+    return (rng.random(shape, np.float32) * np.float32(2) - np.float32(1)).astype(dtype.numpy, copy=False)

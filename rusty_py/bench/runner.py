@@ -91,7 +91,7 @@ class Bench:
 
     def measure_problem(self, problem: Problem, cases: list[Case], outcome: Run) -> None:
         """Adds the results of one problem's cases to the outcome."""
-        self.say(f"{problem.name}: inputs and reference")
+        self.say(f"{problem.name}: inputs")
         if time.monotonic() > self.deadline:
             outcome.skipped += [Skipped(case, "the budget is used up; try --max-time") for case in cases]
             return
@@ -145,6 +145,7 @@ class Bench:
             name = f"{case.problem.name}, {case.variant}"
             try:
                 work = setup.work(case)
+                case = work.case
                 self.say(f"{name}: estimating")
                 reason = self._too_slow(case, self._estimate_s(case, work))
                 if reason:
@@ -240,7 +241,10 @@ class Bench:
 
     def _roof(self, problem: Problem, fma_gflops: float, copy_gbps: float) -> float:
         return guard.roof_gflops(
-            fma_gflops=fma_gflops, copy_gbps=copy_gbps, flops=problem.flops, nbytes=problem.bytes
+            fma_gflops=fma_gflops * guard.PACKED.get(problem.sums, 1),
+            copy_gbps=copy_gbps,
+            flops=problem.flops,
+            nbytes=problem.bytes,
         )
 
 

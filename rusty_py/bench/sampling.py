@@ -86,7 +86,8 @@ class Sampler:
             track.parts = list(submissions(self.device, launches * track.runs))
             seconds = self.timer.sample(track.parts).wall_ns / 1e9
             flops = track.case.problem.flops * track.runs
-            self.device.pace.observe(launches[0].spec, flops=flops, seconds=seconds)
+            main = max(launches, key=lambda launch: launch.flops)  # Others pack before it, or join after.
+            self.device.pace.observe(main.spec, flops=flops, seconds=seconds)
             spent_s += seconds
             wanted = math.ceil(self.options.sample_s * track.runs / seconds)
             warm = spent_s >= self.options.warmup_s or time.monotonic() > self.deadline

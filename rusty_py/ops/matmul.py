@@ -1,358 +1,477 @@
-"""Matrix product: `matmul` for arrays of NumPy's and of ours, and the launches it is made of."""
+"""Matrix product: `matmul` for arrays of NumPy's and of ours. How it is computed is in gemm/."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import product
+from math import prod
 from types import NotImplementedType
-from typing import NamedTuple, overload
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rusty_py import dtypes
 from rusty_py.arrays import Array, allocate, upload
-from rusty_py.buffer import Buffer
 from rusty_py.device import Device, default_device
-from rusty_py.dtypes import F32
-from rusty_py.errors import DtypeError, LimitError
-from rusty_py.kernel import Launch, Spec, check_workgroup, launch, prepare, run
-from rusty_py.ops import blocked
+from rusty_py.dtypes import F16, F32, Dtype
+from rusty_py.errors import DtypeError, LimitError, OutOfMemory, ShapeError, UnsupportedError
+from rusty_py.gemm.launches import Operands, Request, requests
+from rusty_py.gemm.plan import Plan, Tile, kernel_of, plan
+from rusty_py.gemm.problem import ACTIVATIONS, Form, Place, Problem
+from rusty_py.gemm.stream import Job, fits, stream
+from rusty_py.kernel import launch, prepare, run
 from rusty_py.ops.creation import asarray, zeros
-from rusty_py.shapes import Block, ceil_div, matmul_shapes, split
-from rusty_py.views import broadcast_strides, collapse, is_row_major
-
-TILES = (8, 16, 32)
-NAIVE_EDGE = 16
-
-Tile = int | str
-"""A tile edge (8, 16, 32), "naive" for the kernel without tiles, or "auto"."""
+from rusty_py.shapes import matmul_shapes
+from rusty_py.views import Shape, View, broadcast_strides, collapse, reshaped, row_major
 
 
-class Batch(NamedTuple):
-    """So many products in one launch: where the first a, b and c start, and how far the next ones are."""
+@dataclass(frozen=True)
+class Extras:
+    """What a product is asked for beside its operands: see `matmul`."""
 
-    products: int = 1
-    starts: tuple[int, int, int] = (0, 0, 0)
-    steps: tuple[int, int, int] = (0, 0, 0)
+    dtype: str | None = None
+    tile: Tile = "auto"
+    bias: Array | ArrayLike | None = None
+    activation: str | None = None
+    sums: str | None = None
+    accumulate: bool = False
+
+    def check(self) -> None:
+        """Raises LimitError for tiles and activations that there are not, DtypeError for such sums."""
+        if self.tile != "auto":
+            kernel_of(self.tile)
+        if self.activation is not None and self.activation not in ACTIVATIONS:
+            names = ", ".join(ACTIVATIONS)
+            raise LimitError(f"matmul: no such activation: {self.activation!r}; choose one of {names}")
+        if self.sums not in (None, F32.name, F16.name):
+            raise DtypeError(f"matmul: sums are f32 or f16: got {self.sums!r}")
+
+    def check_for(self, n: int, kind: Dtype) -> None:
+        """Raises ShapeError for a bias that is none of n numbers, DtypeError for one of another kind."""
+        self.sums_of(kind)
+        if self.bias is None:
+            return
+        shape = _shape_of(self.bias)
+        if shape != (n,):
+            raise ShapeError(f"matmul: a bias has a number for each column, ({n},): got {shape}")
+        if not isinstance(self.bias, Array):
+            dtypes.cast(np.asarray(self.bias)[:0], kind, operation="matmul")
+
+    def sums_of(self, kind: Dtype) -> Dtype:
+        """What products of `kind` are added up in. Raises DtypeError for f16 sums of f32."""
+        if self.sums == F16.name:
+            if kind is not F16:
+                raise DtypeError(f'matmul: sums="f16" is for float16 operands: got {kind.numpy}')
+            return F16
+        return F32
 
 
-class Dispatch(NamedTuple):
-    """What a launch needs beside its buffers."""
+class Matmul:
+    """`matmul(a, b)` computes a product; `matmul.plan(a, b)` says how it would."""
 
-    dims: tuple[int, ...]
-    workgroups: tuple[int, int, int]
-    flops: int
+    __name__ = "matmul"
+
+    @overload
+    def __call__(
+        self,
+        a: Array,
+        b: Array | ArrayLike,
+        *,
+        out: Array | None = None,
+        accumulate: bool = False,
+        bias: Array | ArrayLike | None = None,
+        activation: str | None = None,
+        dtype: str | None = None,
+        sums: str | None = None,
+        tile: Tile = "auto",
+        device: Device | None = None,
+    ) -> Array: ...
+    @overload
+    def __call__(
+        self,
+        a: ArrayLike,
+        b: Array,
+        *,
+        out: Array | None = None,
+        accumulate: bool = False,
+        bias: Array | ArrayLike | None = None,
+        activation: str | None = None,
+        dtype: str | None = None,
+        sums: str | None = None,
+        tile: Tile = "auto",
+        device: Device | None = None,
+    ) -> Array: ...
+    @overload
+    def __call__(
+        self,
+        a: ArrayLike,
+        b: ArrayLike,
+        *,
+        out: NDArray[Any] | None = None,
+        accumulate: bool = False,
+        bias: ArrayLike | None = None,
+        activation: str | None = None,
+        dtype: str | None = None,
+        sums: str | None = None,
+        tile: Tile = "auto",
+        device: Device | None = None,
+    ) -> NDArray[Any]: ...
+    def __call__(
+        self,
+        a: Array | ArrayLike,
+        b: Array | ArrayLike,
+        *,
+        out: Any = None,
+        accumulate: bool = False,
+        bias: Array | ArrayLike | None = None,
+        activation: str | None = None,
+        dtype: str | None = None,
+        sums: str | None = None,
+        tile: Tile = "auto",
+        device: Device | None = None,
+    ) -> Array | NDArray[Any]:
+        """`a @ b` on the GPU, by NumPy's rules for shapes.
+
+        a: (..., m, k) or (k,), b: (..., k, n) or (k,); float32 or float16 in any memory layout, or anything
+        that casts to what `dtype` says. Returns a (..., m, n) array, float16 where both operands are; a 1-D
+        operand leaves no axis, and leading axes broadcast. Where one operand is an Array so is the result,
+        and nothing waits. Transposed operands are read as they lie.
+
+        `out` takes the result and is returned; with `accumulate` it is added to what `out` holds. `bias`,
+        (n,), is added to every row, and then `activation` applied: "relu", "gelu", "silu", "sigmoid", "tanh".
+        Float16 is added up in float32; `sums="f16"` adds up a few terms at a time in float16, and is faster.
+        `tile` chooses the kernel, `device` the GPU. Raises ShapeError, DtypeError, LimitError for a tile the
+        device has no room for, DeviceError, OutOfMemory.
+        """
+        extras = Extras(dtype, tile, bias, activation, sums, accumulate)
+        extras.check()
+        if accumulate and out is None:
+            raise ShapeError("matmul: accumulate adds to what `out` holds: pass out=")
+        if isinstance(a, Array) or isinstance(b, Array):
+            return _of_arrays(a, b, out, device, extras)
+        return _of_numpys(np.asarray(a), np.asarray(b), out, device, extras)
+
+    def plan(
+        self,
+        a: Array | ArrayLike,
+        b: Array | ArrayLike,
+        *,
+        bias: Array | ArrayLike | None = None,
+        activation: str | None = None,
+        dtype: str | None = None,
+        sums: str | None = None,
+        tile: Tile = "auto",
+        device: Device | None = None,
+    ) -> Plan:
+        """How `matmul` with these arguments computes: which kernel, in how many parts, and why; a line.
+
+        Computes nothing. Raises what `matmul` would for these shapes, dtypes and options.
+        """
+        extras = Extras(dtype, tile, bias, activation, sums)
+        extras.check()
+        left, right = _shape_of(a), _shape_of(b)
+        m, k, n, batch = matmul_shapes(left, right)
+        kind = _kind_of(a, b, dtype)
+        extras.check_for(n, kind)
+        if not (m * n * k and prod(batch)):
+            raise ShapeError(f"matmul: nothing to plan: {left} @ {right} has no terms")
+        own = a if isinstance(a, Array) else b if isinstance(b, Array) else None
+        device = device or (own.device if own is not None else default_device())
+        _check_computes(device, kind)
+        x, y = _planned(a, (m, k), kind, device), _planned(b, (k, n), kind, device)
+        z = View(0, (*batch, m, n), row_major((*batch, m, n)))
+        return plan(device, _problem(x, y, z, kind, extras), tile=tile)
 
 
-@overload
-def matmul(
-    a: Array,
-    b: Array | ArrayLike,
-    *,
-    dtype: str | None = None,
-    tile: Tile = "auto",
-    device: Device | None = None,
-) -> Array: ...
-@overload
-def matmul(
-    a: ArrayLike, b: Array, *, dtype: str | None = None, tile: Tile = "auto", device: Device | None = None
-) -> Array: ...
-@overload
-def matmul(
-    a: ArrayLike,
-    b: ArrayLike,
-    *,
-    dtype: str | None = None,
-    tile: Tile = "auto",
-    device: Device | None = None,
-) -> NDArray[np.float32]: ...
-def matmul(
-    a: Array | ArrayLike,
-    b: Array | ArrayLike,
-    *,
-    dtype: str | None = None,
-    tile: Tile = "auto",
-    device: Device | None = None,
-) -> Array | NDArray[np.float32]:
-    """`a @ b` on the GPU, by NumPy's rules for shapes.
-
-    a: (..., m, k) or (k,), b: (..., k, n) or (k,); float32 in any memory layout, or anything that casts
-    to float32 where dtype="f32" says so. Returns a new (..., m, n) float32 array; a 1-D operand leaves
-    no axis, and leading axes broadcast. Where one operand is an Array so is the result, and nothing waits;
-    NumPy arrays may be larger than a binding of the device, and Arrays may not.
-    `tile` chooses the kernel, `device` the GPU. Raises ShapeError, DtypeError, LimitError for a tile the
-    device has no room for, DeviceError, OutOfMemory.
-    """
-    if isinstance(a, Array) or isinstance(b, Array):
-        return _of_arrays(a, b, dtype=dtype, tile=tile, device=device)
-    left, right = np.asarray(a), np.asarray(b)
-    m, k, n, batch = matmul_shapes(left.shape, right.shape)
-    check_tile(tile)
-    left32 = dtypes.cast(left, dtype, operation="matmul").reshape((*left.shape[:-2], m, k))
-    right32 = dtypes.cast(right, dtype, operation="matmul").reshape((*right.shape[:-2], k, n))
-    out = np.zeros((*batch, m, n), np.float32)
-    if out.size and k:
-        device = device or default_device()
-        if max(left32.nbytes, right32.nbytes, out.nbytes) <= _most_bytes(device):
-            x, y = (upload(each, F32, device) for each in (left32, right32))
-            z = allocate(device, out.shape, F32, operation="matmul")
-            spec = _spec_for(x, y, tile)
-            prepared = [
-                _prepared(device, spec, x.buffer, y.buffer, z.buffer, each)
-                for each in _dispatches_of(spec, x, y, z)
-            ]
-            run(device, prepared)
-            z.numpy(out)
-        else:
-            spec = choose_spec(device, m, n, tile=tile)
-            left32 = np.broadcast_to(left32, (*batch, m, k))
-            right32 = np.broadcast_to(right32, (*batch, k, n))
-            for i in np.ndindex(batch):
-                _product(device, spec, left32[i], right32[i], out[i])
-    product = out.reshape(_result_shape(left.shape, right.shape, batch))
-    return product[()] if product.ndim == 0 else product  # A scalar, as NumPy returns.
+matmul = Matmul()
 
 
 def operator(a: object, b: object) -> Array | NotImplementedType:
     """What `@` does: NotImplemented for operands that are neither arrays of NumPy's nor of ours."""
     if not (isinstance(a, Array | np.ndarray) and isinstance(b, Array | np.ndarray)):
         return NotImplemented  # type: ignore[no-any-return]
-    return _of_arrays(a, b)
+    return _of_arrays(a, b, None, None, Extras())
 
 
-def _of_arrays(
-    a: object, b: object, *, dtype: str | None = None, tile: Tile = "auto", device: Device | None = None
-) -> Array:
+def _of_arrays(a: object, b: object, out: object, device: Device | None, extras: Extras) -> Array:
     own = a if isinstance(a, Array) else b
     assert isinstance(own, Array)
     device = device or own.device
-    x, y = (_operand(each, dtype, device) for each in (a, b))
-    m, k, n, batch = matmul_shapes(x.shape, y.shape)
-    check_tile(tile)
-    shape = _result_shape(x.shape, y.shape, batch)
-    x, y = x.reshape((*x.shape[:-2], m, k)), y.reshape((*y.shape[:-2], k, n))
-    if not (m * n and k and all(batch)):
-        return zeros(shape, device=device)
-    x, y = (each if is_row_major(each.shape[-2:], each.strides[-2:]) else each.copy() for each in (x, y))
-    spec = _spec_for(x, y, tile)
-    z = allocate(device, (*batch, m, n), F32, operation="matmul")
-    for dims, workgroups, flops in _dispatches_of(spec, x, y, z):
-        launch(
-            device,
-            spec,
-            inputs=[x.buffer, y.buffer],
-            outputs=[z.buffer],
-            dims=dims,
-            workgroups=workgroups,
-            flops=flops,
-        )
-    return z.reshape(shape)
+    left, right = _shape_of(a), _shape_of(b)
+    m, k, n, batch = matmul_shapes(left, right)
+    kind = _kind_of(a, b, extras.dtype)
+    extras.check_for(n, kind)
+    shape = _result_shape(left, right, batch)
+    if out is not None:
+        _check_out(out, Array, shape, kind)
+        asarray(out, device=device)
+    _check_computes(device, kind)
+    x, y = (_operand(each, kind, device) for each in (a, b))
+    bias = _bias(extras, kind, device)
+    if not (m * n and prod(batch)):
+        return zeros(shape, dtype=kind, device=device) if out is None else out  # type: ignore[return-value]
+    if not k:
+        x, y = (zeros(each, dtype=kind, device=device) for each in ((m, 1), (1, n)))
+        k = 1
+    x, y = _matrices(x, (m, k)), _matrices(y, (k, n))
+    z = _target(out, (*batch, m, n), [x, y, bias], kind, device, extras)  # type: ignore[arg-type]
+    for each in _requests(x, y, z, bias, extras):
+        launch(device, **each._asdict())
+    if out is None:
+        return z.reshape(shape)
+    assert isinstance(out, Array)
+    if z.buffer is not out.buffer:
+        out.assign(z.reshape(shape))
+    return out
 
 
-def _operand(x: object, dtype: str | None, device: Device) -> Array:
-    if not isinstance(x, Array):
-        return upload(dtypes.cast(np.asarray(x), dtype, operation="matmul"), F32, device)
+def _of_numpys(
+    left: NDArray[Any], right: NDArray[Any], out: object, device: Device | None, extras: Extras
+) -> NDArray[Any]:
+    m, k, n, batch = matmul_shapes(left.shape, right.shape)
+    kind = _kind_of(left, right, extras.dtype)
+    extras.check_for(n, kind)
+    shape = _result_shape(left.shape, right.shape, batch)
+    if out is not None:
+        _check_out(out, np.ndarray, shape, kind)
+    for each in (left, right):
+        dtypes.cast(each[:0], kind, operation="matmul")  # Whether it can be; blocks are cast one by one.
+    result = np.zeros((*batch, m, n), kind.numpy)
+    bare = extras.bias is None and extras.activation is None and not extras.accumulate
+    if result.size and (k or not bare):
+        device = device or default_device()
+        _check_computes(device, kind)
+        x, y = left.reshape((*left.shape[:-2], m, k)), right.reshape((*right.shape[:-2], k, n))
+        if not k:  # One term of zeros.
+            zero = np.zeros((), kind.numpy)
+            x, y = np.broadcast_to(zero, (m, 1)), np.broadcast_to(zero, (1, n))
+        added = np.asarray(out).reshape(result.shape) if extras.accumulate else None
+        _compute(x, y, result, added, device, extras)
+    if out is not None:
+        assert isinstance(out, np.ndarray)
+        out[...] = result.reshape(shape)
+        return out
+    result = result.reshape(shape)
+    return result[()] if result.ndim == 0 else result  # A scalar, as NumPy returns.
+
+
+def _compute(
+    x: NDArray[Any],
+    y: NDArray[Any],
+    z: NDArray[Any],
+    added: NDArray[Any] | None,
+    device: Device,
+    extras: Extras,
+) -> None:
+    """z = x @ y, with what the extras say, on the device: at once where it has the room, else in blocks."""
+    kind = dtypes.element(z.dtype, operation="matmul")
+    sizes = [each.size * kind.itemsize for each in (x, y, z)]
+    most_bytes = None
+    if fits(device, *sizes):
+        try:
+            return _compute_whole(x, y, z, added, device, extras)
+        except OutOfMemory:
+            most_bytes = sum(sizes) // 2
+    bias = None
+    if extras.bias is not None:
+        held = extras.bias.numpy() if isinstance(extras.bias, Array) else np.asarray(extras.bias)
+        bias = dtypes.cast(held, kind, operation="matmul")
+    sums = extras.sums_of(kind)
+    job = Job(x, y, z, kind, sums, added, bias, extras.activation or "", extras.tile)
+    return stream(device, job, most_bytes=most_bytes)
+
+
+def _compute_whole(
+    x: NDArray[Any],
+    y: NDArray[Any],
+    z: NDArray[Any],
+    added: NDArray[Any] | None,
+    device: Device,
+    extras: Extras,
+) -> None:
+    kind = dtypes.element(z.dtype, operation="matmul")
+    (m, k), n = x.shape[-2:], z.shape[-1]
+    a, b = (_sent(dtypes.cast(each, kind, operation="matmul"), kind, device) for each in (x, y))
+    a, b = _matrices(a, (m, k)), _matrices(b, (k, n))
+    if added is None:
+        c = allocate(device, z.shape, kind, operation="matmul")
+    else:
+        c = upload(np.ascontiguousarray(added), kind, device)
+    launches = _requests(a, b, c, _bias(extras, kind, device), extras)
+    run(device, [prepare(device, **each._asdict()) for each in launches])
+    c.numpy(z)
+
+
+def _sent(x: NDArray[Any], kind: Dtype, device: Device) -> Array:
+    """`x` on the device; matrices that lie column by column stay so."""
+    if _lies_by_columns(x):
+        return upload(x.swapaxes(-1, -2), kind, device).mT
+    return upload(np.ascontiguousarray(x), kind, device)
+
+
+def _lies_by_columns(x: NDArray[Any]) -> bool:
+    return x.ndim > 1 and not x.flags.c_contiguous and x.swapaxes(-1, -2).flags.c_contiguous
+
+
+def _strides_sent(x: NDArray[Any]) -> Shape:
+    """The strides on the device of what `_sent` sends."""
+    if not _lies_by_columns(x):
+        return row_major(x.shape)
+    *lead, row, col = row_major(x.swapaxes(-1, -2).shape)
+    return (*lead, col, row)
+
+
+def _kind_of(a: object, b: object, dtype: str | None) -> Dtype:
+    """What a product is computed in: what `dtype` says, else float16 for two of those, else float32."""
     if dtype is not None:
-        return x.astype(dtypes.parse(dtype, operation="matmul"), copy=False)
-    if x.kind is not F32:
-        raise DtypeError(f'matmul: computes in float32, got {x.dtype}: convert with .astype("f32")')
-    return asarray(x, device=device)
+        return dtypes.parse(dtype, operation="matmul")
+    kinds = []
+    for each in (a, b):
+        held = each.dtype if isinstance(each, Array | np.ndarray) else np.asarray(each).dtype
+        if held.kind != "f" or held.itemsize > 4:
+            way = (
+                'convert with .astype("f32")'
+                if isinstance(each, Array)
+                else "pass dtype='f32' to compute in float32"
+            )
+            raise DtypeError(f"matmul: computes in float32, got {held}: {way}")
+        kinds.append(held.itemsize)
+    return F16 if kinds == [2, 2] else F32
 
 
-def _result_shape(a: tuple[int, ...], b: tuple[int, ...], batch: tuple[int, ...]) -> tuple[int, ...]:
+def _check_computes(device: Device, kind: Dtype) -> None:
+    if kind is F16 and "shader-f16" not in device.adapter.features:
+        raise DtypeError(f'matmul: {device.adapter} does not compute in f16: use dtype="f32"')
+
+
+def _shape_of(x: object) -> Shape:
+    return x.shape if isinstance(x, Array | np.ndarray) else np.asarray(x).shape
+
+
+def _planned(x: object, size: tuple[int, int], kind: Dtype, device: Device) -> View:
+    """Where the matrices of an operand will lie: as `_operand` and `_matrices` leave them."""
+    if isinstance(x, Array):
+        asarray(x, device=device)
+        lies = x.kind is kind
+        view = View(x.offset, x.shape, x.strides) if lies else View(0, x.shape, row_major(x.shape))
+    else:
+        host = np.asarray(x)
+        dtypes.cast(np.empty(0, host.dtype), kind, operation="matmul")
+        view = View(0, host.shape, _strides_sent(host))
+    settled = _as_matrices(view, size)
+    return settled if 1 in settled.strides[-2:] else View(0, settled.shape, row_major(settled.shape))
+
+
+def _operand(x: object, kind: Dtype, device: Device) -> Array:
+    if not isinstance(x, Array):
+        return _sent(dtypes.cast(np.asarray(x), kind, operation="matmul"), kind, device)
+    return asarray(x.astype(kind, copy=False), device=device)
+
+
+def _bias(extras: Extras, kind: Dtype, device: Device) -> Array | None:
+    """The bias as a row of its own."""
+    if extras.bias is None:
+        return None
+    bias = _operand(extras.bias, kind, device)
+    return bias if bias.contiguous and not bias.offset else bias.copy()
+
+
+def _check_out(out: object, type_: type, shape: Shape, kind: Dtype) -> None:
+    if not isinstance(out, Array | np.ndarray) or not isinstance(out, type_):
+        wanted = "an Array" if type_ is Array else "a NumPy array"
+        raise DtypeError(f"matmul: out is {wanted} where the result is: got {type(out).__name__}")
+    if out.shape != shape:
+        raise ShapeError(f"matmul: out has another shape than the result: {out.shape}, {shape}")
+    if out.dtype != kind.numpy:
+        raise DtypeError(f"matmul: out has another dtype than the result: {out.dtype}, {kind.numpy}")
+    repeats = any(size > 1 and not stride for size, stride in zip(out.shape, out.strides, strict=True))
+    if repeats and out.size:
+        raise ShapeError(f"matmul: out repeats elements: strides {out.strides} of shape {out.shape}")
+    if isinstance(out, np.ndarray) and not out.flags.writeable:
+        raise UnsupportedError("matmul: out cannot be written: it is read-only")
+
+
+def _target(
+    out: Array | None, shape: Shape, inputs: list[Array | None], kind: Dtype, device: Device, extras: Extras
+) -> Array:
+    """Where the product goes, as matrices: `out` itself, or an array to be copied to it."""
+    if out is None:
+        return allocate(device, shape, kind, operation="matmul")
+    strides = reshaped(out.shape, out.strides, shape)
+    shared = any(each is not None and each.buffer is out.buffer for each in inputs)
+    if strides is not None and strides[-1] == 1 and not shared and out.device is device:
+        return out.view(View(out.offset, shape, strides))
+    if extras.accumulate:
+        return asarray(out, device=device).copy().reshape(shape)
+    return allocate(device, shape, kind, operation="matmul")
+
+
+def _result_shape(a: Shape, b: Shape, batch: Shape) -> Shape:
     return (*batch, *a[-2:-1], *(b[-1:] if len(b) > 1 else ()))
 
 
-def _most_bytes(device: Device) -> int:
-    return min(device.limits.binding_bytes, device.limits.buffer_bytes)
+def _matrices(x: Array, size: tuple[int, int]) -> Array:
+    """`x` as matrices that have a stride of 1: a copy where no stride is."""
+    x = x.reshape((*x.shape[:-2], *size))
+    settled = _as_matrices(View(x.offset, x.shape, x.strides), size)
+    return x.view(settled) if 1 in settled.strides[-2:] else x.copy()
 
 
-def spec_of(tile: Tile) -> Spec:
-    """The kernel of a tile edge, or of "naive"."""
-    if tile == "naive":
-        return Spec("matmul/naive", inputs=2, outputs=1, threads=NAIVE_EDGE**2)
-    edge = int(tile)
-    staged_bytes = 2 * edge * edge * F32.itemsize
-    return Spec(
-        "matmul/tiled",
-        inputs=2,
-        outputs=1,
-        threads=edge * edge,
-        workgroup_bytes=staged_bytes,
-        constants=(("TILE", edge),),
+def _as_matrices(x: View, size: tuple[int, int]) -> View:
+    """`x` as matrices of `size`, whose axes of one element have strides that serve."""
+    shape = (*x.shape[:-2], *size)
+    strides = reshaped(x.shape, x.strides, shape) or row_major(shape)
+    place = Place(0, 0, *strides[-2:]).settled(*size)
+    return View(x.offset, shape, (*strides[:-2], place.row, place.col))
+
+
+def _problem(x: View, y: View, z: View, kind: Dtype, extras: Extras) -> Problem:
+    """The problem of one launch: the products along the last of the leading axes that do not join."""
+    sizes, _ = _batch(x, y, z)
+    (m, k), n = x.shape[-2:], y.shape[-1]
+    a_fours, b_fours, c_fours = (_lies_by_fours(each) for each in (x, y, z))
+    form = Form(
+        a_along_k=x.strides[-1] == 1,
+        b_along_k=y.strides[-1] != 1,
+        a_fours=a_fours,
+        b_fours=b_fours,
+        c_fours=c_fours,
+        stored=kind,
+        result=kind,
+        sums=extras.sums_of(kind),
+        bias=extras.bias is not None,
+        activation=extras.activation or "",
     )
+    return Problem(m, k, n, sizes[-1] if sizes else 1, form)
 
 
-def variants() -> list[Spec]:
-    """Every kernel that can be launched here."""
-    return [spec_of("naive"), *map(spec_of, TILES), *blocked.BY_SPEC]
+def _lies_by_fours(x: View) -> bool:
+    """Whether vectors of four neighbours cover all its matrices."""
+    multiples = not any(stride % 4 for stride in (x.offset, *x.strides[:-2]))
+    return multiples and Place(0, 0, *x.strides[-2:]).lies_by_fours(*x.shape[-2:])
 
 
-def check_tile(tile: Tile) -> None:
-    """Raises LimitError for a tile there is no kernel for."""
-    if tile not in ("auto", "naive", *TILES):
-        tiles = ", ".join(map(str, TILES))
-        raise LimitError(f"matmul: no such tile: {tile!r}; choose {tiles}, 'naive' or 'auto'")
+def _batch(x: View, y: View, z: View) -> tuple[Shape, tuple[Shape, ...]]:
+    """The leading axes, those that lie alike joined, and their strides in each of the three."""
+    lead = z.shape[:-2]
+    steps = (broadcast_strides(each.shape[:-2], each.strides[:-2], lead) for each in (x, y, z))
+    return collapse(lead, *steps)
 
 
-def _spec_for(a: Array, b: Array, tile: Tile) -> Spec:
-    """The kernel for a @ b, matrices that are row-major one by one and lie on one device."""
-    # The blocked kernels read four numbers at once, from where a multiple of four is.
-    whole = all(x.offset % 4 == 0 and all(step % 4 == 0 for step in x.strides[:-2]) for x in (a, b))
-    return choose_spec(a.device, a.shape[-2], b.shape[-1], k=a.shape[-1] if whole else 0, tile=tile)
-
-
-def choose_spec(device: Device, m: int, n: int, *, k: int = 0, tile: Tile = "auto") -> Spec:
-    """The kernel for an m x n result of sums of `k`: the one asked for, else by a rule of thumb.
-
-    A CPU driver has caches and no use for tiles. A GPU wants large blocks, and enough of them to fill it;
-    what blocks do not divide, or where `k` is 0 for not known, takes tiles. Raises LimitError where the
-    device has no room for the tile asked for.
-    """
-    if tile != "auto":
-        spec = spec_of(tile)
-        check_workgroup(device, spec)
-        return spec
-    if device.adapter.is_cpu:
-        return spec_of("naive")
-    if chosen := blocked.choose(device, m, k, n) if k else None:
-        return chosen
-    edge = 32 if min(m, n) >= 512 else 16
-    while edge * edge > device.limits.threads:
-        edge //= 2
-    return spec_of(edge)
-
-
-def launches(
-    device: Device, spec: Spec, a: Buffer, b: Buffer, c: Buffer, *, m: int, k: int, n: int, add: bool = False
-) -> list[Launch]:
-    """The dispatches that compute c = a @ b, or c += a @ b with `add`, in order.
-
-    More than one where a dispatch would have too many groups, take too long for one submission, or loop
-    further than the driver can.
-    """
-    return [
-        _prepared(device, spec, a, b, c, each)
-        for each in dispatches(device, spec, m=m, k=k, n=n, add=add, batch=Batch())
-    ]
-
-
-def dispatches(
-    device: Device, spec: Spec, *, m: int, k: int, n: int, batch: Batch, add: bool = False
-) -> Iterator[Dispatch]:
-    """What `launches` says, for a batch of products; those of one launch lie along its z."""
-    rows, cols = block_of(spec)
-    most_flops = device.pace.flops(spec)
-    groups = device.limits.groups
-    blocks = list(
-        split(
-            (m, n, k),
-            most=(groups * rows, groups * cols, _deepest(device, spec)),
-            multiple=max(rows, cols),
-            fits=lambda block: block.flops <= most_flops,
-        )
-    )
-    # The first block is the largest: what fits of it fits of all.
-    most = max(1, min(device.limits.groups, most_flops // blocks[0].flops)) if blocks else 1
-    for first in range(0, batch.products, most):
-        count = min(most, batch.products - first)
-        starts = [start + first * step for start, step in zip(batch.starts, batch.steps, strict=True)]
-        places = tuple(word & 0xFFFFFFFF for word in (*starts, *batch.steps))
-        for block in blocks:
-            accumulate = int(add or block.k0 > 0)
-            corner = (block.row0, block.col0, block.k0, block.k1)
-            workgroups = (ceil_div(block.cols, cols), ceil_div(block.rows, rows), count)
-            yield Dispatch((m, n, k, *corner, accumulate, *places), workgroups, count * block.flops)
-
-
-def _dispatches_of(spec: Spec, a: Array, b: Array, c: Array) -> Iterator[Dispatch]:
-    """The dispatches of c = a @ b, for matrices that are row-major one by one; leading axes broadcast."""
-    lead, (m, n), k = c.shape[:-2], c.shape[-2:], a.shape[-1]
-    sizes, steps = collapse(
-        lead,
-        broadcast_strides(a.shape[:-2], a.strides[:-2], lead),
-        broadcast_strides(b.shape[:-2], b.strides[:-2], lead),
-        c.strides[:-2],
-    )
-    inner = sizes[-1] if sizes else 1
-    inner_steps = tuple(step[-1] if step else 0 for step in steps)
+def _requests(x: Array, y: Array, z: Array, bias: Array | None, extras: Extras) -> Iterator[Request]:
+    """The dispatches of z = x @ y, matrices that have a stride of 1; leading axes broadcast."""
+    views = tuple(View(each.offset, each.shape, each.strides) for each in (x, y, z))
+    x_view, y_view, z_view = views
+    chosen = plan(z.device, _problem(x_view, y_view, z_view, z.kind, extras), tile=extras.tile)
+    sizes, steps = _batch(x_view, y_view, z_view)
     for position in product(*map(range, sizes[:-1])):
-        starts = [
-            each.offset + sum(i * stride for i, stride in zip(position, step, strict=False))
-            for each, step in zip((a, b, c), steps, strict=True)
-        ]
-        batch = Batch(inner, (starts[0], starts[1], starts[2]), inner_steps)  # type: ignore[arg-type]
-        yield from dispatches(c.device, spec, m=m, k=k, n=n, batch=batch)
-
-
-def _prepared(device: Device, spec: Spec, a: Buffer, b: Buffer, c: Buffer, each: Dispatch) -> Launch:
-    return prepare(
-        device,
-        spec,
-        inputs=[a, b],
-        outputs=[c],
-        dims=each.dims,
-        workgroups=each.workgroups,
-        flops=each.flops,
-    )
-
-
-def block_of(spec: Spec) -> tuple[int, int]:
-    """The rows and columns of the result that one workgroup of `spec` computes."""
-    if spec in blocked.BY_SPEC:
-        return blocked.BY_SPEC[spec].block_m, blocked.BY_SPEC[spec].block_n
-    edge = dict(spec.constants).get("TILE", NAIVE_EDGE)
-    return edge, edge
-
-
-def _deepest(device: Device, spec: Spec) -> int:
-    """The longest sum of one dispatch: a tiled kernel loops once more for every tile of it."""
-    steps = device.limits.loop_steps
-    if spec in blocked.BY_SPEC:
-        return steps * blocked.BLOCK_K
-    tile = dict(spec.constants).get("TILE")
-    deepest = steps if tile is None else steps // (tile + 1) * tile
-    if not deepest:
-        raise LimitError(f"{spec}: loops longer than {device.adapter} can: {steps} steps; try a smaller tile")
-    return deepest
-
-
-def _product(
-    device: Device,
-    spec: Spec,
-    a: NDArray[np.float32],
-    b: NDArray[np.float32],
-    out: NDArray[np.float32],
-) -> None:
-    """out = a @ b for matrices of any size, in blocks that fit the device's bindings."""
-    (m, k), n = a.shape, b.shape[1]
-    most = _most_bytes(device) // F32.itemsize
-
-    def fits(block: Block) -> bool:
-        areas = (block.rows * block.depth, block.depth * block.cols, block.rows * block.cols)
-        return max(areas) <= most
-
-    for block in split((m, n, k), most=(m, n, k), multiple=max(TILES), fits=fits):
-        rows, cols = slice(block.row0, block.row1), slice(block.col0, block.col1)
-        depth = slice(block.k0, block.k1)
-        a_block = device.upload(np.ascontiguousarray(a[rows, depth]), label="a")
-        b_block = device.upload(np.ascontiguousarray(b[depth, cols]), label="b")
-        if block.k0 == 0:
-            c_block = device.empty(block.rows * block.cols * F32.itemsize, label="c")
-        run(
-            device,
-            launches(
-                device,
-                spec,
-                a_block,
-                b_block,
-                c_block,
-                m=block.rows,
-                k=block.depth,
-                n=block.cols,
-                add=block.k0 > 0,
-            ),
+        a, b, c = (
+            Place(
+                view.offset + sum(i * stride for i, stride in zip(position, step, strict=False)),
+                step[-1] if step else 0,
+                *view.strides[-2:],
+            )
+            for view, step in zip(views, steps, strict=True)
         )
-        if block.k1 == k:
-            c = np.empty((block.rows, block.cols), np.float32)
-            device.read(c_block, c)
-            out[rows, cols] = c
+        operands = Operands(x.buffer, y.buffer, z.buffer, a, b, c, bias.buffer if bias is not None else None)
+        yield from requests(z.device, chosen, operands, accumulate=extras.accumulate)

@@ -26,8 +26,8 @@ BARRIERS = [
         (
             ("    var sum = 0.0;", "    if (row >= dims.m) { return; }\n    var sum = 0.0;"),
             (
-                "b_k < dims.k1);\n        workgroupBarrier();",
-                "b_k < dims.k1);\n        workgroupBarrier(); // First.",
+                "b_k < k_end);\n        workgroupBarrier();",
+                "b_k < k_end);\n        workgroupBarrier(); // First.",
             ),
         ),
         BARRIER,
@@ -38,10 +38,10 @@ BARRIERS = [
         "a barrier in a loop of differing trips",
         TILED,
         (
-            ("k0 < dims.k1;", "k0 < dims.k1 + local.x * TILE;"),
+            ("k0 < k_end;", "k0 < k_end + local.x * TILE;"),
             (
-                "b_k < dims.k1);\n        workgroupBarrier();",
-                "b_k < dims.k1);\n        workgroupBarrier(); // First.",
+                "b_k < k_end);\n        workgroupBarrier();",
+                "b_k < k_end);\n        workgroupBarrier(); // First.",
             ),
         ),
         BARRIER,

@@ -9,8 +9,16 @@ from numpy.typing import ArrayLike, NDArray
 from rusty_py import probe, shaders
 from rusty_py.bench import kernels
 from rusty_py.checker import Report, check
+from rusty_py.gemm import variants
+from rusty_py.gemm.join import Join
+from rusty_py.gemm.pack import Pack
+from rusty_py.gemm.plan import BLOCKED
+from rusty_py.gemm.problem import Form, Problem
+from rusty_py.gemm.thin import COLUMNS, DOTS
+from rusty_py.gemm.variants import SMALL_DIRECT
 from rusty_py.kernel import Spec
-from rusty_py.ops import creation, elementwise, matmul, reduce
+from rusty_py.ops import creation, elementwise, reduce
+from rusty_py.shapes import ceil_div
 
 Buffers = Mapping[str, ArrayLike | str]
 
@@ -42,7 +50,7 @@ class Launch:
 
 def spec(name: str) -> Spec:
     """The kernel that we ship by this name."""
-    modules = (creation, elementwise, matmul, reduce)
+    modules = (creation, elementwise, variants, reduce)
     shipped = [*(each for module in modules for each in module.variants()), *kernels.all_specs()]
     return next(each for each in shipped if str(each) == name)
 
@@ -58,10 +66,18 @@ def _launch(name: str, workgroups: Sequence[int], buffers: Buffers, why: str = "
     return Launch(title, kernel.text, tuple(workgroups), buffers, dict(kernel.constants))
 
 
-def _product(m: int, k: int, n: int, *, accumulate: int = 0, batch: int = 1) -> Buffers:
-    dims = words(m, n, k, 0, 0, 0, k, accumulate, 0, 0, 0, m * k, k * n, m * n)
+def _product(
+    m: int, k: int, n: int, *, accumulate: int = 0, batch: int = 1, b_along_k: bool = False
+) -> Buffers:
+    b = (0, k * n, 1, k) if b_along_k else (0, k * n, n, 1)
+    places = ((0, m * k, k, 1), b, (0, m * n, n, 1))
+    dims = words(m, n, k, 0, 0, 0, k, accumulate, 1, 1, k, *(word for place in places for word in place), 0)
     shapes = {"a": f"f32[{batch},{m},{k}]", "b": f"f32[{batch},{k},{n}]", "c": f"f32[{batch},{m},{n}]"}
     return {**shapes, "dims": dims}
+
+
+def _groups(block: tuple[int, int], m: int, n: int) -> tuple[int, int]:
+    return ceil_div(n, block[1]), ceil_div(m, block[0])
 
 
 def _box(starts: Sequence[int], *axes: Sequence[int]) -> NDArray[np.uint32]:
@@ -170,6 +186,10 @@ FMA = _launch("bench/fma", (2,), {"seeds": "f32:0.5,0.25", "sums": "f32[256]", "
 POISON = _launch("bench/fill", (2,), {"words": "u32[600]", "dims": words(600, 7, 512)})
 PROBE = Launch("probe/subgroup_size", probe.SUBGROUP_SIZE.text, (1,), {"size": "u32[1]"})
 
+_FOURS = Form()
+_ONES = Form(a_fours=False, b_fours=False, c_fours=False, bias=True, activation="gelu")
+_BLOCKED = min(BLOCKED, key=lambda each: each.block_m * each.block_n)
+_ROWS, _COLS = _BLOCKED.block
 _F16_SUM = {"values": "f16[257]", "out": "f16[1]", "dims": words(1, 257, 1, 1, 0)}
 CLEAN = [
     TILED,
@@ -184,7 +204,47 @@ CLEAN = [
     _launch("matmul/tiled[TILE=8]", (2, 1), _product(7, 17, 9)),
     _launch("matmul/tiled[TILE=16]", (1, 1), _product(15, 1, 16)),
     NAIVE,
-    _launch("matmul/blocked[64x32]", (1, 1), _product(64, 48, 32)),
+    _launch(
+        str(_BLOCKED.spec(Problem(_ROWS + 4, 20, _COLS + 4, form=_FOURS))),
+        (2, 2),
+        _product(_ROWS + 4, 20, _COLS + 4),
+    ),
+    *(
+        _launch(str(kernel.spec(Problem(17, 9, 19, form=_ONES))), _groups(kernel.block, 17, 19), buffers)
+        for kernel, buffers in [(each, _product(17, 9, 19) | {"bias": "f32[19]"}) for each in SMALL_DIRECT]
+    ),
+    _launch(
+        str(COLUMNS[2].spec(Problem(2, 68, 132))),
+        _groups(COLUMNS[2].block, 2, 132),
+        _product(2, 68, 132),
+    ),
+    _launch(
+        str(DOTS[2].spec(Problem(2, 68, 33, form=Form(b_along_k=True)))),
+        _groups(DOTS[2].block, 2, 33),
+        _product(2, 68, 33, b_along_k=True),
+    ),
+    _launch(
+        str(Pack().spec(Problem(37, 41, 1))),
+        (2, 2, 2),
+        {
+            "a": "f32[2,37,41]",
+            "b": "f32[1]",
+            "c": "f32[2,41,40]",
+            "dims": words(
+                37, 1, 41, 0, 0, 0, 41, 0, 1, 1, 41, 0, 37 * 41, 41, 1, 0, 0, 1, 1, 0, 41 * 40, 40, 1, 0
+            ),
+        },
+    ),
+    _launch(
+        str(Join().spec(Problem(5, 3, 8, form=_FOURS))),
+        (1, 5, 2),
+        {
+            "a": "f32[6,5,8]",
+            "b": "f32[1]",
+            "c": "f32[2,5,8]",
+            "dims": words(5, 8, 3, 0, 0, 0, 3, 0, 1, 3, 4, 0, 40, 8, 1, 0, 0, 1, 1, 0, 40, 8, 1, 0),
+        },
+    ),
     _launch(
         "matmul/naive",
         (1, 1, 2),

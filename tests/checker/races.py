@@ -209,7 +209,7 @@ BETWEEN_WORKGROUPS = [
     Mutant(
         "a sum of all in one element",
         NAIVE,
-        (("+ row * dims.n + col;\n    if", "+ col;\n    if"),),
+        (("+ row * dims.c_row + col;\n    if", "+ col;\n    if"),),
         "race",
         "c[at] = sum",
         "c",

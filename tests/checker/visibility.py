@@ -11,7 +11,7 @@ UNINITIALISED = [
     Mutant(
         "a tile that is not loaded",
         TILED,
-        (("        b_tile[slot] = select(0.0, b_value, b_k < dims.k1);\n", ""),),
+        (("        b_tile[slot] = select(0.0, b_value, b_k < k_end);\n", ""),),
         "uninitialised read",
         "b_tile[i * TILE",
         "b_tile",
@@ -23,8 +23,8 @@ UNINITIALISED = [
         NARROW,
         (
             (
-                "a_tile[slot] = select(0.0, a_value, a_k < dims.k1);",
-                "if (a_k < dims.k1) { a_tile[slot] = a_value; }",
+                "a_tile[slot] = select(0.0, a_value, a_k < k_end);",
+                "if (a_k < k_end) { a_tile[slot] = a_value; }",
             ),
         ),
         "uninitialised read",

@@ -29,11 +29,12 @@ def workgroup_bytes(wgsl: str) -> int:
     return sum(_size_bytes(kind.strip(), code) for kind in kinds)
 
 
-def bindings(wgsl: str) -> dict[str, str]:
-    """The name and address space of each binding, in the order of their numbers, which leave no gap."""
+def bindings(wgsl: str) -> dict[int, tuple[str, str]]:
+    """The name and address space of each binding, by its number."""
     found = re.findall(r"@binding\((\d+)\)\s*var\s*<([^>]*)>\s*(\w+)", without_comments(wgsl))
     by_number = {int(number): (name, space) for number, space, name in found}
-    return dict(by_number[i] for i in range(len(found)))
+    assert len(by_number) == len(found)
+    return by_number
 
 
 def without_comments(wgsl: str) -> str:
@@ -45,8 +46,9 @@ def _size_bytes(kind: str, code: str) -> int:
     if array := re.fullmatch(r"array<(.+),([^,]+)>", kind):
         return _size_bytes(array[1].strip(), code) * _value(array[2], code)
     if vector := re.fullmatch(r"vec([24])<(\w+)>", kind):
-        return int(vector[1]) * _SCALAR_BYTES[vector[2]]
-    return _SCALAR_BYTES[kind]
+        return int(vector[1]) * _size_bytes(vector[2], code)
+    aliases = dict(re.findall(r"\balias\s+(\w+)\s*=\s*([^;]+);", code))
+    return _SCALAR_BYTES[aliases.get(kind, kind).strip()]
 
 
 def _value(expression: str, code: str) -> int:

@@ -41,7 +41,9 @@ class MetalText:
         flops: int = 0,
     ) -> None:
         """What `kernel.launch` does. Fails where the checker finds something."""
-        bound = dict(zip(declared.bindings(spec.source), [*inputs, *outputs], strict=False))
+        buffers = dict(enumerate([*inputs, *outputs]))
+        declares = declared.bindings(spec.source)
+        bound = {name: buffers[number] for number, (name, _) in declares.items() if number in buffers}
         contents = {name: words(device, buffer) for name, buffer in bound.items()}
         if spec.has_dims:
             contents["dims"] = np.array([*dims, *[0] * (SLOT_WORDS - len(dims))], np.uint32)
@@ -51,8 +53,8 @@ class MetalText:
         self.reports.append((spec, report))
         if report.findings:
             pytest.fail(str(report), pytrace=False)
-        for name, buffer in list(bound.items())[len(inputs) :]:
-            device.write(buffer, report.outputs[name])
+        for number, buffer in enumerate(outputs, len(inputs)):
+            device.write(buffer, report.outputs[declares[number][0]])
 
     @contextmanager
     def device(self, adapter: Adapter) -> Iterator[Device]:

@@ -2,10 +2,11 @@
 
 from rusty_py import probe
 from rusty_py.bench import kernels
+from rusty_py.gemm import variants as gemm
 from rusty_py.kernel import Spec
-from rusty_py.ops import creation, elementwise, matmul, reduce
+from rusty_py.ops import creation, elementwise, reduce
 
-OPS = (creation, elementwise, matmul, reduce)
+OPS = (creation, elementwise, gemm, reduce)
 
 
 def all_specs() -> list[Spec]:

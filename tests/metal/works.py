@@ -1,7 +1,8 @@
 """Something to compute with every kernel: what, on which device, and what must come of it."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -12,16 +13,22 @@ from rusty_py import Device, array, oracle
 from rusty_py.adapter import Limits
 from rusty_py.bench import kernels
 from rusty_py.dtypes import BOOL, ELEMENTS, F16, F32, I32, U32, Dtype
+from rusty_py.gemm import plan, variants
+from rusty_py.gemm.blocked import SUM_DEPTH
+from rusty_py.gemm.launches import Operands, requests
+from rusty_py.gemm.plan import Plan
+from rusty_py.gemm.problem import Form, Place, Problem
+from rusty_py.gemm.simple import TILES
 from rusty_py.kernel import Spec
-from rusty_py.ops import blocked, elementwise, reduce
-from rusty_py.ops.blocked import BLOCKINGS
-from rusty_py.ops.matmul import TILES, matmul
+from rusty_py.ops import elementwise, reduce
+from rusty_py.ops.matmul import matmul
 from rusty_py.ops.table import BINARY, UNARY, Operation
 from rusty_py.probe import SUBGROUP_SIZE
 
 from ..ops.expected import Expected, of_operation
 from ..ops.operands import LAYOUTS, values
 from .execution import POISON
+from .family_works import direct_products, thin_products
 
 KINDS = list(ELEMENTS.values())
 _SMALL = {"rows": LAYOUTS["rows"], "any layout": LAYOUTS["every other"]}
@@ -52,7 +59,9 @@ def works() -> list[Work]:
         *_sums(),
         *_creation(),
         *_products(),
-        *_blocked_products(),
+        *_planned_products(),
+        *_packed(),
+        *(Work(each.name, each.compute, each.expected) for each in (*direct_products(), *thin_products())),
         *_measuring(),
     ]
 
@@ -214,26 +223,96 @@ def _batch() -> tuple[np.ndarray, np.ndarray]:
     return _uniform(2, 9, 80, seed=3), _uniform(2, 80, 10, seed=4)
 
 
-def _blocked_products() -> Iterator[Work]:
-    """Each blocking in turn: left to itself, the choice takes large ones for large products only."""
-    for blocking in BLOCKINGS:
-        m, k, n = 2 * blocking.block_m, 48, blocking.block_n
-        a, b = _uniform(2, m, k, seed=6), _uniform(2, k, n, seed=7)
-        for name, steps in (("at once", 1 << 30), ("in two launches", 2)):
-            yield Work(
-                f"matmul {blocking.spec.variant}, a batch {name}",
-                lambda device, _, a=a, b=b, spec=blocking.spec, steps=steps: _with_blocking(
-                    device, a, b, spec, steps
-                ),
-                lambda a=a, b=b: _products_of(a, b),
+def _planned_products() -> Iterator[Work]:
+    """Each kernel that is chosen for GPUs in the forms of `variants`, its sums as a whole and in parts."""
+    for kernel, form in variants.blocked():
+        rows, cols = kernel.block
+        # Over the edge of one workgroup. What lies one by one has odd sizes.
+        m, k, n = (rows + 4, 20, cols + 4) if form.c_fours else (rows + 3, 19, cols + 1)
+        problem = Problem(m, k, n, form=form)
+        yield _planned(Plan(problem, kernel), "")
+        yield _planned(Plan(problem, kernel, 2), "in two parts")
+    for kernel in plan.BLOCKED:
+        whole = Problem(2 * kernel.block_m, 48, kernel.block_n, products=2)
+        yield _planned(Plan(whole, kernel), "a batch at once")
+        yield _planned(Plan(Problem(kernel.block_m - 4, 20, kernel.block_n - 4), kernel), "less than a block")
+        yield _planned(Plan(whole, kernel), "a batch in two launches", loop_steps=kernel.loops(48) - 1)
+
+
+def _packed() -> Iterator[Work]:
+    """What is copied for the kernels of `_planned_products`, alone; then a product of two such copies."""
+    kernel = min(plan.BLOCKED, key=lambda each: each.block_m * each.block_n)
+    for kind, along_k in product((F32, F16), (True, False)):
+        x = _uniform(2, 37, 41, seed=10).astype(kind.numpy)
+
+        def compute(
+            device: Device, launch: Launch, x: np.ndarray = x, kind: Dtype = kind, along_k: bool = along_k
+        ) -> np.ndarray:
+            form = Form(along_k, a_fours=False, c_fours=False, stored=kind, result=kind)
+            held = device.upload(np.ascontiguousarray(x if along_k else x.swapaxes(1, 2)))
+            place = Place(0, 37 * 41, 41, 1) if along_k else Place(0, 37 * 41, 1, 37)
+            operands = Operands(held, held, held, place, Place(0, 0, 5, 1), Place(0, 37 * 5, 5, 1))
+            packing = next(requests(device, Plan(Problem(37, 41, 5, 2, form), kernel, packs="a"), operands))
+            launch(device, **packing._asdict())
+            copied = np.empty((2, 41, 40), kind.numpy)
+            device.read(packing.outputs[0], copied)
+            return copied[:, :, :37]
+
+        def expected(x: np.ndarray = x) -> Expected:
+            return Expected(x.swapaxes(1, 2), None)
+
+        yield Work(f"pack {kind.name} {'along k' if along_k else 'across'}", compute, expected)
+    rows, cols = kernel.block
+    unpacked = Form(b_along_k=True, a_fours=False, b_fours=False)
+    yield _planned(Plan(Problem(rows + 4, 19, cols + 4, form=unpacked), kernel, packs="ab"), "both packed")
+
+
+def _planned(chosen: Plan, name: str, *, loop_steps: int = 1 << 30) -> Work:
+    """One plan, carried out and compared: beside `bias` and the activation, it adds to what c holds."""
+    problem, form = chosen.problem, chosen.problem.form
+    m, k, n, products = problem.m, problem.k, problem.n, problem.products
+    a, b, c, bias = (
+        _uniform(*shape, seed=seed).astype(form.stored.numpy)
+        for seed, shape in enumerate([(products, m, k), (products, k, n), (products, m, n), (n,)], 6)
+    )
+
+    def compute(device: Device, launch: Launch) -> np.ndarray:
+        held = device.upload(np.ascontiguousarray(a if form.a_along_k else a.swapaxes(1, 2)))
+        other = device.upload(np.ascontiguousarray(b.swapaxes(1, 2) if form.b_along_k else b))
+        out = device.upload(c.astype(form.result.numpy))
+        operands = Operands(
+            held,
+            other,
+            out,
+            Place(0, m * k, k, 1) if form.a_along_k else Place(0, m * k, 1, m),
+            Place(0, k * n, 1, k) if form.b_along_k else Place(0, k * n, n, 1),
+            Place(0, m * n, n, 1),
+            device.upload(bias) if form.bias else None,
+        )
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(device, "limits", replace(device.limits, loop_steps=loop_steps))
+            for request in requests(device, chosen, operands, accumulate=True):
+                launch(device, **request._asdict())
+        result = np.empty((products, m, n), form.result.numpy)
+        device.read(out, result)
+        return result
+
+    def expected() -> Expected:
+        reference, bound = np.empty((2, products, m, n))
+        for i in range(products):
+            reference[i], bound[i] = (
+                oracle.matmul_of_f16_sums(a[i], b[i], depth=SUM_DEPTH)
+                if form.sums is F16
+                else oracle.matmul(a[i], b[i], dtype=F32)
             )
+        terms = [c.astype(form.result.numpy), *[bias] * form.bias]
+        reference, bound = oracle.finished(reference, bound, terms=terms, activation=form.activation)
+        if form.result is F16:
+            bound = bound + oracle.rounding(np.abs(reference) + bound, ulps=0.5, dtype=F16)
+        return Expected(reference, bound)
 
-
-def _with_blocking(device: Device, a: np.ndarray, b: np.ndarray, spec: Spec, loop_steps: int) -> np.ndarray:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(blocked, "choose", lambda device, m, k, n: spec)
-        patch.setattr(device, "limits", Limits(**(vars(device.limits) | {"loop_steps": loop_steps})))
-        return matmul(array(a, device=device), array(b, device=device)).numpy()
+    title = ", ".join(filter(None, [f"matmul {chosen.kernel.name}", str(problem), str(form), name]))
+    return Work(title, compute, expected)
 
 
 def _products_of(a: np.ndarray, b: np.ndarray) -> Expected:

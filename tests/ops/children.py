@@ -12,8 +12,8 @@ from rusty_py import Device, DeviceError, default_device, matmul
 from rusty_py.bench.kernels import FILL
 from rusty_py.buffer import Buffer, Recording
 from rusty_py.kernel import launch, prepare, record, run
-from rusty_py.ops.matmul import launches, spec_of
 from rusty_py.transfer import mapped
+from tests.ops.products import launches
 
 def fill(device, buffer):
     return prepare(device, FILL, outputs=[buffer], dims=(4, 7, 256), workgroups=(1, 1, 1))

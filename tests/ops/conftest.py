@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from rusty_py import shaders
-from rusty_py.ops.matmul import TILES
+from rusty_py.gemm.simple import TILES
 
 VARIANTS = ["naive", *TILES]
 

@@ -1,10 +1,19 @@
-"""The one comparison of a product with float64."""
+"""The one comparison of a product with float64, and the launches of one kernel."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
+import pytest
 from numpy.typing import ArrayLike
 
-from rusty_py import oracle
+from rusty_py import Device, oracle
+from rusty_py.buffer import Buffer
 from rusty_py.dtypes import F32
+from rusty_py.gemm.launches import Operands, requests
+from rusty_py.gemm.plan import Plan, Tile, kernel_of
+from rusty_py.gemm.problem import Place, Problem
+from rusty_py.kernel import Launch, prepare
 
 
 def assert_product(c: np.ndarray, a: ArrayLike, b: ArrayLike) -> None:
@@ -13,11 +22,51 @@ def assert_product(c: np.ndarray, a: ArrayLike, b: ArrayLike) -> None:
     expected = np.matmul(a32, b32)
     assert type(c) is type(expected)
     assert (c.shape, c.dtype) == (expected.shape, np.float32)
-    reference, bound = oracle.matmul(a32, b32, dtype=F32)
+    assert_within(c, *oracle.matmul(a32, b32, dtype=F32))
+
+
+def assert_within(c: np.ndarray, reference: np.ndarray, bound: np.ndarray) -> None:
+    """No element of `c` is further from its reference than its bound."""
+    assert c.shape == reference.shape
     wrong = ~(np.abs(c - reference) <= bound)
     assert not wrong.any(), f"{wrong.sum()} of {wrong.size} outside the bound, first {np.argwhere(wrong)[0]}"
+
+
+@contextmanager
+def poison(device: Device) -> Iterator[None]:
+    """Memory that is fresh meanwhile holds NaN: what is not written shows, and what must not be read."""
+    empty = device.empty
+
+    def poisoned(nbytes: int, *, label: str = "buffer") -> Buffer:
+        buffer = empty(nbytes, label=label)
+        device.write(buffer, np.full(buffer.nbytes, 0xFF, np.uint8))
+        return buffer
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(device, "empty", poisoned)
+        yield
 
 
 def uniform(*shape: int, seed: int = 0) -> np.ndarray:
     """Random numbers in [-1, 1)."""
     return np.random.default_rng(seed).random(shape, np.float32) * 2 - 1
+
+
+def launches(
+    device: Device,
+    a: Buffer,
+    b: Buffer,
+    c: Buffer,
+    *,
+    m: int,
+    k: int,
+    n: int,
+    tile: Tile = "naive",
+    accumulate: bool = False,
+) -> list[Launch]:
+    """The launches of c = a @ b, or c += a @ b, by the kernel of `tile`; matrices that lie row by row."""
+    plan = Plan(Problem(m, k, n), kernel_of(tile))
+    operands = Operands(a, b, c, Place(0, 0, k, 1), Place(0, 0, n, 1), Place(0, 0, n, 1))
+    return [
+        prepare(device, **each._asdict()) for each in requests(device, plan, operands, accumulate=accumulate)
+    ]

@@ -9,10 +9,8 @@ import pytest
 from rusty_py import Device, LimitError, Limits, ShaderError, native
 from rusty_py.bench.kernels import FILL
 from rusty_py.kernel import Spec, launch, prepare, record, run
-from rusty_py.ops import matmul
-from rusty_py.ops.matmul import spec_of
 
-from .products import assert_product, uniform
+from .products import assert_product, launches, uniform
 
 DOUBLE = """
 override FACTOR: u32;
@@ -98,8 +96,8 @@ def test_adding_to_a_result_adds(device: Device) -> None:
     m, k, n = 33, 20, 35
     a, b = uniform(m, k), uniform(k, n, seed=1)
     left, right, c = device.upload(a), device.upload(b), device.empty(4 * m * n)
-    for add in (False, True):
-        run(device, matmul.launches(device, spec_of(16), left, right, c, m=m, k=k, n=n, add=add))
+    for accumulate in (False, True):
+        run(device, launches(device, left, right, c, m=m, k=k, n=n, tile=16, accumulate=accumulate))
     out = np.empty((m, n), np.float32)
     device.read(c, out)
     assert_product(out, np.hstack([a, a]), np.vstack([b, b]))

@@ -103,7 +103,7 @@ def test_a_closed_device_refuses_everything_and_frees_what_it_can(adapter: Adapt
 def test_who_waits_for_a_device_that_is_closed_meanwhile_is_told(adapter: Adapter) -> None:
     script = """
 large = [d.upload(np.ones((512, 512), np.float32)) for _ in range(3)]
-long = [record(d, launches(d, spec_of("naive"), *large, m=512, k=512, n=512)) for _ in range(8)]
+long = [record(d, launches(d, *large, m=512, k=512, n=512)) for _ in range(8)]
 idle = d.queue.commands.idle
 
 def close_then_poll(device):

@@ -8,9 +8,9 @@ import pytest
 
 from rusty_py import Adapter, Device, OutOfMemory, ShapeError, matmul
 from rusty_py.kernel import record
-from rusty_py.ops.matmul import launches, spec_of
 
 from .children import outcome
+from .products import launches
 
 ONES = np.ones((64, 64), np.float32)
 
@@ -54,7 +54,7 @@ def test_a_device_without_references_is_gone_by_reference_counting_alone(adapter
 def test_what_a_recording_uses_is_not_handed_out(adapter: Adapter) -> None:
     with Device(adapter) as device:
         a, b, c = device.upload(ONES), device.upload(ONES), device.zeros(ONES.nbytes)
-        recording = record(device, launches(device, spec_of("naive"), a, b, c, m=64, k=64, n=64))
+        recording = record(device, launches(device, a, b, c, m=64, k=64, n=64))
         del a, b
         other = device.upload(np.full_like(ONES, 7.0))
         device.submit(recording)
@@ -69,7 +69,7 @@ def test_a_write_into_a_reused_buffer_comes_after_the_work_that_still_reads_it(a
     ones, sevens = np.ones((size, size), np.float32), np.full((size, size), 7.0, np.float32)
     with Device(adapter) as device:
         a, b, c = device.upload(ones), device.upload(ones), device.zeros(ones.nbytes)
-        device.submit(record(device, launches(device, spec_of("naive"), a, b, c, m=size, k=size, n=size)))
+        device.submit(record(device, launches(device, a, b, c, m=size, k=size, n=size)))
         memory = a.memory
         del a
         again = device.upload(sevens)
@@ -103,9 +103,22 @@ def test_a_device_beyond_its_memory_limit_says_so_and_stays_usable(adapter: Adap
         with pytest.raises(
             OutOfMemory, match=r"the memory limit leaves no room for 163,840 bytes: 0 of 100,000"
         ):
-            matmul(np.ones((200, 200), np.float32), np.ones((200, 200), np.float32), device=device)
+            device.upload(np.ones((200, 200), np.float32))
         assert (matmul(ONES, ONES, device=device) == 64.0).all()
         assert device.pool_stats().peak_bytes <= 100_000
+
+
+def test_a_product_beyond_the_memory_limit_is_computed_in_parts_or_refused(adapter: Adapter) -> None:
+    large = np.ones((200, 200), np.float32)
+    with Device(adapter, memory_limit=100_000) as device:
+        assert (matmul(large, large, device=device) == 200.0).all()
+        assert device.pool_stats().peak_bytes <= 100_000
+    with Device(adapter, memory_limit=4_000) as device:
+        with pytest.raises(OutOfMemory, match=r"^matmul: no room for the smallest blocks: [\d,]+ bytes, "):
+            matmul(large, large, device=device)
+        assert device.pool_stats().peak_bytes <= 4_000
+        small = np.ones((8, 8), np.float32)
+        assert (matmul(small, small, device=device) == 8.0).all()
 
 
 def test_a_driver_out_of_memory_is_an_error_and_the_device_stays_usable(adapter: Adapter) -> None:

@@ -12,7 +12,6 @@ from rusty_py.bench.case import Proof
 from rusty_py.bench.proof import MatmulExam
 from rusty_py.bench.suites.matmul import MatmulSetup, MatmulWork, case, problem
 from rusty_py.kernel import Launch
-from rusty_py.ops import matmul
 
 Break = Callable[[str, str, str], None]
 
@@ -94,10 +93,10 @@ def test_one_wrong_element_at_2048_is_refused(fresh: Device, broken: Break) -> N
 @pytest.mark.parametrize(
     ("tile", "old", "new"),
     [
-        ("naive", "i < dims.k1;", "i + 1u < dims.k1;"),
-        (16, "k0 < dims.k1;", "k0 + TILE < dims.k1;"),
+        ("naive", "k < k1;", "k + 1u < k1;"),
+        (16, "k0 < k_end;", "k0 + TILE < k_end;"),
         (16, "for (var i = 0u;", "for (var i = 1u;"),
-        (16, "select(0.0, a_value, a_k < dims.k1)", "a_value"),
+        (16, "select(0.0, a_value, a_k < k_end)", "a_value"),
     ],
     ids=["last term", "last tile", "first of each tile", "padding"],
 )
@@ -106,7 +105,7 @@ def test_a_wrong_sum_is_refused(
 ) -> None:
     broken(name_of(tile), old, new)
     if new == "a_value":
-        broken("matmul/tiled", "select(0.0, b_value, b_k < dims.k1)", "b_value")
+        broken("matmul/tiled", "select(0.0, b_value, b_k < k_end)", "b_value")
     assert not work(fresh, 130, tile, full=full).prove().ok
 
 
@@ -115,7 +114,7 @@ def test_inputs_of_lower_precision_are_refused(fresh: Device, broken: Break, ful
     def half(x: str) -> str:
         return f"unpack2x16float(pack2x16float(vec2({x}, 0.0))).x"
 
-    a, b = "a[a_at + i]", "b[b_at + i * dims.n]"
+    a, b = "a[a_at + k * dims.a_col]", "b[b_at + k * dims.b_row]"
     broken("matmul/naive", f"{a} * {b}", f"{half(a)} * {half(b)}")
     proof = work(fresh, 256, "naive", full=full).prove()
     assert "elements outside the rounding bound" in proof.fault
@@ -124,16 +123,13 @@ def test_inputs_of_lower_precision_are_refused(fresh: Device, broken: Break, ful
 def test_a_short_dispatch_is_refused_with_the_part_never_written(
     fresh: Device, monkeypatch: pytest.MonkeyPatch, tile: int | str
 ) -> None:
-    launches = matmul.launches
+    launches = MatmulWork.launches
 
-    def short(*arguments: object, **about: object) -> list[Launch]:
-        return [
-            replace(each, step=each.step._replace(y=each.step.y * 3 // 8))
-            for each in launches(*arguments, **about)
-        ]
+    def short(work: MatmulWork) -> list[Launch]:
+        return [replace(each, step=each.step._replace(y=each.step.y * 3 // 8)) for each in launches(work)]
 
     monkeypatch.setattr(fresh.pace, "flops", lambda kernel, **about: 10**12)
-    monkeypatch.setattr(matmul, "launches", short)
+    monkeypatch.setattr(MatmulWork, "launches", short)
     assert work(fresh, 256, tile).prove().fault == "62.50% of C never written"
 
 

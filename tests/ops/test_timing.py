@@ -10,12 +10,14 @@ from rusty_py.bench.kernels import FILL
 from rusty_py.bench.report import json
 from rusty_py.bench.runner import measure
 from rusty_py.bench.sampling import Options
+from rusty_py.bench.suites import matmul as suite
 from rusty_py.bench.suites.matmul import MatmulSuite
+from rusty_py.bench.suites.shapes import Size
+from rusty_py.gemm.simple import TILES
 from rusty_py.kernel import Launch, prepare
-from rusty_py.ops import matmul
 from rusty_py.timing import Clock, Timer, check_clock
 
-from .products import uniform
+from .products import launches, uniform
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +31,7 @@ def empty_launch(device: Device) -> Launch:
 
 def product(device: Device, n: int) -> list[Launch]:
     a, b = device.upload(uniform(n, n)), device.upload(uniform(n, n, seed=1))
-    return matmul.launches(device, matmul.spec_of("naive"), a, b, device.empty(4 * n * n), m=n, k=n, n=n)
+    return launches(device, a, b, device.empty(4 * n * n), m=n, k=n, n=n)
 
 
 def test_a_sample_has_both_clocks_or_says_why_not(unchecked: Device, timer: Timer) -> None:
@@ -94,7 +96,7 @@ def test_a_device_without_subgroups_has_no_size_of_them(
 
 def benchmark(device: Device, *sizes: int) -> Run:
     options = Options.for_adapter(device.adapter, runs=3, warmup_s=0.0, seed=1)
-    suite = MatmulSuite([(n, n, n) for n in sizes], ["naive", *matmul.TILES])
+    suite = MatmulSuite([Size(n, n, n) for n in sizes], ["naive", *TILES])
     return measure(suite, device, options, context={}, say=lambda text: None)
 
 
@@ -117,10 +119,8 @@ def test_the_benchmark_proves_and_times_every_kernel(unchecked: Device) -> None:
 def test_the_benchmark_gives_a_wrong_kernel_no_rate(
     unchecked: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    launches = matmul.launches
-    monkeypatch.setattr(
-        matmul, "launches", lambda *arguments, **about: launches(*arguments, **(about | {"add": True}))
-    )
+    requests = suite.requests
+    monkeypatch.setattr(suite, "requests", lambda *arguments: requests(*arguments, accumulate=True))
     for result in benchmark(unchecked, 33).results:
         assert result.verdict == "wrong"
         assert (result.gflops, result.stats, result.samples) == (None, None, ())
@@ -128,7 +128,9 @@ def test_the_benchmark_gives_a_wrong_kernel_no_rate(
 
 def test_the_benchmark_skips_what_the_budget_has_no_room_for(unchecked: Device) -> None:
     options = Options.for_adapter(unchecked.adapter, runs=3, max_time_s=0.0, seed=1)
-    whole = measure(MatmulSuite([(64, 64, 64)], [8]), unchecked, options, context={}, say=lambda text: None)
+    whole = measure(
+        MatmulSuite([Size(64, 64, 64)], [8]), unchecked, options, context={}, say=lambda text: None
+    )
     assert whole.results == []
     assert [skipped.reason for skipped in whole.skipped] == ["the budget is used up; try --max-time"]
 

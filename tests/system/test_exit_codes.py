@@ -16,7 +16,7 @@ no_metal = pytest.mark.skipif(sys.platform == "darwin", reason="Metal cannot be 
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--tile", "64"], ["--tile", "'64'", "8, 16, 32 or naive"]),
+        (["--tile", "64"], ["--tile", "'64'", "auto, naive, 8, 16 or 32"]),
         (["--tile", "8.0"], ["--tile", "'8.0'"]),
         (["--size", "0"], ["--size", "'0'", "1 or more"]),
         (["--size", "abc"], ["--size", "'abc'", "MxKxN"]),
@@ -24,7 +24,12 @@ no_metal = pytest.mark.skipif(sys.platform == "darwin", reason="Metal cannot be 
         (["--size", "64x64"], ["--size", "'64x64'"]),
         (["--size", "64x0x64"], ["--size", "'64x0x64'"]),
         (["--size", "1e3"], ["--size", "'1e3'"]),
-        (["--dtype", "f16"], ["'f16'", "f32"]),
+        (["--size", "1x2x3x4x5"], ["--size", "'1x2x3x4x5'", "PxMxKxN"]),
+        (["--size", "64:nx"], ["--size", "'64:nx'", ":tn"]),
+        (["--preset", "all"], ["--preset", "'all'", "shapes"]),
+        (["--preset", "shapes", "--size", "64"], ["--preset", "--size"]),
+        (["--dtype", "f64"], ["'f64'", "f32", "f16"]),
+        (["--sums", "f16"], ["--sums", "--dtype f16"]),
         (["--runs", "0"], ["--runs"]),
         (["--runs", "many"], ["--runs", "integer"]),
         (["--runs", "3", "--min-time", "1"], ["--runs", "--min-time"]),
@@ -54,6 +59,27 @@ def test_an_unknown_command_is_a_usage_error() -> None:
 def test_an_adapter_that_does_not_exist_is_refused_with_those_that_do(command: str) -> None:
     first = strict_json(rusty_bench("info", "--format", "json").out)["adapter"]
     rusty_bench(command, "--adapter", "nosuch").refuses(3, "'nosuch'", f"0: {first['name']}")
+
+
+@pytest.mark.usefixtures("adapter")
+def test_f16_on_an_adapter_without_it_is_refused_by_its_name(sabotaged: Sabotaged) -> None:
+    name = strict_json(rusty_bench("info", "--format", "json").out)["adapter"]["name"]
+    done = sabotaged(
+        """
+        from dataclasses import replace
+        from rusty_py import adapter
+
+        choose = adapter.choose
+
+        def without_f16(which):
+            chosen = choose(which)
+            return replace(chosen, features=chosen.features - {"shader-f16"})
+
+        adapter.choose = without_f16
+        """,
+        *("matmul", "--dtype", "f16", "--size", "64"),
+    )
+    done.refuses(2, name, "does not compute in f16", "--dtype f32")
 
 
 @pytest.mark.usefixtures("adapter")
@@ -213,15 +239,15 @@ def test_a_disk_that_fills_up_leaves_the_file_that_was_to_be_replaced(
     done = sabotaged(
         """
         import resource
-        from rusty_py.bench import cli
+        from rusty_py.bench import matmul
 
-        render = cli.render
+        render = matmul.render
 
         def render_and_fill_the_disk(run, format):
             resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
             return render(run, format)
 
-        cli.render = render_and_fill_the_disk
+        matmul.render = render_and_fill_the_disk
         """,
         *(*SMALL, "--json", out / "run.json", "--force"),
     )

@@ -17,10 +17,17 @@ from .program import NO_DRIVER, Sabotaged, python, rusty_bench, strict_json
         (["-h"], ["matmul", "overhead", "transfer", "info", "doctor", "--version"]),
         (
             ["matmul", "--help"],
-            ["--size", "--tile", "--adapter", "--runs", "--max-time", "--json", "--ascii"],
+            [
+                *("--size", "--preset", "--tile", "--dtype", "--sums", "--adapter", "--runs", "--max-time"),
+                *("--json", "--ascii"),
+            ],
         ),
         (["overhead", "--help"], ["--adapter", "--runs", "--max-time", "--format", "--json", "--ascii"]),
         (["transfer", "--help"], ["--size", "--adapter", "--runs", "--json", "--ascii"]),
+        (
+            ["tune", "--help"],
+            ["--size", "--preset", "--dtype", "--sums", "--max-time", "--list", "--clear", "--dry-run"],
+        ),
         (["info", "--help"], ["--format", "--adapter"]),
         (["doctor", "-h"], ["--adapter"]),
     ],
@@ -109,7 +116,7 @@ def test_doctor_finds_a_healthy_machine_healthy() -> None:
     done.succeeds()
     marks = {line.split()[0] for line in done.out.splitlines()}
     assert marks <= {"ok", "note", "->"}
-    for what in ("wgpu-native", "shaders", "adapter", "matmul/naive, unchecked: right", "clock"):
+    for what in ("wgpu-native", "shaders", "adapter", "matmul, tile 8, unchecked: right", "clock"):
         assert what in done.out
 
 
@@ -130,7 +137,7 @@ def test_doctor_names_a_kernel_that_the_driver_gets_wrong(sabotaged: Sabotaged) 
         "doctor",
     )
     assert (done.code, done.err) == (1, "")
-    assert "FAIL matmul/naive, unchecked: wrong results\n     -> " in done.out
+    assert "FAIL matmul, tile 8, unchecked: wrong results\n     -> " in done.out
 
 
 @pytest.mark.usefixtures("adapter")

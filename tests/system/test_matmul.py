@@ -6,8 +6,11 @@ import re
 from pathlib import Path
 
 import pytest
+from jsonschema import Draft202012Validator
 
 import rusty_py
+from rusty_py.bench.report.json import parse, schema
+from rusty_py.bench.suites.shapes import preset
 
 from .program import Measured, Sabotaged, rusty_bench, strict_json, table
 
@@ -173,11 +176,57 @@ def test_a_budget_too_small_skips_rows_and_names_the_option() -> None:
     done = rusty_bench("matmul", "--size", "512", "--max-time", "0.2")
     done.succeeds()
     rows = table(done.out)
-    assert len(rows) == 4
+    assert [row["kernel"] for row in rows] == ["auto", "naive", "tile 8", "tile 16", "tile 32"]
     for row in rows:
         assert row["ms (GPU)" if "ms (GPU)" in row else "ms (wall)"] == "skipped"
         assert row["GFLOPS"] == ""
         assert "--max-time" in row["note"]
+
+
+def test_auto_is_measured_beside_a_tile_for_batches_and_layouts(tmp_path: Path) -> None:
+    sizes = [word for size in ("33", "3x8x24x16", "3x8x24x16:tt", "1x64x64:nt") for word in ("--size", size)]
+    path = tmp_path / "run.json"
+    done = rusty_bench("matmul", *sizes, "--tile", "auto", "--tile", "8", "--runs", "3", "--json", path)
+    done.succeeds()
+    names = ["1×64×64 nt", "3×8×24×16", "3×8×24×16 tt", "33×33×33"]
+    rows = table(done.out)
+    assert [(row["M×K×N"], row["kernel"]) for row in rows] == [
+        (name, kernel) for name in names for kernel in ("auto", "tile 8")
+    ]
+    for row in rows:
+        assert float(row["GFLOPS"]) >= 0
+        assert 0 <= float(row["error"]) <= 1
+    text = path.read_text(encoding="utf-8")
+    Draft202012Validator(schema()).validate(strict_json(text))
+    cases = [result.case for result in parse(text).results]
+    for case in cases:
+        assert case.kernel.startswith("matmul/")
+        assert (case.variant == "auto") == bool(case.plan)
+        assert not case.plan or f"\nauto: {case.plan}\n" in done.out
+    assert [case.problem.layout for case in cases[::2]] == ["nt", "nn", "tt", "nn"]
+    assert [case.problem.axes["products"] for case in cases[::2]] == [1, 3, 3, 1]
+
+
+def test_the_preset_runs_by_auto_alone_and_skips_what_the_budget_has_no_room_for() -> None:
+    done = rusty_bench("matmul", "--preset", "shapes", "--runs", "1", "--max-time", "3", "--format", "csv")
+    done.succeeds()
+    lines = list(csv.DictReader(io.StringIO(done.out)))
+    assert len(lines) == len(preset())
+    assert {line["kernel"] for line in lines} == {"auto"}
+    assert {line["layout"] for line in lines} == {"nn", "nt", "tn", "tt"}
+    for line in lines:
+        assert line["verdict"] == "ok" or "--max-time" in line["reason"] or "larger than" in line["reason"]
+
+
+def test_kernels_for_f32_alone_are_skipped_for_f16_with_the_reason() -> None:
+    if "shader-f16" not in strict_json(rusty_bench("info", "--format", "json").out)["adapter"]["features"]:
+        pytest.skip("the adapter does not compute in f16")
+    done = rusty_bench(
+        "matmul", "--size", "33", "--dtype", "f16", "--tile", "naive", "--tile", "8", "--runs", "3"
+    )
+    done.succeeds()
+    for row in table(done.out):
+        assert row["note"] == f"{row['kernel']} computes in f32 only; --tile auto computes in f16"
 
 
 def test_a_matrix_too_large_for_the_adapter_is_a_skipped_row() -> None:

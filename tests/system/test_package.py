@@ -1,5 +1,6 @@
 """The sdist, the wheel made from it, and the program installed from that, far from the checkout."""
 
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -76,6 +77,22 @@ def test_the_wheel_holds_the_shaders_and_the_marker_of_types(wheel: Path) -> Non
     assert names >= {"rusty_py/py.typed", "rusty_py/__init__.py", "rusty_py/bench/report/json.py"}
 
 
+def test_the_archives_hold_the_data_of_the_package(tmp_path: Path) -> None:
+    """As gemm/shipped.json, the kernels tuned beforehand."""
+    for name in ("rusty_py", "wgsl"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    (tmp_path / "rusty_py" / "gemm" / "shipped.json").write_text("{}")
+    build = [sys.executable, "-m", "hatchling", "build", "-d", tmp_path / "dist"]
+    done = subprocess.run(build, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (wheel,), (sdist,) = (tmp_path.glob(f"dist/*.{kind}") for kind in ("whl", "tar.gz"))
+    assert "rusty_py/gemm/shipped.json" in zipfile.ZipFile(wheel).namelist()
+    with tarfile.open(sdist) as archive:
+        assert any(name.endswith("/rusty_py/gemm/shipped.json") for name in archive.getnames())
+
+
 def test_the_wheel_installs_the_package_alone(wheel: Path) -> None:
     tops = {name.partition("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
     assert tops == {"rusty_py", f"rusty_py-{rusty_py.__version__}.dist-info"}
@@ -85,7 +102,7 @@ def test_the_wheel_installs_the_package_alone(wheel: Path) -> None:
 def test_the_installed_program_runs_outside_the_checkout(installed: Path) -> None:
     done = _run(installed, "rusty-bench", "matmul", "--size", "32", "--runs", "3")
     done.succeeds()
-    assert len(table(done.out)) == 4
+    assert [row["kernel"] for row in table(done.out)] == ["auto", "naive", "tile 8", "tile 16", "tile 32"]
 
 
 @pytest.mark.usefixtures("adapter")

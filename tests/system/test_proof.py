@@ -47,7 +47,7 @@ class Broken:
     [
         (STORE, "    c[at] = sum * 1.0001;\n", "outside the rounding bound"),
         (STORE, "    if (row < 63u || col < 69u) { c[at] = sum; }\n", "never written"),
-        ("i < dims.k1;", "i < dims.k1 - 1u;", "outside the rounding bound"),
+        ("k < k1;", "k < k1 - 1u;", "outside the rounding bound"),
         # Right over what the proof poisons, wrong when repeated: only the second proof sees it.
         (STORE, "    c[at] = select(sum, sum + 1.0, c[at] >= sum);\n", "outside the rounding bound"),
     ],

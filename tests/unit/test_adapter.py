@@ -3,7 +3,7 @@ from collections.abc import Callable
 import pytest
 
 from rusty_py import Limits, NoAdapter, list_adapters, native
-from rusty_py.adapter import ENVIRONMENT, choose, remedy
+from rusty_py.adapter import ENVIRONMENT, _subgroup, choose, remedy
 
 LIMITS = {
     "max-compute-invocations-per-workgroup": 1024,
@@ -151,6 +151,20 @@ def test_the_remedy_is_that_of_the_system(monkeypatch: pytest.MonkeyPatch, platf
     monkeypatch.setattr("sys.platform", platform)
     assert said in remedy()
     assert "\n" not in remedy()
+
+
+@pytest.mark.parametrize(
+    ("device", "features", "threads"),
+    [
+        ("llvmpipe (LLVM 15.0.6, 256 bits)", {"subgroup"}, 8),
+        ("llvmpipe (LLVM 15.0.6, 512 bits)", {"subgroup"}, 16),
+        ("llvmpipe (LLVM 15.0.6, 128 bits)", {"subgroup"}, 4),
+        ("llvmpipe (LLVM 15.0.6, 256 bits)", set(), 1),
+        ("AMD Radeon 780M", {"subgroup"}, 1),
+    ],
+)
+def test_llvmpipe_names_what_it_runs_in_step(device: str, features: set[str], threads: int) -> None:
+    assert _subgroup(device, features) == threads
 
 
 def test_limits_are_those_the_adapter_shows(machine: Machine) -> None:

@@ -36,15 +36,22 @@ LAYERS = {
     "timing": 2,
     "probe": 2,
     "arrays": 3,
+    "gemm": 4,
     "ops": 5,
     "checker": 5,
     "": 6,  # The package itself: its version and its public names.
     "bench": 7,
+    "tune": 7,
     "__main__": 8,
 }
 # What may reach up, inside a function: a method that is sugar for what lies above, and a type's name.
 _OPS = ("creation", "elementwise", "matmul", "protocols", "reduce")
-UPWARD = {("device", "graph"), ("buffer", "device"), *(("arrays", f"ops.{name}") for name in _OPS)}
+UPWARD = {
+    ("device", "graph"),
+    ("device", "gemm.tuned"),
+    ("buffer", "device"),
+    *(("arrays", f"ops.{name}") for name in _OPS),
+}
 WGPU_LAYERS = {1, 2}
 # What measures plain wgpu-py beside us.
 COMPETITORS = {"bench.plain", "bench.overhead.start_plain"}

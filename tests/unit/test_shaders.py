@@ -116,3 +116,31 @@ def test_a_marked_loop_that_cannot_be_read_is_refused(text: str, words: str) -> 
 def test_a_loop_whose_turns_are_not_known_cannot_be_unrolled(turns: str) -> None:
     with pytest.raises(ShaderError, match="unroll: not a number before the kernel runs"):
         shaders.unroll(f"for (var i = 0u; i < {turns}; i++) {{ // unroll\n}}")
+
+
+CHOICES = """const WIDE: bool = {wide};
+const BOTH: bool = WIDE && true;
+const N: u32 = min({n}u, 3u);
+const M: u32 = select(1u, max(N, 2u), WIDE);
+for (var i = 0u; i < select(M, M * 2u, BOTH && WIDE); i++) {{ // unroll
+    f(i);
+}}"""
+
+
+@pytest.mark.parametrize(
+    ("wide", "n", "turns"), [("true", 1, 4), ("true", 9, 6), ("false", 1, 1), ("false", 9, 1)]
+)
+def test_turns_may_depend_on_choices_between_constants(wide: str, n: int, turns: int) -> None:
+    assert shaders.unroll(CHOICES.format(wide=wide, n=n)).count("f(i);") == turns
+
+
+@pytest.mark.parametrize("word", ["truer", "untrue", "falsehood"])
+def test_names_that_hold_true_and_false_are_names(word: str) -> None:
+    text = f"const {word}: u32 = 2u;\nfor (var i = 0u; i < {word}; i++) {{ // unroll\n    f(i);\n}}"
+    assert shaders.unroll(text).count("f(i);") == 2
+
+
+@pytest.mark.parametrize("turns", ["select(1u, 2u)", "min()", "select(1u, n, true)", "clamp(1u, 2u, 3u)"])
+def test_calls_that_say_no_number_are_refused(turns: str) -> None:
+    with pytest.raises(ShaderError, match="unroll: not a number before the kernel runs"):
+        shaders.unroll(f"for (var i = 0u; i < {turns}; i++) {{ // unroll\n}}")

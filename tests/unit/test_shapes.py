@@ -95,6 +95,44 @@ def test_every_block_but_the_last_on_an_axis_is_a_multiple(
             assert end == last or length % multiple == 0
 
 
+MULTIPLES = st.tuples(*[st.integers(1, 9)] * 3)
+
+
+@given(size=SIZES, most=SIZES, multiples=MULTIPLES, room=st.integers(1, 70_000))
+def test_each_axis_may_have_a_multiple_of_its_own(
+    size: tuple[int, int, int], most: tuple[int, int, int], multiples: tuple[int, int, int], room: int
+) -> None:
+    whole = tuple(part * multiple for part, multiple in zip(most, multiples, strict=True))
+    times = np.zeros(size, int)
+    for block in split(size, most=whole, multiple=multiples, fits=lambda block: volume(block) <= room):
+        times[block.row0 : block.row1, block.col0 : block.col1, block.k0 : block.k1] += 1
+        ends = (block.row1, block.col1, block.k1)
+        lengths = (block.rows, block.cols, block.depth)
+        for length, end, last, multiple in zip(lengths, ends, size, multiples, strict=True):
+            assert end == last or length % multiple == 0
+        over = any(
+            length > multiple and multiple < last
+            for length, last, multiple in zip(lengths, size, multiples, strict=True)
+        )
+        assert volume(block) <= room or not over
+    assert (times == 1).all()
+
+
+@given(size=SIZES, most=SIZES, multiple=st.integers(1, 9), room=st.integers(1, 70_000))
+def test_one_multiple_is_that_of_each_axis(
+    size: tuple[int, int, int], most: tuple[int, int, int], multiple: int, room: int
+) -> None:
+    def blocks(multiple: int | tuple[int, int, int]) -> list[Block]:
+        return list(split(size, most=most, multiple=multiple, fits=lambda block: volume(block) <= room))
+
+    assert blocks(multiple) == blocks((multiple,) * 3)
+
+
+def test_an_axis_no_longer_than_its_multiple_stays_whole() -> None:
+    blocks = list(split((64, 64, 64), most=(64, 64, 64), multiple=(16, 32, 64), fits=lambda block: False))
+    assert {(block.rows, block.cols, block.depth) for block in blocks} == {(16, 32, 64)}
+
+
 def test_blocks_come_in_the_order_of_rows_columns_depth() -> None:
     blocks = list(split((5, 4, 3), most=(2, 2, 2), multiple=1, fits=always))
     assert blocks == sorted(blocks)

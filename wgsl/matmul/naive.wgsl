@@ -1,7 +1,5 @@
-// naive: c[m, n] = sum_k a[m, k] * b[k, n]; row-major. One thread per element of c, no sharing.
-// Dispatch (ceil(cols / 16), ceil(rows / 16), products) over the block of c that starts at (row0, col0).
-// The product z has its matrices at a_at + z * a_step and so on, modulo 2^32. Workgroup memory: none.
-// The sum runs over [k0, k1); `accumulate` adds it to what c already holds.
+// naive: c[m, n] = sum_k a[m, k] * b[k, n], at any strides. One thread per element of c, no sharing.
+// Dispatch (ceil(cols / 16), ceil(rows / 16), products * splits); dims.wgsl says over what. Workgroup memory: none.
 
 struct Dims {
     m: u32,
@@ -12,12 +10,22 @@ struct Dims {
     k0: u32,
     k1: u32,
     accumulate: u32,
+    finishes: u32,
+    splits: u32,
+    depth: u32,
     a_at: u32,
-    b_at: u32,
-    c_at: u32,
     a_step: u32,
+    a_row: u32,
+    a_col: u32,
+    b_at: u32,
     b_step: u32,
+    b_row: u32,
+    b_col: u32,
+    c_at: u32,
     c_step: u32,
+    c_row: u32,
+    c_col: u32,
+    bias_by_row: u32,
 }
 
 @group(0) @binding(0) var<storage, read> a: array<f32>;
@@ -32,13 +40,16 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     if (row >= dims.m || col >= dims.n) {
         return;
     }
-    let a_at = dims.a_at + id.z * dims.a_step + row * dims.k;
-    let b_at = dims.b_at + id.z * dims.b_step + col;
+    let product = id.z / dims.splits;
+    let k0 = dims.k0 + id.z % dims.splits * dims.depth;
+    let k1 = min(dims.k1, k0 + dims.depth);
+    let a_at = dims.a_at + product * dims.a_step + row * dims.a_row;
+    let b_at = dims.b_at + product * dims.b_step + col * dims.b_col;
     var sum = 0.0;
-    for (var i = dims.k0; i < dims.k1; i++) {
-        sum += a[a_at + i] * b[b_at + i * dims.n];
+    for (var k = k0; k < k1; k++) {
+        sum += a[a_at + k * dims.a_col] * b[b_at + k * dims.b_row];
     }
-    let at = dims.c_at + id.z * dims.c_step + row * dims.n + col;
+    let at = dims.c_at + id.z * dims.c_step + row * dims.c_row + col;
     if (dims.accumulate == 1u) {
         sum += c[at];
     }

@@ -1,9 +1,7 @@
-// tiled: c[m, n] = sum_k a[m, k] * b[k, n]; row-major. One thread per element of c.
+// tiled: c[m, n] = sum_k a[m, k] * b[k, n], at any strides. One thread per element of c.
 // A workgroup computes a TILE x TILE block of c and shares TILE x TILE blocks of a and b.
-// Dispatch (ceil(cols / TILE), ceil(rows / TILE), products) over the block of c that starts at
-// (row0, col0). The product z has its matrices at a_at + z * a_step and so on, modulo 2^32.
+// Dispatch (ceil(cols / TILE), ceil(rows / TILE), products * splits); dims.wgsl says over what.
 // Workgroup memory 2 * TILE^2 * 4 bytes.
-// The sum runs over [k0, k1); `accumulate` adds it to what c already holds.
 
 override TILE: u32;
 
@@ -16,12 +14,22 @@ struct Dims {
     k0: u32,
     k1: u32,
     accumulate: u32,
+    finishes: u32,
+    splits: u32,
+    depth: u32,
     a_at: u32,
-    b_at: u32,
-    c_at: u32,
     a_step: u32,
+    a_row: u32,
+    a_col: u32,
+    b_at: u32,
     b_step: u32,
+    b_row: u32,
+    b_col: u32,
+    c_at: u32,
     c_step: u32,
+    c_row: u32,
+    c_col: u32,
+    bias_by_row: u32,
 }
 
 @group(0) @binding(0) var<storage, read> a: array<f32>;
@@ -38,19 +46,21 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     let row = dims.row0 + group.y * TILE + local.y;
     let col = dims.col0 + group.x * TILE + local.x;
     let slot = local.y * TILE + local.x;
+    let product = group.z / dims.splits;
+    let k_first = dims.k0 + group.z % dims.splits * dims.depth;
+    let k_end = min(dims.k1, k_first + dims.depth);
     // Loads outside the matrices are moved to their last element instead of branched around (6 % on an H200);
     // along k a zero replaces what they read, and the rows and columns beyond the edge are never stored.
-    let a_row = dims.a_at + group.z * dims.a_step + min(row, dims.m - 1u) * dims.k;
-    let b_col = dims.b_at + group.z * dims.b_step + min(col, dims.n - 1u);
-    let k_last = dims.k1 - 1u;
+    let a_row = dims.a_at + product * dims.a_step + min(row, dims.m - 1u) * dims.a_row;
+    let b_col = dims.b_at + product * dims.b_step + min(col, dims.n - 1u) * dims.b_col;
     var sum = 0.0;
-    for (var k0 = dims.k0; k0 < dims.k1; k0 += TILE) {
+    for (var k0 = k_first; k0 < k_end; k0 += TILE) {
         let a_k = k0 + local.x;
         let b_k = k0 + local.y;
-        let a_value = a[a_row + min(a_k, k_last)];
-        let b_value = b[min(b_k, k_last) * dims.n + b_col];
-        a_tile[slot] = select(0.0, a_value, a_k < dims.k1);
-        b_tile[slot] = select(0.0, b_value, b_k < dims.k1);
+        let a_value = a[a_row + min(a_k, k_end - 1u) * dims.a_col];
+        let b_value = b[b_col + min(b_k, k_end - 1u) * dims.b_row];
+        a_tile[slot] = select(0.0, a_value, a_k < k_end);
+        b_tile[slot] = select(0.0, b_value, b_k < k_end);
         workgroupBarrier();
         for (var i = 0u; i < TILE; i++) {
             sum += a_tile[local.y * TILE + i] * b_tile[i * TILE + local.x];
@@ -58,7 +68,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
         workgroupBarrier();
     }
     if (row < dims.m && col < dims.n) {
-        let at = dims.c_at + group.z * dims.c_step + row * dims.n + col;
+        let at = dims.c_at + group.z * dims.c_step + row * dims.c_row + col;
         if (dims.accumulate == 1u) {
             sum += c[at];
         }

@@ -28,8 +28,11 @@ def _record(
     stats = result.stats if result else None
     return {
         "suite": case.problem.suite,
+        "products": 1,
         **case.problem.axes,
+        "layout": case.problem.layout,
         "dtype": case.problem.dtype,
+        "sums": case.problem.sums,
         "kernel": case.variant,
         "verdict": verdict,
         "clock": run.clock,
@@ -45,5 +48,6 @@ def _record(
         "adapter": facts(run, "adapter", "name"),
         "backend": facts(run, "adapter", "backend"),
         "adapter_type": facts(run, "adapter", "type"),
+        "plan": case.plan,
         "reason": reason,
     }

@@ -75,15 +75,32 @@ def legend(run: Run) -> list[str]:
             f"× NumPy: kernel against np.matmul in float32 on {facts(run, 'system', 'cpu')}"
             f" ({facts(run, 'blas', 'name')}{of})."
         )
-    lines.append("error: largest distance from float64, as a fraction of the float32 rounding bound.")
+    lines += _words_of_problems(run)
     for method in dict.fromkeys(result.proof.method for result in run.results):
         lines.append(f"proved before and after timing: {method}.")
     return lines
 
 
+def _words_of_problems(run: Run) -> Iterator[str]:
+    """What sizes and errors mean for these problems, and f16 for the ceiling."""
+    cases = [result.case for result in run.results] + [skipped.case for skipped in run.skipped]
+    problems = [case.problem for case in cases]
+    names = {"f32": "float32", "f16": "float16"}
+    kinds = {(names[problem.sums], names[problem.dtype]) for problem in problems}
+    for sums, dtype in sorted(kinds) or [("float32", "float32")]:
+        stored = f", and one rounding to {dtype}" if sums != dtype else ""
+        yield f"error: largest distance from float64, as a fraction of the {sums} rounding bound{stored}."
+        if sums == "float16":
+            yield "of sums in f16, the ceiling of arithmetic is twice that of f32."
+    if any(problem.axes.get("products", 1) > 1 for problem in problems):
+        yield "P×M×K×N: P products at once."
+    if any(problem.layout != "nn" for problem in problems):
+        yield "nn, nt, tn, tt: how a and b lie in memory, n row by row and t transposed."
+
+
 def findings(run: Run) -> list[str]:
     """Who wins, how the machine drifted, and whether the run was cut short."""
-    lines = notes.verdicts(run)
+    lines = notes.choices(run) + notes.verdicts(run)
     cut = {result.stopped for result in run.results if result.stopped.startswith("budget")}
     lines += sorted(cut)
     drift = notes.drift(run)

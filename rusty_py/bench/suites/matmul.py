@@ -1,7 +1,7 @@
-"""The matmul suite: the naive and the tiled kernels on m x k x n problems."""
+"""The matmul suite: what `matmul` itself chooses, the naive and the tiled kernels, on any products."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,24 +10,29 @@ from rusty_py import shaders
 from rusty_py.bench.case import Case, Problem, Proof
 from rusty_py.bench.kernels import FILL
 from rusty_py.bench.proof import POISON, MatmulExam
+from rusty_py.bench.suites.shapes import Size
 from rusty_py.device import Device
-from rusty_py.dtypes import F32
+from rusty_py.dtypes import DTYPES, F32, Dtype
 from rusty_py.errors import LimitError
-from rusty_py.kernel import Launch, Spec, check_workgroup, launch, run
-from rusty_py.ops import matmul
-
-Size = tuple[int, int, int]
+from rusty_py.gemm.launches import Operands, requests
+from rusty_py.gemm.plan import Plan, Tile, kernel_of, plan
+from rusty_py.gemm.problem import Form, Place
+from rusty_py.gemm.problem import Problem as Product
+from rusty_py.kernel import Launch, Spec, launch, prepare, run
 
 
 @dataclass(frozen=True)
 class MatmulSuite:
-    """`sizes` are (m, k, n); `tiles` as in `rusty_py.matmul`."""
+    """`tiles` as in `rusty_py.matmul`; `dtype` is that of operands and results, `sums` that of the sums."""
 
     sizes: Sequence[Size]
-    tiles: Sequence[matmul.Tile]
+    tiles: Sequence[Tile]
+    dtype: Dtype = F32
+    sums: Dtype = F32
 
     def cases(self) -> list[Case]:
-        problems = [problem(*size) for size in sorted(set(self.sizes), key=lambda s: s[0] * s[1] * s[2])]
+        sizes = sorted(dict.fromkeys(self.sizes), key=lambda size: size.flops)
+        problems = [problem_of(size, dtype=self.dtype, sums=self.sums) for size in sizes]
         return [case(p, tile) for p in problems for tile in self.tiles]
 
     def setup(self, problem: Problem, device: Device, rng: np.random.Generator) -> "MatmulSetup":
@@ -35,73 +40,145 @@ class MatmulSuite:
 
 
 def problem(m: int, k: int, n: int) -> Problem:
-    """The m x k x n product in f32: 2mkn flops, and every matrix moved once."""
+    """The m x k x n product in f32."""
+    return problem_of(Size(m, k, n))
+
+
+def problem_of(size: Size, *, dtype: Dtype = F32, sums: Dtype = F32) -> Problem:
+    """The products of `size`: 2mkn flops each, and every matrix moved once."""
+    m, k, n = size.m, size.k, size.n
     return Problem(
         suite="matmul",
-        name=f"{m}×{k}×{n}",
-        axes={"m": m, "k": k, "n": n},
-        dtype=F32.name,
-        flops=2 * m * k * n,
-        bytes=(m * k + k * n + m * n) * F32.itemsize,
+        name=str(size),
+        axes={"m": m, "k": k, "n": n, "products": size.products},
+        dtype=dtype.name,
+        flops=size.flops,
+        bytes=(m * k + k * n + m * n) * size.products * dtype.itemsize,
+        layout=size.layout,
+        sums=sums.name,
     )
 
 
-def case(problem: Problem, tile: matmul.Tile) -> Case:
-    """The kernel of `tile` on `problem`."""
-    spec = matmul.spec_of(tile)
+def case(problem: Problem, tile: Tile) -> Case:
+    """The kernel of `tile` on `problem`; "auto" names its own once there is a device."""
+    if tile == "auto":
+        return Case(problem, "auto", "", "")
     variant = "naive" if tile == "naive" else f"tile {tile}"
-    return Case(problem, variant, str(spec), shaders.sha256(spec.source))
+    return _named(Case(problem, variant, "", ""), [kernel_of(tile).spec(matrices(problem).product)])
+
+
+def _named(case: Case, specs: Sequence[Spec]) -> Case:
+    """`case` with the kernels of `specs`, each once, in order."""
+    each = list(dict.fromkeys(specs))
+    text = "".join(spec.source for spec in each)
+    return replace(case, kernel=" + ".join(map(str, each)), sha256=shaders.sha256(text))
+
+
+@dataclass(frozen=True)
+class Matrices:
+    """A problem as the kernels see it, and where a, b and c lie in buffers of their own."""
+
+    product: Product
+    a: Place
+    b: Place
+    c: Place
+
+
+def matrices(problem: Problem) -> Matrices:
+    """One matrix behind the other, those that are transposed column by column."""
+    m, k, n, products = (problem.axes[axis] for axis in ("m", "k", "n", "products"))
+    transposed = {x: layout == "t" for x, layout in zip("ab", problem.layout, strict=True)}
+
+    def place(rows: int, cols: int, *, transposed: bool = False) -> Place:
+        step = rows * cols if products > 1 else 0
+        return Place(0, step, 1, rows) if transposed else Place(0, step, cols, 1)
+
+    a = place(m, k, transposed=transposed["a"]).settled(m, k)
+    b = place(k, n, transposed=transposed["b"]).settled(k, n)
+    c = place(m, n)
+    form = Form(
+        a_along_k=a.col == 1,
+        b_along_k=b.col != 1,
+        a_fours=a.lies_by_fours(m, k),
+        b_fours=b.lies_by_fours(k, n),
+        c_fours=c.lies_by_fours(m, n),
+        stored=DTYPES[problem.dtype],
+        result=DTYPES[problem.dtype],
+        sums=DTYPES[problem.sums],
+    )
+    return Matrices(Product(m, k, n, products, form), a, b, c)
 
 
 class MatmulSetup:
     """Inputs on the device, and an exam that all kernels sit."""
 
     def __init__(self, problem: Problem, device: Device, rng: np.random.Generator) -> None:
-        m, k, n = (problem.axes[axis] for axis in "mkn")
-        largest = max(m * k, k * n, m * n) * F32.itemsize
+        self.problem, self.device = problem, device
+        m, k, n, products = (problem.axes[axis] for axis in ("m", "k", "n", "products"))
+        dtype = DTYPES[problem.dtype]
+        largest = max(m * k, k * n, m * n) * products * dtype.itemsize
         most = min(device.limits.binding_bytes, device.limits.buffer_bytes)
         if largest > most:
             raise LimitError(
                 f"matmul: a matrix is larger than one binding on {device.adapter}: {largest} > {most} bytes"
             )
-        self.device = device
-        self.exam = MatmulExam(m, k, n, rng=rng)
-        self.a = device.upload(self.exam.a, label="a")
-        self.b = device.upload(self.exam.b, label="b")
+        self.exam = MatmulExam(m, k, n, rng=rng, products=products, dtype=dtype, sums=DTYPES[problem.sums])
+        self.a = device.upload(self.stored(self.exam.a, 0), label="a")
+        self.b = device.upload(self.stored(self.exam.b, 1), label="b")
+
+    def stored(self, x: NDArray[np.floating], operand: int) -> NDArray[np.floating]:
+        """Operand 0 or 1 as it lies in memory, C-contiguous."""
+        transposed = self.problem.layout[operand] == "t"
+        return np.ascontiguousarray(x.swapaxes(-1, -2) if transposed else x)
 
     def work(self, case: Case) -> "MatmulWork":
-        tile = case.variant.removeprefix("tile ")
-        return MatmulWork(self, matmul.spec_of(tile))
+        return MatmulWork(self, case)
 
     def baseline(self) -> Callable[[], object]:
-        a, b = self.exam.a, self.exam.b
-        c = np.empty((a.shape[0], b.shape[1]), np.float32)
+        """By np.matmul in float32 whatever the dtype: in float16 it has no BLAS. Operands lie as ours."""
+        a, b = (self._as_stored(x, i) for i, x in enumerate((self.exam.a, self.exam.b)))
+        c = np.empty(self.exam.shape, np.float32)
         return lambda: np.matmul(a, b, out=c)
+
+    def _as_stored(self, x: NDArray[np.floating], operand: int) -> NDArray[np.float32]:
+        """Operand 0 or 1 in float32, its elements where they are on the device."""
+        held = self.stored(x.astype(np.float32, copy=False), operand)
+        return held.swapaxes(-1, -2) if self.problem.layout[operand] == "t" else held
 
 
 class MatmulWork:
-    """One kernel on the setup's inputs, with an output of its own."""
+    """A case on the setup's inputs, with an output of its own. Its plan is made here, once."""
 
-    def __init__(self, setup: MatmulSetup, spec: Spec) -> None:
-        check_workgroup(setup.device, spec)
-        self.setup, self.spec, self.device = setup, spec, setup.device
-        self.exam = setup.exam
-        self.c = self.device.empty(self.exam.m * self.exam.n * F32.itemsize, label="c")
-        self.proven: NDArray[np.float32] | None = None
+    def __init__(self, setup: MatmulSetup, case: Case) -> None:
+        self.setup, self.exam, self.device = setup, setup.exam, setup.device
+        matrix = matrices(case.problem)
+        self.plan = _plan(setup.device, matrix.product, case.variant)
+        self.c = self.device.empty(self.exam.nbytes, label="c")
+        self.operands = Operands(setup.a, setup.b, self.c, matrix.a, matrix.b, matrix.c)
+        self.made = self.launches()
+        self.case = case
+        if case.variant == "auto":
+            named = _named(case, [each.spec for each in self.made])
+            self.case = replace(named, plan=str(self.plan))
+        self.proven: NDArray[np.floating] | None = None
 
     def launches(self) -> list[Launch]:
-        m, k, n = self.exam.m, self.exam.k, self.exam.n
-        return matmul.launches(self.device, self.spec, self.setup.a, self.setup.b, self.c, m=m, k=k, n=n)
+        made = requests(self.device, self.plan, self.operands)
+        self.made = [prepare(self.device, **each._asdict()) for each in made]
+        return self.made
 
     def poison(self) -> None:
+        """Fills the output, and what the last launches keep in between."""
         groups = 64
-        launch(
-            self.device,
-            FILL,
-            outputs=[self.c],
-            dims=(self.c.nbytes // 4, POISON, groups * FILL.threads),
-            workgroups=(groups, 1, 1),
-        )
+        written = [buffer for each in self.made for buffer in each.buffers[each.spec.inputs :]]
+        for buffer in dict.fromkeys(written):
+            launch(
+                self.device,
+                FILL,
+                outputs=[buffer],
+                dims=(buffer.nbytes // 4, POISON, groups * FILL.threads),
+                workgroups=(groups, 1, 1),
+            )
 
     def prove(self) -> Proof:
         proof, self.proven = self.exam.prove(self._product)
@@ -112,14 +189,27 @@ class MatmulWork:
             raise LimitError("recheck: nothing was proven before")
         return self.exam.recheck(self._result(), self.proven)
 
-    def _product(self, a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
-        self.device.write(self.setup.a, a)
-        self.device.write(self.setup.b, b)
+    def _product(self, a: NDArray[np.floating], b: NDArray[np.floating]) -> NDArray[np.floating]:
+        self.device.write(self.setup.a, self.setup.stored(a, 0))
+        self.device.write(self.setup.b, self.setup.stored(b, 1))
+        launches = self.launches()
         self.poison()
-        run(self.device, self.launches())
+        run(self.device, launches)
         return self._result()
 
-    def _result(self) -> NDArray[np.float32]:
-        c = np.empty((self.exam.m, self.exam.n), np.float32)
+    def _result(self) -> NDArray[np.floating]:
+        c = np.empty(self.exam.shape, self.exam.dtype.numpy)
         self.device.read(self.c, c)
         return c
+
+
+def _plan(device: Device, product: Product, variant: str) -> Plan:
+    """How a variant computes the product. Raises LimitError where it cannot."""
+    if variant == "auto":
+        return plan(device, product)
+    if product.form.stored is not F32:
+        raise LimitError(
+            f"{variant} computes in f32 only; --tile auto computes in {product.form.stored.name}"
+        )
+    tile = variant.removeprefix("tile ")
+    return plan(device, product, tile=tile if tile == "naive" else int(tile))

@@ -1,7 +1,9 @@
+from dataclasses import replace
+
 import pytest
 
-from rusty_py.bench.case import Ceilings, Proof
-from rusty_py.bench.notes import drift, note, ranking, verdicts
+from rusty_py.bench.case import Ceilings, Proof, Skipped
+from rusty_py.bench.notes import choices, drift, note, ranking, verdicts
 
 from .runs import MS, around, matmul, result, run
 
@@ -137,4 +139,34 @@ def test_notable_drift_comes_with_a_warning() -> None:
     line = drift(run(anchors_ns=[MS] * 4 + [1.2 * MS] * 2))
     assert line.endswith(
         "by +20.0% over 6 rounds; kernels are compared round by round, but compare sizes with care"
+    )
+
+
+def test_what_auto_chose_is_told_for_each_size_also_where_it_was_skipped() -> None:
+    small, large = (replace(matmul(n, "auto"), plan=f"{n}: blocked") for n in (512, 4096))
+    whole = run(
+        result(small, [1.0]),
+        result(matmul(512, 8), [1.0]),
+        skipped=[Skipped(large, "needs about 90 s"), Skipped(matmul(8192, "auto"), "the budget is used up")],
+    )
+    assert choices(whole) == ["auto: 512: blocked", "auto: 4096: blocked"]
+
+
+def test_a_variant_is_compared_with_itself_whatever_kernels_it_takes() -> None:
+    small, large = (
+        result(replace(matmul(n, "auto"), kernel=kernel), [ms])
+        for n, kernel, ms in ((512, "matmul/direct", 1.0), (1024, "matmul/blocked", 16.0))
+    )
+    assert note(large, run(small, large)) == "50% of its rate at 512×512×512"
+
+
+def test_f16_sums_are_compute_bound_against_twice_the_ceiling_of_f32() -> None:
+    case = matmul(512, "auto")
+    case = replace(case, problem=replace(case.problem, dtype="f16", sums="f16"))
+    fast = result(case, [0.05], roof_gflops=7158.0)  # 5,369 GFLOPS.
+    copying = Ceilings(3579.0, {case.problem.bytes: 60.0}, 1.0)  # Allows 5,120.
+    assert note(fast, run(fast, ceilings=copying)) == "memory-bound"
+    assert (
+        note(fast, run(fast, ceilings=replace(copying, copy_gbps={case.problem.bytes: 90.0})))
+        == "compute-bound"
     )

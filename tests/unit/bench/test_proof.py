@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rusty_py.bench.proof import POISON, MatmulExam, freivalds_fault
+from rusty_py.dtypes import F16, F32, Dtype
 from rusty_py.errors import LimitError
 
 Matrix = np.ndarray
@@ -222,9 +223,113 @@ def test_an_exam_sees_the_float_inputs_last(large: MatmulExam) -> None:
 
 
 def test_products_too_long_for_exact_integers_cannot_be_proven() -> None:
-    exam = MatmulExam(1, 2**24, 1, rng=np.random.default_rng(6), full_flops=0)
-    with pytest.raises(LimitError, match=r"^cannot be proven: sums of 16,777,216 integers are not exact"):
+    exam = MatmulExam(1, 50_000, 1, rng=np.random.default_rng(6), dtype=F16, full_flops=0)
+    with pytest.raises(LimitError, match=r"^cannot be proven: sums of 50,000 integers are not exact in f16"):
         exam.prove(right)
+
+
+def in_f16(a: Matrix, b: Matrix) -> Matrix:
+    """Sums in float32, rounded once."""
+    return (a.astype(np.float32) @ b.astype(np.float32)).astype(np.float16)
+
+
+def in_f16_sums(a: Matrix, b: Matrix) -> Matrix:
+    """Sums of eight in float16, their sums in float32."""
+    c = np.zeros((*a.shape[:-1], b.shape[-1]), np.float32)
+    for k in range(0, a.shape[-1], 8):
+        part = np.zeros(c.shape, np.float16)
+        for i in range(k, min(k + 8, a.shape[-1])):
+            part += a[..., i : i + 1] * b[..., i : i + 1, :]
+        c += part
+    return c.astype(np.float16)
+
+
+BATCH = (3, 40, 64, 24)
+
+
+def batch(*, full_flops: int, dtype: Dtype = F32, sums: Dtype = F32) -> MatmulExam:
+    """Three products, by float64 or by integers."""
+    products, m, k, n = BATCH
+    rng = np.random.default_rng(8)
+    return MatmulExam(m, k, n, rng=rng, products=products, dtype=dtype, sums=sums, full_flops=full_flops)
+
+
+@pytest.mark.parametrize("full_flops", [0, 2**31])
+@pytest.mark.parametrize(
+    ("dtype", "sums", "product"),
+    [(F32, F32, right), (F16, F32, in_f16), (F16, F16, in_f16), (F16, F16, in_f16_sums)],
+    ids=["f32", "f16", "f16 by f32 sums", "f16 sums"],
+)
+def test_right_batches_of_any_dtype_pass(
+    dtype: Dtype, sums: Dtype, product: Product, full_flops: int
+) -> None:
+    exam = batch(dtype=dtype, sums=sums, full_flops=full_flops)
+    proof, c = exam.prove(product)
+    assert (proof.fault, c.dtype, c.shape) == ("", dtype.numpy, exam.shape)
+    assert 0 < proof.error < 1
+    assert exam.recheck(c, c.copy()).ok
+
+
+@pytest.mark.parametrize("which", range(3))
+def test_one_wrong_element_of_any_product_is_refused(which: int) -> None:
+    def change(c: Matrix) -> None:
+        c[which, 17, 5] += 1.0
+
+    fault = batch(full_flops=2**31).prove(altered(change))[0].fault
+    assert fault.startswith("1 of 2,880 elements outside the rounding bound")
+    assert f"c[{which}, 17, 5]" in fault
+    fault = batch(full_flops=0).prove(altered(change))[0].fault
+    assert fault == f"1 of 40 rows of an integer product are wrong, first row 17 of product {which}"
+
+
+@pytest.mark.parametrize("full_flops", [0, 2**31])
+def test_products_in_another_order_are_refused(full_flops: int) -> None:
+    assert not batch(full_flops=full_flops).prove(lambda a, b: (a @ b)[::-1])[0].ok
+
+
+def test_rows_of_every_product_are_sampled() -> None:
+    exam = batch(full_flops=0)
+    assert set((exam.rows // exam.m).tolist()) == {0, 1, 2}
+    assert {0, 39, 40, 79, 80, 119} <= set(exam.rows.tolist())
+
+
+def test_rechecking_finds_a_change_in_any_product() -> None:
+    exam = batch(full_flops=0)
+    _, proven = exam.prove(right)
+    row = next(row for row in range(120) if row not in exam.rows)
+    changed = proven.copy()
+    changed[row // 40, row % 40, 7] += 1.0
+    assert exam.recheck(changed, proven).fault == "1 elements changed while it was timed"
+
+
+def test_sums_in_f16_are_refused_where_f32_ones_were_asked_for() -> None:
+    exam = MatmulExam(64, 512, 64, rng=np.random.default_rng(5), dtype=F16)
+    assert exam.prove(in_f16)[0].ok
+    assert "outside the rounding bound" in exam.prove(in_f16_sums)[0].fault
+
+
+@pytest.mark.parametrize("full_flops", [0, 2**31])
+def test_the_part_of_an_f16_product_that_was_never_written_is_refused(full_flops: int) -> None:
+    def product(a: Matrix, b: Matrix) -> Matrix:
+        c = in_f16(a, b)
+        c[1, :20].view(np.uint16)[:] = POISON & 0xFFFF
+        return c
+
+    proof, _ = batch(dtype=F16, full_flops=full_flops).prove(product)
+    assert proof.fault == "16.67% of C never written"
+
+
+def test_poison_is_no_number_whatever_reads_it() -> None:
+    word = np.array([POISON], np.uint32)
+    assert np.isnan(word.view(np.float32)).all()
+    assert np.isnan(word.view(np.float16)).all()
+    assert POISON & 0xFFFF == POISON >> 16
+
+
+@pytest.mark.parametrize("k", [8192, 262_144])
+def test_integers_stay_exact_in_long_sums(k: int) -> None:
+    exam = MatmulExam(8, k, 8, rng=np.random.default_rng(9), full_flops=0)
+    assert exam.prove(right)[0].ok
 
 
 def test_rechecking_what_timing_left_passes(either: MatmulExam) -> None:

@@ -5,6 +5,7 @@ import pytest
 from rusty_py.bench.case import Proof, Result, Timed
 from rusty_py.bench.runner import with_stats
 from rusty_py.bench.suites.matmul import MatmulSuite, case, problem
+from rusty_py.bench.suites.shapes import Size
 from rusty_py.timing import Clock
 
 from .runs import MS, PROOF, matmul, result
@@ -25,7 +26,7 @@ def test_a_rate_is_two_flops_a_term_over_the_median(n: int, ms: float, gflops: f
 def test_a_problem_counts_its_flops_and_the_bytes_of_its_matrices_once() -> None:
     odd = problem(3, 5, 7)
     assert odd.name == "3×5×7"
-    assert odd.axes == {"m": 3, "k": 5, "n": 7}
+    assert odd.axes == {"m": 3, "k": 5, "n": 7, "products": 1}
     assert odd.flops == 2 * 3 * 5 * 7
     assert odd.bytes == 4 * (3 * 5 + 5 * 7 + 3 * 7)
 
@@ -53,7 +54,7 @@ def test_what_is_wrong_or_rejected_has_no_rate(verdict: str) -> None:
 
 
 def test_cases_come_problem_by_problem_small_ones_first() -> None:
-    cases = MatmulSuite([(512, 512, 512), (1, 2, 3), (512, 512, 512)], ["naive", 8]).cases()
+    cases = MatmulSuite([Size(512, 512, 512), Size(1, 2, 3), Size(512, 512, 512)], ["naive", 8]).cases()
     assert [(each.problem.name, each.variant) for each in cases] == [
         ("1×2×3", "naive"),
         ("1×2×3", "tile 8"),

@@ -5,6 +5,7 @@ import io
 import json as std_json
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import jsonschema
 import pytest
@@ -12,9 +13,13 @@ import pytest
 from rusty_py.bench.case import Baseline, Run
 from rusty_py.bench.report import csv, json, markdown, table
 from rusty_py.bench.report.rows import ASCII, banner, figure, gpu_block, header, numpy_ms, rows
-from rusty_py.bench.suites.matmul import problem
+from rusty_py.bench.suites.matmul import case, problem, problem_of
+from rusty_py.bench.suites.shapes import Size
+from rusty_py.dtypes import F16
 
 from .runs import MS, around, full_run, matmul, result, run
+
+RESULTS = Path(__file__).parents[3] / "benchmarks" / "results"
 
 
 def cells(line: str) -> list[str]:
@@ -184,6 +189,48 @@ def test_csv_holds_plain_numbers_in_full() -> None:
     assert float(record["gflops"]) == pytest.approx(2684.35456)
     assert float(record["numpy_ms"]) == 3.0
     assert (record["samples"], record["clock"], record["adapter"]) == ("7", "gpu", "Apple M4")
+
+
+def test_batches_layouts_and_f16_stand_in_every_table() -> None:
+    size = Size(512, 512, 256, products=4, layout="nt")
+    odd = replace(case(problem_of(size, dtype=F16), "auto"), plan="4×512×512×256: blocked")
+    whole = run(result(odd, [1.0]))
+    record = records(whole)[0]
+    assert {name: record[name] for name in ("products", "m", "layout", "dtype", "sums", "kernel")} == {
+        "products": "4",
+        "m": "512",
+        "layout": "nt",
+        "dtype": "f16",
+        "sums": "f32",
+        "kernel": "auto",
+    }
+    assert record["plan"] == "4×512×512×256: blocked"
+    assert grid(whole)[1][:2] == ["4×512×512×256 nt", "auto"]
+    for text in (table.render(whole), markdown.render(whole)):
+        for said in (
+            "auto: 4×512×512×256: blocked",
+            "as a fraction of the float32 rounding bound, and one rounding to float16.",
+            "P×M×K×N: P products at once.",
+            "nn, nt, tn, tt: how a and b lie in memory",
+        ):
+            assert said in text
+
+
+def test_plain_products_in_f32_have_no_words_on_batches_and_layouts() -> None:
+    text = table.render(full_run())
+    assert "error: largest distance from float64, as a fraction of the float32 rounding bound.\n" in text
+    assert "P×M×K×N" not in text
+    assert "tn" not in text
+
+
+@pytest.mark.parametrize("path", sorted(RESULTS.glob("*/matmul*.json")), ids=lambda path: path.parent.name)
+def test_files_from_before_batches_and_plans_are_read_and_shown(path: Path) -> None:
+    whole = json.parse(path.read_text(encoding="utf-8"))
+    cases = [result.case for result in whole.results]
+    assert {(case.problem.layout, case.problem.sums) for case in cases} == {("nn", "f32")}
+    assert {record["products"] for record in records(whole)} == {"1"}
+    jsonschema.validate(std_json.loads(json.render(whole)), json.schema())
+    assert table.render(whole)
 
 
 def test_csv_leaves_blank_what_was_not_measured() -> None:

@@ -11,6 +11,7 @@ from rusty_py.bench.case import Case, Ceilings, Problem, Proof, Run, Timed
 from rusty_py.bench.runner import Bench
 from rusty_py.bench.sampling import Options, Track
 from rusty_py.bench.suites.matmul import MatmulSuite
+from rusty_py.bench.suites.shapes import Size
 from rusty_py.commands import Step
 from rusty_py.kernel import Launch, Spec
 from rusty_py.pace import Pace
@@ -97,7 +98,7 @@ def test_a_device_that_failed_is_not_measured_again() -> None:
 
 
 def test_rows_concluded_before_memory_ran_out_are_not_skipped_too() -> None:
-    made, outcome = begun(MatmulSuite([(8, 8, 8)], ["naive", 8])), run()
+    made, outcome = begun(MatmulSuite([Size(8, 8, 8)], ["naive", 8])), run()
     cases = made.suite.cases()
     made.suite = SimpleNamespace(setup=lambda problem, device, rng: None)
     made._prove_all = lambda setup, cases, outcome: [Track(each, SimpleNamespace(), PROOF) for each in cases]
@@ -116,7 +117,7 @@ class Stuck:
     """A suite of one problem whose inputs have no room."""
 
     def cases(self) -> list[Case]:
-        return MatmulSuite([(8, 8, 8)], ["naive", 8]).cases()
+        return MatmulSuite([Size(8, 8, 8)], ["naive", 8]).cases()
 
     def setup(self, problem: Problem, device: object, rng: np.random.Generator) -> object:
         raise OutOfMemory("buffer: no room")

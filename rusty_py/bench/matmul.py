@@ -1,0 +1,200 @@
+"""The command `rusty-bench matmul`: its options, and the way from them to a run and its reports."""
+
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rusty_py.bench.exits import leave
+from rusty_py.bench.options import (
+    AdapterOption,
+    AsciiOption,
+    ForceOption,
+    FormatOption,
+    JsonOption,
+    RunsOption,
+    SizeOption,
+    finite,
+)
+from rusty_py.bench.output import Format, heading, progress, render, show, write_files
+from rusty_py.bench.suites import shapes
+from rusty_py.bench.suites.shapes import Size
+from rusty_py.errors import DtypeError
+
+if TYPE_CHECKING:
+    from rusty_py.adapter import Adapter
+    from rusty_py.bench.suites.matmul import MatmulSuite
+
+TILES = ("auto", "naive", "8", "16", "32")
+LADDER = {"CPU": (64, 128, 256, 512), "GPU": (512, 1024, 2048, 4096)}
+PRESET_SECONDS = 300.0
+"""The budget of a preset on a GPU: there are many sizes in it."""
+
+
+class Preset(StrEnum):
+    """Sizes that go together."""
+
+    shapes = "shapes"
+
+
+class Element(StrEnum):
+    """What numbers are stored as, or added up in."""
+
+    f32 = "f32"
+    f16 = "f16"
+
+
+def matmul(
+    size: SizeOption = None,
+    preset: Annotated[
+        Preset | None,
+        typer.Option(
+            help="In place of sizes: shapes is squares, thin, long and batched products, sizes beside powers"
+            " of two and those of transformers, by auto alone."
+        ),
+    ] = None,
+    tile: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--tile",
+            metavar="|".join(TILES),
+            help="auto is what `matmul` itself chooses. Repeat for more. Default: all.",
+        ),
+    ] = None,
+    dtype: Annotated[Element, typer.Option(help="Element type of operands and result.")] = Element.f32,
+    sums: Annotated[Element, typer.Option(help="What is added up in; f16 is for --dtype f16.")] = Element.f32,
+    adapter: AdapterOption = None,
+    warmup: Annotated[
+        float | None,
+        typer.Option(
+            min=0, callback=finite, metavar="SECONDS", help="Warm-up of each row. Default: one sample."
+        ),
+    ] = None,
+    runs: RunsOption = None,
+    min_time: Annotated[
+        float | None,
+        typer.Option(
+            min=0, callback=finite, metavar="SECONDS", help="Sample each row for this long at least."
+        ),
+    ] = None,
+    max_time: Annotated[
+        float | None,
+        typer.Option(
+            min=0.1,
+            callback=finite,
+            metavar="SECONDS",
+            help=f"Budget of the whole run. Default: 60, and {PRESET_SECONDS:.0f} for --preset on a GPU.",
+        ),
+    ] = None,
+    peak: Annotated[
+        float | None,
+        typer.Option(min=1e-9, callback=finite, metavar="GFLOPS", help="Adds a column: % of this figure."),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Of the random inputs. Default: a new one.")] = None,
+    json: JsonOption = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Also write this run's files, named by time, into DIR.")
+    ] = None,
+    force: ForceOption = False,
+    format: FormatOption = Format.table,
+    ascii: AsciiOption = False,
+) -> None:
+    """Proves the matmul kernels, times them in random rounds, and compares them: auto and each tile size.
+
+    Example: rusty-bench matmul --size 1024 --size 8x512x2048x512:nt --tile auto --tile 16
+    """
+    sizes = [parse_size(text) for text in size or ()]
+    tiles = [parse_tile(text) for text in dict.fromkeys(tile or (TILES[:1] if preset else TILES))]
+    refuse_contradictions(preset=preset, sizes=sizes, dtype=dtype, sums=sums, runs=runs, min_time=min_time)
+    from rusty_py.adapter import choose
+    from rusty_py.bench.report import files
+
+    chosen = choose(adapter)
+    check_dtype(chosen, dtype)
+    if json:
+        files.check(json, force=force)
+    if out:
+        files.check_folder(out)
+
+    from rusty_py.bench.context import adapter_facts, context
+    from rusty_py.bench.runner import measure
+    from rusty_py.bench.sampling import Options
+    from rusty_py.device import Device
+
+    if preset and not chosen.is_cpu:
+        max_time = max_time or PRESET_SECONDS
+    options = Options.for_adapter(
+        chosen, warmup_s=warmup, runs=runs, min_time_s=min_time, max_time_s=max_time, seed=seed
+    )
+    suite = suite_of(sizes or default_sizes(chosen, preset), tiles, dtype, sums)
+    with Device(chosen) as device:
+        if format == Format.table:
+            show(heading(adapter_facts(chosen), checked=device.checked), ascii=ascii)
+        facts = context(device, options=vars(options))
+        with progress(ascii=ascii) as say:
+            run = measure(suite, device, options, context=facts, say=say, peak_gflops=peak)
+    try:
+        show(render(run, format), ascii=ascii)
+    finally:  # Also where standard output was closed in the meantime.
+        write_files(run, json=json, out=out)
+    leave(run, wrong=any(result.verdict != "ok" for result in run.results))
+
+
+def parse_size(text: str) -> Size:
+    """The size that `text` names; else a usage error."""
+    try:
+        return shapes.parse(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--size") from error
+
+
+def parse_tile(text: str) -> int | str:
+    """A tile edge, "naive" or "auto"."""
+    if text not in TILES:
+        raise typer.BadParameter(f"{text!r} is no tile: auto, naive, 8, 16 or 32", param_hint="--tile")
+    return int(text) if text.isdecimal() else text
+
+
+def refuse_contradictions(
+    *,
+    preset: Preset | None,
+    sizes: Sequence[Size],
+    dtype: Element,
+    sums: Element,
+    runs: int | None,
+    min_time: float | None,
+) -> None:
+    """A usage error for options of which one says what the other does."""
+    if runs and min_time:
+        raise typer.BadParameter(
+            "--runs says how many samples there are, whatever --min-time", param_hint="--runs"
+        )
+    if preset and sizes:
+        raise typer.BadParameter("the preset has its own sizes, so there is no --size", param_hint="--preset")
+    if sums == Element.f16 and dtype != Element.f16:
+        raise typer.BadParameter("f16 sums are for --dtype f16", param_hint="--sums")
+
+
+def check_dtype(adapter: "Adapter", dtype: Element) -> None:
+    """Raises DtypeError where the adapter does not compute in `dtype`."""
+    if dtype == Element.f16 and "shader-f16" not in adapter.features:
+        raise DtypeError(f"matmul: {adapter} does not compute in f16: use --dtype f32")
+
+
+def default_sizes(adapter: "Adapter", preset: Preset | None) -> list[Size]:
+    """The preset's, else a ladder of squares."""
+    if preset:
+        return shapes.preset()
+    return [Size(n, n, n) for n in LADDER["CPU" if adapter.is_cpu else "GPU"]]
+
+
+def suite_of(
+    sizes: Sequence[Size], tiles: Sequence[int | str], dtype: Element, sums: Element
+) -> "MatmulSuite":
+    """What is measured."""
+    from rusty_py.bench.suites.matmul import MatmulSuite
+    from rusty_py.dtypes import DTYPES
+
+    return MatmulSuite(sizes, tiles, DTYPES[dtype], DTYPES[sums])

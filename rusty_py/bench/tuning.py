@@ -1,0 +1,165 @@
+"""`rusty-bench tune`: which classes are tuned, and the tables of what came of it and of what is kept."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tabulate import tabulate
+
+from rusty_py import dtypes
+from rusty_py.adapter import Adapter
+from rusty_py.bench.suites.shapes import Size
+from rusty_py.errors import DeviceError, DtypeError
+from rusty_py.gemm import store, tuned
+from rusty_py.gemm.entry import form_of, shape_class
+from rusty_py.gemm.problem import Problem
+from rusty_py.tune import Outcome, name_of, tune
+from rusty_py.tune.exam import layout_of
+from rusty_py.tune.search import problem_of
+
+_HEAD = ["M×K×N", "form", "default", "GFLOPS", "best other", "GFLOPS", "ratio", "95 %", "kept"]
+_LIST_HEAD = ["adapter", "driver", "class", "form", "kernel", "GFLOPS", "default", "GFLOPS", "date"]
+
+
+@dataclass
+class TuningRun:
+    """What came of each class, as far as it got: `interrupted`, or ended by a device's `failure`.
+
+    `left` is what it did not get to.
+    """
+
+    adapter: Adapter
+    path: Path | None
+    outcomes: list[Outcome] = field(default_factory=list)
+    interrupted: bool = False
+    failure: str = ""
+    left: list[Problem] = field(default_factory=list)
+
+
+def problems(sizes: Sequence[Size], *, dtype: str, sums: str) -> list[Problem]:
+    """The problems of the sizes. Raises DtypeError for unknown dtypes."""
+    for each in (dtype, sums):
+        dtypes.parse(each, operation="tune")
+    if (dtype, sums) == ("f32", "f16"):
+        raise DtypeError("tune: --sums f16 is for --dtype f16: got f32")
+    found = (
+        problem_of(each.m, each.k, each.n, layout=each.layout, dtype=dtype, sums=sums, products=each.products)
+        for each in sizes
+    )
+    return list(dict.fromkeys(found))
+
+
+def of_classes(problems: Sequence[Problem]) -> list[Problem]:
+    """The first problem of each class."""
+    first: dict[object, Problem] = {}
+    for problem in problems:
+        first.setdefault((form_of(problem), shape_class(problem)), problem)
+    return list(first.values())
+
+
+def tune_all(
+    adapter: Adapter,
+    problems: Sequence[Problem],
+    *,
+    max_time_s: float | None,
+    keep: bool,
+    say: Callable[[str], None],
+) -> TuningRun:
+    """Tunes one class after the other. Each is kept as soon as it is known: Ctrl-C loses only the last."""
+    run = TuningRun(adapter, store.location() if keep else None)
+    try:
+        for at, problem in enumerate(problems):
+            say(f"tuning {at + 1} of {len(problems)}: {problem} ({problem.form})")
+            outcome = tune(adapter, problem, max_time_s=max_time_s, keep=keep)
+            run.outcomes.append(outcome)
+    except KeyboardInterrupt:
+        run.interrupted = True
+    except DeviceError as error:
+        run.failure = str(error)
+    run.left = list(problems[len(run.outcomes) :])
+    return run
+
+
+def table(run: TuningRun) -> str:
+    """A row for each class, and below what was thrown out, and where the rest is kept."""
+    rows = [_row(outcome, kept=run.path is not None) for outcome in run.outcomes]
+    align = ("left", "left", "left", "right", "left", "right", "right", "right", "left")
+    lines = [str(run.adapter), "", tabulate(rows, _HEAD, disable_numparse=True, colalign=align * bool(rows))]
+    notes = list(dict.fromkeys(note for outcome in run.outcomes for note in outcome.notes))
+    lines += ["", *(f"thrown out: {note}" for note in notes)] if notes else []
+    lines += ["", *_summary(run)]
+    return "\n".join(lines)
+
+
+def listing() -> str:
+    """What the user's file holds."""
+    path = store.location()
+    if path is None:
+        return f"{store.ENVIRONMENT}=off: no file is read"
+    rows = [
+        [
+            each.machine["adapter"],
+            each.machine["driver"],
+            "×".join(map(str, each.shape[:3])) + f" by {each.shape[3]}" * (each.shape[3] > 1),
+            each.form,
+            name_of(each.choice),
+            _rate(each.gflops),
+            each.default,
+            _rate(each.default_gflops),
+            each.date,
+        ]
+        for each in tuned.read(path)
+    ]
+    if not rows:
+        return f"nothing is kept in {path}"
+    align = ("left", "left", "left", "left", "left", "right", "left", "right", "left")
+    return f"{tabulate(rows, _LIST_HEAD, disable_numparse=True, colalign=align)}\n\nfrom {path}"
+
+
+def clear() -> str:
+    """Removes the user's file. Raises CacheError."""
+    path = store.location()
+    if path is None:
+        return f"{store.ENVIRONMENT}=off: there is no file"
+    store.clear(path)
+    return f"removed {path}"
+
+
+def _row(outcome: Outcome, *, kept: bool) -> list[str]:
+    known = outcome.best is not None
+    verdict = f"no: {outcome.reason}" if outcome.reason else "yes" if kept else "no: --dry-run"
+    interval = f"{outcome.interval[0]:.2f} to {outcome.interval[1]:.2f}" if outcome.interval else ""
+    return [
+        str(outcome.problem),
+        str(outcome.problem.form),
+        name_of(outcome.default),
+        _rate(outcome.default_gflops),
+        name_of(outcome.best) if outcome.best else "",
+        _rate(outcome.gflops),
+        f"{outcome.ratio:.2f}" if known and outcome.ratio else "",
+        interval,
+        verdict,
+    ]
+
+
+def _summary(run: TuningRun) -> Iterator[str]:
+    for outcome in run.outcomes:
+        yield f"{outcome.problem}: {outcome.tried} kernels proved and timed in {outcome.seconds:.0f} s"
+    if run.path and any(outcome.stored for outcome in run.outcomes):
+        yield f"kept in {run.path}"
+    if run.left:
+        yield "not tuned: " + " ".join(f"--size {size_text(problem)}" for problem in run.left)
+
+
+def size_text(problem: Problem) -> str:
+    """The problem as `--size` takes it."""
+    batch = (problem.products,) if problem.products > 1 else ()
+    layout = layout_of(problem)
+    text = "x".join(map(str, (*batch, problem.m, problem.k, problem.n)))
+    return f"{text}:{layout}" if layout != "nn" else text
+
+
+def _rate(gflops: float | None) -> str:
+    if gflops is None:
+        return ""
+    return f"{gflops:,.0f}" if gflops >= 1000 else f"{gflops:.3g}"

@@ -1,0 +1,100 @@
+"""The kernels without workgroup memory, whose loads the caches share: for CPU drivers."""
+
+from dataclasses import dataclass, replace
+from functools import cache
+
+from rusty_py.adapter import Limits
+from rusty_py.dtypes import F32
+from rusty_py.gemm.kernel import definitions, has_room
+from rusty_py.gemm.problem import Form, Problem
+from rusty_py.kernel import Spec
+from rusty_py.shapes import ceil_div
+
+
+@dataclass(frozen=True)
+class Direct:
+    """How a product is cut: see wgsl/matmul/direct.wgsl, which says the same in capitals.
+
+    With `sharing`, the threads along n load different rows of a and ask each other for them: that needs
+    subgroups of at least `threads`, and thread_m a multiple of lanes_n. `step` and thread_n are multiples of
+    4, and thread_m is one of `rows`.
+    """
+
+    thread_m: int
+    thread_n: int
+    lanes_m: int
+    lanes_n: int
+    step: int = 8
+    rows: int = 4
+    sharing: bool = False
+
+    @property
+    def name(self) -> str:
+        return f"direct {self.block[0]}x{self.block[1]}"
+
+    @property
+    def block(self) -> tuple[int, int]:
+        return self.lanes_m * self.thread_m, self.lanes_n * self.thread_n
+
+    @property
+    def threads(self) -> int:
+        return self.lanes_m * self.lanes_n
+
+    def suits(self, limits: Limits, problem: Problem) -> bool:
+        in_step = not self.sharing or limits.subgroup >= self.threads
+        return in_step and has_room(limits, self.spec(problem))
+
+    def spec(self, problem: Problem) -> Spec:
+        form = problem.form
+        # Four rows of a at once are for threads that each have four to load.
+        a_fours = form.a_fours and (
+            form.a_along_k or self.thread_m % (4 * self.lanes_n if self.sharing else 4) == 0
+        )
+        # One by one, it is all the same how they lie.
+        return self._spec(
+            replace(
+                form,
+                a_along_k=a_fours and form.a_along_k,
+                b_along_k=form.b_fours and form.b_along_k,
+                a_fours=a_fours,
+                sums=F32,
+            )
+        )
+
+    @cache  # noqa: B019  There are few, and they are constants.
+    def _spec(self, form: Form) -> Spec:
+        a_fours, b_fours = (4 if fours else 1 for fours in (form.a_fours, form.b_fours))
+        constants = {
+            "THREAD_M": self.thread_m,
+            "THREAD_N": self.thread_n,
+            "LANES_M": self.lanes_m,
+            "LANES_N": self.lanes_n,
+            "STEP": self.step,
+            "ROWS": self.rows,
+            "SHARERS": self.lanes_n if self.sharing else 1,
+            "A_M": 1 if form.a_along_k else a_fours,
+            "A_K": a_fours if form.a_along_k else 1,
+            "B_K": b_fours if form.b_along_k else 1,
+            "B_N": 1 if form.b_along_k else b_fours,
+        }
+        ask = "subgroupShuffle(x, lane)" if self.sharing else "x"
+        return Spec(
+            "matmul/direct",
+            inputs=3,
+            outputs=1,
+            threads=self.threads,
+            definitions=definitions(constants, form, edges=True, clamps=False)
+            + f"fn from_lane(x: f32, lane: u32) -> f32 {{ return {ask}; }}\n",
+            variant=f"{self.block[0]}x{self.block[1]}, {form}",
+        )
+
+    def loops(self, k: int) -> int:
+        return ceil_div(k, self.step) + self.thread_m // self.rows
+
+
+# Chosen on llvmpipe (Mesa 22.3, two cores), f32, 512 x 512 x 512: 40 GFLOP/s with four numbers a load and 24
+# with one, where `tiled` with tile 16 does 0.72. Eight threads, no more: what llvmpipe runs in step.
+SHARING = Direct(32, 8, lanes_m=1, lanes_n=8, sharing=True)
+# For adapters without subgroups of eight: 16 and 10 in the same place.
+ALONE = Direct(16, 8, lanes_m=1, lanes_n=8, step=4)
+DIRECT = (SHARING, ALONE)

@@ -1,0 +1,35 @@
+"""The kernel that adds up the parts of split sums."""
+
+from dataclasses import dataclass, replace
+from functools import cache
+
+from rusty_py.adapter import Limits
+from rusty_py.dtypes import F32
+from rusty_py.gemm.kernel import definitions, has_room
+from rusty_py.gemm.problem import Form, Problem
+from rusty_py.kernel import Spec
+
+
+@dataclass(frozen=True)
+class Join:
+    """Sums of matrices: see wgsl/matmul/join.wgsl. As if of a product, whose k counts the parts."""
+
+    name = "join"
+    block = (1, 256)
+
+    def suits(self, limits: Limits, problem: Problem) -> bool:
+        return has_room(limits, self.spec(problem))
+
+    def spec(self, problem: Problem) -> Spec:
+        return self._spec(problem.form)
+
+    @cache  # noqa: B019  It has no state.
+    def _spec(self, form: Form) -> Spec:
+        # The parts are f32; what is added to them is as the operands were.
+        text = definitions(
+            {}, replace(form, sums=F32, a_fours=form.c_fours, b_fours=False), edges=True, terms=F32
+        )
+        return Spec("matmul/join", 3, 1, threads=64, definitions=text, variant=str(form))
+
+    def loops(self, k: int) -> int:
+        return k

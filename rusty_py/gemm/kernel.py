@@ -1,0 +1,81 @@
+"""What every kernel of the product has in common, and the definitions that their texts ask for."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from rusty_py import shaders
+from rusty_py.adapter import Limits
+from rusty_py.dtypes import Dtype
+from rusty_py.gemm.access import access
+from rusty_py.gemm.problem import ACTIVATIONS, Form, Problem
+from rusty_py.kernel import Spec
+
+
+class Kernel(Protocol):
+    """A family of kernels with its sizes chosen. Hashable."""
+
+    @property
+    def name(self) -> str:
+        """What tables and plans call it."""
+
+    @property
+    def block(self) -> tuple[int, int]:
+        """The rows and columns of c that one workgroup computes."""
+
+    def suits(self, limits: Limits, problem: Problem) -> bool:
+        """Whether it computes the problem, and the device has room for it."""
+
+    def spec(self, problem: Problem) -> Spec:
+        """What is compiled for it."""
+
+    def loops(self, k: int) -> int:
+        """The turns that the loops of one thread take for a sum of k."""
+
+
+def has_room(limits: Limits, spec: Spec) -> bool:
+    """Whether a device of these limits can hold a workgroup of `spec`."""
+    return spec.threads <= limits.threads and spec.workgroup_bytes <= limits.workgroup_bytes
+
+
+def definitions(
+    constants: Mapping[str, int],
+    form: Form,
+    *,
+    edges: bool,
+    clamps: bool | None = None,
+    terms: Dtype | None = None,
+    loaded: Dtype | None = None,
+) -> str:
+    """Constants, types and functions for a text that takes `dims.wgsl`, and how it reads and writes.
+
+    `edges` says that workgroups may reach over the edge of c, and `clamps`, where it differs, that loads may
+    leave the buffers; `terms` is the dtype of a and b, if not that of the form, and `loaded` what they are
+    loaded as, if not what is multiplied.
+    """
+    flags = {
+        "A_ALONG_K": form.a_along_k,
+        "B_ALONG_K": form.b_along_k,
+        "EDGES": edges,
+        "CLAMPS": edges if clamps is None else clamps,
+        "FINISHES": form.bias or bool(form.activation),
+        "A_FOURS": form.a_fours,
+        "B_FOURS": form.b_fours,
+    }
+    types = {
+        "Stored": (terms or form.stored).wgsl,
+        "Bias": form.stored.wgsl,
+        "Loaded": (loaded or form.sums).wgsl,
+        "Held": form.sums.wgsl,
+        "Sum": form.sums.wgsl,
+        "Result": form.result.wgsl,
+    }
+    return "".join(
+        [
+            *(f"const {name}: u32 = {value}u;\n" for name, value in constants.items()),
+            *(f"const {name}: bool = {str(value).lower()};\n" for name, value in flags.items()),
+            *(f"alias {name} = {wgsl};\n" for name, wgsl in types.items()),
+            f"fn finish(x: vec4<f32>) -> vec4<f32> {{ return {ACTIVATIONS.get(form.activation, 'x')}; }}\n",
+            shaders.read("matmul/dims"),
+            access(form),
+        ]
+    )

@@ -1,0 +1,66 @@
+"""The kernels of the textbook, one thread an element: what tile sizes are compared with."""
+
+from dataclasses import dataclass
+
+from rusty_py.adapter import Limits
+from rusty_py.dtypes import F32
+from rusty_py.gemm.kernel import has_room
+from rusty_py.gemm.problem import Problem
+from rusty_py.kernel import Spec
+from rusty_py.shapes import ceil_div
+
+TILES = (8, 16, 32)
+
+
+@dataclass(frozen=True)
+class Naive:
+    """Each thread reads a row of a and a column of b: wgsl/matmul/naive.wgsl. For float32."""
+
+    name = "naive"
+    block = (16, 16)
+
+    def suits(self, limits: Limits, problem: Problem) -> bool:
+        return _is_plain(problem) and has_room(limits, self.spec(problem))
+
+    def spec(self, problem: Problem | None = None) -> Spec:
+        return Spec("matmul/naive", inputs=2, outputs=1, threads=256)
+
+    def loops(self, k: int) -> int:
+        return k
+
+
+@dataclass(frozen=True)
+class Tiled:
+    """A workgroup shares square tiles of a and b: wgsl/matmul/tiled.wgsl. For float32."""
+
+    edge: int
+
+    @property
+    def name(self) -> str:
+        return f"tile {self.edge}"
+
+    @property
+    def block(self) -> tuple[int, int]:
+        return self.edge, self.edge
+
+    def suits(self, limits: Limits, problem: Problem) -> bool:
+        return _is_plain(problem) and has_room(limits, self.spec(problem))
+
+    def spec(self, problem: Problem | None = None) -> Spec:
+        return Spec(
+            "matmul/tiled",
+            inputs=2,
+            outputs=1,
+            threads=self.edge**2,
+            workgroup_bytes=2 * self.edge**2 * F32.itemsize,
+            constants=(("TILE", self.edge),),
+        )
+
+    def loops(self, k: int) -> int:
+        return ceil_div(k, self.edge) * (self.edge + 1)
+
+
+def _is_plain(problem: Problem) -> bool:
+    form = problem.form
+    kinds = {form.stored, form.sums, form.result}
+    return kinds == {F32} and not form.bias and not form.activation

@@ -1,0 +1,129 @@
+"""The tuner's file: readable JSON in the user's cache, replaced as a whole, by one process at a time.
+
+RUSTY_PY_TUNING=off means none; any other value is the path of another one. What the items are is not known
+here.
+"""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from rusty_py.errors import CacheError
+
+ENVIRONMENT = "RUSTY_PY_TUNING"
+VERSION = 1
+LOCK_SECONDS = 10.0
+_MOST_BYTES = 16 << 20
+
+
+def location() -> Path | None:
+    """The user's file; None where the environment says off."""
+    told = os.environ.get(ENVIRONMENT, "")
+    if told == "off":
+        return None
+    if told:
+        return Path(told)
+    from platformdirs import user_cache_path
+
+    return user_cache_path("rusty_py") / "tuning" / "matmul.json"
+
+
+def check(path: Path) -> None:
+    """Raises CacheError now where `change` would later."""
+    change(path, lambda content: None, only_try=True)
+
+
+def clear(path: Path) -> None:
+    """Removes the file. Raises CacheError."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise CacheError(f"tuning: {path}: {error.strerror}") from error
+
+
+def content(path: Path) -> dict[str, Any]:
+    """The file as plain data, empty where there is none. Raises CacheError for what is no such file."""
+    empty: dict[str, Any] = {"version": VERSION, "entries": [], "refused": []}
+    try:
+        with path.open("rb") as file:
+            data = file.read(_MOST_BYTES + 1)
+    except FileNotFoundError:
+        return empty
+    except OSError as error:
+        raise CacheError(f"tuning: {path}: {error.strerror}") from error
+    try:
+        found = json.loads(data.decode()) if len(data) <= _MOST_BYTES else None
+    except (ValueError, RecursionError):  # Not UTF-8 or not JSON, or brackets without end.
+        found = None
+    if not isinstance(found, dict) or type(found.get("version")) is not int:
+        raise CacheError(f"tuning: {path}: damaged: remove it, or run rusty-bench tune --clear")
+    if found["version"] != VERSION:
+        raise CacheError(
+            f"tuning: {path}: of another version of rusty_py: format {found['version']}, this is {VERSION}:"
+            " run rusty-bench tune --clear"
+        )
+    if not all(isinstance(found.setdefault(name, []), list) for name in ("entries", "refused")):
+        raise CacheError(f"tuning: {path}: damaged: remove it, or run rusty-bench tune --clear")
+    return found
+
+
+@cache
+def note(text: str) -> None:
+    """Once a process, where the checker's notes go, too."""
+    if sys.stderr is not None:
+        with suppress(OSError):
+            print(text.encode("utf-8", "backslashreplace").decode(), file=sys.stderr)
+
+
+def change(path: Path, edit: Callable[[dict[str, Any]], None], *, only_try: bool = False) -> None:
+    """Reads, changes and replaces the file as one step among processes. Raises CacheError."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with locked(path):
+            found = content(path)
+            edit(found)
+            try:
+                _write(temporary, json.dumps(found, indent=2, ensure_ascii=False) + "\n")
+                if not only_try:
+                    temporary.replace(path)
+            finally:
+                temporary.unlink(missing_ok=True)
+    except CacheError:
+        raise
+    except OSError as error:
+        raise CacheError(f"tuning: cannot be kept: {path}: {error.strerror}: set {ENVIRONMENT}") from error
+
+
+def _write(path: Path, text: str) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Alone among processes. The system unlocks when a process ends, however it does: no lock grows stale."""
+    try:
+        import fcntl
+    except ImportError:  # Windows: the file stays whole, but of two tuners at once one may lose its entry.
+        yield
+        return
+    with path.with_name(f".{path.name}.lock").open("a") as file:
+        end = time.monotonic() + LOCK_SECONDS
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > end:
+                    raise CacheError(f"tuning: another process writes, and does not end: {path}") from None
+                time.sleep(0.01)
+        yield

@@ -1,0 +1,459 @@
+"""Products of host arrays that are too large for the device: block after block, copies beside the computing.
+
+The blocks of a and b go into two slots each, and results come back from two: while the device multiplies one
+block, the host collects the result before it and sends what the next one needs. The blocks are taken in a
+serpentine, so that every step finds one operand where the step before left it.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import product
+from math import inf
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+from numpy.typing import NDArray
+
+from rusty_py.buffer import Buffer
+from rusty_py.device import Device
+from rusty_py.dtypes import F32, Dtype
+from rusty_py.errors import DeviceError, LimitError, OutOfMemory
+from rusty_py.gemm.launches import Operands, joining, requests
+from rusty_py.gemm.plan import Plan, Tile, plan
+from rusty_py.gemm.problem import Form, Place, Problem
+from rusty_py.gemm.windows import Spans
+from rusty_py.kernel import launch
+from rusty_py.pool import size_class
+from rusty_py.shapes import Block, ceil_div
+from rusty_py.transfer import Bytes, Chunks, Coming, Transfer
+from rusty_py.views import broadcast_strides, collapse
+
+Host = NDArray[Any]
+
+# What the slots take where nobody said how much memory there is: WebGPU does not tell.
+_BYTES = {"DiscreteGPU": 4 << 30}
+_LEAST_BYTES = 1 << 30
+# What one step may send beside the computing; more than that waits for staging memory. And what a step
+# costs by itself, in bytes sent meanwhile.
+_STEP_BYTES = 64 << 20
+_STEP_COST = 1 << 20
+_UNIT = 16
+_SLOTS = 2
+
+
+@dataclass(frozen=True)
+class Job:
+    """c = a @ b on the host, after which `activation` may follow: matrices whose leading axes broadcast.
+
+    a: (..., m, k); b: (..., k, n); c: (..., m, n), C-contiguous, of `kind`, which a and b are cast to. With
+    `added`, (..., m, n), that is added; `bias` is (n,).
+    """
+
+    a: Host
+    b: Host
+    c: Host
+    kind: Dtype
+    sums: Dtype = F32
+    added: Host | None = None
+    bias: Host | None = None
+    activation: str = ""
+    tile: Tile = "auto"
+
+
+def fits(device: Device, *sizes: int) -> bool:
+    """Whether buffers of these bytes can all be bound whole, and be in the device's memory at once."""
+    room = _room(device)
+    return max(sizes) <= _most_bytes(device) and sum(map(size_class, sizes)) <= room
+
+
+def stream(device: Device, job: Job, *, most_bytes: int | None = None) -> None:
+    """Computes `job` in blocks that take no more memory than there is, nor than `most_bytes`.
+
+    Raises OutOfMemory where not even small blocks find room, LimitError where none fits a binding; then c
+    is worth nothing, as after any other error.
+    """
+    if device.graph is not None:
+        raise DeviceError("matmul: of NumPy's arrays not in a capture, where nothing is computed")
+    room: float = min(_room(device), most_bytes or inf)
+    if room == inf:
+        room = _BYTES.get(device.adapter.type, _LEAST_BYTES)
+    while not _attempt(device, job, int(room)):
+        room /= 2
+
+
+def _attempt(device: Device, job: Job, room: int) -> bool:
+    """Whether there was memory for it. Only when this has returned is that of the slots free again."""
+    steps = _Steps(job)
+    spans = choose(device, steps, room)
+    try:
+        _Pipeline(device, steps, spans).run()
+    except OutOfMemory:
+        if room < 2 * sum(count * nbytes for count, nbytes in footprint(steps, _least(steps))):
+            raise
+        return False
+    return True
+
+
+def _room(device: Device) -> float:
+    """The bytes that buffers may still take, by the device's limit."""
+    pool = device.pool
+    return inf if pool.memory_limit is None else pool.memory_limit - pool.stats().live_bytes
+
+
+def _most_bytes(device: Device) -> int:
+    return min(device.limits.binding_bytes, device.limits.buffer_bytes)
+
+
+class Step(NamedTuple):
+    """One block of some products: `outer` is the place of the first in the axes that do not join."""
+
+    outer: tuple[int, ...]
+    products: tuple[int, int]
+    block: Block
+    first: bool
+    """Nothing of its sums is there yet."""
+    last: bool
+    """Nothing of its sums is to come."""
+
+
+class _Steps:
+    """A job as matrices along one axis, and further leading axes before it."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        lead = job.c.shape[:-2]
+        given = [job.a, job.b, job.c, *([] if job.added is None else [job.added])]
+        strides = [broadcast_strides(x.shape[:-2], x.strides[:-2], lead) for x in given]
+        sizes, joined = collapse(lead, *strides)
+        sizes = sizes or (1,)
+        self.a, self.b, self.c, *added = (
+            as_strided(x, (*sizes, *x.shape[-2:]), (*(steps or (0,)), *x.strides[-2:]))
+            for x, steps in zip(given, joined, strict=True)
+        )
+        self.added = added[0] if added else None
+        self.outer, products = sizes[:-1], sizes[-1]
+        (m, k), n = job.a.shape[-2:], job.b.shape[-1]
+        self.whole = Spans(products, m, n, k)
+
+    def order(self, spans: Spans) -> Iterator[Step]:
+        """All blocks: products, rows, columns, depth, the last two there and back again."""
+        whole = self.whole
+        cols, depths = _ranges(whole.cols, spans.cols), _ranges(whole.depth, spans.depth)
+        for outer in product(*map(range, self.outer)):
+            for products in _ranges(whole.products, spans.products):
+                for row in _ranges(whole.rows, spans.rows):
+                    for col in cols:
+                        for i, depth in enumerate(depths):
+                            block = Block(*row, *col, *depth)
+                            yield Step(outer, products, block, i == 0, i == len(depths) - 1)
+                        depths = depths[::-1]
+                    cols = cols[::-1]
+
+
+def _ranges(whole: int, part: int) -> list[tuple[int, int]]:
+    return [(start, min(start + part, whole)) for start in range(0, whole, part)]
+
+
+def _counts(steps: _Steps, spans: Spans) -> tuple[int, int, int, int]:
+    """How many parts there are along each axis, all leading axes in one."""
+    products, *others = (ceil_div(whole, part) for whole, part in zip(steps.whole, spans, strict=True))
+    return (products * int(np.prod(steps.outer)), *others)  # type: ignore[return-value]
+
+
+def _split_sums(steps: _Steps, spans: Spans) -> bool:
+    """Whether sums in several parts need memory of their own: f16 would round each."""
+    return spans.depth < steps.whole.depth and steps.job.kind is not F32
+
+
+def footprint(steps: _Steps, spans: Spans) -> list[tuple[int, int]]:
+    """How many slots of how many bytes are needed: for a, b, c, bias, and sums of parts."""
+    job, size = steps.job, steps.job.kind.itemsize
+    products, rows, cols, depths = _counts(steps, spans)
+    a, b, c = spans.rows * spans.depth, spans.depth * spans.cols, spans.rows * spans.cols
+    a_each, b_each = (1 if x.strides[-3] == 0 else spans.products for x in (steps.a, steps.b))
+    slots = [
+        (min(_SLOTS, products * rows * depths), a_each * a * size),
+        (min(_SLOTS, products * cols * depths), b_each * b * size),
+        (min(_SLOTS, products * rows * cols), spans.products * c * size),
+        (min(_SLOTS, cols) if job.bias is not None else 0, spans.cols * size),
+        (1 if _split_sums(steps, spans) else 0, spans.products * c * F32.itemsize),
+    ]
+    return [(count, max(4, ceil_div(nbytes, 4) * 4)) for count, nbytes in slots]
+
+
+def choose(device: Device, steps: _Steps, room: int) -> Spans:
+    """The cheapest blocks by `cost` that fit `room`, and a binding each.
+
+    Raises LimitError or OutOfMemory where not even the smallest do.
+    """
+    most = _most_bytes(device)
+    best, least = None, inf
+    for spans in _candidates(steps.whole):
+        slots = footprint(steps, spans)
+        if _split_sums(steps, spans) and spans.rows > device.limits.groups:
+            continue  # A row is a workgroup of the kernel that finishes them.
+        if max(nbytes for count, nbytes in slots if count) > most:
+            continue
+        if sum(count * size_class(nbytes) for count, nbytes in slots) > room:
+            continue
+        if (price := cost(steps, spans)) < least:
+            best, least = spans, price
+    if best is None:
+        slots = footprint(steps, _least(steps))
+        largest = max(nbytes for count, nbytes in slots if count)
+        if largest > most:
+            raise LimitError(
+                f"matmul: the smallest block is larger than one binding: {largest} > {most} bytes"
+            )
+        needed = sum(count * size_class(nbytes) for count, nbytes in slots)
+        raise OutOfMemory(f"matmul: no room for the smallest blocks: {needed:,} bytes, {room:,} are left")
+    return best
+
+
+def _least(steps: _Steps) -> Spans:
+    return Spans(1, *(min(whole, _UNIT) for whole in steps.whole[1:]))
+
+
+def _candidates(whole: Spans) -> Iterator[Spans]:
+    """Several whole products, and parts of one, cut in halves."""
+    for products in _halves(whole.products, 1):
+        yield whole._replace(products=products)
+    for rows, cols, depth in product(*(_halves(size, _UNIT) for size in whole[1:])):
+        yield Spans(1, rows, cols, depth)
+
+
+def _halves(size: int, unit: int) -> list[int]:
+    halves = [size]
+    while halves[-1] > unit:
+        halves.append(ceil_div(halves[-1], 2 * unit) * unit)
+    return halves
+
+
+def cost(steps: _Steps, spans: Spans) -> int:
+    """What blocks of these sizes cost, in bytes sent: what is sent, and twice what nothing overlaps."""
+    products, rows, cols, depths = _counts(steps, spans)
+    a, b, c = (nbytes for _, nbytes in footprint(steps, spans)[:3])
+    if depths == 1:
+        a_sent = products * rows
+        b_sent = products * (rows * cols - (rows - 1) * min(_SLOTS, cols))
+    else:
+        a_sent = products * rows * (cols * (depths - 1) + 1)
+        b_sent = products * rows * cols * depths
+    c_sent = products * rows * cols
+    sent = ((a_sent, a), (b_sent, b), (c_sent, c))
+    exposed = sum(count * max(0, nbytes - _STEP_BYTES) for count, nbytes in sent) + a + b + c
+    count = products * rows * cols * depths
+    return sum(count * nbytes for count, nbytes in sent) + 2 * exposed + count * _STEP_COST
+
+
+class _Slots:
+    """Device memory for a few blocks of one operand, the longest unused replaced first."""
+
+    def __init__(self, device: Device, count: int, nbytes: int, label: str) -> None:
+        self._device = device
+        self._scratch: Bytes | None = None  # On the host, for blocks that do not lie in one piece.
+        self._nbytes = nbytes
+        buffers = (device.empty(nbytes, label=label) for _ in range(count))
+        self._held: list[tuple[object, Buffer]] = [(None, buffer) for buffer in buffers]
+
+    def next(self) -> Buffer:
+        """The longest unused, whatever it holds."""
+        _, buffer = self._held.pop(0)
+        self._held.append((None, buffer))
+        return buffer
+
+    def send(self, block: Host, kind: Dtype) -> Buffer:
+        """`block`, sent unless it is there: those of one address and shape are the same."""
+        key = block.__array_interface__["data"][0], block.shape
+        for i, (held, buffer) in enumerate(self._held):
+            if held == key:
+                self._held.append(self._held.pop(i))
+                return buffer
+        buffer = self.next()
+        self._device.write(buffer, self._in_one_piece(block, kind))
+        self._held[-1] = (key, buffer)
+        return buffer
+
+    def _in_one_piece(self, block: Host, kind: Dtype) -> Host:
+        if block.flags.c_contiguous and block.dtype == kind.numpy:
+            return block
+        if self._scratch is None:
+            self._scratch = np.empty(self._nbytes, np.uint8)
+        target = self._scratch[: block.size * kind.itemsize].view(kind.numpy).reshape(block.shape)
+        _copy(self._device.transfer, target, block)
+        return target
+
+
+class _Ready(NamedTuple):
+    """A step whose operands are on their way to the device."""
+
+    step: Step
+    a: Buffer
+    b: Buffer
+    c: Buffer
+    bias: Buffer | None
+
+
+class _Pipeline:
+    """The slots of one job, and its steps in order."""
+
+    def __init__(self, device: Device, steps: _Steps, spans: Spans) -> None:
+        self._device, self._steps, self._job = device, steps, steps.job
+        self._order = steps.order(spans)
+        slots = footprint(steps, spans)
+        self._a, self._b, self._c, self._bias, sums = (
+            _Slots(device, count, nbytes, label)
+            for (count, nbytes), label in zip(
+                slots, ("a", "b", "c", "bias", "sums of a product"), strict=True
+            )
+        )
+        self._sums = sums.next() if slots[-1][0] else None
+        self._target: Buffer | None = None
+        # a and b lie as they do on the host, by rows or by columns.
+        self._turned = [abs(x.strides[-2]) < abs(x.strides[-1]) for x in (steps.a, steps.b)]
+
+    def run(self) -> None:
+        """Three steps at a time: one is collected, one computed, one sent."""
+        queue = self._device.queue
+        under_way: deque[tuple[int, int]] = deque()
+        coming: deque[tuple[Step, Coming]] = deque()
+        try:
+            ready = self._send()
+            while ready is not None:
+                self._launch(ready)
+                under_way.append(queue.mark())
+                if len(under_way) > 1:  # The next step takes the memory of the one before.
+                    queue.pass_mark(under_way.popleft())
+                    self._collect(coming)
+                if ready.step.last:
+                    coming.append((ready.step, self._start(ready)))
+                ready = self._send()
+            self._collect(coming)
+        finally:
+            for _, each in coming:
+                self._device.transfer.drop(each)
+
+    def _send(self) -> _Ready | None:
+        step = next(self._order, None)
+        if step is None:
+            return None
+        steps, kind = self._steps, self._job.kind
+        at, block = step.outer, step.block
+        rows, cols, depth = slice(*block[:2]), slice(*block[2:4]), slice(*block[4:])
+        operands = []
+        for x, slots, turned, axes in (
+            (steps.a, self._a, self._turned[0], (rows, depth)),
+            (steps.b, self._b, self._turned[1], (depth, cols)),
+        ):
+            products = slice(0, 1) if x.strides[-3] == 0 else slice(*step.products)
+            part = _part(x, at, products, *axes)
+            operands.append(slots.send(part.swapaxes(-1, -2) if turned else part, kind))
+        a, b = operands
+        bias = None if self._job.bias is None else self._bias.send(self._job.bias[cols], kind)
+        if step.first:
+            self._target = self._c.next()
+            if steps.added is not None:
+                added = _part(steps.added, at, slice(*step.products), rows, cols)
+                self._device.write(self._target, np.ascontiguousarray(added))
+        assert self._target is not None
+        return _Ready(step, a, b, self._target, bias)
+
+    def _launch(self, ready: _Ready) -> None:
+        """Records the dispatches of a step: one product that is small enough to lie in the slots."""
+        job, step, block = self._job, ready.step, ready.step.block
+        count = step.products[1] - step.products[0]
+        m, n, k = block.rows, block.cols, block.depth
+        a, b = (
+            Place(
+                0,
+                0 if x.strides[-3] == 0 else rows * cols,
+                *((1, rows) if turned else (cols, 1)),
+            ).settled(rows, cols)
+            for x, turned, rows, cols in (
+                (self._steps.a, self._turned[0], m, k),
+                (self._steps.b, self._turned[1], k, n),
+            )
+        )
+        c = Place(0, m * n, n, 1)
+        form = Form(
+            a_along_k=a.col == 1,
+            b_along_k=b.col != 1,
+            a_fours=a.lies_by_fours(m, k),
+            b_fours=b.lies_by_fours(k, n),
+            c_fours=c.lies_by_fours(m, n),
+            stored=job.kind,
+            result=job.kind,
+            sums=job.sums,
+            bias=job.bias is not None,
+            activation=job.activation,
+        )
+        problem = Problem(m, k, n, count, form)
+        added = job.added is not None
+        x = Operands(ready.a, ready.b, ready.c, a, b, c, ready.bias)
+        device = self._device
+        if self._sums is None:
+            chosen = self._plan(problem)
+            accumulate = added or not step.first
+            for each in requests(device, chosen, x, accumulate=accumulate, finishes=step.last):
+                launch(device, **each._asdict())
+            return
+        inner = replace(problem, form=replace(form, result=F32, bias=False, activation=""))
+        chosen = self._plan(inner)
+        y = replace(x, c=self._sums, bias=None)
+        for each in requests(device, chosen, y, accumulate=not step.first):
+            launch(device, **each._asdict())
+        if step.last:
+            whole = replace(chosen, problem=problem)
+            launch(device, **joining(whole, x, self._sums, accumulate=added)._asdict())
+
+    def _plan(self, problem: Problem) -> Plan:
+        """How a block is computed: in memory of its own only where the slots left some."""
+        device = self._device
+        chosen = replace(plan(device, problem, tile=self._job.tile), splits=1)
+        lines = {"a": problem.m, "b": problem.n}
+        packed = [problem.products * (lines[which] + 3) * problem.k for which in chosen.packs]
+        sizes = [each * problem.form.stored.itemsize for each in packed]
+        return chosen if not sizes or fits(device, *sizes) else replace(chosen, packs="")
+
+    def _start(self, ready: _Ready) -> Coming:
+        """Begins to read a result: recorded now, it does not wait for the next step."""
+        products, block = ready.step.products, ready.step.block
+        size = (products[1] - products[0]) * block.rows * block.cols
+        return self._device.transfer.start(ready.c.memory, size * self._job.kind.itemsize)
+
+    def _collect(self, coming: deque[tuple[Step, Coming]]) -> None:
+        """Copies the results that are under way to where they belong."""
+        while coming:
+            step, result = coming[0]
+            block = step.block
+            rows, cols = slice(*block[:2]), slice(*block[2:4])
+            target = _part(self._steps.c, step.outer, slice(*step.products), rows, cols)
+            self._device.transfer.finish(result, partial(_fill, self._device.transfer, target))
+            coming.popleft()
+
+
+def _part(x: Host, outer: tuple[int, ...], *axes: slice) -> Host:
+    """Blocks of the matrices at `outer`: the products, rows and columns that `axes` say."""
+    index: Any = (*outer, *axes)
+    return x[index]  # type: ignore[no-any-return]
+
+
+def _fill(transfer: Transfer, target: Host, data: Bytes) -> None:
+    _copy(transfer, target, data.view(target.dtype).reshape(target.shape))
+
+
+def _copy(transfer: Transfer, target: Host, source: Host) -> None:
+    """Copies and casts, what is large in several threads: one alone is slower than the bus."""
+    while len(target) == 1 and target.ndim > 1:
+        target, source = target[0], source[0]
+    row_bytes = target[0].nbytes
+
+    def work(chunks: Chunks) -> None:
+        for start, size in chunks:
+            rows = slice(ceil_div(start, row_bytes), ceil_div(start + size, row_bytes))
+            np.copyto(target[rows], source[rows], casting="same_kind")
+
+    transfer.in_chunks(work, target.nbytes)

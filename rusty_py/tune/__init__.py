@@ -1,0 +1,170 @@
+"""The tuner: measures kernels for a class of products, and keeps the fastest for `matmul`.
+
+`tune(adapter, ...)` for one class; `rusty-bench tune` for several, with a table.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from time import monotonic
+
+from rusty_py.adapter import Adapter
+from rusty_py.errors import DeviceError, LimitError
+from rusty_py.gemm import store, tuned
+from rusty_py.gemm.entry import Entry, choice_data, form_of, machine_of, shape_class
+from rusty_py.gemm.plan import Plan
+from rusty_py.gemm.problem import Problem
+from rusty_py.gemm.space import Choice
+from rusty_py.tune.child import COMMAND, Job, Reports, measure
+from rusty_py.tune.exam import layout_of
+from rusty_py.tune.search import MOST, choice_of, contestants
+
+MAX_TIME_S, CPU_MAX_TIME_S = 25.0, 60.0
+SILENCE_S, CPU_SILENCE_S = 12.0, 30.0
+"""A child that reports nothing for so long hangs."""
+LEAST_ROUNDS = 5
+LEAST_GAIN = 1.01
+"""What a kernel must gain to be kept, beyond the noise: less is lost again in the next change of weather."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What tuning a class came to. `best` is None where nothing was measured to the end.
+
+    `settled`: there were samples enough to tell. `stored`: the file has the best now; `reason` says why not.
+    `notes` is what was thrown out, and why.
+    """
+
+    problem: Problem
+    default: Plan
+    tried: int
+    seconds: float
+    best: Plan | None = None
+    gflops: float | None = None
+    default_gflops: float | None = None
+    ratio: float | None = None
+    interval: tuple[float, float] | None = None
+    stored: bool = False
+    settled: bool = False
+    reason: str = ""
+    wrong: bool = False
+    notes: Sequence[str] = field(default_factory=tuple)
+
+
+def tune(
+    adapter: Adapter,
+    problem: Problem,
+    *,
+    max_time_s: float | None = None,
+    path: Path | None = None,
+    keep: bool = True,
+    most: int = MOST,
+    command: Sequence[str] = COMMAND,
+    silence_s: float | None = None,
+) -> Outcome:
+    """Measures up to `most` kernels for the problem's class in a child process, and keeps a better one.
+
+    `path` is the file, by default the user's; with `keep` off nothing is written. Raises LimitError where no
+    kernel fits, DeviceError where the measuring cannot start, CacheError where the file cannot be written.
+    """
+    begun = monotonic()
+    path = path or store.location()
+    if path is None and keep:
+        raise LimitError(f"tune: {store.ENVIRONMENT}=off: there is no file to keep anything in; unset it")
+    if path and keep:
+        store.check(path)
+    machine = machine_of(adapter)
+    refused = set(tuned.refused(path, machine)) if path else set()
+    plans = contestants(adapter, problem, most=most)
+    plans = [plans[0], *(each for each in plans[1:] if each.kernel not in refused)]
+    silence_s = silence_s or (CPU_SILENCE_S if adapter.is_cpu else SILENCE_S)
+    job = Job(
+        adapter.index,
+        _arguments(problem),
+        [choice_data(choice_of(each)) for each in plans],
+        silence_s=silence_s,
+    )
+    max_time_s = max_time_s or (CPU_MAX_TIME_S if adapter.is_cpu else MAX_TIME_S)
+    reports = measure(job, max_time_s=max_time_s, command=command)
+    if reports.failure and not reports.rates:
+        raise DeviceError(f"tune: {problem}: {reports.failure}")
+    if keep and path:
+        for at, why in reports.killers.items():
+            tuned.refuse(path, machine, plans[at].kernel, why)
+    outcome = _outcome(problem, plans, reports, seconds=monotonic() - begun)
+    if keep and path:
+        _keep(path, adapter, outcome)
+    return outcome
+
+
+def _outcome(problem: Problem, plans: list[Plan], reports: Reports, *, seconds: float) -> Outcome:
+    wrong = {at: why for at, why in reports.out.items() if why.startswith("wrong")}
+    thrown = {**wrong, **reports.killers}
+    notes = tuple(f"{name_of(plans[at])}: {why}" for at, why in sorted(thrown.items()))
+    final, tried = reports.final, len(reports.rates)
+    if final is None:
+        reason = "no other kernel to try" if len(plans) == 1 else "not measured to the end; try --max-time"
+        if 0 in thrown:
+            reason = f"the default fails: {thrown[0]}"
+        return Outcome(problem, plans[0], tried, seconds, reason=reason, wrong=bool(wrong), notes=notes)
+    faster = final.low > 1 and final.ratio >= LEAST_GAIN
+    reason = ""
+    if final.rounds < LEAST_ROUNDS:
+        faster, reason = False, f"{final.rounds} rounds are too few to tell; try --max-time"
+    elif not faster:
+        reason = "the default is faster" if final.high < 1 else "no faster, within the noise or 1 %"
+    return Outcome(
+        problem,
+        plans[0],
+        tried,
+        seconds,
+        best=plans[final.at],
+        gflops=final.gflops,
+        default_gflops=final.default_gflops,
+        ratio=final.ratio,
+        interval=(final.low, final.high),
+        stored=faster,
+        settled=final.rounds >= LEAST_ROUNDS,
+        reason=reason,
+        wrong=bool(wrong),
+        notes=notes,
+    )
+
+
+def _keep(path: Path, adapter: Adapter, outcome: Outcome) -> None:
+    """Puts what won into the file; where the default won, an older entry goes."""
+    machine = machine_of(adapter)
+    if not outcome.stored:
+        if outcome.settled:
+            tuned.drop(path, machine, outcome.problem)
+        return
+    assert outcome.best
+    assert outcome.gflops
+    assert outcome.default_gflops
+    problem = outcome.problem
+    entry = Entry(
+        machine=vars(machine),
+        form=form_of(problem),
+        shape=shape_class(problem),
+        size=(problem.m, problem.k, problem.n, problem.products),
+        **choice_of(outcome.best)._asdict(),
+        gflops=outcome.gflops,
+        default=name_of(outcome.default),
+        default_gflops=outcome.default_gflops,
+        date=datetime.now(UTC).date().isoformat(),
+    )
+    tuned.put(path, entry)
+
+
+def name_of(plan: Plan | Choice) -> str:
+    """The kernel's name, and the rest of how the product is computed."""
+    how = ["turned"] * plan.turned + [f"{' and '.join(plan.packs)} packed"] * bool(plan.packs)
+    return ", ".join([plan.kernel.name, *how]) + f" in {plan.splits} parts" * (plan.splits > 1)
+
+
+def _arguments(problem: Problem) -> dict[str, str | int]:
+    """Those of `problem_of`, which makes the same problem in the child."""
+    form = problem.form
+    sizes = {"m": problem.m, "k": problem.k, "n": problem.n, "products": problem.products}
+    return {**sizes, "layout": layout_of(problem), "dtype": form.stored.name, "sums": form.sums.name}

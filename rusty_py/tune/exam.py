@@ -1,0 +1,147 @@
+"""A product on a device, in any layout and dtype: its inputs, and what every contestant must compute.
+
+Some rows and columns are held against float64, and the winner's whole result against the default's.
+"""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rusty_py import oracle
+from rusty_py.bench.case import Case, Proof
+from rusty_py.bench.case import Problem as BenchProblem
+from rusty_py.bench.kernels import FILL
+from rusty_py.bench.proof import POISON
+from rusty_py.buffer import Buffer
+from rusty_py.device import Device
+from rusty_py.dtypes import F16, F32
+from rusty_py.errors import LimitError
+from rusty_py.gemm.blocked import SUM_DEPTH
+from rusty_py.gemm.launches import Operands, requests
+from rusty_py.gemm.plan import Plan
+from rusty_py.gemm.problem import Problem
+from rusty_py.kernel import Launch, launch, prepare, run
+from rusty_py.tune.search import places
+
+_ROWS, _COLS, _PRODUCTS = 32, 2048, 3
+_PERIOD = 4_194_301  # A prime, so that no row and no block is like another; making more takes seconds.
+METHOD = f"up to {_ROWS + 2} rows of up to {_PRODUCTS} products against float64"
+
+
+class Exam:
+    """Inputs and reference of one problem; serves all its contestants."""
+
+    def __init__(self, device: Device, problem: Problem, rng: np.random.Generator) -> None:
+        self.device, self.problem = device, problem
+        m, k, n, products = problem.m, problem.k, problem.n, problem.products
+        form = problem.form
+        most = min(device.limits.binding_bytes, device.limits.buffer_bytes)
+        self.c_bytes = products * m * n * form.result.itemsize
+        if max(products * max(m * k, k * n) * form.stored.itemsize, self.c_bytes) > most:
+            raise LimitError(f"tune: a matrix is larger than one binding on {device.adapter}: {problem}")
+        a, b = (_uniform(rng, (products, *size), form.stored.numpy) for size in ((m, k), (k, n)))
+        self._refer(a, b, rng)
+        layout = layout_of(problem)
+        self.places = places(m, k, n, layout, products)
+        self.a, self.b = (
+            device.upload(np.ascontiguousarray(x if by == "n" else x.swapaxes(1, 2)))
+            for x, by in zip((a, b), layout, strict=True)
+        )
+
+    def _refer(self, a: NDArray[np.generic], b: NDArray[np.generic], rng: np.random.Generator) -> None:
+        """The reference and its bound at the sampled places: (products, rows, columns) of `self.at`."""
+        form, (products, m, k), n = self.problem.form, a.shape, b.shape[2]
+        p, rows, cols = (
+            _some(rng, size, most) for size, most in ((products, _PRODUCTS), (m, _ROWS), (n, _COLS))
+        )
+        self.at = np.ix_(p, rows, cols)
+        pairs = [oracle.matmul(_f32(a[i][rows]), _f32(b[i][:, cols]), dtype=F32, centred=True) for i in p]
+        self.reference = np.stack([each for each, _ in pairs])
+        self.bound = np.stack([bound for _, bound in pairs])
+        if form.sums is F16:
+            factor = oracle.rounding_factor(min(k, SUM_DEPTH), F16)
+            sizes = [np.abs(_f32(a[i][rows])) @ np.abs(_f32(b[i][:, cols])) for i in p]
+            self.bound += factor * np.stack(sizes)
+        if form.result is F16:
+            self.bound += oracle.rounding(self.reference, ulps=1.0, dtype=F16)
+
+    def compare(self, c: NDArray[np.generic]) -> Proof:
+        """`c`, (products, m, n), at the sampled places against float64, and nowhere left as it was."""
+        words = c.reshape(-1)[: c.size // (4 // c.itemsize) * (4 // c.itemsize)].view(np.uint32)
+        if (words == POISON).any():
+            return Proof(METHOD, fault=f"{(words == POISON).mean():.2%} of C never written")
+        distance = np.abs(c[self.at].astype(np.float64) - self.reference)
+        wrong = ~(distance <= self.bound)  # So that NaN is wrong.
+        fault = (
+            f"{wrong.sum():,} of {wrong.size:,} elements outside the rounding bound" if wrong.any() else ""
+        )
+        worst = np.max(distance / self.bound)
+        return Proof(METHOD, error=float(worst) if np.isfinite(worst) else None, fault=fault)
+
+    def differs(self, c: NDArray[np.generic], proven: NDArray[np.generic]) -> str:
+        """Where two results of different kernels cannot both be right; "" where they can."""
+        # Each may be off by the bound, which elsewhere may be larger than where it was computed.
+        slack = 4 * float(self.bound.max())
+        count = 0
+        for one, other in zip(c, proven, strict=True):
+            count += int((~(np.abs(_f32(one) - _f32(other)) <= slack)).sum())
+        return f"{count:,} elements differ from the default's" if count else ""
+
+
+class Attempt:
+    """One contestant on the exam's inputs: a `bench.case.Work`. Others may write to the same output."""
+
+    def __init__(self, exam: Exam, plan: Plan, c: Buffer | None = None) -> None:
+        self.exam, self.device, self.plan = exam, exam.device, plan
+        self.c = c or self.device.empty(exam.c_bytes, label="c")
+        p = plan.problem
+        axes = {"m": p.m, "k": p.k, "n": p.n, "products": p.products}
+        described = BenchProblem("tune", str(p), axes, p.form.stored.name, p.flops, 0)
+        self.case = Case(described, plan.kernel.name, str(plan), "")
+
+    def launches(self) -> list[Launch]:
+        operands = Operands(self.exam.a, self.exam.b, self.c, *self.exam.places)
+        return [prepare(self.device, **each._asdict()) for each in requests(self.device, self.plan, operands)]
+
+    def poison(self) -> None:
+        groups = 64
+        dims = (self.c.nbytes // 4, POISON, groups * FILL.threads)
+        launch(self.device, FILL, outputs=[self.c], dims=dims, workgroups=(groups, 1, 1))
+
+    def prove(self) -> Proof:
+        self.poison()
+        run(self.device, self.launches())
+        return self.recheck()
+
+    def recheck(self) -> Proof:
+        return self.exam.compare(self.result())
+
+    def result(self) -> NDArray[np.generic]:
+        problem = self.plan.problem
+        c = np.empty((problem.products, problem.m, problem.n), problem.form.result.numpy)
+        self.device.read(self.c, c)
+        return c
+
+
+def layout_of(problem: Problem) -> str:
+    """The letters of the layouts that make the problem's form."""
+    return "nt"[not problem.form.a_along_k] + "nt"[problem.form.b_along_k]
+
+
+def _some(rng: np.random.Generator, size: int, most: int) -> NDArray[np.int64]:
+    picked = rng.choice(size, size=min(size, most), replace=False)
+    return np.array(sorted({0, size - 1, *picked.tolist()}))
+
+
+def _f32(x: NDArray[np.generic]) -> NDArray[np.float32]:
+    return x.astype(np.float32)
+
+
+def _uniform(
+    rng: np.random.Generator, shape: tuple[int, ...], dtype: np.dtype[np.generic]
+) -> NDArray[np.generic]:
+    count = math.prod(shape)
+    numbers = rng.random(min(count, _PERIOD), np.float32) * np.float32(2) - np.float32(1)
+    x: NDArray[np.generic] = np.resize(numbers.astype(dtype, copy=False), shape)
+    return x

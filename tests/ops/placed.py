@@ -1,0 +1,214 @@
+"""Products by a kernel that the test chooses, of operands in all the places and layouts it is made for."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from rusty_py import Device, oracle
+from rusty_py.dtypes import F16, F32, Dtype
+from rusty_py.gemm.kernel import Kernel
+from rusty_py.gemm.launches import Operands, requests
+from rusty_py.gemm.plan import Plan
+from rusty_py.gemm.problem import Form, Place, Problem
+
+from .expected import Expected
+
+ORDERS = ("rows", "columns", "apart", "backwards")
+AROUND = 7.0
+"""What lies around the elements of c, and in them where nothing is added to them."""
+
+
+@dataclass(frozen=True)
+class Placed:
+    """Matrices in a flat array, and where."""
+
+    flat: np.ndarray
+    place: Place
+
+    def find(self, flat: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+        """The matrices of `shape` in `flat`, which is a copy of ours."""
+        return flat[_indices(self.place, shape)]
+
+
+def place(values: np.ndarray, order: str, *, whole: int, start: int = 0, filler: float = np.nan) -> Placed:
+    """values: (products, rows, cols). Start and strides, but the inner one, are multiples of `whole`."""
+    _, rows, cols = values.shape
+
+    def up(size: int) -> int:
+        return -(-size // whole) * whole
+
+    at = up(start)
+    match order:
+        case "rows":
+            row, col = up(cols + 1), 1
+            step = rows * row
+        case "columns":
+            row, col = 1, up(rows + 1)
+            step = cols * col
+        case "apart":  # Neither stride is 1.
+            row, col = up(3 * cols + 2), 3
+            step = rows * row
+        case "backwards":
+            row, col = -up(cols), -1
+            step = -rows * row
+            at += (rows - 1) * -row + cols - 1
+        case "upside down":
+            row, col = -up(cols + 1), 1
+            step = -rows * row
+            at += (rows - 1) * -row
+        case _:
+            raise AssertionError(order)
+    places = _indices(Place(at, step, row, col), values.shape)
+    flat = np.full(up(int(places.max()) + 1), filler, values.dtype)
+    flat[places] = values
+    return Placed(_even(flat, filler), Place(at, step, row, col))
+
+
+@dataclass(frozen=True)
+class PlacedProduct:
+    """c = finish(a @ b + c) for matrices drawn from `seed`, how all that lies, and how it is computed.
+
+    `fours`: what can be read or stored by fours is, and all sizes that this asks for are multiples of 4.
+    `limits`: of the device, in place of its own.
+    """
+
+    kernel: Kernel
+    m: int
+    k: int
+    n: int
+    seed: int = 0
+    products: int = 1
+    splits: int = 1
+    turned: bool = False
+    fours: bool = False
+    a_order: str = "rows"
+    b_order: str = "rows"
+    c_order: str = "rows"
+    start: int = 0
+    add: bool = False
+    bias: bool = False
+    activation: str = ""
+    stored: Dtype = F32
+    result: Dtype = F32
+    limits: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        plan = self.plan()
+        details = [f"{self.splits} parts"] * (self.splits > 1) + ["turned"] * self.turned
+        details += ["added"] * self.add + [f"{name} {most}" for name, most in self.limits.items()]
+        return f"matmul {', '.join([self.kernel.name, f'{plan.problem} {plan.problem.form}', *details])}"
+
+    def operands(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """a, b, bias, and c before."""
+        rng = np.random.default_rng(self.seed)
+
+        def drawn(dtype: Dtype, *shape: int) -> np.ndarray:
+            return (rng.random(shape) * 2 - 1).astype(dtype.numpy)
+
+        a = drawn(self.stored, self.products, self.m, self.k)
+        b = drawn(self.stored, self.products, self.k, self.n)
+        c = drawn(self.result, self.products, self.m, self.n)
+        return a, b, drawn(self.stored, self.n), c if self.add else np.full_like(c, AROUND)
+
+    def placed(self) -> tuple[Placed, Placed, np.ndarray, Placed]:
+        """a, b, bias and c as they lie in memory. What no kernel may take into account is not a number."""
+        a, b, bias, c = self.operands()
+        whole = 4 if self.fours else 1
+        return (
+            place(a, self.a_order, whole=whole, start=self.start),
+            place(b, self.b_order, whole=whole, start=self.start),
+            _even(bias, np.nan),
+            place(c, self.c_order, whole=whole, start=self.start, filler=AROUND),
+        )
+
+    def plan(self) -> Plan:
+        a, b, _, c = self.placed()
+        form = Form(
+            a_along_k=a.place.col == 1,
+            b_along_k=b.place.col != 1,
+            a_fours=self.fours and a.place.lies_by_fours(self.m, self.k),
+            b_fours=self.fours and b.place.lies_by_fours(self.k, self.n),
+            c_fours=self.fours and c.place.lies_by_fours(self.m, self.n),
+            stored=self.stored,
+            result=self.result,
+            bias=self.bias,
+            activation=self.activation,
+        )
+        problem = Problem(self.m, self.k, self.n, self.products, form)
+        return Plan(problem, self.kernel, self.splits, turned=self.turned)
+
+    def compute(self, device: Device, launch: Callable[..., None]) -> np.ndarray:
+        """c, (products, m, n), and behind it what lies around c in memory."""
+        a, b, bias, c = self.placed()
+        held = [device.upload(each) for each in (a.flat, b.flat, c.flat)]
+        operands = Operands(*held, a.place, b.place, c.place, device.upload(bias) if self.bias else None)
+        with limited(device, self.limits):
+            for request in requests(device, self.plan(), operands, accumulate=self.add):
+                launch(device, **request._asdict())
+        flat = np.empty_like(c.flat)
+        device.read(operands.c, flat)
+        shape = (self.products, self.m, self.n)
+        return np.concatenate([c.find(flat, shape).ravel(), flat[self._around(c)]])
+
+    def expected(self) -> Expected:
+        """Of `compute`: float64, and the largest error that rounding allows."""
+        a, b, bias, before = (each.astype(np.float64) for each in self.operands())
+        each = [oracle.matmul(x, y, dtype=F32) for x, y in zip(a, b, strict=True)]
+        reference, bound = (np.stack([pair[i] for pair in each]) for i in (0, 1))
+        size = np.abs(a) @ np.abs(b)
+        if self.add:
+            reference, size = reference + before, size + np.abs(before)
+        if self.bias:
+            reference, size = reference + bias, size + np.abs(bias)
+        # Two more roundings, and those of what is stored: once in f16, which is never stored in parts.
+        bound = bound + 2 * F32.eps * size
+        reference, bound = _activated(self.activation, reference, bound)
+        if self.result is F16:
+            bound = bound + oracle.rounding(size, ulps=0.5, dtype=F16)
+        around = np.full(int(self._around(self.placed()[3]).sum()), AROUND)
+        return Expected(
+            np.concatenate([reference.ravel(), around]),
+            np.concatenate([bound.ravel(), np.full_like(around, 1e-30)]),
+        )
+
+    def _around(self, c: Placed) -> np.ndarray:
+        around = np.ones(c.flat.size, bool)
+        around[_indices(c.place, (self.products, self.m, self.n))] = False
+        return around
+
+
+def _activated(activation: str, x: np.ndarray, bound: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What an activation makes of a reference, and of how far a result may be from it."""
+    if activation == "relu":
+        return np.maximum(x, 0), bound  # It moves no number further than its argument.
+    if activation == "gelu":
+        y = 1.5957691216 * (x + 0.044715 * x**3)
+        result = x / (1 + np.exp(-y))
+        # Slope below 1.13; exp(y) may be off by 3 + 2 |y| units, y itself by two, and a quotient by 2.5.
+        return result, 1.13 * bound + F32.eps * (6 + 4 * np.abs(y)) * np.abs(result)
+    assert not activation
+    return x, bound
+
+
+@contextmanager
+def limited(device: Device, limits: dict[str, int]) -> Iterator[None]:
+    """The device with these limits in place of its own."""
+    own = device.limits
+    device.limits = replace(own, **limits)
+    try:
+        yield
+    finally:
+        device.limits = own
+
+
+def _indices(where: Place, shape: tuple[int, ...]) -> np.ndarray:
+    p, i, j = np.indices(shape, sparse=True)
+    return where.at + p * where.step + i * where.row + j * where.col
+
+
+def _even(flat: np.ndarray, filler: float) -> np.ndarray:
+    """Whole vectors of four."""
+    return np.concatenate([flat, np.full(-flat.size % 4, filler, flat.dtype)])

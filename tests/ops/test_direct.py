@@ -1,0 +1,144 @@
+"""The direct kernels of the matrix product, chosen by the test: any size, layout, part and epilogue."""
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from rusty_py import Device, matmul, probe
+from rusty_py.dtypes import F16
+from rusty_py.gemm.direct import ALONE, DIRECT, SHARING, Direct
+from rusty_py.gemm.problem import Problem
+from rusty_py.gemm.variants import SMALL_DIRECT
+from rusty_py.kernel import launch
+from rusty_py.ops.matmul import plan
+
+from .expected import error
+from .placed import ORDERS, PlacedProduct, limited
+from .products import assert_product, uniform
+
+# m, n and k: one, primes, one less and one more than a block, multiples of four, and some blocks.
+SHAPES = [(1, 1, 1), (7, 5, 3), (31, 63, 7), (33, 65, 9), (12, 20, 28), (32, 64, 16), (100, 132, 260)]
+SMALL = [*SMALL_DIRECT, Direct(4, 4, lanes_m=4, lanes_n=8)]
+BLOCKS = [*DIRECT, *SMALL]
+NAMES = ["sharing", "alone", "small and sharing", "small", "in two directions"]
+
+
+@pytest.fixture(params=BLOCKS, ids=NAMES)
+def direct(request: pytest.FixtureRequest, device: Device) -> Direct:
+    block: Direct = request.param
+    if not block.suits(device.limits, Problem(1, 1, 1)):
+        pytest.skip("no subgroups as large as this kernel's workgroup")
+    return block
+
+
+def assert_right(device: Device, product: PlacedProduct) -> None:
+    assert error(product.compute(device, launch), product.expected()) <= 1, product
+
+
+@st.composite
+def products(draw: st.DrawFn) -> PlacedProduct:
+    kernel = draw(st.sampled_from([each for each in SMALL if not each.sharing]))
+    fours = draw(st.booleans())
+    m, k, n = (draw(st.integers(1, most)) * (4 if fours else 1) for most in (20, 30, 40))
+    return PlacedProduct(
+        kernel,
+        m,
+        k,
+        n,
+        seed=draw(st.integers(0, 2**32 - 1)),
+        products=draw(st.integers(1, 3)),
+        splits=draw(st.integers(1, 4)),
+        fours=fours,
+        a_order=draw(st.sampled_from(ORDERS)),
+        b_order=draw(st.sampled_from(ORDERS)),
+        c_order=draw(st.sampled_from(["rows", "upside down"])),
+        start=draw(st.integers(0, 9)),
+        add=draw(st.booleans()),
+        bias=draw(st.booleans()),
+        activation=draw(st.sampled_from(["", "relu"])),
+        limits={"groups": 3, "loop_steps": kernel.loops(40)} if draw(st.booleans()) else {},
+    )
+
+
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(product=products())
+def test_direct_kernels_multiply_any_shape_and_layout(device: Device, product: PlacedProduct) -> None:
+    assert_right(device, product)
+
+
+@pytest.mark.parametrize("fours", [True, False], ids=["by fours", "by ones"])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_direct_kernels_multiply_any_shape(
+    device: Device, direct: Direct, shape: tuple[int, int, int], fours: bool
+) -> None:
+    m, n, k = shape
+    assert_right(device, PlacedProduct(direct, m, k, n, fours=fours))
+
+
+@pytest.mark.parametrize("size", [36, 37])
+@pytest.mark.parametrize("transposed", ["a", "b", "ab"])
+def test_direct_kernels_multiply_transposes_where_they_lie(
+    device: Device, direct: Direct, transposed: str, size: int
+) -> None:
+    orders = {f"{each}_order": "columns" for each in transposed}
+    product = PlacedProduct(
+        direct,
+        size,
+        size + 4,
+        size + 32,
+        products=2,
+        fours=size % 4 == 0,
+        **orders,  # type: ignore[arg-type]
+    )
+    assert_right(device, product)
+
+
+@pytest.mark.parametrize("order", ["apart", "backwards"])
+def test_direct_kernels_multiply_views_with_strides_of_any_sign(
+    device: Device, direct: Direct, order: str
+) -> None:
+    assert_right(device, PlacedProduct(direct, 40, 30, 60, products=2, start=5, a_order=order, b_order=order))
+
+
+@pytest.mark.parametrize("k", [5, 64, 130])
+def test_parts_of_a_sum_are_added_up(device: Device, direct: Direct, k: int) -> None:
+    assert_right(device, PlacedProduct(direct, 20, k, 24, products=2, splits=4))
+
+
+@pytest.mark.parametrize("add", [False, True], ids=["alone", "added"])
+def test_direct_kernels_finish_the_last_part_of_a_sum(device: Device, direct: Direct, add: bool) -> None:
+    limits = {"loop_steps": direct.loops(32), "groups": 2}
+    product = PlacedProduct(direct, 45, 99, 71, add=add, bias=True, activation="relu", limits=limits)
+    assert_right(device, product)
+
+
+@pytest.mark.parametrize("shape", [(33, 9, 65), (36, 24, 68)], ids=str)
+def test_direct_kernels_store_f16_and_sum_in_f32(
+    device: Device, direct: Direct, shape: tuple[int, int, int]
+) -> None:
+    if "shader-f16" not in device.adapter.features:
+        pytest.skip("the adapter has no f16")
+    fours = shape[0] % 4 == 0
+    assert_right(device, PlacedProduct(direct, *shape, fours=fours, bias=True, stored=F16, result=F16))
+
+
+@pytest.mark.slow
+def test_the_deepest_sum_of_a_device_is_whole(unchecked: Device) -> None:
+    k = min(unchecked.limits.loop_steps, 65_535) * SHARING.step
+    assert_right(unchecked, PlacedProduct(SHARING, 3, k, 4))
+
+
+def test_a_cpu_driver_computes_directly_with_the_subgroups_it_has(unchecked: Device) -> None:
+    if not unchecked.adapter.is_cpu:
+        pytest.skip("for CPU drivers")
+    problem = Problem(64, 64, 64)
+    expected = SHARING if unchecked.limits.subgroup >= 8 else ALONE
+    assert plan(unchecked, problem).kernel is expected
+    with limited(unchecked, {"subgroup": 4}):
+        assert plan(unchecked, problem).kernel is ALONE
+        a, b = uniform(33, 17, seed=1), uniform(17, 40, seed=2)
+        assert_product(matmul(a, b, device=unchecked), a, b)
+
+
+def test_no_more_threads_are_said_to_run_in_step_than_do(unchecked: Device) -> None:
+    assert unchecked.limits.subgroup <= (probe.subgroup_size(unchecked) or 1)

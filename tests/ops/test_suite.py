@@ -1,0 +1,57 @@
+"""The suite of the benchmark on a device: the products it measures are those that `matmul` makes."""
+
+import numpy as np
+import pytest
+
+from rusty_py import Device, array, matmul
+from rusty_py.bench.suites.matmul import MatmulSetup, case, matrices, problem_of
+from rusty_py.bench.suites.shapes import LAYOUTS, Size
+from rusty_py.gemm.launches import requests
+
+SIDES = [(8, 12, 16), (7, 12, 16), (8, 9, 16), (1, 8, 8), (8, 8, 1), (8, 1, 8), (1, 1, 1), (33, 70, 45)]
+
+
+@pytest.mark.parametrize("products", [1, 3])
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("sides", SIDES)
+def test_a_problem_is_the_one_that_matmul_makes_of_such_arrays(
+    device: Device, sides: tuple[int, int, int], layout: str, products: int
+) -> None:
+    m, k, n = sides
+    batch = (products,) if products > 1 else ()
+
+    def operand(rows: int, cols: int, *, transposed: bool) -> object:
+        if transposed:
+            return array(np.ones((*batch, cols, rows), np.float32), device=device).mT
+        return array(np.ones((*batch, rows, cols), np.float32), device=device)
+
+    a, b = operand(m, k, transposed=layout[0] == "t"), operand(k, n, transposed=layout[1] == "t")
+    expected = matmul.plan(a, b, device=device)
+    assert matrices(problem_of(Size(m, k, n, products, layout))).product == expected.problem
+
+
+@pytest.mark.parametrize("size", [Size(33, 70, 45, 3, layout) for layout in LAYOUTS], ids=str)
+def test_auto_proves_itself_and_says_what_it_is(device: Device, size: Size) -> None:
+    problem = problem_of(size)
+    work = MatmulSetup(problem, device, np.random.default_rng(0)).work(case(problem, "auto"))
+    proof = work.prove()
+    assert proof.fault == ""
+    assert 0 < proof.error < 1
+    assert work.recheck().fault == ""
+    assert work.case.plan == str(work.plan)
+    main = max(requests(device, work.plan, work.operands), key=lambda each: each.flops)
+    assert str(main.spec) in work.case.kernel
+    assert len(work.case.sha256) == 64
+
+
+def test_everything_that_the_launches_write_is_poisoned(device: Device) -> None:
+    problem = problem_of(Size(32, 48, 16))
+    work = MatmulSetup(problem, device, np.random.default_rng(0)).work(case(problem, "auto"))
+    assert work.prove().ok
+    work.poison()
+    for launch in work.made:
+        for buffer in launch.buffers[launch.spec.inputs :]:
+            words = np.empty(buffer.nbytes // 4, np.uint32)
+            device.read(buffer, words)
+            assert len(set(words.tolist())) == 1
+    assert work.recheck().fault == "100.00% of C never written"

@@ -1,0 +1,193 @@
+"""Buffers larger than a binding: launches that bind a part of them, and products in parts that fit."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import rusty_py as rp
+from rusty_py import Array, Device, LimitError, ShaderError, matmul
+from rusty_py.buffer import Window
+from rusty_py.gemm.plan import Plan
+from rusty_py.gemm.problem import Place
+from rusty_py.gemm.thin import DOTS
+from rusty_py.gemm.windows import window
+from rusty_py.kernel import Spec, launch, prepare, run
+from rusty_py.ops import matmul as ops
+
+from .operands import needs, on
+from .products import assert_product, uniform
+from .test_stream import small
+
+COPY = Spec("matmul/naive", inputs=2, outputs=1, threads=256)
+
+
+def times_one(a: Place, c: Place, count: int) -> dict[str, object]:
+    """What a launch takes that multiplies `count` numbers by the first of b."""
+    dims = (count, 1, 1, 0, 0, 0, 1, 0, 1, 1, 1, *a, 0, 0, 1, 1, *c[:3])
+    return {"dims": dims, "workgroups": (1, -(-count // 16), 1)}
+
+
+def test_a_launch_binds_a_window(device: Device) -> None:
+    x = np.arange(1024, dtype=np.float32)
+    source, one, target = (device.upload(each) for each in (x, np.ones(4, np.float32), np.zeros_like(x)))
+    about = times_one(Place(0, 0, 1, 1), Place(0, 0, 1, 1), 64)
+    for start in (256, 1024):
+        part, to = Window(source, 2 * start, 256), Window(target, start, 256)
+        launch(device, COPY, inputs=[part, one], outputs=[to], **about)
+    run(
+        device,
+        [prepare(device, COPY, inputs=[source, one], outputs=[Window(target, 2048, 256)], **about)],
+    )
+    found = np.empty_like(x)
+    device.read(target, found)
+    expected = np.zeros_like(x)
+    expected[64:128], expected[256:320], expected[512:576] = x[128:192], x[512:576], x[:64]
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_windows_are_checked_as_buffers_are(unchecked: Device) -> None:
+    x, one = unchecked.upload(np.ones(1024, np.float32)), unchecked.upload(np.ones(4, np.float32))
+    about = times_one(Place(0, 0, 1, 1), Place(0, 0, 1, 1), 64)
+    with pytest.raises(ShaderError, match="both input and output"):
+        prepare(unchecked, COPY, inputs=[Window(x, 0, 256), one], outputs=[Window(x, 512, 256)], **about)
+    for start, nbytes in ((2, 256), (2048, 4096)):
+        with pytest.raises(ShaderError, match="do not fit"):
+            prepare(
+                unchecked,
+                COPY,
+                inputs=[Window(x, start, nbytes), one],
+                outputs=[unchecked.empty(256)],
+                **about,
+            )
+    gone = unchecked.upload(np.ones(64, np.float32))
+    gone.destroy()
+    with pytest.raises(rp.DeviceError, match="destroyed"):
+        prepare(unchecked, COPY, inputs=[Window(gone, 0, 256), one], outputs=[x], **about)
+
+
+def test_a_window_holds_what_it_must(unchecked: Device) -> None:
+    buffer = unchecked.empty(100_000)
+    place = Place(10, 5000, 100, 1)
+    part, seen = window(buffer, place, (2, 2), (3, 5), (7, 9), rp.dtypes.F32, 4096)
+    assert isinstance(part, Window)
+    first, last = 10 + 2 * 5000 + 3 * 100 + 7, 10 + 3 * 5000 + 4 * 100 + 8
+    assert part.start % 256 == 0
+    assert 0 <= first * 4 - part.start < 256
+    assert part.start + part.nbytes == 4 * (last + 1)
+    assert seen.at - place.at == -part.start // 4
+
+
+SIZES = st.integers(1, 110)
+
+
+@pytest.fixture(scope="module")
+def narrow(device: Device) -> Iterator[Device]:
+    """A device on which a matrix of a hundred rows is larger than a binding."""
+    with small(device, binding_bytes=12_288) as narrow:
+        yield narrow
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(m=SIZES, k=SIZES, n=SIZES, turned=st.tuples(st.booleans(), st.booleans()))
+def test_arrays_larger_than_a_binding(
+    narrow: Device, m: int, k: int, n: int, turned: tuple[bool, bool]
+) -> None:
+    a, b = uniform(m, k, seed=1), uniform(k, n, seed=2)
+    x, y = (
+        on(narrow, z.T.copy()).T if turn else on(narrow, z) for z, turn in zip((a, b), turned, strict=True)
+    )
+    assert_product(np.asarray(x @ y), a, b)
+    assert_product(np.asarray(x @ b), a, b)
+
+
+@pytest.mark.parametrize("tile", ["naive", 8, 16, "auto"])
+def test_every_kernel_takes_windows(narrow: Device, tile: int | str) -> None:
+    a, b = uniform(105, 101, seed=1), uniform(101, 97, seed=2)
+    assert_product(np.asarray(matmul(on(narrow, a), on(narrow, b), tile=tile)), a, b)
+
+
+def test_batches_and_views_of_large_arrays(narrow: Device) -> None:
+    a, b = uniform(30, 20, 21, seed=1), uniform(30, 21, 10, seed=2)
+    x, y = on(narrow, a), on(narrow, b)
+    assert_product(np.asarray(x @ y), a, b)
+    assert_product(np.asarray(x[::-1] @ y), a[::-1], b)
+    assert_product(np.asarray(x[7, 3:] @ y[11]), a[7, 3:], b[11])
+    assert_product(np.asarray(x @ y[0]), a, b[0])
+
+
+def test_options_of_large_arrays(device: Device) -> None:
+    # The blocked kernels take steps of their own size.
+    with small(device, binding_bytes=65_536) as narrow:
+        a, b, bias, before = uniform(200, 150, seed=1), uniform(150, 180), uniform(180), uniform(200, 180)
+        out = on(narrow, before)
+        done = matmul(on(narrow, a), on(narrow, b), out=out, accumulate=True, bias=bias, activation="relu")
+        expected = np.maximum(a.astype(float) @ b + before + bias, 0)
+        np.testing.assert_allclose(done.numpy(), expected, atol=2e-4)
+
+
+def test_halves_in_large_arrays(device: Device) -> None:
+    needs(device, rp.dtypes.F16)
+    with small(device, binding_bytes=65_536) as narrow:
+        a, b = uniform(400, 130, seed=1).astype(np.float16), uniform(130, 240).astype(np.float16)
+        c = matmul(on(narrow, a), on(narrow, b)).numpy()
+        np.testing.assert_allclose(c, a.astype(float) @ b.astype(float), atol=0.02)
+
+
+def test_a_captured_product_of_large_arrays(narrow: Device) -> None:
+    a, b = uniform(105, 101, seed=1), uniform(101, 97, seed=2)
+    x, y = on(narrow, a), on(narrow, b)
+    with narrow.capture() as graph:
+        inner = x @ y
+        c = inner.T @ x[:, :3]
+        del inner
+    for _ in range(2):
+        graph.replay()
+        expected = (a.astype(float) @ b).T @ a[:, :3]
+        np.testing.assert_allclose(c.numpy(), expected, atol=1e-2)
+        a = -a
+        narrow.write(x.buffer, a)
+
+
+def test_every_part_fits_a_binding(narrow: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    bound: list[int] = []
+    original = ops.launch
+
+    def noted(*one: object, **about: object) -> None:
+        bound.extend(each.nbytes for each in (*about["inputs"], *about["outputs"]))  # type: ignore[misc]
+        original(*one, **about)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(ops, "launch", noted)
+    a = uniform(105, 105)
+    assert isinstance(on(narrow, a) @ on(narrow, a), Array)
+    assert max(bound) <= narrow.limits.binding_bytes
+    # Four buffers are bound; 105 rows become 28 by halves, as a multiple of 4, and the depth 16.
+    assert len(bound) == 4 * 4 * 7
+
+
+def test_what_no_windows_can_bind_is_refused(unchecked: Device) -> None:
+    with small(unchecked, binding_bytes=4096) as narrow:
+        x = on(narrow, uniform(16, 300))
+        assert_product(np.asarray(x @ x.T), x.numpy(), x.numpy().T)
+        x = on(narrow, uniform(16, 600))
+        with pytest.raises(
+            LimitError, match=r"^matmul: direct \d+x\d+: no part of a fits a binding: \d+ > 4096 bytes"
+        ):
+            x @ x.T
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_split_sums_of_parts_of_large_arrays(
+    narrow: Device, monkeypatch: pytest.MonkeyPatch, turned: bool
+) -> None:
+    monkeypatch.setattr(
+        ops, "plan", lambda device, problem, **about: Plan(problem, DOTS[8], 2, turned=turned)
+    )
+    a, b, before = uniform(40, 200, seed=1), uniform(40, 200, seed=2), uniform(40, 200, seed=3)
+    x, y, z = on(narrow, a), on(narrow, b), on(narrow, before)
+    matmul(x[20:28], y[9:17].mT, out=z[30:38, 50:58])
+    expected = before.copy()
+    expected[30:38, 50:58] = a[20:28].astype(float) @ b[9:17].T
+    np.testing.assert_allclose(z.numpy(), expected, atol=1e-4)

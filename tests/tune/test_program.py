@@ -1,0 +1,108 @@
+"""`rusty-bench tune`: its tables, its options and its exit codes."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rusty_py import Adapter
+from rusty_py.bench import tuning
+from rusty_py.bench.suites import shapes
+from rusty_py.gemm import store
+from rusty_py.gemm.entry import form_of, shape_class
+
+
+def rusty_bench(*arguments: str, path: Path | str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "rusty_py", *arguments]
+    env = {**os.environ, "RUSTY_PY_TUNING": str(path), "COLUMNS": "200", "PYTHONIOENCODING": "utf-8"}
+    return subprocess.run(command, capture_output=True, text=True, encoding="utf-8", env=env, timeout=120)
+
+
+def test_a_class_is_a_row(adapter: Adapter, tmp_path: Path) -> None:
+    done = rusty_bench("tune", "--size", "40:tn", "--max-time", "10", path=tmp_path / "t.json")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(str(adapter))
+    (row,) = [line for line in done.stdout.split("\n") if line.startswith("40×40×40  ")]
+    assert "tn, a b c by fours" in row
+    assert "direct" in row
+    assert "kernels proved and timed in" in done.stdout
+
+
+def test_what_is_kept_can_be_listed_and_forgotten(tmp_path: Path) -> None:
+    path = tmp_path / "t.json"
+    assert rusty_bench("tune", "--list", path=path).stdout == f"nothing is kept in {path}\n"
+    path.write_text('{"version": 1, "entries": [{}]}')
+    done = rusty_bench("tune", "--list", path=path)
+    assert (done.returncode, done.stdout) == (0, f"nothing is kept in {path}\n")
+    assert "an entry is ignored" in done.stderr
+    assert rusty_bench("tune", "--clear", path=path).returncode == 0
+    assert not path.exists()
+    assert rusty_bench("tune", "--clear", path=path).returncode == 0
+
+
+def test_a_dry_run_keeps_nothing(adapter: Adapter, tmp_path: Path) -> None:
+    done = rusty_bench("tune", "--size", "33", "--dry-run", "--max-time", "5", path=tmp_path / "t.json")
+    assert done.returncode == 0, done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "path", "code", "says"),
+    [
+        (["--size", "64:xy"], "t.json", 2, "is no size"),
+        (["--size", "64", "--preset", "shapes"], "t.json", 2, "the preset has its own sizes"),
+        (["--dtype", "f64"], "t.json", 2, "unknown dtype"),
+        (["--sums", "f16"], "t.json", 2, "--sums f16 is for --dtype f16"),
+        (["--size", "0"], "t.json", 2, "is no size"),
+        (["--size", "9"], "off", 2, "there is no file to keep anything in"),
+        (["--size", "9", "--adapter", "no such"], "t.json", 3, "none matches"),
+    ],
+    ids=str,
+)
+def test_exit_codes(
+    adapter: Adapter, tmp_path: Path, arguments: list[str], path: str, code: int, says: str
+) -> None:
+    done = rusty_bench("tune", *arguments, path=path if path == "off" else tmp_path / path)
+    assert done.returncode == code, done.stderr
+    assert says in done.stderr
+
+
+def test_a_file_that_cannot_be_written_is_known_before_anything_is_measured(
+    adapter: Adapter, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    done = rusty_bench("tune", "--size", "2048", path=tmp_path / "file" / "t.json")
+    assert done.returncode == 2
+    assert "cannot be kept" in done.stderr
+    assert store.ENVIRONMENT in done.stderr
+
+
+def test_the_sizes_are_those_of_matmul_and_what_is_left_can_be_asked_for_again() -> None:
+    sizes = [shapes.parse(text) for text in ("40", "8x20x30x40:nt", "1x4096x4096", "512x64x1")]
+    found = tuning.problems(sizes, dtype="f32", sums="f32")
+    assert [str(each) for each in found] == ["40×40×40", "8×20×30×40", "1×4096×4096", "512×64×1"]
+    again = [shapes.parse(tuning.size_text(each)) for each in found]
+    assert tuning.problems(again, dtype="f32", sums="f32") == found
+
+
+def test_a_preset_is_tuned_class_by_class() -> None:
+    found = tuning.of_classes(tuning.problems(shapes.preset(), dtype="f32", sums="f32"))
+    names = [str(each) for each in found]
+    assert len({(form_of(each), shape_class(each)) for each in found}) == len(found)
+    assert "1024×1024×1024" in names
+    assert "1000×1000×1000" not in names
+    assert "1023×1023×1023" in names  # One by one: another form.
+
+
+def test_what_an_interrupt_left_is_told(adapter: Adapter) -> None:
+    problems = tuning.problems([shapes.parse("40"), shapes.parse("64:tn")], dtype="f32", sums="f32")
+
+    def interrupt(text: str) -> None:
+        assert text == "tuning 1 of 2: 40×40×40 (nn, a b c by fours)"
+        raise KeyboardInterrupt
+
+    run = tuning.tune_all(adapter, problems, max_time_s=1, keep=False, say=interrupt)
+    assert run.interrupted
+    assert tuning.table(run).endswith("not tuned: --size 40x40x40 --size 64x64x64:tn")

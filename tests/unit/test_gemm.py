@@ -1,0 +1,294 @@
+"""How products are planned: pure data and arithmetic."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rusty_py import Device, LimitError, Limits
+from rusty_py.dtypes import F16
+from rusty_py.gemm import plan as plans
+from rusty_py.gemm import variants
+from rusty_py.gemm.direct import ALONE, SHARING
+from rusty_py.gemm.launches import Operands, Request, requests
+from rusty_py.gemm.plan import BLOCKED, Plan, Tile, candidates, cost, kernel_of, plan
+from rusty_py.gemm.problem import ACTIVATIONS, Form, Place, Problem
+from rusty_py.gemm.simple import TILES, Naive
+from rusty_py.gemm.thin import Columns
+from rusty_py.gemm.tuned import Tuned
+from rusty_py.shapes import ceil_div
+
+USUAL = Limits(1024, 32768, groups=65535, binding_bytes=2**27, buffer_bytes=2**31)
+LEAST = Limits(256, 16384, groups=65535, binding_bytes=2**27, buffer_bytes=2**28)
+SIZES = st.integers(1, 5000)
+FORMS = list(variants.forms())
+
+
+def device(*, kind: str = "DiscreteGPU", **changes: int) -> Device:
+    """As much of a device as a plan and its launches ask for; untuned, and its work is never too long."""
+    return SimpleNamespace(
+        adapter=SimpleNamespace(is_cpu=kind == "CPU", type=kind),
+        limits=replace(USUAL, **changes),
+        pace=SimpleNamespace(flops=lambda spec: 10**15),
+        tuned=Tuned({}),
+        empty=lambda nbytes, label: SimpleNamespace(nbytes=nbytes),
+    )
+
+
+def buffers() -> list[SimpleNamespace]:
+    """As much of three buffers as launches ask for: each fits a binding."""
+    return [SimpleNamespace(nbytes=USUAL.binding_bytes) for _ in "abc"]
+
+
+# Where matrices lie.
+
+
+@given(
+    at=st.integers(0, 20),
+    step=st.integers(-20, 20),
+    row=st.integers(-20, 20),
+    rows=st.integers(1, 9),
+    cols=st.integers(1, 9),
+    turned=st.booleans(),
+)
+def test_what_lies_by_fours_is_covered_by_vectors_of_four(
+    at: int, step: int, row: int, rows: int, cols: int, turned: bool
+) -> None:
+    place = Place(at, step, *((1, row) if turned else (row, 1)))
+    rows, cols = (cols, rows) if turned else (rows, cols)
+    products, i, j = np.ogrid[:3, :rows, :cols]
+    cells = at + products * place.step + i * place.row + j * place.col
+    if place.lies_by_fours(rows, cols):
+        lines = cells.swapaxes(1, 2) if place.col != 1 else cells
+        vectors = lines.reshape(-1, 4)
+        assert (vectors[:, 0] % 4 == 0).all()
+        assert (np.diff(vectors) == 1).all()
+
+
+def test_lies_by_fours_asks_for_all_of_it() -> None:
+    assert Place(4, 8, 12, 1).lies_by_fours(3, 8)
+    assert Place(4, 8, 1, 12).lies_by_fours(8, 3)
+    for place, size in [
+        (Place(2, 8, 12, 1), (3, 8)),
+        (Place(4, 6, 12, 1), (3, 8)),
+        (Place(4, 8, 10, 1), (3, 8)),
+        (Place(4, 8, 12, 1), (4, 7)),
+        (Place(4, 8, 1, 12), (7, 4)),
+    ]:
+        assert not place.lies_by_fours(*size)
+
+
+@given(place=st.builds(Place, *[st.integers(-20, 20)] * 4), rows=st.integers(1, 4), cols=st.integers(1, 4))
+def test_a_settled_place_has_the_same_elements(place: Place, rows: int, cols: int) -> None:
+    settled = place.settled(rows, cols)
+    i, j = np.ogrid[:rows, :cols]
+    np.testing.assert_array_equal(
+        place.at + i * place.row + j * place.col, settled.at + i * settled.row + j * settled.col
+    )
+    assert settled[:2] == place[:2]
+    if 1 in (rows, cols):
+        assert 1 in settled[2:]
+
+
+# What plans are called.
+
+
+@pytest.mark.parametrize(
+    ("form", "said"),
+    [
+        (Form(), "nn, a b c by fours"),
+        (Form(a_along_k=False), "tn, a b c by fours"),
+        (Form(b_along_k=True), "nt, a b c by fours"),
+        (Form(a_along_k=False, b_along_k=True, a_fours=False), "tt, b c by fours"),
+        (Form(a_fours=False, b_fours=False, c_fours=False), "nn, one by one"),
+        (Form(stored=F16, result=F16), "nn, a b c by fours, f16 f32 f16"),
+        (Form(stored=F16, result=F16, sums=F16, bias=True), "nn, a b c by fours, f16 f16 f16, bias"),
+        (Form(bias=True, activation="gelu"), "nn, a b c by fours, bias, gelu"),
+        (Form(activation="relu"), "nn, a b c by fours, relu"),
+    ],
+)
+def test_a_form_is_named_by_what_it_asks_of_a_kernel(form: Form, said: str) -> None:
+    assert str(form) == said
+
+
+def test_forms_of_one_name_are_one() -> None:
+    assert len({str(form) for form in FORMS}) == len(set(FORMS)) == len(FORMS)
+
+
+def test_a_plan_is_named_by_problem_kernel_parts_and_reason() -> None:
+    problem = Problem(5, 7, 3, products=2)
+    assert str(Plan(problem, Naive(), why="of a test")) == "2×5×7×3 (nn, a b c by fours): naive: of a test"
+    assert str(Plan(Problem(5, 7, 3), kernel_of(16), 4, why="of a test")) == (
+        "5×7×3 (nn, a b c by fours): tile 16, 4 parts along k: of a test"
+    )
+
+
+# What is chosen.
+
+
+@pytest.mark.parametrize("kernel", BLOCKED, ids=lambda each: each.name)
+def test_a_blocking_keeps_the_rules_of_its_kernel(kernel: object) -> None:
+    assert kernel.whole()
+    for field, value in [("block_m", kernel.block_m + 1), ("lanes_m", 3), ("block_k", kernel.block_k + 1)]:
+        assert not replace(kernel, **{field: value}).whole()
+
+
+@given(
+    m=SIZES, k=SIZES, n=SIZES, products=st.integers(1, 50), form=st.sampled_from(FORMS),
+    limits=st.sampled_from([USUAL, LEAST]),
+)  # fmt: skip
+def test_there_are_plans_and_each_suits(
+    m: int, k: int, n: int, products: int, form: Form, limits: Limits
+) -> None:
+    problem = Problem(m, k, n, products, form)
+    found = list(candidates(limits, problem))
+    assert found
+    for each in found:
+        spec = each.kernel.spec(each.problem)
+        assert each.kernel.suits(limits, each.problem)
+        assert (spec.threads <= limits.threads, spec.workgroup_bytes <= limits.workgroup_bytes) == (True,) * 2
+        assert 1 <= each.splits <= max(1, k)
+        assert "\n" not in str(each)
+
+
+@pytest.mark.parametrize("kind", ["DiscreteGPU", "IntegratedGPU", "Unknown", "CPU"])
+@pytest.mark.parametrize("activation", ["", *ACTIVATIONS])
+@pytest.mark.parametrize("k", [1, 3, 100])
+def test_every_problem_has_a_kernel_that_does_what_it_asks(kind: str, activation: str, k: int) -> None:
+    for form in (Form(bias=True, activation=activation), Form(stored=F16, result=F16, activation=activation)):
+        chosen = plan(device(kind=kind), Problem(7, k, 5, form=form))
+        assert chosen.kernel.suits(USUAL, chosen.problem)
+        assert chosen.problem.form.activation == activation
+
+
+def test_a_cpu_driver_takes_a_kernel_without_tiles() -> None:
+    problem = Problem(4096, 4096, 4096)
+    assert plan(device(kind="CPU", subgroup=8), problem).kernel == SHARING
+    assert plan(device(kind="CPU", subgroup=4), problem).kernel == ALONE
+    assert plan(device(kind="CPU"), problem).kernel == ALONE
+
+
+def test_a_cpu_driver_takes_the_kernel_for_few_rows_and_columns_where_it_reads_what_lies_across_k() -> None:
+    cpu = device(kind="CPU")
+    row, column = Problem(1, 4096, 4096), Problem(4096, 4096, 1, form=Form(a_along_k=False))
+    assert isinstance(plan(cpu, row).kernel, Columns)
+    assert isinstance(plan(cpu, column).kernel, Columns)
+    assert (plan(cpu, row).turned, plan(cpu, column).turned) == (False, True)
+    assert plan(cpu, Problem(1, 4096, 4096, form=Form(b_along_k=True))).kernel == ALONE
+    assert plan(cpu, Problem(4096, 4096, 1)).kernel == ALONE
+
+
+def test_large_products_take_large_blocks_and_small_ones_more_of_them() -> None:
+    def area(size: int) -> int:
+        chosen = plan(device(), Problem(size, size, size))
+        return chosen.kernel.block[0] * chosen.kernel.block[1]
+
+    assert area(4096) == max(each.block_m * each.block_n for each in BLOCKED)
+    assert area(64) < area(4096)
+
+
+def test_few_blocks_of_long_sums_are_split() -> None:
+    assert plan(device(), Problem(64, 200_000, 64)).splits > 1
+    assert plan(device(), Problem(4096, 4096, 4096)).splits == 1
+
+
+@given(m=SIZES, k=SIZES, n=SIZES, products=st.integers(1, 9), more=st.integers(1, 3000))
+def test_more_work_costs_no_less(m: int, k: int, n: int, products: int, more: int) -> None:
+    machine = vars(plans).get("_MACHINES", {}).get("DiscreteGPU", 132)
+    problem = Problem(m, k, n, products)
+    larger = [Problem(m + more, k, n, products), Problem(m, k + more, n, products),
+              Problem(m, k, n + more, products), Problem(m, k, n, products + more)]  # fmt: skip
+    for each in candidates(USUAL, problem):
+        least = cost(each, machine)
+        assert least > 0
+        assert all(cost(replace(each, problem=other), machine) >= least for other in larger)
+
+
+def test_no_room_for_any_kernel_is_said() -> None:
+    with pytest.raises(LimitError, match=r"^matmul: no kernel for 64×64×64 \(nn, .*\) fits the device$"):
+        plan(device(threads=16), Problem(64, 64, 64))
+
+
+@pytest.mark.parametrize("tile", ["naive", *TILES])
+def test_a_tile_that_is_asked_for_is_taken(tile: Tile) -> None:
+    chosen = plan(device(kind="CPU"), Problem(8, 8, 8), tile=tile)
+    assert (chosen.kernel, chosen.why) == (kernel_of(tile), "asked for")
+
+
+def test_a_tile_that_has_no_room_is_refused() -> None:
+    with pytest.raises(LimitError, match=r"needs 1024 threads .* allows 256; try a smaller tile$"):
+        plan(device(threads=256), Problem(8, 8, 8), tile=32)
+    with pytest.raises(LimitError, match=r"needs 8192 bytes of workgroup memory, .* allows 4096"):
+        plan(device(workgroup_bytes=4096), Problem(8, 8, 8), tile=32)
+
+
+@pytest.mark.parametrize("form", [Form(bias=True), Form(activation="relu"), Form(stored=F16, result=F16)])
+@pytest.mark.parametrize("tile", ["naive", *TILES])
+def test_a_tile_that_cannot_do_what_is_asked_is_refused(tile: Tile, form: Form) -> None:
+    with pytest.raises(LimitError, match=r'multiplies float32, without bias and activation; .*tile="auto"$'):
+        plan(device(), Problem(8, 8, 8, form=form), tile=tile)
+
+
+@pytest.mark.parametrize("tile", TILES)
+def test_a_tile_takes_its_square_in_threads_and_two_of_it_in_memory(tile: int) -> None:
+    spec = kernel_of(tile).spec(Problem(1, 1, 1))
+    assert (spec.threads, spec.workgroup_bytes) == (tile * tile, 2 * tile * tile * 4)
+
+
+# What is launched.
+
+
+def launched(on: Device, kernel: object, m: int, k: int, n: int, **about: int) -> list[Request]:
+    operands = Operands(*buffers(), Place(0, m * k, k, 1), Place(0, k * n, n, 1), Place(0, m * n, n, 1))
+    return list(requests(on, Plan(Problem(m, k, n, **about), kernel), operands))
+
+
+def test_each_variant_is_a_spec_of_its_own() -> None:
+    names = [str(spec) for spec in variants.variants()]
+    assert names[:4] == ["matmul/naive", *(f"matmul/tiled[TILE={tile}]" for tile in TILES)]
+    assert len(set(names)) == len(names)
+    for kernel in BLOCKED:
+        assert any(kernel.name.removeprefix("blocked ") in name for name in names)
+
+
+@pytest.mark.parametrize("kernel", BLOCKED, ids=lambda each: each.name)
+def test_blocks_of_a_long_product_begin_where_the_kernel_can_go_on(kernel: object) -> None:
+    for each in launched(device(loop_steps=40, groups=7), kernel, 1024, 2048, 2048):
+        row0, col0, k0, k1 = each.dims[3:7]
+        assert (row0 % kernel.block_m, col0 % kernel.block_n) == (0, 0)
+        assert (k0 % 16, k1 % 16) == (0, 0)
+        assert kernel.loops(k1 - k0) <= 40
+
+
+@pytest.mark.parametrize("tile", ["naive", *TILES])
+@pytest.mark.parametrize("loop_steps", [100, 65_535])
+def test_no_dispatch_loops_further_than_the_driver_can(tile: Tile, loop_steps: int) -> None:
+    on = device(loop_steps=loop_steps)
+    sums = [each.dims[5:9] for each in launched(on, kernel_of(tile), 3, 200_000, 5)]
+    for k0, k1, accumulate, finishes in sums:
+        tiles = 0 if tile == "naive" else ceil_div(k1 - k0, tile)
+        assert k1 - k0 + tiles <= loop_steps
+        assert (accumulate, finishes) == (k0 > 0, k1 == 200_000)
+    assert [k0 for k0, *_ in sums] == [0, *(k1 for _, k1, *_ in sums[:-1])]
+    assert sums[-1][1] == 200_000
+
+
+@pytest.mark.parametrize("kernel", [Naive(), *map(kernel_of, TILES), *BLOCKED], ids=lambda each: each.name)
+def test_no_dispatch_has_more_groups_than_the_device_allows(kernel: object) -> None:
+    found = launched(device(groups=7), kernel, 3000, 3, 2900, products=9)
+    assert max(max(each.workgroups) for each in found) <= 7
+    assert len(found) > 1
+    assert sum(each.flops for each in found) == Problem(3000, 3, 2900, 9).flops
+
+
+@pytest.mark.parametrize("splits", [2, 5, 64])
+@pytest.mark.parametrize("m", [5, 70_000])
+def test_parts_are_launched_and_joined_where_the_device_allows(splits: int, m: int) -> None:
+    kernel = next(iter(BLOCKED))
+    operands = Operands(*buffers(), Place(0, 0, 999, 1), Place(0, 0, 3, 1), Place(0, 0, 3, 1))
+    found = list(requests(device(), Plan(Problem(m, 999, 3), kernel, splits), operands))
+    assert len(found) == (2 if m == 5 else 1)
+    assert max(max(each.workgroups) for each in found) <= USUAL.groups

@@ -1,0 +1,463 @@
+"""The tuner's file: what is kept, what is believed, and what becomes of it when things go wrong."""
+
+import json
+import multiprocessing
+import os
+import threading
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rusty_py import CacheError, Limits
+from rusty_py.dtypes import F16
+from rusty_py.gemm import store, tuned
+from rusty_py.gemm.blocked import Blocked
+from rusty_py.gemm.direct import DIRECT, Direct
+from rusty_py.gemm.entry import (
+    Entry,
+    Machine,
+    as_json,
+    choice_data,
+    choice_from,
+    form_of,
+    from_json,
+    shape_class,
+)
+from rusty_py.gemm.plan import BLOCKED, Plan, plan, rate, untuned
+from rusty_py.gemm.problem import Form, Problem
+from rusty_py.gemm.rates import estimate
+from rusty_py.gemm.simple import Naive
+from rusty_py.gemm.space import FAMILIES, Choice, as_data, from_data, may_choose, space, suits
+from rusty_py.gemm.thin import COLUMNS, DOTS, Columns, Dots
+from rusty_py.tune.search import choice_of
+
+HERE = Machine("Adapter", "Vulkan", "DiscreteGPU", "driver 1", "29.0")
+PROBLEM = Problem(1024, 1024, 1024)
+KERNEL = Blocked(64, 128, 16, thread_m=8, thread_n=8, lanes_m=8, stages=2)
+SPACE = {kernel for family in FAMILIES.values() for kernel in family.kernels()}
+LIMITS = Limits(1024, 32768, 65535, 1 << 30, 1 << 30)
+
+
+def entry(problem: Problem = PROBLEM, machine: Machine = HERE, **changes: Any) -> Entry:
+    made = Entry(
+        machine=asdict(machine),
+        form=form_of(problem),
+        shape=shape_class(problem),
+        size=(problem.m, problem.k, problem.n, problem.products),
+        kernel=KERNEL,
+        splits=2,
+        gflops=112.0,
+        default="tile 32",
+        default_gflops=100.0,
+        date="2026-11-21",
+    )
+    return replace(made, **changes)
+
+
+class Room:
+    """As much of a device as is asked."""
+
+    limits = LIMITS
+
+
+@pytest.fixture
+def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    file = tmp_path / "folder" / "matmul.json"
+    monkeypatch.setenv(store.ENVIRONMENT, str(file))
+    return file
+
+
+@pytest.fixture(autouse=True)
+def fresh_notes() -> None:
+    store.note.cache_clear()
+
+
+def find(problem: Problem, machine: Machine = HERE) -> Entry | None:
+    return tuned.load(machine).find(Room(), problem)  # type: ignore[arg-type]
+
+
+def test_what_is_put_is_found(path: Path) -> None:
+    tuned.put(path, entry())
+    assert find(PROBLEM) == entry()
+
+
+TURNED = Problem(512, 512, 3, form=Form(a_fours=False))
+CHOICES = [
+    (PROBLEM, Choice(KERNEL, 4, "a")),
+    (replace(PROBLEM, form=Form(b_along_k=True)), Choice(KERNEL, 1, "ab")),
+    (TURNED, Choice(DOTS[4], 2, "", turned=True)),
+    (Problem(3, 512, 512), Choice(COLUMNS[4], 2)),
+    (PROBLEM, Choice(DIRECT[1])),
+]
+
+
+@pytest.mark.parametrize(("problem", "choice"), CHOICES, ids=str)
+def test_a_plan_obeys_all_of_an_entry(path: Path, problem: Problem, choice: Choice) -> None:
+    kept = entry(problem, **choice._asdict())
+    tuned.put(path, kept)
+    assert find(problem) == kept
+    room: Any = Room()
+    room.tuned = tuned.load(HERE)
+    kernel, splits, packs, turned = choice
+    assert plan(room, problem) == Plan(problem, kernel, splits, packs, kept.why, turned)
+
+
+def test_an_entry_that_packs_what_lies_well_or_turns_what_is_wide_is_not_taken(path: Path) -> None:
+    across = replace(PROBLEM, form=Form(a_along_k=False))
+    tuned.put(path, entry(across, packs="a"))
+    assert find(across) is None
+    tuned.put(path, entry(Problem(512, 512, 17), kernel=DOTS[4], splits=1, turned=True))
+    assert len(tuned.read(path)) == 1
+
+
+def test_entries_from_before_packing_and_turning_mean_neither() -> None:
+    item = as_json(entry())
+    del item["packs"], item["turned"]
+    assert from_json(item, shipped=False) == entry()
+
+
+def test_every_kernel_of_the_space_is_the_same_when_read_again() -> None:
+    for family in FAMILIES.values():
+        for kernel in family.kernels():
+            assert from_data(json.loads(json.dumps(as_data(kernel)))) == kernel
+
+
+def test_the_kernels_that_are_shipped_are_in_the_space() -> None:
+    assert {*BLOCKED, *DIRECT, *COLUMNS.values(), *DOTS.values()} <= SPACE
+
+
+def test_the_turns_in_which_thin_kernels_share_are_whole() -> None:
+    for kernel in SPACE:
+        if isinstance(kernel, Columns | Dots):
+            sums = kernel.rows * (kernel.cols if isinstance(kernel, Dots) else 1)
+            assert 0 < kernel.shared <= kernel.lanes_k
+            assert sums % kernel.shared == 0
+
+
+def test_only_operands_that_are_gathered_are_packed_and_only_few_columns_turned() -> None:
+    def found(problem: Problem) -> list[Choice]:
+        return list(space(LIMITS, problem, cpu=False))
+
+    across = Form(a_along_k=False)
+    assert {each.packs for each in found(Problem(64, 64, 64, form=across))} == {""}
+    assert {each.packs for each in found(Problem(64, 64, 64))} == {"", "a"}
+    assert {each.packs for each in found(Problem(64, 64, 64, form=Form(b_fours=False)))} == {
+        "",
+        "a",
+        "b",
+        "ab",
+    }
+    thin = [each for each in found(Problem(512, 512, 3)) if isinstance(each.kernel, Columns | Dots)]
+    assert {each.turned for each in thin} == {True}
+    assert {each.kernel.block[0] for each in thin} == {1, 2, 4}
+    assert {each.turned for each in found(Problem(3, 512, 512))} == {False}
+    assert all(suits(each, LIMITS, Problem(512, 512, 3)) for each in thin)
+
+
+def test_blocked_kernels_are_for_gpus_and_direct_ones_for_cpus() -> None:
+    for cpu in (False, True):
+        limits = replace(LIMITS, subgroup=8)
+        kinds = {type(each.kernel) for each in space(limits, PROBLEM, cpu=cpu)}
+        assert (Blocked in kinds, Direct in kinds) == (not cpu, cpu)
+
+
+# GFLOPS on an H200 at 4096 x 4096 x 4096, a and b across k: block, thread, lanes, stages.
+MEASURED = {
+    (128, 128, 16, 8, 8, 16, 2): 48_400,
+    (256, 128, 16, 16, 8, 16, 2): 47_900,
+    (128, 128, 16, 8, 8, 2, 2): 47_700,
+    (128, 256, 16, 16, 8, 8, 2): 47_400,
+    (128, 128, 32, 8, 8, 16, 1): 47_400,
+    (256, 64, 16, 8, 8, 16, 2): 47_100,
+    (128, 64, 32, 8, 8, 16, 1): 47_000,
+    (128, 64, 16, 8, 8, 16, 1): 46_200,
+    (64, 128, 16, 8, 8, 8, 2): 44_850,
+    (128, 128, 16, 8, 8, 16, 1): 39_900,
+    (256, 128, 16, 16, 8, 8, 1): 38_700,
+}
+
+
+@pytest.mark.parametrize("sizes", MEASURED, ids=str)
+def test_the_formula_of_rates_is_near_what_was_measured(sizes: tuple[int, ...]) -> None:
+    assert estimate(Blocked(*sizes)) == pytest.approx(MEASURED[sizes] / 48_400, rel=0.05)
+
+
+def test_what_was_measured_goes_before_the_formula() -> None:
+    assert {kernel: rate(kernel) for kernel in BLOCKED} == BLOCKED
+
+
+def test_the_space_holds_only_what_fits() -> None:
+    small = replace(LIMITS, threads=256, workgroup_bytes=16384)
+    kernels = [choice.kernel for choice in space(small, PROBLEM, cpu=False)]
+    specs = [kernel.spec(PROBLEM) for kernel in kernels]
+    assert specs
+    assert all(spec.threads <= 256 and spec.workgroup_bytes <= 16384 for spec in specs)
+    assert not any(isinstance(choice.kernel, Blocked) for choice in space(small, PROBLEM, cpu=True))
+
+
+def test_a_second_entry_of_a_class_takes_the_place_of_the_first(path: Path) -> None:
+    tuned.put(path, entry())
+    tuned.put(path, entry(Problem(1023, 1000, 1030), splits=4))
+    assert [each.splits for each in tuned.read(path)] == [4]
+
+
+@pytest.mark.parametrize("change", ["adapter", "backend", "driver", "wgpu"])
+def test_entries_of_another_machine_are_ignored(
+    path: Path, change: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tuned.put(path, entry())
+    other = replace(HERE, **{change: "other"})
+    assert find(PROBLEM, other) is None
+    assert find(PROBLEM, other) is None
+    note = capsys.readouterr().err
+    assert note.count("of another driver or wgpu") == (change != "adapter")
+
+
+def test_other_dtypes_and_layouts_are_other_classes(path: Path) -> None:
+    tuned.put(path, entry())
+    for form in (Form(a_along_k=False), Form(b_along_k=True), Form(a_fours=False), Form(stored=F16)):
+        assert find(replace(PROBLEM, form=form)) is None
+    assert find(replace(PROBLEM, form=Form(bias=True, activation="relu"))) == entry()
+
+
+def test_classes_have_powers_of_two_in_their_middle() -> None:
+    assert shape_class(Problem(1023, 1025, 1400, 20)) == (1024, 1024, 1024, 16)
+    assert shape_class(Problem(1500, 16, 15, 1)) == (2048, 16, 15, 1)
+
+
+def test_a_kernel_that_does_not_fit_the_device_is_not_taken(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tuned.put(path, entry())
+    monkeypatch.setattr(Room, "limits", replace(LIMITS, threads=64))
+    assert find(PROBLEM) is None
+
+
+def test_off_means_that_no_file_is_read(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tuned.put(path, entry())
+    monkeypatch.setenv(store.ENVIRONMENT, "off")
+    assert find(PROBLEM) is None
+
+
+WRONG = [
+    ("kernel", {"family": "unheard of"}),
+    ("kernel", {**as_data(KERNEL), "block_m": 96}),
+    ("kernel", {**as_data(KERNEL), "block_m": "64"}),
+    ("kernel", {**as_data(KERNEL), "block_m": True}),
+    ("kernel", {**as_data(KERNEL), "lanes_m": 16, "thread_m": 16}),
+    ("kernel", {**as_data(KERNEL), "more": 1}),
+    ("kernel", {"family": "tiled"}),
+    ("kernel", "blocked"),
+    ("kernel", {**as_data(DIRECT[0]), "sharing": 1}),
+    ("kernel", {**as_data(DIRECT[0]), "lanes_m": True}),
+    ("kernel", as_data(COLUMNS[1])),
+    ("packs", "ba"),
+    ("packs", ["a"]),
+    ("packs", None),
+    ("turned", True),
+    ("turned", 1),
+    ("splits", 3),
+    ("splits", True),
+    ("splits", 2.0),
+    ("shape", [1024, 1024, 1024]),
+    ("shape", [1024, 1024, 512, 1]),
+    ("size", [0, 1024, 1024, 1]),
+    ("gflops", -1),
+    ("gflops", "fast"),
+    ("default_gflops", float("nan")),
+    ("date", "\x1b[31m"),
+    ("form", None),
+    ("machine", {"adapter": "Adapter"}),
+    ("machine", []),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), WRONG)
+def test_an_entry_with_a_wrong_field_is_ignored_with_a_note(
+    path: Path, name: str, value: object, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good = entry(Problem(64, 64, 64))
+    path.parent.mkdir()
+    items = [{**as_json(entry()), name: value}, as_json(good)]
+    path.write_text(json.dumps({"version": 1, "entries": items}))
+    assert tuned.read(path) == [good]
+    assert tuned.read(path) == [good]
+    assert capsys.readouterr().err.count("an entry is ignored") == 1
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"[]", b"\xff\xfe", b"[" * 100_000, b'{"version": 1, "entries": 5}', b'{"version": true}'],
+)
+def test_a_damaged_file_is_ignored_by_plans_and_refused_by_the_tuner(path: Path, content: bytes) -> None:
+    path.parent.mkdir()
+    path.write_bytes(content)
+    assert find(PROBLEM) is None
+    with pytest.raises(CacheError, match="damaged"):
+        tuned.put(path, entry())
+    assert path.read_bytes() == content
+
+
+def test_a_file_of_a_newer_version_is_left_alone(path: Path) -> None:
+    path.parent.mkdir()
+    path.write_text('{"version": 2}')
+    assert find(PROBLEM) is None
+    with pytest.raises(CacheError, match="another version"):
+        tuned.put(path, entry())
+
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
+JSON = SCALARS | st.lists(SCALARS, max_size=5) | st.dictionaries(st.text(max_size=5), SCALARS, max_size=3)
+FIELDS = st.sampled_from(sorted(as_json(entry())))
+KERNEL_FIELDS = st.sampled_from(sorted(as_data(KERNEL)))
+
+
+@given(
+    changes=st.dictionaries(FIELDS, JSON, max_size=3), kernel=st.dictionaries(KERNEL_FIELDS, JSON, max_size=2)
+)
+def test_whatever_stands_in_an_entry_reading_it_gives_kernels_of_the_space_or_none(
+    tmp_path_factory: pytest.TempPathFactory, changes: dict[str, object], kernel: dict[str, object]
+) -> None:
+    path = tmp_path_factory.mktemp("tuning") / "matmul.json"
+    item = {**as_json(entry()), "kernel": {**as_data(KERNEL), **kernel}, **changes}
+    path.write_text(json.dumps({"version": 1, "entries": [item]}))
+    for each in tuned.read(path):
+        assert each.kernel in SPACE
+        assert may_choose(each.choice, Problem(*each.size))
+
+
+@given(st.data())
+def test_whatever_bytes_are_lost_reading_does_not_raise(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    path = tmp_path_factory.mktemp("tuning") / "matmul.json"
+    tuned.put(path, entry())
+    text = path.read_bytes()
+    at = data.draw(st.integers(0, len(text)))
+    path.write_bytes(text[:at] + data.draw(st.binary(max_size=5)) + text[at + data.draw(st.integers(0, 9)) :])
+    tuned.read(path)
+
+
+def _put_many(path: Path, first: int) -> None:
+    for i in range(first, first + 8):
+        tuned.put(path, entry(Problem(1 << i % 16, 1 << i // 16, 8), splits=1, kernel=Naive()))
+
+
+def test_processes_that_write_at_once_keep_all_their_entries(path: Path) -> None:
+    spawn = multiprocessing.get_context("spawn")
+    writers = [spawn.Process(target=_put_many, args=(path, 8 * i)) for i in range(4)]
+    for each in writers:
+        each.start()
+    for each in writers:
+        each.join()
+    assert [each.exitcode for each in writers] == [0] * 4
+    assert len(tuned.read(path)) == 32
+    assert {each.name for each in path.parent.iterdir()} == {"matmul.json", ".matmul.json.lock"}
+
+
+def test_who_waits_too_long_for_another_process_is_told(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tuned.put(path, entry())
+    monkeypatch.setattr(store, "LOCK_SECONDS", 0.05)
+    with store.locked(path), pytest.raises(CacheError, match="another process writes"):
+        tuned.put(path, entry())
+
+
+def test_a_lock_whose_holder_died_is_free(path: Path) -> None:
+    tuned.put(path, entry())
+    path.with_name(".matmul.json.lock").write_text("left behind")
+    tuned.put(path, entry(splits=4))
+    assert [each.splits for each in tuned.read(path)] == [4]
+
+
+@pytest.mark.parametrize("step", ["fsync", "replace"])
+def test_a_full_disk_leaves_the_old_file_whole(
+    path: Path, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tuned.put(path, entry())
+    before = path.read_bytes()
+
+    def full(*arguments: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(*((os, "fsync") if step == "fsync" else (Path, "replace")), full)
+    with pytest.raises(CacheError, match="No space left on device: set RUSTY_PY_TUNING"):
+        tuned.put(path, entry(splits=4))
+    assert path.read_bytes() == before
+    assert {each.name for each in path.parent.iterdir()} == {"matmul.json", ".matmul.json.lock"}
+
+
+def test_a_folder_that_cannot_be_made_is_an_error_for_who_writes_and_none_for_who_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()  # Root may write into read-only folders, but not below a file.
+    path = tmp_path / "file" / "matmul.json"
+    monkeypatch.setenv(store.ENVIRONMENT, str(path))
+    with pytest.raises(CacheError, match="cannot be kept"):
+        tuned.put(path, entry())
+    assert find(PROBLEM) is None
+
+
+def test_refused_kernels_are_remembered_for_their_machine(path: Path) -> None:
+    tuned.refuse(path, HERE, KERNEL, "it hung")
+    tuned.refuse(path, HERE, KERNEL, "it hung again")
+    tuned.put(path, entry())
+    assert tuned.refused(path, HERE) == [KERNEL]
+    assert tuned.refused(path, replace(HERE, driver="2")) == []
+
+
+def test_dropping_an_entry_leaves_the_others(path: Path) -> None:
+    other = entry(Problem(64, 64, 64))
+    tuned.put(path, entry())
+    tuned.put(path, other)
+    tuned.drop(path, HERE, PROBLEM)
+    assert tuned.read(path) == [other]
+
+
+def test_the_file_is_read_once_whatever_is_asked(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tuned.put(path, entry())
+    table = tuned.load(HERE)
+    path.unlink()
+    threads = [threading.Thread(target=table.find, args=(Room(), PROBLEM)) for _ in range(4)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert table.find(Room(), PROBLEM) == entry()  # type: ignore[arg-type]
+
+
+def test_what_is_shipped_is_sound_and_serves_whole_classes(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    item = {**as_json(entry()), "machine": {"type": "DiscreteGPU"}}
+    shipped = path.with_name("shipped.json")
+    shipped.parent.mkdir()
+    shipped.write_text(json.dumps({"version": 1, "entries": [item]}))
+    monkeypatch.setattr(tuned, "SHIPPED", shipped)
+    found = find(PROBLEM)
+    assert found
+    assert found.kernel == KERNEL
+    tuned.put(path, entry(splits=4))
+    found = find(PROBLEM)
+    assert found
+    assert found.splits == 4
+    assert find(PROBLEM, replace(HERE, type="CPU")) is None
+
+
+def test_the_shipped_file_of_this_package_is_sound(capsys: pytest.CaptureFixture[str]) -> None:
+    tuned.read(tuned.SHIPPED, shipped=True)
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("kind", ["DiscreteGPU", "IntegratedGPU", "CPU"])
+@pytest.mark.parametrize("size", [(1, 4096, 4096), (4096, 4096, 1), (5, 64, 7), (300, 300, 300)], ids=str)
+@pytest.mark.parametrize("along_k", [(True, False), (True, True), (False, False), (False, True)], ids=str)
+def test_every_default_can_be_told_to_the_measuring_process(
+    kind: str, size: tuple[int, int, int], along_k: tuple[bool, bool]
+) -> None:
+    problem = Problem(*size, form=Form(*along_k))
+    choice = choice_of(untuned(LIMITS, kind, problem))
+    assert choice_from(json.loads(json.dumps(choice_data(choice))), problem) == choice
