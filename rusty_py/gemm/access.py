@@ -1,5 +1,6 @@
 """How kernels of the product read and write their buffers: WGSL that is appended to them."""
 
+from rusty_py.dtypes import F16
 from rusty_py.gemm.problem import Form
 
 # With CLAMPS, what lies beyond a buffer is its last element.
@@ -19,6 +20,15 @@ fn {x}_four(at: u32) -> vec4<Loaded> {{
 
 fn {x}_one(at: u32) -> Loaded {{
     return Loaded({x}[within(at / 4u, arrayLength(&{x}))][at % 4u]);
+}}
+"""
+
+# Vectors of four neighbours of f16, as words of two.
+_WORDS = """
+@group(0) @binding({binding}) var<storage, read> {x}: array<vec2<u32>>;
+
+fn {x}_four(at: u32) -> vec2<u32> {{
+    return {x}[within(at / 4u, arrayLength(&{x}))];
 }}
 """
 
@@ -110,13 +120,17 @@ fn bias_one(col: u32) -> f32 {
 """
 
 
-def access(form: Form) -> str:
-    """The buffers and the functions that read and write them, by fours where the form says so."""
+def access(form: Form, *, words: bool = False) -> str:
+    """The buffers and the functions that read and write them, by fours where the form says so.
+
+    With `words`, f16 that is loaded by fours comes as words of two, for the kernel to widen when it needs it.
+    """
+    fours = _WORDS if words and form.stored is F16 and not form.pairs else _FOURS
     reads = zip("ab", (form.a_fours, form.b_fours), (0, 1), strict=True)
     return "".join(
         [
             _WITHIN,
-            *((_FOURS if fours else _ONES).format(x=x, binding=binding) for x, fours, binding in reads),
+            *((fours if by_fours else _ONES).format(x=x, binding=binding) for x, by_fours, binding in reads),
             _RESULT_FOURS if form.c_fours else _RESULT_ONES,
             (_BIAS_FOURS if form.c_fours else _BIAS_ONES) if form.bias else _NO_BIAS,
         ]

@@ -27,7 +27,7 @@ class Join:
     def _spec(self, form: Form) -> Spec:
         # The parts are f32; what is added to them is as the operands were.
         text = definitions(
-            {}, replace(form, sums=F32, a_fours=form.c_fours, b_fours=False), edges=True, terms=F32
+            {}, replace(form, sums=F32, a_fours=form.c_fours, b_fours=False), edges=True, terms=F32.wgsl
         )
         return Spec("matmul/join", 3, 1, threads=64, definitions=text, variant=str(form))
 

@@ -23,11 +23,15 @@ def forms() -> Iterator[Form]:
     for fours in (True, False):
         given = {"a_fours": fours, "b_fours": fours, "c_fours": fours, "stored": F16, "result": F16}
         yield Form(**given)  # type: ignore[arg-type]
-        yield Form(**given, sums=F16)  # type: ignore[arg-type]
         # What splits a sum leaves the parts in f32.
         yield Form(**(given | {"result": F32}))  # type: ignore[arg-type]
-        yield Form(**(given | {"result": F32}), sums=F16)  # type: ignore[arg-type]
         yield Form(a_fours=fours, b_fours=fours, c_fours=fours, bias=True, activation="gelu")
+
+
+def forms_of_pairs() -> Iterator[Form]:
+    """What the blocked kernels add up in f16: both operands are packed, so that there is one layout."""
+    for result, fours in product((F16, F32), (True, False)):
+        yield Form(a_along_k=False, c_fours=fours, stored=F16, result=result, sums=F16, pairs=True)
 
 
 # The direct kernels with fewer sums a thread, so fewer turns of the same loops written out: the texts of
@@ -57,7 +61,7 @@ def thin_forms(*, b_along_k: bool) -> Iterator[Form]:
 def blocked() -> Iterator[tuple[Blocked, Form]]:
     """The smallest kernel in each form; the others share its text, and take compilers long, in two."""
     smallest = min(BLOCKED, key=lambda each: each.block_m * each.block_n)
-    for form in forms():
+    for form in (*forms(), *forms_of_pairs()):
         yield smallest, form
     for kernel in BLOCKED:
         if kernel != smallest:
@@ -79,6 +83,8 @@ def variants() -> list[Spec]:
         specs.append(kernel.spec(Problem(rows - 4, 16, cols - 4)))
     for kind, along_k in product((F32, F16), (True, False)):
         specs.append(Pack().spec(Problem(5, 3, 1, form=Form(along_k, stored=kind))))
+    for along_k in (True, False):
+        specs.append(Pack().spec(Problem(5, 3, 1, form=Form(along_k, stored=F16, pairs=True))))
     for direct in SMALL_DIRECT:
         specs += [direct.spec(Problem(5, 3, 7, form=form)) for form in direct_forms()]
     thin: list[tuple[Kernel, bool]] = [
