@@ -26,7 +26,7 @@ Tile = int | str
 # What each reaches where it fills an H200, as a fraction of the fastest: benchmarks/RESULTS.md.
 BLOCKED = {
     Blocked(128, 128, 16, thread_m=8, thread_n=8, lanes_m=16, stages=2): 1.0,
-    Blocked(128, 128, 32, thread_m=8, thread_n=8, lanes_m=16, stages=1): 0.97,
+    Blocked(128, 128, 32, thread_m=8, thread_n=8, lanes_m=16, stages=1): 0.96,
     Blocked(64, 128, 16, thread_m=8, thread_n=8, lanes_m=4, stages=1): 0.9,
     Blocked(128, 64, 16, thread_m=8, thread_n=8, lanes_m=16, stages=1): 0.9,
     Blocked(128, 32, 32, thread_m=4, thread_n=4, lanes_m=16, stages=1): 0.6,
@@ -34,8 +34,8 @@ BLOCKED = {
 }
 # How much faster f16 adds up than f32.
 _PAIRS = 1.45
-# What is left of that where lines along k are read in parts shorter than this; where four numbers of an operand
-# must be put together from four loads; and where that operand is larger than the caches by far.
+# What is left of that where lines along k are read in parts shorter than this; where four numbers of one
+# operand must be put together from four loads; and where that operand is larger than the caches by far.
 _SHORT, _SHORT_BYTES = 0.92, 128
 _GATHERED, _GATHERED_FAR, _FAR_BYTES = 0.92, 0.75, 1e8
 _MOST_SPLITS = 64
