@@ -46,7 +46,7 @@ fn {x}_four(at: u32) -> vec4<Loaded> {{
 """
 
 # c_four stores four neighbours that begin at `at`, in column `col`, as dims and FINISHES say; c_from of them
-# those of column `first` and further.
+# those of column `first` and further; c_one a single number, whose bias is `of_bias`.
 _RESULT_FOURS = """
 @group(0) @binding(3) var<storage, read_write> c: array<vec4<Result>>;
 
@@ -63,6 +63,17 @@ fn c_four(at: u32, col: u32, sum: vec4<f32>) {
         x = finish(x + bias_four(col));
     }
     c[at / 4u] = vec4<Result>(x);
+}
+
+fn c_one(at: u32, of_bias: u32, sum: f32) {
+    var x = sum;
+    if (dims.accumulate == 1u) {
+        x += f32(c[at / 4u][at % 4u]);
+    }
+    if (FINISHES && dims.finishes == 1u) {
+        x = finish(vec4(x + bias_one(of_bias))).x;
+    }
+    c[at / 4u][at % 4u] = Result(x);
 }
 """
 
@@ -98,6 +109,10 @@ _BIAS_FOURS = """
 
 fn bias_four(col: u32) -> vec4<f32> {
     return vec4<f32>(bias[col / 4u]);
+}
+
+fn bias_one(col: u32) -> f32 {
+    return f32(bias[col / 4u][col % 4u]);
 }
 """
 

@@ -43,6 +43,14 @@ fn multiply_add(a: f32, b: vec4<f32>, sums: Sums) -> Sums {
 fn added_up(sums: Sums) -> vec4<f32> {
     return sums;
 }
+
+fn as_held(sums: vec4<f32>) -> vec4<f32> {
+    return sums;
+}
+
+fn as_sum(held: f32) -> f32 {
+    return held;
+}
 """
 
 # Compilers take the way to f32 and back out.
@@ -66,6 +74,14 @@ fn multiply_add(a: u32, b: vec4<u32>, sums: Sums) -> Sums {
 fn added_up(sums: Sums) -> vec4<f32> {
     let even = vec4<f32>(vec4(sums[0].x, sums[1].x, sums[2].x, sums[3].x));
     return even + vec4<f32>(vec4(sums[0].y, sums[1].y, sums[2].y, sums[3].y));
+}
+
+fn as_held(sums: vec4<f32>) -> vec4<u32> {
+    return bitcast<vec4<u32>>(sums);
+}
+
+fn as_sum(held: u32) -> f32 {
+    return bitcast<f32>(held);
 }
 """
 

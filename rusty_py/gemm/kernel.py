@@ -62,6 +62,7 @@ def definitions(
         "FINISHES": form.bias or bool(form.activation),
         "A_FOURS": form.a_fours,
         "B_FOURS": form.b_fours,
+        "C_FOURS": form.c_fours,
     }
     types = {
         "Stored": terms or form.stored.wgsl,

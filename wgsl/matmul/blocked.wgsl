@@ -10,7 +10,8 @@
 // A_FOURS and B_FOURS, whether four neighbours are loaded at once; LANES_M and LANES_N, how 32 neighbouring threads
 // lie in c; THREADS; dims.wgsl; a_load and b_load, which load AFour and BFour, four numbers as they are stored, and
 // a_held and b_held, which make Held of them, what is multiplied; Sums, those of a row of four, multiply_add and
-// added_up, which gives them in f32; and what stores c. Short sums are of SUM_TILES tiles, if that is not 0.
+// added_up, which gives them in f32; as_held and as_sum, which take four sums and one through workgroup memory; and
+// what stores c, by fours if C_FOURS. Short sums are of SUM_TILES tiles, if that is not 0.
 // Held may be pairs of f16, two steps of k as one: then all that is said of k here counts pairs.
 // The loops marked so are unrolled: arrays in registers are indexed by constants alone.
 
@@ -59,6 +60,14 @@ fn a_turn(k: u32) -> u32 {
 
 fn b_turn(k: u32) -> u32 {
     return select(0u, k / B_STEPS * select(1u, 32u / BLOCK_K, B_FOURS) % B_TURNS, B_ALONG_K);
+}
+
+// Where c is not stored by fours, neighbouring threads store neighbours: they exchange a row of sums each, if all
+// of these have room where b was. Rows lie turned, so that they meet all banks.
+const EXCHANGES: bool = !C_FOURS && BLOCK_M / THREAD_M <= STAGES * BLOCK_K;
+
+fn turned(held_row: u32, right: u32) -> u32 {
+    return held_row * B_ROW + (right ^ (held_row % 8u));
 }
 
 @compute @workgroup_size(THREADS)
@@ -207,11 +216,30 @@ fn main(
 
     for (var i = 0u; i < THREAD_M; i++) { // unroll
         let down = i / 4u * LANES_M * 4u + i % 4u;
-        for (var j = 0u; j < THREAD_N4; j++) { // unroll
-            let right = j * LANES_N * 4u;
-            let own = row + down >= own_row && row + down < dims.m && col + right + 3u >= own_col && col + right < dims.n;
-            if (!EDGES || own) {
-                c_from(own_col, c_at + down * dims.c_row + right, col + right, total[i * THREAD_N4 + j]);
+        if (EXCHANGES) {
+            workgroupBarrier();
+            for (var j = 0u; j < THREAD_N4; j++) { // unroll
+                let own = sub_col * (SUB_N / 4u) + lane_col + j * LANES_N;
+                b_tile[turned(sub_row * LANES_M + lane_row, own)] = as_held(total[i * THREAD_N4 + j]);
+            }
+            workgroupBarrier();
+            for (var j = 0u; j < THREAD_N; j++) { // unroll
+                let held_row = (j * THREADS + t) / BLOCK_N;
+                let right = (j * THREADS + t) % BLOCK_N;
+                let y = row0 + held_row / LANES_M * SUB_M + held_row % LANES_M * 4u + down;
+                let x = col0 + right;
+                if (!EDGES || (y >= own_row && y < dims.m && x >= own_col && x < dims.n)) {
+                    let at = dims.c_at + group.z * dims.c_step + y * dims.c_row + x;
+                    c_one(at, x, as_sum(b_tile[turned(held_row, right / 4u)][right % 4u]));
+                }
+            }
+        } else {
+            for (var j = 0u; j < THREAD_N4; j++) { // unroll
+                let y = row + down;
+                let x = col + j * LANES_N * 4u;
+                if (!EDGES || (y >= own_row && y < dims.m && x + 3u >= own_col && x < dims.n)) {
+                    c_from(own_col, c_at + down * dims.c_row + j * LANES_N * 4u, x, total[i * THREAD_N4 + j]);
+                }
             }
         }
     }
