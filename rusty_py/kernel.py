@@ -18,11 +18,16 @@ from rusty_py.commands import Handle, Step
 from rusty_py.device import Device
 from rusty_py.errors import LimitError, ShaderError
 from rusty_py.graph import Graph
+from rusty_py.pace import SUBMISSION_SECONDS
 from rusty_py.params import SLOT_BYTES, SLOT_WORDS, Slot
 from rusty_py.pool import Memory
 
 if TYPE_CHECKING:
     import wgpu
+
+
+_LONG_SECONDS = SUBMISSION_SECONDS / 4
+"""What a launch may take, as far as is known, before it is worth a wait to know more."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +96,8 @@ def launch(
 ) -> None:
     """Records one dispatch into the open batch, and returns at once; reading a result waits for it.
 
-    Parameters and errors are those of `prepare`.
+    Only the first two long ones of a kernel are waited for: from then on its pace is known, and what is long
+    goes out in no more parts than it must. Parameters and errors are those of `prepare`.
     """
     buffers = (*inputs, *outputs)
     seconds = flops / device.pace.rate(spec)
@@ -104,9 +110,16 @@ def launch(
             bind = partial(_bind_later, device, spec, dims=dims, workgroups=workgroups)
             graph.add(inputs, outputs, bind, seconds=seconds)
             return
+        timed = seconds > _LONG_SECONDS and not device.pace.knows(spec) and not device.queue.held
+        if timed:
+            device.queue.wait()
+            start = time.perf_counter()
         step = _bind(device, spec, buffers, dims=dims, workgroups=workgroups)
         nbytes = sum([buffer.nbytes for buffer in buffers])
         device.queue.add(step, memories, seconds=seconds, nbytes=nbytes)
+        if timed:
+            device.queue.wait()
+            device.pace.observe(spec, flops=flops, seconds=time.perf_counter() - start)
 
 
 def prepare(

@@ -28,15 +28,19 @@ class Pace:
         """The work that takes `kernel` about `seconds`; 1 at least."""
         return max(1, int(self.rate(kernel) * seconds))
 
+    def knows(self, kernel: Hashable) -> bool:
+        """Whether the rate is more than a guess."""
+        return kernel in self._seen
+
     def observe(self, kernel: Hashable, *, flops: int, seconds: float) -> None:
         """Remembers the rate of a submission, unless it was the first or too small to tell.
 
         Drivers compile at a kernel's first run; and below 2 ms, or a tenth of a submission's work, it is
-        the launch that takes the time.
+        the launch that takes the time: there the kernel is faster than it looks, and only that is kept.
         """
         if kernel not in self._met:
             self._met.add(kernel)
-        elif seconds > 2e-3 and flops > 0.1 * self.flops(kernel):
+        elif flops > 0.1 * self.flops(kernel) and (seconds > 2e-3 or flops > seconds * self.rate(kernel)):
             self._seen[kernel] = flops / seconds
 
 

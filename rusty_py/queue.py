@@ -108,6 +108,11 @@ class Queue:
             if not self._held:
                 self.flush()
 
+    @property
+    def held(self) -> bool:
+        """Whether an explicit batch is open."""
+        return self._held > 0
+
     def uses(self, memory: Memory) -> bool:
         """Whether a launch in the open batch uses `memory`."""
         return memory.used_in == self.number and bool(self._steps)

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from benchmarks.peers.contestant import Unavailable
 from benchmarks.peers.problems import Matrix
 from rusty_py.buffer import Buffer
 from rusty_py.device import Device
@@ -12,16 +13,16 @@ from rusty_py.timing import Clock, Timer, check_clock
 from rusty_py.tune.search import places, problem_of
 
 
-def launches_of(device: Device, a: Matrix, b: Matrix) -> tuple[list[Launch], Buffer]:
+def launches_of(device: Device, a: Matrix, b: Matrix, *, sums: str = "f32") -> tuple[list[Launch], Buffer]:
     """The launches by which matmul computes a @ b, and where they leave it, row-major in the dtype of a.
 
-    Transposed operands lie column by column on the device, too.
+    Transposed operands lie column by column on the device, too. Sums are added up in `sums`.
     """
     layout = "".join("n" if x.flags.c_contiguous else "t" for x in (a, b))
     products = 1 if a.ndim == 2 else len(a)
     (m, k), n = a.shape[-2:], b.shape[-1]
     dtype = "f16" if a.dtype == np.float16 else "f32"
-    problem = problem_of(m, k, n, layout=layout, dtype=dtype, products=products)
+    problem = problem_of(m, k, n, layout=layout, dtype=dtype, sums=sums, products=products)
     inputs = [
         device.upload(x if x.flags.c_contiguous else x.swapaxes(-1, -2), label=label)
         for x, label in ((a, "a"), (b, "b"))
@@ -33,14 +34,15 @@ def launches_of(device: Device, a: Matrix, b: Matrix) -> tuple[list[Launch], Buf
 
 
 def start(variant: str) -> "RustyPy":
-    """The default device, without run-time checks in the kernels."""
-    return RustyPy()
+    """The default device, kernels without run-time checks. The variant is what sums are added up in."""
+    return RustyPy(variant or "f32")
 
 
 class RustyPy:
     """Our kernels by our timer."""
 
-    def __init__(self) -> None:
+    def __init__(self, sums: str) -> None:
+        self.sums = sums
         self.device = Device()
         self.timer = Timer(self.device)
         self.trusted: Clock | None = None
@@ -50,11 +52,13 @@ class RustyPy:
         return {"device": adapter.name, "backend": adapter.backend, "driver": adapter.driver}
 
     def product(self, a: Matrix, b: Matrix) -> "OurProduct":
+        if self.sums == "f16" and a.dtype != np.float16:
+            raise Unavailable("for f16 only")
         for _ in range(2):  # What was cut at a guess of the pace is cut again once the pace is known.
-            work, c = launches_of(self.device, a, b)
+            work, c = launches_of(self.device, a, b, sums=self.sums)
             run(self.device, work)
             run(self.device, work)
-        work, c = launches_of(self.device, a, b)
+        work, c = launches_of(self.device, a, b, sums=self.sums)
         if self.trusted is None:
             self.trusted = check_clock(self.timer, work[0], at_least_s=0.05)
         return OurProduct(self.timer, self.trusted, work, c, np.empty((*a.shape[:-1], b.shape[-1]), a.dtype))

@@ -28,6 +28,7 @@ ROSTER = {
     "mps": Entry("MPS", "by_torch", "mps", packages=("torch",), anchor=True),
     "mlx": Entry("MLX", "by_mlx", packages=("mlx",)),
     OURS: Entry("rusty_py", "by_rusty_py", packages=("wgpu",), anchor=True),
+    "rusty_py-f16": Entry("rusty_py, f16 sums", "by_rusty_py", "f16", packages=("wgpu",)),
     "ort": Entry("ONNX Runtime WebGPU", "by_onnxruntime", packages=("onnxruntime-webgpu",)),
     "tinygrad": Entry("tinygrad WEBGPU", "by_tinygrad", "", {"DEV": "WEBGPU", "BEAM": "0"}, _TINYGRAD),
     "tinygrad-beam": Entry(
@@ -36,7 +37,7 @@ ROSTER = {
     "numpy": Entry("NumPy", "by_numpy"),
 }
 
-_USUAL = (OURS, "ort", "tinygrad", "tinygrad-beam")
+_USUAL = (OURS, "rusty_py-f16", "ort", "tinygrad", "tinygrad-beam")
 
 
 def usual(system: str = sys.platform) -> tuple[str, ...]:

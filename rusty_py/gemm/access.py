@@ -1,5 +1,6 @@
 """How kernels of the product read and write their buffers: WGSL that is appended to them."""
 
+from rusty_py.dtypes import F16
 from rusty_py.gemm.problem import Form
 
 # With CLAMPS, what lies beyond a buffer is its last element.
@@ -22,6 +23,15 @@ fn {x}_one(at: u32) -> Loaded {{
 }}
 """
 
+# Vectors of four neighbours of f16, as words of two.
+_WORDS = """
+@group(0) @binding({binding}) var<storage, read> {x}: array<vec2<u32>>;
+
+fn {x}_four(at: u32) -> vec2<u32> {{
+    return {x}[within(at / 4u, arrayLength(&{x}))];
+}}
+"""
+
 # Single numbers, wherever they lie; also four neighbours.
 _ONES = """
 @group(0) @binding({binding}) var<storage, read> {x}: array<Stored>;
@@ -36,7 +46,7 @@ fn {x}_four(at: u32) -> vec4<Loaded> {{
 """
 
 # c_four stores four neighbours that begin at `at`, in column `col`, as dims and FINISHES say; c_from of them
-# those of column `first` and further.
+# those of column `first` and further; c_one a single number, whose bias is `of_bias`.
 _RESULT_FOURS = """
 @group(0) @binding(3) var<storage, read_write> c: array<vec4<Result>>;
 
@@ -53,6 +63,17 @@ fn c_four(at: u32, col: u32, sum: vec4<f32>) {
         x = finish(x + bias_four(col));
     }
     c[at / 4u] = vec4<Result>(x);
+}
+
+fn c_one(at: u32, of_bias: u32, sum: f32) {
+    var x = sum;
+    if (dims.accumulate == 1u) {
+        x += f32(c[at / 4u][at % 4u]);
+    }
+    if (FINISHES && dims.finishes == 1u) {
+        x = finish(vec4(x + bias_one(of_bias))).x;
+    }
+    c[at / 4u][at % 4u] = Result(x);
 }
 """
 
@@ -89,6 +110,10 @@ _BIAS_FOURS = """
 fn bias_four(col: u32) -> vec4<f32> {
     return vec4<f32>(bias[col / 4u]);
 }
+
+fn bias_one(col: u32) -> f32 {
+    return f32(bias[col / 4u][col % 4u]);
+}
 """
 
 _BIAS_ONES = """
@@ -110,13 +135,17 @@ fn bias_one(col: u32) -> f32 {
 """
 
 
-def access(form: Form) -> str:
-    """The buffers and the functions that read and write them, by fours where the form says so."""
+def access(form: Form, *, words: bool = False) -> str:
+    """The buffers and the functions that read and write them, by fours where the form says so.
+
+    With `words`, f16 that is loaded by fours comes as words of two, for the kernel to widen when it needs it.
+    """
+    fours = _WORDS if words and form.stored is F16 and not form.pairs else _FOURS
     reads = zip("ab", (form.a_fours, form.b_fours), (0, 1), strict=True)
     return "".join(
         [
             _WITHIN,
-            *((_FOURS if fours else _ONES).format(x=x, binding=binding) for x, fours, binding in reads),
+            *((fours if by_fours else _ONES).format(x=x, binding=binding) for x, by_fours, binding in reads),
             _RESULT_FOURS if form.c_fours else _RESULT_ONES,
             (_BIAS_FOURS if form.c_fours else _BIAS_ONES) if form.bias else _NO_BIAS,
         ]

@@ -1,6 +1,6 @@
 """The kernel that adds up the parts of split sums."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 
 from rusty_py.adapter import Limits
@@ -21,14 +21,23 @@ class Join:
         return has_room(limits, self.spec(problem))
 
     def spec(self, problem: Problem) -> Spec:
-        return self._spec(problem.form)
+        form = problem.form
+        # All else of the form is of a product, not of what is left of it.
+        left = Form(
+            a_fours=form.c_fours,
+            b_fours=False,
+            c_fours=form.c_fours,
+            stored=form.stored,
+            result=form.result,
+            bias=form.bias,
+            activation=form.activation,
+        )
+        return self._spec(left)
 
     @cache  # noqa: B019  It has no state.
     def _spec(self, form: Form) -> Spec:
         # The parts are f32; what is added to them is as the operands were.
-        text = definitions(
-            {}, replace(form, sums=F32, a_fours=form.c_fours, b_fours=False), edges=True, terms=F32
-        )
+        text = definitions({}, form, edges=True, terms=F32.wgsl)
         return Spec("matmul/join", 3, 1, threads=64, definitions=text, variant=str(form))
 
     def loops(self, k: int) -> int:

@@ -5,7 +5,6 @@ from typing import Protocol
 
 from rusty_py import shaders
 from rusty_py.adapter import Limits
-from rusty_py.dtypes import Dtype
 from rusty_py.gemm.access import access
 from rusty_py.gemm.problem import ACTIVATIONS, Form, Problem
 from rusty_py.kernel import Spec
@@ -43,14 +42,17 @@ def definitions(
     *,
     edges: bool,
     clamps: bool | None = None,
-    terms: Dtype | None = None,
-    loaded: Dtype | None = None,
+    terms: str = "",
+    loaded: str = "",
+    held: str = "",
+    result: str = "",
+    words: bool = False,
 ) -> str:
     """Constants, types and functions for a text that takes `dims.wgsl`, and how it reads and writes.
 
     `edges` says that workgroups may reach over the edge of c, and `clamps`, where it differs, that loads may
-    leave the buffers; `terms` is the dtype of a and b, if not that of the form, and `loaded` what they are
-    loaded as, if not what is multiplied.
+    leave the buffers. WGSL types, where they are not the form's: `terms`, of a and b; `loaded`, what they are
+    loaded as; `held`, what is multiplied; `result`, of c. `words` is for `access`.
     """
     flags = {
         "A_ALONG_K": form.a_along_k,
@@ -60,14 +62,15 @@ def definitions(
         "FINISHES": form.bias or bool(form.activation),
         "A_FOURS": form.a_fours,
         "B_FOURS": form.b_fours,
+        "C_FOURS": form.c_fours,
     }
     types = {
-        "Stored": (terms or form.stored).wgsl,
+        "Stored": terms or form.stored.wgsl,
         "Bias": form.stored.wgsl,
-        "Loaded": (loaded or form.sums).wgsl,
-        "Held": form.sums.wgsl,
+        "Loaded": loaded or form.sums.wgsl,
+        "Held": held or form.sums.wgsl,
         "Sum": form.sums.wgsl,
-        "Result": form.result.wgsl,
+        "Result": result or form.result.wgsl,
     }
     return "".join(
         [
@@ -76,6 +79,6 @@ def definitions(
             *(f"alias {name} = {wgsl};\n" for name, wgsl in types.items()),
             f"fn finish(x: vec4<f32>) -> vec4<f32> {{ return {ACTIVATIONS.get(form.activation, 'x')}; }}\n",
             shaders.read("matmul/dims"),
-            access(form),
+            access(form, words=words),
         ]
     )

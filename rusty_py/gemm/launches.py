@@ -60,9 +60,15 @@ def requests(
     if _oversized(device, x):  # A window ends where its block does: nothing can be read beyond.
         form = replace(plan.problem.form, clamps=True)
         plan = replace(plan, problem=replace(plan.problem, form=form), packs="")
+    pairs = plan.pairs
     for which in plan.packs:
-        request, plan, x = _pack(device, plan, x, which)
+        request, plan, x = _pack(device, plan, x, which, pairs=pairs)
         yield request
+    if pairs:
+        problem = plan.problem
+        plan = replace(
+            plan, problem=replace(problem, k=ceil_div(problem.k, 2), form=replace(problem.form, pairs=True))
+        )
     problem = plan.seen
     most = _most(device, plan, x)
     blocks = list(_blocks(device, plan, most))
@@ -221,26 +227,30 @@ def _depth(plan: Plan, splits: int) -> int:
     return ceil_div(plan.problem.k, 4 * splits) * 4
 
 
-def _pack(device: Device, plan: Plan, x: Operands, which: str) -> tuple[Request, Plan, Operands]:
+def _pack(
+    device: Device, plan: Plan, x: Operands, which: str, *, pairs: bool
+) -> tuple[Request, Plan, Operands]:
     """A copy of operand "a" or "b" that lies as the kernel reads it best; the plan and operands with it.
 
-    That is across k, or along it for the kernels of few rows. Lines begin at multiples of four.
+    That is across k, or along it for the kernels of few rows. Lines begin at multiples of four; with `pairs`
+    there is one for two of k.
     """
     problem = plan.problem
     k, size = problem.k, problem.m if which == "a" else problem.n
     source, place = (x.a, x.a_place) if which == "a" else (x.b, x.b_place.turned())  # Of size x k.
     products = problem.products if place.step else 1
     along_k = isinstance(plan.kernel, Columns | Dots)
-    lines, dense = (size, k) if along_k else (k, size)
+    lines, dense = (size, k) if along_k else (ceil_div(k, 2) if pairs else k, size)
     wide = ceil_div(dense, 4) * 4
     if along_k:
         place = place.turned()
-    form = Form(place.col == 1, stored=problem.form.stored)
+    form = Form(place.col == 1, stored=problem.form.stored, pairs=pairs)
+    itemsize = 4 if pairs else form.stored.itemsize
     copied = Problem(dense, lines, 1, products, form)
-    packed = device.empty(products * lines * wide * form.stored.itemsize, label=f"packed {which}")
+    packed = device.empty(products * lines * wide * itemsize, label=f"packed {which}")
     inner = Operands(source, source, packed, place, Place(0, 0, 1, 1), Place(0, lines * wide, wide, 1))
     spec, inputs, outputs, dims, _, _ = _request(
-        Plan(copied, Pack()), inner, Block(0, dense, 0, 1, 0, lines), (0, products), accumulate=False
+        Plan(copied, Pack()), inner, Block(0, dense, 0, 1, 0, k), (0, products), accumulate=False
     )
     workgroups = (ceil_div(lines, 32), ceil_div(dense, 32), products)
     request = Request(spec, inputs, outputs, dims, workgroups, products * size * k)

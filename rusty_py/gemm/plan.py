@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from rusty_py.adapter import Limits
 from rusty_py.device import Device
-from rusty_py.dtypes import F32
+from rusty_py.dtypes import F16, F32
 from rusty_py.errors import LimitError
 from rusty_py.gemm.blocked import Blocked
 from rusty_py.gemm.direct import DIRECT
@@ -26,13 +26,17 @@ Tile = int | str
 # What each reaches where it fills an H200, as a fraction of the fastest: benchmarks/RESULTS.md.
 BLOCKED = {
     Blocked(128, 128, 16, thread_m=8, thread_n=8, lanes_m=16, stages=2): 1.0,
+    Blocked(128, 128, 32, thread_m=8, thread_n=8, lanes_m=16, stages=1): 0.96,
     Blocked(64, 128, 16, thread_m=8, thread_n=8, lanes_m=4, stages=1): 0.9,
     Blocked(128, 64, 16, thread_m=8, thread_n=8, lanes_m=16, stages=1): 0.9,
     Blocked(128, 32, 32, thread_m=4, thread_n=4, lanes_m=16, stages=1): 0.6,
     Blocked(32, 64, 32, thread_m=4, thread_n=4, lanes_m=4, stages=2): 0.6,
 }
-# What is left of that where four numbers of an operand must be put together from four loads; and where the
-# operand is larger than the caches by far.
+# How much faster f16 adds up than f32.
+_PAIRS = 1.45
+# What is left of that where lines along k are read in parts shorter than this; where four numbers of one
+# operand must be put together from four loads; and where that operand is larger than the caches by far.
+_SHORT, _SHORT_BYTES = 0.92, 128
 _GATHERED, _GATHERED_FAR, _FAR_BYTES = 0.92, 0.75, 1e8
 _MOST_SPLITS = 64
 # Kernels that only wait for memory need some workgroups a multiprocessor to keep it busy.
@@ -82,10 +86,15 @@ class Plan:
         """The problem as the kernel sees it."""
         return self.problem.turned() if self.turned else self.problem
 
+    @property
+    def pairs(self) -> bool:
+        """Whether a and b are copied to where two steps of k are one number, and added up in f16."""
+        return isinstance(self.kernel, Blocked) and self.packs == "ab" and self.problem.form.sums is F16
+
     def __str__(self) -> str:
         how = [self.kernel.name]
         how += ["turned"] * self.turned
-        how += [f"{' and '.join(self.packs)} packed"] if self.packs else []
+        how += [f"{' and '.join(self.packs)} packed{' in pairs' * self.pairs}"] if self.packs else []
         how += [f"{self.splits} parts along k"] if self.splits > 1 else []
         return f"{self.problem} ({self.problem.form}): {', '.join(how)}: {self.why}"
 
@@ -202,11 +211,19 @@ def _blocked_cost(plan: Plan, machine: Machine) -> float:
     rows, cols = kernel.block
     workgroups = ceil_div(problem.m, rows) * ceil_div(problem.n, cols) * problem.products * plan.splits
     multiplied = machine.multiplications * rate(kernel)
-    gathered = {"a": form.a_along_k or not form.a_fours, "b": form.b_along_k or not form.b_fours}
-    for which, size in (("a", problem.m), ("b", problem.n)):
-        if gathered[which] and which not in plan.packs:
+    multiplied *= _PAIRS if plan.pairs else 1
+    short = form.stored.itemsize * (kernel.block_k if isinstance(kernel, Blocked) else 1) < _SHORT_BYTES
+    for which, size, along_k, fours in (
+        ("a", problem.m, form.a_along_k, form.a_fours),
+        ("b", problem.n, form.b_along_k, form.b_fours),
+    ):
+        if which in plan.packs:
+            continue
+        if not fours:
             far = size * problem.k * form.stored.itemsize > _FAR_BYTES
             multiplied *= _GATHERED_FAR if far else _GATHERED
+        elif along_k and short:
+            multiplied *= _SHORT
     depth = ceil_div(problem.k, plan.splits)
     return ceil_div(workgroups, machine.cores) * rows * cols * depth / multiplied
 

@@ -47,7 +47,8 @@ class Form:
 
     `a_fours`, `b_fours` and `c_fours`: vectors of four neighbours cover the matrix. `stored` is the dtype of
     a, b and the bias, `result` of c, `sums` of the sums. `activation` is one of `ACTIVATIONS`, or "".
-    `clamps`: what lies beyond a block of c must not be read.
+    `clamps`: what lies beyond a block of c must not be read. `pairs`: a and b are f16, two neighbours along k
+    side by side, and k counts the pairs.
     """
 
     a_along_k: bool = True
@@ -61,6 +62,7 @@ class Form:
     bias: bool = False
     activation: str = ""
     clamps: bool = False
+    pairs: bool = False
 
     def turned(self) -> "Form":
         """Of c^T = b^T a^T. The result is stored one by one, and the bias goes along its rows."""
@@ -82,7 +84,7 @@ class Form:
         ]
         kinds = [self.stored.name, self.sums.name, self.result.name]
         parts = [layouts, f"{' '.join(fours)} by fours" if fours else "one by one"]
-        parts += [" ".join(kinds)] * (set(kinds) != {F32.name})
+        parts += [" ".join(kinds)] * (set(kinds) != {F32.name}) + ["pairs"] * self.pairs
         return ", ".join(parts + ["bias"] * self.bias + [self.activation] * bool(self.activation))
 
 

@@ -6,6 +6,7 @@ from itertools import product
 from typing import Any, NamedTuple
 
 from rusty_py.adapter import Limits
+from rusty_py.dtypes import F16
 from rusty_py.gemm.blocked import Blocked
 from rusty_py.gemm.direct import Direct
 from rusty_py.gemm.kernel import Kernel
@@ -187,7 +188,8 @@ def packings(family: Family, form: Form, *, turned: bool = False) -> list[str]:
         a, b = "a" * (not turned and not form.a_along_k), "b" * (turned and not form.b_along_k)
     elif not family.packs:
         a, b = "", ""
-    return list(dict.fromkeys(("", a, b, a + b)))
+    pairs = "ab" if family.packs and form.sums is F16 else ""
+    return list(dict.fromkeys(("", a, b, a + b, pairs)))
 
 
 def may_choose(choice: Choice, problem: Problem) -> bool:

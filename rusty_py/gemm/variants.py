@@ -23,11 +23,15 @@ def forms() -> Iterator[Form]:
     for fours in (True, False):
         given = {"a_fours": fours, "b_fours": fours, "c_fours": fours, "stored": F16, "result": F16}
         yield Form(**given)  # type: ignore[arg-type]
-        yield Form(**given, sums=F16)  # type: ignore[arg-type]
         # What splits a sum leaves the parts in f32.
         yield Form(**(given | {"result": F32}))  # type: ignore[arg-type]
-        yield Form(**(given | {"result": F32}), sums=F16)  # type: ignore[arg-type]
         yield Form(a_fours=fours, b_fours=fours, c_fours=fours, bias=True, activation="gelu")
+
+
+def forms_of_pairs() -> Iterator[Form]:
+    """What the blocked kernels add up in f16: both operands are packed, so that there is one layout."""
+    for result, fours in product((F16, F32), (True, False)):
+        yield Form(a_along_k=False, c_fours=fours, stored=F16, result=result, sums=F16, pairs=True)
 
 
 # The direct kernels with fewer sums a thread, so fewer turns of the same loops written out: the texts of
@@ -54,13 +58,15 @@ def thin_forms(*, b_along_k: bool) -> Iterator[Form]:
     yield Form(b_along_k=b_along_k, stored=F16, result=F16)
 
 
+SMALLEST = min(BLOCKED, key=lambda each: each.block_m * each.block_n)
+
+
 def blocked() -> Iterator[tuple[Blocked, Form]]:
     """The smallest kernel in each form; the others share its text, and take compilers long, in two."""
-    smallest = min(BLOCKED, key=lambda each: each.block_m * each.block_n)
     for form in forms():
-        yield smallest, form
+        yield SMALLEST, form
     for kernel in BLOCKED:
-        if kernel != smallest:
+        if kernel != SMALLEST:
             yield kernel, Form(a_along_k=True, b_along_k=True, a_fours=False, b_fours=False, c_fours=False)
             yield kernel, Form(a_along_k=False, b_along_k=False)
 
@@ -73,12 +79,17 @@ def variants() -> list[Spec]:
     for kernel, form in blocked():
         rows, cols = kernel.block
         specs.append(kernel.spec(Problem(rows + 4, 16, cols + 4, form=form)))
+    rows, cols = SMALLEST.block
+    for form in forms_of_pairs():
+        specs.append(SMALLEST.spec(Problem(rows + 4, 16, cols + 4, form=form)))
     for kernel in BLOCKED:
         rows, cols = kernel.block
         specs.append(kernel.spec(Problem(rows, 16, cols)))
         specs.append(kernel.spec(Problem(rows - 4, 16, cols - 4)))
     for kind, along_k in product((F32, F16), (True, False)):
         specs.append(Pack().spec(Problem(5, 3, 1, form=Form(along_k, stored=kind))))
+    for along_k in (True, False):
+        specs.append(Pack().spec(Problem(5, 3, 1, form=Form(along_k, stored=F16, pairs=True))))
     for direct in SMALL_DIRECT:
         specs += [direct.spec(Problem(5, 3, 7, form=form)) for form in direct_forms()]
     thin: list[tuple[Kernel, bool]] = [

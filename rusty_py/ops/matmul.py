@@ -139,7 +139,7 @@ class Matmul:
 
         `out` takes the result and is returned; with `accumulate` it is added to what `out` holds. `bias`,
         (n,), is added to every row, and then `activation` applied: "relu", "gelu", "silu", "sigmoid", "tanh".
-        Float16 is added up in float32; `sums="f16"` adds up a few terms at a time in float16, and is faster.
+        Float16 is added up in float32; `sums="f16"` may add up a few terms at a time in float16, if faster.
         `tile` chooses the kernel, `device` the GPU. Raises ShapeError, DtypeError, LimitError for a tile the
         device has no room for, DeviceError, OutOfMemory.
         """

@@ -48,7 +48,9 @@ def _size_bytes(kind: str, code: str) -> int:
     if vector := re.fullmatch(r"vec([24])<(\w+)>", kind):
         return int(vector[1]) * _size_bytes(vector[2], code)
     aliases = dict(re.findall(r"\balias\s+(\w+)\s*=\s*([^;]+);", code))
-    return _SCALAR_BYTES[aliases.get(kind, kind).strip()]
+    while kind in aliases:
+        kind = aliases[kind].strip()
+    return _SCALAR_BYTES[kind]
 
 
 def _value(expression: str, code: str) -> int:

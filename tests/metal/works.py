@@ -241,7 +241,7 @@ def _planned_products() -> Iterator[Work]:
 
 def _packed() -> Iterator[Work]:
     """What is copied for the kernels of `_planned_products`, alone; then a product of two such copies."""
-    kernel = min(plan.BLOCKED, key=lambda each: each.block_m * each.block_n)
+    kernel = variants.SMALLEST
     for kind, along_k in product((F32, F16), (True, False)):
         x = _uniform(2, 37, 41, seed=10).astype(kind.numpy)
 
@@ -265,6 +265,12 @@ def _packed() -> Iterator[Work]:
     rows, cols = kernel.block
     unpacked = Form(b_along_k=True, a_fours=False, b_fours=False)
     yield _planned(Plan(Problem(rows + 4, 19, cols + 4, form=unpacked), kernel, packs="ab"), "both packed")
+    for result, more, a_along_k in product((F16, F32), (3, 4), (True, False)):
+        fours = more == 4
+        form = Form(a_along_k, not a_along_k, fours, fours, fours, stored=F16, result=result, sums=F16)
+        for splits in (1, 2):
+            problem = Problem(rows + more, 2 * kernel.block_k + more, cols + more, form=form)
+            yield _planned(Plan(problem, kernel, splits, packs="ab"), f"in pairs, in {splits} parts")
 
 
 def _planned(chosen: Plan, name: str, *, loop_steps: int = 1 << 30) -> Work:

@@ -92,6 +92,26 @@ def test_running_tells_the_pace_of_every_submission(
     assert all(about["seconds"] > 0 for _, about in seen)
 
 
+def test_the_first_long_launches_of_a_kernel_tell_its_pace(fresh: Device) -> None:
+    buffer = fresh.upload(np.zeros(4, np.uint32))
+    flops = fresh.pace.flops(FILL)  # Long by the guess.
+    for number in range(1, 4):
+        assert fresh.pace.knows(FILL) == (number > 2)
+        launch(fresh, FILL, outputs=[buffer], dims=(4, number, 256), workgroups=(1, 1, 1), flops=flops)
+    assert fresh.pace.rate(FILL) > flops
+    assert words(fresh, buffer, 4) == [3] * 4
+
+
+def test_nothing_is_waited_for_within_a_batch(fresh: Device) -> None:
+    buffer = fresh.upload(np.zeros(4, np.uint32))
+    with fresh.batch():
+        for _ in range(3):
+            flops = fresh.pace.flops(FILL) // 2
+            launch(fresh, FILL, outputs=[buffer], dims=(4, 7, 256), workgroups=(1, 1, 1), flops=flops)
+    assert not fresh.pace.knows(FILL)
+    assert words(fresh, buffer, 4) == [7] * 4
+
+
 def test_adding_to_a_result_adds(device: Device) -> None:
     m, k, n = 33, 20, 35
     a, b = uniform(m, k), uniform(k, n, seed=1)

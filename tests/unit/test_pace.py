@@ -38,13 +38,22 @@ def test_the_last_pace_counts() -> None:
     assert pace.rate("tiled") == 2.5e9
 
 
-def test_what_is_mostly_launch_is_not_believed() -> None:
+def test_what_is_mostly_launch_is_believed_to_be_no_slower_than_that() -> None:
     pace = Pace("CPU")
-    before = pace.rate("tiled")
     for _ in range(3):
         pace.observe("tiled", flops=10**9, seconds=1e-3)
-        pace.observe("tiled", flops=pace.flops("tiled") // 20, seconds=1.0)
-    assert pace.rate("tiled") == before
+    assert pace.rate("tiled") == 1e12
+    for flops, seconds in ((10**9, 1.5e-3), (pace.flops("tiled") // 20, 1.0)):
+        pace.observe("tiled", flops=flops, seconds=seconds)
+    assert pace.rate("tiled") == 1e12
+
+
+def test_what_is_not_a_tenth_of_a_submission_is_not_believed() -> None:
+    pace = Pace("CPU")
+    before = pace.rate("tiled")
+    for seconds in (1e-9, 1e-9, 1.0):
+        pace.observe("tiled", flops=pace.flops("tiled") // 20, seconds=seconds)
+    assert (pace.rate("tiled"), pace.knows("tiled")) == (before, False)
 
 
 def test_each_kernel_has_a_pace_of_its_own() -> None:
