@@ -9,9 +9,9 @@ from rusty_py.gemm.problem import Form
 
 
 class Rates(NamedTuple):
-    """GFLOPS by how a and b lie, "n" across the lines that a kernel writes and "t" along: as in BLAS.
+    """GFLOPS by the layouts of a and b, as BLAS names them for rows: n as they are, t transposed.
 
-    `ones`: nn where nothing is loaded and stored by fours. `pairs`: sums in f16, both operands packed.
+    `ones`: nn where nothing is loaded or stored by fours. `pairs`: sums in f16, both operands packed.
     """
 
     nn: float
