@@ -244,6 +244,10 @@ def check(
         float | None,
         typer.Option(min=0.1, callback=finite, metavar="SECONDS", help="Of all runs together. Default: 60."),
     ] = None,
+    workgroup_bytes: Annotated[
+        int | None,
+        typer.Option(min=0, metavar="N", help="Workgroup memory that there is. Default: Metal's, 32 KiB."),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     ascii: AsciiOption = False,
 ) -> None:
@@ -254,6 +258,7 @@ def check(
     from rusty_py.bench import checking
     from rusty_py.checker import check as check_kernel
     from rusty_py.checker.check import STEP_LIMIT, SUBGROUP_SIZES, TIME_LIMIT
+    from rusty_py.checker.run import WORKGROUP_BYTES
 
     report = check_kernel(
         checking.read_wgsl(file),
@@ -265,6 +270,7 @@ def check(
         seeds=seeds,
         step_limit=STEP_LIMIT if step_limit is None else step_limit,
         time_limit=TIME_LIMIT if time_limit is None else time_limit,
+        workgroup_bytes=WORKGROUP_BYTES if workgroup_bytes is None else workgroup_bytes,
         name=checking.name_of(file),
     )
     show(checking.text_of(report, as_json=json), ascii=ascii)

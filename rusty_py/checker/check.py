@@ -13,7 +13,7 @@ from rusty_py.checker.build import Program, RefusedText, build
 from rusty_py.checker.findings import findings_of
 from rusty_py.checker.overrides import bake
 from rusty_py.checker.report import Report, Run
-from rusty_py.checker.run import BrokenProgram, Job, Outcome, TooSmall, run
+from rusty_py.checker.run import WORKGROUP_BYTES, BrokenProgram, Job, Outcome, TooSmall, run
 from rusty_py.checker.translate import Entry, Global, Translation, translate, validate
 from rusty_py.checker.wgsl import check_size
 from rusty_py.errors import LimitError, ShaderError, ShapeError, ToolError
@@ -25,6 +25,7 @@ MOST_THREADS = 1024
 MOST_SUBGROUP = 64
 MOST_SEEDS = 1000
 MOST_STEPS = (1 << 63) - 1
+MOST_WORKGROUP_BYTES = 1 << 24
 SUBGROUP_SIZES = (16, 32, 64)
 
 
@@ -39,6 +40,7 @@ def check(
     seeds: int = 2,
     step_limit: int = STEP_LIMIT,
     time_limit: float = TIME_LIMIT,
+    workgroup_bytes: int = WORKGROUP_BYTES,
     name: str = "wgsl",
 ) -> Report:
     """Runs one launch of a WGSL kernel, translated to Metal's language, on the CPU, and reports its faults.
@@ -49,7 +51,7 @@ def check(
     `entry`: the entry point, where there are several. The kernel runs once for each of `seeds` orders of its
     threads and, if it uses subgroups, each of `subgroup_sizes`; the first run with findings is the last.
     A thread that takes more than `step_limit` turns of loops, or a check longer than `time_limit` seconds,
-    is a finding.
+    is a finding. `workgroup_bytes`: how much workgroup memory there is; Metal has 32 KiB.
 
     Raises ShaderError for text that the compilers refuse, ShapeError and DtypeError for buffers and constants
     that do not fit, LimitError for numbers out of range, ToolError where clang or Node are missing or fail.
@@ -68,6 +70,7 @@ def check(
         seeds=seeds,
         step_limit=step_limit,
         time_limit=time_limit,
+        workgroup_bytes=workgroup_bytes,
         name=name,
     )
 
@@ -83,10 +86,11 @@ def check_translation(
     step_limit: int,
     time_limit: float,
     name: str,
+    workgroup_bytes: int = WORKGROUP_BYTES,
 ) -> Report:
     """`check` from the Metal text on."""
     _check_threads(entry)
-    _check_runs(subgroup_sizes, seeds, step_limit, time_limit)
+    _check_runs(subgroup_sizes, seeds, step_limit, time_limit, workgroup_bytes)
     program = _program(translation, entry)
     used = [each for each in translation.globals if each.spelled in program.variables and _is_buffer(each)]
     given = _contents(used, translation, buffers)
@@ -99,6 +103,7 @@ def check_translation(
         runs=[(size, seed) for size in sizes for seed in range(seeds)],
         step_limit=step_limit,
         time_limit=time_limit,
+        workgroup_bytes=workgroup_bytes,
     )
     outcome = _outcome(program, translation, entry, job)
     return Report(
@@ -196,7 +201,9 @@ def _check_threads(entry: Entry) -> None:
         raise LimitError(f"check: more threads in a workgroup than Metal allows: {threads} > {MOST_THREADS}")
 
 
-def _check_runs(subgroup_sizes: Sequence[int], seeds: int, step_limit: int, time_limit: float) -> None:
+def _check_runs(
+    subgroup_sizes: Sequence[int], seeds: int, step_limit: int, time_limit: float, workgroup_bytes: int
+) -> None:
     sizes = _integers(subgroup_sizes)
     if not sizes or not all(1 <= size <= MOST_SUBGROUP and size & (size - 1) == 0 for size in sizes):
         raise LimitError(f"check: subgroup sizes are powers of 2 up to {MOST_SUBGROUP}: {subgroup_sizes}")
@@ -206,6 +213,9 @@ def _check_runs(subgroup_sizes: Sequence[int], seeds: int, step_limit: int, time
         raise LimitError(f"check: turns of loops are 1 to {MOST_STEPS}: step_limit={step_limit}")
     if not (time_limit > 0 and math.isfinite(time_limit)):
         raise LimitError(f"check: seconds are more than 0, and not infinite: time_limit={time_limit}")
+    if not 0 <= workgroup_bytes <= MOST_WORKGROUP_BYTES:
+        most = MOST_WORKGROUP_BYTES
+        raise LimitError(f"check: workgroup memory is 0 to {most} bytes: workgroup_bytes={workgroup_bytes}")
 
 
 def _contents(

@@ -17,6 +17,8 @@ from rusty_py.checker.build import Program, runner
 from rusty_py.errors import LimitError, ToolError
 
 TOO_SMALL, NOT_LOADED, TOO_MUCH = 2, 4, 5
+WORKGROUP_BYTES = 32768
+"""Of every GPU of Apple's (Metal Feature Set Tables, 2024)."""
 """Exit statuses of the child; 3 is for whatever else."""
 
 
@@ -43,6 +45,7 @@ class Job:
     runs: Sequence[tuple[int, int]]
     step_limit: int
     time_limit: float
+    workgroup_bytes: int = WORKGROUP_BYTES
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,7 @@ def _script(job: Job, files: Mapping[str, str]) -> str:
         "groups {} {} {}".format(*job.workgroups),
         "threads {} {} {}".format(*job.threads),
         f"steps {job.step_limit}",
+        f"workgroup {job.workgroup_bytes}",
         " ".join(map(str, ["sizes", *job.sizes])),
         *(f"buffer {name} {path}" for name, path in files.items()),
         *(f"run {size} {seed}" for size, seed in job.runs),
@@ -136,7 +140,10 @@ def _refuse(done: "subprocess.CompletedProcess[str]") -> None:
         raise BrokenProgram(f"check: the kernel's program cannot be loaded: {done.stderr.strip()}")
     if done.returncode == TOO_MUCH:
         most = " > ".join(done.stderr.split())
-        raise LimitError(f"check: more workgroup memory than Metal allows: {most} bytes")
+        raise LimitError(
+            f"check: more workgroup memory than Metal allows: {most} bytes;"
+            " for other GPUs give more by workgroup_bytes, --workgroup-bytes"
+        )
     if done.returncode:
         how = f"status {done.returncode}" if done.returncode > 0 else signal.Signals(-done.returncode).name
         raise ToolError(f"check: its child ended with {how}: {done.stderr.strip()[-300:]}")

@@ -48,6 +48,10 @@ fn as_held(sums: vec4<f32>) -> vec4<f32> {
     return sums;
 }
 
+fn as_sums(held: vec4<f32>) -> vec4<f32> {
+    return held;
+}
+
 fn as_sum(held: f32) -> f32 {
     return held;
 }
@@ -80,6 +84,10 @@ fn as_held(sums: vec4<f32>) -> vec4<u32> {
     return bitcast<vec4<u32>>(sums);
 }
 
+fn as_sums(held: vec4<u32>) -> vec4<f32> {
+    return bitcast<vec4<f32>>(held);
+}
+
 fn as_sum(held: u32) -> f32 {
     return bitcast<f32>(held);
 }
@@ -97,10 +105,12 @@ class Blocked:
     thread_n: int
     lanes_m: int
     stages: int
+    slices: int = 1
 
     @property
     def name(self) -> str:
-        return f"blocked {self.block_m}x{self.block_n}x{self.block_k}"
+        name = f"blocked {self.block_m}x{self.block_n}x{self.block_k}"
+        return f"{name} in {self.slices} slices" if self.slices > 1 else name
 
     @property
     def block(self) -> tuple[int, int]:
@@ -108,7 +118,7 @@ class Blocked:
 
     @property
     def threads(self) -> int:
-        return self.block_m * self.block_n // (self.thread_m * self.thread_n)
+        return self.block_m * self.block_n // (self.thread_m * self.thread_n) * self.slices
 
     def whole(self) -> bool:
         """Whether the parts add up: whole subgroups, each of whose threads loads as much as the others."""
@@ -118,7 +128,13 @@ class Blocked:
             return False
         lines = {self.block_k, self.block_m // 4, self.block_n // 4}
         shared = (self.block_k * self.block_m // 4, self.block_k * self.block_n // 4)
-        return all(threads % line == 0 for line in lines) and all(part % threads == 0 for part in shared)
+        loads = all(threads % line == 0 for line in lines) and all(part % threads == 0 for part in shared)
+        return loads and (self.slices == 1 or self._slices())
+
+    def _slices(self) -> bool:
+        """Whether slices read where they can, and have room to add each other's sums."""
+        rows = self.slices * self.block_m // self.thread_m
+        return self.block_k >= 16 and self.lanes_m in (4, 8) and rows <= self.stages * self.block_k
 
     def suits(self, limits: Limits, problem: Problem) -> bool:
         return has_room(limits, self.spec(problem))
@@ -142,11 +158,14 @@ class Blocked:
             "LANES_M": self.lanes_m,
             "LANES_N": 32 // self.lanes_m,
             "STAGES": self.stages,
+            "SLICES": self.slices,
             "THREADS": self.threads,
             "SUM_TILES": ceil_div(SUM_DEPTH, self.block_k) if form.pairs else 0,
         }
         word = "u32" if form.pairs else ""
-        text = definitions(
+        # Sums in pairs leave no registers for it.
+        ahead = f"const AHEAD: bool = {str(not form.pairs).lower()};\n"
+        text = ahead + definitions(
             constants,
             form,
             edges=edges,
@@ -163,7 +182,7 @@ class Blocked:
             threads=self.threads,
             workgroup_bytes=4 * self.stages * self.block_k * (self.block_m + self.block_n),
             definitions=text + _loads(form) + (_SUMS_OF_PAIRS if form.pairs else _SUMS),
-            variant=f"{self.block_m}x{self.block_n}x{self.block_k}, {form}"
+            variant=f"{self.name.removeprefix('blocked ')}, {form}"
             + (", small" if clamps else ", edges" * edges),
         )
 

@@ -12,7 +12,7 @@ from rusty_py.gemm.blocked import Blocked
 from rusty_py.gemm.direct import DIRECT
 from rusty_py.gemm.kernel import Kernel
 from rusty_py.gemm.problem import Problem
-from rusty_py.gemm.rates import estimate
+from rusty_py.gemm.rates import MEASURED, rate
 from rusty_py.gemm.simple import TILES, Naive, Tiled
 from rusty_py.gemm.space import FAMILIES, packings
 from rusty_py.gemm.thin import Columns, Dots, thin_kernel
@@ -23,21 +23,11 @@ from rusty_py.shapes import ceil_div
 Tile = int | str
 """A tile edge (8, 16, 32), "naive" for the kernel without tiles, or "auto"."""
 
-# What each reaches where it fills an H200, as a fraction of the fastest: benchmarks/RESULTS.md.
-BLOCKED = {
-    Blocked(128, 128, 16, thread_m=8, thread_n=8, lanes_m=16, stages=2): 1.0,
-    Blocked(128, 128, 32, thread_m=8, thread_n=8, lanes_m=16, stages=1): 0.96,
-    Blocked(64, 128, 16, thread_m=8, thread_n=8, lanes_m=4, stages=1): 0.9,
-    Blocked(128, 64, 16, thread_m=8, thread_n=8, lanes_m=16, stages=1): 0.9,
-    Blocked(128, 32, 32, thread_m=4, thread_n=4, lanes_m=16, stages=1): 0.6,
-    Blocked(32, 64, 32, thread_m=4, thread_n=4, lanes_m=4, stages=2): 0.6,
-}
-# How much faster f16 adds up than f32.
-_PAIRS = 1.45
-# What is left of that where lines along k are read in parts shorter than this; where four numbers of one
-# operand must be put together from four loads; and where that operand is larger than the caches by far.
-_SHORT, _SHORT_BYTES = 0.92, 128
-_GATHERED, _GATHERED_FAR, _FAR_BYTES = 0.92, 0.75, 1e8
+BLOCKED = tuple(MEASURED)
+"""The blocked kernels that untuned products choose from."""
+
+# What is left of a rate where numbers of an operand larger than the caches by far are loaded one by one.
+_GATHERED_FAR, _FAR_BYTES = 0.8, 1e8
 _MOST_SPLITS = 64
 # Kernels that only wait for memory need some workgroups a multiprocessor to keep it busy.
 _BUSY = 3
@@ -60,7 +50,7 @@ class Machine:
 
 # Typical ones of the kind: WebGPU tells neither how many multiprocessors there are nor how fast they are.
 _MACHINES = {
-    "DiscreteGPU": Machine(132, 1.8e11, 3.5e12, 3e-6),
+    "DiscreteGPU": Machine(132, 1.93e11, 3.5e12, 3e-6),
     "CPU": Machine(4, 3e10, 1e10, 1e-4),  # Only the tuner asks: see on_cpu.
     "IntegratedGPU": Machine(16, 1.3e11, 1.5e11, 1e-5),
 }
@@ -184,12 +174,6 @@ def machine_of(kind: str) -> Machine:
     return _MACHINES.get(kind, _MACHINES["DiscreteGPU"])
 
 
-def rate(kernel: Kernel) -> float:
-    """How fast a kernel multiplies where it fills the device, as a fraction of the fastest."""
-    measured = BLOCKED.get(kernel) if isinstance(kernel, Blocked) else None
-    return estimate(kernel) if measured is None else measured
-
-
 def cost(plan: Plan, machine: Machine) -> float:
     """What a plan takes on the machine, in seconds, by a model."""
     seconds = (
@@ -210,20 +194,11 @@ def _blocked_cost(plan: Plan, machine: Machine) -> float:
     problem, kernel, form = plan.problem, plan.kernel, plan.problem.form
     rows, cols = kernel.block
     workgroups = ceil_div(problem.m, rows) * ceil_div(problem.n, cols) * problem.products * plan.splits
-    multiplied = machine.multiplications * rate(kernel)
-    multiplied *= _PAIRS if plan.pairs else 1
-    short = form.stored.itemsize * (kernel.block_k if isinstance(kernel, Blocked) else 1) < _SHORT_BYTES
-    for which, size, along_k, fours in (
-        ("a", problem.m, form.a_along_k, form.a_fours),
-        ("b", problem.n, form.b_along_k, form.b_fours),
-    ):
-        if which in plan.packs:
-            continue
-        if not fours:
-            far = size * problem.k * form.stored.itemsize > _FAR_BYTES
-            multiplied *= _GATHERED_FAR if far else _GATHERED
-        elif along_k and short:
-            multiplied *= _SHORT
+    multiplied = machine.multiplications * rate(kernel, form, plan.packs, pairs=plan.pairs)
+    for which, size, fours in (("a", problem.m, form.a_fours), ("b", problem.n, form.b_fours)):
+        far = size * problem.k * form.stored.itemsize > _FAR_BYTES
+        if far and not fours and which not in plan.packs:
+            multiplied *= _GATHERED_FAR
     depth = ceil_div(problem.k, plan.splits)
     return ceil_div(workgroups, machine.cores) * rows * cols * depth / multiplied
 

@@ -112,6 +112,7 @@ FAMILIES: Mapping[str, Family] = {
             "thread_n": (4, 8, 16),
             "lanes_m": (2, 4, 8, 16),
             "stages": (1, 2),
+            "slices": (1, 2),
         },
         whole=Blocked.whole,
         least_part=lambda kernel: int(kernel.block_k),

@@ -11,6 +11,7 @@ from rusty_py.gemm.kernel import Kernel
 from rusty_py.gemm.pack import Pack
 from rusty_py.gemm.plan import BLOCKED
 from rusty_py.gemm.problem import Form, Problem
+from rusty_py.gemm.rates import MEASURED
 from rusty_py.gemm.simple import TILES, Naive, Tiled
 from rusty_py.gemm.thin import COLUMNS, DOTS
 from rusty_py.kernel import Spec
@@ -59,6 +60,7 @@ def thin_forms(*, b_along_k: bool) -> Iterator[Form]:
 
 
 SMALLEST = min(BLOCKED, key=lambda each: each.block_m * each.block_n)
+FASTEST_IN_PAIRS = max(BLOCKED, key=lambda each: MEASURED[each].pairs)
 
 
 def blocked() -> Iterator[tuple[Blocked, Form]]:
@@ -71,6 +73,13 @@ def blocked() -> Iterator[tuple[Blocked, Form]]:
             yield kernel, Form(a_along_k=False, b_along_k=False)
 
 
+def pairs() -> Iterator[tuple[Blocked, Form]]:
+    """The smallest kernel in each form whose sums are pairs, and the fastest of them in one."""
+    for form in forms_of_pairs():
+        yield SMALLEST, form
+    yield FASTEST_IN_PAIRS, next(forms_of_pairs())
+
+
 def variants() -> list[Spec]:
     """A Spec for each kernel and each form, with edges and without; smaller ones for the direct kernels."""
     specs = [Naive().spec(), *(Tiled(edge).spec() for edge in TILES)]
@@ -79,9 +88,9 @@ def variants() -> list[Spec]:
     for kernel, form in blocked():
         rows, cols = kernel.block
         specs.append(kernel.spec(Problem(rows + 4, 16, cols + 4, form=form)))
-    rows, cols = SMALLEST.block
-    for form in forms_of_pairs():
-        specs.append(SMALLEST.spec(Problem(rows + 4, 16, cols + 4, form=form)))
+    for kernel, form in pairs():
+        rows, cols = kernel.block
+        specs.append(kernel.spec(Problem(rows + 4, 16, cols + 4, form=form)))
     for kernel in BLOCKED:
         rows, cols = kernel.block
         specs.append(kernel.spec(Problem(rows, 16, cols)))

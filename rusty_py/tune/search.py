@@ -84,7 +84,8 @@ def _kind(plan: Plan) -> object:
     """What a first look must not miss. How sums are split and what is packed follows what wins there."""
     kernel = plan.kernel
     own = (kernel.thread_m, kernel.thread_n) if isinstance(kernel, Blocked | Direct) else ()
-    return type(kernel), kernel.block, own, plan.turned
+    slices = kernel.slices if isinstance(kernel, Blocked) else 1
+    return type(kernel), kernel.block, own, slices, plan.turned
 
 
 def _oddity(plan: Plan) -> float:

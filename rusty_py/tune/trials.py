@@ -23,7 +23,7 @@ from rusty_py.dtypes import F32
 from rusty_py.errors import DeviceError, LimitError, OutOfMemory, RustyError, ShaderError
 from rusty_py.gemm.entry import choice_from
 from rusty_py.gemm.plan import Plan
-from rusty_py.kernel import run, submissions
+from rusty_py.kernel import record, run, submissions
 from rusty_py.timing import Clock, Timer, check_clock
 from rusty_py.tune.exam import METHOD, Attempt, Exam
 from rusty_py.tune.search import distance, problem_of
@@ -39,6 +39,8 @@ _BROAD = 16  # So many different ones, before those near the best.
 _NEAR = 0.8  # Of the best rate: those that a longer look may put first.
 _HOPELESS = 0.3
 _TELLING_S = 5e-3  # A shorter run is mostly what comes around it.
+_COMPILING = 100  # Launches of 2 ms or more, about as long as a compiler takes.
+_WARM_S = 0.03
 
 
 class Trials:
@@ -84,6 +86,7 @@ class Trials:
             at = self._next(left, rates)
             left.remove(at)
             self.report({"event": "trying", "at": at})
+            self._occupy()
             try:
                 track, why = self._proved(at, max(rates.values(), default=0.0))
                 if track:
@@ -120,6 +123,11 @@ class Trials:
             return None, f"wrong: {proof.fault}"
         return Track(attempt.case, attempt, proof), ""
 
+    def _occupy(self) -> None:
+        """Gives a GPU work while the host compiles: an idle one lowers its clocks, by four on some."""
+        if not self.cpu:
+            self.device.submit(record(self.device, [self.ceilings.fma_launch] * _COMPILING))
+
     def _rates(self, tracks: Sequence[Track], *, sample_s: float, samples: int) -> list[float]:
         """GFLOPS by the median of a few rounds."""
         sampler = self._sampler(sample_s, samples)
@@ -139,7 +147,7 @@ class Trials:
     def _sampler(self, sample_s: float, samples: int) -> Sampler:
         options = Options(
             sample_s=sample_s,
-            warmup_s=sample_s,
+            warmup_s=sample_s if self.cpu else max(sample_s, _WARM_S),
             min_samples=samples,
             max_samples=samples,
             min_time_s=0.0,

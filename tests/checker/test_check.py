@@ -205,6 +205,7 @@ def test_subgroup_sizes_that_metal_cannot_have_are_refused(sizes: Any) -> None:
 @pytest.mark.parametrize(
     "limit",
     [{"seeds": 0}, {"seeds": 10**9}, {"step_limit": 0}, {"step_limit": 1 << 64}, {"time_limit": 0.0}]
+    + [{"workgroup_bytes": -1}, {"workgroup_bytes": 1 << 40}]
     + [{"time_limit": bad} for bad in (-1.0, float("nan"), float("inf"))],
     ids=str,
 )
@@ -282,8 +283,15 @@ def test_as_much_workgroup_memory_as_metal_allows_is_there_and_more_is_refused()
         return kernel("w[i] = i; out[i] = w[i];", head=f"var<workgroup> w: array<u32, {count}>;\n")
 
     assert run(words(8192)).clean
-    with pytest.raises(LimitError, match=r"more workgroup memory than Metal allows: 32772 > 32768 bytes"):
+    with pytest.raises(LimitError, match=r"than Metal allows: 32772 > 32768 bytes; .* --workgroup-bytes$"):
         run(words(8193))
+
+
+def test_kernels_for_other_gpus_may_have_more_workgroup_memory_or_less() -> None:
+    text = kernel("w[i] = i; out[i] = w[i];", head="var<workgroup> w: array<u32, 9000>;\n")
+    assert run(text, workgroup_bytes=36_000).clean
+    with pytest.raises(LimitError, match=r"36000 > 35999 bytes"):
+        run(text, workgroup_bytes=35_999)
 
 
 def test_a_thread_that_loops_too_often_is_a_finding_with_its_loop() -> None:

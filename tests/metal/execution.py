@@ -48,7 +48,13 @@ class MetalText:
         if spec.has_dims:
             contents["dims"] = np.array([*dims, *[0] * (SLOT_WORDS - len(dims))], np.uint32)
         report = check(
-            spec.text, constants=dict(spec.constants), workgroups=workgroups, buffers=contents, name=str(spec)
+            spec.text,
+            constants=dict(spec.constants),
+            workgroups=workgroups,
+            buffers=contents,
+            # No kernel takes more than it says, which may be more than Metal has: those are not for Metal.
+            workgroup_bytes=spec.workgroup_bytes,
+            name=str(spec),
         )
         self.reports.append((spec, report))
         if report.findings:

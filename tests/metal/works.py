@@ -271,6 +271,10 @@ def _packed() -> Iterator[Work]:
         for splits in (1, 2):
             problem = Problem(rows + more, 2 * kernel.block_k + more, cols + more, form=form)
             yield _planned(Plan(problem, kernel, splits, packs="ab"), f"in pairs, in {splits} parts")
+    fastest = variants.FASTEST_IN_PAIRS
+    rows, cols = fastest.block
+    large = Problem(rows + 4, 44, cols + 4, form=Form(stored=F16, result=F16, sums=F16))
+    yield _planned(Plan(large, fastest, packs="ab"), "in pairs")
 
 
 def _planned(chosen: Plan, name: str, *, loop_steps: int = 1 << 30) -> Work:

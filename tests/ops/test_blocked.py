@@ -24,6 +24,9 @@ SMALL = [
     Blocked(32, 64, 16, thread_m=8, thread_n=4, lanes_m=4, stages=2),
     # Too little workgroup memory to exchange what is stored.
     Blocked(64, 32, 8, thread_m=4, thread_n=8, lanes_m=16, stages=1),
+    # Half the steps of a tile a thread.
+    Blocked(32, 32, 32, thread_m=4, thread_n=8, lanes_m=8, stages=1, slices=2),
+    Blocked(32, 32, 16, thread_m=4, thread_n=4, lanes_m=8, stages=2, slices=2),
 ]
 # Both sides of a vector, a stage and a block, and what is drawn between.
 SIZES = st.one_of(

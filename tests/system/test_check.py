@@ -81,6 +81,7 @@ def test_help_needs_no_driver_and_names_every_option() -> None:
         "seeds",
         "step-limit",
         "time-limit",
+        "workgroup-bytes",
     )
     for option in (*options, "json", "ascii"):
         assert f"--{option}" in done.out
@@ -221,6 +222,7 @@ def test_one_of_several_entry_points_is_chosen(store: Path) -> None:
         (["--step-limit", "0"], ["--step-limit"]),
         (["--time-limit", "0"], ["--time-limit"]),
         (["--time-limit", "inf"], ["--time-limit", "inf"]),
+        (["--workgroup-bytes", "-1"], ["--workgroup-bytes"]),
         (["--json", "file"], ["file"]),
         (["--sise", "3"], ["--sise"]),
     ],

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from rusty_py import Adapter, CacheError, Device, DeviceError, LimitError, asarray, matmul, ones
+from rusty_py.buffer import Recording
 from rusty_py.gemm import store, tuned
 from rusty_py.gemm.direct import Direct
 from rusty_py.gemm.entry import Entry, form_of, machine_of, shape_class
@@ -22,6 +23,7 @@ from rusty_py.gemm.problem import Problem
 from rusty_py.gemm.simple import Naive, Tiled
 from rusty_py.gemm.space import FAMILIES, suits
 from rusty_py.gemm.thin import Columns, Dots
+from rusty_py.kernel import Launch, record
 from rusty_py.tune import tune
 from rusty_py.tune.exam import Attempt, Exam
 from rusty_py.tune.search import choice_of, contestants, distance, problem_of
@@ -319,6 +321,26 @@ def test_gpus_get_kernels_that_differ_first_and_the_default_before_all(adapter: 
     assert plans[0].why == "default"
     assert len(plans) == len({choice_of(plan) for plan in plans}) == 300
     assert all(distance(one, other) > 0 for one in plans[:16] for other in plans[:16] if one is not other)
+
+
+def test_a_gpu_has_work_while_the_host_compiles(unchecked: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    events: list[dict[str, object]] = []
+    occupied: list[dict[str, object]] = []
+    trials = Trials(
+        unchecked, [Plan(SMALL, Naive()), Plan(SMALL, Tiled(8))], budget_s=1.0, report=events.append, seed=1
+    )
+    trials.cpu = False
+
+    def submitted(device: Device, launches: Sequence[Launch]) -> Recording:
+        assert {launch.spec for launch in launches} == {trials.ceilings.fma_launch.spec}
+        occupied.append(events[-1])
+        return record(device, launches)
+
+    monkeypatch.setattr("rusty_py.tune.trials._COMPILING", 1)
+    monkeypatch.setattr("rusty_py.tune.trials.record", submitted)
+    trials.run()
+    assert occupied == [{"event": "trying", "at": 0}, {"event": "trying", "at": 1}]
+    assert events[-1]["event"] == "final"
 
 
 def test_ctrl_c_ends_the_program_and_its_child(path: Path, adapter: Adapter) -> None:

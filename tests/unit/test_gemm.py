@@ -12,6 +12,7 @@ from rusty_py import Device, LimitError, Limits
 from rusty_py.dtypes import F16
 from rusty_py.gemm import plan as plans
 from rusty_py.gemm import variants
+from rusty_py.gemm.blocked import Blocked
 from rusty_py.gemm.direct import ALONE, SHARING
 from rusty_py.gemm.launches import Operands, Request, requests
 from rusty_py.gemm.plan import BLOCKED, Plan, Tile, candidates, cost, kernel_of, plan
@@ -136,6 +137,23 @@ def test_a_blocking_keeps_the_rules_of_its_kernel(kernel: object) -> None:
         assert not replace(kernel, **{field: value}).whole()
 
 
+@pytest.mark.parametrize(
+    "lacking",
+    [
+        Blocked(64, 64, 8, thread_m=8, thread_n=8, lanes_m=8, stages=2),
+        Blocked(64, 128, 16, thread_m=8, thread_n=8, lanes_m=2, stages=2),
+        Blocked(128, 64, 16, thread_m=8, thread_n=8, lanes_m=8, stages=1),
+    ],
+    ids=["steps", "lanes", "room"],
+)
+def test_slices_need_steps_lanes_and_room(lacking: Blocked) -> None:
+    assert lacking.whole()
+    assert not replace(lacking, slices=2).whole()
+    has = replace(lacking, block_k=16, lanes_m=8, stages=2, slices=2)
+    assert (has.whole(), has.threads) == (True, 2 * lacking.threads)
+    assert has.name.endswith("x16 in 2 slices")
+
+
 @given(
     m=SIZES, k=SIZES, n=SIZES, products=st.integers(1, 50), form=st.sampled_from(FORMS),
     limits=st.sampled_from([USUAL, LEAST]),
@@ -183,7 +201,7 @@ def test_a_cpu_driver_takes_the_kernel_for_few_rows_and_columns_where_it_reads_w
 
 def test_large_products_take_large_blocks_and_small_ones_more_of_them() -> None:
     def area(size: int) -> int:
-        chosen = plan(device(), Problem(size, size, size))
+        chosen = plan(device(workgroup_bytes=49152), Problem(size, size, size))
         return chosen.kernel.block[0] * chosen.kernel.block[1]
 
     assert area(4096) == max(each.block_m * each.block_n for each in BLOCKED)

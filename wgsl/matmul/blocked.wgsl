@@ -1,6 +1,7 @@
 // blocked: c[m, n] = sum_k a[m, k] * b[k, n]. One stride of a is 1, and one of b.
 // A workgroup computes BLOCK_M x BLOCK_N of c and shares BLOCK_K columns of a and rows of b at a time; each of
-// its threads keeps THREAD_M x THREAD_N sums in registers, so that a number read once is used many times.
+// its threads keeps THREAD_M x THREAD_N sums in registers, so that a number read once is used many times. With two
+// SLICES there are two threads for each sum: each adds up half the steps of every tile, and at the end one takes both.
 // Dispatch (ceil(cols / BLOCK_N), ceil(rows / BLOCK_M), products * splits); dims.wgsl says over what.
 // Workgroup memory STAGES * BLOCK_K * (BLOCK_M + BLOCK_N) numbers of type Held, four bytes each.
 // A block that would reach over the edge of c begins earlier; where c is smaller than a block, rows and columns
@@ -8,10 +9,11 @@
 // is not there: in the first tile, the only one that may be short, so that the loop need not ask.
 // Appended: the constants named here; A_ALONG_K and B_ALONG_K, which say whether the stride of 1 is that of k, and
 // A_FOURS and B_FOURS, whether four neighbours are loaded at once; LANES_M and LANES_N, how 32 neighbouring threads
-// lie in c; THREADS; dims.wgsl; a_load and b_load, which load AFour and BFour, four numbers as they are stored, and
-// a_held and b_held, which make Held of them, what is multiplied; Sums, those of a row of four, multiply_add and
-// added_up, which gives them in f32; as_held and as_sum, which take four sums and one through workgroup memory; and
-// what stores c, by fours if C_FOURS. Short sums are of SUM_TILES tiles, if that is not 0.
+// lie in c; THREADS; AHEAD, whether a step's numbers are read while the step before is multiplied; dims.wgsl;
+// a_load and b_load, which load AFour and BFour, four numbers as they are stored, and a_held and b_held, which make
+// Held of them, what is multiplied; Sums, those of a row of four, multiply_add and added_up, which gives them in f32;
+// as_held, as_sums and as_sum, which take these through workgroup memory; and what stores c, by fours if C_FOURS.
+// Short sums are of SUM_TILES tiles, if that is not 0.
 // Held may be pairs of f16, two steps of k as one: then all that is said of k here counts pairs.
 // The loops marked so are unrolled: arrays in registers are indexed by constants alone.
 
@@ -41,12 +43,14 @@ const B_SPREAD: u32 = select(B_ROW / 4u, B_ROW, B_ALONG_K);
 const A_STEPS: u32 = select(1u, 4u, A_ALONG_K && A_FOURS);
 const B_STEPS: u32 = select(1u, 4u, B_ALONG_K && B_FOURS);
 
-// A subgroup of 32 threads computes SUB_M x SUB_N.
+// A subgroup of 32 threads computes SUB_M x SUB_N, in SLICE steps of each tile.
 const SUB_M: u32 = LANES_M * THREAD_M;
 const SUB_N: u32 = LANES_N * THREAD_N;
 const SUBS_N: u32 = BLOCK_N / SUB_N;
+const SLICE: u32 = BLOCK_K / SLICES;
 const THREAD_M4: u32 = THREAD_M / 4u;
 const THREAD_N4: u32 = THREAD_N / 4u;
+alias AllSums = array<Sums, THREAD_M * THREAD_N4>;
 
 // Vector i of row k lies at i ^ turn(k), so that what a subgroup stores along k meets all banks of the memory.
 const A_TURNS: u32 = max(1u, min(8u, min(SUB_M, A_REACH) / 4u));
@@ -55,19 +59,35 @@ const A_BASES: u32 = min(A_TURNS, LANES_M);
 const B_BASES: u32 = min(B_TURNS, LANES_N);
 
 fn a_turn(k: u32) -> u32 {
-    return select(0u, k / A_STEPS * select(1u, 32u / BLOCK_K, A_FOURS) % A_TURNS, A_ALONG_K);
+    return select(0u, select(k, turn_of_fours(k), A_FOURS) % A_TURNS, A_ALONG_K);
 }
 
 fn b_turn(k: u32) -> u32 {
-    return select(0u, k / B_STEPS * select(1u, 32u / BLOCK_K, B_FOURS) % B_TURNS, B_ALONG_K);
+    return select(0u, select(k, turn_of_fours(k), B_FOURS) % B_TURNS, B_ALONG_K);
 }
 
-// Where c is not stored by fours, neighbouring threads store neighbours: they exchange a row of sums each, if all
-// of these have room where b was. Rows lie turned, so that they meet all banks.
-const EXCHANGES: bool = !C_FOURS && BLOCK_M / THREAD_M <= STAGES * BLOCK_K;
+// In the upper half of the steps as in the lower, but for one low bit, so that slices differ by that alone.
+fn turn_of_fours(k: u32) -> u32 {
+    return (k % (BLOCK_K / 2u) / 4u * 2u + k / (BLOCK_K / 2u)) * (32u / BLOCK_K);
+}
+
+// Sums go through where b was, a row of each thread at a time. Slices add up each other's; and where c is not stored
+// by fours neighbouring threads come to store neighbours, if there is room. Rows lie turned, to meet all banks.
+const HELD_ROWS: u32 = BLOCK_M / THREAD_M;
+const EXCHANGES: bool = !C_FOURS && SLICES * HELD_ROWS <= STAGES * BLOCK_K;
 
 fn turned(held_row: u32, right: u32) -> u32 {
     return held_row * B_ROW + (right ^ (held_row % 8u));
+}
+
+// There and back along the rows of sums, so that a product shares a factor with the one before it.
+fn multiply(a: array<vec4<Held>, THREAD_M4>, b: array<vec4<Held>, THREAD_N4>, sums: ptr<function, AllSums>) {
+    for (var i = 0u; i < THREAD_M; i++) { // unroll
+        for (var turn = 0u; turn < THREAD_N4; turn++) { // unroll
+            const j = select(turn, THREAD_N4 - 1u - turn, i % 2u == 1u);
+            sums[i * THREAD_N4 + j] = multiply_add(a[i / 4u][i % 4u], b[j], sums[i * THREAD_N4 + j]);
+        }
+    }
 }
 
 @compute @workgroup_size(THREADS)
@@ -105,17 +125,20 @@ fn main(
     let a_to = a_k * A_ROW + ((a_m / 4u) ^ a_turn(a_k));
     let b_to = b_k * B_ROW + ((b_n / 4u) ^ b_turn(b_k));
 
-    let sub_row = t / 32u / SUBS_N;
-    let sub_col = t / 32u % SUBS_N;
+    let slice = t / (THREADS / SLICES);
+    let sub = t % (THREADS / SLICES) / 32u;
+    let sub_row = sub / SUBS_N;
+    let sub_col = sub % SUBS_N;
     let lane_row = t % 32u / LANES_N;
     let lane_col = t % 32u % LANES_N;
+    let k_read = slice * SLICE;
     var a_read = array<u32, A_BASES>();
     for (var i = 0u; i < A_BASES; i++) { // unroll
-        a_read[i] = sub_row * (SUB_M / 4u) + (lane_row ^ i);
+        a_read[i] = k_read * A_ROW + sub_row * (SUB_M / 4u) + (lane_row ^ a_turn(k_read) ^ i);
     }
     var b_read = array<u32, B_BASES>();
     for (var j = 0u; j < B_BASES; j++) { // unroll
-        b_read[j] = sub_col * (SUB_N / 4u) + (lane_col ^ j);
+        b_read[j] = k_read * B_ROW + sub_col * (SUB_N / 4u) + (lane_col ^ b_turn(k_read) ^ j);
     }
 
     // Where the sums of a thread begin.
@@ -140,8 +163,11 @@ fn main(
     a_from += first * dims.a_col;
     b_from += first * dims.b_row;
 
-    var sums = array<Sums, THREAD_M * THREAD_N4>();
+    var sums = AllSums();
     var total = array<vec4<f32>, THREAD_M * THREAD_N4>();
+    // What is read ahead; first, zeros.
+    var a_part = array<vec4<Held>, THREAD_M4>();
+    var b_part = array<vec4<Held>, THREAD_N4>();
     var stage = 0u;
     var tile = 0u;
     loop {
@@ -181,22 +207,21 @@ fn main(
                 a_from += BLOCK_K * dims.a_col;
                 b_from += BLOCK_K * dims.b_row;
             }
-            for (var k = 0u; k < BLOCK_K; k++) { // unroll
+            for (var k = 0u; k < SLICE; k++) { // unroll
                 let a_at = stage * A_TILE + k * A_ROW + a_read[a_turn(k) % A_BASES];
                 let b_at = stage * B_TILE + k * B_ROW + b_read[b_turn(k) % B_BASES];
-                var a_part = array<vec4<Held>, THREAD_M4>();
-                var b_part = array<vec4<Held>, THREAD_N4>();
+                let a_before = a_part;
+                let b_before = b_part;
                 for (var i = 0u; i < THREAD_M4; i++) { // unroll
                     a_part[i] = a_tile[a_at + (i ^ (a_turn(k) / A_BASES)) * LANES_M];
                 }
                 for (var j = 0u; j < THREAD_N4; j++) { // unroll
                     b_part[j] = b_tile[b_at + (j ^ (b_turn(k) / B_BASES)) * LANES_N];
                 }
-                for (var i = 0u; i < THREAD_M; i++) { // unroll
-                    for (var j = 0u; j < THREAD_N4; j++) { // unroll
-                        let at = i * THREAD_N4 + j;
-                        sums[at] = multiply_add(a_part[i / 4u][i % 4u], b_part[j], sums[at]);
-                    }
+                if (AHEAD) {
+                    multiply(a_before, b_before, &sums);
+                } else {
+                    multiply(a_part, b_part, &sums);
                 }
             }
             if (STAGES == 1u) {
@@ -205,40 +230,65 @@ fn main(
                 stage = 1u - stage;
             }
         }
+        let ends = SUM_TILES == 0u || tile == tiles;
+        if (AHEAD && ends) {
+            multiply(a_part, b_part, &sums);
+        }
         for (var i = 0u; i < THREAD_M * THREAD_N4; i++) { // unroll
             total[i] += added_up(sums[i]);
             sums[i] = Sums();
         }
-        if (SUM_TILES == 0u || tile == tiles) {
+        if (ends) {
             break;
         }
     }
 
-    for (var i = 0u; i < THREAD_M; i++) { // unroll
-        let down = i / 4u * LANES_M * 4u + i % 4u;
+    let held_row = sub_row * LANES_M + lane_row;
+    let held_col = sub_col * (SUB_N / 4u) + lane_col;
+    for (var r = 0u; r < THREAD_M / SLICES; r++) { // unroll
+        const i = r * SLICES;
+        const down = i / 4u * LANES_M * 4u + i % 4u;
+        var own = array<vec4<f32>, THREAD_N4>();
+        for (var j = 0u; j < THREAD_N4; j++) { // unroll
+            own[j] = total[i * THREAD_N4 + j];
+        }
+        if (SLICES == 2u) {
+            // Of two rows the first slice keeps the first, and gives the second away.
+            workgroupBarrier();
+            for (var j = 0u; j < THREAD_N4; j++) { // unroll
+                let second = total[(i + SLICES - 1u) * THREAD_N4 + j];
+                let given = select(second, own[j], slice == 1u);
+                b_tile[turned(slice * HELD_ROWS + held_row, held_col + j * LANES_N)] = as_held(given);
+                own[j] = select(own[j], second, slice == 1u);
+            }
+            workgroupBarrier();
+            for (var j = 0u; j < THREAD_N4; j++) { // unroll
+                own[j] += as_sums(b_tile[turned((1u - slice) * HELD_ROWS + held_row, held_col + j * LANES_N)]);
+            }
+        }
         if (EXCHANGES) {
             workgroupBarrier();
             for (var j = 0u; j < THREAD_N4; j++) { // unroll
-                let own = sub_col * (SUB_N / 4u) + lane_col + j * LANES_N;
-                b_tile[turned(sub_row * LANES_M + lane_row, own)] = as_held(total[i * THREAD_N4 + j]);
+                b_tile[turned(slice * HELD_ROWS + held_row, held_col + j * LANES_N)] = as_held(own[j]);
             }
             workgroupBarrier();
             for (var j = 0u; j < THREAD_N; j++) { // unroll
-                let held_row = (j * THREADS + t) / BLOCK_N;
+                let from_row = (j * THREADS + t) / BLOCK_N;
                 let right = (j * THREADS + t) % BLOCK_N;
-                let y = row0 + held_row / LANES_M * SUB_M + held_row % LANES_M * 4u + down;
+                let held = from_row % HELD_ROWS;
+                let y = row0 + held / LANES_M * SUB_M + held % LANES_M * 4u + down + from_row / HELD_ROWS;
                 let x = col0 + right;
                 if (!EDGES || (y >= own_row && y < dims.m && x >= own_col && x < dims.n)) {
                     let at = dims.c_at + group.z * dims.c_step + y * dims.c_row + x;
-                    c_one(at, x, as_sum(b_tile[turned(held_row, right / 4u)][right % 4u]));
+                    c_one(at, x, as_sum(b_tile[turned(from_row, right / 4u)][right % 4u]));
                 }
             }
         } else {
             for (var j = 0u; j < THREAD_N4; j++) { // unroll
-                let y = row + down;
+                let y = row + down + slice;
                 let x = col + j * LANES_N * 4u;
                 if (!EDGES || (y >= own_row && y < dims.m && x + 3u >= own_col && x < dims.n)) {
-                    c_from(own_col, c_at + down * dims.c_row + j * LANES_N * 4u, x, total[i * THREAD_N4 + j]);
+                    c_from(own_col, c_at + (down + slice) * dims.c_row + j * LANES_N * 4u, x, own[j]);
                 }
             }
         }

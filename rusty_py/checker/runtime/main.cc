@@ -4,6 +4,7 @@
 //     groups X Y Z            workgroups
 //     threads X Y Z           of one workgroup
 //     steps N                 turns of loops that a thread may take
+//     workgroup N             bytes of workgroup memory that there are
 //     sizes N N ...           what naga's _buffer_sizes holds
 //     buffer NAME FILE        contents of a variable
 //     run SIMD_SIZE SEED      one run, from the same contents; the runs end with the first that finds something
@@ -11,7 +12,7 @@
 // Findings go to standard output, a line of JSON each, and after each run what it was, and which buffers it left
 // other than the first run did. After the first run, the contents of each buffer go to FILE.out. Exit status 0: it
 // ran; 2: the contents of a variable are too small, and standard error says NAME LEAST GIVEN; 4: the library cannot be
-// loaded; 5: there is more workgroup memory than Metal allows, and standard error says BYTES MOST; 3: anything else.
+// loaded; 5: there is more workgroup memory than that, and standard error says BYTES MOST; 3: anything else.
 #include <dlfcn.h>
 #include <link.h>
 #include <signal.h>
@@ -44,16 +45,13 @@ struct Run {
 struct Job {
     pid_t parent;
     uint32_t groups[3], threads[3];
-    uint64_t steps;
+    uint64_t steps, workgroup_bytes;
     std::vector<uint32_t> sizes;
     std::map<std::string, std::string> files;
     std::vector<Run> runs;
 };
 
 enum Status { too_small = 2, other = 3, not_loaded = 4, too_much = 5 };
-
-// Of every GPU of Apple's (Metal Feature Set Tables, 2024).
-constexpr uint64_t MOST_WORKGROUP_BYTES = 32 << 10;
 
 [[noreturn]] void refuse(const std::string& why, Status status = other) {
     fprintf(stderr, "%s\n", why.c_str());
@@ -72,6 +70,7 @@ Job read_job(const char* path) {
         if (word == "groups") words >> job.groups[0] >> job.groups[1] >> job.groups[2];
         if (word == "threads") words >> job.threads[0] >> job.threads[1] >> job.threads[2];
         if (word == "steps") words >> job.steps;
+        if (word == "workgroup") words >> job.workgroup_bytes;
         if (word == "sizes")
             for (uint32_t size; words >> size;) job.sizes.push_back(size);
         if (word == "buffer") {
@@ -104,12 +103,11 @@ struct Kernel {
     uint32_t count, granule;
 };
 
-void check_workgroup_memory(const Kernel& kernel) {
+void check_workgroup_memory(const Kernel& kernel, uint64_t most) {
     uint64_t bytes = 0;
     for (uint32_t i = 0; i < kernel.count; i++)
         if (kernel.variables[i].space == Space::workgroup) bytes += kernel.variables[i].least_bytes;
-    if (bytes > MOST_WORKGROUP_BYTES)
-        refuse(std::to_string(bytes) + " " + std::to_string(MOST_WORKGROUP_BYTES), too_much);
+    if (bytes > most) refuse(std::to_string(bytes) + " " + std::to_string(most), too_much);
 }
 
 void keep(const Region& region, const std::string& path) {
@@ -213,8 +211,8 @@ int main(int argc, char** argv) {
     // Whoever waits for us may be killed, and nobody else would end a loop that does not.
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     const Kernel kernel = load(argv[1]);
-    check_workgroup_memory(kernel);
     const Job job = read_job(argv[2]);
+    check_workgroup_memory(kernel, job.workgroup_bytes);
     if (getppid() != job.parent) refuse("its parent is gone");
 
     std::vector<std::string> initial;

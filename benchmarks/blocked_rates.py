@@ -1,0 +1,91 @@
+"""How fast each blocked kernel multiplies, by how its operands lie: the numbers of gemm/rates.py.
+
+    python -m benchmarks.blocked_rates > rates.csv
+
+From the root of the checkout, on a machine with a GPU. Every kernel proves each product against float64 and
+is then timed, without what copies its operands: medians of samples of 100 ms after a warm-up, GFLOPS.
+"""
+
+import argparse
+import csv
+import statistics
+import sys
+from datetime import UTC, datetime
+
+import numpy as np
+
+from rusty_py import Device
+from rusty_py.bench import context
+from rusty_py.gemm.plan import BLOCKED, Plan
+from rusty_py.gemm.problem import Problem
+from rusty_py.gemm.rates import Rates
+from rusty_py.kernel import Launch
+from rusty_py.timing import Timer, check_clock
+from rusty_py.tune.exam import Attempt, Exam
+from rusty_py.tune.search import problem_of
+
+SAMPLE_S = 0.1
+SAMPLES = 3
+
+
+def problem_of_column(column: str, n: int) -> Problem:
+    """What a field of `Rates` is measured with: n cubed, or one less where nothing may lie by fours."""
+    if column == "ones":
+        return problem_of(n - 1, n - 1, n - 1)
+    if column == "pairs":
+        return problem_of(n, n, n, dtype="f16", sums="f16")
+    return problem_of(n, n, n, layout=column)
+
+
+class Stopwatch:
+    """Times launches by the GPU's clock, if it passes its test, else by the wall clock."""
+
+    def __init__(self, device: Device) -> None:
+        self.timer = Timer(device)
+        self.clock = ""
+
+    def seconds(self, launch: Launch) -> float:
+        """Those of one launch."""
+        if not self.clock:
+            self.clock = check_clock(self.timer, launch, at_least_s=0.05).name
+        repeats = 1
+        while (took := self._sample(launch, repeats)) < SAMPLE_S:
+            repeats *= 4 if took < SAMPLE_S / 4 else 2
+        return statistics.median(self._sample(launch, repeats) for _ in range(SAMPLES)) / repeats
+
+    def _sample(self, launch: Launch, repeats: int) -> float:
+        sample = self.timer.sample([[launch] * repeats])
+        ns = sample.gpu_ns if self.clock == "gpu" and sample.gpu_ns else sample.wall_ns
+        return ns / 1e9
+
+
+def main() -> None:
+    """Prints the rates as CSV, a row for each kernel and column of `Rates`."""
+    assert __doc__
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--size", type=int, default=2048, help="a multiple of 4 (default: %(default)s)")
+    n = parser.parse_args().size
+    if n < 8 or n % 4:
+        parser.error(f"--size: a multiple of 4 from 8 on: {n}")
+    device = Device()
+    stopwatch = Stopwatch(device)
+    rows = csv.writer(sys.stdout)
+    rows.writerow(["adapter", "driver", "date", "commit", "clock", "size", "kernel", "column", "gflops"])
+    where = device.adapter.name, device.adapter.driver, f"{datetime.now(UTC):%Y-%m-%d}", context.commit()
+    for column in Rates._fields:
+        problem = problem_of_column(column, n)
+        exam = Exam(device, problem, np.random.default_rng())
+        for kernel in BLOCKED:
+            if not kernel.suits(device.limits, problem):
+                continue
+            attempt = Attempt(exam, Plan(problem, kernel, packs="ab" if column == "pairs" else ""))
+            proof = attempt.prove()
+            if not proof.ok:
+                sys.exit(f"blocked_rates: {kernel}, {column}: {proof.fault}")
+            gflops = problem.flops / stopwatch.seconds(attempt.launches()[-1]) / 1e9
+            rows.writerow([*where, stopwatch.clock, problem.n, kernel.name, column, f"{gflops:.0f}"])
+            sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
