@@ -22,8 +22,8 @@ class Rates(NamedTuple):
     pairs: float
 
 
-# On an H200 at 2048 cubed, by benchmarks/blocked_rates.py. Which of two like kernels is faster is chance:
-# compilers lay out registers better or worse.
+# On an H200 at 2048 cubed, pairs with the time that packing takes; benchmarks/blocked_rates.py measures anew,
+# without it. Which of two like kernels is faster is chance: compilers lay out registers better or worse.
 MEASURED = {
     Blocked(128, 256, 16, 8, 16, lanes_m=8, stages=2): Rates(49_400, 47_500, 44_300, 45_400, 46_400, 10_300),
     Blocked(128, 128, 16, 8, 8, lanes_m=16, stages=2): Rates(45_700, 48_500, 44_800, 47_500, 42_400, 68_900),
