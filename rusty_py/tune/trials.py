@@ -23,7 +23,8 @@ from rusty_py.dtypes import F32
 from rusty_py.errors import DeviceError, LimitError, OutOfMemory, RustyError, ShaderError
 from rusty_py.gemm.entry import choice_from
 from rusty_py.gemm.plan import Plan
-from rusty_py.kernel import record, run, submissions
+from rusty_py.kernel import Launch, record, run, submissions
+from rusty_py.pace import SUBMISSION_SECONDS
 from rusty_py.timing import Clock, Timer, check_clock
 from rusty_py.tune.exam import METHOD, Attempt, Exam
 from rusty_py.tune.search import distance, problem_of
@@ -39,7 +40,6 @@ _BROAD = 16  # So many different ones, before those near the best.
 _NEAR = 0.8  # Of the best rate: those that a longer look may put first.
 _HOPELESS = 0.3
 _TELLING_S = 5e-3  # A shorter run is mostly what comes around it.
-_COMPILING = 100  # Launches of 2 ms or more, about as long as a compiler takes.
 _WARM_S = 0.03
 
 
@@ -59,6 +59,7 @@ class Trials:
         self.timer = Timer(device)
         self.ceilings = Ceilings(device, self.timer, sample_s=0.02)
         self.clock = Clock("wall", "not checked")
+        self.filler = [self.ceilings.fma_launch]
         self.exam = Exam(device, self.problem, np.random.default_rng(seed))
         # The default's, and one for all others: hundreds would need much memory.
         self.outputs = [device.empty(self.exam.c_bytes, label=label) for label in ("default", "others")]
@@ -68,6 +69,8 @@ class Trials:
         self.ceilings.fit(5e-3 if self.cpu else 2e-3)
         self.clock = check_clock(self.timer, self.ceilings.fma_launch, at_least_s=0.02)
         self.ceilings.clock = self.clock
+        once_s = self.timer.sample([[self.ceilings.fma_launch]]).wall_ns / 1e9
+        self.filler = repeated(self.ceilings.fma_launch, once_s=once_s)
         self.report({"event": "begun", "clock": self.clock.name})
         tracks = self._first_look()
         others = {at: track for at, track in tracks.items() if at}
@@ -126,7 +129,7 @@ class Trials:
     def _occupy(self) -> None:
         """Gives a GPU work while the host compiles: an idle one lowers its clocks, by four on some."""
         if not self.cpu:
-            self.device.submit(record(self.device, [self.ceilings.fma_launch] * _COMPILING))
+            self.device.submit(record(self.device, self.filler))
 
     def _rates(self, tracks: Sequence[Track], *, sample_s: float, samples: int) -> list[float]:
         """GFLOPS by the median of a few rounds."""
@@ -223,6 +226,11 @@ class Trials:
         if not fault and self.problem.form.stored is F32 and rate > guard.TOLERANCE * roof:
             fault = f"{rate:,.0f} GFLOPS is more than this machine can do, {roof:,.0f}"
         return fault
+
+
+def repeated(launch: Launch, *, once_s: float) -> list[Launch]:
+    """As often as fits one submission, once at least: longer ones drivers may kill."""
+    return [launch] * max(1, int(SUBMISSION_SECONDS / once_s))
 
 
 def _by_round(samples: Sequence[Timed], clock: Clock) -> list[float]:
