@@ -46,7 +46,8 @@ fn {x}_four(at: u32) -> vec4<Loaded> {{
 """
 
 # c_four stores four neighbours that begin at `at`, in column `col`, as dims and FINISHES say; c_from of them
-# those of column `first` and further; c_one a single number, whose bias is `of_bias`.
+# those of column `first` and further; c_one a single number, whose bias is `of_bias`. Every form has each:
+# texts name them in branches, too, that it does not take.
 _RESULT_FOURS = """
 @group(0) @binding(3) var<storage, read_write> c: array<vec4<Result>>;
 

@@ -129,9 +129,9 @@ class Blocked:
         lines = {self.block_k, self.block_m // 4, self.block_n // 4}
         shared = (self.block_k * self.block_m // 4, self.block_k * self.block_n // 4)
         loads = all(threads % line == 0 for line in lines) and all(part % threads == 0 for part in shared)
-        return loads and (self.slices == 1 or self._slices())
+        return loads and (self.slices == 1 or self._may_slice())
 
-    def _slices(self) -> bool:
+    def _may_slice(self) -> bool:
         """Whether slices read where they can, and have room to add each other's sums."""
         rows = self.slices * self.block_m // self.thread_m
         return self.block_k >= 16 and self.lanes_m in (4, 8) and rows <= self.stages * self.block_k
@@ -163,9 +163,7 @@ class Blocked:
             "SUM_TILES": ceil_div(SUM_DEPTH, self.block_k) if form.pairs else 0,
         }
         word = "u32" if form.pairs else ""
-        # Sums in pairs leave no registers for it.
-        ahead = f"const AHEAD: bool = {str(not form.pairs).lower()};\n"
-        text = ahead + definitions(
+        text = definitions(
             constants,
             form,
             edges=edges,

@@ -9,15 +9,18 @@
 // is not there: in the first tile, the only one that may be short, so that the loop need not ask.
 // Appended: the constants named here; A_ALONG_K and B_ALONG_K, which say whether the stride of 1 is that of k, and
 // A_FOURS and B_FOURS, whether four neighbours are loaded at once; LANES_M and LANES_N, how 32 neighbouring threads
-// lie in c; THREADS; AHEAD, whether a step's numbers are read while the step before is multiplied; dims.wgsl;
-// a_load and b_load, which load AFour and BFour, four numbers as they are stored, and a_held and b_held, which make
-// Held of them, what is multiplied; Sums, those of a row of four, multiply_add and added_up, which gives them in f32;
-// as_held, as_sums and as_sum, which take these through workgroup memory; and what stores c, by fours if C_FOURS.
-// Short sums are of SUM_TILES tiles, if that is not 0.
+// lie in c; THREADS; dims.wgsl; a_load and b_load, which load AFour and BFour, four numbers as they are stored, and
+// a_held and b_held, which make Held of them, what is multiplied; Sums, those of a row of four, multiply_add and
+// added_up, which gives them in f32; as_held, as_sums and as_sum, which take these through workgroup memory; and what
+// stores c, by fours if C_FOURS. Short sums are of SUM_TILES tiles, if that is not 0.
 // Held may be pairs of f16, two steps of k as one: then all that is said of k here counts pairs.
 // The loops marked so are unrolled: arrays in registers are indexed by constants alone.
 
 const BAND: u32 = 8u;
+
+// Whether a step's numbers are read while those of the step before are multiplied: it takes registers that short
+// sums, which are kept twice, do not leave.
+const AHEAD: bool = SUM_TILES == 0u;
 
 // In vectors, as all that concerns tiles: row k of a tile has the vectors of four neighbours across k.
 const A_TILE: u32 = BLOCK_K * BLOCK_M / 4u;
@@ -230,7 +233,7 @@ fn main(
                 stage = 1u - stage;
             }
         }
-        let ends = SUM_TILES == 0u || tile == tiles;
+        let ends = AHEAD || tile == tiles;
         if (AHEAD && ends) {
             multiply(a_part, b_part, &sums);
         }
@@ -256,7 +259,7 @@ fn main(
             // Of two rows the first slice keeps the first, and gives the second away.
             workgroupBarrier();
             for (var j = 0u; j < THREAD_N4; j++) { // unroll
-                let second = total[(i + SLICES - 1u) * THREAD_N4 + j];
+                let second = total[(i + SLICES - 1u) * THREAD_N4 + j]; // i + 1, which one slice has not always.
                 let given = select(second, own[j], slice == 1u);
                 b_tile[turned(slice * HELD_ROWS + held_row, held_col + j * LANES_N)] = as_held(given);
                 own[j] = select(own[j], second, slice == 1u);
