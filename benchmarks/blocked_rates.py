@@ -14,13 +14,15 @@ from datetime import UTC, datetime
 
 import numpy as np
 
+from benchmarks.peers.by_rusty_py import OurProduct
+from benchmarks.peers.contestant import sample
 from rusty_py import Device
 from rusty_py.bench import context
 from rusty_py.gemm.plan import BLOCKED, Plan
 from rusty_py.gemm.problem import Problem
 from rusty_py.gemm.rates import Rates
-from rusty_py.kernel import Launch
-from rusty_py.timing import Timer, check_clock
+from rusty_py.kernel import run
+from rusty_py.timing import Clock, Timer, check_clock
 from rusty_py.tune.exam import Attempt, Exam
 from rusty_py.tune.search import problem_of
 
@@ -37,28 +39,6 @@ def problem_of_column(column: str, n: int) -> Problem:
     return problem_of(n, n, n, layout=column)
 
 
-class Stopwatch:
-    """Times launches by the GPU's clock, if it passes its test, else by the wall clock."""
-
-    def __init__(self, device: Device) -> None:
-        self.timer = Timer(device)
-        self.clock = ""
-
-    def seconds(self, launch: Launch) -> float:
-        """Those of one launch."""
-        if not self.clock:
-            self.clock = check_clock(self.timer, launch, at_least_s=0.05).name
-        repeats = 1
-        while (took := self._sample(launch, repeats)) < SAMPLE_S:
-            repeats *= 4 if took < SAMPLE_S / 4 else 2
-        return statistics.median(self._sample(launch, repeats) for _ in range(SAMPLES)) / repeats
-
-    def _sample(self, launch: Launch, repeats: int) -> float:
-        sample = self.timer.sample([[launch] * repeats])
-        ns = sample.gpu_ns if self.clock == "gpu" and sample.gpu_ns else sample.wall_ns
-        return ns / 1e9
-
-
 def main() -> None:
     """Prints the rates as CSV, a row for each kernel and column of `Rates`."""
     assert __doc__
@@ -68,7 +48,8 @@ def main() -> None:
     if n < 8 or n % 4:
         parser.error(f"--size: a multiple of 4 from 8 on: {n}")
     device = Device()
-    stopwatch = Stopwatch(device)
+    timer = Timer(device)
+    clock: Clock | None = None
     rows = csv.writer(sys.stdout)
     rows.writerow(["adapter", "driver", "date", "commit", "clock", "size", "kernel", "column", "gflops"])
     where = device.adapter.name, device.adapter.driver, f"{datetime.now(UTC):%Y-%m-%d}", context.commit()
@@ -82,8 +63,13 @@ def main() -> None:
             proof = attempt.prove()
             if not proof.ok:
                 sys.exit(f"blocked_rates: {kernel}, {column}: {proof.fault}")
-            gflops = problem.flops / stopwatch.seconds(attempt.launches()[-1]) / 1e9
-            rows.writerow([*where, stopwatch.clock, problem.n, kernel.name, column, f"{gflops:.0f}"])
+            *copies, multiply = attempt.launches()
+            run(device, copies)
+            clock = clock or check_clock(timer, multiply, at_least_s=0.05)
+            product = OurProduct(timer, clock, [multiply], attempt.c, attempt.result())
+            _, each_s = sample(product, at_least_s=SAMPLE_S, samples=SAMPLES)
+            gflops = problem.flops / statistics.median(each_s) / 1e9
+            rows.writerow([*where, product.clock, problem.n, kernel.name, column, f"{gflops:.0f}"])
             sys.stdout.flush()
 
 
