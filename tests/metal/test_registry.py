@@ -3,6 +3,7 @@
 import pytest
 
 from rusty_py import shaders
+from rusty_py.checker.run import WORKGROUP_BYTES
 from rusty_py.kernel import Spec
 
 from . import declared
@@ -30,6 +31,12 @@ def test_a_spec_declares_the_threads_of_its_text(spec: Spec) -> None:
 @EVERY_SPEC
 def test_a_spec_declares_the_workgroup_memory_of_its_text(spec: Spec) -> None:
     assert declared.workgroup_bytes(spec.source) == spec.workgroup_bytes
+
+
+def test_one_kernel_alone_needs_more_workgroup_memory_than_metal_has() -> None:
+    large = [spec for spec in all_specs() if spec.workgroup_bytes > WORKGROUP_BYTES]
+    assert large
+    assert {str(spec).partition(",")[0] for spec in large} == {"matmul/blocked[128x256x16"}
 
 
 @EVERY_SPEC

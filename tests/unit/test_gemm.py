@@ -1,6 +1,7 @@
 """How products are planned: pure data and arithmetic."""
 
 from dataclasses import replace
+from itertools import product
 from types import SimpleNamespace
 
 import numpy as np
@@ -206,6 +207,15 @@ def test_large_products_take_large_blocks_and_small_ones_more_of_them() -> None:
 
     assert area(4096) == max(each.block_m * each.block_n for each in BLOCKED)
     assert area(64) < area(4096)
+
+
+@pytest.mark.parametrize("kind", ["DiscreteGPU", "IntegratedGPU"])
+@pytest.mark.parametrize("size", [64, 1024, 2047, 4096])
+def test_what_has_no_room_on_metal_is_not_chosen_there(kind: str, size: int) -> None:
+    for limits, form in product((USUAL, LEAST), (Form(), Form(False, True), Form(stored=F16, result=F16))):
+        on = device(kind=kind, workgroup_bytes=limits.workgroup_bytes, threads=limits.threads)
+        chosen = plan(on, Problem(size, size, size, form=form))
+        assert chosen.kernel.spec(chosen.problem).workgroup_bytes <= limits.workgroup_bytes
 
 
 def test_few_blocks_of_long_sums_are_split() -> None:
