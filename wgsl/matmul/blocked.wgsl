@@ -30,18 +30,16 @@ const B_ROW: u32 = BLOCK_N / 4u;
 var<workgroup> a_tile: array<vec4<Held>, STAGES * A_TILE>;
 var<workgroup> b_tile: array<vec4<Held>, STAGES * B_TILE>;
 
-// What a thread loads of a tile, four numbers at a time. Across k: neighbours, or, one by one, a number of each of
-// four parts of the row. Along k: neighbours, or, one by one, a number of each of four rows of a. Neighbouring
-// threads load what is next to that; the next four of a thread are REACH further in the matrix, and NEXT vectors in
-// the tile. Those that make no vector of a tile are stored one by one, SPREAD vectors apart.
+// What a thread loads of a tile, four numbers at a time. Across k: neighbours. Along k: neighbours, which are stored
+// one by one, as they make no vector of a tile, or, loaded one by one, a number of each of four rows of a.
+// Neighbouring threads load what is next to that; the next four of a thread are REACH further in the matrix, and NEXT
+// vectors in the tile.
 const A_LOADS: u32 = A_TILE / THREADS;
 const B_LOADS: u32 = B_TILE / THREADS;
 const A_REACH: u32 = select(THREADS / A_ROW, THREADS / BLOCK_K * 4u, A_ALONG_K);
 const B_REACH: u32 = select(THREADS / B_ROW, THREADS / BLOCK_K * 4u, B_ALONG_K);
 const A_NEXT: u32 = select(A_REACH * A_ROW, A_REACH / 4u, A_ALONG_K);
 const B_NEXT: u32 = select(B_REACH * B_ROW, B_REACH / 4u, B_ALONG_K);
-const A_SPREAD: u32 = select(A_ROW / 4u, A_ROW, A_ALONG_K);
-const B_SPREAD: u32 = select(B_ROW / 4u, B_ROW, B_ALONG_K);
 // The steps of k that a thread loads at once.
 const A_STEPS: u32 = select(1u, 4u, A_ALONG_K && A_FOURS);
 const B_STEPS: u32 = select(1u, 4u, B_ALONG_K && B_FOURS);
@@ -74,13 +72,22 @@ fn turn_of_fours(k: u32) -> u32 {
     return (k % (BLOCK_K / 2u) / 4u * 2u + k / (BLOCK_K / 2u)) * (32u / BLOCK_K);
 }
 
-// Sums go through where b was, a row of each thread at a time. Slices add up each other's; and where c is not stored
-// by fours neighbouring threads come to store neighbours, if there is room. Rows lie turned, to meet all banks.
+// Of each of SLICES rows of sums a thread stores one. Sums go through where b was, where slices add up each other's,
+// and, where c is not stored by fours, neighbouring threads come to store neighbours, if there is room: a row of each
+// thread at a time, or, with more room, those of a ROUND. Rows lie turned, to meet all banks.
+const ROWS: u32 = THREAD_M / SLICES;
 const HELD_ROWS: u32 = BLOCK_M / THREAD_M;
-const EXCHANGES: bool = !C_FOURS && SLICES * HELD_ROWS <= STAGES * BLOCK_K;
+const ROOM: u32 = STAGES * BLOCK_K / (SLICES * HELD_ROWS);
+const ROUND: u32 = max(1u, min(ROWS, ROOM));
+const EXCHANGES: bool = !C_FOURS && ROOM > 0u;
 
 fn turned(held_row: u32, right: u32) -> u32 {
     return held_row * B_ROW + (right ^ (held_row % 8u));
+}
+
+// How far below the first of a thread's rows row i is.
+fn down(i: u32) -> u32 {
+    return i / 4u * LANES_M * 4u + i % 4u;
 }
 
 // There and back along the rows of sums, so that a product shares a factor with the one before it.
@@ -116,15 +123,15 @@ fn main(
     let col0 = select(own_col, min(own_col, cols - BLOCK_N), EDGES && !CLAMPS);
 
     let a_k = select(t / A_ROW, t % (BLOCK_K / A_STEPS) * A_STEPS, A_ALONG_K);
-    let a_m = select(t % A_ROW * select(1u, 4u, A_FOURS), t / (BLOCK_K / A_STEPS) * (4u / A_STEPS), A_ALONG_K);
+    let a_m = select(t % A_ROW * 4u, t / (BLOCK_K / A_STEPS) * (4u / A_STEPS), A_ALONG_K);
     let b_k = select(t / B_ROW, t % (BLOCK_K / B_STEPS) * B_STEPS, B_ALONG_K);
-    let b_n = select(t % B_ROW * select(1u, 4u, B_FOURS), t / (BLOCK_K / B_STEPS) * (4u / B_STEPS), B_ALONG_K);
+    let b_n = select(t % B_ROW * 4u, t / (BLOCK_K / B_STEPS) * (4u / B_STEPS), B_ALONG_K);
     var a_from = dims.a_at + product * dims.a_step + (row0 + a_m) * dims.a_row + (k0 + a_k) * dims.a_col;
     var b_from = dims.b_at + product * dims.b_step + (k0 + b_k) * dims.b_row + (col0 + b_n) * dims.b_col;
     let a_reach = A_REACH * select(dims.a_col, dims.a_row, A_ALONG_K);
     let b_reach = B_REACH * select(dims.b_row, dims.b_col, B_ALONG_K);
-    let a_apart = select(A_ROW, dims.a_row, A_ALONG_K);
-    let b_apart = select(B_ROW, dims.b_col, B_ALONG_K);
+    let a_apart = select(1u, dims.a_row, A_ALONG_K);
+    let b_apart = select(1u, dims.b_col, B_ALONG_K);
     let a_to = a_k * A_ROW + ((a_m / 4u) ^ a_turn(a_k));
     let b_to = b_k * B_ROW + ((b_n / 4u) ^ b_turn(b_k));
 
@@ -179,23 +186,23 @@ fn main(
             for (var i = 0u; i < A_LOADS; i++) { // unroll
                 let held = a_held(a_next[i]);
                 let to = stage * A_TILE + a_to + i * A_NEXT;
-                if (A_ALONG_K != A_FOURS) {
-                    a_tile[to] = held;
-                } else {
+                if (A_ALONG_K && A_FOURS) {
                     for (var j = 0u; j < 4u; j++) { // unroll
-                        a_tile[to + j * A_SPREAD][a_m % 4u] = held[j];
+                        a_tile[to + j * A_ROW][a_m % 4u] = held[j];
                     }
+                } else {
+                    a_tile[to] = held;
                 }
             }
             for (var i = 0u; i < B_LOADS; i++) { // unroll
                 let held = b_held(b_next[i]);
                 let to = stage * B_TILE + b_to + i * B_NEXT;
-                if (B_ALONG_K != B_FOURS) {
-                    b_tile[to] = held;
-                } else {
+                if (B_ALONG_K && B_FOURS) {
                     for (var j = 0u; j < 4u; j++) { // unroll
-                        b_tile[to + j * B_SPREAD][b_n % 4u] = held[j];
+                        b_tile[to + j * B_ROW][b_n % 4u] = held[j];
                     }
+                } else {
+                    b_tile[to] = held;
                 }
             }
             workgroupBarrier();
@@ -248,50 +255,62 @@ fn main(
 
     let held_row = sub_row * LANES_M + lane_row;
     let held_col = sub_col * (SUB_N / 4u) + lane_col;
-    for (var r = 0u; r < THREAD_M / SLICES; r++) { // unroll
-        const i = r * SLICES;
-        const down = i / 4u * LANES_M * 4u + i % 4u;
-        var own = array<vec4<f32>, THREAD_N4>();
-        for (var j = 0u; j < THREAD_N4; j++) { // unroll
-            own[j] = total[i * THREAD_N4 + j];
+    for (var round = 0u; round < ROWS / ROUND; round++) { // unroll
+        const first_row = round * ROUND * SLICES;
+        if (SLICES == 2u || EXCHANGES) {
+            workgroupBarrier();
         }
         if (SLICES == 2u) {
             // Of two rows the first slice keeps the first, and gives the second away.
-            workgroupBarrier();
-            for (var j = 0u; j < THREAD_N4; j++) { // unroll
-                let second = total[(i + SLICES - 1u) * THREAD_N4 + j]; // i + 1, which one slice has not always.
-                let given = select(second, own[j], slice == 1u);
-                b_tile[turned(slice * HELD_ROWS + held_row, held_col + j * LANES_N)] = as_held(given);
-                own[j] = select(own[j], second, slice == 1u);
+            for (var i = 0u; i < ROUND; i++) { // unroll
+                for (var j = 0u; j < THREAD_N4; j++) { // unroll
+                    const at = (first_row + i * SLICES) * THREAD_N4 + j;
+                    const below = at + (SLICES - 1u) * THREAD_N4;
+                    let given = select(total[below], total[at], slice == 1u);
+                    total[at] = select(total[at], total[below], slice == 1u);
+                    let to_row = (i * SLICES + slice) * HELD_ROWS + held_row;
+                    b_tile[turned(to_row, held_col + j * LANES_N)] = as_held(given);
+                }
             }
             workgroupBarrier();
+        }
+        // A thread writes only where it alone has read: no barrier between.
+        for (var i = 0u; i < ROUND; i++) { // unroll
             for (var j = 0u; j < THREAD_N4; j++) { // unroll
-                own[j] += as_sums(b_tile[turned((1u - slice) * HELD_ROWS + held_row, held_col + j * LANES_N)]);
+                const at = (first_row + i * SLICES) * THREAD_N4 + j;
+                let place = turned((i * SLICES + SLICES - 1u - slice) * HELD_ROWS + held_row, held_col + j * LANES_N);
+                if (SLICES == 2u) {
+                    total[at] += as_sums(b_tile[place]);
+                }
+                if (EXCHANGES) {
+                    b_tile[place] = as_held(total[at]);
+                } else {
+                    let i_down = down(first_row + i * SLICES + slice);
+                    let y = row + i_down;
+                    let x = col + j * LANES_N * 4u;
+                    if (!EDGES || (y >= own_row && y < dims.m && x + 3u >= own_col && x < dims.n)) {
+                        c_from(own_col, c_at + i_down * dims.c_row + j * LANES_N * 4u, x, total[at]);
+                    }
+                }
             }
         }
         if (EXCHANGES) {
             workgroupBarrier();
-            for (var j = 0u; j < THREAD_N4; j++) { // unroll
-                b_tile[turned(slice * HELD_ROWS + held_row, held_col + j * LANES_N)] = as_held(own[j]);
-            }
-            workgroupBarrier();
-            for (var j = 0u; j < THREAD_N; j++) { // unroll
+            // All are read before the first is stored, which takes long.
+            var one = array<f32, ROUND * THREAD_N>();
+            for (var j = 0u; j < ROUND * THREAD_N; j++) { // unroll
                 let from_row = (j * THREADS + t) / BLOCK_N;
                 let right = (j * THREADS + t) % BLOCK_N;
-                let held = from_row % HELD_ROWS;
-                let y = row0 + held / LANES_M * SUB_M + held % LANES_M * 4u + down + from_row / HELD_ROWS;
-                let x = col0 + right;
-                if (!EDGES || (y >= own_row && y < dims.m && x >= own_col && x < dims.n)) {
-                    let at = dims.c_at + group.z * dims.c_step + y * dims.c_row + x;
-                    c_one(at, x, as_sum(b_tile[turned(from_row, right / 4u)][right % 4u]));
-                }
+                one[j] = as_sum(b_tile[turned(from_row, right / 4u)][right % 4u]);
             }
-        } else {
-            for (var j = 0u; j < THREAD_N4; j++) { // unroll
-                let y = row + down + slice;
-                let x = col + j * LANES_N * 4u;
-                if (!EDGES || (y >= own_row && y < dims.m && x + 3u >= own_col && x < dims.n)) {
-                    c_from(own_col, c_at + (down + slice) * dims.c_row + j * LANES_N * 4u, x, own[j]);
+            for (var j = 0u; j < ROUND * THREAD_N; j++) { // unroll
+                let from_row = (j * THREADS + t) / BLOCK_N;
+                let held = from_row % HELD_ROWS;
+                let i_down = down(first_row + ((from_row / HELD_ROWS) ^ (SLICES - 1u)));
+                let y = row0 + held / LANES_M * SUB_M + held % LANES_M * 4u + i_down;
+                let x = col0 + (j * THREADS + t) % BLOCK_N;
+                if (!EDGES || (y >= own_row && y < dims.m && x >= own_col && x < dims.n)) {
+                    c_one(dims.c_at + group.z * dims.c_step + y * dims.c_row + x, x, one[j]);
                 }
             }
         }
