@@ -32,7 +32,7 @@ SAMPLES = 3
 
 def problem_of_column(column: str, n: int) -> Problem:
     """What a field of `Rates` is measured with: n cubed, or one less where nothing may lie by fours."""
-    if column == "ones":
+    if column in ("ones", "packed"):
         return problem_of(n - 1, n - 1, n - 1)
     if column == "pairs":
         return problem_of(n, n, n, dtype="f16", sums="f16")
@@ -44,7 +44,11 @@ def main() -> None:
     assert __doc__
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--size", type=int, default=2048, help="a multiple of 4 (default: %(default)s)")
-    n = parser.parse_args().size
+    parser.add_argument("--columns", default=",".join(Rates._fields), help="some of %(default)s")
+    arguments = parser.parse_args()
+    n, columns = arguments.size, arguments.columns.split(",")
+    if unknown := set(columns).difference(Rates._fields):
+        parser.error(f"--columns: not among the fields of Rates: {', '.join(sorted(unknown))}")
     if n < 8 or n % 4:
         parser.error(f"--size: a multiple of 4 from 8 on: {n}")
     device = Device()
@@ -53,13 +57,15 @@ def main() -> None:
     rows = csv.writer(sys.stdout)
     rows.writerow(["adapter", "driver", "date", "commit", "clock", "size", "kernel", "column", "gflops"])
     where = device.adapter.name, device.adapter.driver, f"{datetime.now(UTC):%Y-%m-%d}", context.commit()
-    for column in Rates._fields:
+    for column in columns:
         problem = problem_of_column(column, n)
         exam = Exam(device, problem, np.random.default_rng())
         for kernel in BLOCKED:
             if not kernel.suits(device.limits, problem):
                 continue
-            attempt = Attempt(exam, Plan(problem, kernel, packs="ab" if column == "pairs" else ""))
+            attempt = Attempt(
+                exam, Plan(problem, kernel, packs="ab" if column in ("packed", "pairs") else "")
+            )
             proof = attempt.prove()
             if not proof.ok:
                 sys.exit(f"blocked_rates: {kernel}, {column}: {proof.fault}")

@@ -1,7 +1,7 @@
 """Which kernel computes a product, and in how many parts along k: a small model of what each would cost."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from rusty_py.adapter import Limits
@@ -137,13 +137,15 @@ def _chosen(limits: Limits, kind: str, problem: Problem) -> Plan:
 
 def candidates(limits: Limits, problem: Problem) -> Iterator[Plan]:
     """Every kernel that fits, in every number of parts worth a thought, operands as they are and packed."""
-    for kernel in BLOCKED:
-        if kernel.suits(limits, problem):
-            for packs in packings(FAMILIES["blocked"], problem.form):
-                splits = 1
-                while splits == 1 or (splits <= _MOST_SPLITS and problem.k >= splits * kernel.block_k):
-                    yield Plan(problem, kernel, splits, packs, "the least by the model of costs")
-                    splits *= 2
+    fitting = [kernel for kernel in BLOCKED if kernel.suits(limits, problem)]
+    for kernel in fitting:
+        if replace(kernel, block_k=2 * kernel.block_k) in fitting:
+            continue  # That one has half the barriers, which where few workgroups run take long.
+        for packs in packings(FAMILIES["blocked"], problem.form):
+            splits = 1
+            while splits == 1 or (splits <= _MOST_SPLITS and problem.k >= splits * kernel.block_k):
+                yield Plan(problem, kernel, splits, packs, "the least by the model of costs")
+                splits *= 2
 
 
 def on_cpu(limits: Limits, problem: Problem) -> Plan:
