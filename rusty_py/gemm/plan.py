@@ -29,8 +29,9 @@ BLOCKED = tuple(MEASURED)
 # What is left of a rate where numbers of an operand larger than the caches by far are loaded one by one.
 _GATHERED_FAR, _FAR_BYTES = 0.8, 1e8
 _MOST_SPLITS = 64
-# Kernels that only wait for memory need some workgroups a multiprocessor to keep it busy.
-_BUSY = 3
+# Kernels that only wait for memory need some workgroups a multiprocessor to keep it busy; of those with many
+# rows, whose threads take more registers, fewer fit.
+_BUSY, _BUSY_WITH_ROWS, _MANY_ROWS = 3.0, 1.9, 4
 _FEW_ON_CPU = 4  # Up to so many rows llvmpipe is faster with the kernel for few, if b lies across k.
 
 
@@ -206,10 +207,11 @@ def _blocked_cost(plan: Plan, machine: Machine) -> float:
 
 
 def _thin_cost(plan: Plan, machine: Machine) -> float:
-    """Reading a and b, unless multiplying, at half the rate of the fastest, takes longer."""
+    """Reading a and b, unless multiplying, at a quarter of the rate of the fastest, takes longer."""
     problem, (rows, cols) = plan.seen, plan.kernel.block
     m, k, n, products = problem.m, problem.k, problem.n, problem.products
     workgroups = ceil_div(n, cols) * products * plan.splits
     read = (m * k + ceil_div(m, rows) * k * n) * products * problem.form.stored.itemsize / machine.bandwidth
-    multiplied = 2.0 * rows * k * n * products / (machine.multiplications * machine.cores)
-    return max(read, multiplied) * max(1.0, _BUSY * machine.cores / workgroups)
+    multiplied = 4.0 * rows * k * n * products / (machine.multiplications * machine.cores)
+    busy = _BUSY_WITH_ROWS if rows >= _MANY_ROWS else _BUSY
+    return max(read, multiplied) * max(1.0, busy * machine.cores / workgroups)

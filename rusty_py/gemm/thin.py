@@ -163,7 +163,7 @@ DOTS = {
     1: Dots(1, cols=1, lanes_n=2, lanes_k=128, steps=4),
     2: Dots(2, cols=4, lanes_n=8, lanes_k=32, steps=2),
     4: Dots(4, cols=4, lanes_n=8, lanes_k=32, steps=2),
-    8: Dots(8, cols=4, lanes_n=8, lanes_k=32, steps=1),
+    8: Dots(8, cols=4, lanes_n=4, lanes_k=32, steps=1),
     16: Dots(16, cols=4, lanes_n=16, lanes_k=32, steps=1),
 }
 MOST_ROWS = 16
