@@ -1,6 +1,9 @@
 """Writes the tables of README.md and RESULTS.md from the result files they name; `--check` only compares.
 
-A table is a fenced block after a line `<!-- from results/<file>.json -->`: no figure in them is typed.
+    python -m benchmarks.publish
+
+A table is a fenced block after a line `<!-- from results/<file>.json -->`, a comparison with peers what lies between
+`<!-- peers from results/<file>.json -->` and `<!-- end -->`: no figure in them is typed.
 """
 
 import re
@@ -8,11 +11,14 @@ import sys
 from json import loads
 from pathlib import Path
 
+from benchmarks.peers import records
+from benchmarks.peers.table import markdown
 from rusty_py.bench.report import figures, json, table
 
 HERE = Path(__file__).parent
 PAGES = (HERE.parent / "README.md", HERE / "RESULTS.md")
-MARKED = re.compile(r"<!-- from (results/\S+\.json) -->\n\n```text\n.*?\n```", re.DOTALL)
+MARKED = re.compile(r"<!-- from (results/\S+\.json) -->\n\n```text\n.*?\n```(?=\n)", re.DOTALL)
+COMPARED = re.compile(r"<!-- peers from (results/\S+\.json) -->\n\n.*?\n\n<!-- end -->", re.DOTALL)
 
 
 def filled(text: str) -> str:
@@ -22,7 +28,11 @@ def filled(text: str) -> str:
         document = (HERE / mark[1]).read_text(encoding="utf-8")
         return f"<!-- from {mark[1]} -->\n\n```text\n{rendered(document)}\n```"
 
-    return MARKED.sub(block, text)
+    def comparison(mark: re.Match[str]) -> str:
+        compared = records.loads((HERE / mark[1]).read_text(encoding="utf-8"))
+        return f"<!-- peers from {mark[1]} -->\n\n{markdown(compared)}\n\n<!-- end -->"
+
+    return COMPARED.sub(comparison, MARKED.sub(block, text))
 
 
 def rendered(document: str) -> str:

@@ -18,7 +18,7 @@ RESULTS = sorted((ROOT / "benchmarks" / "results").glob("*/*.json"))
 
 def run(*arguments: str) -> str:
     done = subprocess.run(
-        [sys.executable, *arguments], capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
@@ -40,7 +40,7 @@ def test_the_code_of_a_notebook_runs_and_no_output_is_kept(notebook: Path) -> No
 
 
 def test_published_tables_are_made_from_their_files() -> None:
-    run(str(ROOT / "benchmarks" / "publish.py"), "--check")
+    run("-m", "benchmarks.publish", "--check")
 
 
 @pytest.mark.parametrize("result", RESULTS, ids=lambda path: f"{path.parent.name}/{path.name}")
