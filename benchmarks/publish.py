@@ -2,8 +2,8 @@
 
     python -m benchmarks.publish
 
-A table is a fenced block after a line `<!-- from results/<file>.json -->`, a comparison with peers what lies between
-`<!-- peers from results/<file>.json -->` and `<!-- end -->`: no figure in them is typed.
+A table is a fenced block after a line `<!-- from results/<file>.json -->`; a comparison with peers lies
+between `<!-- peers from results/<file>.json -->` and `<!-- end -->`. No figure in them is typed.
 """
 
 import re

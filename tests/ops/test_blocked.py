@@ -27,6 +27,8 @@ SMALL = [
     # Half the steps of a tile a thread.
     Blocked(32, 32, 32, thread_m=4, thread_n=8, lanes_m=8, stages=1, slices=2),
     Blocked(32, 32, 16, thread_m=4, thread_n=4, lanes_m=8, stages=2, slices=2),
+    # Room to exchange half of its rows at a time.
+    Blocked(32, 32, 16, thread_m=8, thread_n=4, lanes_m=4, stages=1, slices=2),
 ]
 # Both sides of a vector, a stage and a block, and what is drawn between.
 SIZES = st.one_of(
