@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from rusty_py.adapter import Adapter, Limits
 from rusty_py.device import Device
 from rusty_py.errors import CacheError
 from rusty_py.gemm import store
@@ -26,14 +27,14 @@ class Tuned:
         self.entries = entries
         self._found: dict[Problem, Entry | None] = {}
 
-    def find(self, device: Device, problem: Problem) -> Entry | None:
-        """The entry of the problem's class, if what it says suits the problem and the device."""
+    def find(self, limits: Limits, problem: Problem) -> Entry | None:
+        """The entry of the problem's class, if what it says suits the problem and the device's limits."""
         try:
             return self._found[problem]
         except KeyError:
             pass
         entry = self.entries.get((form_of(problem), shape_class(problem)))
-        if entry and not suits(entry.choice, device.limits, problem):
+        if entry and not suits(entry.choice, limits, problem):
             entry = None
         if len(self._found) >= _REMEMBERED:
             self._found.clear()
@@ -46,7 +47,14 @@ def choice(device: Device, problem: Problem) -> Entry | None:
     tuned = device.tuned
     if tuned is None:
         tuned = device.tuned = load(machine_of(device.adapter))
-    return tuned.find(device, problem) if tuned.entries else None
+    return tuned.find(device.limits, problem) if tuned.entries else None
+
+
+def shipped(adapter: Adapter, problem: Problem) -> Entry | None:
+    """What comes with the package for the problem on such an adapter, if anything."""
+    machine = machine_of(adapter)
+    entries = [each for each in read(SHIPPED, shipped=True) if each.matches(machine)]
+    return Tuned({(each.form, each.shape): each for each in entries}).find(adapter.limits, problem)
 
 
 def load(machine: Machine) -> Tuned:
