@@ -146,7 +146,7 @@ def _chosen(limits: Limits, kind: str, problem: Problem) -> Plan:
 
 
 def candidates(limits: Limits, problem: Problem) -> Iterator[Plan]:
-    """Every kernel that fits, in every number of parts worth a thought, operands as they are and packed."""
+    """The kernels that fit, in every number of parts worth a thought, operands as they are and packed."""
     fitting = [kernel for kernel in BLOCKED if kernel.suits(limits, problem)]
     for kernel in fitting:
         if replace(kernel, block_k=2 * kernel.block_k) in fitting:

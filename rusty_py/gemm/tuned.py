@@ -1,6 +1,6 @@
 """What tuning found, and how a plan asks it: the user's entries, and those that come with the package."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -52,28 +52,32 @@ def choice(device: Device, problem: Problem) -> Entry | None:
 
 def shipped(adapter: Adapter, problem: Problem) -> Entry | None:
     """What comes with the package for the problem on such an adapter, if anything."""
-    machine = machine_of(adapter)
-    entries = [each for each in read(SHIPPED, shipped=True) if each.matches(machine)]
-    return Tuned({(each.form, each.shape): each for each in entries}).find(adapter.limits, problem)
+    entries = read(SHIPPED, shipped=True) if store.location() else []
+    return _first_of_each(machine_of(adapter), entries).find(adapter.limits, problem)
 
 
 def load(machine: Machine) -> Tuned:
     """The entries for a machine: the user's before those that are shipped."""
     path = store.location()
-    entries: dict[tuple[str, tuple[int, int, int, int]], Entry] = {}
     if path is None:
-        return Tuned(entries)
+        return Tuned({})
     own = read(path)
-    for entry in [*own, *read(SHIPPED, shipped=True)]:
-        if entry.matches(machine):
-            entries.setdefault((entry.form, entry.shape), entry)
     stale = [each for each in own if not each.matches(machine) and each.machine["adapter"] == machine.adapter]
     if stale:
         store.note(
             f"tuning: {len(stale)} entries for {machine.adapter} are of another driver or wgpu, and ignored:"
             " run rusty-bench tune"
         )
-    return Tuned(entries)
+    return _first_of_each(machine, [*own, *read(SHIPPED, shipped=True)])
+
+
+def _first_of_each(machine: Machine, entries: Iterable[Entry]) -> Tuned:
+    """Of those for the machine the first of each class."""
+    found: dict[tuple[str, tuple[int, int, int, int]], Entry] = {}
+    for entry in entries:
+        if entry.matches(machine):
+            found.setdefault((entry.form, entry.shape), entry)
+    return Tuned(found)
 
 
 def read(path: Path, *, shipped: bool = False) -> list[Entry]:

@@ -91,7 +91,7 @@ def _kind(plan: Plan) -> object:
 def _oddity(plan: Plan) -> float:
     """What the model does not tell apart, in powers of two: how far a kernel is from a usual one.
 
-    Blocked ones from square parts for subgroups and 16 steps along k, thin ones from those that are shipped.
+    Blocked ones from square parts for subgroups and 16 steps along k, thin ones from those of `gemm/thin.py`.
     """
     kernel = plan.kernel
     if isinstance(kernel, Blocked):

@@ -144,7 +144,7 @@ def test_sizes_that_fours_divide(
     device: Device, force: Force, layout: str, m: int, k: int, n: int, splits: int, seed: int
 ) -> None:
     rng = np.random.default_rng(seed)
-    force(SMALL[seed % 3], splits)
+    force(SMALL[seed % len(SMALL)], splits)
     a, b = normal(rng, m, k), normal(rng, k, n)
     x, y = (Laid(transposed=each == "t") for each in layout)
     with poison(device):
@@ -177,7 +177,7 @@ def test_batches_broadcast(
     splits: int,
     seed: int,
 ) -> None:
-    force(SMALL[seed % 3], splits)
+    force(SMALL[seed % len(SMALL)], splits)
     rng = np.random.default_rng(seed)
     a, b = normal(rng, *lead[0], m, k), normal(rng, *lead[1], k, n)
     with poison(device):
@@ -210,7 +210,7 @@ def test_what_follows_a_product(
     laid: Laid,
     seed: int,
 ) -> None:
-    force(SMALL[seed % 3], splits)
+    force(SMALL[seed % len(SMALL)], splits)
     rng = np.random.default_rng(seed)
     a, b, before, bias = normal(rng, m, k), normal(rng, k, n), normal(rng, m, n), normal(rng, n)
     out = laid.array(device, before if accumulate else np.full((m, n), np.nan, np.float32))
