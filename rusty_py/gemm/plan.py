@@ -4,20 +4,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from rusty_py.adapter import Adapter, Limits
+from rusty_py.adapter import Limits
 from rusty_py.device import Device
 from rusty_py.dtypes import F16, F32
 from rusty_py.errors import LimitError
 from rusty_py.gemm.blocked import Blocked
 from rusty_py.gemm.direct import DIRECT
-from rusty_py.gemm.entry import Entry
 from rusty_py.gemm.kernel import Kernel
 from rusty_py.gemm.problem import Problem
 from rusty_py.gemm.rates import MEASURED, rate
 from rusty_py.gemm.simple import TILES, Naive, Tiled
 from rusty_py.gemm.space import FAMILIES, packings
 from rusty_py.gemm.thin import Columns, Dots, thin_kernel
-from rusty_py.gemm.tuned import choice, shipped
+from rusty_py.gemm.tuned import choice
 from rusty_py.kernel import check_workgroup
 from rusty_py.shapes import ceil_div
 
@@ -98,7 +97,9 @@ def plan(device: Device, problem: Problem, *, tile: Tile = "auto") -> Plan:
     """
     if tile == "auto":
         tuned = choice(device, problem)
-        return _tuned(problem, tuned) if tuned else untuned(device.limits, device.adapter.type, problem)
+        if tuned is not None:
+            return Plan(problem, tuned.kernel, tuned.splits, tuned.packs, tuned.why, tuned.turned)
+        return untuned(device.limits, device.adapter.type, problem)
     kernel = kernel_of(tile)
     check_workgroup(device, kernel.spec(problem))
     if not kernel.suits(device.limits, problem):
@@ -107,16 +108,6 @@ def plan(device: Device, problem: Problem, *, tile: Tile = "auto") -> Plan:
             f' asked for {problem.form}: use tile="auto"'
         )
     return Plan(problem, kernel, why="asked for")
-
-
-def default(adapter: Adapter, problem: Problem) -> Plan:
-    """What is taken where the user tuned nothing: what comes with the package, else by the model."""
-    entry = shipped(adapter, problem)
-    return _tuned(problem, entry) if entry else untuned(adapter.limits, adapter.type, problem)
-
-
-def _tuned(problem: Problem, entry: Entry) -> Plan:
-    return Plan(problem, entry.kernel, entry.splits, entry.packs, entry.why, entry.turned)
 
 
 def untuned(limits: Limits, kind: str, problem: Problem) -> Plan:

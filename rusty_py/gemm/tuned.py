@@ -1,12 +1,11 @@
 """What tuning found, and how a plan asks it: the user's entries, and those that come with the package."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rusty_py.adapter import Adapter, Limits
 from rusty_py.device import Device
 from rusty_py.errors import CacheError
 from rusty_py.gemm import store
@@ -27,14 +26,14 @@ class Tuned:
         self.entries = entries
         self._found: dict[Problem, Entry | None] = {}
 
-    def find(self, limits: Limits, problem: Problem) -> Entry | None:
-        """The entry of the problem's class, if what it says suits the problem and the device's limits."""
+    def find(self, device: Device, problem: Problem) -> Entry | None:
+        """The entry of the problem's class, if what it says suits the problem and the device."""
         try:
             return self._found[problem]
         except KeyError:
             pass
         entry = self.entries.get((form_of(problem), shape_class(problem)))
-        if entry and not suits(entry.choice, limits, problem):
+        if entry and not suits(entry.choice, device.limits, problem):
             entry = None
         if len(self._found) >= _REMEMBERED:
             self._found.clear()
@@ -47,37 +46,26 @@ def choice(device: Device, problem: Problem) -> Entry | None:
     tuned = device.tuned
     if tuned is None:
         tuned = device.tuned = load(machine_of(device.adapter))
-    return tuned.find(device.limits, problem) if tuned.entries else None
-
-
-def shipped(adapter: Adapter, problem: Problem) -> Entry | None:
-    """What comes with the package for the problem on such an adapter, if anything."""
-    entries = read(SHIPPED, shipped=True) if store.location() else []
-    return _first_of_each(machine_of(adapter), entries).find(adapter.limits, problem)
+    return tuned.find(device, problem) if tuned.entries else None
 
 
 def load(machine: Machine) -> Tuned:
     """The entries for a machine: the user's before those that are shipped."""
     path = store.location()
+    entries: dict[tuple[str, tuple[int, int, int, int]], Entry] = {}
     if path is None:
-        return Tuned({})
+        return Tuned(entries)
     own = read(path)
+    for entry in [*own, *read(SHIPPED, shipped=True)]:
+        if entry.matches(machine):
+            entries.setdefault((entry.form, entry.shape), entry)
     stale = [each for each in own if not each.matches(machine) and each.machine["adapter"] == machine.adapter]
     if stale:
         store.note(
             f"tuning: {len(stale)} entries for {machine.adapter} are of another driver or wgpu, and ignored:"
             " run rusty-bench tune"
         )
-    return _first_of_each(machine, [*own, *read(SHIPPED, shipped=True)])
-
-
-def _first_of_each(machine: Machine, entries: Iterable[Entry]) -> Tuned:
-    """Of those for the machine the first of each class."""
-    found: dict[tuple[str, tuple[int, int, int, int]], Entry] = {}
-    for entry in entries:
-        if entry.matches(machine):
-            found.setdefault((entry.form, entry.shape), entry)
-    return Tuned(found)
+    return Tuned(entries)
 
 
 def read(path: Path, *, shipped: bool = False) -> list[Entry]:

@@ -7,7 +7,7 @@ from rusty_py.adapter import Adapter
 from rusty_py.dtypes import DTYPES
 from rusty_py.gemm.blocked import Blocked
 from rusty_py.gemm.direct import Direct
-from rusty_py.gemm.plan import Plan, cost, default, machine_of
+from rusty_py.gemm.plan import Plan, cost, machine_of, untuned
 from rusty_py.gemm.problem import Form, Place, Problem
 from rusty_py.gemm.space import Choice, space
 from rusty_py.gemm.thin import thin_kernel
@@ -51,11 +51,11 @@ def contestants(adapter: Adapter, problem: Problem, *, most: int = MOST) -> list
     Raises LimitError where no kernel fits.
     """
     machine = machine_of(adapter.type)
-    usual = replace(default(adapter, problem), why="default")
+    default = replace(untuned(adapter.limits, adapter.type, problem), why="default")
     found = [
         Plan(problem, choice.kernel, choice.splits, choice.packs, "tried", choice.turned)
         for choice in space(adapter.limits, problem, cpu=adapter.is_cpu)
-        if choice != choice_of(usual)
+        if choice != choice_of(default)
     ]
     found = sorted(found, key=lambda plan: (cost(plan, machine), _oddity(plan)))[: most - 1]
     # What the model cannot tell apart: the first of each kind, then the others.
@@ -63,7 +63,7 @@ def contestants(adapter: Adapter, problem: Problem, *, most: int = MOST) -> list
     for plan in found:
         leaders.setdefault(_kind(plan), plan)
     first = list(leaders.values())
-    return [usual, *first, *(plan for plan in found if leaders[_kind(plan)] is not plan)]
+    return [default, *first, *(plan for plan in found if leaders[_kind(plan)] is not plan)]
 
 
 def choice_of(plan: Plan) -> Choice:

@@ -87,10 +87,10 @@ def test_a_device_reads_the_file_once(path: Path, adapter: Adapter) -> None:
 def slow_default(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a bad guess would be: a kernel that is three times slower than the best."""
 
-    def default(adapter: Adapter, problem: Problem) -> Plan:
+    def untuned(limits: object, kind: str, problem: Problem) -> Plan:
         return Plan(problem, Tiled(8), why="a bad guess")
 
-    monkeypatch.setattr("rusty_py.tune.search.default", default)
+    monkeypatch.setattr("rusty_py.tune.search.untuned", untuned)
 
 
 @pytest.mark.usefixtures("slow_default")
