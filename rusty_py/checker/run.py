@@ -17,9 +17,9 @@ from rusty_py.checker.build import Program, runner
 from rusty_py.errors import LimitError, ToolError
 
 TOO_SMALL, NOT_LOADED, TOO_MUCH = 2, 4, 5
+"""Exit statuses of the child; 3 is for whatever else."""
 WORKGROUP_BYTES = 32768
 """Of every GPU of Apple's (Metal Feature Set Tables, 2024)."""
-"""Exit statuses of the child; 3 is for whatever else."""
 
 
 class BrokenProgram(ToolError):
@@ -141,7 +141,7 @@ def _refuse(done: "subprocess.CompletedProcess[str]") -> None:
     if done.returncode == TOO_MUCH:
         most = " > ".join(done.stderr.split())
         raise LimitError(
-            f"check: more workgroup memory than Metal allows: {most} bytes;"
+            f"check: more workgroup memory than there is: {most} bytes; Metal has {WORKGROUP_BYTES},"
             " for other GPUs give more by workgroup_bytes, --workgroup-bytes"
         )
     if done.returncode:

@@ -283,7 +283,9 @@ def test_as_much_workgroup_memory_as_metal_allows_is_there_and_more_is_refused()
         return kernel("w[i] = i; out[i] = w[i];", head=f"var<workgroup> w: array<u32, {count}>;\n")
 
     assert run(words(8192)).clean
-    with pytest.raises(LimitError, match=r"than Metal allows: 32772 > 32768 bytes; .* --workgroup-bytes$"):
+    with pytest.raises(
+        LimitError, match=r"than there is: 32772 > 32768 bytes; Metal has 32768, .* --workgroup-bytes$"
+    ):
         run(words(8193))
 
 
