@@ -30,13 +30,17 @@ SAMPLE_S = 0.1
 SAMPLES = 3
 
 
-def problem_of_column(column: str, n: int) -> Problem:
-    """What a field of `Rates` is measured with: n cubed, or one less where nothing may lie by fours."""
-    if column in ("ones", "packed"):
-        return problem_of(n - 1, n - 1, n - 1)
-    if column == "pairs":
-        return problem_of(n, n, n, dtype="f16", sums="f16")
-    return problem_of(n, n, n, layout=column)
+def setting(column: str, n: int) -> tuple[Problem, str]:
+    """What a field of `Rates` is measured with, n cubed or one less, and which operands are packed."""
+    match column:
+        case "ones":
+            return problem_of(n - 1, n - 1, n - 1), ""
+        case "packed":
+            return problem_of(n - 1, n - 1, n - 1), "ab"
+        case "pairs":
+            return problem_of(n, n, n, dtype="f16", sums="f16"), "ab"
+        case layout:
+            return problem_of(n, n, n, layout=layout), ""
 
 
 def main() -> None:
@@ -54,18 +58,16 @@ def main() -> None:
     device = Device()
     timer = Timer(device)
     clock: Clock | None = None
-    rows = csv.writer(sys.stdout)
+    rows = csv.writer(sys.stdout, lineterminator="\n")
     rows.writerow(["adapter", "driver", "date", "commit", "clock", "size", "kernel", "column", "gflops"])
     where = device.adapter.name, device.adapter.driver, f"{datetime.now(UTC):%Y-%m-%d}", context.commit()
     for column in columns:
-        problem = problem_of_column(column, n)
+        problem, packs = setting(column, n)
         exam = Exam(device, problem, np.random.default_rng())
         for kernel in BLOCKED:
             if not kernel.suits(device.limits, problem):
                 continue
-            attempt = Attempt(
-                exam, Plan(problem, kernel, packs="ab" if column in ("packed", "pairs") else "")
-            )
+            attempt = Attempt(exam, Plan(problem, kernel, packs=packs))
             proof = attempt.prove()
             if not proof.ok:
                 sys.exit(f"blocked_rates: {kernel}, {column}: {proof.fault}")

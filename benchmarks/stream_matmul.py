@@ -33,6 +33,7 @@ def moved(device: Device, action: Callable[[], object]) -> tuple[list[int], list
     sent: list[int] = []
     read: list[int] = []
     write, start = device.write, device.transfer.start
+    # This device alone counts, until the action ends: what mypy takes for methods are its own meanwhile.
     device.write = lambda buffer, x: (sent.append(x.nbytes), write(buffer, x))[1]  # type: ignore[method-assign]
     device.transfer.start = lambda memory, nbytes: (read.append(nbytes), start(memory, nbytes))[1]  # type: ignore[method-assign]
     try:
