@@ -226,8 +226,8 @@ class Array:
             raise ShapeError(f"assign: shapes differ: {self.shape} takes {source.shape}")
         if source.kind is not self.kind and not _widens(source.kind, self.kind):
             raise DtypeError(
-                f"assign: {self.kind.name} takes no {source.kind.name}:"
-                f' convert with .astype("{self.kind.name}")'
+                f"assign: {self.kind.name} does not hold the values of {source.kind.name}:"
+                f' convert with .astype("{self.kind.name}"), which loses what does not fit'
             )
         if source.buffer is self.buffer:
             source = source.copy()
@@ -260,8 +260,8 @@ class Array:
 
     def sum(
         self,
-        *,
         axis: int | Sequence[int] | None = None,
+        *,
         dtype: DtypeLike | None = None,
         keepdims: bool = False,
     ) -> "Array":
@@ -270,7 +270,7 @@ class Array:
 
         return reduce.sum(self, axis=axis, dtype=dtype, keepdims=keepdims)
 
-    def mean(self, *, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> "Array":
+    def mean(self, axis: int | Sequence[int] | None = None, *, keepdims: bool = False) -> "Array":
         """As `rusty_py.mean`."""
         from rusty_py.ops import reduce
 
@@ -286,6 +286,12 @@ class Array:
     __rtruediv__ = _operator("divide", reflected=True)
     __pow__ = _operator("power")
     __rpow__ = _operator("power", reflected=True)
+    __and__ = _operator("bitwise_and")
+    __rand__ = _operator("bitwise_and", reflected=True)
+    __or__ = _operator("bitwise_or")
+    __ror__ = _operator("bitwise_or", reflected=True)
+    __xor__ = _operator("bitwise_xor")
+    __rxor__ = _operator("bitwise_xor", reflected=True)
     __eq__ = _operator("equal")  # type: ignore[assignment]  # Not a bool.
     __ne__ = _operator("not_equal")  # type: ignore[assignment]  # Not a bool.
     __lt__ = _operator("less")
@@ -301,6 +307,9 @@ class Array:
 
     def __abs__(self) -> "Array":
         return _elementwise().unary("absolute", self)  # type: ignore[no-any-return]  # A module's.
+
+    def __invert__(self) -> "Array":
+        return _elementwise().unary("bitwise_invert", self)  # type: ignore[no-any-return]  # A module's.
 
     def __matmul__(self, other: object) -> "Array":
         from rusty_py.ops import matmul

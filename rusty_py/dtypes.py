@@ -104,9 +104,10 @@ def _held(dtype: np.dtype[np.generic], *, operation: str) -> Dtype:
 
 
 def _way_out(dtype: np.dtype[np.generic]) -> str:
-    if dtype.kind in _REMEDY:
-        name = _REMEDY[dtype.kind].name
-        return f'say dtype="{name}", or convert with .astype("{_REMEDY[dtype.kind].numpy}") first'
+    if dtype.kind == "f":
+        return 'say dtype="f32", or convert with .astype("float32") first'
+    if dtype.kind in "iu":  # Unlike NumPy's astype, which wraps around.
+        return f'say dtype="{_REMEDY[dtype.kind].name}", which refuses integers that do not fit'
     return f"choose one of {', '.join(ELEMENTS)}"
 
 
@@ -144,7 +145,8 @@ def fitted(x: NDArray[np.generic], target: Dtype, *, operation: str) -> NDArray[
     source = x.dtype
     if _WIDTH.get(source.kind, 3) > _WIDTH[target.kind]:
         raise DtypeError(
-            f"{operation}: cannot turn {source} into {target.name}: convert with NumPy's astype first"
+            f"{operation}: {target.name} does not hold the values of {source}: use"
+            f' dtype="{_OF_PYTHON[source.kind].name}", or convert with .astype, which loses what does not fit'
         )
     if source.kind in "iu" and target.kind in "iu" and x.size:
         least, most = np.iinfo(typed("type[np.int32]", target.numpy.type)).min, _most(target)
@@ -186,9 +188,16 @@ def promoted(a: Dtype, b: Dtype, *, operation: str) -> Dtype:
         return a
     if a.kind == b.kind == "f":
         return F32
-    raise DtypeError(
-        f'{operation}: dtypes do not mix: {a.name} and {b.name}: convert one with .astype("{a.name}")'
-    )
+    raise DtypeError(f"{operation}: dtypes do not mix: {a.name} and {b.name}: {_widening(a, b)}")
+
+
+def _widening(a: Dtype, b: Dtype) -> str:
+    """How to convert one of two dtypes without losing values of the other."""
+    narrow, wide = sorted((a, b), key=lambda each: _WIDTH[each.kind])
+    if _WIDTH[narrow.kind] == _WIDTH[wide.kind]:
+        return f'convert the one whose values fit, with .astype("{a.name}") or .astype("{b.name}")'
+    target = F32 if wide is F16 and narrow is not BOOL else wide
+    return f'convert the {narrow.name} operand with .astype("{target.name}")'
 
 
 def scalar_word(value: Scalar, dtype: Dtype, *, operation: str) -> int:
@@ -206,7 +215,11 @@ def scalar_word(value: Scalar, dtype: Dtype, *, operation: str) -> int:
         raise DtypeError(f"{operation}: the number does not fit {dtype.name}: {value!r}") from None
     if dtype is BOOL:
         if not isinstance(value, bool):
-            raise DtypeError(f"{operation}: dtypes do not mix: bool and {value!r}: convert with .astype")
+            target = F32 if isinstance(value, float) else I32
+            raise DtypeError(
+                f"{operation}: dtypes do not mix: bool and {value!r}:"
+                f' convert the array with .astype("{target.name}")'
+            )
     elif isinstance(value, float):
         raise DtypeError(
             f"{operation}: dtypes do not mix: {dtype.name} and the float {value!r}:"

@@ -25,7 +25,7 @@ _AT = {
 }
 
 
-def array(values: object, /, *, dtype: DtypeLike | None = None, device: Device | None = None) -> Array:
+def array(values: object, /, dtype: DtypeLike | None = None, *, device: Device | None = None) -> Array:
     """A new array of `values`: numbers, lists of them, NumPy arrays or arrays.
 
     Without `dtype`, Python's numbers become float32, int32 or bool, and arrays keep their dtype.
@@ -37,8 +37,8 @@ def array(values: object, /, *, dtype: DtypeLike | None = None, device: Device |
 def asarray(
     values: object,
     /,
-    *,
     dtype: DtypeLike | None = None,
+    *,
     device: Device | None = None,
     copy: bool | None = None,
 ) -> Array:
@@ -62,8 +62,8 @@ def asarray(
 def full(
     shape: int | Sequence[int],
     fill_value: Scalar,
-    *,
     dtype: DtypeLike | None = None,
+    *,
     device: Device | None = None,
 ) -> Array:
     """An array with `fill_value` everywhere. Raises DtypeError where it does not fit `dtype`, ShapeError."""
@@ -83,21 +83,21 @@ def full(
 
 
 def zeros(
-    shape: int | Sequence[int], *, dtype: DtypeLike | None = None, device: Device | None = None
+    shape: int | Sequence[int], dtype: DtypeLike | None = None, *, device: Device | None = None
 ) -> Array:
     """An array of zeros, float32 where `dtype` is not said."""
     return full(shape, 0, dtype=F32 if dtype is None else dtype, device=device)
 
 
 def ones(
-    shape: int | Sequence[int], *, dtype: DtypeLike | None = None, device: Device | None = None
+    shape: int | Sequence[int], dtype: DtypeLike | None = None, *, device: Device | None = None
 ) -> Array:
     """An array of ones, float32 where `dtype` is not said."""
     return full(shape, 1, dtype=F32 if dtype is None else dtype, device=device)
 
 
 def empty(
-    shape: int | Sequence[int], *, dtype: DtypeLike | None = None, device: Device | None = None
+    shape: int | Sequence[int], dtype: DtypeLike | None = None, *, device: Device | None = None
 ) -> Array:
     """An array of undefined values, to be assigned to."""
     kind = F32 if dtype is None else dtypes.element(dtype, operation="empty")
@@ -109,8 +109,8 @@ def arange(
     /,
     stop: int | float | None = None,
     step: int | float = 1,
-    *,
     dtype: DtypeLike | None = None,
+    *,
     device: Device | None = None,
 ) -> Array:
     """The numbers from `start` up to `stop`, which is not among them; from 0 up to `start` alone.

@@ -228,9 +228,14 @@ def _dims(spec: Spec, sizes: Shape, starts: Sequence[int], steps: Sequence[Shape
 def _supported(name: str, kind: Dtype) -> None:
     row = BINARY.get(name) or UNARY[name]
     if kind.kind not in row.kinds:
-        raise DtypeError(
-            f'{name}: not for {kind.name}: convert with .astype("{"f32" if row.kinds == "f" else "i32"}")'
-        )
+        raise DtypeError(f"{name}: not for {kind.name}: {_converted(row.kinds)}")
+
+
+def _converted(kinds: str) -> str:
+    """How to get an operand of `kinds` without losing values."""
+    if "b" in kinds:  # All but floats.
+        return "make a mask of it by comparing, as in x != 0"
+    return f'convert with .astype("{"f32" if kinds == "f" else "i32"}")'
 
 
 @cache

@@ -21,7 +21,7 @@ _TOTAL = {F32: F32, F16: F32, I32: I32, U32: U32, BOOL: I32}
 Axis = int | Sequence[int] | None
 
 
-def sum(x: Array, /, *, axis: Axis = None, dtype: DtypeLike | None = None, keepdims: bool = False) -> Array:
+def sum(x: Array, /, axis: Axis = None, *, dtype: DtypeLike | None = None, keepdims: bool = False) -> Array:
     """The sum over `axis`, over all of them where it is None.
 
     The result has x's dtype, int32 for bool; `dtype` converts first. f16 is added up in f32; integers
@@ -33,7 +33,7 @@ def sum(x: Array, /, *, axis: Axis = None, dtype: DtypeLike | None = None, keepd
     return _sum(x, axes_of(axis, x.ndim, operation="sum"), target, keepdims=keepdims)
 
 
-def mean(x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Array:
+def mean(x: Array, /, axis: Axis = None, *, keepdims: bool = False) -> Array:
     """The mean over `axis`, over all of them where it is None; NaN over nothing. f16 is added up in f32.
 
     x: float32 or float16. Raises DtypeError for others, ShapeError.

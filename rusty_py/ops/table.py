@@ -31,9 +31,16 @@ def groups_for(device: Device, count: int, *, operation: str, steps: int = _STEP
     return groups
 
 
-# By squaring: whole exponents have the sign that WGSL's pow lacks, and up to `exponent` roundings.
-# 2^31 stands for all larger exponents: they are even, and every result but those of 1 is 0 or infinite.
+# C's pow (C17, F.10.4.4): special cases by the bits, which fast math leaves alone, and |x| ** y for the rest.
+# Whole exponents by squaring, with up to `exponent` roundings; WGSL's pow for the fraction that is left.
+# Subnormal bases count as zeros. 2^31 stands for all larger exponents: by then every result is 0 or infinite.
 _FLOAT_POWER = """
+const ONE: u32 = 0x3f800000u;
+const INFINITE: u32 = 0x7f800000u;
+fn from_bits(bits: u32) -> f32 {
+    var at_run_time = bits;  // The compiler refuses constants that are no finite number.
+    return bitcast<f32>(at_run_time);
+}
 fn whole_power(base: f32, exponent: u32) -> f32 {
     var product = 1.0;
     var square = base;
@@ -45,33 +52,44 @@ fn whole_power(base: f32, exponent: u32) -> f32 {
     }
     return product;
 }
+fn positive_power(x: f32, y: f32, whole: f32, part: f32) -> f32 {
+    // Of the two ways to a negative exponent, the one whose steps do not overflow before the result does.
+    let inverts = y < 0.0 && x < 1.0;
+    let base = select(x, 1.0 / x, inverts);
+    var product = whole_power(base, u32(min(whole, 2147483648.0)));
+    if (part > 0.0) {
+        product *= pow(base, part);
+    }
+    return select(product, 1.0 / product, y < 0.0 && !inverts);
+}
 fn power(x: f32, y: f32) -> f32 {
-    if ((bitcast<u32>(y) & 0x7fffffffu) > 0x7f800000u) {
-        return select(y, 1.0, x == 1.0);  // y is NaN.
+    let x_bits = bitcast<u32>(x);
+    let y_bits = bitcast<u32>(y);
+    let size = x_bits & 0x7fffffffu;
+    let exponent = y_bits & 0x7fffffffu;
+    let inverse = y_bits >> 31u == 1u;
+    if (exponent == 0u || x_bits == ONE) {
+        return 1.0;
+    }
+    if (size > INFINITE || exponent > INFINITE) {
+        return from_bits(0x7fc00000u);
+    }
+    if (exponent == INFINITE) {
+        let infinite = select(0.0, from_bits(INFINITE), (size > ONE) != inverse);
+        return select(infinite, 1.0, size == ONE);
     }
     let whole = trunc(abs(y));
     let part = abs(y) - whole;
-    var base = x;
-    // Of the two ways to a negative exponent, the one whose steps do not overflow before the result does.
-    let inverts = y < 0.0 && abs(x) < 1.0;
-    if (inverts) {
-        base = 1.0 / x;
+    let odd = part == 0.0 && exponent < 0x4b800000u && (u32(whole) & 1u) == 1u;
+    let sign = select(0u, x_bits & 0x80000000u, odd);
+    if (size < 0x00800000u || size == INFINITE) {
+        return from_bits(sign | select(0u, INFINITE, (size == INFINITE) != inverse));
     }
-    var product = whole_power(base, u32(min(whole, 2147483648.0)));
-    if (part > 0.0) {
-        var factor = 0.0;
-        if (base > 0.0) {
-            factor = pow(base, part);
-        } else if (base < 0.0) {
-            var no_number = 0x7fc00000u;
-            factor = bitcast<f32>(no_number);
-        }
-        product *= factor;
+    // By its bits, too: GPUs may compare a subnormal exponent as zero.
+    if (x_bits != size && (part > 0.0 || exponent < ONE)) {
+        return from_bits(0x7fc00000u);
     }
-    if (y < 0.0 && !inverts) {
-        product = 1.0 / product;
-    }
-    return product;
+    return bitcast<f32>(sign | bitcast<u32>(positive_power(bitcast<f32>(size), y, whole, part)));
 }
 """
 
@@ -154,6 +172,9 @@ BINARY = {
             by_dtype={"f16": "f16(power(f32(x), f32(y)))"},
             helpers={"f32": _FLOAT_POWER, "f16": _FLOAT_POWER, "i32": _I32_POWER, "u32": _U32_POWER},
         ),
+        Operation("bitwise_and", "x & y", np.bitwise_and, "iub", mirror="bitwise_and"),
+        Operation("bitwise_or", "x | y", np.bitwise_or, "iub", mirror="bitwise_or"),
+        Operation("bitwise_xor", "x ^ y", np.bitwise_xor, "iub", mirror="bitwise_xor"),
         Operation("equal", "x == y", np.equal, "fiub", truth=True, mirror="equal"),
         # Not x != y, which naga makes false for NaN.
         Operation("not_equal", "!(x == y)", np.not_equal, "fiub", truth=True, mirror="not_equal"),
@@ -169,6 +190,7 @@ UNARY = {
     for row in (
         Operation("negative", "-x", np.negative, by_dtype={"u32": "0u - x"}),
         Operation("absolute", "abs(x)", np.absolute, by_dtype={"u32": "x"}),
+        Operation("bitwise_invert", "~x", np.bitwise_invert, "iub", by_dtype={"bool": "1u - x"}),
     )
 }
 

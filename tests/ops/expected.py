@@ -19,7 +19,7 @@ class Expected(NamedTuple):
 def of_operation(row: Operation, a: np.ndarray, b: np.ndarray) -> Expected:
     """Of `row` on a and b, of one dtype, within what WGSL allows an adapter."""
     kind = next(each for each in ELEMENTS.values() if each.numpy == a.dtype)
-    if row.truth:
+    if row.truth or kind.kind == "b":
         return Expected(np.asarray(row.oracle(a, b)), None)
     if kind.kind in "iu":
         return Expected(np.asarray(of_integers(row, a, b)), None)

@@ -34,6 +34,19 @@ def test_zeros_ones_and_full(device: Device, kind: Dtype, shape: int | tuple[int
     assert (empty.shape, empty.dtype) == (np.empty(shape).shape, kind.numpy)
 
 
+def test_a_dtype_is_named_by_position_as_well(unchecked: Device) -> None:
+    for made in (
+        rp.zeros(3, "i32", device=unchecked),
+        rp.ones(3, np.int32, device=unchecked),
+        rp.empty(3, "i32", device=unchecked),
+        rp.full(3, 2, "i32", device=unchecked),
+        rp.array([1, 2], "i32", device=unchecked),
+        rp.asarray(np.arange(3), np.int32, device=unchecked),
+        rp.arange(0, 3, 1, "i32", device=unchecked),
+    ):
+        assert made.dtype == np.int32
+
+
 def test_a_number_gives_its_dtype_to_what_it_fills(device: Device) -> None:
     assert rp.full(2, 1, device=device).dtype == np.int32
     assert rp.full(2, 1.0, device=device).dtype == np.float32

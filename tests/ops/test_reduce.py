@@ -103,6 +103,20 @@ def test_means(device: Device, axis: int | tuple[int, ...] | None) -> None:
     assert rp.mean(on(device, a), axis=1, keepdims=True).shape == (60, 1)
 
 
+def test_an_axis_is_named_by_position_as_well(unchecked: Device) -> None:
+    x = on(unchecked, values(F32, 3, 4))
+    for by_position, by_name in [
+        (x.sum(0), x.sum(axis=0)),
+        (x.mean(1), x.mean(axis=1)),
+        (rp.sum(x, (0, 1)), rp.sum(x, axis=(0, 1))),
+        (rp.mean(x, -1, keepdims=True), rp.mean(x, axis=-1, keepdims=True)),
+        (x.sum(None), x.sum()),
+    ]:
+        np.testing.assert_array_equal(by_position.numpy(), by_name.numpy())
+    with pytest.raises(TypeError):
+        x.sum(0, 1)
+
+
 def test_a_mean_of_nothing_is_no_number(device: Device) -> None:
     assert np.isnan(rp.mean(on(device, np.zeros((2, 0), np.float32)), axis=1).numpy()).all()
 

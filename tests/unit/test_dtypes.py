@@ -141,8 +141,8 @@ def test_what_needs_a_dtype_is_told_which(values: object, remedy: str) -> None:
         ([2**63], None, r"^array: integers do not fit i32: "),
         (np.array([-1]), "u32", r"^array: integers do not fit u32: -1 to -1, it holds 0 to 4294967295$"),
         (np.array([-1], np.int32), "u32", r"^array: integers do not fit u32"),
-        ([1.5], "i32", r"^array: cannot turn float64 into i32: convert with NumPy's astype first$"),
-        ([1], "bool", r"^array: cannot turn int64 into bool"),
+        ([1.5], "i32", r"^array: i32 does not hold the values of float64: use .*f32"),
+        ([1], "bool", r"^array: bool does not hold the values of int64: use .*i32"),
         ([1e39], None, r"^array: numbers do not fit f32: up to 1e\+39, it holds 3\.40282e\+38$"),
         ([1e5, np.inf], "f16", r"^array: numbers do not fit f16: up to 100000, it holds 65504$"),
     ],
@@ -180,9 +180,23 @@ def test_floats_of_16_and_32_bits_make_32() -> None:
     for a in ELEMENTS.values():
         assert promoted(a, a, operation="add") is a
     assert promoted(F16, F32, operation="add") is promoted(F32, F16, operation="add") is F32
-    for a, b in [(F32, I32), (I32, U32), (BOOL, I32), (F16, U32)]:
-        with pytest.raises(DtypeError, match=rf"^add: dtypes do not mix: {a.name} and {b.name}: convert one"):
+
+
+def test_the_advice_for_two_dtypes_is_to_widen_one() -> None:
+    advice = {
+        (F32, I32): 'the i32 operand with .astype("f32")',
+        (F16, U32): 'the u32 operand with .astype("f32")',  # f16 holds integers up to 2,048.
+        (BOOL, I32): 'the bool operand with .astype("i32")',
+        (BOOL, F16): 'the bool operand with .astype("f16")',
+        (I32, U32): 'the one whose values fit, with .astype("i32") or .astype("u32")',
+    }
+    for (a, b), convert in advice.items():
+        said = re.escape(f"add: dtypes do not mix: {a.name} and {b.name}: convert {convert}")
+        with pytest.raises(DtypeError, match=f"^{said}$"):
             promoted(a, b, operation="add")
+        if {a, b} != {I32, U32}:
+            with pytest.raises(DtypeError, match=re.escape(convert)):
+                promoted(b, a, operation="add")
 
 
 @pytest.mark.parametrize("value", [0, 1, -1, 0.1, 1e-45, 3e38, np.inf, -0.0, True, 2**24 + 1])
