@@ -9,6 +9,14 @@ from rusty_py.gemm.access import access
 from rusty_py.gemm.problem import ACTIVATIONS, Form, Problem
 from rusty_py.kernel import Spec
 
+# max and clamp lose NaN, so that its bits decide.
+_FINISH = """
+fn finish(x: vec4<f32>) -> vec4<f32> {{
+    let is_nan = (bitcast<vec4<u32>>(x) & vec4(0x7fffffffu)) > vec4(0x7f800000u);
+    return select({activation}, x, is_nan);
+}}
+"""
+
 
 class Kernel(Protocol):
     """A family of kernels with its sizes chosen. Hashable."""
@@ -77,7 +85,7 @@ def definitions(
             *(f"const {name}: u32 = {value}u;\n" for name, value in constants.items()),
             *(f"const {name}: bool = {str(value).lower()};\n" for name, value in flags.items()),
             *(f"alias {name} = {wgsl};\n" for name, wgsl in types.items()),
-            f"fn finish(x: vec4<f32>) -> vec4<f32> {{ return {ACTIVATIONS.get(form.activation, 'x')}; }}\n",
+            _FINISH.format(activation=ACTIVATIONS.get(form.activation, "x")),
             shaders.read("matmul/dims"),
             access(form, words=words),
         ]

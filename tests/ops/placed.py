@@ -165,7 +165,7 @@ class PlacedProduct:
             reference, size = reference + bias, size + np.abs(bias)
         # Two more roundings, and those of what is stored: once in f16, which is never stored in parts.
         bound = bound + 2 * F32.eps * size
-        reference, bound = _activated(self.activation, reference, bound)
+        reference, bound = oracle.finished(reference, bound, activation=self.activation)
         if self.result is F16:
             bound = bound + oracle.rounding(size, ulps=0.5, dtype=F16)
         around = np.full(int(self._around(self.placed()[3]).sum()), AROUND)
@@ -178,19 +178,6 @@ class PlacedProduct:
         around = np.ones(c.flat.size, bool)
         around[_indices(c.place, (self.products, self.m, self.n))] = False
         return around
-
-
-def _activated(activation: str, x: np.ndarray, bound: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What an activation makes of a reference, and of how far a result may be from it."""
-    if activation == "relu":
-        return np.maximum(x, 0), bound  # It moves no number further than its argument.
-    if activation == "gelu":
-        y = 1.5957691216 * (x + 0.044715 * x**3)
-        result = x / (1 + np.exp(-y))
-        # Slope below 1.13; exp(y) may be off by 3 + 2 |y| units, y itself by two, and a quotient by 2.5.
-        return result, 1.13 * bound + F32.eps * (6 + 4 * np.abs(y)) * np.abs(result)
-    assert not activation
-    return x, bound
 
 
 @contextmanager

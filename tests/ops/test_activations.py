@@ -1,0 +1,74 @@
+"""What follows a product: activations of numbers that are none."""
+
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+import pytest
+
+from rusty_py import Device, array, matmul
+from rusty_py.dtypes import F16, F32
+from rusty_py.gemm.kernel import Kernel
+from rusty_py.gemm.problem import ACTIVATIONS
+from rusty_py.gemm.thin import Columns, Dots
+from rusty_py.gemm.variants import SMALL_DIRECT, SMALLEST
+from rusty_py.kernel import launch
+
+from .expected import error
+from .operands import needs
+from .placed import PlacedProduct
+
+KERNELS: tuple[Kernel, ...] = (
+    *SMALL_DIRECT,
+    SMALLEST,
+    Columns(2, lanes_n=4, lanes_k=1, steps=2),
+    Dots(2, cols=2, lanes_n=1, lanes_k=1, steps=2),
+)
+
+
+@dataclass(frozen=True)
+class ProductWithNan(PlacedProduct):
+    """Row 1 of a and element 2 of the bias hold a NaN each."""
+
+    def operands(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        a, b, bias, c = super().operands()
+        a[:, 1, -1], bias[2] = np.nan, np.nan
+        return a, b, bias, c
+
+
+@pytest.mark.parametrize("dtype", [F32, F16], ids=lambda dtype: dtype.name)
+def test_every_kernel_and_activation_keeps_nan(device: Device, dtype: object) -> None:
+    needs(device, dtype)
+    wrong = []
+    cases = [(SMALLEST, fours, 1, activation) for fours in (True, False) for activation in ACTIVATIONS]
+    cases += list(product(KERNELS, (True, False), (1, 2), ("relu", "tanh")))
+    for kernel, fours, splits, activation in dict.fromkeys(cases):
+        placed = ProductWithNan(
+            kernel,
+            4,
+            8,
+            12,
+            fours=fours,
+            splits=splits,
+            b_order="columns" if isinstance(kernel, Dots) else "rows",
+            bias=True,
+            activation=activation,
+            stored=dtype,
+            result=F32 if splits > 1 else dtype,
+        )
+        result, expected = placed.compute(device, launch), placed.expected()
+        nan = np.isnan(expected.reference)
+        assert nan.sum() == 12 + 4 - 1
+        if not error(result, expected) <= 1:
+            wrong.append(f"{placed.name}: NaN {np.isnan(result).sum()} times, not {nan.sum()}")
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_a_product_keeps_nan(device: Device, activation: str) -> None:
+    a, b = np.array([[np.nan, 1], [2, 3]], np.float32), np.array([[1, 2], [3, 4]], np.float32)
+    for left in (a, array(a, device=device)):
+        c = np.asarray(matmul(left, b, activation=activation, device=device))
+        assert np.isnan(c).tolist() == [[True, True], [False, False]]
+    c = matmul(array(b, device=device), b, bias=a[0], activation=activation).numpy()
+    assert np.isnan(c).tolist() == [[True, False]] * 2
