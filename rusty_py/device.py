@@ -157,8 +157,14 @@ class Device:
         """
         if self.graph is not None:
             raise DeviceError("zeros: not in a capture: make them before, or with rusty_py.zeros")
+        import wgpu
+
         buffer = self._from_pool(nbytes, label)
-        clear = self.queue.commands.clear(self.queue.device, buffer.memory.handle, buffer.nbytes)
+        try:
+            clear = self.queue.commands.clear(self.queue.device, buffer.memory.handle, buffer.nbytes)
+        except wgpu.GPUError:
+            self.queue.refuse_lost("zeros")
+            raise
         self.submit(Recording(self, clear, [buffer]))
         return buffer
 

@@ -335,8 +335,8 @@ def _compile(device: Device, spec: Spec) -> Pipeline:
 
     check_workgroup(device, spec)
     shape = spec.inputs, spec.outputs, spec.has_dims
-    layout = device.cache.layout(shape, lambda: _layout(device, spec))
     try:
+        layout = device.cache.layout(shape, lambda: _layout(device, spec))
         if device.checked:
             module = device.raw.create_shader_module(code=spec.text, label=str(spec))
         else:

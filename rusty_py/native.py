@@ -141,9 +141,24 @@ def forget_after_fork() -> None:
         global _is_fork
         _is_fork = True
         _api.libf = None  # What wgpu-py asks before it releases an object, for the end of the interpreter.
+        _skip_library_destructors()
 
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=forget)
+
+
+def _skip_library_destructors() -> None:
+    """Has this process end by `_exit`, with its exit status, once the interpreter is finalized.
+
+    At `exit` NVIDIA's driver closes the connection that a forked child shares with its parent, which then
+    hangs at its next launch. glibc's handlers run last in, first out: these before the driver's.
+    """
+    import ctypes
+
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "on_exit"):  # glibc alone; elsewhere no such driver.
+        libc.on_exit(libc._exit, None)  # Called with the exit status.
+        libc.on_exit(libc.fcloseall, None)  # Flushes C's streams, which `_exit` does not.
 
 
 def forked() -> bool:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rusty_py.commands import Commands, Handle
+from rusty_py.errors import DeviceError
 
 if TYPE_CHECKING:
     import wgpu
@@ -86,6 +87,9 @@ class Params:
             self._slots = {words: slot for words, slot in self._slots.items() if slot.page is not old}
         size = _PAGE_SLOTS * SLOT_BYTES
         usage = wgpu.BufferUsage.UNIFORM | wgpu.BufferUsage.COPY_DST
-        raw = self._device.create_buffer(label="params", size=size, usage=usage)
+        try:
+            raw = self._device.create_buffer(label="params", size=size, usage=usage)
+        except wgpu.GPUError as error:
+            raise DeviceError(f"launch: the device gives no memory for parameters: {error}") from error
         self._serial += 1
         self._pages.append(Page(raw, self._serial, bytearray(size)))

@@ -145,17 +145,10 @@ class Queue:
             if gone or not (self._steps or recorded or steps or empty):
                 return
             try:
-                self.refuse_lost("submit")
-                batch, refused = self._encode() if self._steps else ([], None)
-                if steps:
-                    recorded = [*recorded, self.commands.encode(self.device, steps)]
-                if self.params.unwritten:
-                    self.params.write(self.raw)
-                _together(self.commands.submission(self.raw, [*batch, *recorded]), self._steps.clear)
-                if refused is not None:
-                    raise refused
+                self._submit(recorded, steps)
             except Exception:  # What wgpu refuses now it will always refuse.
                 self._steps.clear()
+                self.refuse_lost("submit")
                 raise
             finally:
                 if not self._steps:
@@ -163,6 +156,17 @@ class Queue:
                     self.submissions += 1
                     self._seconds, self._bytes, self._written = 0.0, 0, 0
             self._keep_pace()
+
+    def _submit(self, recorded: list[Handle], steps: Sequence[Step]) -> None:
+        self.refuse_lost("submit")
+        batch, refused = self._encode() if self._steps else ([], None)
+        if steps:
+            recorded = [*recorded, self.commands.encode(self.device, steps)]
+        if self.params.unwritten:
+            self.params.write(self.raw)
+        _together(self.commands.submission(self.raw, [*batch, *recorded]), self._steps.clear)
+        if refused is not None:
+            raise refused
 
     def _keep_pace(self) -> None:
         """Waits where the host is far ahead: what is under way stays bounded, and so does any later wait."""
@@ -202,12 +206,18 @@ class Queue:
 
     def write(self, memory: Memory, start: int, data: Handle, size: int) -> None:
         """Copies host memory to `memory`, behind every launch recorded so far that uses it."""
+        import wgpu
+
         with self.lock:
             if self.closed or memory.destroyed:
                 raise DeviceError(f"write: the device or the buffer is gone: {self.name}")
             if self.uses(memory):
                 self.flush()  # The write would overtake it.
-            self.commands.write(self.raw, memory.handle, start, data, size)
+            try:
+                self.commands.write(self.raw, memory.handle, start, data, size)
+            except wgpu.GPUError as error:
+                self.refuse_lost("write")
+                raise DeviceError(f"write: refused: {error}") from error
             memory.used_in = self.number
             self._written += size
             if self._written > _WRITTEN_BYTES:

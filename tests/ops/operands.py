@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rusty_py import Device, array
+from rusty_py import Adapter, Device, array
 from rusty_py.arrays import Array
 from rusty_py.dtypes import ELEMENTS, F16, Dtype
 
@@ -14,6 +14,13 @@ def needs(device: Device, *kinds: Dtype) -> None:
     """Skips a test of dtypes that the device does not compute in."""
     if F16 in kinds and "shader-f16" not in device.adapter.features:
         pytest.skip(f"{device.adapter} has no f16")
+
+
+def needs_mapping(adapter: Adapter) -> None:
+    """Skips a test of storage that the host maps, which discrete GPUs do not offer in their own memory."""
+    mapped = adapter.type in ("CPU", "IntegratedGPU") and "mappable-primary-buffers" in adapter.features
+    if not mapped:
+        pytest.skip(f"{adapter} has no storage that the host maps")
 
 
 def values(kind: Dtype, *shape: int, seed: int = 0) -> np.ndarray:

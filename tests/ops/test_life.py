@@ -8,6 +8,7 @@ import pytest
 from rusty_py import Adapter
 
 from .children import PREAMBLE, outcome
+from .operands import needs_mapping
 
 START = """
 import time
@@ -41,8 +42,9 @@ def told(action):
 """
 
 
-def spoken(script: str) -> list[str]:
-    return outcome(START + script).split()
+def spoken(script: str, *, staged: bool = False) -> list[str]:
+    start = START.replace("d = Device()", "d = Device(staged=True)") if staged else START
+    return outcome(start + script).split()
 
 
 # Closed.
@@ -197,6 +199,8 @@ MISUSES = {
 )
 def test_what_a_caller_does_wrong_never_ends_the_process(adapter: Adapter, case: str) -> None:
     script, said = MISUSES[case]
+    if "mapped" in case:
+        needs_mapping(adapter)
     assert spoken(script) == said
 
 
@@ -229,6 +233,28 @@ told(batched)
 told(lambda: launched(b))
 """
     assert spoken(script) == ["told", "told"]
+
+
+# Each with the loss unnoticed until then: what it needs from the device is refused.
+UNNOTICED = {
+    "write": "d.write(b, got)",
+    "read": "d.read(b, got)",
+    "zeros from the pool": "d.zeros(512)",
+    "compile": "warm_up(d, [COPY])",
+    "parameters": "[launched(b, 1000 + i) for i in range(300)]",
+    "batch": "(launched(b), d.wait())",
+    "replay": "(graph.replay(), d.wait())",
+    "sample": "timer.sample([[prepared]])",
+}
+
+
+@pytest.mark.parametrize("staged", [True, False], ids=["staged", "mapped"])
+def test_a_loss_is_a_device_error_wherever_it_is_noticed(adapter: Adapter, staged: bool) -> None:
+    script = "from rusty_py.bench.kernels import COPY\nfrom rusty_py.kernel import warm_up\n"
+    script += "timer = Timer(d); d.zeros(512); d.wait(); lose()\n"
+    script += "".join(f"d.queue.lost = False; told(lambda: {each})\n" for each in UNNOTICED.values())
+    said = spoken(script, staged=staged)
+    assert dict(zip(UNNOTICED, said, strict=True)) == dict.fromkeys(UNNOTICED, "told")
 
 
 @pytest.mark.parametrize("end", ["b.destroy()", "d.purge()", "d.close()", "d.pool_stats()"])
@@ -370,3 +396,71 @@ os.waitpid(child, 0)
 print(len(calls), flush=True)
 """
     assert spoken(script) == ["0", "1"]
+
+
+ENDINGS = {
+    "returns": "sys.exit(0)",
+    "raises": "raise ValueError('expected')",
+    "os._exit": "os._exit(0)",
+    "signal": "os.kill(os.getpid(), 9)",
+}
+STATUSES = {"returns": 0, "raises": 1, "os._exit": 0, "signal": -9}
+
+CHILDREN = """
+import multiprocessing, subprocess, warnings
+warnings.simplefilter("ignore")
+x = np.random.default_rng().random((64, 64), np.float32)
+right = x @ x
+
+def forked(end):
+    child = os.fork()
+    if child == 0:
+        os.close(2)  # An expected traceback.
+        os.open(os.devnull, os.O_WRONLY)
+        exec(end)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+def by_multiprocessing():
+    child = multiprocessing.get_context("fork").Process(target=abs, args=(1,))
+    child.start()
+    child.join()
+    return child.exitcode
+
+def by_subprocess():
+    return subprocess.run([sys.executable, "-c", ""]).returncode
+
+ways = [lambda end=end: forked(end) for end in {endings}] + [by_multiprocessing, by_subprocess]
+for child in range(24):
+    status = ways[child % len(ways)]()
+    off = np.abs(matmul(x, x, device=d) - right).max()
+    print(status, bool(off < 1e-3), flush=True)
+"""
+
+
+@pytest.mark.skipif(
+    sys.platform in ("win32", "darwin"), reason="Windows has no fork, and macOS warns against it"
+)
+def test_a_parent_computes_on_whatever_way_its_children_end(adapter: Adapter) -> None:
+    said = spoken(CHILDREN.replace("{endings}", repr(list(ENDINGS.values()))))
+    statuses = [*STATUSES.values(), 0, 0] * 4
+    assert said == [word for status in statuses for word in (str(status), "True")]
+
+
+@pytest.mark.skipif(
+    not sys.platform.startswith("linux"), reason="libraries' destructors are skipped on Linux"
+)
+def test_a_forked_child_leaves_out_the_destructors_of_libraries(adapter: Adapter) -> None:
+    """Drivers' destructors would close what the parent still uses; here one aborts."""
+    script = """
+import ctypes
+libc = ctypes.CDLL(None)
+libc.on_exit(libc.abort, None)
+for end in (0, 3):
+    child = os.fork()
+    if child == 0:
+        sys.stdout.write("told ")
+        sys.exit(end)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+os._exit(0)
+"""
+    assert spoken(script) == ["told", "0", "told", "3"]

@@ -172,9 +172,7 @@ def test_what_no_windows_can_bind_is_refused(unchecked: Device) -> None:
         x = on(narrow, uniform(16, 300))
         assert_product(np.asarray(x @ x.T), x.numpy(), x.numpy().T)
         x = on(narrow, uniform(16, 600))
-        with pytest.raises(
-            LimitError, match=r"^matmul: direct \d+x\d+: no part of a fits a binding: \d+ > 4096 bytes"
-        ):
+        with pytest.raises(LimitError, match=r"^matmul: \S.*: no part of a fits a binding: \d+ > 4096 bytes"):
             x @ x.T
 
 
