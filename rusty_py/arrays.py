@@ -5,7 +5,6 @@ What it offers is here; what it computes is in ops/, which its methods import wh
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
-from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +15,8 @@ from rusty_py.buffer import Buffer
 from rusty_py.device import Device
 from rusty_py.dtypes import BOOL, F16, Dtype, DtypeLike
 from rusty_py.errors import DeviceError, DtypeError, RustyError, ShapeError, UnsupportedError
-from rusty_py.views import Shape, View, axis_of, indexed, is_row_major, reshaped, row_major, shape_to
+from rusty_py.layout import Layout, layout_of
+from rusty_py.views import Shape, View, axis_of, indexed, reshaped, shape_to
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -37,33 +37,38 @@ class Array:
     `assign` alone changes an array that is there, and all its views with it.
     """
 
-    __slots__ = ("__weakref__", "_shape", "buffer", "contiguous", "kind", "offset", "size", "strides")
+    __slots__ = ("__weakref__", "buffer", "layout", "offset")
 
     __array_priority__ = 1000
     __hash__ = None  # type: ignore[assignment]  # As NumPy's: == is elementwise.
 
-    def __init__(
-        self,
-        buffer: Buffer,
-        kind: Dtype,
-        shape: Shape,
-        strides: Shape,
-        offset: int,
-        size: int,
-        contiguous: bool,
-    ) -> None:
-        """Strides and offset count elements; `contiguous` says that they are row-major without gaps."""
+    def __init__(self, buffer: Buffer, layout: Layout, offset: int = 0) -> None:
+        """`offset` counts elements from the start of the buffer."""
         self.buffer = buffer
-        self.kind = kind
-        self._shape = shape
-        self.strides = strides
+        self.layout = layout
         self.offset = offset
-        self.size = size
-        self.contiguous = contiguous
+
+    @property
+    def kind(self) -> Dtype:
+        return self.layout.dtype
 
     @property
     def shape(self) -> Shape:
-        return self._shape
+        return self.layout.shape
+
+    @property
+    def strides(self) -> Shape:
+        """Elements from one to the next along each axis."""
+        return self.layout.strides
+
+    @property
+    def size(self) -> int:
+        return self.layout.size
+
+    @property
+    def contiguous(self) -> bool:
+        """Whether the elements are row-major without gaps."""
+        return self.layout.contiguous
 
     @property
     def dtype(self) -> np.dtype[np.generic]:
@@ -85,7 +90,7 @@ class Array:
     @property
     def T(self) -> "Array":  # noqa: N802  NumPy's name.
         """The axes in reverse order; shares memory."""
-        return self.transpose()
+        return Array(self.buffer, self.layout.transposed, self.offset)
 
     @property
     def mT(self) -> "Array":  # noqa: N802  The Array API's name.
@@ -99,9 +104,7 @@ class Array:
     def view(self, view: View) -> "Array":
         """An array that shares this one's memory."""
         offset, shape, strides = view
-        return Array(
-            self.buffer, self.kind, shape, strides, offset, prod(shape), is_row_major(shape, strides)
-        )
+        return Array(self.buffer, layout_of(self.kind, shape, strides, offset), offset)
 
     def __getitem__(self, key: object) -> "Array":
         return self.view(indexed(View(self.offset, self.shape, self.strides), key))
@@ -393,9 +396,8 @@ def allocate(device: Device, shape: Shape, kind: Dtype, *, operation: str) -> Ar
     """A new array, its values undefined. Raises DtypeError for f16 on an adapter without, LimitError."""
     if kind is F16 and "shader-f16" not in device.adapter.features:
         raise DtypeError(f'{operation}: {device.adapter} does not compute in f16: use dtype="f32"')
-    size = prod(shape)
-    buffer = device.empty(size * kind.itemsize, label=operation)
-    return Array(buffer, kind, shape, row_major(shape), 0, size, True)
+    layout = layout_of(kind, shape)
+    return Array(device.empty(layout.size * kind.itemsize, label=operation), layout)
 
 
 def upload(host: NDArray[Any], kind: Dtype, device: Device) -> Array:
@@ -403,7 +405,7 @@ def upload(host: NDArray[Any], kind: Dtype, device: Device) -> Array:
     if kind is F16 and "shader-f16" not in device.adapter.features:
         raise DtypeError(f'array: {device.adapter} does not compute in f16: use dtype="f32"')
     buffer = device.upload(host.astype(kind.stored, copy=False), label="array")
-    return Array(buffer, kind, host.shape, row_major(host.shape), 0, host.size, True)
+    return Array(buffer, layout_of(kind, host.shape))
 
 
 def _widens(source: Dtype, target: Dtype) -> bool:

@@ -14,6 +14,7 @@ from rusty_py.device import Device, default_device
 from rusty_py.dtypes import BOOL, ELEMENTS, F16, Dtype, Scalar
 from rusty_py.errors import DtypeError, LimitError
 from rusty_py.kernel import Spec, launch
+from rusty_py.layout import layout_of
 from rusty_py.ops import table
 from rusty_py.ops.creation import asarray, full
 from rusty_py.ops.table import BINARY, THREADS, UNARY, groups_for
@@ -54,7 +55,7 @@ def binary(name: str, a: Array, b: object, *, reflected: bool = False) -> Array 
                 workgroups=(groups, 1, 1),
                 flops=size,
             )
-        return Array(out, result, a.shape, a.strides, 0, size, True)
+        return Array(out, layout_of(result, a.shape))
     if isinstance(b, np.generic) and not isinstance(b, float):
         return _strong_number(name, a, b, reflected=reflected)
     if isinstance(b, bool | int | float):

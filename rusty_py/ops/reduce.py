@@ -8,10 +8,11 @@ from rusty_py.arrays import Array, allocate
 from rusty_py.dtypes import BOOL, F16, F32, I32, U32, Dtype, DtypeLike
 from rusty_py.errors import DtypeError
 from rusty_py.kernel import Spec, launch
+from rusty_py.layout import layout_of
 from rusty_py.ops.creation import full, zeros
 from rusty_py.ops.table import THREADS, groups_for
 from rusty_py.shapes import ceil_div
-from rusty_py.views import Shape, axes_of, row_major
+from rusty_py.views import Shape, axes_of
 
 MOST_STEPS = 64
 """What one thread adds up. More is fewer passes; less is more threads, and less rounding."""
@@ -91,7 +92,7 @@ def _sum(x: Array, axes: Shape, target: Dtype, *, keepdims: bool) -> Array:
             flops=outer * n * inner,
         )
         x, n = out, width
-    return Array(x.buffer, target, shape, row_major(shape), 0, x.size, True)
+    return Array(x.buffer, layout_of(target, shape))
 
 
 def _as_box(x: Array, axes: Shape) -> tuple[Array, tuple[int, int, int]]:

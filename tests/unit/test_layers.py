@@ -17,6 +17,7 @@ LAYERS = {
     "dtypes": 0,
     "shapes": 0,
     "views": 0,
+    "layout": 0,
     "printing": 0,
     "shaders": 0,
     "oracle": 0,
