@@ -4,8 +4,7 @@ What it offers is here; what it computes is in ops/, which its methods import wh
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,15 +15,17 @@ from rusty_py.device import Device
 from rusty_py.dtypes import BOOL, F16, Dtype, DtypeLike
 from rusty_py.errors import DeviceError, DtypeError, RustyError, ShapeError, UnsupportedError
 from rusty_py.layout import Layout, layout_of
-from rusty_py.views import Shape, View, axis_of, indexed, reshaped, shape_to
-
-if TYPE_CHECKING:
-    from types import ModuleType
+from rusty_py.operation import OPERATIONS, apply
+from rusty_py.views import Shape, View, axis_key, axis_of, indexed, reshaped, shape_to
 
 
 def _operator(name: str, *, reflected: bool = False) -> Callable[["Array", object], "Array"]:
     def operator(self: "Array", other: object) -> "Array":
-        return _elementwise().binary(name, self, other, reflected=reflected)  # type: ignore[no-any-return]  # A module's.
+        operation = OPERATIONS[name]
+        if type(other) is Array and not reflected:
+            return apply(operation, self, other)
+        assert operation.mixed is not None
+        return operation.mixed(self, other, reflected=reflected)
 
     return operator
 
@@ -232,9 +233,7 @@ class Array:
                 f"assign: {self.kind.name} does not hold the values of {source.kind.name}:"
                 f' convert with .astype("{self.kind.name}"), which loses what does not fit'
             )
-        if source.buffer is self.buffer:
-            source = source.copy()
-        _elementwise().copy_to(source, self)
+        apply(OPERATIONS["assign"], source, self)
 
     def _beside(self, values: object) -> "Array":
         host, kind = dtypes.host_values(values, self.kind, operation="assign")
@@ -249,7 +248,7 @@ class Array:
         kind = dtypes.element(dtype, operation="astype")
         if kind is self.kind and not copy:
             return self
-        return _elementwise().cast(self, kind)  # type: ignore[no-any-return]  # A module's.
+        return apply(OPERATIONS["astype"], self, dtype=kind)
 
     def copy(self) -> "Array":
         """The same values in new memory, row-major."""
@@ -269,15 +268,11 @@ class Array:
         keepdims: bool = False,
     ) -> "Array":
         """As `rusty_py.sum`."""
-        from rusty_py.ops import reduce
-
-        return reduce.sum(self, axis=axis, dtype=dtype, keepdims=keepdims)
+        return apply(OPERATIONS["sum"], self, axis=axis_key(axis), dtype=dtype, keepdims=keepdims)
 
     def mean(self, axis: int | Sequence[int] | None = None, *, keepdims: bool = False) -> "Array":
         """As `rusty_py.mean`."""
-        from rusty_py.ops import reduce
-
-        return reduce.mean(self, axis=axis, keepdims=keepdims)
+        return apply(OPERATIONS["mean"], self, axis=axis_key(axis), keepdims=keepdims)
 
     __add__ = _operator("add")
     __radd__ = _operator("add", reflected=True)
@@ -303,26 +298,19 @@ class Array:
     __ge__ = _operator("greater_equal")
 
     def __neg__(self) -> "Array":
-        return _elementwise().unary("negative", self)  # type: ignore[no-any-return]  # A module's.
+        return apply(OPERATIONS["negative"], self)
 
     def __pos__(self) -> "Array":
         return self.copy()
 
     def __abs__(self) -> "Array":
-        return _elementwise().unary("absolute", self)  # type: ignore[no-any-return]  # A module's.
+        return apply(OPERATIONS["absolute"], self)
 
     def __invert__(self) -> "Array":
-        return _elementwise().unary("bitwise_invert", self)  # type: ignore[no-any-return]  # A module's.
+        return apply(OPERATIONS["bitwise_invert"], self)
 
-    def __matmul__(self, other: object) -> "Array":
-        from rusty_py.ops import matmul
-
-        return matmul.operator(self, other)
-
-    def __rmatmul__(self, other: object) -> "Array":
-        from rusty_py.ops import matmul
-
-        return matmul.operator(other, self)
+    __matmul__ = _operator("matmul")
+    __rmatmul__ = _operator("matmul", reflected=True)
 
     # NumPy and others.
 
@@ -382,14 +370,6 @@ class Array:
         except RustyError as error:  # A description of what is broken must not break as well.
             values = str(error)
         return values, self.shape, str(self.dtype), str(self.device.adapter), self.nbytes
-
-
-@cache
-def _elementwise() -> "ModuleType":
-    """A call costs less than an import does, even one that finds the module there."""
-    from rusty_py.ops import elementwise
-
-    return elementwise
 
 
 def allocate(device: Device, shape: Shape, kind: Dtype, *, operation: str) -> Array:

@@ -20,7 +20,17 @@ class Buffer:
     It is memory of `pool`, which gets it back when the last reference goes.
     """
 
-    __slots__ = ("__weakref__", "destroyed", "device", "extent", "label", "memory", "nbytes", "pool")
+    __slots__ = (
+        "__weakref__",
+        "binding",
+        "destroyed",
+        "device",
+        "extent",
+        "label",
+        "memory",
+        "nbytes",
+        "pool",
+    )
 
     start = 0  # Of what a launch binds, as a window's is.
 
@@ -31,6 +41,7 @@ class Buffer:
         self.nbytes = self.extent = nbytes
         self.label = label
         self.memory = pool.take(size)
+        self.binding = self.memory.serial << 64 | nbytes  # What it binds, for the keys of caches.
         self.destroyed = False
 
     def __del__(self) -> None:

@@ -3,9 +3,9 @@
 import itertools
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from rusty_py.commands import Handle
+from rusty_py.commands import Handle, Step
 
 if TYPE_CHECKING:
     import wgpu
@@ -17,6 +17,8 @@ _serials = itertools.count(1)
 
 _MOST_PIPELINES = 1024
 _MOST_BINDINGS = 4096
+_MOST_PLANS = 4096
+_MOST_STEPS = 8192
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Pipeline:
 
 @dataclass(frozen=True)
 class CacheStats:
-    """Hits and misses so far, and what is kept now."""
+    """Hits and misses so far, and what is kept now: pipelines, bind groups, operations' launch plans."""
 
     pipeline_hits: int
     pipeline_misses: int
@@ -41,6 +43,9 @@ class CacheStats:
     binding_hits: int
     binding_misses: int
     bindings: int
+    plan_hits: int
+    plan_misses: int
+    plans: int
 
 
 class Cache:
@@ -53,6 +58,10 @@ class Cache:
         self._pipelines: dict[Hashable, Pipeline] = {}
         self._bindings: dict[tuple[int, ...], Handle] = {}
         self._layouts: dict[Hashable, wgpu.GPUBindGroupLayout] = {}
+        self._plans: dict[Hashable, Any] = {}
+        self.steps: dict[Hashable, Step] = {}
+        """Dispatches of plans that are bound already, by dispatch, values and buffers."""
+        self._plan_hits = self._plan_misses = 0
         self._pipeline_hits = self._pipeline_misses = 0
         self._binding_hits = self._binding_misses = 0
 
@@ -88,9 +97,31 @@ class Cache:
         self._binding_misses += 1
         _put(self._bindings, key, made, _MOST_BINDINGS)
 
+    def plan(self, key: Hashable) -> Any:
+        """The launch plan of `key`; None where there is none yet: then `add_plan`."""
+        found = self._plans.get(key)
+        if found is not None:
+            self._plan_hits += 1
+        return found
+
+    def add_plan(self, key: Hashable, made: object) -> None:
+        """Keeps a new launch plan."""
+        self._plan_misses += 1
+        _put(self._plans, key, made, _MOST_PLANS)
+
+    def forget_plans(self) -> None:
+        """Gives up all launch plans: what they were derived from has changed."""
+        self._plans.clear()
+        self.steps.clear()
+
+    def add_step(self, key: Hashable, made: Step) -> None:
+        """Keeps a dispatch of a plan that was bound."""
+        _put(self.steps, key, made, _MOST_STEPS)
+
     def forget_bindings(self) -> None:
         """Gives up all bind groups."""
         self._bindings.clear()
+        self.steps.clear()
 
     def stats(self) -> CacheStats:
         """The counters as of now."""
@@ -101,6 +132,9 @@ class Cache:
             self._binding_hits,
             self._binding_misses,
             len(self._bindings),
+            self._plan_hits,
+            self._plan_misses,
+            len(self._plans),
         )
 
 

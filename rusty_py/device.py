@@ -6,7 +6,8 @@ comes after the device is gone. `Device.submit` raises instead, and so does whoe
 
 import os
 import threading
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache, partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from rusty_py.gemm.tuned import Tuned
     from rusty_py.graph import Graph
+    from rusty_py.plans import Planner
 
 _FEATURES = ("timestamp-query", "shader-f16", "subgroup")
 
@@ -67,7 +69,8 @@ class Device:
         self.checked = checked or not native.has_unchecked_modules()
         self.closed = False
         self.pace = Pace(self.adapter.type)
-        self.captured: Graph | None = None  # By whichever thread: see `graph`.
+        self.recorders: dict[int, Graph | Planner] = {}  # By thread: see `recorder`.
+        self.composing: set[int] = set()  # Threads inside of an operation: see operation.py.
         self.tuned: Tuned | None = None  # Read at the first product.
         # On a discrete GPU, storage that the host can map lies beyond the bus; on a unified one, memory
         # that the host can write is slow for it to read.
@@ -134,21 +137,49 @@ class Device:
             self.queue.refuse_lost(operation)
 
     @property
+    def recorder(self) -> "Graph | Planner | None":
+        """What writes down this thread's launches now, in place of the queue, if anything."""
+        return self.recorders.get(threading.get_ident()) if self.recorders else None
+
+    @contextmanager
+    def composing_by(self, recorder: "Graph | Planner | None") -> Iterator[None]:
+        """This thread is inside of an operation, whose launches `recorder` writes down, if there is one."""
+        thread = threading.get_ident()
+        before = self.recorders.get(thread)
+        self.composing.add(thread)
+        if recorder is not None:
+            self.recorders[thread] = recorder
+        try:
+            yield
+        finally:
+            self.composing.discard(thread)
+            if before is not None:
+                self.recorders[thread] = before
+            else:
+                self.recorders.pop(thread, None)
+
+    @property
     def graph(self) -> "Graph | None":
         """What this thread captures now, if anything."""
-        graph = self.captured
-        return graph if graph is not None and graph.of_this_thread() else None
+        if not self.recorders:
+            return None
+        from rusty_py.graph import Graph
+
+        recorder = self.recorder
+        return recorder if isinstance(recorder, Graph) else None
 
     def empty(self, nbytes: int, *, label: str = "buffer") -> Buffer:
         """A storage buffer of `nbytes` from the pool, content undefined. Raises LimitError, OutOfMemory.
 
         In a capture it has no memory before the end.
         """
-        graph = self.graph
-        if graph is None:
-            return self._from_pool(nbytes, label)
         size, nbytes = self._sizes(nbytes, label)
-        return graph.buffer(size, nbytes, label)
+        recorder = self.recorder
+        return self.take(size, nbytes, label) if recorder is None else recorder.buffer(size, nbytes, label)
+
+    def take(self, size: int, nbytes: int, label: str) -> Buffer:
+        """Memory of a size class from the pool, of which `nbytes` are bound."""
+        return Buffer(self, self.pool, size, nbytes, label)
 
     def zeros(self, nbytes: int, *, label: str = "zeros") -> Buffer:
         """A storage buffer of `nbytes` zeros, cleared on the device. Raises LimitError and OutOfMemory.
@@ -169,8 +200,7 @@ class Device:
         return buffer
 
     def _from_pool(self, nbytes: int, label: str) -> Buffer:
-        size, nbytes = self._sizes(nbytes, label)
-        return Buffer(self, self.pool, size, nbytes, label)
+        return self.take(*self._sizes(nbytes, label), label)
 
     def _sizes(self, nbytes: int, label: str) -> tuple[int, int]:
         """What is allocated for a buffer of `nbytes`, and what of it is bound."""

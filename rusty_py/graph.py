@@ -11,13 +11,15 @@ import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from rusty_py.buffer import Buffer, Window
 from rusty_py.commands import Step
 from rusty_py.errors import DeviceError
+from rusty_py.kernel import Spec, bind, check
 from rusty_py.pace import SUBMISSION_SECONDS
-from rusty_py.pool import Memory
+from rusty_py.pool import Memory, VirtualSource
 
 if TYPE_CHECKING:
     from rusty_py.device import Device
@@ -68,8 +70,7 @@ class Graph:
         self.device = device
         self.levels: list[list[int]] = []
         """The numbers of the launches, in the order of their capture, level by level."""
-        self._thread = threading.get_ident()
-        self._nowhere = _Nowhere()
+        self._virtual = VirtualSource("has no memory before its capture ends")
         self._nodes: list[Node] = []
         self._made: list[weakref.ref[Buffer]] = []
         self._held: dict[Buffer, None] = {}  # In use beyond the graph: inputs and outputs.
@@ -79,29 +80,28 @@ class Graph:
         self._outputs: list[Memory] = []
         self._unshared_bytes = 0
 
-    def of_this_thread(self) -> bool:
-        """Whether this thread is the one that captures."""
-        return threading.get_ident() == self._thread
-
     def buffer(self, size: int, nbytes: int, label: str) -> Buffer:
         """A buffer without memory, for now."""
-        buffer = Buffer(self.device, self._nowhere, size, nbytes, label)
+        buffer = Buffer(self.device, self._virtual, size, nbytes, label)
         self._made.append(weakref.ref(buffer))
         return buffer
 
     def made(self, buffer: Buffer | Window) -> bool:
         """Whether the buffer was made in this capture, and so may be launched on without memory."""
-        return _whole(buffer).pool is self._nowhere
+        return _whole(buffer).pool is self._virtual
 
-    def add(
+    def launch(
         self,
+        spec: Spec,
         inputs: Sequence[Buffer | Window],
         outputs: Sequence[Buffer | Window],
-        bind: Callable[[Sequence[Operand]], Step],
-        *,
-        seconds: float,
+        dims: Sequence[int],
+        workgroups: tuple[int, int, int],
+        flops: int,
     ) -> None:
-        """Writes a launch down."""
+        """Writes a launch down. Raises what `kernel.launch` would."""
+        with self.device.lock:
+            check(self.device, spec, (*inputs, *outputs), dims, workgroups, made=self.made)
         for buffer in (*inputs, *outputs):
             if buffer.memory.handle is not None:
                 self._held[_whole(buffer)] = None
@@ -109,7 +109,19 @@ class Graph:
             tuple(Operand(buffer.memory, buffer.nbytes, buffer.start) for buffer in buffers)
             for buffers in (inputs, outputs)
         )
-        self._nodes.append(Node(reads, writes, bind, seconds))
+        bound = partial(self._bind, spec, dims=tuple(dims), workgroups=workgroups)
+        self._nodes.append(Node(reads, writes, bound, flops / self.device.pace.rate(spec)))
+
+    def _bind(
+        self,
+        spec: Spec,
+        operands: Sequence[Operand],
+        *,
+        dims: tuple[int, ...],
+        workgroups: tuple[int, int, int],
+    ) -> Step:
+        with self.device.lock:
+            return bind(self.device, spec, operands, dims=dims, workgroups=workgroups)
 
     def replay(self) -> None:
         """Submits the launches again, behind all that was recorded before. Returns before they are done.
@@ -165,6 +177,7 @@ class Graph:
     def _make_output(self, buffer: Buffer) -> Memory:
         """Makes a captured buffer that lives on one like any other, though without values yet."""
         buffer.memory = self.device.pool.take(buffer.memory.size)
+        buffer.binding = buffer.memory.serial << 64 | buffer.nbytes
         buffer.pool = self.device.pool
         buffer.memory.refusal = "has no values before its graph is replayed"
         self._outputs.append(buffer.memory)
@@ -200,13 +213,13 @@ def capture(device: "Device") -> Iterator[Graph]:
     device.ensure_usable("capture")
     graph = Graph(device)
     with device.lock:
-        if device.captured is not None:
+        if any(isinstance(each, Graph) for each in device.recorders.values()):
             raise DeviceError("capture: this device is capturing already, one graph at a time")
-        device.captured = graph
+        device.recorders[threading.get_ident()] = graph
     try:
         yield graph
     finally:
-        device.captured = None
+        del device.recorders[threading.get_ident()]
     graph.plan()
 
 
@@ -279,13 +292,3 @@ def _parts(steps: Sequence[tuple[Step, float]]) -> Iterator[list[Step]]:
         seconds += cost
     if part:
         yield part
-
-
-class _Nowhere:
-    """Where captured buffers come from: memory that is none yet, and that nobody needs back."""
-
-    def take(self, size: int) -> Memory:
-        return Memory(None, size, None, refusal="has no memory before its capture ends")
-
-    def give(self, memory: Memory, *, destroyed: bool = False) -> None:
-        pass

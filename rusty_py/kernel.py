@@ -5,9 +5,8 @@ operation. `prepare`, `record` and `run` are for who must choose the submissions
 """
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from operator import index
 from typing import TYPE_CHECKING, Protocol
 
@@ -17,17 +16,12 @@ from rusty_py.cache import Pipeline
 from rusty_py.commands import Handle, Step
 from rusty_py.device import Device
 from rusty_py.errors import LimitError, ShaderError
-from rusty_py.graph import Graph
-from rusty_py.pace import SUBMISSION_SECONDS
 from rusty_py.params import SLOT_BYTES, SLOT_WORDS, Slot
-from rusty_py.pool import Memory
 
 if TYPE_CHECKING:
     import wgpu
 
-
-_LONG_SECONDS = SUBMISSION_SECONDS / 4
-"""What a launch may take, as far as is known, before it is worth a wait to know more."""
+    from rusty_py.pool import Memory
 
 
 @dataclass(frozen=True)
@@ -101,20 +95,19 @@ def launch(
     """
     buffers = (*inputs, *outputs)
     seconds = flops / device.pace.rate(spec)
-    graph = device.graph
+    recorder = device.recorder
     device.ensure_usable(spec.name)
+    if recorder is not None:
+        recorder.launch(spec, inputs, outputs, dims, workgroups, flops)
+        return
     with device.lock:
+        check(device, spec, buffers, dims, workgroups)
         memories = [buffer.memory for buffer in buffers]
-        _check(device, spec, buffers, memories, dims, workgroups, graph)
-        if graph is not None:
-            bind = partial(_bind_later, device, spec, dims=dims, workgroups=workgroups)
-            graph.add(inputs, outputs, bind, seconds=seconds)
-            return
-        timed = seconds > _LONG_SECONDS and not device.pace.knows(spec) and not device.queue.held
+        timed = device.pace.worth_timing(spec, flops) and not device.queue.held
         if timed:
             device.queue.wait()
             start = time.perf_counter()
-        step = _bind(device, spec, buffers, dims=dims, workgroups=workgroups)
+        step = bind(device, spec, buffers, dims=dims, workgroups=workgroups)
         nbytes = sum([buffer.nbytes for buffer in buffers])
         device.queue.add(step, memories, seconds=seconds, nbytes=nbytes)
         if timed:
@@ -140,8 +133,8 @@ def prepare(
     buffers = (*inputs, *outputs)
     device.ensure_usable(str(spec))
     with device.lock:
-        _check(device, spec, buffers, [buffer.memory for buffer in buffers], dims, workgroups, None)
-        return Launch(spec, _bind(device, spec, buffers, dims=dims, workgroups=workgroups), buffers, flops)
+        check(device, spec, buffers, dims, workgroups)
+        return Launch(spec, bind(device, spec, buffers, dims=dims, workgroups=workgroups), buffers, flops)
 
 
 def record(
@@ -216,16 +209,16 @@ def check_workgroup(device: Device, spec: Spec) -> None:
         )
 
 
-def _check(
+def check(
     device: Device,
     spec: Spec,
-    buffers: tuple[Buffer | Window, ...],
-    memories: list[Memory],
+    buffers: Sequence[Buffer | Window],
     dims: Sequence[int],
     workgroups: tuple[int, int, int],
-    graph: Graph | None,
+    *,
+    made: Callable[[Buffer | Window], bool] | None = None,
 ) -> None:
-    """Raises what wgpu would not, or only with the process. Buffers of `graph` need no memory yet."""
+    """Raises what wgpu would not, or only with the process. Buffers that were `made` need no memory yet."""
     if len(buffers) != spec.inputs + spec.outputs:
         raise ShaderError(
             f"{spec}: takes {spec.inputs} inputs and {spec.outputs} outputs, got {len(buffers)} buffers"
@@ -239,8 +232,9 @@ def _check(
             f"{spec}: more workgroups in one dimension than {device.adapter} allows, or fewer than none:"
             f" {workgroups}, {limits.groups} each"
         )
+    read = [buffer.memory for buffer in buffers[: spec.inputs]]
     for i, buffer in enumerate(buffers):
-        planned = graph is not None and graph.made(buffer)
+        planned = made is not None and made(buffer)
         if buffer.destroyed or buffer.device is not device or (buffer.memory.refusal and not planned):
             buffer.ensure_usable(str(spec), device)
         if buffer.nbytes > limits.binding_bytes:
@@ -248,7 +242,7 @@ def _check(
                 f"{spec}: buffer {buffer.label!r} is larger than one binding on {device.adapter}:"
                 f" {buffer.nbytes} > {limits.binding_bytes} bytes"
             )
-        if i >= spec.inputs and buffer.memory in memories[: spec.inputs]:
+        if i >= spec.inputs and buffer.memory in read:
             raise ShaderError(f"{spec}: buffer {buffer.label!r} is both input and output")
 
 
@@ -256,7 +250,7 @@ class Bound(Protocol):
     """What a launch binds: `nbytes` of a memory, from byte `start` on; `extent` is both in one number."""
 
     @property
-    def memory(self) -> Memory: ...
+    def memory(self) -> "Memory": ...
 
     @property
     def start(self) -> int: ...
@@ -268,7 +262,7 @@ class Bound(Protocol):
     def nbytes(self) -> int: ...
 
 
-def _bind(
+def bind(
     device: Device,
     spec: Spec,
     operands: Sequence[Bound],
@@ -293,18 +287,6 @@ def _bind(
     x, y, z = workgroups
     offset_count, offsets = (1, slot.offsets) if slot else (0, queue.commands.null)
     return Step(pipeline.handle, bindings, offset_count, offsets, index(x), index(y), index(z))
-
-
-def _bind_later(
-    device: Device,
-    spec: Spec,
-    operands: Sequence[Bound],
-    *,
-    dims: Sequence[int],
-    workgroups: tuple[int, int, int],
-) -> Step:
-    with device.lock:
-        return _bind(device, spec, operands, dims=dims, workgroups=workgroups)
 
 
 def _bindings(

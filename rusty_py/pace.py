@@ -7,6 +7,7 @@ from collections.abc import Hashable
 # Native calls do not answer Ctrl-C, and drivers kill what runs for seconds. Half a second is the most
 # a submission may take; this leaves room for a pace that is off by two.
 SUBMISSION_SECONDS = 0.2
+_LONG_SECONDS = SUBMISSION_SECONDS / 4
 
 # Flops a second, by adapter type, of the slow members of each kind: the first submission is short
 # rather than long.
@@ -19,6 +20,8 @@ class Pace:
     def __init__(self, adapter_type: str) -> None:
         self._unseen = _UNSEEN.get(adapter_type, 20e9)
         self._seen: dict[Hashable, float] = {}
+        self.version = 0
+        """Counts the rates that were seen: what was derived from them may have to be derived anew."""
         self._met: set[Hashable] = set()
 
     def rate(self, kernel: Hashable) -> float:
@@ -32,6 +35,10 @@ class Pace:
         """Whether the rate is more than a guess."""
         return kernel in self._seen
 
+    def worth_timing(self, kernel: Hashable, flops: int) -> bool:
+        """Whether a launch may take so long that it is worth a wait to know more."""
+        return not self.knows(kernel) and flops / self.rate(kernel) > _LONG_SECONDS
+
     def observe(self, kernel: Hashable, *, flops: int, seconds: float) -> None:
         """Remembers the rate of a submission, unless it was the first or too small to tell.
 
@@ -42,6 +49,7 @@ class Pace:
             self._met.add(kernel)
         elif flops > 0.1 * self.flops(kernel) and (seconds > 2e-3 or flops > seconds * self.rate(kernel)):
             self._seen[kernel] = flops / seconds
+            self.version += 1
 
 
 def nap(waited_s: float, *, awake_s: float) -> None:

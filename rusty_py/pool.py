@@ -59,6 +59,20 @@ class Source(Protocol):
         """Takes it back."""
 
 
+class VirtualSource:
+    """Buffers without memory, for captures and plans; `refusal` says why no submission may use them."""
+
+    def __init__(self, refusal: str) -> None:
+        self._refusal = refusal
+
+    def take(self, size: int) -> Memory:
+        """Memory that is none."""
+        return Memory(None, size, None, refusal=self._refusal)
+
+    def give(self, memory: Memory, *, destroyed: bool = False) -> None:
+        """Nothing is kept."""
+
+
 @dataclass(frozen=True)
 class PoolStats:
     """What a pool has done, and holds. `allocation_count` counts new buffers only."""
@@ -125,6 +139,12 @@ class Pool:
         """
         with self._lock:
             if self._returned:
+                memory, destroyed = returned = self._returned.pop()
+                if memory.size == size and not destroyed:  # It goes on being lent: nothing to count anew.
+                    memory.refusal = ""
+                    self._reuses += 1
+                    return memory
+                self._returned.append(returned)
                 self._collect()
             memory = self._reuse(size) or self._allocate(size)
             self._lent[memory.serial] = memory

@@ -10,6 +10,7 @@ knows the number of its last use, and so whether it is in the open batch, on its
 
 import atexit
 import operator
+import os
 import threading
 import time
 from collections import deque
@@ -43,6 +44,15 @@ _EXPLICIT_LAUNCHES = 4096
 _queues: "WeakSet[Queue]" = WeakSet()
 
 
+def _leave_to_parent() -> None:
+    for queue in list(_queues):
+        queue.usable = False
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_to_parent)
+
+
 @atexit.register
 def _stand_still() -> None:
     """Python stops the threads that outlive it where they are; inside wgpu-native that is a panic.
@@ -71,6 +81,8 @@ class Queue:
         self.params = Params(device, self.commands)
         self.closed = False
         self.lost = False
+        self.usable = True
+        """Whether it is neither closed nor lost nor a fork's: one test for what is called often."""
         self.number = 1
         self.done = 0  # All submissions up to this one are known to have finished.
         self.submissions = 0
@@ -83,7 +95,7 @@ class Queue:
         self._unmarked = 0
         self._mapped = 0  # Memories that the host is copying from or to.
 
-    def add(self, step: Step, memories: Iterable[Memory], *, seconds: float, nbytes: int) -> None:
+    def add(self, step: Step, memories: Iterable[Memory], seconds: float, nbytes: int) -> None:
         """Records a dispatch that uses `memories`. The caller holds the lock."""
         for memory in memories:
             memory.used_in = self.number
@@ -285,6 +297,7 @@ class Queue:
     def is_lost(self) -> bool:
         """Whether the driver gave the device up, as of now. Once it has, it stays so."""
         self.lost = self.lost or self.commands.lost(self.device)
+        self.usable = self.usable and not self.lost
         return self.lost
 
     def refuse_lost(self, operation: str) -> None:
@@ -307,7 +320,7 @@ class Queue:
     def close(self) -> None:
         """Forgets the open batch; nothing is submitted any more, and nobody touches mapped memory."""
         with self.lock:
-            self.closed = True
+            self.closed, self.usable = True, False
             self._steps.clear()
         deadline = time.monotonic() + self.timeout_s
         while self._mapped and time.monotonic() < deadline:

@@ -60,6 +60,11 @@ def axis_of(axis: int, ndim: int, *, operation: str) -> int:
     return index % ndim
 
 
+def axis_key(axis: int | Sequence[int] | None) -> int | Shape | None:
+    """`axis` as a key of plans."""
+    return tuple(axis) if isinstance(axis, list | tuple) else axis  # type: ignore[return-value]  # Or one index.
+
+
 def axes_of(axis: int | Sequence[int] | None, ndim: int, *, operation: str) -> Shape:
     """The axes that `axis` names, ascending; None names all. ShapeError for others, or one twice."""
     if axis is None:

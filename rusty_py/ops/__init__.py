@@ -1,1 +1,1 @@
-"""Operations, one file each: what a user calls, from checked arguments to launches."""
+"""Operations, a file for each kind: what a user calls, and what `apply` runs."""

@@ -1,7 +1,7 @@
 """Elementwise operations on arrays: operands made alike, then one launch, flat where memory allows."""
 
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, partial
 from math import prod
 from types import NotImplementedType
 
@@ -14,11 +14,11 @@ from rusty_py.device import Device, default_device
 from rusty_py.dtypes import BOOL, ELEMENTS, F16, Dtype, Scalar
 from rusty_py.errors import DtypeError, LimitError
 from rusty_py.kernel import Spec, launch
-from rusty_py.layout import layout_of
+from rusty_py.operation import OPERATIONS, Operation, apply
 from rusty_py.ops import table
 from rusty_py.ops.creation import asarray, full
-from rusty_py.ops.table import BINARY, THREADS, UNARY, groups_for
-from rusty_py.views import Shape, broadcast, broadcast_strides, collapse
+from rusty_py.ops.table import BINARY, THREADS, UNARY, Row, groups_for
+from rusty_py.views import Shape, View, broadcast, broadcast_strides, collapse
 
 MOST_AXES = 8
 # A strided element costs a division by every size; it counts for pacing.
@@ -32,30 +32,6 @@ def binary(name: str, a: Array, b: object, *, reflected: bool = False) -> Array 
     Shapes broadcast. NotImplemented for operands that are neither numbers nor arrays of NumPy's or ours.
     Raises ShapeError, DtypeError, DeviceError for arrays of two devices, LimitError, OutOfMemory.
     """
-    if (
-        type(b) is Array
-        and a.kind is b.kind
-        and a.shape == b.shape
-        and a.contiguous
-        and b.contiguous
-        and not reflected
-    ):
-        spec, result = _dense(name, a.kind)
-        size, device = a.size, a.buffer.device
-        out = device.empty(size * result.itemsize, label=name)
-        if size:
-            groups = groups_for(device, size, operation=name)
-            dims = (size, a.offset, 1, b.offset, 1)
-            launch(
-                device,
-                spec,
-                inputs=(a.buffer, b.buffer),
-                outputs=(out,),
-                dims=dims,
-                workgroups=(groups, 1, 1),
-                flops=size,
-            )
-        return Array(out, layout_of(result, a.shape))
     if isinstance(b, np.generic) and not isinstance(b, float):
         return _strong_number(name, a, b, reflected=reflected)
     if isinstance(b, bool | int | float):
@@ -64,27 +40,8 @@ def binary(name: str, a: Array, b: object, *, reflected: bool = False) -> Array 
         b = asarray(b, device=a.device)
     if not isinstance(b, Array):
         return NotImplemented  # type: ignore[no-any-return]
-    return _arrays(name, b, a) if reflected else _arrays(name, a, b)
-
-
-def unary(name: str, x: Array) -> Array:
-    """The operation `name` of `table` on an array. Raises DtypeError where it is not for its dtype."""
-    _supported(name, x.kind)
-    out = allocate(x.device, x.shape, x.kind, operation=name)
-    _fill_from(name, x, out)
-    return out
-
-
-def cast(x: Array, target: Dtype) -> Array:
-    """A row-major copy of `x` in the dtype `target`."""
-    out = allocate(x.device, x.shape, target, operation="astype")
-    copy_to(x, out)
-    return out
-
-
-def copy_to(x: Array, out: Array) -> None:
-    """Writes `x` into `out`, of its shape, any layout and dtype, and in another buffer."""
-    _fill_from(f"{x.kind.name} to {out.kind.name}", x, out)
+    operation = OPERATIONS[name]
+    return apply(operation, b, a) if reflected else apply(operation, a, b)
 
 
 def where(condition: Array | ArrayLike, x: Array | ArrayLike, y: Array | ArrayLike, /) -> Array:
@@ -96,11 +53,69 @@ def where(condition: Array | ArrayLike, x: Array | ArrayLike, y: Array | ArrayLi
     mask = asarray(condition, device=device)
     if mask.kind is not BOOL:
         raise DtypeError(f"where: the condition is not bool: {mask.kind.name}: compare, as in x != 0")
-    left, right = _choices(x, y, device)
-    shape = broadcast(mask.shape, left.shape, right.shape, operation="where")
-    out = allocate(device, shape, left.kind, operation="where")
-    _elementwise(_where_spec, ("f16" if left.kind is F16 else "u32",), (mask, left, right), out)
+    return apply(OPERATIONS["where"], mask, *_choices(x, y, device))
+
+
+# What the operations compute, from arrays of one device.
+
+
+def _forward_binary(row: Row, a: Array, b: Array | int, *, reflected: bool = False) -> Array:
+    """`b` is an array, or the word of a number of a's dtype."""
+    if not isinstance(b, Array):
+        _supported(row, a.kind)
+        if reflected and row.mirror:
+            row, reflected = BINARY[row.mirror], False
+        out = allocate(a.device, a.shape, row.result(a.kind), operation=row.name)
+        _elementwise(_number_spec, (row.name, a.kind, reflected), (a, out), out, word=b)
+        return out
+    kind = dtypes.promoted(a.kind, b.kind, operation=row.name)
+    _supported(row, kind)
+    a, b = a.astype(kind, copy=False), b.astype(kind, copy=False)
+    shape = broadcast(a.shape, b.shape, operation=row.name)
+    out = allocate(a.device, shape, row.result(kind), operation=row.name)
+    _elementwise(_binary_spec, (row.name, kind), (a, b), out)
     return out
+
+
+def _forward_unary(row: Row, x: Array) -> Array:
+    _supported(row, x.kind)
+    out = allocate(x.device, x.shape, x.kind, operation=row.name)
+    _elementwise(_unary_spec, (row.name, x.kind, x.kind), (x, out), out, word=0)
+    return out
+
+
+def _forward_astype(x: Array, *, dtype: Dtype) -> Array:
+    return _forward_assign(x, allocate(x.device, x.shape, dtype, operation="astype"))
+
+
+def _forward_assign(x: Array, out: Array) -> Array:
+    """`out` may have any layout and dtype, and is in another buffer."""
+    if x.buffer is out.buffer:
+        x = _forward_astype(x, dtype=x.kind)
+    if x.shape != out.shape:
+        x = x.view(View(x.offset, out.shape, broadcast_strides(x.shape, x.strides, out.shape)))
+    _elementwise(_unary_spec, ("cast", x.kind, out.kind), (x, out), out, word=0)
+    return out
+
+
+def _forward_where(mask: Array, x: Array, y: Array) -> Array:
+    kind = dtypes.promoted(x.kind, y.kind, operation="where")
+    x, y = x.astype(kind, copy=False), y.astype(kind, copy=False)
+    shape = broadcast(mask.shape, x.shape, y.shape, operation="where")
+    out = allocate(mask.device, shape, kind, operation="where")
+    _elementwise(_where_spec, ("f16" if kind is F16 else "u32",), (mask, x, y), out)
+    return out
+
+
+for _row in BINARY.values():
+    OPERATIONS.add(
+        Operation(_row.name, partial(_forward_binary, _row), _row.oracle, mixed=partial(binary, _row.name))
+    )
+for _row in UNARY.values():
+    OPERATIONS.add(Operation(_row.name, partial(_forward_unary, _row), _row.oracle))
+OPERATIONS.add(Operation("astype", _forward_astype))
+OPERATIONS.add(Operation("assign", _forward_assign, writes=True))
+OPERATIONS.add(Operation("where", _forward_where, np.where))
 
 
 def _device_of(*operands: object) -> Device:
@@ -120,9 +135,7 @@ def _choices(x: object, y: object, device: Device) -> tuple[Array, Array]:
     left = asarray(x, device=device)
     if isinstance(y, bool | int | float):
         return left, _beside(y, left)
-    right = asarray(y, device=device)
-    kind = dtypes.promoted(left.kind, right.kind, operation="where")
-    return left.astype(kind, copy=False), right.astype(kind, copy=False)
+    return left, asarray(y, device=device)
 
 
 def _beside(number: Scalar, x: Array) -> Array:
@@ -140,32 +153,14 @@ def _strong_number(name: str, a: Array, b: np.generic, *, reflected: bool) -> Ar
 def _with_number(name: str, a: Array, number: Scalar, *, reflected: bool) -> Array:
     kind = a.kind
     word = dtypes.scalar_word(number, kind, operation=name)
-    _supported(name, kind)
-    if reflected and BINARY[name].mirror:
-        name, reflected = BINARY[name].mirror, False
     if name == "power" and kind.kind in "iu" and number < 0 and not reflected:
         raise DtypeError(
             f"power: an integer to a negative power is no integer: {kind.name} ** {number}:"
             ' convert the array with .astype("f32")'
         )
-    out = allocate(a.device, a.shape, BINARY[name].result(kind), operation=name)
-    _elementwise(_number_spec, (name, kind, reflected), (a, out), out, word=word)
-    return out
-
-
-def _arrays(name: str, a: Array, b: Array) -> Array:
-    kind = dtypes.promoted(a.kind, b.kind, operation=name)
-    _supported(name, kind)
-    a, b = a.astype(kind, copy=False), b.astype(kind, copy=False)
-    shape = broadcast(a.shape, b.shape, operation=name)
-    out = allocate(a.device, shape, BINARY[name].result(kind), operation=name)
-    _elementwise(_binary_spec, (name, kind), (a, b), out)
-    return out
-
-
-def _fill_from(name: str, x: Array, out: Array) -> None:
-    arguments = (name,) if name in UNARY else ("cast",)
-    _elementwise(_unary_spec, (*arguments, x.kind, out.kind), (x, out), out, word=0)
+    if reflected:
+        return apply(OPERATIONS[name], a, words=(word,), reflected=True)
+    return apply(OPERATIONS[name], a, words=(word,))
 
 
 def _elementwise(
@@ -226,10 +221,9 @@ def _dims(spec: Spec, sizes: Shape, starts: Sequence[int], steps: Sequence[Shape
     return dims
 
 
-def _supported(name: str, kind: Dtype) -> None:
-    row = BINARY.get(name) or UNARY[name]
+def _supported(row: Row, kind: Dtype) -> None:
     if kind.kind not in row.kinds:
-        raise DtypeError(f"{name}: not for {kind.name}: {_converted(row.kinds)}")
+        raise DtypeError(f"{row.name}: not for {kind.name}: {_converted(row.kinds)}")
 
 
 def _converted(kinds: str) -> str:
@@ -237,12 +231,6 @@ def _converted(kinds: str) -> str:
     if "b" in kinds:  # All but floats.
         return "make a mask of it by comparing, as in x != 0"
     return f'convert with .astype("{"f32" if kinds == "f" else "i32"}")'
-
-
-@cache
-def _dense(name: str, kind: Dtype) -> tuple[Spec, Dtype]:
-    _supported(name, kind)
-    return _binary_spec(name, kind, True), BINARY[name].result(kind)
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from math import prod
 from types import NotImplementedType
@@ -20,6 +21,7 @@ from rusty_py.gemm.plan import Plan, Tile, kernel_of, plan
 from rusty_py.gemm.problem import ACTIVATIONS, Form, Place, Problem
 from rusty_py.gemm.stream import Job, fits, stream
 from rusty_py.kernel import launch, prepare, run
+from rusty_py.operation import OPERATIONS, Operation, apply
 from rusty_py.ops.creation import asarray, zeros
 from rusty_py.shapes import matmul_shapes
 from rusty_py.views import Shape, View, broadcast_strides, collapse, reshaped, row_major
@@ -45,6 +47,23 @@ class Extras:
             raise LimitError(f"matmul: no such activation: {self.activation!r}; choose one of {names}")
         if self.sums not in (None, F32.name, F16.name):
             raise DtypeError(f"matmul: sums are f32 or f16: got {self.sums!r}")
+
+    def options(self) -> dict[str, Any]:
+        """What differs from the defaults, as a key of plans; of the bias, that there is one."""
+        options: dict[str, Any] = {}
+        if self.bias is not None:
+            options["has_bias"] = True
+        if self.activation is not None:
+            options["activation"] = self.activation
+        if self.tile != "auto":
+            options["tile"] = self.tile
+        if self.dtype is not None:
+            options["dtype"] = self.dtype
+        if self.sums is not None:
+            options["sums"] = self.sums
+        if self.accumulate:
+            options["accumulate"] = True
+        return options
 
     def check_for(self, n: int, kind: Dtype) -> None:
         """Raises ShapeError for a bias that is none of n numbers, DtypeError for one of another kind."""
@@ -186,43 +205,79 @@ class Matmul:
 matmul = Matmul()
 
 
-def operator(a: object, b: object) -> Array | NotImplementedType:
+def operator(a: object, b: object, *, reflected: bool = False) -> Array | NotImplementedType:
     """What `@` does: NotImplemented for operands that are neither arrays of NumPy's nor of ours."""
     if not (isinstance(a, Array | np.ndarray) and isinstance(b, Array | np.ndarray)):
         return NotImplemented  # type: ignore[no-any-return]
-    return _of_arrays(a, b, None, None, Extras())
+    return _of_arrays(b, a, None, None, Extras()) if reflected else _of_arrays(a, b, None, None, Extras())
 
 
 def _of_arrays(a: object, b: object, out: object, device: Device | None, extras: Extras) -> Array:
+    """Sends what is NumPy's, and applies the operation."""
+    given = (a, b) if extras.bias is None else (a, b, extras.bias)
     own = a if isinstance(a, Array) else b
     assert isinstance(own, Array)
-    device = device or own.device
-    left, right = _shape_of(a), _shape_of(b)
-    m, k, n, batch = matmul_shapes(left, right)
+    device = device or own.buffer.device
+    arrays: list[Array] = []
+    for each in given:
+        if type(each) is not Array or each.buffer.device is not device:
+            arrays = _sent_operands(given, device, extras)
+            break
+        arrays.append(each)
+    options = extras.options()
+    if out is None:
+        return apply(MATMUL, *arrays, **options)
+    return apply(MATMUL_INTO, *arrays, _checked_out(out, a, b, device, extras), **options)
+
+
+def _sent_operands(given: tuple[object, ...], device: Device, extras: Extras) -> list[Array]:
+    """a, b and the bias on the device, checked before anything is sent."""
+    a, b = given[:2]
+    _, _, n, _ = matmul_shapes(_shape_of(a), _shape_of(b))
     kind = _kind_of(a, b, extras.dtype)
     extras.check_for(n, kind)
-    shape = _result_shape(left, right, batch)
-    if out is not None:
-        _check_out(out, Array, shape, kind)
-        asarray(out, device=device)
     _check_computes(device, kind)
-    x, y = (_operand(each, kind, device) for each in (a, b))
-    bias = _bias(extras, kind, device)
+    return [_operand(each, kind, device) for each in given]
+
+
+def _checked_out(out: object, a: object, b: object, device: Device, extras: Extras) -> Array:
+    left, right = _shape_of(a), _shape_of(b)
+    shape = _result_shape(left, right, matmul_shapes(left, right)[-1])
+    _check_out(out, Array, shape, _kind_of(a, b, extras.dtype))
+    return asarray(out, device=device)
+
+
+def _forward(*arrays: Array, has_bias: bool = False, has_out: bool = False, **options: Any) -> Array:
+    """a, b, then the bias and `out` where there are such; the options are those of `Extras`."""
+    a, b = arrays[:2]
+    bias = arrays[2] if has_bias else None
+    out = arrays[-1] if has_out else None
+    device, extras = a.device, Extras(**options, bias=bias)
+    m, k, n, batch = matmul_shapes(a.shape, b.shape)
+    kind = _kind_of(a, b, extras.dtype)
+    extras.check_for(n, kind)
+    shape = _result_shape(a.shape, b.shape, batch)
+    _check_computes(device, kind)
+    x, y = a.astype(kind, copy=False), b.astype(kind, copy=False)
     if not (m * n and prod(batch)):
-        return zeros(shape, dtype=kind, device=device) if out is None else out  # type: ignore[return-value]
+        return zeros(shape, dtype=kind, device=device) if out is None else out
     if not k:
         x, y = (zeros(each, dtype=kind, device=device) for each in ((m, 1), (1, n)))
         k = 1
     x, y = _matrices(x, (m, k)), _matrices(y, (k, n))
-    z = _target(out, (*batch, m, n), [x, y, bias], kind, device, extras)  # type: ignore[arg-type]
+    bias = _bias(extras, kind, device)
+    z = _target(out, (*batch, m, n), [x, y, bias], kind, device, extras)
     for each in _requests(x, y, z, bias, extras):
         launch(device, **each._asdict())
     if out is None:
         return z.reshape(shape)
-    assert isinstance(out, Array)
     if z.buffer is not out.buffer:
         out.assign(z.reshape(shape))
     return out
+
+
+MATMUL = OPERATIONS.add(Operation("matmul", _forward, np.matmul, mixed=operator))
+MATMUL_INTO = OPERATIONS.add(Operation("matmul into", partial(_forward, has_out=True), writes=True))
 
 
 def _of_numpys(

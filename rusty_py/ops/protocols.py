@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from rusty_py.arrays import Array
 from rusty_py.dtypes import ELEMENTS
 from rusty_py.errors import UnsupportedError
+from rusty_py.operation import OPERATIONS, apply
 from rusty_py.ops import elementwise, matmul, reduce
 from rusty_py.ops.table import BINARY, UNARY
 
@@ -72,7 +73,7 @@ def _on_device(ufunc: np.ufunc, inputs: tuple[object, ...]) -> object:
     if ufunc is np.positive and isinstance(inputs[0], Array):
         return inputs[0].copy()
     if ufunc in _UNARY and isinstance(inputs[0], Array):
-        return elementwise.unary(_UNARY[ufunc], inputs[0])
+        return apply(OPERATIONS[_UNARY[ufunc]], inputs[0])
     if ufunc in _BINARY:
         a, b = inputs
         if isinstance(a, Array):

@@ -4,15 +4,19 @@ from collections.abc import Sequence
 from functools import cache
 from math import prod
 
+import numpy as np
+from numpy.typing import ArrayLike
+
 from rusty_py.arrays import Array, allocate
 from rusty_py.dtypes import BOOL, F16, F32, I32, U32, Dtype, DtypeLike
 from rusty_py.errors import DtypeError
 from rusty_py.kernel import Spec, launch
 from rusty_py.layout import layout_of
-from rusty_py.ops.creation import full, zeros
+from rusty_py.operation import OPERATIONS, Operation, apply
+from rusty_py.ops.creation import asarray, full, zeros
 from rusty_py.ops.table import THREADS, groups_for
 from rusty_py.shapes import ceil_div
-from rusty_py.views import Shape, axes_of
+from rusty_py.views import Shape, axes_of, axis_key
 
 MOST_STEPS = 64
 """What one thread adds up. More is fewer passes; less is more threads, and less rounding."""
@@ -22,23 +26,33 @@ _TOTAL = {F32: F32, F16: F32, I32: I32, U32: U32, BOOL: I32}
 Axis = int | Sequence[int] | None
 
 
-def sum(x: Array, /, axis: Axis = None, *, dtype: DtypeLike | None = None, keepdims: bool = False) -> Array:
+def sum(
+    x: Array | ArrayLike, /, axis: Axis = None, *, dtype: DtypeLike | None = None, keepdims: bool = False
+) -> Array:
     """The sum over `axis`, over all of them where it is None.
 
     The result has x's dtype, int32 for bool; `dtype` converts first. f16 is added up in f32; integers
     wrap around. Rounding grows with `depth`, not with the number of elements. Raises ShapeError, DtypeError.
     """
+    return apply(OPERATIONS["sum"], asarray(x), axis=axis_key(axis), dtype=dtype, keepdims=keepdims)
+
+
+def mean(x: Array | ArrayLike, /, axis: Axis = None, *, keepdims: bool = False) -> Array:
+    """The mean over `axis`, over all of them where it is None; NaN over nothing. f16 is added up in f32.
+
+    x: float32 or float16. Raises DtypeError for others, ShapeError.
+    """
+    return apply(OPERATIONS["mean"], asarray(x), axis=axis_key(axis), keepdims=keepdims)
+
+
+def _forward_sum(x: Array, *, axis: Axis, dtype: DtypeLike | None, keepdims: bool) -> Array:
     if dtype is not None:
         x = x.astype(dtype, copy=False)
     target = I32 if x.kind is BOOL else x.kind
     return _sum(x, axes_of(axis, x.ndim, operation="sum"), target, keepdims=keepdims)
 
 
-def mean(x: Array, /, axis: Axis = None, *, keepdims: bool = False) -> Array:
-    """The mean over `axis`, over all of them where it is None; NaN over nothing. f16 is added up in f32.
-
-    x: float32 or float16. Raises DtypeError for others, ShapeError.
-    """
+def _forward_mean(x: Array, *, axis: Axis, keepdims: bool) -> Array:
     if x.kind.kind != "f":
         raise DtypeError(f'mean: not for {x.kind.name}: convert with .astype("f32")')
     axes = axes_of(axis, x.ndim, operation="mean")
@@ -113,6 +127,10 @@ def _spec(source: Dtype, target: Dtype) -> Spec:
     types = {"elem": source.wgsl, "total": _TOTAL[source].wgsl, "result": target.wgsl}
     text = "".join(f"alias {name} = {wgsl};\n" for name, wgsl in types.items())
     return Spec("reduce/sum", 1, 1, THREADS, definitions=text, variant=f"{source.name} to {target.name}")
+
+
+OPERATIONS.add(Operation("sum", _forward_sum, np.sum))
+OPERATIONS.add(Operation("mean", _forward_mean, np.mean))
 
 
 def variants() -> list[Spec]:

@@ -130,7 +130,7 @@ fn power(x: i32, y: i32) -> i32 {
 
 
 @dataclass(frozen=True, eq=False)
-class Operation:
+class Row:
     """`wgsl` is an expression of x and y; `kinds` are NumPy's letters of the dtypes it is for.
 
     `by_dtype` has other expressions for single dtypes, `helpers` functions to append. `truth`: the result is
@@ -161,36 +161,36 @@ class Operation:
 BINARY = {
     row.name: row
     for row in (
-        Operation("add", "x + y", np.add, mirror="add"),
-        Operation("subtract", "x - y", np.subtract),
-        Operation("multiply", "x * y", np.multiply, mirror="multiply"),
-        Operation("divide", "x / y", np.divide, kinds="f", ulps=2.5),
-        Operation(
+        Row("add", "x + y", np.add, mirror="add"),
+        Row("subtract", "x - y", np.subtract),
+        Row("multiply", "x * y", np.multiply, mirror="multiply"),
+        Row("divide", "x / y", np.divide, kinds="f", ulps=2.5),
+        Row(
             "power",
             "power(x, y)",
             np.power,
             by_dtype={"f16": "f16(power(f32(x), f32(y)))"},
             helpers={"f32": _FLOAT_POWER, "f16": _FLOAT_POWER, "i32": _I32_POWER, "u32": _U32_POWER},
         ),
-        Operation("bitwise_and", "x & y", np.bitwise_and, "iub", mirror="bitwise_and"),
-        Operation("bitwise_or", "x | y", np.bitwise_or, "iub", mirror="bitwise_or"),
-        Operation("bitwise_xor", "x ^ y", np.bitwise_xor, "iub", mirror="bitwise_xor"),
-        Operation("equal", "x == y", np.equal, "fiub", truth=True, mirror="equal"),
+        Row("bitwise_and", "x & y", np.bitwise_and, "iub", mirror="bitwise_and"),
+        Row("bitwise_or", "x | y", np.bitwise_or, "iub", mirror="bitwise_or"),
+        Row("bitwise_xor", "x ^ y", np.bitwise_xor, "iub", mirror="bitwise_xor"),
+        Row("equal", "x == y", np.equal, "fiub", truth=True, mirror="equal"),
         # Not x != y, which naga makes false for NaN.
-        Operation("not_equal", "!(x == y)", np.not_equal, "fiub", truth=True, mirror="not_equal"),
-        Operation("less", "x < y", np.less, "fiub", truth=True, mirror="greater"),
-        Operation("less_equal", "x <= y", np.less_equal, "fiub", truth=True, mirror="greater_equal"),
-        Operation("greater", "x > y", np.greater, "fiub", truth=True, mirror="less"),
-        Operation("greater_equal", "x >= y", np.greater_equal, "fiub", truth=True, mirror="less_equal"),
+        Row("not_equal", "!(x == y)", np.not_equal, "fiub", truth=True, mirror="not_equal"),
+        Row("less", "x < y", np.less, "fiub", truth=True, mirror="greater"),
+        Row("less_equal", "x <= y", np.less_equal, "fiub", truth=True, mirror="greater_equal"),
+        Row("greater", "x > y", np.greater, "fiub", truth=True, mirror="less"),
+        Row("greater_equal", "x >= y", np.greater_equal, "fiub", truth=True, mirror="less_equal"),
     )
 }
 
 UNARY = {
     row.name: row
     for row in (
-        Operation("negative", "-x", np.negative, by_dtype={"u32": "0u - x"}),
-        Operation("absolute", "abs(x)", np.absolute, by_dtype={"u32": "x"}),
-        Operation("bitwise_invert", "~x", np.bitwise_invert, "iub", by_dtype={"bool": "1u - x"}),
+        Row("negative", "-x", np.negative, by_dtype={"u32": "0u - x"}),
+        Row("absolute", "abs(x)", np.absolute, by_dtype={"u32": "x"}),
+        Row("bitwise_invert", "~x", np.bitwise_invert, "iub", by_dtype={"bool": "1u - x"}),
     )
 }
 
@@ -212,13 +212,13 @@ def types(elem: str, result: str) -> str:
     return f"alias elem = {elem};\nalias result = {result};\n"
 
 
-def binary_text(row: Operation, dtype: Dtype) -> str:
+def binary_text(row: Row, dtype: Dtype) -> str:
     """Definitions for two arrays."""
     apply = f"fn apply(x: elem, y: elem) -> result {{ return {row.body(dtype)}; }}\n"
     return types(dtype.wgsl, row.result(dtype).wgsl) + row.helpers.get(dtype.name, "") + apply
 
 
-def number_text(row: Operation, dtype: Dtype, *, number_first: bool) -> str:
+def number_text(row: Row, dtype: Dtype, *, number_first: bool) -> str:
     """Definitions for an array and a number."""
     order = "number(word), x" if number_first else "x, number(word)"
     return (
@@ -230,7 +230,7 @@ def number_text(row: Operation, dtype: Dtype, *, number_first: bool) -> str:
     )
 
 
-def unary_text(row: Operation, dtype: Dtype) -> str:
+def unary_text(row: Row, dtype: Dtype) -> str:
     """Definitions for one array."""
     apply = f"fn apply(x: elem, word: u32) -> result {{ return {row.body(dtype)}; }}\n"
     return types(dtype.wgsl, row.result(dtype).wgsl) + apply

@@ -20,9 +20,10 @@ from rusty_py.gemm.plan import Plan
 from rusty_py.gemm.problem import Form, Place, Problem
 from rusty_py.gemm.simple import TILES
 from rusty_py.kernel import Spec
+from rusty_py.operation import OPERATIONS, apply
 from rusty_py.ops import elementwise, reduce
 from rusty_py.ops.matmul import matmul
-from rusty_py.ops.table import BINARY, UNARY, Operation
+from rusty_py.ops.table import BINARY, UNARY, Row
 from rusty_py.probe import SUBGROUP_SIZE
 
 from ..ops.expected import Expected, of_operation
@@ -109,8 +110,8 @@ def _unary() -> Iterator[Work]:
             for layout, view in _SMALL.items():
                 yield Work(
                     f"{row.name} {kind.name}, {layout}",
-                    lambda device, _, row=row, a=a, view=view: elementwise.unary(
-                        row.name, view(array(a, device=device))
+                    lambda device, _, row=row, a=a, view=view: apply(
+                        OPERATIONS[row.name], view(array(a, device=device))
                     ).numpy(),
                     lambda row=row, a=a, view=view: Expected(np.asarray(row.oracle(view(a))), None),
                 )
@@ -415,12 +416,12 @@ def _churned(seeds: np.ndarray, steps: int) -> np.ndarray:
     return state.astype(np.uint32)
 
 
-def _rows() -> Iterator[tuple[Operation, Dtype]]:
+def _rows() -> Iterator[tuple[Row, Dtype]]:
     for row in BINARY.values():
         yield from ((row, kind) for kind in KINDS if kind.kind in row.kinds)
 
 
-def _operands(row: Operation, kind: Dtype) -> tuple[np.ndarray, np.ndarray]:
+def _operands(row: Row, kind: Dtype) -> tuple[np.ndarray, np.ndarray]:
     a, b = values(kind, 6, 10, seed=1), values(kind, 6, 10, seed=2)
     if row.name == "power" and kind.kind == "f":
         b = np.where(a < 0, np.rint(b), b).astype(kind.numpy)  # A negative base has whole powers only.

@@ -10,6 +10,14 @@ from rusty_py.gemm.simple import TILES
 VARIANTS = ["naive", *TILES]
 
 
+@pytest.fixture(autouse=True)
+def no_plans(request: pytest.FixtureRequest) -> None:
+    """Each test has its operations planned anew, under what it patches."""
+    for name in ("device", "unchecked"):
+        if name in request.fixturenames:
+            request.getfixturevalue(name).cache.forget_plans()
+
+
 @pytest.fixture(params=VARIANTS, ids=str)
 def tile(request: pytest.FixtureRequest) -> int | str:
     """Each kernel that computes products."""

@@ -6,7 +6,7 @@ import numpy as np
 
 from rusty_py import oracle
 from rusty_py.dtypes import ELEMENTS
-from rusty_py.ops.table import Operation
+from rusty_py.ops.table import Row
 
 
 class Expected(NamedTuple):
@@ -16,7 +16,7 @@ class Expected(NamedTuple):
     bound: np.ndarray | None
 
 
-def of_operation(row: Operation, a: np.ndarray, b: np.ndarray) -> Expected:
+def of_operation(row: Row, a: np.ndarray, b: np.ndarray) -> Expected:
     """Of `row` on a and b, of one dtype, within what WGSL allows an adapter."""
     kind = next(each for each in ELEMENTS.values() if each.numpy == a.dtype)
     if row.truth or kind.kind == "b":
@@ -29,7 +29,7 @@ def of_operation(row: Operation, a: np.ndarray, b: np.ndarray) -> Expected:
     return Expected(reference, oracle.rounding(reference, ulps=row.ulps, dtype=kind))
 
 
-def of_integers(row: Operation, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def of_integers(row: Row, a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """NumPy's, which wraps as ours does; it refuses negative exponents, of which ours is the whole part."""
     with np.errstate(over="ignore"):
         if row.name != "power":

@@ -14,6 +14,7 @@ from rusty_py.gemm.launches import Operands, requests
 from rusty_py.gemm.plan import Plan, Tile, kernel_of
 from rusty_py.gemm.problem import Place, Problem
 from rusty_py.kernel import Launch, prepare
+from rusty_py.pool import Memory
 
 
 def assert_product(c: np.ndarray, a: ArrayLike, b: ArrayLike) -> None:
@@ -35,15 +36,15 @@ def assert_within(c: np.ndarray, reference: np.ndarray, bound: np.ndarray) -> No
 @contextmanager
 def poison(device: Device) -> Iterator[None]:
     """Memory that is fresh meanwhile holds NaN: what is not written shows, and what must not be read."""
-    empty = device.empty
+    take = device.pool.take
 
-    def poisoned(nbytes: int, *, label: str = "buffer") -> Buffer:
-        buffer = empty(nbytes, label=label)
-        device.write(buffer, np.full(buffer.nbytes, 0xFF, np.uint8))
-        return buffer
+    def poisoned(size: int) -> Memory:
+        memory = take(size)
+        device.transfer.upload(memory, np.full(size, 0xFF, np.uint8))
+        return memory
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(device, "empty", poisoned)
+        patch.setattr(device.pool, "take", poisoned)
         yield
 
 

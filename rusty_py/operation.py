@@ -1,0 +1,148 @@
+"""The operation layer: a record for each operation, and `apply`, through which every application passes.
+
+It knows no operation: those are in ops/, which is imported when the first is asked for.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from rusty_py.errors import DeviceError
+from rusty_py.plans import LaunchPlan, Planner, Symbol
+
+if TYPE_CHECKING:
+    from rusty_py.arrays import Array
+    from rusty_py.buffer import Buffer
+    from rusty_py.device import Device
+
+
+@dataclass(frozen=True, eq=False)
+class Operation:
+    """What there is to know of an operation; `forward` computes it.
+
+    `forward` takes arrays of one device, then words, and options by name, and launches. It must depend on
+    nothing but the arrays' layouts and the options: it is called once for each, with virtual buffers, and
+    what it launches is kept as a plan. With `writes`, the last array is written to, and is the result.
+    `numpy` is NumPy's function of the same meaning. `mixed` applies an operator to an array and an operand
+    of another type.
+    """
+
+    name: str
+    forward: Callable[..., Array]
+    numpy: Callable[..., object] | None = None
+    mixed: Callable[..., Array] | None = None
+    writes: bool = False
+
+
+class Registry(dict[str, Operation]):
+    """Operations by name. The first that is not there yet brings them all."""
+
+    def __missing__(self, name: str) -> Operation:
+        import_module("rusty_py.ops.all")
+        if name not in self:
+            raise KeyError(name)
+        return self[name]
+
+    def add(self, operation: Operation) -> Operation:
+        """Registers an operation under its name."""
+        self[operation.name] = operation
+        return operation
+
+
+OPERATIONS = Registry()
+
+
+@dataclass(slots=True)
+class Hooks:
+    """Called for every application that a user makes: with the operation, its arrays, options and result."""
+
+    applied: Callable[[Operation, tuple[Array, ...], dict[str, Any], Array], None] | None = None
+
+
+HOOKS = Hooks()
+
+
+def apply(operation: Operation, *arrays: Array, words: tuple[int, ...] = (), **options: Any) -> Array:
+    """The operation on arrays of one device.
+
+    `words` may change from call to call; options, which are hashable, rarely do. Raises DeviceError for
+    arrays of different devices, and what the operation raises.
+    """
+    device = arrays[0].buffer.device
+    if device.composing and threading.get_ident() in device.composing:  # Part of another operation.
+        return operation.forward(*arrays, *words, **options)
+    key: list[object] = [operation, *options.items()] if options else [operation]
+    buffers, values, limit = [], words, device.limits.binding_bytes
+    for x in arrays:
+        buffer = x.buffer
+        if buffer.device is not device or buffer.nbytes > limit:
+            return _unplanned(operation, arrays, words, options)
+        if x.offset:
+            values = (*values, x.offset)
+        key.append(x.layout)
+        buffers.append(buffer)
+    if operation.writes:
+        key += [buffer is buffers[-1] for buffer in buffers]
+    if not device.queue.usable:
+        device.ensure_usable(operation.name)
+    plan = device.cache.plan(found := tuple(key))
+    if plan is None or (plan.pace_version != device.pace.version and not plan.refresh(device)):
+        plan = _planned(operation, device, arrays, words, options)
+        with device.lock:
+            device.cache.add_plan(found, plan)
+    result = plan.run(device, buffers, values)
+    array = arrays[-1]
+    if not operation.writes:
+        array = type(array)(result, plan.layout, plan.offset(values))
+    if HOOKS.applied is not None:
+        HOOKS.applied(operation, arrays, options, array)
+    return array
+
+
+def _planned(
+    operation: Operation,
+    device: Device,
+    arrays: tuple[Array, ...],
+    words: tuple[int, ...],
+    options: dict[str, Any],
+) -> LaunchPlan:
+    """What the operation launches for arrays of these layouts."""
+    planner = Planner(device)
+    virtual: dict[Buffer, Buffer] = {}
+    operands = []
+    index = len(words)
+    for x in arrays:
+        buffer = planner.operand(x.buffer)
+        if operation.writes:  # What is read may be what is written.
+            buffer = virtual.setdefault(x.buffer, buffer)
+        offset: Any = 0
+        if x.offset:
+            offset = Symbol(index, x.offset)
+            index += 1
+        operands.append(type(x)(buffer, x.layout, offset))
+    symbols = [Symbol(i, 0) for i in range(len(words))]
+    with device.composing_by(planner):
+        result = operation.forward(*operands, *symbols, **options)
+    return planner.plan(result.buffer, result.layout, result.offset)
+
+
+def _unplanned(
+    operation: Operation, arrays: tuple[Array, ...], words: tuple[int, ...], options: dict[str, Any]
+) -> Array:
+    """At once, for arrays larger than a binding: what is launched depends on where they lie."""
+    device = arrays[0].buffer.device
+    for each in arrays:
+        if each.buffer.device is not device:
+            raise DeviceError(
+                f"{operation.name}: an array of another device: {each.buffer.device}, not {device}"
+            )
+    with device.composing_by(device.recorder):
+        array = operation.forward(*arrays, *words, **options)
+    array = arrays[-1] if operation.writes else array
+    if HOOKS.applied is not None:
+        HOOKS.applied(operation, arrays, options, array)
+    return array

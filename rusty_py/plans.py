@@ -1,0 +1,219 @@
+"""Launch plans: what an operation does for given layouts, worked out once and run again with other memory.
+
+While a `Planner` is active on a thread, buffers are virtual and launches are written down. A plan replays
+them: it takes memory for the result and what lies between, finds each dispatch already bound, and adds it
+to the open batch. What differs from call to call, offsets and numbers, are `Symbol`s while planning.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rusty_py.buffer import Buffer, Window
+from rusty_py.kernel import Spec, bind, check, launch
+from rusty_py.pool import VirtualSource
+
+if TYPE_CHECKING:
+    from rusty_py.commands import Step
+    from rusty_py.device import Device
+    from rusty_py.layout import Layout
+
+_serials = itertools.count(1)
+
+_RECUT = 0.25
+"""A dispatch of more than this part of a submission is planned anew when its kernel's rate is seen."""
+
+
+class Symbol:
+    """A word that is known at each run: `values[index] + plus`, modulo 2^32.
+
+    `start` is its remainder by 4, which kernels that load vectors depend on. It is never 0 itself, and
+    anything else that would need its value is a TypeError.
+    """
+
+    __slots__ = ("index", "plus", "start")
+
+    def __init__(self, index: int, start: int, plus: int = 0) -> None:
+        self.index, self.start, self.plus = index, start & 3, plus
+
+    def __add__(self, other: int) -> Symbol:
+        return Symbol(self.index, self.start + other, self.plus + other)
+
+    __radd__ = __add__
+
+    def __mod__(self, other: int) -> int:
+        if other not in (2, 4):
+            raise TypeError(f"a plan knows its offsets modulo 4, not modulo {other}")
+        return self.start % other
+
+    def __and__(self, mask: int) -> Any:
+        return self if mask == 0xFFFFFFFF else self.start & mask if mask < 4 else NotImplemented
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Dispatch:
+    """One launch of a plan. Buffers are numbered: the operands first, then what the plan takes.
+
+    `patches`: at which place in `dims` which value goes, and what is added to it.
+    """
+
+    serial: int
+    spec: Spec
+    buffers: tuple[int, ...]
+    dims: tuple[int, ...]
+    patches: tuple[tuple[int, int, int], ...]
+    workgroups: tuple[int, int, int]
+    flops: int
+    nbytes: int
+
+    def bind(self, device: Device, buffers: Sequence[Buffer], values: Sequence[int]) -> Step:
+        """The dispatch on these buffers, ready to be recorded."""
+        dims = self.words(values)
+        return bind(device, self.spec, buffers, dims=dims, workgroups=self.workgroups)
+
+    def words(self, values: Sequence[int]) -> tuple[int, ...]:
+        """The dims for these values."""
+        if not self.patches:
+            return self.dims
+        dims = list(self.dims)
+        for place, index, plus in self.patches:
+            dims[place] = (values[index] + plus) & 0xFFFFFFFF
+        return tuple(dims)
+
+
+class Planner:
+    """Writes down the launches of one thread: see `Device.planning`."""
+
+    def __init__(self, device: Device) -> None:
+        self.device = device
+        self._source = VirtualSource("is part of a plan")
+        self._numbers: dict[int, int] = {}  # By the serials of virtual memories.
+        self._buffers: list[Buffer] = []
+        self._taken: list[tuple[int, int, str]] = []
+        self._dispatches: list[Dispatch] = []
+
+    def operand(self, buffer: Buffer) -> Buffer:
+        """What stands for an operand's buffer."""
+        return self._virtual(buffer.memory.size, buffer.nbytes, buffer.label)
+
+    def buffer(self, size: int, nbytes: int, label: str) -> Buffer:
+        """What stands for memory that each run takes."""
+        self._taken.append((size, nbytes, label))
+        return self._virtual(size, nbytes, label)
+
+    def _virtual(self, size: int, nbytes: int, label: str) -> Buffer:
+        buffer = Buffer(self.device, self._source, size, nbytes, label)
+        self._numbers[buffer.memory.serial] = len(self._buffers)
+        self._buffers.append(buffer)
+        return buffer
+
+    def launch(
+        self,
+        spec: Spec,
+        inputs: Sequence[Buffer | Window],
+        outputs: Sequence[Buffer | Window],
+        dims: Sequence[int],
+        workgroups: tuple[int, int, int],
+        flops: int,
+    ) -> None:
+        """Writes a launch down; raises what `launch` would."""
+        words: list[int] = []
+        patches: list[tuple[int, int, int]] = []
+        for place, word in enumerate(dims):
+            if isinstance(word, Symbol):
+                patches.append((place, word.index, word.plus))
+                word = 0
+            words.append(word)
+        buffers = (*inputs, *outputs)
+        check(self.device, spec, buffers, words, workgroups, made=lambda _: True)
+        numbers = [self._numbers[each.memory.serial] for each in buffers]
+        self._dispatches.append(
+            Dispatch(
+                next(_serials),
+                spec,
+                tuple(numbers),
+                tuple(words),
+                tuple(patches),
+                workgroups,
+                flops,
+                sum(each.nbytes for each in buffers),
+            )
+        )
+
+    def plan(self, result: Buffer, layout: Layout, offset: int) -> LaunchPlan:
+        """What was written down; `result` is one of its buffers."""
+        number = self._numbers[result.memory.serial]
+        return LaunchPlan(self.device, tuple(self._dispatches), tuple(self._taken), number, layout, offset)
+
+
+class LaunchPlan:
+    """The launches of an operation, and which buffer its result is in, with which layout and offset."""
+
+    def __init__(
+        self,
+        device: Device,
+        dispatches: tuple[Dispatch, ...],
+        taken: tuple[tuple[int, int, str], ...],
+        result: int,
+        layout: Layout,
+        offset: int,
+    ) -> None:
+        self.dispatches, self.taken = dispatches, taken
+        self.result, self.layout, self._offset = result, layout, offset
+        self.pace_version = -1
+        self._seconds: list[float] = []
+        self._alone = False  # Its dispatches are long enough to be timed, one by one.
+        self.refresh(device)
+
+    def offset(self, values: Sequence[int]) -> int:
+        """The offset of the result in its buffer."""
+        offset: Any = self._offset
+        return offset if type(offset) is int else values[offset.index] + offset.plus
+
+    def refresh(self, device: Device) -> bool:
+        """Takes in the rates seen since; False where it may have to be cut otherwise by now."""
+        pace, first = device.pace, self.pace_version < 0
+        self.pace_version = pace.version
+        self._seconds = [each.flops / pace.rate(each.spec) for each in self.dispatches]
+        self._alone = any(pace.worth_timing(each.spec, each.flops) for each in self.dispatches)
+        return first or all(each.flops <= _RECUT * pace.flops(each.spec) for each in self.dispatches)
+
+    def run(self, device: Device, operands: Sequence[Buffer], values: tuple[int, ...]) -> Buffer:
+        """Records the launches on these buffers, and returns that of the result."""
+        if self._alone or device.recorders:
+            return self.launch(device, operands, values)
+        buffers = [*operands]
+        for size, nbytes, label in self.taken:
+            buffers.append(Buffer(device, device.pool, size, nbytes, label))
+        queue, steps = device.queue, device.cache.steps
+        with queue.lock:
+            for buffer in operands:
+                if buffer.memory.refusal or buffer.destroyed:
+                    buffer.ensure_usable(self.dispatches[0].spec.name, device)
+            for dispatch, seconds in zip(self.dispatches, self._seconds, strict=True):
+                used = [buffers[number] for number in dispatch.buffers]
+                key = (dispatch.serial, values, *[buffer.binding for buffer in used])
+                step = steps.get(key)
+                if step is None:
+                    step = dispatch.bind(device, used, values)
+                    device.cache.add_step(key, step)
+                queue.add(step, [buffer.memory for buffer in used], seconds, dispatch.nbytes)
+        return buffers[self.result]
+
+    def launch(self, device: Device, operands: Sequence[Buffer], values: tuple[int, ...]) -> Buffer:
+        """As `run`, launch by launch: into a capture, or where each is long enough to be timed."""
+        buffers = [*operands, *(device.empty(nbytes, label=label) for _, nbytes, label in self.taken)]
+        for each in self.dispatches:
+            launch(
+                device,
+                each.spec,
+                inputs=[buffers[number] for number in each.buffers[: each.spec.inputs]],
+                outputs=[buffers[number] for number in each.buffers[each.spec.inputs :]],
+                dims=each.words(values),
+                workgroups=each.workgroups,
+                flops=each.flops,
+            )
+        return buffers[self.result]
