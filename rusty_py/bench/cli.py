@@ -24,6 +24,7 @@ from rusty_py.bench.options import (
     MaxTimeOption,
     RunsOption,
     SizeOption,
+    choose_adapter,
     finite,
 )
 from rusty_py.bench.output import Format, heading, progress, show
@@ -82,10 +83,9 @@ def overhead(
 
     Each beside plain wgpu-py, and proved by its result. Example: rusty-bench overhead --max-time 20
     """
-    from rusty_py.adapter import choose
     from rusty_py.bench.report import files
 
-    chosen = choose(adapter)
+    chosen = choose_adapter(adapter)
     if json:
         files.check(json, force=force)
     from rusty_py.bench import overhead
@@ -115,10 +115,9 @@ def transfer(
     Example: rusty-bench transfer --size 1MiB --size 64MiB
     """
     sizes = [parse_bytes(text) for text in dict.fromkeys(size or ())]
-    from rusty_py.adapter import choose
     from rusty_py.bench.report import files
 
-    chosen = choose(adapter)
+    chosen = choose_adapter(adapter)
     if json:
         files.check(json, force=force)
     from rusty_py.bench import transfer
@@ -164,9 +163,8 @@ def tune(
     sizes = [parse_size(text) for text in dict.fromkeys(size or ())]
     if preset and sizes:
         raise typer.BadParameter("the preset has its own sizes, so there is no --size", param_hint="--preset")
-    from rusty_py.adapter import choose
 
-    chosen = choose(adapter)
+    chosen = choose_adapter(adapter)
     problems = tuning.problems(sizes or default_sizes(chosen, preset), dtype=dtype, sums=sums)
     if preset:
         problems = tuning.of_classes(problems)
@@ -183,11 +181,11 @@ def info(
     ascii: AsciiOption = False,
 ) -> None:
     """Lists the adapters, and describes one of them and this machine."""
-    from rusty_py.adapter import choose, list_adapters
+    from rusty_py.adapter import list_adapters
     from rusty_py.bench.context import adapter_facts
     from rusty_py.bench.info import as_json, as_text, machine
 
-    chosen = choose(adapter)
+    chosen = choose_adapter(adapter)
     facts = machine(chosen, [adapter_facts(each) for each in list_adapters()])
     show(as_json(facts) if format == InfoFormat.json else as_text(facts), ascii=ascii)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import Connection
 
-from rusty_py import native, shaders
+from rusty_py import native, shaders, user_cache
 from rusty_py.adapter import choose, list_adapters, remedy
 from rusty_py.errors import NoAdapter, RustyError
 
@@ -64,6 +64,8 @@ def _installation() -> Iterator[Finding]:
         yield Finding(
             "shaders", str(error), "install rusty_py again: pip install -e . in its checkout", failed=True
         )
+    if fault := user_cache.fault():
+        yield Finding("cache", fault, f"{user_cache.WAY_OUT}; until then nothing is kept between runs")
 
 
 def _adapters(which: str | None) -> Iterator[Finding]:

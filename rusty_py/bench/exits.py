@@ -8,11 +8,11 @@ import errno
 import os
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import typer
 
+from rusty_py.bench.output import complain
 from rusty_py.errors import DeviceError, RustyError
 
 if TYPE_CHECKING:
@@ -30,20 +30,20 @@ def exit_code_of(program: Callable[[], object]) -> int:
         sys.stdout.flush()
         return code
     except KeyboardInterrupt:
-        _say("interrupted")
+        complain("interrupted")
         return INTERRUPTED
     except BrokenPipeError:
         _mute_stdout()
         return CLOSED
     except RustyError as error:
-        _say(f"error: {error}")
+        complain(f"error: {error}")
         return NO_ADAPTER if isinstance(error, DeviceError) else USAGE
     except OSError as error:
         if error.errno == errno.ENOSPC:  # Behind standard output: files of ours raise FileError.
-            _say(f"error: standard output: {error.strerror}")
+            complain(f"error: standard output: {error.strerror}")
             _mute_stdout()
         else:
-            _say(f"error: {error}")
+            complain(f"error: {error}")
         return USAGE
 
 
@@ -69,13 +69,6 @@ def _typer_exit_code(program: Callable[[], object]) -> int:
             cause = cause.__cause__ or cause.__context__
         return end.code if isinstance(end.code, int) else FINDINGS
     return 0
-
-
-def _say(text: str) -> None:
-    """A line on standard error, where there is one."""
-    if sys.stderr is not None:
-        with suppress(OSError):
-            print(text, file=sys.stderr, flush=True)
 
 
 def _mute_stdout() -> None:

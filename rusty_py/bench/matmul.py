@@ -16,6 +16,7 @@ from rusty_py.bench.options import (
     JsonOption,
     RunsOption,
     SizeOption,
+    choose_adapter,
     finite,
 )
 from rusty_py.bench.output import Format, heading, progress, render, show, write_files
@@ -108,10 +109,9 @@ def matmul(
     sizes = [parse_size(text) for text in size or ()]
     tiles = [parse_tile(text) for text in dict.fromkeys(tile or (TILES[:1] if preset else TILES))]
     refuse_contradictions(preset=preset, sizes=sizes, dtype=dtype, sums=sums, runs=runs, min_time=min_time)
-    from rusty_py.adapter import choose
     from rusty_py.bench.report import files
 
-    chosen = choose(adapter)
+    chosen = choose_adapter(adapter)
     check_dtype(chosen, dtype)
     if json:
         files.check(json, force=force)

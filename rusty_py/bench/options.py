@@ -2,11 +2,14 @@
 
 import math
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rusty_py.bench.output import Format
+from rusty_py.bench.output import Format, complain
+
+if TYPE_CHECKING:
+    from rusty_py.adapter import Adapter
 
 
 def finite(value: float | None) -> float | None:
@@ -14,6 +17,17 @@ def finite(value: float | None) -> float | None:
     if value is not None and not math.isfinite(value):
         raise typer.BadParameter(f"{value} is no finite number")
     return value
+
+
+def choose_adapter(which: str | None) -> "Adapter":
+    """The adapter that --adapter names. Says on standard error if nothing can be kept between runs."""
+    from rusty_py import user_cache
+    from rusty_py.adapter import choose
+
+    adapter = choose(which)
+    if fault := user_cache.fault():
+        complain(f"cache: {fault}: {user_cache.WAY_OUT}; until then nothing is kept between runs")
+    return adapter
 
 
 AdapterOption = Annotated[

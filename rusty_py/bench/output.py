@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -72,6 +72,13 @@ def show(text: str, *, ascii: bool) -> None:
         text = text.translate(ASCII).replace("  ±", " +-").replace("±", "+-")
         text = text.encode("ascii", "replace").decode()
     print(text, flush=True)
+
+
+def complain(text: str) -> None:
+    """A line on standard error, where there is one."""
+    if sys.stderr is not None:
+        with suppress(OSError):
+            print(text, file=sys.stderr, flush=True)
 
 
 @contextmanager

@@ -95,7 +95,7 @@ def listing() -> str:
     """What the user's file holds."""
     path = store.location()
     if path is None:
-        return f"{store.ENVIRONMENT}=off: no file is read"
+        return f"nothing is kept: {store.nowhere()}"
     rows = [
         [
             each.machine["adapter"],
@@ -120,7 +120,7 @@ def clear() -> str:
     """Removes the user's file. Raises CacheError."""
     path = store.location()
     if path is None:
-        return f"{store.ENVIRONMENT}=off: there is no file"
+        return f"nothing is kept: {store.nowhere()}"
     store.clear(path)
     return f"removed {path}"
 
