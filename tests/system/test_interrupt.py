@@ -14,7 +14,7 @@ from rusty_py.bench.report.json import schema
 from .program import PATIENCE_S, SCRIPT, Sabotaged, driver, python, run, started, strict_json, table
 from .terminal import Terminal
 
-pytestmark = pytest.mark.usefixtures("adapter", "interruptible")
+pytestmark = pytest.mark.usefixtures("adapter")
 
 TWO = ("matmul", "--size", "33", "--tile", "8", "--tile", "naive", "--runs", "9")
 
