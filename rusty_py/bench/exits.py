@@ -1,7 +1,7 @@
 """Exit codes: what can end the program, and what it then says.
 
-0 fine, 1 findings, 2 usage, 3 no adapter or one that failed, 4 a wrong or rejected result, 130 interrupted,
-141 standard output closed.
+0 fine, 1 findings, 2 usage, 3 no adapter or one that failed, 4 a wrong or rejected result, 128 and the number
+of the signal that ended it (130 for Ctrl-C), 141 standard output closed.
 """
 
 import errno
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from rusty_py.bench.output import complain
+from rusty_py.bench.signals import Signals
 from rusty_py.errors import DeviceError, RustyError
 
 if TYPE_CHECKING:
@@ -25,6 +26,12 @@ FINDINGS, USAGE, NO_ADAPTER, WRONG, INTERRUPTED, CLOSED = 1, 2, 3, 4, 130, 141
 
 def exit_code_of(program: Callable[[], object]) -> int:
     """Runs a typer program; whatever ends it becomes an exit code and a line on standard error."""
+    with Signals() as signals:
+        code = _exit_code_of(program)
+    return 128 + signals.number if signals.number and code in (INTERRUPTED, CLOSED) else code
+
+
+def _exit_code_of(program: Callable[[], object]) -> int:
     try:
         code = _typer_exit_code(program)
         sys.stdout.flush()
@@ -39,6 +46,9 @@ def exit_code_of(program: Callable[[], object]) -> int:
         complain(f"error: {error}")
         return NO_ADAPTER if isinstance(error, DeviceError) else USAGE
     except OSError as error:
+        if error.errno == errno.EIO:  # The terminal behind standard output is gone.
+            _mute_stdout()
+            return CLOSED
         if error.errno == errno.ENOSPC:  # Behind standard output: files of ours raise FileError.
             complain(f"error: standard output: {error.strerror}")
             _mute_stdout()

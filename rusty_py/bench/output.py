@@ -90,5 +90,15 @@ def progress(*, ascii: bool) -> Iterator[Callable[[str], None]]:
     if not console.is_terminal:
         yield lambda text: None
         return
-    with console.status("Running benchmarks...", spinner="line" if ascii else "dots") as status:
-        yield lambda text: status.update(f"Running benchmarks: {text}")
+    status = console.status("Running benchmarks...", spinner="line" if ascii else "dots")
+
+    def say(text: str) -> None:
+        with suppress(OSError):
+            status.update(f"Running benchmarks: {text}")
+
+    status.start()
+    try:
+        yield say
+    finally:
+        with suppress(OSError):  # A terminal that is gone must not cost what was measured.
+            status.stop()

@@ -372,13 +372,23 @@ def test_ctrl_c_while_the_kernel_runs_leaves_no_process_and_no_file(endless: Pat
     assert list(temporary.iterdir()) == []
 
 
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL], ids=["terminated", "killed"])
-def test_a_program_that_is_killed_leaves_no_process(
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGHUP], ids=["terminated", "hung up"])
+def test_a_program_that_is_ended_leaves_no_process_and_no_file(
     how: signal.Signals, endless: Path, tmp_path: Path
 ) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
     arguments = [endless, "--buffer", "out=u32[8]", *LONG]
-    code, _, below = stop_when("programs/run-", arguments, how, TMPDIR=str(tmp_path))
-    assert code == -how
+    code, complaints, below = stop_when("programs/run-", arguments, how, TMPDIR=str(temporary))
+    assert (code, complaints) == (128 + how, "interrupted\n")
+    assert all_end(below)
+    assert list(temporary.iterdir()) == []
+
+
+def test_a_program_that_is_killed_leaves_no_process(endless: Path, tmp_path: Path) -> None:
+    arguments = [endless, "--buffer", "out=u32[8]", *LONG]
+    code, _, below = stop_when("programs/run-", arguments, signal.SIGKILL, TMPDIR=str(tmp_path))
+    assert code == -signal.SIGKILL
     assert all_end(below)
 
 
