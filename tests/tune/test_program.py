@@ -9,9 +9,11 @@ from rusty_py.bench import tuning
 from rusty_py.bench.suites import shapes
 from rusty_py.gemm import store
 from rusty_py.gemm.entry import form_of, shape_class
+from rusty_py.tune import Outcome
+from rusty_py.tune.search import contestants
 
 from ..system import program
-from ..system.program import Done
+from ..system.program import Done, table
 
 
 def rusty_bench(*arguments: str, path: Path | str) -> Done:
@@ -92,6 +94,25 @@ def test_a_preset_is_tuned_class_by_class() -> None:
     assert "1024×1024×1024" in names
     assert "1000×1000×1000" not in names
     assert "1023×1023×1023" in names  # One by one: another form.
+
+
+def test_an_interval_of_too_few_rounds_is_not_shown(adapter: Adapter) -> None:
+    (problem,) = tuning.problems([shapes.parse("40")], dtype="f32", sums="f32")
+    default, best = contestants(adapter, problem)[:2]
+    for settled, shown in ((False, ""), (True, "1.20 to 1.30")):
+        outcome = Outcome(
+            problem,
+            default,
+            2,
+            1.0,
+            best=best,
+            ratio=1.25,
+            interval=(1.2, 1.3),
+            settled=settled,
+            reason="few",
+        )
+        (line,) = table(tuning.table(tuning.TuningRun(adapter, None, [outcome])))
+        assert (line["ratio"], line["95 %"]) == ("1.25", shown)
 
 
 def test_what_an_interrupt_left_is_told(adapter: Adapter) -> None:

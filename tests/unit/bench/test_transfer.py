@@ -10,7 +10,7 @@ from rusty_py.bench import transfer as command
 from rusty_py.bench.cli import parse_bytes
 from rusty_py.bench.figures import Figure
 from rusty_py.bench.report import figures as report
-from rusty_py.bench.report.transfer import summary
+from rusty_py.bench.report.transfer import header, rows, summary
 from rusty_py.bench.transfer import MIB, row_name, size_name
 from rusty_py.bench.transfer.copies import MEMCPY, NEW, OURS, PLAIN, STAGED, Arrays, prover
 from rusty_py.bench.transfer.torch_copies import PINNED
@@ -45,6 +45,12 @@ def test_the_summary_is_made_from_the_rows() -> None:
         " seed: 3.42 times, 1.55 ms to 0.45 ms, on Apple M2",
     ]
     assert summary(transfer()) == []
+
+
+def test_a_single_pass_shows_no_spread() -> None:
+    one = transfer(row(row_name("upload", 4096), {MEMCPY: [1.0], OURS: [100.0]}, clock="wall", nbytes=4096))
+    (cells,) = rows(one)
+    assert cells[header(one).index("± %")] == ""
 
 
 def test_the_table_gives_rates_and_the_share_of_memcpy() -> None:
