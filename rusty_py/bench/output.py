@@ -59,7 +59,7 @@ def write_files(run: "Run", *, json: Path | None, out: Path | None) -> None:
     if out:
         stamp = files.fresh_stamp(out)
         files.write(out / f"gpu_benchmark_{stamp}.json", render(run) + "\n")
-        files.write(out / f"system_info_{stamp}.txt", as_text(run.context) + "\n")
+        files.write(out / f"system_info_{stamp}.txt", as_text(run.context, complete=True) + "\n")
 
 
 def show(text: str, *, ascii: bool) -> None:

@@ -53,8 +53,8 @@ class Done:
 
     @property
     def message(self) -> str:
-        """Standard error in one line, without the frames around usage errors."""
-        return " ".join(re.sub(r"[─│╭╮╰╯]", " ", self.err).split())
+        """Standard error in one line."""
+        return " ".join(self.err.split())
 
     def refuses(self, code: int, *words: str) -> None:
         """Asserts a refusal as users should see it: the code, why, no traceback, nothing on stdout."""
@@ -62,7 +62,7 @@ class Done:
         assert self.out == ""
 
     def fails(self, code: int, *words: str) -> None:
-        """Asserts a failure that says why, in one line or in typer's frame."""
+        """Asserts a failure that says why, in one line or below the usage."""
         assert (self.code, "Traceback" in self.err) == (code, False), self
         for word in words:
             assert word in self.message

@@ -51,11 +51,12 @@ def test_a_dry_run_keeps_nothing(adapter: Adapter, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "path", "code", "says"),
     [
-        (["--size", "64:xy"], "t.json", 2, "is no size"),
+        (["--size", "64:xy"], "t.json", 2, "is not a size"),
         (["--size", "64", "--preset", "shapes"], "t.json", 2, "the preset has its own sizes"),
-        (["--dtype", "f64"], "t.json", 2, "unknown dtype"),
+        (["--size", "64,64:xy"], "t.json", 2, "'64:xy' is not a size"),
+        (["--dtype", "f64"], "t.json", 2, "'f64' is not one of"),
         (["--sums", "f16"], "t.json", 2, "--sums f16 is for --dtype f16"),
-        (["--size", "0"], "t.json", 2, "is no size"),
+        (["--size", "0"], "t.json", 2, "is not a size"),
         (["--size", "9"], "off", 2, "there is no file to keep anything in"),
         (["--size", "9", "--adapter", "no such"], "t.json", 3, "none matches"),
     ],

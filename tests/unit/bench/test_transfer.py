@@ -85,7 +85,7 @@ def test_sizes_have_the_names_that_people_give_them(nbytes: int, name: str) -> N
 
 @pytest.mark.parametrize("text", ["", "0", "6", "1MB", "1.5MiB", "-4", "0KiB"])
 def test_what_is_no_size_is_refused(text: str) -> None:
-    with pytest.raises(typer.BadParameter, match="is no size"):
+    with pytest.raises(typer.BadParameter, match="is not a size"):
         parse_bytes(text)
 
 
