@@ -12,6 +12,9 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from rusty_py import user_cache
+from rusty_py.errors import CacheError
+
 if TYPE_CHECKING:
     import wgpu
 
@@ -107,11 +110,8 @@ def keep_compiled_shaders() -> None:
     wgpu-native 29 has no pipeline cache of its own. Mesa and NVIDIA read these variables when they are
     loaded; Metal keeps its own cache and asks nobody.
     """
-    from platformdirs import user_cache_path
-
-    folder = user_cache_path("rusty_py") / "shaders"
-    with suppress(OSError):  # A home that cannot be written: then every process compiles afresh.
-        folder.mkdir(parents=True, exist_ok=True)
+    with suppress(CacheError):  # Without a cache every process compiles afresh.
+        folder = user_cache.folder("shaders")
         for variable in ("MESA_SHADER_CACHE_DIR", "__GL_SHADER_DISK_CACHE_PATH"):
             os.environ.setdefault(variable, str(folder))
 

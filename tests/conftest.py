@@ -1,6 +1,7 @@
 """What all suites share: an adapter where there is one, and devices on it."""
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -12,6 +13,10 @@ from rusty_py.checker import tools
 
 # What this machine was tuned to must not change what is tested.
 os.environ["RUSTY_PY_TUNING"] = "off"
+
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    # As in a background job: a handler that does nothing goes on ignoring Ctrl-C, but is not inherited.
+    signal.signal(signal.SIGINT, lambda *_: None)
 
 # A CPU driver compiles at a kernel's first run, so that no example has a fair deadline.
 settings.register_profile("rusty_py", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -134,9 +134,10 @@ class Ceilings:
 
 @dataclass
 class Run:
-    """One benchmark, as far as it got: `interrupted` by Ctrl-C, or ended by a `failure` of the device.
+    """One benchmark, as far as it got.
 
-    `anchors_ns` is the anchor kernel's time, round by round.
+    `interrupted` by Ctrl-C or another signal, or ended by a `failure` of the device. `anchors_ns` is the
+    anchor kernel's time, round by round.
     """
 
     context: Mapping[str, object]

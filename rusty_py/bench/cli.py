@@ -14,17 +14,24 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rusty_py.bench.exits import CLOSED, FINDINGS, NO_ADAPTER, exit_code_of, leave
-from rusty_py.bench.matmul import Preset, default_sizes, matmul, parse_size
+from rusty_py.bench.group import Commands
+from rusty_py.bench.matmul import default_sizes, matmul, parse_size
 from rusty_py.bench.options import (
     AdapterOption,
     AsciiOption,
+    DtypeOption,
+    Element,
     ForceOption,
     FormatOption,
     JsonOption,
     MaxTimeOption,
+    PresetOption,
     RunsOption,
     SizeOption,
+    SumsOption,
+    choose_adapter,
     finite,
+    parts,
 )
 from rusty_py.bench.output import Format, heading, progress, show
 
@@ -34,8 +41,16 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="rusty-bench",
-    help="Proves WGSL kernels on this machine's GPU, then times and compares them.",
+    cls=Commands,
+    help="""Verifies WGSL kernels on this machine's GPU, then times and compares them.
+
+    Without a command, matmul runs, and its options are accepted.
+
+    Example: rusty-bench --size 512,1024
+    """,
+    subcommand_metavar="[COMMAND] [ARGS]...",
     context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode=None,  # Its frames leave too little room for an option a line.
     pretty_exceptions_show_locals=False,
 )
 app.command()(matmul)
@@ -53,19 +68,23 @@ def main() -> None:
     sys.exit(CLOSED if sys.stdout is None else exit_code_of(app))
 
 
-@app.callback(invoke_without_command=True)
-def default(
-    context: typer.Context,
-    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
-) -> None:
-    """Without a command: the main job, `matmul` with its defaults, in about a minute."""
-    if version:
+def show_version(asked: bool) -> None:
+    """Prints the version and leaves."""
+    if asked:
         from rusty_py import __version__
 
         print(__version__)
         raise typer.Exit
-    if context.invoked_subcommand is None:
-        matmul()
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=show_version, is_eager=True, help="Print the version and leave."),
+    ] = False,
+) -> None:
+    """What may stand before a command."""
 
 
 @app.command()
@@ -78,14 +97,15 @@ def overhead(
     format: FormatOption = Format.table,
     ascii: AsciiOption = False,
 ) -> None:
-    """Times what comes around a kernel: launches, caches, submissions, the pool, the cold start.
+    """Times launches, submissions, memory and start-up.
 
-    Each beside plain wgpu-py, and proved by its result. Example: rusty-bench overhead --max-time 20
+    Each is compared with plain wgpu-py doing the same, and its result is verified.
+
+    Example: rusty-bench overhead --max-time 20
     """
-    from rusty_py.adapter import choose
     from rusty_py.bench.report import files
 
-    chosen = choose(adapter)
+    chosen = choose_adapter(adapter)
     if json:
         files.check(json, force=force)
     from rusty_py.bench import overhead
@@ -98,9 +118,7 @@ def overhead(
 def transfer(
     size: Annotated[
         list[str] | None,
-        typer.Option(
-            "--size", metavar="BYTES", help="As 64KiB or 4MiB; repeat for more. Default: 4KiB to 256MiB."
-        ),
+        typer.Option("--size", metavar="SIZES", help="Bytes, KiB, MiB or GiB. Default: 4KiB to 256MiB."),
     ] = None,
     adapter: AdapterOption = None,
     runs: RunsOption = None,
@@ -110,15 +128,16 @@ def transfer(
     format: FormatOption = Format.table,
     ascii: AsciiOption = False,
 ) -> None:
-    """Times copies to the device and back by each path, in turn with memcpy.
+    """Times copies to the device and back, compared with memcpy.
 
-    Example: rusty-bench transfer --size 1MiB --size 64MiB
+    Separate sizes with commas, or repeat the option.
+
+    Example: rusty-bench transfer --size 1MiB,64MiB
     """
-    sizes = [parse_bytes(text) for text in dict.fromkeys(size or ())]
-    from rusty_py.adapter import choose
+    sizes = list(dict.fromkeys(map(parse_bytes, parts(size))))
     from rusty_py.bench.report import files
 
-    chosen = choose(adapter)
+    chosen = choose_adapter(adapter)
     if json:
         files.check(json, force=force)
     from rusty_py.bench import transfer
@@ -131,42 +150,39 @@ def transfer(
 @app.command()
 def tune(
     size: SizeOption = None,
-    preset: Annotated[
-        Preset | None,
-        typer.Option(help="In place of sizes: those of matmul's preset, one of each class."),
-    ] = None,
-    dtype: Annotated[str, typer.Option(help="Element type: f32 or f16.")] = "f32",
-    sums: Annotated[str, typer.Option(help="What f16 is added up in: f32 or f16.")] = "f32",
+    preset: PresetOption = None,
+    dtype: DtypeOption = Element.f32,
+    sums: SumsOption = Element.f32,
     adapter: AdapterOption = None,
     max_time: Annotated[
         float | None,
         typer.Option(
-            min=1,
-            callback=finite,
-            metavar="SECONDS",
-            help="Budget of each shape class. Default: 25; on CPUs 60.",
+            min=1, callback=finite, metavar="SECONDS", help="Budget per class. Default: 25; on CPUs 60."
         ),
     ] = None,
     list_: Annotated[bool, typer.Option("--list", help="Print what is kept, and measure nothing.")] = False,
-    clear: Annotated[bool, typer.Option("--clear", help="Forget what is kept, and measure nothing.")] = False,
+    clear: Annotated[bool, typer.Option("--clear", help="Remove what is kept, and measure nothing.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Measure, and keep nothing.")] = False,
     ascii: AsciiOption = False,
 ) -> None:
-    """Finds the fastest matmul kernels for this machine, proves them, and keeps them for `matmul`.
+    """Finds the fastest matmul kernels for this machine.
 
-    Example: rusty-bench tune --size 1024 --size 8x512x2048x512:nt
+    They are verified and kept in a file that rusty_py.matmul reads. Sizes are those of rusty-bench matmul: N,
+    MxKxN or PxMxKxN, and :tn, :nt or :tt after it transposes operands. Separate them with commas, or repeat
+    the option. Sizes that round to the same powers of two are one class.
+
+    Example: rusty-bench tune --size 1024,8x512x2048x512:nt
     """
     from rusty_py.bench import tuning
 
     if list_ or clear:
         show(tuning.clear() if clear else tuning.listing(), ascii=ascii)
         return
-    sizes = [parse_size(text) for text in dict.fromkeys(size or ())]
+    sizes = [parse_size(text) for text in parts(size)]
     if preset and sizes:
         raise typer.BadParameter("the preset has its own sizes, so there is no --size", param_hint="--preset")
-    from rusty_py.adapter import choose
 
-    chosen = choose(adapter)
+    chosen = choose_adapter(adapter)
     problems = tuning.problems(sizes or default_sizes(chosen, preset), dtype=dtype, sums=sums)
     if preset:
         problems = tuning.of_classes(problems)
@@ -179,22 +195,23 @@ def tune(
 @app.command()
 def info(
     adapter: AdapterOption = None,
-    format: Annotated[InfoFormat, typer.Option(help="Of standard output.")] = InfoFormat.table,
+    format: Annotated[InfoFormat, typer.Option(metavar="FORMAT", help="table or json.")] = InfoFormat.table,
+    all_: Annotated[bool, typer.Option("--all", help="List every feature of the adapter.")] = False,
     ascii: AsciiOption = False,
 ) -> None:
-    """Lists the adapters, and describes one of them and this machine."""
-    from rusty_py.adapter import choose, list_adapters
+    """Lists the adapters, and describes one and this machine."""
+    from rusty_py.adapter import list_adapters
     from rusty_py.bench.context import adapter_facts
     from rusty_py.bench.info import as_json, as_text, machine
 
-    chosen = choose(adapter)
+    chosen = choose_adapter(adapter)
     facts = machine(chosen, [adapter_facts(each) for each in list_adapters()])
-    show(as_json(facts) if format == InfoFormat.json else as_text(facts), ascii=ascii)
+    show(as_json(facts) if format == InfoFormat.json else as_text(facts, complete=all_), ascii=ascii)
 
 
 @app.command()
 def doctor(adapter: AdapterOption = None, ascii: AsciiOption = False) -> None:
-    """Checks what the benchmark needs, and says how to mend what is missing."""
+    """Checks what the benchmark needs, and suggests fixes."""
     from rusty_py.bench.doctor import NOTHING_TO_RUN_ON, examine
 
     findings = examine(adapter)
@@ -209,49 +226,43 @@ def doctor(adapter: AdapterOption = None, ascii: AsciiOption = False) -> None:
 
 @app.command()
 def check(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A WGSL text; - reads standard input.")],
-    workgroups: Annotated[
-        str, typer.Option(metavar="X[xY[xZ]]", help="How many workgroups to launch.")
-    ] = "1",
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="WGSL text; - reads standard input.")],
+    workgroups: Annotated[str, typer.Option(metavar="X[xY[xZ]]", help="Workgroups to launch.")] = "1",
     buffer: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="NAME=WHAT",
-            help="A variable's contents: f32[1000] at random, u32:8,0,1, or @FILE.npy. Repeat for each.",
-        ),
+        typer.Option(metavar="NAME=WHAT", help="A variable's contents. Repeat for each."),
     ] = None,
     constant: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=NUMBER", help="An override's value. Repeat for more.")
+        list[str] | None, typer.Option(metavar="NAME=NUMBER", help="An override's value. Repeat for each.")
     ] = None,
     entry: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The entry point, where there are several.")
+        str | None, typer.Option(metavar="NAME", help="Entry point, if there are several.")
     ] = None,
     subgroup_size: Annotated[
         list[int] | None,
-        typer.Option(
-            min=1,
-            max=64,
-            metavar="N",
-            help="A power of 2; repeat for more. Default: 16, 32 and 64, if the kernel uses subgroups.",
-        ),
+        typer.Option(min=1, max=64, metavar="N", help="A power of 2. Default: 16, 32 and 64."),
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, metavar="N", help="Orders of threads to try.")] = 2,
     step_limit: Annotated[
         int | None,
-        typer.Option(min=1, metavar="N", help="Turns of loops a thread may take. Default: ten million."),
+        typer.Option(min=1, metavar="N", help="Loop turns of a thread. Default: 10,000,000."),
     ] = None,
     time_limit: Annotated[
         float | None,
-        typer.Option(min=0.1, callback=finite, metavar="SECONDS", help="Of all runs together. Default: 60."),
+        typer.Option(min=0.1, callback=finite, metavar="SECONDS", help="Of all runs. Default: 60."),
     ] = None,
     workgroup_bytes: Annotated[
         int | None,
-        typer.Option(min=0, metavar="N", help="Workgroup memory that there is. Default: Metal's, 32 KiB."),
+        typer.Option(min=0, metavar="N", help="Workgroup memory. Default: Metal's 32768."),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     ascii: AsciiOption = False,
 ) -> None:
-    """Finds faults of a WGSL kernel without a GPU: bounds, races, barriers, and what Metal leaves undefined.
+    """Finds faults in a WGSL kernel, without a GPU.
+
+    Finds indices out of bounds, races, misplaced barriers, and what Metal leaves undefined. The contents of a
+    buffer are f32[1000] (random), u32:8,0,1 (these numbers) or @FILE.npy. Subgroup sizes, one an
+    option, matter only to kernels that use subgroups.
 
     Example: rusty-bench check my.wgsl --workgroups 8 --buffer a=f32[1000] --constant TILE=16
     """
@@ -284,7 +295,7 @@ def parse_bytes(text: str) -> int:
     nbytes = int(parts[1]) << {None: 0, "KiB": 10, "MiB": 20, "GiB": 30}[parts[2]] if parts else 0
     if not nbytes or nbytes % 4:
         raise typer.BadParameter(
-            f"{text!r} is no size: a number of bytes, KiB, MiB or GiB, a multiple of 4", param_hint="--size"
+            f"{text!r} is not a size: a multiple of 4 bytes, or KiB, MiB or GiB", param_hint="--size"
         )
     return nbytes
 

@@ -139,7 +139,7 @@ def commit() -> str | None:
 
 def homeless(text: str) -> str:
     """`text` with the home directory written as "~", and bytes that are no UTF-8 spelt out."""
-    home = str(Path.home())
+    home = os.path.expanduser("~")  # noqa: PTH111 - Path.home() raises for a user without one.
     text = text.replace(home, "~") if home != "/" else text
     return text.encode("utf-8", "backslashreplace").decode()
 

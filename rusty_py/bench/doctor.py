@@ -4,15 +4,17 @@ What runs kernels does so in a process of its own: a driver that crashes or hang
 """
 
 import multiprocessing
-import signal
+import os
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import Connection
 
-from rusty_py import native, shaders
+from rusty_py import native, shaders, user_cache
 from rusty_py.adapter import choose, list_adapters, remedy
+from rusty_py.bench.signals import leave_to_parent
 from rusty_py.errors import NoAdapter, RustyError
 
 NOTHING_TO_RUN_ON = "adapter"
@@ -64,6 +66,8 @@ def _installation() -> Iterator[Finding]:
         yield Finding(
             "shaders", str(error), "install rusty_py again: pip install -e . in its checkout", failed=True
         )
+    if fault := user_cache.fault():
+        yield Finding("cache", fault, f"{user_cache.WAY_OUT}; until then nothing is kept between runs")
 
 
 def _adapters(which: str | None) -> Iterator[Finding]:
@@ -109,7 +113,8 @@ def _in_child(adapter: str | None) -> list[Finding]:
     except EOFError:
         child.join()
         ended = f"crashed with exit code {child.exitcode}" if child.exitcode else ""
-    child.kill()
+    finally:
+        child.kill()
     if ended:
         last = findings[-1].what if findings else "the start"
         mend = "update the driver, or choose another --adapter"
@@ -118,7 +123,8 @@ def _in_child(adapter: str | None) -> list[Finding]:
 
 
 def _child(adapter: str | None, writer: Connection) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends us.
+    leave_to_parent()
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         for finding in _on_device(adapter):
             writer.send(finding)
@@ -126,6 +132,13 @@ def _child(adapter: str | None, writer: Connection) -> None:
         writer.send(
             Finding("device", str(error), "update the driver, or choose another --adapter", failed=True)
         )
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent:
+        parent.join()
+        os._exit(1)
 
 
 def _on_device(adapter: str | None) -> Iterator[Finding]:

@@ -1,18 +1,19 @@
 """Exit codes: what can end the program, and what it then says.
 
-0 fine, 1 findings, 2 usage, 3 no adapter or one that failed, 4 a wrong or rejected result, 130 interrupted,
-141 standard output closed.
+0 fine, 1 findings, 2 usage, 3 no adapter or one that failed, 4 a wrong or rejected result, 128 and the number
+of the signal that ended it (130 for Ctrl-C), 141 standard output closed.
 """
 
 import errno
 import os
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import typer
 
+from rusty_py.bench.output import complain
+from rusty_py.bench.signals import Signals
 from rusty_py.errors import DeviceError, RustyError
 
 if TYPE_CHECKING:
@@ -25,25 +26,34 @@ FINDINGS, USAGE, NO_ADAPTER, WRONG, INTERRUPTED, CLOSED = 1, 2, 3, 4, 130, 141
 
 def exit_code_of(program: Callable[[], object]) -> int:
     """Runs a typer program; whatever ends it becomes an exit code and a line on standard error."""
+    with Signals() as signals:
+        code = _exit_code_of(program)
+    return 128 + signals.number if signals.number and code in (INTERRUPTED, CLOSED) else code
+
+
+def _exit_code_of(program: Callable[[], object]) -> int:
     try:
         code = _typer_exit_code(program)
         sys.stdout.flush()
         return code
     except KeyboardInterrupt:
-        _say("interrupted")
+        complain("interrupted")
         return INTERRUPTED
     except BrokenPipeError:
         _mute_stdout()
         return CLOSED
     except RustyError as error:
-        _say(f"error: {error}")
+        complain(f"error: {error}")
         return NO_ADAPTER if isinstance(error, DeviceError) else USAGE
     except OSError as error:
+        if error.errno == errno.EIO:  # The terminal behind standard output is gone.
+            _mute_stdout()
+            return CLOSED
         if error.errno == errno.ENOSPC:  # Behind standard output: files of ours raise FileError.
-            _say(f"error: standard output: {error.strerror}")
+            complain(f"error: standard output: {error.strerror}")
             _mute_stdout()
         else:
-            _say(f"error: {error}")
+            complain(f"error: {error}")
         return USAGE
 
 
@@ -69,13 +79,6 @@ def _typer_exit_code(program: Callable[[], object]) -> int:
             cause = cause.__cause__ or cause.__context__
         return end.code if isinstance(end.code, int) else FINDINGS
     return 0
-
-
-def _say(text: str) -> None:
-    """A line on standard error, where there is one."""
-    if sys.stderr is not None:
-        with suppress(OSError):
-            print(text, file=sys.stderr, flush=True)
 
 
 def _mute_stdout() -> None:

@@ -67,7 +67,10 @@ class Row:
 
 @dataclass
 class Figures:
-    """One run of a command, as far as it got: `interrupted` by Ctrl-C, or ended by a device's `failure`."""
+    """One run of a command, as far as it got.
+
+    `interrupted` by Ctrl-C or another signal, or ended by a device's `failure`.
+    """
 
     command: Literal["overhead", "transfer"]
     context: Mapping[str, object]

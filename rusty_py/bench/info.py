@@ -8,6 +8,25 @@ from rusty_py.adapter import Adapter
 from rusty_py.bench.context import Facts, adapter_facts, commit, system
 from rusty_py.device import Device
 
+_LABELS = {
+    "binding_bytes": "largest binding",
+    "buffer_bytes": "largest buffer",
+    "ram_bytes": "RAM",
+    "workgroup_bytes": "workgroup memory",
+}
+_FEATURES = (
+    "shader-f16",
+    "shader-f64",
+    "shader-int64",
+    "shader-float32-atomic",
+    "shader-int64-atomic-all-ops",
+    "subgroup",
+    "subgroup-barrier",
+    "timestamp-query",
+    "mappable-primary-buffers",
+)
+"""What kernels and measurements can use: dtypes, atomics, subgroups, the GPU's clock, mapped storage."""
+
 
 def machine(adapter: Adapter, adapters: Sequence[Facts]) -> Facts:
     """What there is to know of the chosen adapter, the others, and the host."""
@@ -29,20 +48,39 @@ def as_json(facts: Mapping[str, object]) -> str:
     return json.dumps(facts, indent=2, allow_nan=False, ensure_ascii=False)
 
 
-def as_text(facts: Mapping[str, object]) -> str:
-    """The facts as indented lines, one each."""
-    return "\n".join(_lines(facts, ""))
+def as_text(facts: Mapping[str, object], *, complete: bool) -> str:
+    """The facts as indented lines, one each; unless `complete`, only the features that kernels can use."""
+    return "\n".join(_lines(facts, "", complete=complete))
 
 
-def _lines(facts: Mapping[str, object], indent: str) -> Iterator[str]:
+def _lines(facts: Mapping[str, object], indent: str, *, complete: bool) -> Iterator[str]:
     for key, value in facts.items():
-        label = f"{indent}{key.replace('_', ' ')}:"
+        words = key.replace("_", " ") if key.islower() else key  # Else an environment variable.
+        label = f"{indent}{_LABELS.get(key, words)}:"
         if isinstance(value, Mapping):
             yield label
-            yield from _lines(value, indent + "  ")
+            yield from _lines(value, indent + "  ", complete=complete)
         elif isinstance(value, list):
-            yield f"{label} {', '.join(map(str, value))}"
-        elif isinstance(value, int) and not isinstance(value, bool) and "bytes" in key:
-            yield f"{label} {value:,} ({value / 2**20:,.4g} MiB)"
+            shown = value if complete or key != "features" else _for_kernels(value)
+            yield f"{label} {', '.join(map(str, shown))}"
+        elif isinstance(value, int) and not isinstance(value, bool) and key != "seed":
+            yield f"{label} {size(value) if key.endswith('bytes') else format(value, ',')}"
         else:
             yield f"{label} {'unknown' if value is None else value}"
+
+
+def _for_kernels(features: Sequence[str]) -> list[str]:
+    """Those of `_FEATURES`, and how many there are beside."""
+    found = [each for each in _FEATURES if each in features]
+    others = len(features) - len(found)
+    return [*found, f"and {others} more (--all)"] if others else found
+
+
+def size(nbytes: int) -> str:
+    """A size for reading: GiB with one decimal, else whole MiB, KiB or bytes."""
+    if nbytes >= 1 << 30:
+        return f"{nbytes / (1 << 30):,.1f} GiB"
+    for unit, name in ((1 << 20, "MiB"), (1 << 10, "KiB")):
+        if nbytes >= unit and nbytes % unit == 0:
+            return f"{nbytes // unit:,} {name}"
+    return f"{nbytes:,} bytes"

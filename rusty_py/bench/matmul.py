@@ -1,7 +1,6 @@
 """The command `rusty-bench matmul`: its options, and the way from them to a run and its reports."""
 
 from collections.abc import Sequence
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,12 +10,19 @@ from rusty_py.bench.exits import leave
 from rusty_py.bench.options import (
     AdapterOption,
     AsciiOption,
+    DtypeOption,
+    Element,
     ForceOption,
     FormatOption,
     JsonOption,
+    Preset,
+    PresetOption,
     RunsOption,
     SizeOption,
+    SumsOption,
+    choose_adapter,
     finite,
+    parts,
 )
 from rusty_py.bench.output import Format, heading, progress, render, show, write_files
 from rusty_py.bench.suites import shapes
@@ -33,38 +39,15 @@ PRESET_SECONDS = 300.0
 """The budget of a preset on a GPU: there are many sizes in it."""
 
 
-class Preset(StrEnum):
-    """Sizes that go together."""
-
-    shapes = "shapes"
-
-
-class Element(StrEnum):
-    """What numbers are stored as, or added up in."""
-
-    f32 = "f32"
-    f16 = "f16"
-
-
 def matmul(
     size: SizeOption = None,
-    preset: Annotated[
-        Preset | None,
-        typer.Option(
-            help="In place of sizes: shapes is squares, thin, long and batched products, sizes beside powers"
-            " of two and those of transformers, by auto alone."
-        ),
-    ] = None,
+    preset: PresetOption = None,
     tile: Annotated[
         list[str] | None,
-        typer.Option(
-            "--tile",
-            metavar="|".join(TILES),
-            help="auto is what `matmul` itself chooses. Repeat for more. Default: all.",
-        ),
+        typer.Option("--tile", metavar="TILES", help="auto, naive, 8, 16 or 32. Default: all."),
     ] = None,
-    dtype: Annotated[Element, typer.Option(help="Element type of operands and result.")] = Element.f32,
-    sums: Annotated[Element, typer.Option(help="What is added up in; f16 is for --dtype f16.")] = Element.f32,
+    dtype: DtypeOption = Element.f32,
+    sums: SumsOption = Element.f32,
     adapter: AdapterOption = None,
     warmup: Annotated[
         float | None,
@@ -75,9 +58,7 @@ def matmul(
     runs: RunsOption = None,
     min_time: Annotated[
         float | None,
-        typer.Option(
-            min=0, callback=finite, metavar="SECONDS", help="Sample each row for this long at least."
-        ),
+        typer.Option(min=0, callback=finite, metavar="SECONDS", help="Sample each row at least this long."),
     ] = None,
     max_time: Annotated[
         float | None,
@@ -85,33 +66,38 @@ def matmul(
             min=0.1,
             callback=finite,
             metavar="SECONDS",
-            help=f"Budget of the whole run. Default: 60, and {PRESET_SECONDS:.0f} for --preset on a GPU.",
+            help=f"Total budget. Default: 60 (GPU preset: {PRESET_SECONDS:.0f}).",
         ),
     ] = None,
     peak: Annotated[
         float | None,
-        typer.Option(min=1e-9, callback=finite, metavar="GFLOPS", help="Adds a column: % of this figure."),
+        typer.Option(min=1e-9, callback=finite, metavar="GFLOPS", help="Adds a column: % of this."),
     ] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Of the random inputs. Default: a new one.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, metavar="N", help="Seed of the inputs. Default: a new one.")
+    ] = None,
     json: JsonOption = None,
     out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Also write this run's files, named by time, into DIR.")
+        Path | None, typer.Option(metavar="DIR", help="Also write this run's files, named by time, to DIR.")
     ] = None,
     force: ForceOption = False,
     format: FormatOption = Format.table,
     ascii: AsciiOption = False,
 ) -> None:
-    """Proves the matmul kernels, times them in random rounds, and compares them: auto and each tile size.
+    """Verifies, times and compares the matmul kernels.
 
-    Example: rusty-bench matmul --size 1024 --size 8x512x2048x512:nt --tile auto --tile 16
+    A size is N, MxKxN, or PxMxKxN for a batch of P products; :tn, :nt or :tt after it transposes operands.
+    Tile auto is the kernel that rusty_py.matmul selects, and the only one that --preset measures. Separate
+    sizes and tiles with commas, or repeat the option.
+
+    Example: rusty-bench matmul --size 1024,8x512x2048x512:nt --tile auto,16
     """
-    sizes = [parse_size(text) for text in size or ()]
-    tiles = [parse_tile(text) for text in dict.fromkeys(tile or (TILES[:1] if preset else TILES))]
+    sizes = [parse_size(text) for text in parts(size)]
+    tiles = [parse_tile(text) for text in parts(tile) or (TILES[:1] if preset else TILES)]
     refuse_contradictions(preset=preset, sizes=sizes, dtype=dtype, sums=sums, runs=runs, min_time=min_time)
-    from rusty_py.adapter import choose
     from rusty_py.bench.report import files
 
-    chosen = choose(adapter)
+    chosen = choose_adapter(adapter)
     check_dtype(chosen, dtype)
     if json:
         files.check(json, force=force)
@@ -153,7 +139,7 @@ def parse_size(text: str) -> Size:
 def parse_tile(text: str) -> int | str:
     """A tile edge, "naive" or "auto"."""
     if text not in TILES:
-        raise typer.BadParameter(f"{text!r} is no tile: auto, naive, 8, 16 or 32", param_hint="--tile")
+        raise typer.BadParameter(f"{text!r} is not a tile: auto, naive, 8, 16 or 32", param_hint="--tile")
     return int(text) if text.isdecimal() else text
 
 

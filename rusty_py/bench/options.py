@@ -1,51 +1,86 @@
 """Options that several commands have."""
 
 import math
+from collections.abc import Sequence
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rusty_py.bench.output import Format
+from rusty_py.bench.output import Format, complain
+
+if TYPE_CHECKING:
+    from rusty_py.adapter import Adapter
+
+
+class Preset(StrEnum):
+    """Sizes that go together."""
+
+    shapes = "shapes"
+
+
+class Element(StrEnum):
+    """What numbers are stored as, or added up in."""
+
+    f32 = "f32"
+    f16 = "f16"
 
 
 def finite(value: float | None) -> float | None:
     """Refuses the infinite and NaN, which Python counts among the floats."""
     if value is not None and not math.isfinite(value):
-        raise typer.BadParameter(f"{value} is no finite number")
+        raise typer.BadParameter(f"{value} is not a finite number")
     return value
+
+
+def parts(texts: Sequence[str] | None) -> list[str]:
+    """The values of an option that takes several, by commas, by repeating it, or both: each once."""
+    return list(dict.fromkeys(part.strip() for text in texts or () for part in text.split(",")))
+
+
+def choose_adapter(which: str | None) -> "Adapter":
+    """The adapter that --adapter names. Says on standard error if nothing can be kept between runs."""
+    from rusty_py import user_cache
+    from rusty_py.adapter import choose
+
+    adapter = choose(which)
+    if fault := user_cache.fault():
+        complain(f"cache: {fault}: {user_cache.WAY_OUT}; until then nothing is kept between runs")
+    return adapter
 
 
 AdapterOption = Annotated[
     str | None,
-    typer.Option("--adapter", metavar="WHICH", help="Index, part of the name, or backend; see `info`."),
+    typer.Option("--adapter", metavar="WHICH", help="Index, part of the name, or backend; see info."),
+]
+SizeOption = Annotated[
+    list[str] | None,
+    typer.Option("--size", metavar="SIZES", help="Default: a ladder of squares that fits the adapter."),
+]
+PresetOption = Annotated[
+    Preset | None,
+    typer.Option("--preset", metavar="shapes", help="Typical shapes of products, in place of --size."),
+]
+DtypeOption = Annotated[
+    Element, typer.Option("--dtype", metavar="f32|f16", help="Dtype of operands and result.")
+]
+SumsOption = Annotated[
+    Element, typer.Option("--sums", metavar="f32|f16", help="Accumulator; f16 needs --dtype f16.")
 ]
 RunsOption = Annotated[
     int | None,
-    typer.Option("--runs", min=1, metavar="N", help="N samples a row. Default: until they settle."),
+    typer.Option("--runs", min=1, metavar="N", help="Samples per row. Default: until they settle."),
 ]
 MaxTimeOption = Annotated[
     float | None,
     typer.Option(
-        "--max-time",
-        min=0.1,
-        callback=finite,
-        metavar="SECONDS",
-        help="Budget of the whole run. Default: below 60.",
+        "--max-time", min=0.1, callback=finite, metavar="SECONDS", help="Total budget. Default: below 60."
     ),
 ]
 JsonOption = Annotated[
     Path | None, typer.Option("--json", metavar="FILE", help="Also write all samples as JSON.")
 ]
 ForceOption = Annotated[bool, typer.Option("--force", help="Replace an existing --json FILE.")]
-FormatOption = Annotated[Format, typer.Option("--format", help="Of standard output.")]
+FormatOption = Annotated[Format, typer.Option("--format", metavar="FORMAT", help="table, md, csv or json.")]
 AsciiOption = Annotated[bool, typer.Option("--ascii", help="Plain ASCII output.")]
-SizeOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--size",
-        metavar="SIZE",
-        help="N, MxKxN or PxMxKxN for P products; :tn, :nt or :tt behind it for operands that lie"
-        " transposed. Repeat for more. Default: a ladder that fits the adapter.",
-    ),
-]

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -59,7 +59,7 @@ def write_files(run: "Run", *, json: Path | None, out: Path | None) -> None:
     if out:
         stamp = files.fresh_stamp(out)
         files.write(out / f"gpu_benchmark_{stamp}.json", render(run) + "\n")
-        files.write(out / f"system_info_{stamp}.txt", as_text(run.context) + "\n")
+        files.write(out / f"system_info_{stamp}.txt", as_text(run.context, complete=True) + "\n")
 
 
 def show(text: str, *, ascii: bool) -> None:
@@ -74,6 +74,13 @@ def show(text: str, *, ascii: bool) -> None:
     print(text, flush=True)
 
 
+def complain(text: str) -> None:
+    """A line on standard error, where there is one."""
+    if sys.stderr is not None:
+        with suppress(OSError):
+            print(text, file=sys.stderr, flush=True)
+
+
 @contextmanager
 def progress(*, ascii: bool) -> Iterator[Callable[[str], None]]:
     """A line on standard error that says what is going on; nothing where that is no terminal."""
@@ -83,5 +90,15 @@ def progress(*, ascii: bool) -> Iterator[Callable[[str], None]]:
     if not console.is_terminal:
         yield lambda text: None
         return
-    with console.status("Running benchmarks...", spinner="line" if ascii else "dots") as status:
-        yield lambda text: status.update(f"Running benchmarks: {text}")
+    status = console.status("Running benchmarks...", spinner="line" if ascii else "dots")
+
+    def say(text: str) -> None:
+        with suppress(OSError):
+            status.update(f"Running benchmarks: {text}")
+
+    status.start()
+    try:
+        yield say
+    finally:
+        with suppress(OSError):  # A terminal that is gone must not cost what was measured.
+            status.stop()

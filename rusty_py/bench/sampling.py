@@ -126,11 +126,11 @@ class Sampler:
         least_s = min(sum(timed.wall_ns for timed in track.samples) for track in tracks) / 1e9
         if least_s < self.options.min_time_s:
             return ""
+        if taken >= self.options.max_samples:
+            return f"{taken} samples"
         noise = max(summarise(run_ns(track.samples, self.clock)).noise for track in tracks)
         if noise < _SETTLED:
             return f"settled: noise of the medians under {_SETTLED:.0%}"
-        if taken >= self.options.max_samples:
-            return f"{taken} samples"
         if spent_s * (1 + 1 / taken) > share_s:
             return f"budget: its share of it is used; noise of the medians {noise:.1%}"
         return ""

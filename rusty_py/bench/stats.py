@@ -13,13 +13,21 @@ _IQR_TO_SIGMA = 0.7413
 
 @dataclass(frozen=True)
 class Summary:
-    """Median, median absolute deviation, interquartile range and least of n samples, in the samples' unit."""
+    """Median, median absolute deviation, interquartile range and least of n samples, in the samples' unit.
+
+    A single sample has no spread: its `mad` and `iqr` are 0.
+    """
 
     median: float
     mad: float
     iqr: float
     min: float
     n: int
+
+    @property
+    def spread(self) -> float | None:
+        """The median absolute deviation; None for a single sample."""
+        return self.mad if self.n > 1 else None
 
     @property
     def noise(self) -> float:

@@ -95,7 +95,7 @@ def listing() -> str:
     """What the user's file holds."""
     path = store.location()
     if path is None:
-        return f"{store.ENVIRONMENT}=off: no file is read"
+        return f"nothing is kept: {store.nowhere()}"
     rows = [
         [
             each.machine["adapter"],
@@ -120,7 +120,7 @@ def clear() -> str:
     """Removes the user's file. Raises CacheError."""
     path = store.location()
     if path is None:
-        return f"{store.ENVIRONMENT}=off: there is no file"
+        return f"nothing is kept: {store.nowhere()}"
     store.clear(path)
     return f"removed {path}"
 
@@ -128,7 +128,8 @@ def clear() -> str:
 def _row(outcome: Outcome, *, kept: bool) -> list[str]:
     known = outcome.best is not None
     verdict = f"no: {outcome.reason}" if outcome.reason else "yes" if kept else "no: --dry-run"
-    interval = f"{outcome.interval[0]:.2f} to {outcome.interval[1]:.2f}" if outcome.interval else ""
+    low, high = outcome.interval or (0.0, 0.0)
+    interval = f"{low:.2f} to {high:.2f}" if outcome.settled else ""  # Of a few rounds it says nothing.
     return [
         str(outcome.problem),
         str(outcome.problem.form),

@@ -3,6 +3,7 @@
 naga is fetched by npm at one version, held against the hash below, and kept in the user's cache.
 """
 
+import atexit
 import base64
 import hashlib
 import json
@@ -17,7 +18,8 @@ import threading
 from functools import cache
 from pathlib import Path
 
-from rusty_py.errors import ToolError
+from rusty_py import user_cache
+from rusty_py.errors import CacheError, ToolError
 
 NAGA = "naga-wasm"
 NAGA_VERSION = "30.1.0"
@@ -32,17 +34,30 @@ _fetching = threading.Lock()
 
 
 def cache_folder() -> Path:
-    """Where compiled kernels and naga are kept. Raises ToolError where it cannot be written."""
-    from platformdirs import user_cache_path
-
-    folder = user_cache_path("rusty_py") / "checker"
+    """Where compiled kernels and naga are kept: in the user's cache, or else until this process ends."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        return user_cache.folder("checker")
+    except CacheError as error:
+        return _temporary_folder(str(error))
+
+
+@cache
+def _temporary_folder(why: str) -> Path:
+    """Made for this process, which says so. Raises ToolError."""
+    try:
+        folder = tempfile.mkdtemp(prefix="rusty-check-cache-")
     except OSError as error:
-        raise ToolError(
-            f"check: no room for its cache: {folder}: {error.strerror}: set XDG_CACHE_HOME"
-        ) from error
-    return folder
+        raise ToolError(f"check: {why}; nor a temporary folder: {error.strerror}: set TMPDIR") from error
+    maker = os.getpid()
+
+    def remove() -> None:
+        if os.getpid() == maker:  # A fork of it leaves the folder to it.
+            shutil.rmtree(folder, ignore_errors=True)
+
+    atexit.register(remove)
+    if sys.stderr is not None:
+        print(f"check: {why}; until then nothing is kept between runs", file=sys.stderr)
+    return Path(folder)
 
 
 @cache
@@ -122,7 +137,9 @@ def _fetch_naga(folder: Path) -> None:
         with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
             unpacked = Path(scratch) / "unpacked"
             with tarfile.open(_packed(Path(scratch))) as archive:
-                archive.extractall(unpacked, filter="data")
+                # Pythons before 3.11.4 know no filter; the archive's hash is checked anyway.
+                archive.extraction_filter = getattr(tarfile, "data_filter", None)
+                archive.extractall(unpacked)
             _put(unpacked, folder)
     except OSError as error:
         raise ToolError(
@@ -133,8 +150,15 @@ def _fetch_naga(folder: Path) -> None:
 def _packed(scratch: Path) -> Path:
     """naga's archive, by npm, with the hash that it must have. Raises ToolError."""
     command = [*npm(), "pack", f"{NAGA}@{NAGA_VERSION}", "--json", "--fetch-retries=1"]
+    # npm does not start without a home, and keeps a copy of its own: this one is fetched once.
+    folders = {"npm_config_cache": str(scratch / "npm")}
+    if user_cache.home() is None:
+        folders["HOME"] = str(scratch)
+    env = {**os.environ, **folders}
     try:
-        done = subprocess.run(command, cwd=scratch, capture_output=True, text=True, timeout=FETCH_SECONDS)
+        done = subprocess.run(
+            command, cwd=scratch, env=env, capture_output=True, text=True, timeout=FETCH_SECONDS
+        )
     except subprocess.TimeoutExpired as error:
         raise ToolError(f"check: npm did not answer in {FETCH_SECONDS} s; try again") from error
     archives = list(scratch.glob("*.tgz"))

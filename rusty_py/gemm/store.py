@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from rusty_py import user_cache
 from rusty_py.errors import CacheError
 
 ENVIRONMENT = "RUSTY_PY_TUNING"
@@ -23,15 +24,21 @@ _MOST_BYTES = 16 << 20
 
 
 def location() -> Path | None:
-    """The user's file; None where the environment says off."""
+    """The user's file; None where there is none, for the reason that `nowhere` gives."""
     told = os.environ.get(ENVIRONMENT, "")
-    if told == "off":
-        return None
     if told:
-        return Path(told)
-    from platformdirs import user_cache_path
+        return None if told == "off" else Path(told)
+    try:
+        return user_cache.folder("") / "tuning" / "matmul.json"
+    except CacheError:
+        return None
 
-    return user_cache_path("rusty_py") / "tuning" / "matmul.json"
+
+def nowhere() -> str:
+    """Why there is no `location`."""
+    if os.environ.get(ENVIRONMENT) == "off":
+        return f"{ENVIRONMENT}=off: unset it"
+    return f"{user_cache.fault()}: {user_cache.WAY_OUT}, or {ENVIRONMENT} to a file"
 
 
 def check(path: Path) -> None:

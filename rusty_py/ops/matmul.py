@@ -43,7 +43,7 @@ class Extras:
         if self.tile != "auto":
             kernel_of(self.tile)
         if self.activation is not None and self.activation not in ACTIVATIONS:
-            names = ", ".join(ACTIVATIONS)
+            names = ", ".join(("none", *ACTIVATIONS))
             raise LimitError(f"matmul: no such activation: {self.activation!r}; choose one of {names}")
         if self.sums not in (None, F32.name, F16.name):
             raise DtypeError(f"matmul: sums are f32 or f16: got {self.sums!r}")
@@ -157,12 +157,13 @@ class Matmul:
         and nothing waits. Transposed operands are read as they lie.
 
         `out` takes the result and is returned; with `accumulate` it is added to what `out` holds. `bias`,
-        (n,), is added to every row, and then `activation` applied: "relu", "gelu", "silu", "sigmoid", "tanh".
+        (n,), is added to every row, and then `activation` applied: "relu", "gelu", "silu", "sigmoid", "tanh",
+        or "none", the same as None.
         Float16 is added up in float32; `sums="f16"` may add up a few terms at a time in float16, if faster.
         `tile` chooses the kernel, `device` the GPU. Raises ShapeError, DtypeError, LimitError for a tile the
         device has no room for, DeviceError, OutOfMemory.
         """
-        extras = Extras(dtype, tile, bias, activation, sums, accumulate)
+        extras = Extras(dtype, tile, bias, _activation(activation), sums, accumulate)
         extras.check()
         if accumulate and out is None:
             raise ShapeError("matmul: accumulate adds to what `out` holds: pass out=")
@@ -186,7 +187,7 @@ class Matmul:
 
         Computes nothing. Raises what `matmul` would for these shapes, dtypes and options.
         """
-        extras = Extras(dtype, tile, bias, activation, sums)
+        extras = Extras(dtype, tile, bias, _activation(activation), sums)
         extras.check()
         left, right = _shape_of(a), _shape_of(b)
         m, k, n, batch = matmul_shapes(left, right)
@@ -203,6 +204,11 @@ class Matmul:
 
 
 matmul = Matmul()
+
+
+def _activation(name: str | None) -> str | None:
+    """Its name; None for none."""
+    return None if name == "none" else name
 
 
 def operator(a: object, b: object, *, reflected: bool = False) -> Array | NotImplementedType:

@@ -66,12 +66,13 @@ def tune(
     """Measures up to `most` kernels for the problem's class in a child process, and keeps a better one.
 
     `path` is the file, by default the user's; with `keep` off nothing is written. Raises LimitError where no
-    kernel fits, DeviceError where the measuring cannot start, CacheError where the file cannot be written.
+    kernel fits or there is no file, DeviceError where the measuring cannot start, CacheError where the file
+    cannot be written.
     """
     begun = monotonic()
     path = path or store.location()
     if path is None and keep:
-        raise LimitError(f"tune: {store.ENVIRONMENT}=off: there is no file to keep anything in; unset it")
+        raise LimitError(f"tune: there is no file to keep anything in: {store.nowhere()}")
     if path and keep:
         store.check(path)
     machine = machine_of(adapter)

@@ -92,7 +92,7 @@ def _one_child(
     }
     trying: int | None = None
     with tempfile.TemporaryFile() as talk:
-        # A session of its own: Ctrl-C is for us, and we end it.
+        # A session of its own: signals are for us, and we end it.
         child = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=talk, start_new_session=True
         )
@@ -144,7 +144,7 @@ def _send(child: "subprocess.Popen[bytes]", order: dict[str, Any]) -> None:
     assert child.stdin
     with suppress(BrokenPipeError):  # Then it has ended, and its reports say so.
         child.stdin.write(json.dumps(order).encode() + b"\n")
-        child.stdin.close()
+        child.stdin.flush()  # It stays open: its end is what tells the child that we have ended.
 
 
 def _events(

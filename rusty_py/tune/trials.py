@@ -5,8 +5,10 @@ Reads one line, the job, which says until when.
 """
 
 import json
+import os
 import random
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 
@@ -17,6 +19,7 @@ from rusty_py.bench import guard
 from rusty_py.bench.case import Timed
 from rusty_py.bench.ceilings import Ceilings
 from rusty_py.bench.sampling import Options, Sampler, Track, run_ns
+from rusty_py.bench.signals import leave_to_parent
 from rusty_py.bench.stats import ratio_interval, summarise
 from rusty_py.device import Device
 from rusty_py.dtypes import F32
@@ -237,9 +240,18 @@ def _by_round(samples: Sequence[Timed], clock: Clock) -> list[float]:
     return run_ns(sorted(samples, key=lambda timed: timed.round), clock)
 
 
+def _end_with_parent() -> None:
+    """Ends this process once its standard input is closed: a kernel that hangs must not outlive the tuner."""
+    while os.read(0, 1):
+        pass
+    os._exit(1)
+
+
 def main() -> None:
     """Does the job on standard input."""
+    leave_to_parent()
     job = json.loads(sys.stdin.readline())
+    threading.Thread(target=_end_with_parent, daemon=True).start()
 
     def report(event: dict[str, object]) -> None:
         print(json.dumps(event), flush=True)

@@ -283,13 +283,42 @@ def test_a_full_disk_under_what_npm_brings_is_said(pack: Path, empty: Path) -> N
     assert list(empty.iterdir()) == []
 
 
-def test_a_cache_that_cannot_be_made_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_cache_a_temporary_folder_serves_until_the_process_ends(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    with pytest.raises(
-        ToolError, match=r"^check: no room for its cache: .*Not a directory: set XDG_CACHE_HOME$"
-    ):
-        tools.cache_folder()
+    (tmp_path / "temporary").mkdir()
+    done = python(
+        """
+        from rusty_py.checker import tools
+
+        folder = tools.cache_folder()
+        assert folder == tools.cache_folder()
+        print(folder.parent, folder.is_dir())
+        """,
+        env={"XDG_CACHE_HOME": str(tmp_path / "file"), "TMPDIR": str(tmp_path / "temporary")},
+    )
+    assert (done.code, done.out) == (0, f"{tmp_path / 'temporary'} True\n"), done
+    assert done.err == (
+        f"check: cache: cannot be made: {tmp_path}/file/rusty_py/checker: Not a directory: set HOME or"
+        " XDG_CACHE_HOME to a folder that can be written; until then nothing is kept between runs\n"
+    )
+    assert list((tmp_path / "temporary").iterdir()) == []
+
+
+def test_npm_gets_a_home_where_the_user_has_none(
+    pack: Path, empty: Path, script: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    npm = script(f'[ "$HOME" = "$(pwd -P)" ] && cp {empty.parents[2] / "naga.tgz"} .')
+    monkeypatch.setattr(tools, "npm", lambda: [str(npm)])
+    monkeypatch.setenv("HOME", "/nonexistent")
+    assert tools.naga().read_text() == "// naga\n"
+
+
+def test_a_python_without_extraction_filters_unpacks_naga(
+    pack: Path, empty: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    extract = tarfile.TarFile.extractall  # As it was before Python 3.11.4.
+    monkeypatch.setattr(tarfile.TarFile, "extractall", lambda self, path: extract(self, path))
+    assert tools.naga().read_text() == "// naga\n"
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root writes into read-only directories")

@@ -1,8 +1,8 @@
 """Scripts in processes of their own, for what would end this one where it fails."""
 
-import os
-import subprocess
 import sys
+
+from ..system.program import Done, run
 
 PREAMBLE = """
 import os, sys, threading
@@ -32,20 +32,17 @@ ONES = np.ones((33, 33), np.float32)
 
 def outcome(script: str, *, timeout_s: float = 60.0) -> str:
     """What a script prints; it must end by itself, and well. Names of `PREAMBLE` are at hand."""
-    done = subprocess.run(
-        [sys.executable, "-c", PREAMBLE + script],
-        capture_output=True,
-        text=True,
-        timeout=timeout_s,
-        env={**os.environ, "RUST_BACKTRACE": "0"},
-    )
-    assert done.returncode == 0, f"exit code {done.returncode}: {done.stderr[-2000:]}"
-    return done.stdout.strip()
+    done = ended(script, timeout_s=timeout_s)
+    assert done.code == 0, f"exit code {done.code}: {done.err[-2000:]}"
+    return done.out.strip()
 
 
 def aborts(script: str, *, timeout_s: float = 60.0) -> bool:
     """Whether wgpu-native ends the process of `script`."""
-    done = subprocess.run(
-        [sys.executable, "-c", PREAMBLE + script], capture_output=True, text=True, timeout=timeout_s
-    )
-    return done.returncode in (-6, 134, 3)  # SIGABRT; and what Windows makes of it.
+    # SIGABRT; and what Windows makes of it.
+    return ended(script, timeout_s=timeout_s).code in (-6, 134, 3)
+
+
+def ended(script: str, *, timeout_s: float = 60.0) -> Done:
+    """How the process of `script` ends."""
+    return run([sys.executable, "-c", PREAMBLE + script], env={"RUST_BACKTRACE": "0"}, patience_s=timeout_s)

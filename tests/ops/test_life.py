@@ -1,13 +1,12 @@
 """How devices end: closed, lost, forked, or left alone, in processes of their own."""
 
-import subprocess
 import sys
 
 import pytest
 
 from rusty_py import Adapter
 
-from .children import PREAMBLE, outcome
+from .children import ended, outcome
 from .operands import needs_mapping
 
 START = """
@@ -324,10 +323,8 @@ ENDS = {
     ENDS,
 )
 def test_the_interpreter_ends_well(adapter: Adapter, how: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", PREAMBLE + START + ENDS[how]], capture_output=True, text=True, timeout=20
-    )
-    assert (done.returncode, done.stderr) == (0, "")
+    done = ended(START + ENDS[how], timeout_s=20)
+    assert (done.code, done.err) == (0, "")
 
 
 # Forked.

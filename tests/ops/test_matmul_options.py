@@ -164,6 +164,17 @@ def test_an_out_on_another_device_is_refused_and_stays(unchecked: Device, accumu
 # What is done with it.
 
 
+def test_an_activation_may_be_none_by_name(unchecked: Device) -> None:
+    for bias in (BIAS, None):
+        for a, b in ((A, B), (on(unchecked, A), on(unchecked, B))):
+            named, left_out = ({"bias": bias, "activation": each} for each in ("none", None))
+            where = {"device": unchecked} if a is A else {}
+            same = [np.asarray(matmul(a, b, **each, **where)) for each in (named, left_out)]
+            np.testing.assert_array_equal(*same)
+            plans = [str(matmul.plan(a, b, **each, **where)) for each in (named, left_out)]
+            assert plans[0] == plans[1]
+
+
 @pytest.mark.parametrize("activation", [None, *ACTIVATIONS])
 def test_a_bias_and_an_activation_follow(device: Device, activation: str | None) -> None:
     for bias in (BIAS, None):

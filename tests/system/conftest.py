@@ -1,6 +1,4 @@
 import os
-import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -50,13 +48,3 @@ def sabotaged(tmp_path: Path) -> Sabotaged:
         return run([*driver(tmp_path / "driver.py", sabotage), *arguments], **options)
 
     return go
-
-
-@pytest.fixture
-def interruptible() -> Iterator[None]:
-    """Child processes hear Ctrl-C, even where this one was started in the background and does not."""
-    before = signal.getsignal(signal.SIGINT)
-    if before == signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)

@@ -3,11 +3,12 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -52,8 +53,8 @@ class Done:
 
     @property
     def message(self) -> str:
-        """Standard error in one line, without the frames around usage errors."""
-        return " ".join(re.sub(r"[─│╭╮╰╯]", " ", self.err).split())
+        """Standard error in one line."""
+        return " ".join(self.err.split())
 
     def refuses(self, code: int, *words: str) -> None:
         """Asserts a refusal as users should see it: the code, why, no traceback, nothing on stdout."""
@@ -61,7 +62,7 @@ class Done:
         assert self.out == ""
 
     def fails(self, code: int, *words: str) -> None:
-        """Asserts a failure that says why, in one line or in typer's frame."""
+        """Asserts a failure that says why, in one line or below the usage."""
         assert (self.code, "Traceback" in self.err) == (code, False), self
         for word in words:
             assert word in self.message
@@ -98,33 +99,33 @@ def run(
     patience_s: float = PATIENCE_S,
 ) -> Done:
     """Runs a command to its end; `env` holds changes to the environment."""
-    done = subprocess.run(
-        command,
-        env=environment(env),
-        cwd=cwd,
-        stdin=subprocess.DEVNULL,
-        stdout=stdout,
-        stderr=subprocess.PIPE,
-        encoding="utf-8",
-        timeout=patience_s,
-        check=False,
-    )
-    return Done(done.returncode, done.stdout or "", done.stderr)
+    with started(command, env=env, cwd=cwd, stdout=stdout, stderr=subprocess.PIPE) as child:
+        out, err = child.communicate(timeout=patience_s)
+    return Done(child.returncode, out or "", err)
 
 
 @contextmanager
 def started(
-    command: Sequence[str | Path], *, env: Mapping[str, str | None] | None = None, **streams: Any
+    command: Sequence[str | bytes | Path], *, env: Mapping[str, str | None] | None = None, **options: Any
 ) -> Iterator[subprocess.Popen[str]]:
-    """A process that goes on; it is killed where the block ends before it."""
+    """A process that goes on; where the block fails, it is killed with all processes of its group.
+
+    `options` are those of Popen.
+    """
     child = subprocess.Popen(
-        command, env=environment(env), stdin=subprocess.DEVNULL, encoding="utf-8", **streams
+        command,
+        env=environment(env),
+        stdin=subprocess.DEVNULL,
+        encoding="utf-8",
+        start_new_session=True,
+        **options,
     )
     with child:
         try:
             yield child
         except BaseException:
-            child.kill()
+            with suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
             raise
 
 

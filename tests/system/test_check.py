@@ -332,7 +332,7 @@ def stop_when(
     """Sends a signal once a child of that command runs: exit code, standard error, and the children."""
     pipe = subprocess.PIPE
     command_line = [SCRIPT, "check", *arguments]
-    with started(command_line, env=env, stdout=pipe, stderr=pipe, start_new_session=True) as program:
+    with started(command_line, env=env, stdout=pipe, stderr=pipe) as program:
         process = psutil.Process(program.pid)
         end = time.monotonic() + PATIENCE_S
         below: dict[int, str] = {}
@@ -362,7 +362,6 @@ def runs(pid: int) -> bool:
         return False
 
 
-@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_while_the_kernel_runs_leaves_no_process_and_no_file(endless: Path, tmp_path: Path) -> None:
     temporary = tmp_path / "temporary"
     temporary.mkdir()
@@ -373,17 +372,26 @@ def test_ctrl_c_while_the_kernel_runs_leaves_no_process_and_no_file(endless: Pat
     assert list(temporary.iterdir()) == []
 
 
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL], ids=["terminated", "killed"])
-def test_a_program_that_is_killed_leaves_no_process(
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGHUP], ids=["terminated", "hung up"])
+def test_a_program_that_is_ended_leaves_no_process_and_no_file(
     how: signal.Signals, endless: Path, tmp_path: Path
 ) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
     arguments = [endless, "--buffer", "out=u32[8]", *LONG]
-    code, _, below = stop_when("programs/run-", arguments, how, TMPDIR=str(tmp_path))
-    assert code == -how
+    code, complaints, below = stop_when("programs/run-", arguments, how, TMPDIR=str(temporary))
+    assert (code, complaints) == (128 + how, "interrupted\n")
+    assert all_end(below)
+    assert list(temporary.iterdir()) == []
+
+
+def test_a_program_that_is_killed_leaves_no_process(endless: Path, tmp_path: Path) -> None:
+    arguments = [endless, "--buffer", "out=u32[8]", *LONG]
+    code, _, below = stop_when("programs/run-", arguments, signal.SIGKILL, TMPDIR=str(tmp_path))
+    assert code == -signal.SIGKILL
     assert all_end(below)
 
 
-@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_while_the_kernel_compiles_leaves_no_process_and_no_file(store: Path, tmp_path: Path) -> None:
     slow = tmp_path / "clang++"
     slow.write_text(

@@ -18,9 +18,12 @@ no_metal = pytest.mark.skipif(sys.platform == "darwin", reason="Metal cannot be 
     [
         (["--tile", "64"], ["--tile", "'64'", "auto, naive, 8, 16 or 32"]),
         (["--tile", "8.0"], ["--tile", "'8.0'"]),
+        (["--tile", "8,64"], ["--tile", "'64'"]),
         (["--size", "0"], ["--size", "'0'", "1 or more"]),
         (["--size", "abc"], ["--size", "'abc'", "MxKxN"]),
         (["--size", "-5"], ["--size", "'-5'"]),
+        (["--size", "64,abc"], ["--size", "'abc'"]),
+        (["--size", "64,"], ["--size", "''"]),
         (["--size", "64x64"], ["--size", "'64x64'"]),
         (["--size", "64x0x64"], ["--size", "'64x0x64'"]),
         (["--size", "1e3"], ["--size", "'1e3'"]),
@@ -48,6 +51,23 @@ no_metal = pytest.mark.skipif(sys.platform == "darwin", reason="Metal cannot be 
 def test_a_usage_error_needs_no_driver_and_names(arguments: list[str], says: list[str]) -> None:
     # Without a driver, an argument that is not refused ends with 3 and not with a long run.
     rusty_bench("matmul", *arguments, env=NO_DRIVER).refuses(2, *says)
+
+
+def test_without_a_command_matmuls_options_are_taken_and_refused() -> None:
+    for arguments, says in (
+        (["--size", "64x64"], ["matmul", "--size", "'64x64'"]),
+        (["--tile=7"], ["matmul", "--tile", "'7'"]),
+        (["--sise", "64"], ["matmul", "--sise", "--size"]),
+        (["--size", "512", "tune"], ["options follow their command: write rusty-bench tune --size 512"]),
+        (["--dry-run", "tune"], ["options follow their command: write rusty-bench tune --dry-run"]),
+        (["--size", "512", "64"], ["64"]),
+    ):
+        rusty_bench(*arguments, env=NO_DRIVER).refuses(2, *says)
+
+
+@no_metal
+def test_the_value_of_an_option_is_not_a_command() -> None:
+    rusty_bench("--adapter", "info", env=NO_DRIVER).refuses(3)
 
 
 def test_an_unknown_command_is_a_usage_error() -> None:

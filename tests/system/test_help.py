@@ -1,6 +1,7 @@
 """What the program says of itself, of the machine and of its health."""
 
 import json
+import re
 import sys
 
 import pytest
@@ -40,6 +41,39 @@ def test_help_needs_no_driver_and_names(arguments: list[str], says: list[str]) -
         assert word in done.out
 
 
+def test_an_option_is_one_line_of_80_columns() -> None:
+    for command in ("matmul", "overhead", "transfer", "tune", "info", "doctor", "check"):
+        lines = rusty_bench(command, "--help").out.partition("\nOptions:\n")[2].splitlines()
+        assert lines
+        assert [line for line in lines if not line.startswith("  -") or len(line) > 80] == [], command
+
+
+def test_the_help_names_each_command_in_a_line_and_the_one_that_is_meant_without() -> None:
+    said = rusty_bench("--help").out
+    assert "Usage: rusty-bench [OPTIONS] [COMMAND]" in said
+    assert "Without a command, matmul runs, and its options are accepted." in said
+    commands = said.partition("\nCommands:\n")[2].splitlines()
+    assert len(commands) == 7
+    assert not any(line.endswith("...") for line in commands)
+
+
+def test_a_shell_completes_commands_and_the_options_of_the_one_that_is_meant() -> None:
+    def completed(*words: str) -> list[str]:
+        env = {
+            "_RUSTY_BENCH_COMPLETE": "complete_bash",
+            "COMP_WORDS": " ".join(["rusty-bench", *words]),
+            "COMP_CWORD": str(len(words)),
+        }
+        return rusty_bench(env=env).out.split()
+
+    assert {"matmul", "tune", "check"} <= set(completed(""))
+    assert completed("--ti") == ["--tile"]
+    assert completed("--ver") == ["--version"]
+    assert completed("--size", "64", "--ti") == ["--tile"]
+    assert completed("tune", "--dry") == ["--dry-run"]
+    assert completed("--he") == ["--help"]
+
+
 def test_help_comes_without_loading_numpy_or_wgpu() -> None:
     done = python(
         """
@@ -72,9 +106,22 @@ def test_info_lists_adapters_limits_and_the_machine() -> None:
     done = rusty_bench("info")
     done.succeeds()
     lines = dict(line.strip().partition(":")[::2] for line in done.out.splitlines())
-    for label in ("name", "backend", "type", "driver", "workgroup bytes", "cpu", "ram bytes", "numpy"):
+    for label in ("name", "backend", "type", "driver", "workgroup memory", "cpu", "RAM", "numpy"):
         assert lines[label].strip(), label
+    assert re.fullmatch(r" \d+ [KM]iB", lines["workgroup memory"])
+    assert re.fullmatch(r" [\d,]+\.\d GiB", lines["RAM"])
+    assert max(map(len, done.out.splitlines())) < 250
     assert lines["adapters"].strip().startswith("0: ")
+
+
+@pytest.mark.usefixtures("adapter")
+def test_info_lists_every_feature_where_asked_to() -> None:
+    features = strict_json(rusty_bench("info", "--format", "json").out)["adapter"]["features"]
+    for arguments, complete in ((["--all"], True), ([], False)):
+        lines = rusty_bench("info", *arguments).out.splitlines()
+        (shown,) = (line.strip() for line in lines if line.startswith("  features:"))
+        assert (shown == f"features: {', '.join(features)}") == complete
+        assert ("timestamp-query" in shown) == ("timestamp-query" in features)
 
 
 @pytest.mark.usefixtures("adapter")

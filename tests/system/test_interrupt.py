@@ -1,11 +1,14 @@
-"""Ctrl-C, at every stage: exit code 130, no traceback, and what was measured is kept."""
+"""Ctrl-C and other signals, at every stage: an exit code, no traceback, and what was measured is kept."""
 
 import os
 import signal
 import subprocess
+import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 from jsonschema import Draft202012Validator
 
@@ -14,7 +17,7 @@ from rusty_py.bench.report.json import schema
 from .program import PATIENCE_S, SCRIPT, Sabotaged, driver, python, run, started, strict_json, table
 from .terminal import Terminal
 
-pytestmark = pytest.mark.usefixtures("adapter", "interruptible")
+pytestmark = pytest.mark.usefixtures("adapter")
 
 TWO = ("matmul", "--size", "33", "--tile", "8", "--tile", "naive", "--runs", "9")
 
@@ -61,8 +64,10 @@ def test_a_second_ctrl_c_while_the_first_is_answered_is_no_crash(
 ) -> None:
     target = tmp_path / "run.json"
     again = """
+        from rusty_py.bench import signals
         from rusty_py.bench.suites.matmul import MatmulWork
 
+        signals._SAME_S = 0.0
         recheck = MatmulWork.recheck
 
         def impatient(self):
@@ -157,8 +162,164 @@ def test_ctrl_c_in_doctor_ends_its_child_without_a_traceback(tmp_path: Path) -> 
         os.kill(int((tmp_path / "child").read_text()), 0)
 
 
-def _interrupt_in_round(number: int, *, moment: str) -> str:
-    """Code that presses Ctrl-C in that round (from 0), "before" or "after" the second kernel is timed."""
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=["SIGTERM", "SIGHUP"])
+def test_a_scheduler_or_a_terminal_that_ends_the_program_gets_what_was_measured(
+    number: signal.Signals, tmp_path: Path, sabotaged: Sabotaged
+) -> None:
+    target = tmp_path / "run.json"
+    done = sabotaged(_interrupt_in_round(3, moment="after", number=number), *TWO, "--json", target)
+    assert (done.code, done.err) == (128 + number, ""), done
+    assert [float(row["GFLOPS"]) > 0 for row in table(done.out)] == [True, True]
+    assert "interrupted: these rows are what was measured before" in done.out
+    _is_interrupted(target, rows=2)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP], ids=["SIGINT", "SIGHUP"])
+def test_a_signal_that_is_ignored_from_the_start_ends_nothing(number: signal.Signals, tmp_path: Path) -> None:
+    sabotage = _interrupt_in_round(1, moment="after", number=number)
+    ignoring = ["sh", "-c", f'trap "" {number.name[3:]}; exec "$0" "$@"']
+    done = run([*ignoring, *driver(tmp_path / "driver.py", sabotage), *TWO])
+    done.succeeds()
+    assert "interrupted" not in done.out
+
+
+def test_a_terminal_that_goes_away_does_not_cost_the_file(tmp_path: Path) -> None:
+    target = tmp_path / "run.json"
+    ours, end = os.openpty()
+    command = [SCRIPT, "matmul", "--json", target]
+    with started(command, env={"TERM": "xterm-256color"}, stdout=end, stderr=end) as child:
+        os.close(end)
+        seen = ""
+        while "128×128×128: sampling" not in seen:
+            seen += os.read(ours, 4096).decode(errors="replace")
+        os.close(ours)
+        child.send_signal(signal.SIGHUP)
+        assert child.wait(PATIENCE_S) == 128 + signal.SIGHUP
+    document = strict_json(target.read_text(encoding="utf-8"))
+    assert document["interrupted"] is True
+    assert len(document["results"]) >= 5
+
+
+@pytest.mark.parametrize("command", ["overhead", "transfer"])
+def test_the_rows_of_host_costs_are_kept(command: str, tmp_path: Path, sabotaged: Sabotaged) -> None:
+    target = tmp_path / "part.json"
+    done = sabotaged(
+        """
+        import os, signal
+        from rusty_py.bench import rounds
+        from rusty_py.bench.overhead import startup
+
+        startup.rows = lambda *_, **__: []
+        measure_plan, plans = rounds.Rounds._measure_plan, []
+
+        def stop_at_the_third(self, plan, *arguments):
+            plans.append(plan)
+            if len(plans) == 3:
+                os.kill(os.getpid(), signal.SIGTERM)
+            measure_plan(self, plan, *arguments)
+
+        rounds.Rounds._measure_plan = stop_at_the_third
+        """,
+        *(command, "--runs", "1", "--json", target),
+    )
+    assert (done.code, done.err) == (143, "")
+    assert "interrupted: these rows are what was measured before" in done.out
+    document = strict_json(target.read_text(encoding="utf-8"))
+    assert document["interrupted"] is True
+    assert len(document["rows"]) == len(table(done.out)) >= 2
+
+
+def test_devices_that_are_made_for_host_costs_may_be_interrupted(
+    tmp_path: Path, sabotaged: Sabotaged
+) -> None:
+    target = tmp_path / "part.json"
+    done = sabotaged(
+        """
+        import os, signal
+        from rusty_py.bench import overhead
+        from rusty_py.bench.figures import skipped_row
+
+        overhead.startup.rows = lambda *_, **__: [skipped_row("a cold start", "not here")]
+        overhead.Plain = lambda adapter: os.kill(os.getpid(), signal.SIGINT)
+        """,
+        *("overhead", "--json", target),
+    )
+    assert (done.code, done.err) == (130, "")
+    assert len(strict_json(target.read_text(encoding="utf-8"))["rows"]) == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+def test_a_tuner_that_is_ended_says_what_is_left_and_ends_its_child(number: signal.Signals) -> None:
+    with started([SCRIPT, "tune", "--size", "640", "--dry-run"], stdout=subprocess.PIPE) as child:
+        (measuring,) = _wait_for_children(child.pid)
+        child.send_signal(number)
+        out, _ = child.communicate(timeout=PATIENCE_S)
+        psutil.wait_procs([measuring], timeout=PATIENCE_S / 4)
+    assert child.returncode == 128 + number
+    assert "not tuned: --size 640x640x640" in out
+    assert not measuring.is_running()
+
+
+def test_a_tuner_that_is_killed_leaves_no_process() -> None:
+    with started([SCRIPT, "tune", "--size", "640", "--dry-run"], stdout=subprocess.DEVNULL) as child:
+        (measuring,) = _wait_for_children(child.pid)
+        child.kill()
+        psutil.wait_procs([measuring], timeout=PATIENCE_S / 4)
+    assert not measuring.is_running()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells which signals a process ignores")
+def test_children_that_measure_leave_signals_to_the_program(tmp_path: Path) -> None:
+    # systemd and schedulers signal every process: that must not look like a kernel that ends its process.
+    for command in (["tune", "--size", "640", "--dry-run"], ["doctor"]):
+        with started([SCRIPT, *command], stdout=subprocess.DEVNULL) as program:
+            _wait_for_children(program.pid, lambda child: _ignores(child, signal.SIGTERM))
+            program.send_signal(signal.SIGTERM)
+            assert program.wait(PATIENCE_S) == 143, command
+
+
+def _ignores(process: psutil.Process, number: signal.Signals) -> bool:
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    mask = int(status.partition("SigIgn:")[2].split()[0], 16)
+    return bool(mask >> (number - 1) & 1)
+
+
+def test_a_doctor_that_is_killed_leaves_no_process(tmp_path: Path) -> None:
+    command = driver(
+        tmp_path / "driver.py",
+        f"""
+        import time
+        from pathlib import Path
+        from rusty_py.bench import doctor
+
+        def hang(adapter):
+            Path({str(tmp_path / "hangs")!r}).touch()
+            time.sleep(600)
+            yield
+
+        doctor._on_device = hang
+        """,
+    )
+    with started([*command, "doctor"], stdout=subprocess.DEVNULL) as program:
+        children = _wait_for_children(program.pid, lambda child: (tmp_path / "hangs").exists())
+        program.kill()
+        psutil.wait_procs(children, timeout=PATIENCE_S / 4)
+    assert not any(child.is_running() for child in children)
+
+
+def _wait_for_children(
+    pid: int, ready: Callable[[psutil.Process], bool] = lambda child: True
+) -> list[psutil.Process]:
+    """The processes that a program has started, once one of them is ready."""
+    end = time.monotonic() + PATIENCE_S
+    while not any(map(ready, found := psutil.Process(pid).children())):
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    return found
+
+
+def _interrupt_in_round(round: int, *, moment: str, number: signal.Signals = signal.SIGINT) -> str:
+    """Code that signals in that round (from 0), "before" or "after" the second kernel is timed."""
     return f"""
         import os, signal
         from rusty_py.bench.ceilings import Ceilings
@@ -175,13 +336,19 @@ def _interrupt_in_round(number: int, *, moment: str) -> str:
 
         def counted_sample(self, submissions):
             samples.append(submissions)
-            here = (len(rounds), len(samples)) == ({number} + 1, 2)
+            here = (len(rounds), len(samples)) == ({round} + 1, 2)
             if here and {moment!r} == "before":
-                os.kill(os.getpid(), signal.SIGINT)
+                press()
             taken = sample(self, submissions)
             if here:
-                os.kill(os.getpid(), signal.SIGINT)
+                press()
             return taken
+
+        def press():
+            try:
+                os.kill(os.getpid(), {int(number)})
+            finally:  # As `timeout` does, which signals the program and then its process group.
+                os.kill(os.getpid(), {int(number)})
 
         Ceilings.anchor_ns, Timer.sample = counted_anchor_ns, counted_sample
         """

@@ -59,6 +59,20 @@ def test_the_table_rounds_what_the_json_holds(measured: Measured) -> None:
         assert float(row["GFLOPS"]) == pytest.approx(result["gflops"], rel=0.06)  # Two digits at the least.
 
 
+def test_without_a_command_matmul_is_run_with_its_options(tmp_path: Path) -> None:
+    target = tmp_path / "run.json"
+    done = rusty_bench(
+        *("--size", "9,33", "--tile", "8, naive", "--size", "9x33x7"),
+        *("--runs", "1", "--json", target, "--adapter", "0"),
+    )
+    done.succeeds()
+    sizes = ["9×9×9", "9×33×7", "33×33×33"]
+    assert [(row["M×K×N"], row["kernel"]) for row in table(done.out)] == [
+        (size, kernel) for size in sizes for kernel in ("tile 8", "naive")
+    ]
+    assert len(strict_json(target.read_text(encoding="utf-8"))["results"]) == 6
+
+
 def test_csv_has_a_line_a_case_of_plain_numbers() -> None:
     done = rusty_bench(
         "matmul", "--size", "48", "--size", "64x33x70", "--tile", "8", "--runs", "3", "--format", "csv"

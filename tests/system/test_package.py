@@ -67,7 +67,7 @@ def test_the_sdist_holds_what_is_needed_to_build_and_test(sdist: set[str]) -> No
 
 def test_the_archives_hold_no_rubbish(sdist: set[str], wheel: Path) -> None:
     names = sdist | set(zipfile.ZipFile(wheel).namelist())
-    rubbish = ("__pycache__", "node_modules", ".pyc", ".venv", ".git/", "_cache", ".egg-info", ".hypothesis")
+    rubbish = ("__pycache__", "node_modules", ".pyc", ".venv", ".git/", "_cache/", ".egg-info", ".hypothesis")
     assert [name for name in names if any(word in name for word in rubbish)] == []
 
 

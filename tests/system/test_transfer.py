@@ -63,9 +63,16 @@ def test_a_path_that_loses_a_byte_is_wrong_and_has_no_rate(sabotaged: Sabotaged)
     assert "WRONG: download 4 KiB, ours: 0.10% of the words differ" in done.out
 
 
-@pytest.mark.parametrize("size", ["4MB", "6", "0"])
+def test_sizes_may_stand_in_one_option() -> None:
+    done = rusty_bench("transfer", "--size", "4KiB,8KiB", "--size", "4096", "--runs", "1")
+    done.succeeds()
+    names = [f"{way} {size}" for size in ("4 KiB", "8 KiB") for way in ("upload", "download")]
+    assert [row["GB/s"] for row in table(done.out)] == names
+
+
+@pytest.mark.parametrize("size", ["4MB", "6", "0", "4KiB,6"])
 def test_what_is_no_size_is_refused(size: str) -> None:
-    rusty_bench("transfer", "--size", size).refuses(2, "--size", "is no size")
+    rusty_bench("transfer", "--size", size).refuses(2, "--size", "is not a size")
 
 
 @pytest.mark.parametrize("command", ["overhead", "transfer"])

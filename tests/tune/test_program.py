@@ -1,8 +1,5 @@
 """`rusty-bench tune`: its tables, its options and its exit codes."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,50 +9,54 @@ from rusty_py.bench import tuning
 from rusty_py.bench.suites import shapes
 from rusty_py.gemm import store
 from rusty_py.gemm.entry import form_of, shape_class
+from rusty_py.tune import Outcome
+from rusty_py.tune.search import contestants
+
+from ..system import program
+from ..system.program import Done, table
 
 
-def rusty_bench(*arguments: str, path: Path | str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "rusty_py", *arguments]
-    env = {**os.environ, "RUSTY_PY_TUNING": str(path), "COLUMNS": "200", "PYTHONIOENCODING": "utf-8"}
-    return subprocess.run(command, capture_output=True, text=True, encoding="utf-8", env=env, timeout=120)
+def rusty_bench(*arguments: str, path: Path | str) -> Done:
+    return program.rusty_bench(*arguments, env={"RUSTY_PY_TUNING": str(path), "COLUMNS": "200"})
 
 
 def test_a_class_is_a_row(adapter: Adapter, tmp_path: Path) -> None:
     done = rusty_bench("tune", "--size", "40:tn", "--max-time", "10", path=tmp_path / "t.json")
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith(str(adapter))
-    (row,) = [line for line in done.stdout.split("\n") if line.startswith("40×40×40  ")]
+    assert done.code == 0, done.err
+    assert done.out.startswith(str(adapter))
+    (row,) = [line for line in done.out.split("\n") if line.startswith("40×40×40  ")]
     assert "tn, a b c by fours" in row
     assert "direct" in row
-    assert "kernels proved and timed in" in done.stdout
+    assert "kernels proved and timed in" in done.out
 
 
 def test_what_is_kept_can_be_listed_and_forgotten(tmp_path: Path) -> None:
     path = tmp_path / "t.json"
-    assert rusty_bench("tune", "--list", path=path).stdout == f"nothing is kept in {path}\n"
+    assert rusty_bench("tune", "--list", path=path).out == f"nothing is kept in {path}\n"
     path.write_text('{"version": 1, "entries": [{}]}')
     done = rusty_bench("tune", "--list", path=path)
-    assert (done.returncode, done.stdout) == (0, f"nothing is kept in {path}\n")
-    assert "an entry is ignored" in done.stderr
-    assert rusty_bench("tune", "--clear", path=path).returncode == 0
+    assert (done.code, done.out) == (0, f"nothing is kept in {path}\n")
+    assert "an entry is ignored" in done.err
+    assert rusty_bench("tune", "--clear", path=path).code == 0
     assert not path.exists()
-    assert rusty_bench("tune", "--clear", path=path).returncode == 0
+    assert rusty_bench("tune", "--clear", path=path).code == 0
 
 
 def test_a_dry_run_keeps_nothing(adapter: Adapter, tmp_path: Path) -> None:
     done = rusty_bench("tune", "--size", "33", "--dry-run", "--max-time", "5", path=tmp_path / "t.json")
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.err
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
     ("arguments", "path", "code", "says"),
     [
-        (["--size", "64:xy"], "t.json", 2, "is no size"),
+        (["--size", "64:xy"], "t.json", 2, "is not a size"),
         (["--size", "64", "--preset", "shapes"], "t.json", 2, "the preset has its own sizes"),
-        (["--dtype", "f64"], "t.json", 2, "unknown dtype"),
+        (["--size", "64,64:xy"], "t.json", 2, "'64:xy' is not a size"),
+        (["--dtype", "f64"], "t.json", 2, "'f64' is not one of"),
         (["--sums", "f16"], "t.json", 2, "--sums f16 is for --dtype f16"),
-        (["--size", "0"], "t.json", 2, "is no size"),
+        (["--size", "0"], "t.json", 2, "is not a size"),
         (["--size", "9"], "off", 2, "there is no file to keep anything in"),
         (["--size", "9", "--adapter", "no such"], "t.json", 3, "none matches"),
     ],
@@ -65,8 +66,8 @@ def test_exit_codes(
     adapter: Adapter, tmp_path: Path, arguments: list[str], path: str, code: int, says: str
 ) -> None:
     done = rusty_bench("tune", *arguments, path=path if path == "off" else tmp_path / path)
-    assert done.returncode == code, done.stderr
-    assert says in done.stderr
+    assert done.code == code, done.err
+    assert says in done.err
 
 
 def test_a_file_that_cannot_be_written_is_known_before_anything_is_measured(
@@ -74,9 +75,9 @@ def test_a_file_that_cannot_be_written_is_known_before_anything_is_measured(
 ) -> None:
     (tmp_path / "file").touch()
     done = rusty_bench("tune", "--size", "2048", path=tmp_path / "file" / "t.json")
-    assert done.returncode == 2
-    assert "cannot be kept" in done.stderr
-    assert store.ENVIRONMENT in done.stderr
+    assert done.code == 2
+    assert "cannot be kept" in done.err
+    assert store.ENVIRONMENT in done.err
 
 
 def test_the_sizes_are_those_of_matmul_and_what_is_left_can_be_asked_for_again() -> None:
@@ -94,6 +95,25 @@ def test_a_preset_is_tuned_class_by_class() -> None:
     assert "1024×1024×1024" in names
     assert "1000×1000×1000" not in names
     assert "1023×1023×1023" in names  # One by one: another form.
+
+
+def test_an_interval_of_too_few_rounds_is_not_shown(adapter: Adapter) -> None:
+    (problem,) = tuning.problems([shapes.parse("40")], dtype="f32", sums="f32")
+    default, best = contestants(adapter, problem)[:2]
+    for settled, shown in ((False, ""), (True, "1.20 to 1.30")):
+        outcome = Outcome(
+            problem,
+            default,
+            2,
+            1.0,
+            best=best,
+            ratio=1.25,
+            interval=(1.2, 1.3),
+            settled=settled,
+            reason="few",
+        )
+        (line,) = table(tuning.table(tuning.TuningRun(adapter, None, [outcome])))
+        assert (line["ratio"], line["95 %"]) == ("1.25", shown)
 
 
 def test_what_an_interrupt_left_is_told(adapter: Adapter) -> None:

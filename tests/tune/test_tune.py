@@ -2,8 +2,6 @@
 
 import json
 import random
-import signal
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -350,13 +348,3 @@ def test_that_work_is_no_longer_than_a_submission_or_one_launch(unchecked: Devic
     launch = Ceilings(unchecked, Timer(unchecked), sample_s=0.02).fma_launch
     count = len(repeated(launch, once_s=once_s))
     assert count == 1 or SUBMISSION_SECONDS - once_s < count * once_s <= SUBMISSION_SECONDS
-
-
-def test_ctrl_c_ends_the_program_and_its_child(path: Path, adapter: Adapter) -> None:
-    command = [sys.executable, "-m", "rusty_py", "tune", "--size", "64", "--size", "512", "--max-time", "60"]
-    program = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    time.sleep(4)
-    program.send_signal(signal.SIGINT)
-    out, _ = program.communicate(timeout=20)
-    assert program.returncode == 130
-    assert out.startswith(str(adapter))

@@ -22,6 +22,7 @@ LAYERS = {
     "shaders": 0,
     "oracle": 0,
     "pace": 0,
+    "user_cache": 0,
     "native": 1,
     "adapter": 1,
     "pool": 1,

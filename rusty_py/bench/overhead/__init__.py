@@ -52,11 +52,10 @@ def measure(device: Device, options: Options, *, context: Mapping[str, object], 
 
         runs = min(_STARTS, options.max_samples)
         outcome.rows += startup.rows(device.adapter, runs=runs, enough=enough)
+        with _devices(device) as devices:
+            rounds.measure(plans(devices), outcome)
     except KeyboardInterrupt:
         outcome.interrupted = True
-        return outcome
-    with _devices(device) as devices:
-        rounds.measure(plans(devices), outcome)
     return outcome
 
 

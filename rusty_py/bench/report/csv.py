@@ -4,7 +4,7 @@ import csv
 import io
 
 from rusty_py.bench.case import Case, Result, Run
-from rusty_py.bench.report.rows import facts, numpy_ms
+from rusty_py.bench.report.rows import facts, numpy_ms, scaled
 
 
 def render(run: Run) -> str:
@@ -37,7 +37,7 @@ def _record(
         "verdict": verdict,
         "clock": run.clock,
         "median_ms": stats.median / 1e6 if stats else None,
-        "mad_ms": stats.mad / 1e6 if stats else None,
+        "mad_ms": scaled(stats.spread, 1e6) if stats else None,
         "min_ms": stats.min / 1e6 if stats else None,
         "samples": stats.n if stats else None,
         "gflops": result.gflops if result else None,

@@ -10,7 +10,7 @@ from tabulate import tabulate
 
 from rusty_py.bench.figures import Figure, Figures, Row
 from rusty_py.bench.report import overhead, transfer
-from rusty_py.bench.report.rows import facts, gpu_block
+from rusty_py.bench.report.rows import facts, gpu_block, scaled
 
 _Document = RootModel[Figures]
 
@@ -124,7 +124,7 @@ def _record(figures: Figures, row: Row, figure: Figure) -> dict[str, object]:
         "clock": row.clock,
         "verdict": figure.verdict,
         "median_us": stats.median / 1e3 if stats else None,
-        "mad_us": stats.mad / 1e3 if stats else None,
+        "mad_us": scaled(stats.spread, 1e3) if stats else None,
         "min_us": stats.min / 1e3 if stats else None,
         "samples": stats.n if stats else None,
         "runs_a_sample": figure.runs if stats else None,

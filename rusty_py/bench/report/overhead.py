@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from rusty_py.bench.figures import Figure, Figures, Row
 from rusty_py.bench.overhead import branches, launches, memory
 from rusty_py.bench.overhead.work import HELPER, OURS, PLAIN
+from rusty_py.bench.report.rows import spread
 from rusty_py.bench.stats import ratio_interval
 
 _TARGET_HELPER = 6.0
@@ -21,13 +22,12 @@ def rows(figures: Figures) -> Iterator[list[str]]:
     """One row a thing, in words and rounded figures."""
     for row in figures.rows:
         ours = row.figure(OURS)
-        spread = f"{100 * ours.stats.mad / ours.stats.median:.1f}" if ours and ours.stats else ""
         ratios = [row.ratio(other, OURS) for other in (PLAIN, HELPER)]
         yield [
             row.what,
             "CPU" if row.clock == "cpu" else "wall",
             _cell(ours),
-            spread,
+            spread(ours.stats) if ours else "",
             _cell(row.figure(PLAIN)),
             _cell(row.figure(HELPER)),
             ", ".join(f"{ratio:.3g}" for ratio in ratios if ratio),
@@ -78,9 +78,9 @@ def _helper(figures: Figures) -> str:
     row = figures.row(launches.ROUND_TRIP)
     ratio = row.ratio(HELPER, OURS) if row else None
     text = faster(row, row, OURS, HELPER)
-    if not ratio:
+    if not row or not ratio:
         return ""
-    return f"{launches.ROUND_TRIP}: ours is {text} as {HELPER}; {_reached(ratio, _TARGET_HELPER)}"
+    return f"{launches.ROUND_TRIP}: ours is {text} as {HELPER}; {_reached(ratio, _TARGET_HELPER, row)}"
 
 
 def _replay(figures: Figures) -> str:
@@ -114,7 +114,7 @@ def _branches(figures: Figures) -> str:
     ratio = (apart.ns(OURS) or 0) / (together.ns(OURS) or 1)
     return (
         f"{branches.BRANCHES} independent kernels: one submission is {text} as one each;"
-        f" {_reached(ratio, _TARGET_BRANCHES)}"
+        f" {_reached(ratio, _TARGET_BRANCHES, apart, together)}"
     )
 
 
@@ -142,7 +142,10 @@ def _slower(figures: Figures) -> str:
     return f"{PLAIN} takes less time than ours, outside the noise, for: {'; '.join(slow)}" if slow else ""
 
 
-def _reached(ratio: float, target: float) -> str:
+def _reached(ratio: float, target: float, *rows: Row) -> str:
+    counts = [len(figure.samples_ns) for row in rows for figure in row.figures if figure.samples_ns]
+    if min(counts) < _LEAST_SAMPLES:
+        return f"target {target:g}: too few samples to tell"
     return f"target {target:g}: {'reached' if ratio >= target else 'not reached'}"
 
 

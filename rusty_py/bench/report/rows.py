@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from rusty_py.bench import notes
 from rusty_py.bench.case import Problem, Result, Run
 from rusty_py.bench.figures import Figures
-from rusty_py.bench.stats import summarise
+from rusty_py.bench.stats import Summary, summarise
 
 ASCII = str.maketrans({"×": "x", "·": "-", "═": "=", "║": "|", "╔": "+", "╗": "+", "╚": "+", "╝": "+"})
 
@@ -118,6 +118,18 @@ def figure(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:,.1f}" if value >= 10 else f"{value:.2f}"
 
 
+def spread(stats: Summary | None) -> str:
+    """The median absolute deviation in percent of the median; "" where there is none."""
+    if stats is None or stats.spread is None:
+        return ""
+    return f"{100 * stats.spread / stats.median:.1f}"
+
+
+def scaled(value: float | None, unit: float) -> float | None:
+    """`value` in multiples of `unit`; None where there is none."""
+    return None if value is None else value / unit
+
+
 def numpy_ms(problem: Problem, run: Run) -> float | None:
     """NumPy's median time for the problem."""
     for baseline in run.baselines:
@@ -142,7 +154,7 @@ def _row(result: Result, run: Run) -> list[str]:
         case.problem.name,
         case.variant,
         f"{ms:,.3f}",
-        f"{100 * result.stats.mad / result.stats.median:.1f}",
+        spread(result.stats),
         figure(result.gflops),
         f"{result.gflops / result.roof_gflops:.1%}",
         *peak,

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from rusty_py.bench.figures import Figure, Figures, Row
 from rusty_py.bench.report.overhead import faster
-from rusty_py.bench.report.rows import facts, figure
+from rusty_py.bench.report.rows import facts, figure, spread
 from rusty_py.bench.transfer import DIRECTIONS, MIB, row_name
 from rusty_py.bench.transfer.copies import MEMCPY, NEW, OURS, PLAIN, STAGED
 
@@ -22,13 +22,12 @@ def rows(figures: Figures) -> Iterator[list[str]]:
     """One row a direction and size, in words and rounded figures."""
     for row in figures.rows:
         ours = row.figure(OURS)
-        spread = f"{100 * ours.stats.mad / ours.stats.median:.1f}" if ours and ours.stats else ""
         ratio = row.ratio(MEMCPY, OURS)
         yield [
             row.what,
             _cell(row, row.figure(MEMCPY)),
             _cell(row, ours),
-            spread,
+            spread(ours.stats) if ours else "",
             f"{ratio:.0%}" if ratio else "",
             *(_cell(row, row.figure(by)) for by in _paths(figures)),
         ]

@@ -40,7 +40,7 @@ def parse(text: str) -> Size:
         if size.flops and size.layout in LAYOUTS:
             return size
     raise ValueError(
-        f"{text!r} is no size: N, MxKxN or PxMxKxN for P products, each 1 or more;"
+        f"{text!r} is not a size: N, MxKxN or PxMxKxN for P products, each 1 or more;"
         f" :nt, :tn or :tt behind it for transposed operands"
     )
 

@@ -11,7 +11,8 @@ from rusty_py.bench.overhead import branches, launches, memory
 from rusty_py.bench.overhead.startup import STAGES, TOTAL, rows
 from rusty_py.bench.overhead.work import HELPER, OURS, PLAIN, fault
 from rusty_py.bench.report import figures as report
-from rusty_py.bench.report.overhead import summary, time
+from rusty_py.bench.report.overhead import header, summary, time
+from rusty_py.bench.report.overhead import rows as rows_of
 
 from .rows import overhead, row
 
@@ -63,6 +64,21 @@ def test_the_table_has_a_line_for_each_row_and_no_figure_for_a_wrong_one() -> No
     assert "WRONG" in lines[launches.COMPILED]
     assert f"WRONG: {launches.COMPILED}, ours: 3.12% of the elements differ" in text
     assert f"SKIPPED: {launches.ADDED}, ours: no arrays" in text
+
+
+def test_a_few_samples_show_no_spread_and_no_verdict() -> None:
+    few = overhead(
+        row(launches.ROUND_TRIP, {OURS: [100.0], PLAIN: [300.0], HELPER: [900.0]}),
+        row(branches.TOGETHER, {OURS: [50.0] * 4}),
+        row(branches.APART, {OURS: [60.0] * 4}),
+    )
+    said = "\n".join(summary(few))
+    assert "ours is 9 times as fast as compute_with_buffers; target 6: too few samples to tell" in said
+    assert "one submission is 1.2 times as fast as one each; target 1.5: too few samples to tell" in said
+    for of, spread in zip(rows_of(few), ("", "0.0", "0.0"), strict=True):
+        assert of[header(few).index("± %")] == spread
+    lines = list(csv.DictReader(io.StringIO(report.as_csv(few))))
+    assert [line["mad_us"] for line in lines] == ["", "", "", "0.0", "0.0"]
 
 
 def test_csv_has_a_line_for_each_figure() -> None:

@@ -59,6 +59,16 @@ def test_a_right_row_shows_time_rate_ceiling_and_error() -> None:
     }
 
 
+def test_a_single_sample_shows_no_spread() -> None:
+    one = run(result(matmul(512, "naive"), [0.4]), result(matmul(512, 16), [0.1, 0.3]))
+    head, first, second = grid(one)
+    assert (first[head.index("± %")], second[head.index("± %")]) == ("", "50.0")
+    assert [record["mad_ms"] for record in records(one)] == ["", "0.1"]
+    # The schema has no blank for it, and `n` beside it says why it is 0.
+    stats = [each["stats"] for each in std_json.loads(json.render(one))["results"]]
+    assert [(each["mad"], each["iqr"], each["n"]) for each in stats] == [(0.0, 0.0, 1), (1e5, 1e5, 2)]
+
+
 @pytest.mark.parametrize(
     ("index", "kernel", "said", "reason"),
     [

@@ -59,6 +59,11 @@ def test_a_clear_difference_is_outside_the_noise() -> None:
     assert ratio == pytest.approx(1.2, rel=0.02)
 
 
+def test_a_single_sample_has_no_spread() -> None:
+    assert summarise([2.0]).spread is None
+    assert summarise([2.0, 4.0]).spread == 1.0
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_two_samples_of_one_distribution_are_within_the_noise(seed: int) -> None:
     _, low, high = ratio_interval(normal(100, seed=10 + seed), normal(100, seed=20 + seed))

@@ -10,7 +10,7 @@ from rusty_py.bench import transfer as command
 from rusty_py.bench.cli import parse_bytes
 from rusty_py.bench.figures import Figure
 from rusty_py.bench.report import figures as report
-from rusty_py.bench.report.transfer import summary
+from rusty_py.bench.report.transfer import header, rows, summary
 from rusty_py.bench.transfer import MIB, row_name, size_name
 from rusty_py.bench.transfer.copies import MEMCPY, NEW, OURS, PLAIN, STAGED, Arrays, prover
 from rusty_py.bench.transfer.torch_copies import PINNED
@@ -47,6 +47,12 @@ def test_the_summary_is_made_from_the_rows() -> None:
     assert summary(transfer()) == []
 
 
+def test_a_single_pass_shows_no_spread() -> None:
+    one = transfer(row(row_name("upload", 4096), {MEMCPY: [1.0], OURS: [100.0]}, clock="wall", nbytes=4096))
+    (cells,) = rows(one)
+    assert cells[header(one).index("± %")] == ""
+
+
 def test_the_table_gives_rates_and_the_share_of_memcpy() -> None:
     text = report.table(FULL)
     lines = {line[:17].strip(): line.split() for line in text.splitlines()}
@@ -79,7 +85,7 @@ def test_sizes_have_the_names_that_people_give_them(nbytes: int, name: str) -> N
 
 @pytest.mark.parametrize("text", ["", "0", "6", "1MB", "1.5MiB", "-4", "0KiB"])
 def test_what_is_no_size_is_refused(text: str) -> None:
-    with pytest.raises(typer.BadParameter, match="is no size"):
+    with pytest.raises(typer.BadParameter, match="is not a size"):
         parse_bytes(text)
 
 

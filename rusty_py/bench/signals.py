@@ -1,0 +1,53 @@
+"""Signals that end the program: what was measured until then is printed and written."""
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from types import FrameType
+from typing import Self
+
+_NAMES = ("SIGINT", "SIGTERM", "SIGHUP")  # Windows has no SIGHUP.
+_DEFAULTS = (signal.SIG_DFL, signal.default_int_handler)
+_SAME_S = 1.0
+
+
+class Signals:
+    """Within it SIGINT, SIGTERM and SIGHUP raise KeyboardInterrupt; `number` is the first that came.
+
+    One that the parent process ignores stays ignored, as SIGHUP under nohup. Within a second more of them
+    mean the same: `timeout` signals its child twice, and a terminal hangs up, and then its shell. Later
+    ones are impatient: SIGINT interrupts what is being finished, the others end the process.
+    """
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self.number: int | None = None
+        self._now, self._came = now, 0.0
+        self._restore = ExitStack()
+
+    def __enter__(self) -> Self:
+        for number in (getattr(signal, name) for name in _NAMES if hasattr(signal, name)):
+            if signal.getsignal(number) in _DEFAULTS:
+                self._restore.callback(signal.signal, number, signal.signal(number, self._hear))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._restore.close()
+
+    def _hear(self, number: int, frame: FrameType | None) -> None:
+        if self.number is None:
+            self.number, self._came = number, self._now()
+        elif self._now() - self._came < _SAME_S:
+            return
+        elif number != signal.SIGINT:
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+        raise KeyboardInterrupt
+
+
+def leave_to_parent() -> None:
+    """Ignores them in a child process, whose parent ends it: they may come to both."""
+    for name in _NAMES:
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
