@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import cache, partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +29,6 @@ from rusty_py.transfer import MOST_STAGED_BYTES, Transfer
 if TYPE_CHECKING:
     import wgpu
 
-    from rusty_py.gemm.tuned import Tuned
     from rusty_py.graph import Graph
     from rusty_py.plans import Planner
 
@@ -71,7 +70,7 @@ class Device:
         self.pace = Pace(self.adapter.type)
         self.recorders: dict[int, Graph | Planner] = {}  # By thread: see `recorder`.
         self.composing: set[int] = set()  # Threads inside of an operation: see operation.py.
-        self.tuned: Tuned | None = None  # Read at the first product.
+        self.attachments: dict[object, Any] = {}  # What higher layers keep for a device.
         # On a discrete GPU, storage that the host can map lies beyond the bus; on a unified one, memory
         # that the host can write is slow for it to read.
         mappable = not staged and "mappable-primary-buffers" in self.adapter.features

@@ -109,19 +109,8 @@ class Graph:
             tuple(Operand(buffer.memory, buffer.nbytes, buffer.start) for buffer in buffers)
             for buffers in (inputs, outputs)
         )
-        bound = partial(self._bind, spec, dims=tuple(dims), workgroups=workgroups)
+        bound = partial(_bound, self.device, spec, dims=tuple(dims), workgroups=workgroups)
         self._nodes.append(Node(reads, writes, bound, flops / self.device.pace.rate(spec)))
-
-    def _bind(
-        self,
-        spec: Spec,
-        operands: Sequence[Operand],
-        *,
-        dims: tuple[int, ...],
-        workgroups: tuple[int, int, int],
-    ) -> Step:
-        with self.device.lock:
-            return bind(self.device, spec, operands, dims=dims, workgroups=workgroups)
 
     def replay(self) -> None:
         """Submits the launches again, behind all that was recorded before. Returns before they are done.
@@ -253,6 +242,18 @@ def assign(sizes: Mapping[int, int], spans: Mapping[int, tuple[int, int]]) -> Pl
         taken[place].append(spans[key])
         of[key] = place
     return Places(tuple(made), of)
+
+
+def _bound(
+    device: "Device",
+    spec: Spec,
+    operands: Sequence[Operand],
+    *,
+    dims: tuple[int, ...],
+    workgroups: tuple[int, int, int],
+) -> Step:
+    with device.lock:
+        return bind(device, spec, operands, dims=dims, workgroups=workgroups)
 
 
 def _whole(buffer: Buffer | Window) -> Buffer:

@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from rusty_py.errors import DeviceError
-from rusty_py.plans import LaunchPlan, Planner, Symbol
+from rusty_py.plans import LaunchPlan, NotPlannable, Planner, Symbol
 
 if TYPE_CHECKING:
     from rusty_py.arrays import Array
@@ -87,11 +87,11 @@ def apply(operation: Operation, *arrays: Array, words: tuple[int, ...] = (), **o
         buffers.append(buffer)
     if operation.writes:
         key += [buffer is buffers[-1] for buffer in buffers]
-    if not device.queue.usable:
-        device.ensure_usable(operation.name)
     plan = device.cache.plan(found := tuple(key))
     if plan is None or (plan.pace_version != device.pace.version and not plan.refresh(device)):
         plan = _planned(operation, device, arrays, words, options)
+        if plan is None:
+            return _unplanned(operation, arrays, words, options)
         with device.lock:
             device.cache.add_plan(found, plan)
     result = plan.run(device, buffers, values)
@@ -109,8 +109,9 @@ def _planned(
     arrays: tuple[Array, ...],
     words: tuple[int, ...],
     options: dict[str, Any],
-) -> LaunchPlan:
-    """What the operation launches for arrays of these layouts."""
+) -> LaunchPlan | None:
+    """What the operation launches for arrays of these layouts; None where that depends on more."""
+    device.ensure_usable(operation.name)
     planner = Planner(device)
     virtual: dict[Buffer, Buffer] = {}
     operands = []
@@ -125,15 +126,18 @@ def _planned(
             index += 1
         operands.append(type(x)(buffer, x.layout, offset))
     symbols = [Symbol(i, 0) for i in range(len(words))]
-    with device.composing_by(planner):
-        result = operation.forward(*operands, *symbols, **options)
-    return planner.plan(result.buffer, result.layout, result.offset)
+    try:
+        with device.composing_by(planner):
+            result = operation.forward(*operands, *symbols, **options)
+    except NotPlannable:
+        return None
+    return planner.plan(operation.name, result.buffer, result.layout, result.offset)
 
 
 def _unplanned(
     operation: Operation, arrays: tuple[Array, ...], words: tuple[int, ...], options: dict[str, Any]
 ) -> Array:
-    """At once, for arrays larger than a binding: what is launched depends on where they lie."""
+    """At once, where an array is larger than a binding: what is launched depends on where each begins."""
     device = arrays[0].buffer.device
     for each in arrays:
         if each.buffer.device is not device:

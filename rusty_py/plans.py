@@ -53,6 +53,10 @@ class Symbol:
         return self if mask == 0xFFFFFFFF else self.start & mask if mask < 4 else NotImplemented
 
 
+class NotPlannable(Exception):
+    """A launch binds part of a buffer, and which part depends on more than layouts."""
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class Dispatch:
     """One launch of a plan. Buffers are numbered: the operands first, then what the plan takes.
@@ -120,6 +124,9 @@ class Planner:
         flops: int,
     ) -> None:
         """Writes a launch down; raises what `launch` would."""
+        buffers = (*inputs, *outputs)
+        if any(isinstance(each, Window) for each in buffers):
+            raise NotPlannable
         words: list[int] = []
         patches: list[tuple[int, int, int]] = []
         for place, word in enumerate(dims):
@@ -127,7 +134,6 @@ class Planner:
                 patches.append((place, word.index, word.plus))
                 word = 0
             words.append(word)
-        buffers = (*inputs, *outputs)
         check(self.device, spec, buffers, words, workgroups, made=lambda _: True)
         numbers = [self._numbers[each.memory.serial] for each in buffers]
         self._dispatches.append(
@@ -143,10 +149,10 @@ class Planner:
             )
         )
 
-    def plan(self, result: Buffer, layout: Layout, offset: int) -> LaunchPlan:
-        """What was written down; `result` is one of its buffers."""
-        number = self._numbers[result.memory.serial]
-        return LaunchPlan(self.device, tuple(self._dispatches), tuple(self._taken), number, layout, offset)
+    def plan(self, name: str, result: Buffer, layout: Layout, offset: int) -> LaunchPlan:
+        """What was written down, for an operation's `name`; `result` is one of its buffers."""
+        number, taken = self._numbers[result.memory.serial], tuple(self._taken)
+        return LaunchPlan(self.device, name, tuple(self._dispatches), taken, number, layout, offset)
 
 
 class LaunchPlan:
@@ -155,13 +161,14 @@ class LaunchPlan:
     def __init__(
         self,
         device: Device,
+        name: str,
         dispatches: tuple[Dispatch, ...],
         taken: tuple[tuple[int, int, str], ...],
         result: int,
         layout: Layout,
         offset: int,
     ) -> None:
-        self.dispatches, self.taken = dispatches, taken
+        self.name, self.dispatches, self.taken = name, dispatches, taken
         self.result, self.layout, self._offset = result, layout, offset
         self.pace_version = -1
         self._seconds: list[float] = []
@@ -185,6 +192,8 @@ class LaunchPlan:
         """Records the launches on these buffers, and returns that of the result."""
         if self._alone or device.recorders:
             return self.launch(device, operands, values)
+        if not device.queue.usable:
+            device.ensure_usable(self.name)
         buffers = [*operands]
         for size, nbytes, label in self.taken:
             buffers.append(Buffer(device, device.pool, size, nbytes, label))
@@ -192,7 +201,7 @@ class LaunchPlan:
         with queue.lock:
             for buffer in operands:
                 if buffer.memory.refusal or buffer.destroyed:
-                    buffer.ensure_usable(self.dispatches[0].spec.name, device)
+                    buffer.ensure_usable(self.name, device)
             for dispatch, seconds in zip(self.dispatches, self._seconds, strict=True):
                 used = [buffers[number] for number in dispatch.buffers]
                 key = (dispatch.serial, values, *[buffer.binding for buffer in used])

@@ -43,9 +43,9 @@ class Tuned:
 
 def choice(device: Device, problem: Problem) -> Entry | None:
     """What tuning found for the problem on the device, if anything. Reads the files once a device."""
-    tuned = device.tuned
+    tuned: Tuned | None = device.attachments.get(Tuned)
     if tuned is None:
-        tuned = device.tuned = load(machine_of(device.adapter))
+        tuned = device.attachments[Tuned] = load(machine_of(device.adapter))
     return tuned.find(device, problem) if tuned.entries else None
 
 

@@ -37,7 +37,9 @@ LAYERS = {
     "graph": 2,
     "timing": 2,
     "probe": 2,
-    "arrays": 3,
+    "plans": 2,
+    "operation": 3,
+    "arrays": 4,
     "gemm": 4,
     "ops": 5,
     "checker": 5,
@@ -47,12 +49,13 @@ LAYERS = {
     "__main__": 8,
 }
 # What may reach up, inside a function: a method that is sugar for what lies above, and a type's name.
-_OPS = ("creation", "elementwise", "matmul", "protocols", "reduce")
 UPWARD = {
     ("device", "graph"),
-    ("device", "gemm.tuned"),
+    ("device", "plans"),
     ("buffer", "device"),
-    *(("arrays", f"ops.{name}") for name in _OPS),
+    ("operation", "arrays"),
+    ("arrays", "ops.creation"),
+    ("arrays", "ops.protocols"),
 }
 WGPU_LAYERS = {1, 2}
 # What measures plain wgpu-py beside us.

@@ -100,7 +100,7 @@ def test_a_plan_obeys_all_of_an_entry(path: Path, problem: Problem, choice: Choi
     tuned.put(path, kept)
     assert find(problem) == kept
     room: Any = Room()
-    room.tuned = tuned.load(HERE)
+    room.attachments = {tuned.Tuned: tuned.load(HERE)}
     kernel, splits, packs, turned = choice
     assert plan(room, problem) == Plan(problem, kernel, splits, packs, kept.why, turned)
 
