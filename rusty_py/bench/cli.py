@@ -36,7 +36,6 @@ app = typer.Typer(
     name="rusty-bench",
     help="Proves WGSL kernels on this machine's GPU, then times and compares them.",
     context_settings={"help_option_names": ["-h", "--help"]},
-    pretty_exceptions_show_locals=False,
 )
 app.command()(matmul)
 
