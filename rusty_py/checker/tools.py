@@ -122,7 +122,9 @@ def _fetch_naga(folder: Path) -> None:
         with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
             unpacked = Path(scratch) / "unpacked"
             with tarfile.open(_packed(Path(scratch))) as archive:
-                archive.extractall(unpacked, filter="data")
+                # Python before 3.11.4 has no filters; the archive has the hash that we know.
+                archive.extraction_filter = getattr(tarfile, "data_filter", lambda member, path: member)
+                archive.extractall(unpacked)
             _put(unpacked, folder)
     except OSError as error:
         raise ToolError(
