@@ -220,7 +220,11 @@ def check(
         ),
     ] = None,
     constant: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=NUMBER", help="An override's value. Repeat for more.")
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=NUMBER",
+            help="An override's value; one with @id(7) is named 7, as in WebGPU. Repeat for more.",
+        ),
     ] = None,
     entry: Annotated[
         str | None, typer.Option(metavar="NAME", help="The entry point, where there are several.")
