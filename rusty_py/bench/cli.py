@@ -251,6 +251,9 @@ def check(
         int | None,
         typer.Option(min=0, metavar="N", help="Workgroup memory that there is. Default: Metal's, 32 KiB."),
     ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Results that depend on the order of threads fail, too.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     ascii: AsciiOption = False,
 ) -> None:
@@ -258,6 +261,8 @@ def check(
 
     Example: rusty-bench check my.wgsl --workgroups 8 --buffer a=f32[1000] --constant TILE=16
     """
+    if strict and seeds < 2:
+        raise typer.BadParameter("compares orders of threads: give --seeds 2 or more", param_hint="--strict")
     from rusty_py.bench import checking
     from rusty_py.checker import check as check_kernel
     from rusty_py.checker.check import STEP_LIMIT, SUBGROUP_SIZES, TIME_LIMIT
@@ -277,7 +282,10 @@ def check(
         name=checking.name_of(file),
     )
     show(checking.text_of(report, as_json=json), ascii=ascii)
-    if report.findings:
+    if strict and report.varies:
+        left = ", ".join(report.varies)
+        typer.echo(f"--strict: what is left in {left} depends on the order of threads", err=True)
+    if report.findings or (strict and report.varies):
         raise typer.Exit(FINDINGS)
 
 

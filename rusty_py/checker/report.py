@@ -68,7 +68,8 @@ class Report:
     `findings` are late evaluations, then those of the last of `runs` in the order they were met, except that
     divergence comes first and uninitialised reads last: mend the first one first.
     `outputs` is what the first run left in the buffers, in their dtypes and shapes. `varies` names those that
-    another run left otherwise: where threads race by atomics, the order decides, and no rule is broken.
+    runs of one subgroup size left differently: where threads race by atomics, the order decides, and no rule
+    is broken.
     """
 
     wgsl: str
