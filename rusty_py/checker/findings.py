@@ -196,8 +196,11 @@ def _name_of(spelled: str, translation: Translation) -> str | None:
 
 
 def _unnumbered(spelled: str, wgsl: str) -> str:
-    """The WGSL name of what naga spells so: it appends `_`, and a number to a name that occurs twice."""
-    return spelled if re.search(rf"\b{spelled}\b", wgsl) else re.sub(r"_\d*$", "", spelled)
+    """The WGSL name of a thread's own variable that naga spells so: see `_original` of translate.py."""
+    for plain in (spelled, re.sub(r"_\d*$", "", spelled), spelled.removeprefix("gen_")):
+        if re.search(rf"\b{plain}\b", wgsl):
+            return plain
+    return re.sub(r"_\d*$", "", spelled)
 
 
 def _stores(raw: Raw, variable: str, translation: Translation) -> bool:

@@ -230,12 +230,14 @@ def _globals(wgsl: str, msl: str, spelled: str) -> tuple[Global, ...]:
 def _original(spelled: str, candidates: list[str]) -> str:
     """The name that naga spelled so.
 
-    It appends `_` to what ends in a digit or is a word of its language, and a number to what occurs twice.
+    It appends `_` to what ends in a digit or is a word of its language, and a number to what occurs twice. It
+    puts `gen_` before what begins as names of its own do.
     """
-    for name in candidates:
-        base = _base(name)
-        if re.fullmatch(rf"{base}_\d*" if base[-1].isdigit() else rf"{base}(_\d*)?", spelled):
-            return name
+    for plain in (spelled, spelled.removeprefix("gen_")):
+        for name in candidates:
+            base = _base(name)
+            if re.fullmatch(rf"{base}_\d*" if base[-1].isdigit() else rf"{base}(_\d*)?", plain):
+                return name
     return spelled
 
 
