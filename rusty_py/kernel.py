@@ -29,7 +29,8 @@ class Spec:
     """What is compiled, and so the key of the pipeline cache. What only changes data is not in it.
 
     `name` is the file below wgsl/, without its ending. Bindings: the inputs, the outputs, then the dims.
-    `threads` and `workgroup_bytes` are those of one workgroup, with the constants put in. `definitions` is
+    `threads` and `workgroup_bytes` are those of one workgroup, with the constants put in. The keys of
+    `constants` are WebGPU's: the number of an override's @id, its name where it has none. `definitions` is
     WGSL that the file asks for and that is appended to it; `variant` is what to call it.
     """
 

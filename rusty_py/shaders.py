@@ -112,12 +112,25 @@ def _value(expression: str, constants: dict[str, str], counters: dict[str, int])
 
 
 def bake(text: str, constants: tuple[tuple[str, int], ...]) -> str:
-    """`text` with its overrides written as constants, for tools that take no pipeline constants."""
-    for name, value in constants:
-        text, found = re.subn(rf"\boverride {name}: u32;", f"const {name}: u32 = {value}u;", text)
-        if found != 1:
-            raise ShaderError(f"shaders: no line 'override {name}: u32;' to set to {value}")
-    return text
+    """`text` with its overrides written as constants, for tools that take no pipeline constants.
+
+    The keys are WebGPU's: the number of an override's @id, the name where it has none.
+    """
+    found = [each["id"] or each["name"] for each in _OVERRIDE.finditer(text)]
+    for key, value in constants:
+        if found.count(key) != 1:
+            line = f"@id({key}) override" if key.isdecimal() else f"override {key}: u32;"
+            raise ShaderError(f"shaders: no line '{line}' to set to {value}")
+    values = dict(constants)
+
+    def constant(each: re.Match[str]) -> str:
+        key = each["id"] or each["name"]
+        return f"const {each['name']}: u32 = {values[key]}u;" if key in values else each[0]
+
+    return _OVERRIDE.sub(constant, text)
+
+
+_OVERRIDE = re.compile(r"(?:@id\((?P<id>\d+)\) )?\boverride (?P<name>\w+): u32;")
 
 
 def sha256(text: str) -> str:

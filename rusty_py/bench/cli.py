@@ -51,7 +51,6 @@ app = typer.Typer(
     subcommand_metavar="[COMMAND] [ARGS]...",
     context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode=None,  # Its frames leave too little room for an option a line.
-    pretty_exceptions_show_locals=False,
 )
 app.command()(matmul)
 
@@ -233,7 +232,8 @@ def check(
         typer.Option(metavar="NAME=WHAT", help="A variable's contents. Repeat for each."),
     ] = None,
     constant: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=NUMBER", help="An override's value. Repeat for each.")
+        list[str] | None,
+        typer.Option(metavar="KEY=NUMBER", help="An override's value, by name or @id. Repeat for each."),
     ] = None,
     entry: Annotated[
         str | None, typer.Option(metavar="NAME", help="Entry point, if there are several.")
@@ -255,6 +255,9 @@ def check(
         int | None,
         typer.Option(min=0, metavar="N", help="Workgroup memory. Default: Metal's 32768."),
     ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Results that depend on the order of threads fail, too.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     ascii: AsciiOption = False,
 ) -> None:
@@ -266,6 +269,8 @@ def check(
 
     Example: rusty-bench check my.wgsl --workgroups 8 --buffer a=f32[1000] --constant TILE=16
     """
+    if strict and seeds < 2:
+        raise typer.BadParameter("compares orders of threads: give --seeds 2 or more", param_hint="--strict")
     from rusty_py.bench import checking
     from rusty_py.checker import check as check_kernel
     from rusty_py.checker.check import STEP_LIMIT, SUBGROUP_SIZES, TIME_LIMIT
@@ -285,7 +290,10 @@ def check(
         name=checking.name_of(file),
     )
     show(checking.text_of(report, as_json=json), ascii=ascii)
-    if report.findings:
+    if strict and report.varies:
+        left = ", ".join(report.varies)
+        typer.echo(f"--strict: what is left in {left} depends on the order of threads", err=True)
+    if report.findings or (strict and report.varies):
         raise typer.Exit(FINDINGS)
 
 

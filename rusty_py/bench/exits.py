@@ -1,12 +1,13 @@
 """Exit codes: what can end the program, and what it then says.
 
-0 fine, 1 findings, 2 usage, 3 no adapter or one that failed, 4 a wrong or rejected result, 128 and the number
-of the signal that ended it (130 for Ctrl-C), 141 standard output closed.
+0 fine, 1 findings, 2 usage, 3 no adapter or one that failed, 4 a wrong or rejected result, 70 an internal
+error, 128 and the number of the signal that ended it (130 for Ctrl-C), 141 standard output closed.
 """
 
 import errno
 import os
 import sys
+import traceback
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from rusty_py.bench.figures import Figures
     from rusty_py.bench.tuning import TuningRun
 
-FINDINGS, USAGE, NO_ADAPTER, WRONG, INTERRUPTED, CLOSED = 1, 2, 3, 4, 130, 141
+FINDINGS, USAGE, NO_ADAPTER, WRONG, INTERNAL, INTERRUPTED, CLOSED = 1, 2, 3, 4, 70, 130, 141
 
 
 def exit_code_of(program: Callable[[], object]) -> int:
@@ -55,6 +56,9 @@ def _exit_code_of(program: Callable[[], object]) -> int:
         else:
             complain(f"error: {error}")
         return USAGE
+    except Exception as error:  # Python's own status for it, 1, would say that something was found.
+        complain(f"{traceback.format_exc()}error: internal error, please report it: {error!r}")
+        return INTERNAL
 
 
 def leave(run: "Run | Figures | TuningRun", *, wrong: bool) -> None:
@@ -77,7 +81,7 @@ def _typer_exit_code(program: Callable[[], object]) -> int:
             if isinstance(cause, KeyboardInterrupt | BrokenPipeError):
                 raise cause from None
             cause = cause.__cause__ or cause.__context__
-        return end.code if isinstance(end.code, int) else FINDINGS
+        return end.code if isinstance(end.code, int) else INTERNAL
     return 0
 
 

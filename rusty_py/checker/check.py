@@ -47,7 +47,8 @@ def check(
 
     `workgroups`: how many, along x, y and z. `buffers`: for each variable in storage or uniform memory its
     contents, an array or a description like "f32[1000]"; they are not changed. An array has the variable's
-    dtype, or is u32 or u8 words of its bytes, or structured. `constants`: the overrides.
+    dtype, or is u32 or u8 words of its bytes, or structured. `constants`: the overrides' values by WebGPU's
+    keys, the number of an override's @id as a string, its name where it has none.
     `entry`: the entry point, where there are several. The kernel runs once for each of `seeds` orders of its
     threads and, if it uses subgroups, each of `subgroup_sizes`; the first run with findings is the last.
     A thread that takes more than `step_limit` turns of loops, or a check longer than `time_limit` seconds,

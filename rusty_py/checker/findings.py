@@ -4,25 +4,46 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from rusty_py.checker.places import place_of, stores_to
+from rusty_py.checker.late import Late
+from rusty_py.checker.places import mention_of, place_of, stores_to
 from rusty_py.checker.report import Finding, Place, Thread
 from rusty_py.checker.translate import Translation
 
 Raw = Mapping[str, Any]
+LATE = "late evaluation"
 
 
 def findings_of(lines: Sequence[Raw], translation: Translation) -> tuple[Finding, ...]:
-    """The findings behind the lines of the child's output.
+    """The findings of the translation, and behind the lines of the child's output.
 
-    What diverges comes first: threads that miss a barrier bring races and more with them. What is read
-    before it was written comes last: often a race is why.
+    Late evaluations come first: they need no run. Then what diverges: threads that miss a barrier bring races
+    and more with them. What is read before it was written comes last: often a race is why.
     """
+    late = [_late_evaluation(each, translation) for each in translation.late]
     found: dict[object, Finding] = {}
     for raw in lines:
         each = _finding(raw, translation)
         # One statement may be several instructions, and two of them race either way.
         found.setdefault((each.kind, each.variable, frozenset((each.place, each.other_place))), each)
-    return tuple(sorted(found.values(), key=lambda each: _order(each.kind)))
+    return (*late, *sorted(found.values(), key=lambda each: _order(each.kind)))
+
+
+def _late_evaluation(late: Late, translation: Translation) -> Finding:
+    changed = _name_of(late.changed, translation)
+    name = late.name or changed or ""
+    declared = mention_of(name, late.declared, translation)
+    anew = f"anew, and {changed} may have changed since line {declared.line}"
+    if not late.name:
+        message = (
+            f"naga's Metal text reads {name} only after the calls in this condition, which may change it:"
+            " read it into a `var` first"
+        )
+    elif late.is_pointer:
+        message = f"naga's Metal text computes the pointer {name} {anew}: keep its index in a `var`"
+    else:
+        message = f"naga's Metal text computes {name} {anew}: write `var {name}`, not `let {name}`"
+    place = mention_of(name, late.use, translation)
+    return Finding(LATE, message, place, name, other_place=declared if late.name else None)
 
 
 def _order(kind: str) -> int:
@@ -30,9 +51,8 @@ def _order(kind: str) -> int:
 
 
 def _finding(raw: Raw, translation: Translation) -> Finding:
-    spelled = {each.spelled: each.name for each in translation.globals}
     variable = raw.get("variable") or _private_array(raw, translation) or ""
-    name = spelled.get(variable) or _unnumbered(variable, translation.wgsl) or None
+    name = _name_of(variable, translation)
     facts = _Facts(
         raw=raw,
         what=_element(raw, name),
@@ -169,9 +189,18 @@ def _private_array(raw: Raw, translation: Translation) -> str | None:
     return found.pop() if len(found) == 1 else None
 
 
+def _name_of(spelled: str, translation: Translation) -> str | None:
+    """The WGSL name of the variable that Metal spells so."""
+    names = {each.spelled: each.name for each in translation.globals}
+    return names.get(spelled) or _unnumbered(spelled, translation.wgsl) or None
+
+
 def _unnumbered(spelled: str, wgsl: str) -> str:
-    """The WGSL name of what naga spells so: it appends `_`, and a number to a name that occurs twice."""
-    return spelled if re.search(rf"\b{spelled}\b", wgsl) else re.sub(r"_\d*$", "", spelled)
+    """The WGSL name of a thread's own variable that naga spells so: see `_original` of translate.py."""
+    for plain in (spelled, re.sub(r"_\d*$", "", spelled), spelled.removeprefix("gen_")):
+        if re.search(rf"\b{plain}\b", wgsl):
+            return plain
+    return re.sub(r"_\d*$", "", spelled)
 
 
 def _stores(raw: Raw, variable: str, translation: Translation) -> bool:

@@ -1,7 +1,7 @@
 """Writes a WGSL text's overrides as constants, which is how naga translates them to Metal's language."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -13,35 +13,57 @@ from rusty_py.errors import DtypeError, ShaderError
 def bake(wgsl: str, constants: Mapping[str, int | float | bool]) -> str:
     """`wgsl` with its overrides as constants, on the lines they were: `constants`, else their defaults.
 
+    The keys of `constants` are WebGPU's: the number of an override's @id, the name where it has none.
     Raises ShaderError for a constant that the text does not declare, and for an override without a value;
     DtypeError for a value that is none of the override's type.
     """
-    left = dict(constants)
+    given = {str(key): value for key, value in constants.items()}
+    overrides = list(_overrides(wgsl))
+    _refuse_unknown(given, overrides)
     parts, at = [], 0
-    for each in _overrides(wgsl):
+    for each in overrides:
         kind = each.kind or _kind_of(each.default)
-        value = _literal(each.name, left.pop(each.name), kind) if each.name in left else each.default
+        value = _literal(each.key, given[each.key], kind) if each.key in given else each.default
         if not value:
-            ways = f"constants={{{each.name!r}: ...}} or --constant {each.name}=..."
-            raise ShaderError(f"check: an override without a value: {each.name}: give it by {ways}")
+            raise ShaderError(f"check: an override without a value: {each.name}: {_way_to_give(each.key)}")
         declared = f": {kind}" if kind else ""
         parts += [wgsl[at : each.start], f"const {each.name}{declared} = {value};"]
         # Statements keep their lines.
         parts.append("\n" * wgsl.count("\n", each.start, each.end))
         at = each.end
-    if left:
-        raise ShaderError(f"check: the text declares no such override: {', '.join(sorted(map(str, left)))}")
     return "".join([*parts, wgsl[at:]])
 
 
 class _Override(NamedTuple):
-    """A declaration from `start` to `end` of the text; no type or default where it gives none."""
+    """A declaration from `start` to `end` of the text; no type or default where it gives none.
+
+    `key` is WebGPU's "pipeline-overridable constant identifier string".
+    """
 
     start: int
     end: int
+    key: str
     name: str
     kind: str
     default: str
+
+
+def _refuse_unknown(given: Mapping[str, object], overrides: Sequence[_Override]) -> None:
+    """Raises ShaderError for keys that no override has."""
+    keys = {each.key for each in overrides}
+    for each in overrides:
+        if each.name in given.keys() - keys:
+            raise ShaderError(
+                f"check: the key of an override with @id is that number: {each.name} has {each.key}:"
+                f" {_way_to_give(each.key)}"
+            )
+    if unknown := sorted(given.keys() - keys):
+        has = ", ".join(sorted(keys)) or "none"
+        raise ShaderError(f"check: the text declares no such override: {', '.join(unknown)}: it has {has}")
+
+
+def _way_to_give(key: str) -> str:
+    return f"give it by constants={{{key!r}: ...}} or --constant {key}=..."
 
 
 def _overrides(wgsl: str) -> Iterator[_Override]:
@@ -56,8 +78,9 @@ def _overrides(wgsl: str) -> Iterator[_Override]:
         if head < i + 2 or (head > i + 2 and texts[i + 2] != ":"):
             continue  # No declaration; naga says why.
         start = _attribute(texts, i)
-        name, kind, default = words[i + 1], words[i + 3 : head], words[head + 1 : end]
-        yield _Override(words[start].start, words[end].end, name.text, _spelled(kind), _spelled(default))
+        name, kind, default = texts[i + 1], _spelled(words[i + 3 : head]), _spelled(words[head + 1 : end])
+        key = _number(name, texts[start + 3 : i - 1]) if start < i else name
+        yield _Override(words[start].start, words[end].end, key, name, kind, default)
 
 
 def _attribute(texts: list[str], i: int) -> int:
@@ -66,6 +89,15 @@ def _attribute(texts: list[str], i: int) -> int:
     while start > 0 and texts[start] not in "@;}":
         start -= 1
     return start if start >= 0 and texts[start : start + 2] == ["@", "id"] else i
+
+
+def _number(name: str, words: list[str]) -> str:
+    """The decimal number that the words in the parentheses of an @id say. Raises ShaderError."""
+    text = "".join(words).removesuffix(",")
+    found = re.fullmatch(r"(?:0[xX]([\da-fA-F]+)|(\d+))[iu]?", text)
+    if not found:
+        raise ShaderError(f"check: the @id of {name} is not a number: {text!r}: write it in digits")
+    return str(int(found[1], 16) if found[1] else int(found[2]))
 
 
 def _spelled(words: list[Token]) -> str:

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import pairwise
 from typing import NamedTuple
 
 from rusty_py.checker.report import Place
 from rusty_py.checker.translate import Translation
-from rusty_py.checker.wgsl import Statement, tokens
+from rusty_py.checker.wgsl import Statement, Token, tokens
 
 Span = tuple[int, int]
 
@@ -26,6 +27,16 @@ def place_of(lines: Sequence[int], translation: Translation, name: str | None, s
             start, end = _access(line, statement, translation, name, spelled) or (start, end)
         return _place(translation.wgsl, start, end)
     return None
+
+
+def mention_of(name: str, statement: Statement, translation: Translation) -> Place:
+    """Where a statement first names a value; the whole statement where it does not."""
+    text = translation.wgsl
+    words = list(tokens(text[statement.start : statement.end]))
+    for before, word in pairwise([Token("", 0), *words]):
+        if word.text == name and before.text != ".":
+            return _place(text, statement.start + word.start, statement.start + word.end)
+    return _place(text, statement.start, statement.end)
 
 
 @lru_cache(maxsize=4096)

@@ -65,10 +65,11 @@ class Finding:
 class Report:
     """What came of a check; `str` of it is for people.
 
-    `findings` are of the last of `runs`, in the order they were met, but what diverges before all else and
-    uninitialised reads after it: the first one is the one to mend.
+    `findings` are late evaluations, then those of the last of `runs` in the order they were met, except that
+    divergence comes first and uninitialised reads last: mend the first one first.
     `outputs` is what the first run left in the buffers, in their dtypes and shapes. `varies` names those that
-    another run left otherwise: where threads race by atomics, the order decides, and no rule is broken.
+    runs of one subgroup size left differently: where threads race by atomics, the order decides, and no rule
+    is broken.
     """
 
     wgsl: str

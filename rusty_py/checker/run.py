@@ -52,7 +52,7 @@ class Job:
 class Outcome:
     """What a job left: raw findings, the contents after its first run, and the runs it came to.
 
-    `varies`: the variables that another run left otherwise.
+    `varies`: the variables that runs of one subgroup size left differently.
     """
 
     findings: list[dict[str, Any]]

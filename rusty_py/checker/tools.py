@@ -137,8 +137,8 @@ def _fetch_naga(folder: Path) -> None:
         with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
             unpacked = Path(scratch) / "unpacked"
             with tarfile.open(_packed(Path(scratch))) as archive:
-                # Pythons before 3.11.4 know no filter; the archive's hash is checked anyway.
-                archive.extraction_filter = getattr(tarfile, "data_filter", None)
+                # Python before 3.11.4 has no filters; the archive has the hash that we know.
+                archive.extraction_filter = getattr(tarfile, "data_filter", lambda member, path: member)
                 archive.extractall(unpacked)
             _put(unpacked, folder)
     except OSError as error:

@@ -7,11 +7,13 @@ the calls tell where the first came from, and have changed nothing.
 
 import atexit
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from rusty_py.checker import tools
+from rusty_py.checker.late import Late, late_values
 from rusty_py.checker.node import Compiler, CompilerDied
 from rusty_py.checker.wgsl import MARK, Statement, entry_points, mark, names
 from rusty_py.errors import ShaderError, ToolError
@@ -41,13 +43,17 @@ class Global:
 
 @dataclass(frozen=True)
 class Translation:
-    """A Metal text; `lines[i]` is the WGSL statement behind its line i + 1, None where there is none."""
+    """A Metal text; `lines[i]` is the WGSL statement behind its line i + 1, None where there is none.
+
+    `late` are the values that it computes later than the WGSL text.
+    """
 
     wgsl: str
     msl: str
     lines: tuple[Statement | None, ...]
     entries: tuple[Entry, ...]
     globals: tuple[Global, ...]
+    late: tuple[Late, ...]
 
     @property
     def sized(self) -> tuple[Global, ...]:
@@ -62,40 +68,57 @@ def translate(wgsl: str, *, version: tuple[int, int] = VERSION, name: str = "wgs
 
     `name` is what those call the text.
     """
-    answer = ask(wgsl, version, name=name)
+    try:
+        answer = ask(wgsl, version, name=name)
+    except GaveUp:
+        _refuse_late_calls(wgsl)
+        raise
     msl, spelled = answer["msl"], answer["wgsl"]
     if graphics := re.search(r"(?m)^(vertex|fragment) ", msl):
         raise ShaderError(f"check: compute shaders only: the text has one for a {graphics[1]}: leave it out")
     metal_names = re.findall(r"\bkernel void (\w+)\(", msl)
     sizes = re.findall(r"@compute @workgroup_size\((\d+), (\d+), (\d+)\)", spelled)
+    marked, statements = mark(wgsl)
+    answer = ask(marked, version)
     return Translation(
         wgsl=wgsl,
         msl=msl,
-        lines=_lines(wgsl, msl, version),
+        lines=_lines(msl, answer["msl"], statements),
         entries=tuple(
             Entry(name, metal_name, (int(x), int(y), int(z)))
             for name, metal_name, (x, y, z) in zip(entry_points(wgsl), metal_names, sizes, strict=True)
         ),
         globals=_globals(wgsl, msl, spelled),
+        late=late_values(answer["wgsl"], wgsl, statements),
     )
 
 
 def validate(wgsl: str, *, name: str = "wgsl") -> None:
     """Raises ShaderError with naga's words where a text is not valid, its overrides not baked; ToolError."""
-    ask(wgsl, None, name=name)
+    ask(wgsl, write=(), name=name)
 
 
-def ask(wgsl: str, version: tuple[int, int] | None = VERSION, *, name: str = "wgsl") -> dict[str, str]:
-    """naga's answer: `msl`, and `wgsl` as it spells what it understood; without a version neither.
+class GaveUp(ShaderError):
+    """naga panics on the text."""
 
-    Raises ShaderError, ToolError.
+
+def ask(
+    wgsl: str,
+    version: tuple[int, int] = VERSION,
+    *,
+    write: Sequence[str] = ("msl", "wgsl"),
+    name: str = "wgsl",
+) -> dict[str, str]:
+    """naga's answer, of these two: `msl`, and `wgsl` as it spells what it understood.
+
+    Raises ShaderError, GaveUp, ToolError.
     """
     try:
-        answer = _naga().ask({"wgsl": wgsl, "version": version})
+        answer = _naga().ask({"wgsl": wgsl, "version": version, "write": write})
     except CompilerDied as error:
         if not error.gave_up:
             raise ToolError(f"check: Node cannot run naga: {_last_line(str(error))}") from error
-        raise ShaderError(f"check: naga gave up on the text: {str(error)[-300:].strip()}") from error
+        raise GaveUp(f"check: naga gave up on the text: {str(error)[-300:].strip()}") from error
     if "error" in answer:
         # It quotes the text, which could steer a terminal.
         words = "".join(
@@ -119,13 +142,25 @@ def _naga() -> Compiler:
     return compiler
 
 
-def _lines(wgsl: str, msl: str, version: tuple[int, int]) -> tuple[Statement | None, ...]:
-    """The statement behind each line of `msl`. Raises ShaderError where the marks did not come back."""
+def _refuse_late_calls(wgsl: str) -> None:
+    """Raises ShaderError where naga panics because a call's result has no name where it is used."""
     marked, statements = mark(wgsl)
+    for late in late_values(ask(marked, write=["wgsl"])["wgsl"], wgsl, statements):
+        if not late.changed:
+            use, declared = (wgsl.count("\n", 0, each.start) + 1 for each in (late.use, late.declared))
+            raise ShaderError(
+                f"check: line {use}: naga cannot translate {late.name} to Metal here: line {declared} gives"
+                f" it the result of a call, in front of the loop's `continuing`: write `var {late.name}`"
+                f" instead of `let {late.name}`"
+            )
+
+
+def _lines(msl: str, marked: str, statements: Sequence[Statement]) -> tuple[Statement | None, ...]:
+    """The statement behind each line of `msl`. Raises ShaderError where the marks did not come back."""
     kept: list[tuple[str, Statement | None]] = []
     current: Statement | None = None
     marked_last = False
-    for line in _MARKER.sub("", ask(marked, version)["msl"]).split("\n"):
+    for line in _MARKER.sub("", marked).split("\n"):
         if call := re.fullmatch(rf"\s*{MARK}\((\d+)u\);", line):
             current = statements[int(call[1])]
             marked_last = True
@@ -195,12 +230,14 @@ def _globals(wgsl: str, msl: str, spelled: str) -> tuple[Global, ...]:
 def _original(spelled: str, candidates: list[str]) -> str:
     """The name that naga spelled so.
 
-    It appends `_` to what ends in a digit or is a word of its language, and a number to what occurs twice.
+    It appends `_` to what ends in a digit or is a word of its language, and a number to what occurs twice. It
+    puts `gen_` before what begins as names of its own do.
     """
-    for name in candidates:
-        base = _base(name)
-        if re.fullmatch(rf"{base}_\d*" if base[-1].isdigit() else rf"{base}(_\d*)?", spelled):
-            return name
+    for plain in (spelled, spelled.removeprefix("gen_")):
+        for name in candidates:
+            base = _base(name)
+            if re.fullmatch(rf"{base}_\d*" if base[-1].isdigit() else rf"{base}(_\d*)?", plain):
+                return name
     return spelled
 
 

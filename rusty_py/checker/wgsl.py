@@ -4,7 +4,7 @@ naga reads it for good. What this finds is proved by what naga makes of it: see 
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -17,6 +17,17 @@ MOST_NESTED_BLOCKS = 120
 
 MARK = "checker_mark"
 """The function whose calls mark statements."""
+
+_KEYWORDS = """
+    _Alignas _Alignof _Atomic _BitInt _Complex _ExtInt _Generic _Imaginary _Nonnull _Noreturn _Nullable
+    _Nullable_result _Null_unspecified _Pragma _Static_assert _Thread_local
+"""
+_TAKEN = {
+    "a name of the checker's own": [MARK],
+    "a name of naga's own in its Metal text, which it does not rename": ["_buffer_sizes", "_mslBufferSizes"],
+    "a keyword of Metal's compiler, which naga does not rename": _KEYWORDS.split(),
+}
+"""Names that a text cannot use, and why. Metal's compiler is a clang; its other keywords naga renames."""
 
 # Comments end where WGSL's lines do, and marks of direction are blanks.
 _TOKEN = re.compile(
@@ -58,12 +69,19 @@ def check_size(wgsl: str) -> None:
 def mark(wgsl: str) -> tuple[str, list[Statement]]:
     """`wgsl` with a call before each statement that says which one, and the statements.
 
-    An `else if` gets braces, to have a place for its own. Nothing else is changed.
+    An `else if` gets braces, to have a place for its own. Nothing else is changed. Raises ShaderError for
+    names that cannot be used.
     """
     marker = _Marker(wgsl)
-    if any(token.text == MARK for token in marker.tokens):
-        raise ShaderError(f"check: a name of the checker's own: {MARK}: rename it")
+    _refuse_names(wgsl, marker.tokens)
     return marker.marked(), marker.statements
+
+
+def _refuse_names(wgsl: str, words: Sequence[Token]) -> None:
+    for word in words:
+        for whose, taken in _TAKEN.items():
+            if word.text in taken:
+                raise ShaderError(f"check: {_line_of(wgsl, word)}: {whose}: {word.text}: rename it")
 
 
 def names(wgsl: str) -> list[str]:

@@ -3,6 +3,7 @@
 import numpy as np
 
 from rusty_py.checker import Report, check
+from rusty_py.probe import SUBGROUP_SIZE
 
 LIST = """
 @group(0) @binding(0) var<storage, read_write> list: array<u32, 4>;
@@ -51,6 +52,18 @@ def test_who_counts_first_is_clean_and_the_order_decides_what_is_listed() -> Non
     assert report.clean, report
     assert report.varies == ("list",)
     assert report.summary().endswith("; what is left in list depends on the order of threads")
+
+
+def test_the_subgroup_size_decides_and_the_order_does_not() -> None:
+    report = check(SUBGROUP_SIZE.text, workgroups=1, buffers={"size": "u32[1]"})
+    assert {run.subgroup_size for run in report.runs} == {16, 32, 64}
+    assert (report.clean, report.varies) == (True, ())
+
+
+def test_the_order_decides_whatever_the_subgroup_size() -> None:
+    report = listed(f"_ = subgroupAdd(1u); {APPEND}")
+    assert {run.subgroup_size for run in report.runs} == {16, 32, 64}
+    assert (report.clean, report.varies) == (True, ("list",))
 
 
 def test_atomics_without_a_barrier_between_them_depend_on_the_order() -> None:

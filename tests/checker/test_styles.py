@@ -1,10 +1,12 @@
 """WGSL as people and programs write it: comments, attributes, control flow, minified, and odd names."""
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
 import pytest
 
+from rusty_py import ShaderError
 from rusty_py.checker import check
 
 OUT = "@group(0) @binding(0) var<storage, read_write> out: array<i32>;\n"
@@ -131,7 +133,8 @@ OURS = (
     "checker lanes map vec fold atomic runtime_array Variable Space ThreadIds variables ids checker_step Cell"
 )
 OURS += " kernel_entry kernel_variables kernel_text SWIZZLES_OF_2 NAMED T N elements first columns inner"
-NAGA = "type_1 loop_bound unnamed naga_div value_0 x1y a1b2 f2_ min_ clamp_ sum_2 i_1"
+NAGA = "type_1 loop_bound unnamed naga_div value_0 x1y a1b2 f2_ min_ clamp_ sum_2 i_1 _naga _naga_x"
+NAGA += " clamped_lod_e _group_0_binding_0 _e4 mainInput main_Input gen_ size0 _pad1"
 NAMES = f"{METAL} {C} {OURS} {NAGA}".split()
 
 
@@ -190,6 +193,29 @@ def test_buffers_may_have_such_names() -> None:
     )
     assert report.clean, str(report)
     assert [report.outputs[name][0] for name in NAMES] == [300 + at for at in range(len(NAMES))]
+
+
+def test_a_name_that_naga_leaves_and_metal_has_for_something_else_is_refused_with_its_line() -> None:
+    failures = []
+    forms = ("var<private> NAME: i32;", "fn NAME() {}", "struct NAME { a: i32 }", "const NAME = 2;")
+    for name in ("_buffer_sizes", "_mslBufferSizes", "checker_mark", "_Static_assert", "_Complex", "_Pragma"):
+        for form in (*forms, OUT.replace("out", name), "fn f(NAME: i32) {}", "fn f() { let NAME = 2; }"):
+            try:
+                check(f"\n{form.replace('NAME', name)}\n{OUT}{MAIN} {{ }}", workgroups=1, buffers={})
+                failures.append((name, form))
+            except ShaderError as error:
+                if not re.fullmatch(rf"check: line 2: a (name|keyword) .*: {name}: rename it", str(error)):
+                    failures.append((name, form, str(error)))
+    assert failures == []
+
+
+def test_a_finding_names_a_variable_as_the_text_does() -> None:
+    for name in ("_naga", "clamped_lod_e", "a1", "min"):
+        own = f"var {name} = array<i32, 4>(); {name}[i] = 1;"
+        (found,) = check(
+            f"{OUT}{MAIN} {{ {own} out[i] = {name}[0]; }}", workgroups=1, buffers={"out": "i32[8]"}
+        ).findings
+        assert (found.kind, found.variable) == ("out of bounds", name)
 
 
 @pytest.mark.parametrize("name", ["half", "ids", "kernel_entry"])

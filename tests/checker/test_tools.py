@@ -219,6 +219,19 @@ def test_naga_is_fetched_once_and_said_so(
     assert [each.name for each in empty.iterdir()] == [f"{tools.NAGA}-{tools.NAGA_VERSION}"]
 
 
+def test_naga_is_unpacked_by_a_python_whose_tarfile_has_no_filters_yet(
+    pack: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    extract_all = tarfile.TarFile.extractall
+
+    def of_3_11_2(archive: tarfile.TarFile, path: str = ".", members: None = None) -> None:
+        extract_all(archive, path, members)
+
+    monkeypatch.setattr(tarfile.TarFile, "extractall", of_3_11_2)
+    monkeypatch.delattr(tarfile, "data_filter", raising=False)
+    assert tools.naga().read_text() == "// naga\n"
+
+
 def test_an_archive_of_another_hash_is_refused_and_not_kept(
     pack: Path, empty: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -189,6 +189,39 @@ def test_a_constant_that_the_text_does_not_declare_is_refused() -> None:
         bake("override A = 1;", {"C": 1, "A": 1, "B": 1})
 
 
+@pytest.mark.parametrize("number", ["7", "7u", "7i", "0x7", "0X07u", "007", "7,", " 7 /**/"])
+def test_an_override_with_an_id_is_given_by_that_number(number: str) -> None:
+    text = f"@id({number}) override A: u32 = 1; @id(70) override B = A;"
+    assert bake(text, {"7": 2}) == "const A: u32 = 2; const B = A;"
+    assert bake(text, {7: 2}) == bake(text, {"7": 2})  # type: ignore[dict-item]
+
+
+@pytest.mark.parametrize("default", ["", " = 1"])
+def test_the_name_of_an_override_with_an_id_is_refused_with_its_number(default: str) -> None:
+    text = f"override A = 1; @id(7) override B: u32{default};"
+    with pytest.raises(ShaderError) as caught:
+        bake(text, {"B": 2})
+    assert str(caught.value) == (
+        "check: the key of an override with @id is that number: B has 7:"
+        " give it by constants={'7': ...} or --constant 7=..."
+    )
+
+
+def test_an_override_with_an_id_and_without_a_value_is_refused_with_its_number() -> None:
+    with pytest.raises(ShaderError, match=r"a value: B: give it by constants=\{'7': ...\} or --constant 7="):
+        bake("@id(7) override B: u32;", {})
+
+
+def test_a_key_that_is_the_number_of_no_override_is_refused_with_those_there_are() -> None:
+    with pytest.raises(ShaderError, match=r"declares no such override: 07, 8: it has 7, A$"):
+        bake("override A = 1; @id(7) override B = 1;", {"8": 2, "07": 2, "A": 2})
+
+
+def test_an_id_that_is_an_expression_is_refused() -> None:
+    with pytest.raises(ShaderError, match=r"the @id of B is not a number: 'N\+1': write it in dig"):
+        bake("const N = 1; @id(N + 1) override B = 1;", {})
+
+
 def test_an_override_in_a_comment_is_none() -> None:
     text = "// override A: u32;\n/* override B: u32; */"
     assert bake(text, {}) == text

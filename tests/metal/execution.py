@@ -81,7 +81,8 @@ class MetalText:
 
             def poisoned(nbytes: int, *, label: str = "buffer") -> Buffer:
                 buffer = empty(nbytes, label=label)
-                device.write(buffer, np.full(buffer.nbytes, POISON, np.uint8))
+                if device.recorder is None:
+                    device.write(buffer, np.full(buffer.nbytes, POISON, np.uint8))
                 return buffer
 
             patch.setattr(device, "empty", poisoned)

@@ -128,9 +128,9 @@ def _casts() -> Iterator[Work]:
             for layout, view in _SMALL.items():
                 yield Work(
                     f"{source.name} to {target.name}, {layout}",
-                    lambda device, _, a=a, target=target, view=view: elementwise.cast(
-                        view(array(a, device=device)), target
-                    ).numpy(),
+                    lambda device, _, a=a, target=target, view=view: (
+                        view(array(a, device=device)).astype(target).numpy()
+                    ),
                     lambda a=a, target=target, view=view: _cast(view(a), target),
                 )
 

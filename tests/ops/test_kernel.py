@@ -188,6 +188,17 @@ def test_one_buffer_as_input_and_output_is_refused(fresh: Device, kernels: Path)
         launch(fresh, times(2), inputs=[x], outputs=[x], workgroups=(1, 1, 1))
 
 
+def test_an_override_with_an_id_is_given_by_that_number(fresh: Device, kernels: Path) -> None:
+    (kernels / "double.wgsl").write_text(DOUBLE.replace("override", "@id(7) override"))
+    x, y = fresh.upload(np.arange(100, dtype=np.uint32)), fresh.empty(400)
+    by_number, by_name = times(3, constants=(("7", 3),)), times(3)
+    assert "const FACTOR: u32 = 3u;" in by_number.source
+    launch(fresh, by_number, inputs=[x], outputs=[y], workgroups=(2, 1, 1))
+    assert words(fresh, y, 100) == [3 * i for i in range(100)]
+    with pytest.raises(ShaderError, match=r"^double\[FACTOR=3\]: the compiler refuses it: "):
+        launch(fresh, by_name, inputs=[x], outputs=[y], workgroups=(2, 1, 1))
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

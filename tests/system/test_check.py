@@ -36,6 +36,14 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
 \tout[id.x + OFFSET] = id.x; // ×
 }
 """
+APPEND = """@group(0) @binding(0) var<storage, read_write> list: array<u32, 4>;
+@group(0) @binding(1) var<storage, read_write> count: atomic<u32>;
+
+@compute @workgroup_size(4)
+fn main(@builtin(local_invocation_index) i: u32) {
+    list[atomicAdd(&count, 1u)] = i;
+}
+"""
 ENDLESS = STORE.replace("\tout", "\tfor (var n = 0u; n < 0xffffffffu; n++) { out[id.x] += n; }\n\tout")
 LONG = ("--step-limit", "99999999999999", "--time-limit", "600")
 
@@ -82,6 +90,7 @@ def test_help_needs_no_driver_and_names_every_option() -> None:
         "step-limit",
         "time-limit",
         "workgroup-bytes",
+        "strict",
     )
     for option in (*options, "json", "ascii"):
         assert f"--{option}" in done.out
@@ -105,6 +114,23 @@ def test_a_finding_ends_with_1_and_shows_the_place(store: Path) -> None:
         f"{store}: main: 1 finding (2x1x1 workgroups of 8x1x1 threads, 1 run)",
         "",
     ]
+
+
+def test_a_result_that_depends_on_the_order_of_threads_fails_where_that_is_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "append.wgsl"
+    path.write_text(APPEND, encoding="utf-8")
+    arguments = (path, "--buffer", "count=u32:0", "--buffer", "list=u32:0,0,0,0")
+    lax, strict = check(*arguments), check(*arguments, "--strict")
+    lax.succeeds()
+    assert lax.out.endswith("; what is left in list depends on the order of threads\n")
+    assert (strict.code, strict.out) == (1, lax.out)
+    assert strict.err == "--strict: what is left in list depends on the order of threads\n"
+    as_json = check(*arguments, "--strict", "--json")
+    assert (as_json.code, strict_json(as_json.out)["varies"]) == (1, ["list"])
+
+
+def test_a_result_that_does_not_depend_on_the_order_of_threads_is_clean_by_all_rules(store: Path) -> None:
+    check(store, "--buffer", "out=u32[8]", "--strict").succeeds()
 
 
 def test_a_report_in_ascii_is_ascii(store: Path) -> None:
@@ -218,6 +244,7 @@ def test_one_of_several_entry_points_is_chosen(store: Path) -> None:
         (["--subgroup-size", "0"], ["--subgroup-size", "greater than or equal to 1"]),
         (["--subgroup-size", "3", "--buffer", "out=u32[8]"], ["powers of 2 up to 64: [3]"]),
         (["--seeds", "0"], ["--seeds"]),
+        (["--strict", "--seeds", "1"], ["--strict", "compares orders of threads: give --seeds 2 or more"]),
         (["--seeds", "1001", "--buffer", "out=u32[8]"], ["orders of threads are 1 to 1000: seeds=1001"]),
         (["--step-limit", "0"], ["--step-limit"]),
         (["--time-limit", "0"], ["--time-limit"]),

@@ -74,6 +74,27 @@ def test_an_unknown_command_is_a_usage_error() -> None:
     rusty_bench("matmull").refuses(2, "matmull")
 
 
+@pytest.mark.parametrize("arguments", [("check", "-"), ("tune", "--list"), ("info",)], ids=" ".join)
+def test_an_error_that_nobody_expected_is_not_taken_for_findings(
+    arguments: tuple[str, ...], sabotaged: Sabotaged
+) -> None:
+    done = sabotaged(
+        """
+        from rusty_py import adapter
+        from rusty_py.bench import checking, tuning
+
+        def fail(*arguments, **options):
+            raise RuntimeError("no such luck")
+
+        adapter.choose = checking.read_wgsl = tuning.listing = fail
+        """,
+        *arguments,
+    )
+    assert (done.code, done.out) == (70, "")
+    assert "Traceback" in done.err
+    assert done.err.endswith("error: internal error, please report it: RuntimeError('no such luck')\n")
+
+
 @pytest.mark.usefixtures("adapter")
 @pytest.mark.parametrize("command", ["matmul", "info"])
 def test_an_adapter_that_does_not_exist_is_refused_with_those_that_do(command: str) -> None:

@@ -32,6 +32,7 @@ FORMS = list(variants.forms())
 def device(*, kind: str = "DiscreteGPU", **changes: int) -> Device:
     """As much of a device as a plan and its launches ask for; untuned, and its work is never too long."""
     return SimpleNamespace(
+        attachments={},
         adapter=SimpleNamespace(is_cpu=kind == "CPU", type=kind),
         limits=replace(USUAL, **changes),
         pace=SimpleNamespace(flops=lambda spec: 10**15),

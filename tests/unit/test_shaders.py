@@ -56,6 +56,15 @@ def test_baking_writes_overrides_as_constants() -> None:
     )
 
 
+def test_baking_takes_the_number_of_an_id_for_the_name() -> None:
+    text = "@id(7) override TILE: u32;\n@id(70) override DEPTH: u32;\n"
+    assert shaders.bake(text, (("70", 4),)) == "@id(7) override TILE: u32;\nconst DEPTH: u32 = 4u;\n"
+    with pytest.raises(ShaderError, match=r"^shaders: no line 'override TILE: u32;' to set to 16$"):
+        shaders.bake(text, (("TILE", 16),))
+    with pytest.raises(ShaderError, match=r"^shaders: no line '@id\(0\) override' to set to 16$"):
+        shaders.bake(text, (("0", 16),))
+
+
 def test_baking_nothing_changes_nothing() -> None:
     text = shaders.read("matmul/tiled")
     assert shaders.bake(text, ()) == text

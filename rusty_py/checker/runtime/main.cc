@@ -10,7 +10,7 @@
 //     run SIMD_SIZE SEED      one run, from the same contents; the runs end with the first that finds something
 //
 // Findings go to standard output, a line of JSON each, and after each run what it was, and which buffers it left
-// other than the first run did. After the first run, the contents of each buffer go to FILE.out. Exit status 0: it
+// other than the first run of its SIMD_SIZE did. After the first run, the contents of each buffer go to FILE.out. Exit status 0: it
 // ran; 2: the contents of a variable are too small, and standard error says NAME LEAST GIVEN; 4: the library cannot be
 // loaded; 5: there is more workgroup memory than that, and standard error says BYTES MOST; 3: anything else.
 #include <dlfcn.h>
@@ -191,14 +191,19 @@ std::string initial_contents(const Variable& variable, const Job& job) {
     return found;
 }
 
-// Compares what a run left in the buffers with what the first one did, which it keeps: the names that differ, as JSON.
-std::string compare_with_first(const Job& job, std::map<std::string, std::string>& first) {
+// Compares what a run left in the buffers with what the first of its SIMD-group size did: the names that differ, as JSON.
+// The contents that the first run of all left are kept.
+std::string compare_with_first(const Job& job, uint32_t simd_size) {
+    static std::map<uint32_t, std::map<std::string, std::string>> of_size;
+    const bool is_first = of_size.empty();
+    std::map<std::string, std::string>& first = of_size[simd_size];
     std::string varies;
     for (const Region& region : regions()) {
         const auto file = job.files.find(region.name());
         if (file == job.files.end()) continue;
         const std::string left(static_cast<const char*>(region.base()), region.bytes());
-        if (first.emplace(region.name(), left).second) keep(region, file->second + ".out");
+        if (is_first) keep(region, file->second + ".out");
+        first.emplace(region.name(), left);
         if (left != first[region.name()]) varies += (varies.empty() ? "\"" : ", \"") + region.name() + "\"";
     }
     return "[" + varies + "]";
@@ -226,7 +231,6 @@ int main(int argc, char** argv) {
     }
 
     catch_signals();
-    std::map<std::string, std::string> first;
     for (const Run& run_of : job.runs) {
         for (uint32_t i = 0; i < kernel.count; i++) {
             memcpy(variables[i], initial[i].data(), initial[i].size());
@@ -237,7 +241,7 @@ int main(int argc, char** argv) {
         memcpy(launch.threads, job.threads, sizeof job.threads);
         run(launch);
         printf("{\"run\": [%u, %lu], \"varies\": %s}\n", run_of.simd_size,
-               static_cast<unsigned long>(run_of.seed), compare_with_first(job, first).c_str());
+               static_cast<unsigned long>(run_of.seed), compare_with_first(job, run_of.simd_size).c_str());
         fflush(stdout);
         if (findings_so_far()) break;
     }
