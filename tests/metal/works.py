@@ -105,7 +105,9 @@ def _with_numbers() -> Iterator[Work]:
 
 def _unary() -> Iterator[Work]:
     for row in UNARY.values():
-        for kind in (F32, F16, I32, U32):
+        for kind in KINDS:
+            if kind.kind not in row.kinds:
+                continue
             a = values(kind, 6, 10)
             for layout, view in _SMALL.items():
                 yield Work(
