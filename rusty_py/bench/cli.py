@@ -233,7 +233,7 @@ def check(
     ] = None,
     constant: Annotated[
         list[str] | None,
-        typer.Option(metavar="KEY=NUMBER", help="An override's value, by name or @id. Repeat for each."),
+        typer.Option(metavar="KEY=NUMBER", help="An override's value. Repeat for each."),
     ] = None,
     entry: Annotated[
         str | None, typer.Option(metavar="NAME", help="Entry point, if there are several.")
@@ -256,7 +256,7 @@ def check(
         typer.Option(min=0, metavar="N", help="Workgroup memory. Default: Metal's 32768."),
     ] = None,
     strict: Annotated[
-        bool, typer.Option("--strict", help="Results that depend on the order of threads fail, too.")
+        bool, typer.Option("--strict", help="Fail if results depend on the order of threads.")
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     ascii: AsciiOption = False,

@@ -26,7 +26,7 @@ def test_a_class_is_a_row(adapter: Adapter, tmp_path: Path) -> None:
     assert done.out.startswith(str(adapter))
     (row,) = [line for line in done.out.split("\n") if line.startswith("40×40×40  ")]
     assert "tn, a b c by fours" in row
-    assert "direct" in row
+    assert "direct" in row or not adapter.is_cpu
     assert "kernels proved and timed in" in done.out
 
 
