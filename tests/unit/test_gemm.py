@@ -32,11 +32,10 @@ FORMS = list(variants.forms())
 def device(*, kind: str = "DiscreteGPU", **changes: int) -> Device:
     """As much of a device as a plan and its launches ask for; untuned, and its work is never too long."""
     return SimpleNamespace(
-        attachments={},
         adapter=SimpleNamespace(is_cpu=kind == "CPU", type=kind),
         limits=replace(USUAL, **changes),
         pace=SimpleNamespace(flops=lambda spec: 10**15),
-        tuned=Tuned({}),
+        attachments={Tuned: Tuned({})},
         empty=lambda nbytes, label: SimpleNamespace(nbytes=nbytes),
     )
 
