@@ -1,8 +1,8 @@
 """Finds WGSL files and says what exactly is compiled."""
 
 import re
-from collections.abc import Callable
 from functools import cache
+from operator import index
 from pathlib import Path
 
 from rusty_py.errors import ShaderError
@@ -47,11 +47,12 @@ def unroll(text: str) -> str:
     return "\n".join(_unrolled(text.split("\n"), _constants(text), {}))
 
 
-_OPERATORS = {"Add": int.__add__, "Sub": int.__sub__, "Mult": int.__mul__, "Div": int.__floordiv__}
-_FUNCTIONS: dict[tuple[str, int], Callable[..., int]] = {
-    ("min", 2): min,
-    ("max", 2): max,
-    ("select", 3): lambda no, yes, which: yes if which else no,
+_FUNCTIONS: dict[str, object] = {
+    "min": lambda a, b: min(a, b),
+    "max": lambda a, b: max(a, b),
+    "select": lambda no, yes, which: yes if which else no,
+    "true": True,
+    "false": False,
 }
 _LOOP = re.compile(r"( *)for \(var (\w+) = 0u; \2 < (.+); \2\+\+\) \{ // unroll")
 
@@ -69,7 +70,10 @@ def _unrolled(lines: list[str], constants: dict[str, str], counters: dict[str, i
         if f"{indent}}}" not in lines[i:]:
             raise ShaderError(f"shaders: unroll: no brace in the column of its loop: {lines[i]}")
         end = lines.index(f"{indent}}}", i)
-        for turn in range(_value(turns, constants, counters)):
+        count = _value(turns, constants, counters)
+        if count < 0:
+            raise ShaderError(f"shaders: unroll: not a number before the kernel runs: {turns} is {count}")
+        for turn in range(count):
             result.append(f"{indent}{{ const {counter} = {turn}u;")
             result += _unrolled(lines[i + 1 : end], constants, counters | {counter: turn})
             result.append(f"{indent}}}")
@@ -82,33 +86,26 @@ def _constants(text: str) -> dict[str, str]:
 
 
 def _value(expression: str, constants: dict[str, str], counters: dict[str, int]) -> int:
-    """The value of an expression of u32 and bool constants. Raises ShaderError for anything else."""
-    import ast
+    """The value of an expression of u32 and bool constants. Raises ShaderError for anything else.
 
-    def of(node: ast.expr) -> int:
-        match node:
-            case ast.Constant(value=int(value)):
-                return value
-            case ast.Name(id=name) if name in counters:
-                return counters[name]
-            case ast.Name(id=name) if name in constants:
-                return _value(constants[name], constants, {})
-            case ast.BinOp(left, operator, right) if type(operator).__name__ in _OPERATORS:
-                return _OPERATORS[type(operator).__name__](of(left), of(right))
-            case ast.BoolOp(ast.And(), values):
-                return all(map(of, values))
-            case ast.Call(ast.Name(id=name), arguments) if (name, len(arguments)) in _FUNCTIONS:
-                return _FUNCTIONS[name, len(arguments)](*map(of, arguments))
+    By compile and not by ast.parse, which fails now and then where other threads parse, too
+    (https://github.com/python/cpython/issues/106905).
+    """
+    plain = re.sub(r"\b(\d+)u\b", r"\1", expression.strip())
+    names: dict[str, object] = {**_FUNCTIONS, **counters}
+    for name in re.findall(r"[A-Za-z_]\w*", plain):
+        if name not in names and name in constants:
+            names[name] = _value(constants[name], constants, {})
+    known = names.keys() >= set(re.findall(r"[A-Za-z_]\w*", plain))
+    if not known or not re.fullmatch(r"(?:[\w\s()+,-]|(?<!\*)\*|(?<!/)/|&&)*", plain):
         raise ShaderError(f"shaders: unroll: not a number before the kernel runs: {expression}")
-
-    plain = re.sub(r"\b(\d+)u\b", r"\1", expression.strip()).replace("&&", " and ")
     try:
-        parsed = ast.parse(
-            re.sub(r"\b(true|false)\b", lambda found: found[0].capitalize(), plain), mode="eval"
-        )
+        code = compile(plain.replace("&&", " and ").replace("/", "//"), "a WGSL expression", "eval")
+        return index(eval(code, {"__builtins__": {}}, names))
     except SyntaxError as error:
         raise ShaderError(f"shaders: unroll: not an expression: {expression}") from error
-    return of(parsed.body)
+    except (TypeError, ZeroDivisionError) as error:
+        raise ShaderError(f"shaders: unroll: not a number before the kernel runs: {expression}") from error
 
 
 def bake(text: str, constants: tuple[tuple[str, int], ...]) -> str:

@@ -1,5 +1,8 @@
+import gc
 import hashlib
+import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -125,6 +128,37 @@ def test_a_marked_loop_that_cannot_be_read_is_refused(text: str, words: str) -> 
 def test_a_loop_whose_turns_are_not_known_cannot_be_unrolled(turns: str) -> None:
     with pytest.raises(ShaderError, match="unroll: not a number before the kernel runs"):
         shaders.unroll(f"for (var i = 0u; i < {turns}; i++) {{ // unroll\n}}")
+
+
+class _Finalised:
+    """A cycle, so that the collector runs Python code wherever it likes: there threads may switch."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+    def __del__(self) -> None:
+        for _ in range(50):
+            pass
+
+
+def test_threads_may_read_loops_at_once() -> None:
+    """Python's own parser fails in one of a hundred such calls (cpython#106905)."""
+
+    def unroll(_: int) -> int:
+        for _ in range(60):
+            _Finalised()
+            shaders.unroll(LOOPS)
+        return shaders.unroll(LOOPS).count("g(i, j);")
+
+    before, interval = gc.get_threshold(), sys.getswitchinterval()
+    gc.set_threshold(20)
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as threads:
+            assert list(threads.map(unroll, range(8))) == [3] * 8
+    finally:
+        gc.set_threshold(*before)
+        sys.setswitchinterval(interval)
 
 
 CHOICES = """const WIDE: bool = {wide};
