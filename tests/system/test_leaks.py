@@ -34,15 +34,19 @@ def state():
 for i in range({warm_up}):
     step(i)
 before, live = state(), d.pool_stats().live_bytes
-resident = psutil.Process().memory_info().rss
-for i in range({warm_up}, {warm_up} + {steps}):
-    step(i)
-after = state()
+sizes = [psutil.Process().memory_info().rss]
+for part in range(4):
+    for i in range({warm_up} + part * {steps} // 4, {warm_up} + (part + 1) * {steps} // 4):
+        step(i)
+    after = state()
+    sizes.append(psutil.Process().memory_info().rss)
 grown = {{kind: (before[kind], after[kind]) for kind in after if after[kind] > before[kind]}}
 print("objects:", grown)
 print("device bytes:", d.pool_stats().live_bytes - live)
 print("answers:", len(d.queue.commands._answers))
-mib = (psutil.Process().memory_info().rss - resident) / (1 << 20)
+# What leaks grows in every quarter; what a driver sets aside for itself comes at once.
+growths = sorted(size - before for before, size in zip(sizes, sizes[1:]))
+mib = 4 * growths[1] / (1 << 20)
 print("host MiB:", "few" if mib < {most_mib} else f"{{mib:.1f}}")
 """
 NOTHING = "objects: {}\ndevice bytes: 0\nanswers: 0\nhost MiB: few"
@@ -131,8 +135,8 @@ def test_ten_thousand_steps_keep_nothing(adapter: Adapter, what: str, staged: bo
 @pytest.mark.slow
 @pytest.mark.parametrize("what", CAPTURES)
 def test_thousands_of_captures_keep_nothing(adapter: Adapter, what: str) -> None:
-    # wgpu-native and Mesa keep up to 3 MB for each device that there was.
-    steps, most_mib = (20, 80) if what == "devices" else (5000, 8)
+    # wgpu-native and Mesa keep up to 3 MB for each device that there was, with NVIDIA's driver it is 5.
+    steps, most_mib = (20, 120) if what == "devices" else (5000, 8)
     assert kept(CAPTURES[what], staged=False, steps=steps, warm_up=5, most_mib=most_mib) == NOTHING
 
 
