@@ -4,6 +4,7 @@ The public names come from their modules on first use: importing rusty_py import
 """
 
 from importlib import import_module
+from importlib.machinery import PathFinder
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from rusty_py.ops.elementwise import where as where
     from rusty_py.ops.matmul import matmul as matmul
     from rusty_py.ops.reduce import mean as mean
-    from rusty_py.ops.reduce import sum as sum
+    from rusty_py.ops.table import *  # noqa: F403  Each row is a public function.
 
 __version__ = "0.1.0"
 
@@ -61,19 +62,33 @@ _NAMES = {
     "ops.creation": ("arange", "array", "asarray", "empty", "eye", "full", "ones", "zeros"),
     "ops.elementwise": ("where",),
     "ops.matmul": ("matmul",),
-    "ops.reduce": ("mean", "sum"),
+    "ops.reduce": ("mean",),
 }
 _HOME = {name: module for module, names in _NAMES.items() for name in names}
-
-__all__ = [*_HOME, "__version__"]
 
 if not TYPE_CHECKING:  # Else a misspelt name would have a type.
 
     def __getattr__(name: str) -> object:
-        if name not in _HOME:
+        if name == "__all__":
+            return [*_HOME, *_operations(), "__version__"]
+        if name in _HOME:
+            found = getattr(import_module(f"rusty_py.{_HOME[name]}"), name)
+        elif not name.startswith("_") and not _is_module(name) and name in _operations():
+            found = _operations()[name]
+        else:
             raise AttributeError(f"module 'rusty_py' has no attribute {name!r}")
-        globals()[name] = getattr(import_module(f"rusty_py.{_HOME[name]}"), name)
-        return globals()[name]
+        return globals().setdefault(name, found)
 
     def __dir__() -> list[str]:
-        return sorted({*globals(), *_HOME})
+        return sorted({*globals(), *_HOME, *_operations()})
+
+    def _is_module(name: str) -> bool:
+        """Asked before a module is imported, `from rusty_py import dtypes`: then Python does it."""
+        return PathFinder.find_spec(f"rusty_py.{name}", __path__) is not None  # noqa: F405
+
+    def _operations() -> dict[str, object]:
+        """The functions of ops/table.py: each operation there is one."""
+        from rusty_py.operation import OPERATIONS
+
+        import_module("rusty_py.ops.all")
+        return {name: each.function for name, each in OPERATIONS.items() if each.function is not None}

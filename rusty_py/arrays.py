@@ -270,6 +270,10 @@ class Array:
         """As `rusty_py.sum`."""
         return apply(OPERATIONS["sum"], self, axis=axis_key(axis), dtype=dtype, keepdims=keepdims)
 
+    def max(self, axis: int | Sequence[int] | None = None, *, keepdims: bool = False) -> "Array":
+        """As `rusty_py.max`."""
+        return apply(OPERATIONS["max"], self, axis=axis_key(axis), keepdims=keepdims)
+
     def mean(self, axis: int | Sequence[int] | None = None, *, keepdims: bool = False) -> "Array":
         """As `rusty_py.mean`."""
         return apply(OPERATIONS["mean"], self, axis=axis_key(axis), keepdims=keepdims)

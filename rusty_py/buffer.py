@@ -44,6 +44,11 @@ class Buffer:
         self.binding = self.memory.serial << 64 | nbytes  # What it binds, for the keys of caches.
         self.destroyed = False
 
+    @property
+    def bound_bytes(self) -> int:
+        """What a launch binds: whole vectors of four, so that the last one may be loaded and stored."""
+        return min(self.memory.size, -(-self.nbytes // 16) * 16)
+
     def __del__(self) -> None:
         if not getattr(self, "destroyed", True):  # Ctrl-C may come before the first line of __init__.
             self.pool.give(self.memory)
@@ -81,6 +86,10 @@ class Window(NamedTuple):
     def extent(self) -> int:
         """Where it lies, in one number for the keys of bind groups; a whole buffer's is its `nbytes`."""
         return self.start << 64 | self.nbytes
+
+    @property
+    def bound_bytes(self) -> int:
+        return self.nbytes
 
     @property
     def memory(self) -> "Memory":

@@ -27,11 +27,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Operand:
-    """What a launch binds: `nbytes` of a memory from `start` on, virtual until the capture ends."""
+    """What a launch binds: a part of a memory from `start` on, virtual until the capture ends."""
 
     memory: Memory
     nbytes: int
     start: int = 0
+    bound_bytes: int = 0
 
     @property
     def extent(self) -> int:
@@ -106,7 +107,7 @@ class Graph:
             if buffer.memory.handle is not None:
                 self._held[_whole(buffer)] = None
         reads, writes = (
-            tuple(Operand(buffer.memory, buffer.nbytes, buffer.start) for buffer in buffers)
+            tuple(Operand(each.memory, each.nbytes, each.start, each.bound_bytes) for each in buffers)
             for buffers in (inputs, outputs)
         )
         bound = partial(_bound, self.device, spec, dims=tuple(dims), workgroups=workgroups)

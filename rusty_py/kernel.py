@@ -248,7 +248,7 @@ def check(
 
 
 class Bound(Protocol):
-    """What a launch binds: `nbytes` of a memory, from byte `start` on; `extent` is both in one number."""
+    """What a launch binds: `bound_bytes` of a memory, from byte `start` on; `extent` is a key of both."""
 
     @property
     def memory(self) -> "Memory": ...
@@ -260,7 +260,7 @@ class Bound(Protocol):
     def extent(self) -> int: ...
 
     @property
-    def nbytes(self) -> int: ...
+    def bound_bytes(self) -> int: ...
 
 
 def bind(
@@ -282,7 +282,7 @@ def bind(
     bound = tuple(key)
     bindings = device.cache.bindings(bound)
     if bindings is None:
-        ranges = [(operand.memory.handle, operand.start, operand.nbytes) for operand in operands]
+        ranges = [(operand.memory.handle, operand.start, operand.bound_bytes) for operand in operands]
         bindings = _bindings(device, spec, pipeline, ranges, slot)
         device.cache.add_bindings(bound, bindings)
     x, y, z = workgroups

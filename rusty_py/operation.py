@@ -6,7 +6,8 @@ It knows no operation: those are in ops/, which is imported when the first is as
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,21 @@ if TYPE_CHECKING:
     from rusty_py.arrays import Array
     from rusty_py.buffer import Buffer
     from rusty_py.device import Device
+    from rusty_py.oracle import Expected
+    from rusty_py.samples import Sample
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What an application has to do at least: floating-point operations, and bytes read and written."""
+
+    flops: int
+    nbytes: int
+
+
+def once_each(arrays: Sequence[Array], result: Array) -> Cost:
+    """The cost of what reads every element once and computes each of the result's by one operation."""
+    return Cost(result.size, sum(each.nbytes for each in (*arrays, result)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,15 +43,26 @@ class Operation:
     `forward` takes arrays of one device, then words, and options by name, and launches. It must depend on
     nothing but the arrays' layouts and the options: it is called once for each, with virtual buffers, and
     what it launches is kept as a plan. With `writes`, the last array is written to, and is the result.
-    `numpy` is NumPy's function of the same meaning. `mixed` applies an operator to an array and an operand
-    of another type.
+
+    `function` is what users call. `numpy` is NumPy's function of the same meaning, which calls it for arrays
+    of `kinds`. `mixed` applies an operator to an array and an operand of another type.
+
+    `samples` are applications to try it with, and `expected` says of each what must come of it, with the
+    error bound. `cost` is that of an application. `gradient`, where there is one, maps the gradient of the
+    result, the result and the operands to the gradients of the operands.
     """
 
     name: str
     forward: Callable[..., Array]
     numpy: Callable[..., object] | None = None
+    function: Callable[..., Array] | None = None
     mixed: Callable[..., Array] | None = None
     writes: bool = False
+    kinds: str = "fiub"
+    samples: Callable[[], Iterable[Sample]] = tuple
+    expected: Callable[[Sample], Expected] | None = None
+    cost: Callable[[Sequence[Array], Array], Cost] = once_each
+    gradient: Callable[..., tuple[Array | None, ...]] | None = None
 
 
 class Registry(dict[str, Operation]):
@@ -58,33 +85,54 @@ OPERATIONS = Registry()
 
 @dataclass(slots=True)
 class Hooks:
-    """Called for every application that a user makes: with the operation, its arrays, options and result."""
+    """What else happens to every application that a user makes; None where nothing does.
 
-    applied: Callable[[Operation, tuple[Array, ...], dict[str, Any], Array], None] | None = None
+    `trace` may take its place: it gets the operation, the arrays, the words and the options, and returns the
+    result, or None to have it computed. `record` is told of it afterwards, with the result. `profile` opens
+    a block by the operation's name, in which it is launched.
+    """
+
+    trace: Callable[[Operation, tuple[Array, ...], tuple[int, ...], dict[str, Any]], Array | None] | None = (
+        None
+    )
+    record: Callable[[Operation, tuple[Array, ...], dict[str, Any], Array], None] | None = None
+    profile: Callable[[str], AbstractContextManager[object]] | None = None
 
 
 HOOKS = Hooks()
 
 
-def apply(operation: Operation, *arrays: Array, words: tuple[int, ...] = (), **options: Any) -> Array:
-    """The operation on arrays of one device.
+def apply(  # noqa: C901  Each call is a cost of every application.
+    operation: Operation, *arrays: Any, words: tuple[int, ...] = (), **options: Any
+) -> Array:
+    """The operation on arrays, and on what `asarray` makes arrays of, on the device of the first array.
 
     `words` may change from call to call; options, which are hashable, rarely do. Raises DeviceError for
     arrays of different devices, and what the operation raises.
     """
-    device = arrays[0].buffer.device
-    if device.composing and threading.get_ident() in device.composing:  # Part of another operation.
-        return operation.forward(*arrays, *words, **options)
-    key: list[object] = [operation, *options.items()] if options else [operation]
-    buffers, values, limit = [], words, device.limits.binding_bytes
-    for x in arrays:
-        buffer = x.buffer
-        if buffer.device is not device or buffer.nbytes > limit:
-            return _unplanned(operation, arrays, words, options)
-        if x.offset:
-            values = (*values, x.offset)
-        key.append(x.layout)
-        buffers.append(buffer)
+    try:
+        device = arrays[0].buffer.device
+        if device.composing and threading.get_ident() in device.composing:  # Part of another operation.
+            return operation.forward(*arrays, *words, **options)
+        key: list[object] = [operation, *options.items()] if options else [operation]
+        buffers, values, limit = [], words, device.limits.binding_bytes
+        planned = True
+        for x in arrays:
+            buffer = x.buffer
+            if buffer.device is not device or buffer.nbytes > limit:
+                planned = False
+            if x.offset:
+                values = (*values, x.offset)
+            key.append(x.layout)
+            buffers.append(buffer)
+    except AttributeError:
+        if all(hasattr(x, "buffer") for x in arrays):
+            raise
+        return apply(operation, *_coerced(arrays), words=words, **options)
+    if HOOKS.trace is not None and (traced := HOOKS.trace(operation, arrays, words, options)) is not None:
+        return traced
+    if not planned:
+        return _unplanned(operation, arrays, words, options)
     if operation.writes:
         key += [buffer is buffers[-1] for buffer in buffers]
     plan = device.cache.plan(found := tuple(key))
@@ -94,13 +142,25 @@ def apply(operation: Operation, *arrays: Array, words: tuple[int, ...] = (), **o
             return _unplanned(operation, arrays, words, options)
         with device.lock:
             device.cache.add_plan(found, plan)
-    result = plan.run(device, buffers, values)
-    array = arrays[-1]
+    if HOOKS.profile is None:
+        result = plan.run(device, buffers, values)
+    else:
+        with HOOKS.profile(operation.name):
+            result = plan.run(device, buffers, values)
+    array: Array = arrays[-1]
     if not operation.writes:
         array = type(array)(result, plan.layout, plan.offset(values))
-    if HOOKS.applied is not None:
-        HOOKS.applied(operation, arrays, options, array)
+    if HOOKS.record is not None:
+        HOOKS.record(operation, arrays, options, array)
     return array
+
+
+def _coerced(values: Sequence[Any]) -> list[Array]:
+    """Arrays of what is none, beside those that are."""
+    from rusty_py.ops.creation import asarray
+
+    device = next((x.buffer.device for x in values if hasattr(x, "buffer")), None)
+    return [x if hasattr(x, "buffer") else asarray(x, device=device) for x in values]
 
 
 def _planned(
@@ -144,9 +204,10 @@ def _unplanned(
             raise DeviceError(
                 f"{operation.name}: an array of another device: {each.buffer.device}, not {device}"
             )
-    with device.composing_by(device.recorder):
+    profile = nullcontext() if HOOKS.profile is None else HOOKS.profile(operation.name)
+    with profile, device.composing_by(device.recorder):
         array = operation.forward(*arrays, *words, **options)
     array = arrays[-1] if operation.writes else array
-    if HOOKS.applied is not None:
-        HOOKS.applied(operation, arrays, options, array)
+    if HOOKS.record is not None:
+        HOOKS.record(operation, arrays, options, array)
     return array

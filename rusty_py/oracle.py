@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,25 @@ from rusty_py.dtypes import F16, F32, Dtype
 
 _TINY = 2.0**-126  # GPUs may flush what is smaller to zero.
 _TINY_F16 = 2.0**-14
+
+
+class Expected(NamedTuple):
+    """A result in its own dtype where it must be exact, else float64 and what each element may be off."""
+
+    reference: NDArray[Any]
+    bound: NDArray[np.float64] | None
+
+    def error(self, result: NDArray[Any]) -> float:
+        """The largest error as a fraction of its bound: above 1 is wrong. Of what is exact, 0 or infinite."""
+        reference, bound = self
+        if result.shape != reference.shape:
+            return np.inf
+        if bound is None:
+            return 0.0 if np.array_equal(result, reference, equal_nan=reference.dtype.kind == "f") else np.inf
+        with np.errstate(invalid="ignore"):
+            off = np.abs(result.astype(np.float64) - reference) / bound
+        same = (np.isnan(result) & np.isnan(reference)) | (result == reference)
+        return float(np.max(np.where(same, 0.0, np.where(np.isnan(off), np.inf, off)), initial=0.0))
 
 
 def matmul(
@@ -131,7 +151,9 @@ def sum(
     return reference, bound + rounding(reference, ulps=0.5, dtype=dtype)
 
 
-def rounding(reference: NDArray[np.float64], *, ulps: float, dtype: Dtype) -> NDArray[np.float64]:
+def rounding(
+    reference: NDArray[np.float64], *, ulps: float | NDArray[np.float64], dtype: Dtype
+) -> NDArray[np.float64]:
     """How far a result may be from `reference` where WGSL allows `ulps` units of `dtype`."""
     tiny = _TINY_F16 if dtype is F16 else _TINY
     bound: NDArray[np.float64] = ulps * dtype.eps * np.abs(reference) + tiny
@@ -158,3 +180,10 @@ def power(
     with np.errstate(divide="ignore", invalid="ignore"):
         reference = x64**y64
     return reference, 1.01 * relative * np.abs(reference) + rounding(reference, ulps=0.5, dtype=dtype)
+
+
+def integer_power(x: NDArray[np.integer], y: NDArray[np.integer]) -> NDArray[Any]:
+    """`x ** y` modulo 2^32; of a negative exponent, which NumPy refuses, the whole part of the quotient."""
+    whole = np.where(x == 1, 1, np.where(x == -1, np.where(y % 2, -1, 1), 0)) if x.dtype.kind == "i" else 0
+    with np.errstate(over="ignore"):
+        return np.where(y < 0, whole, np.power(x, np.maximum(y, 0))).astype(x.dtype)

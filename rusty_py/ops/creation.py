@@ -12,7 +12,7 @@ from rusty_py.device import Device, default_device
 from rusty_py.dtypes import F16, F32, I32, U32, Dtype, DtypeLike, Scalar
 from rusty_py.errors import DeviceError, DtypeError, ShapeError
 from rusty_py.kernel import Spec, launch
-from rusty_py.ops.table import THREADS, groups_for
+from rusty_py.ops.grid import THREADS, groups_for
 from rusty_py.views import View, shape_of
 
 FILL = Spec("creation/fill", 0, 1, THREADS)

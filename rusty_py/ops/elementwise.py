@@ -1,29 +1,178 @@
-"""Elementwise operations on arrays: operands made alike, then one launch, flat where memory allows."""
+"""Elementwise operations on arrays: operands made alike, then one launch of a generated kernel."""
 
-from collections.abc import Callable, Sequence
-from functools import cache, partial
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from math import prod
 from types import NotImplementedType
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from rusty_py import dtypes
+from rusty_py import dtypes, oracle, samples
 from rusty_py.arrays import Array, allocate
 from rusty_py.device import Device, default_device
-from rusty_py.dtypes import BOOL, ELEMENTS, F16, Dtype, Scalar
+from rusty_py.dtypes import BOOL, ELEMENTS, F16, F32, I32, U32, Dtype, Scalar
 from rusty_py.errors import DtypeError, LimitError
 from rusty_py.kernel import Spec, launch
 from rusty_py.operation import OPERATIONS, Operation, apply
-from rusty_py.ops import table
+from rusty_py.ops import generator
 from rusty_py.ops.creation import asarray, full
-from rusty_py.ops.table import BINARY, THREADS, UNARY, Row, groups_for
-from rusty_py.views import Shape, View, broadcast, broadcast_strides, collapse
+from rusty_py.ops.generator import MAX_AXES, NAMES, Body, Skeleton
+from rusty_py.ops.grid import groups_for, groups_of_box
+from rusty_py.oracle import Expected
+from rusty_py.samples import Sample, Values
+from rusty_py.shapes import ceil_div
+from rusty_py.views import Shape, broadcast, broadcast_strides, collapse
 
-MOST_AXES = 8
-# A strided element costs a division by every size; it counts for pacing.
-_STRIDED_FLOPS = 8
-_WORD = 0xFFFFFFFF
+# An element whose place takes divisions; it counts for pacing.
+_GENERAL_FLOPS = 8
+# Along the first axis of a grid: with fewer items most threads of a workgroup would have none.
+_MIN_GRID_ITEMS = 128
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """An elementwise operation: `wgsl` is an expression of x, and of y if there are two operands.
+
+    `numpy` is NumPy's function, `kinds` its letters of the dtypes that it is for; the result has the
+    operands' dtype, or is a bool with `truth`. `by_dtype` has other expressions for single dtypes, `helpers`
+    the functions that they call, by dtype; with `f16_in_f32`, f16 is computed by those of f32. `mirror` is
+    the operation that gives the same with its operands exchanged.
+
+    `ulps` is how far a float may be from the true result, in units of eps: a number, or a function of the
+    operands; 0 is exact. `bound` is for what takes more than that to say, `integers` for what NumPy refuses.
+    `operands` makes some to try it with.
+    """
+
+    name: str
+    wgsl: str
+    numpy: np.ufunc
+    kinds: str = "fiu"
+    truth: bool = False
+    mirror: str = ""
+    ulps: float | Callable[..., NDArray[np.float64]] = 0.5
+    bound: Callable[..., tuple[NDArray[np.float64], NDArray[np.float64]]] | None = None
+    integers: Callable[..., Values] | None = None
+    f16_in_f32: bool = False
+    by_dtype: Mapping[str, str] = field(default_factory=dict)
+    helpers: Mapping[str, str] = field(default_factory=dict)
+    operands: Callable[..., tuple[Values, ...]] = samples.ordinary
+    gradient: Callable[..., tuple[Array | None, ...]] | None = None
+
+    def result(self, dtype: Dtype) -> Dtype:
+        """The dtype of the result for operands of `dtype`."""
+        return BOOL if self.truth else dtype
+
+    def body(self, dtype: Dtype) -> Body:
+        """What is computed of operands of `dtype`."""
+        names = NAMES[: self.numpy.nin]
+        expression, helpers = self.by_dtype.get(dtype.name, self.wgsl), self.helpers.get(dtype.name, "")
+        if dtype is F16 and self.f16_in_f32:
+            of_f32 = ", ".join(f"{name}: f32" for name in names)
+            kind = "bool" if self.truth else "f32"
+            helpers = self.helpers.get("f32", "")
+            helpers += f"fn of_f32({of_f32}) -> {kind} {{\n    return {expression};\n}}\n"
+            expression = f"of_f32({', '.join(f'f32({name})' for name in names)})"
+            expression = expression if self.truth else f"f16({expression})"
+        if self.truth:
+            expression = f"select(0u, 1u, {expression})"
+        types = (dtype.wgsl,) * len(names)
+        return Body(f"{self.name} {dtype.name}", types, self.result(dtype).wgsl, expression, helpers)
+
+    def samples(self) -> Iterator[Sample]:
+        """One of each dtype."""
+        for kind in samples.KINDS:
+            if kind.kind in self.kinds:
+                yield Sample(f"{self.name} {kind.name}", self.operands(kind, self.numpy.nin, 6, 10))
+
+    def expected(self, sample: Sample) -> Expected:
+        """What WGSL lets an adapter make of the sample's operands, which are of one dtype."""
+        given = sample.operands
+        kind = next(each for each in samples.KINDS if each.numpy == given[0].dtype)
+        with np.errstate(all="ignore"):
+            if kind.kind in "iu" and self.integers is not None:
+                return Expected(self.integers(*given), None)
+            if self.truth or kind.kind != "f" or self.ulps == 0:
+                return Expected(np.asarray(self.numpy(*given)), None)
+            if self.bound is not None:
+                return Expected(*self.bound(*given, dtype=kind))
+            exact = [each.astype(np.float64) for each in given]
+            reference = np.asarray(self.numpy(*exact))
+            ulps = self.ulps(*exact) if callable(self.ulps) else self.ulps
+            if kind is F16 and self.f16_in_f32:
+                bound = oracle.rounding(reference, ulps=ulps, dtype=F32)
+                return Expected(reference, bound + oracle.rounding(reference, ulps=0.5, dtype=F16))
+            return Expected(reference, oracle.rounding(reference, ulps=ulps, dtype=kind))
+
+
+ROWS: dict[str, Row] = {}
+"""By name: what `table` defines."""
+
+
+def define_unary(row: Row) -> Callable[[Array | ArrayLike], Array]:
+    """Registers an operation of one operand; returns its public function."""
+
+    def function(x: Array | ArrayLike, /) -> Array:
+        return apply(operation, x)
+
+    operation = _define(row, partial(_forward_unary, row), function)
+    return function
+
+
+def define_binary(row: Row) -> Callable[[Array | ArrayLike, Array | ArrayLike], Array]:
+    """Registers an operation of two operands; returns its public function."""
+
+    def function(x: Array | ArrayLike, y: Array | ArrayLike, /) -> Array:
+        if isinstance(x, Array):
+            result = binary(row.name, x, y)
+        elif isinstance(y, Array):
+            result = binary(row.name, y, x, reflected=True)
+        else:
+            result = binary(row.name, asarray(x), y)
+        if result is NotImplemented:
+            raise TypeError(f"{row.name}: not for operands of {type(x).__name__} and {type(y).__name__}")
+        return result
+
+    _define(row, partial(_forward_binary, row), function, mixed=partial(binary, row.name))
+    return function
+
+
+def _define(
+    row: Row,
+    forward: Callable[..., Array],
+    function: Callable[..., Array],
+    mixed: Callable[..., Array] | None = None,
+) -> Operation:
+    function.__name__ = function.__qualname__ = row.name
+    function.__doc__, function.__module__ = _doc(row), "rusty_py"
+    ROWS[row.name] = row
+    return OPERATIONS.add(
+        Operation(
+            row.name,
+            forward,
+            numpy=row.numpy,
+            function=function,
+            mixed=mixed,
+            kinds=row.kinds,
+            samples=row.samples,
+            expected=row.expected,
+            gradient=row.gradient,
+        )
+    )
+
+
+def _doc(row: Row) -> str:
+    kinds = ", ".join(each.name for each in ELEMENTS.values() if each.kind in row.kinds)
+    made = "bool" if row.truth else "the operands' dtype"
+    operands = "x" if row.numpy.nin == 1 else "x and y, whose shapes broadcast"
+    return (
+        f"numpy.{row.numpy.__name__} of {operands}, elementwise on the device: for {kinds}; gives {made}.\n\n"
+        "    Takes arrays, and what `asarray` does. Raises DtypeError, ShapeError, LimitError, OutOfMemory;\n"
+        "    DeviceError for arrays of two devices.\n    "
+    )
 
 
 def binary(name: str, a: Array, b: object, *, reflected: bool = False) -> Array | NotImplementedType:
@@ -64,37 +213,37 @@ def _forward_binary(row: Row, a: Array, b: Array | int, *, reflected: bool = Fal
     if not isinstance(b, Array):
         _supported(row, a.kind)
         if reflected and row.mirror:
-            row, reflected = BINARY[row.mirror], False
+            row, reflected = ROWS[row.mirror], False
         out = allocate(a.device, a.shape, row.result(a.kind), operation=row.name)
-        _elementwise(_number_spec, (row.name, a.kind, reflected), (a, out), out, word=b)
+        _compute(row.body(a.kind), (b, a) if reflected else (a, b), out)
         return out
     kind = dtypes.promoted(a.kind, b.kind, operation=row.name)
     _supported(row, kind)
     a, b = a.astype(kind, copy=False), b.astype(kind, copy=False)
     shape = broadcast(a.shape, b.shape, operation=row.name)
     out = allocate(a.device, shape, row.result(kind), operation=row.name)
-    _elementwise(_binary_spec, (row.name, kind), (a, b), out)
+    _compute(row.body(kind), (a, b), out)
     return out
 
 
 def _forward_unary(row: Row, x: Array) -> Array:
     _supported(row, x.kind)
-    out = allocate(x.device, x.shape, x.kind, operation=row.name)
-    _elementwise(_unary_spec, (row.name, x.kind, x.kind), (x, out), out, word=0)
+    out = allocate(x.device, x.shape, row.result(x.kind), operation=row.name)
+    _compute(row.body(x.kind), (x,), out)
     return out
 
 
 def _forward_astype(x: Array, *, dtype: Dtype) -> Array:
-    return _forward_assign(x, allocate(x.device, x.shape, dtype, operation="astype"))
+    out = allocate(x.device, x.shape, dtype, operation="astype")
+    _compute(_cast(x.kind, dtype), (x,), out)
+    return out
 
 
 def _forward_assign(x: Array, out: Array) -> Array:
     """`out` may have any layout and dtype, and is in another buffer."""
     if x.buffer is out.buffer:
         x = _forward_astype(x, dtype=x.kind)
-    if x.shape != out.shape:
-        x = x.view(View(x.offset, out.shape, broadcast_strides(x.shape, x.strides, out.shape)))
-    _elementwise(_unary_spec, ("cast", x.kind, out.kind), (x, out), out, word=0)
+    _compute(_cast(x.kind, out.kind), (x,), out, fresh=False)
     return out
 
 
@@ -103,19 +252,76 @@ def _forward_where(mask: Array, x: Array, y: Array) -> Array:
     x, y = x.astype(kind, copy=False), y.astype(kind, copy=False)
     shape = broadcast(mask.shape, x.shape, y.shape, operation="where")
     out = allocate(mask.device, shape, kind, operation="where")
-    _elementwise(_where_spec, ("f16" if kind is F16 else "u32",), (mask, x, y), out)
+    _compute(_choice(kind), (mask, x, y), out)
     return out
 
 
-for _row in BINARY.values():
-    OPERATIONS.add(
-        Operation(_row.name, partial(_forward_binary, _row), _row.oracle, mixed=partial(binary, _row.name))
-    )
-for _row in UNARY.values():
-    OPERATIONS.add(Operation(_row.name, partial(_forward_unary, _row), _row.oracle))
-OPERATIONS.add(Operation("astype", _forward_astype))
+# Floats beyond an integer's range become its ends, on every device; NaN becomes anything.
+_CASTS: dict[Dtype, str | dict[str, str]] = {
+    F32: "f32(x)",
+    F16: "f16(f32(x))",
+    I32: {"f": "i32(clamp(f32(x), -2147483648.0, 2147483520.0))", "": "i32(x)"},
+    U32: {"f": "u32(clamp(f32(x), 0.0, 4294967040.0))", "": "u32(x)"},
+    BOOL: {"f": "select(1u, 0u, x == 0.0)", "": "select(1u, 0u, x == 0)"},
+}
+
+
+def _cast(source: Dtype, target: Dtype) -> Body:
+    """A conversion, or a copy of the words as they are, whatever they mean."""
+    if source is target:
+        word = "f16" if source is F16 else "u32"
+        return Body(f"copy {word}", (word,), word, "x")
+    cast = _CASTS[target]
+    expression = cast if isinstance(cast, str) else cast.get(source.kind, cast[""])
+    return Body(f"{source.name} to {target.name}", (source.wgsl,), target.wgsl, expression)
+
+
+def _choice(kind: Dtype) -> Body:
+    word = "f16" if kind is F16 else "u32"
+    return Body(f"where {word}", ("u32", word, word), word, "select(z, y, x != 0u)")
+
+
+def _samples_of_astype() -> Iterator[Sample]:
+    for source in samples.KINDS:
+        for target in samples.KINDS:
+            x = samples.values(source, 6, 10)
+            if source.kind == "f" and target is U32:
+                x = np.abs(x)
+            if target is F16 and source.kind in "iu":
+                x = (x % 2000).astype(source.numpy)
+            yield Sample(f"{source.name} to {target.name}", (x,), {"dtype": target})
+
+
+def _expected_of_astype(sample: Sample) -> Expected:
+    (x,), target = sample.operands, sample.options["dtype"]
+    if target.kind != "f" or x.dtype.kind == "b":
+        return Expected(x.astype(target.numpy), None)
+    exact = x.astype(np.float64)
+    return Expected(exact, oracle.rounding(exact, ulps=1.0, dtype=target))
+
+
+def _samples_of_where() -> Iterator[Sample]:
+    for kind in samples.KINDS:
+        mask = samples.values(BOOL, 6, 10)
+        yield Sample(f"where {kind.name}", (mask, *samples.ordinary(kind, 2, 6, 10)))
+
+
+def _exactly(function: Callable[..., Values], sample: Sample) -> Expected:
+    return Expected(np.asarray(function(*sample.operands)), None)
+
+
+OPERATIONS.add(Operation("astype", _forward_astype, samples=_samples_of_astype, expected=_expected_of_astype))
 OPERATIONS.add(Operation("assign", _forward_assign, writes=True))
-OPERATIONS.add(Operation("where", _forward_where, np.where))
+OPERATIONS.add(
+    Operation(
+        "where",
+        _forward_where,
+        numpy=np.where,
+        function=where,
+        samples=_samples_of_where,
+        expected=partial(_exactly, np.where),
+    )
+)
 
 
 def _device_of(*operands: object) -> Device:
@@ -163,62 +369,82 @@ def _with_number(name: str, a: Array, number: Scalar, *, reflected: bool) -> Arr
     return apply(OPERATIONS[name], a, words=(word,))
 
 
-def _elementwise(
-    spec_of: Callable[..., Spec],
-    arguments: Sequence[object],
-    operands: Sequence[Array],
-    out: Array,
-    *,
-    word: int | None = None,
-) -> None:
-    """One launch over the elements of `out`. Kernels with a `word` take the layout of `out`, too."""
-    shape = out.shape
+def _compute(body: Body, operands: Sequence[Array | int], out: Array, *, fresh: bool = True) -> None:
+    """One launch that computes every element of `out` from those of `operands`, arrays or numbers' words.
+
+    An `out` that is not `fresh` may be a part of a buffer: what lies behind it stays as it is.
+    """
     if not out.size:
         return
-    sizes, steps = _layout(shape, operands)
-    device, flat = out.device, len(sizes) <= 1
-    spec = spec_of(*arguments, flat)
-    starts = [each.offset for each in operands]
-    dims = _flat_dims(out.size, starts, steps, word) if flat else _dims(spec, sizes, starts, steps, word or 0)
-    inputs = operands if word is None else operands[:-1]
+    arrays = [each for each in operands if isinstance(each, Array)]
+    sizes, strides = _boxed(out.shape, [*arrays, out])
+    skeleton = _skeleton(operands, sizes, strides, out, fresh=fresh)
+    spec, device = generator.spec(body, skeleton), out.device
+    starts = [each.offset for each in (*arrays, out)]
+    numbers = [each for each in operands if not isinstance(each, Array)]
     launch(
         device,
         spec,
-        inputs=[each.buffer for each in inputs],
+        inputs=[each.buffer for each in arrays],
         outputs=[out.buffer],
-        dims=dims,
-        workgroups=(groups_for(device, out.size, operation=spec.name), 1, 1),
-        flops=out.size * (1 if flat else _STRIDED_FLOPS),
+        dims=generator.dims(skeleton, sizes, starts, strides, numbers, operation=spec.name),
+        workgroups=_groups(device, skeleton, sizes, operation=body.name),
+        flops=out.size * (_GENERAL_FLOPS if skeleton.index == "general" else 1),
     )
 
 
-def _layout(shape: Shape, operands: Sequence[Array]) -> tuple[Shape, Sequence[Shape]]:
-    """The axes that `operands` need in common, and the strides of each along them."""
-    for each in operands:
+def _boxed(shape: Shape, arrays: Sequence[Array]) -> tuple[Shape, Sequence[Shape]]:
+    """The axes that the arrays need in common, and the strides of each along them."""
+    for each in arrays:
         if not each.contiguous or each.shape != shape:
-            strides = [broadcast_strides(each.shape, each.strides, shape) for each in operands]
+            strides = [broadcast_strides(each.shape, each.strides, shape) for each in arrays]
             return collapse(shape, *strides)
-    return (prod(shape),), [(1,)] * len(operands)
+    return (prod(shape),), [(1,)] * len(arrays)
 
 
-def _flat_dims(size: int, starts: Sequence[int], steps: Sequence[Shape], word: int | None) -> list[int]:
-    dims = [size]
-    for start, step in zip(starts, steps, strict=True):
-        dims += [start, step[0] & _WORD if step else 0]
-    return dims if word is None else [*dims, word]
-
-
-def _dims(spec: Spec, sizes: Shape, starts: Sequence[int], steps: Sequence[Shape], word: int) -> list[int]:
-    if len(sizes) > MOST_AXES:
+def _skeleton(
+    operands: Sequence[Array | int], sizes: Shape, strides: Sequence[Shape], out: Array, *, fresh: bool
+) -> Skeleton:
+    """How these elements are found best."""
+    inner = sizes[-1] if sizes else 1
+    flat = len(sizes) <= 1
+    whole = inner % 4 == 0 or (flat and fresh)  # Behind a fresh array there is room for a whole vec4.
+    width = 4 if whole and _by_fours(out, strides[-1]) else 1
+    index = "flat" if flat else "general"
+    if 1 < len(sizes) <= 3 and inner // width >= _MIN_GRID_ITEMS:
+        index = "grid"
+    if len(sizes) > MAX_AXES:
         raise LimitError(
-            f"{spec}: more axes than kernels take: {len(sizes)} that lie apart, {MOST_AXES} at most;"
+            f"elementwise: more axes than kernels take: {len(sizes)} that lie apart, {MAX_AXES} at most;"
             " copy or reshape first"
         )
-    padding = [0] * (MOST_AXES - len(sizes))
-    dims = [prod(sizes), len(sizes), word, 0, *starts, *[0] * (4 - len(starts)), *sizes, *padding]
-    for step in steps:
-        dims += [*[each & _WORD for each in step], *padding]
-    return dims
+    access, remaining = [], iter(strides)
+    for each in operands:
+        if not isinstance(each, Array):
+            access.append("number")
+            continue
+        stride = next(remaining)
+        if width == 1:
+            access.append("scalar")
+        elif not stride or stride[-1] == 0:
+            access.append("one")
+        else:
+            access.append("vec4" if _by_fours(each, stride) else "scalar")
+    return Skeleton(index, width, tuple(access), wide_axes=index == "general" and len(sizes) > 4)
+
+
+def _by_fours(x: Array, stride: Shape) -> bool:
+    """Whether neighbours along the last axis lie in whole vectors of four."""
+    if not stride or stride[-1] != 1 or x.offset % 4:
+        return False
+    return all(each % 4 == 0 for each in stride[:-1])
+
+
+def _groups(device: Device, skeleton: Skeleton, sizes: Shape, *, operation: str) -> tuple[int, int, int]:
+    if skeleton.index != "grid":
+        return groups_for(device, ceil_div(prod(sizes), skeleton.width), operation=operation), 1, 1
+    z, y, x = (1, *sizes)[-3:]
+    return groups_of_box(device, x // skeleton.width, y, z, operation=operation)
 
 
 def _supported(row: Row, kind: Dtype) -> None:
@@ -233,55 +459,33 @@ def _converted(kinds: str) -> str:
     return f'convert with .astype("{"f32" if kinds == "f" else "i32"}")'
 
 
-@cache
-def _binary_spec(name: str, kind: Dtype, flat: bool) -> Spec:
-    file = "elementwise/binary" if flat else "elementwise/binary_strided"
-    text = table.binary_text(BINARY[name], kind)
-    return Spec(file, 2, 1, THREADS, definitions=text, variant=f"{name},{kind.name}")
+def bodies() -> list[Body]:
+    """What is computed by any operation here, for every dtype."""
+    found = [row.body(kind) for row in ROWS.values() for kind in ELEMENTS.values() if kind.kind in row.kinds]
+    found += [_cast(source, target) for source in ELEMENTS.values() for target in ELEMENTS.values()]
+    found += [_choice(kind) for kind in ELEMENTS.values()]
+    return list(dict.fromkeys(found))
 
 
-@cache
-def _number_spec(name: str, kind: Dtype, number_first: bool, flat: bool) -> Spec:
-    file = "elementwise/unary" if flat else "elementwise/unary_strided"
-    text = table.number_text(BINARY[name], kind, number_first=number_first)
-    variant = f"{name},{kind.name},number{' first' if number_first else ''}"
-    return Spec(file, 1, 1, THREADS, definitions=text, variant=variant)
-
-
-@cache
-def _unary_spec(name: str, source: Dtype, target: Dtype, flat: bool) -> Spec:
-    file = "elementwise/unary" if flat else "elementwise/unary_strided"
-    if name != "cast":
-        text, variant = table.unary_text(UNARY[name], source), f"{name},{source.name}"
-    else:
-        text, variant = table.cast_text(source, target), f"{source.name} to {target.name}"
-        if source is target:
-            variant = "copy,f16" if source is F16 else "copy,word"
-    return Spec(file, 1, 1, THREADS, definitions=text, variant=variant)
-
-
-@cache
-def _where_spec(word: str, flat: bool) -> Spec:
-    file = "elementwise/where" if flat else "elementwise/where_strided"
-    return Spec(file, 3, 1, THREADS, definitions=f"alias elem = {word};\n", variant=word)
+def covering() -> list[tuple[Body, Skeleton]]:
+    """Kernels that cover all: each body in one skeleton, and each way to find elements with one body."""
+    found = [(body, Skeleton("flat", 4, ("vec4",) * len(body.types))) for body in bodies()]
+    for kind in (U32, F16):
+        found += [(_cast(kind, kind), skeleton) for skeleton in generator.skeletons(1)]
+        found += [(_choice(kind), skeleton) for skeleton in generator.skeletons(3)]
+    found += [(ROWS["subtract"].body(F32), skeleton) for skeleton in generator.skeletons(2)]
+    for name, kind in (
+        ("divide", F32),
+        ("divide", F16),
+        ("subtract", I32),
+        ("subtract", U32),
+        ("equal", BOOL),
+    ):
+        for access in (("vec4", "number"), ("number", "vec4")):
+            found.append((ROWS[name].body(kind), Skeleton("flat", 4, access)))
+    return list(dict.fromkeys(found))
 
 
 def variants() -> list[Spec]:
-    """Every kernel that can be launched here."""
-    specs: list[Spec] = []
-    for flat in (True, False):
-        specs += [_where_spec(word, flat) for word in ("u32", "f16")]
-        for source in ELEMENTS.values():
-            specs += [_unary_spec("cast", source, target, flat) for target in ELEMENTS.values()]
-            specs += [
-                _unary_spec(row.name, source, source, flat)
-                for row in UNARY.values()
-                if source.kind in row.kinds
-            ]
-            for row in BINARY.values():
-                if source.kind in row.kinds:
-                    specs.append(_binary_spec(row.name, source, flat))
-                    specs += [
-                        _number_spec(row.name, source, first, flat) for first in {False, not row.mirror}
-                    ]
-    return list(dict.fromkeys(specs))
+    """The kernels of `covering`."""
+    return [generator.spec(body, skeleton) for body, skeleton in covering()]

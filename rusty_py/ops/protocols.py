@@ -1,6 +1,8 @@
 """What NumPy's functions do with arrays: ours where there is one, else NumPy's on the host."""
 
 from collections.abc import Callable, Mapping
+from functools import cache
+from inspect import Signature, signature
 from typing import Any
 
 import numpy as np
@@ -9,49 +11,22 @@ from numpy.typing import NDArray
 from rusty_py.arrays import Array
 from rusty_py.dtypes import ELEMENTS
 from rusty_py.errors import UnsupportedError
-from rusty_py.operation import OPERATIONS, apply
-from rusty_py.ops import elementwise, matmul, reduce
-from rusty_py.ops.table import BINARY, UNARY
+from rusty_py.operation import OPERATIONS, Operation
+from rusty_py.ops import all as every
+from rusty_py.ops import matmul
 
-_BINARY = {row.oracle: row.name for row in BINARY.values()}
+assert every  # It registers what is looked up here.
 _HELD = {each.numpy for each in ELEMENTS.values()}
-_UNARY = {row.oracle: row.name for row in UNARY.values()}
+_OURS = {each.numpy: each for each in OPERATIONS.values() if each.numpy and each.function}
 
-
-def _sum(x: Array, axis: Any = None, dtype: Any = None, *, keepdims: bool = False) -> object:
-    if dtype is not None and np.dtype(dtype) not in _HELD:
-        return NotImplemented
-    return reduce.sum(x, axis=axis, dtype=dtype, keepdims=keepdims)
-
-
-def _mean(x: Array, axis: Any = None, *, keepdims: bool = False) -> object:
-    return reduce.mean(x, axis=axis, keepdims=keepdims) if x.kind.kind == "f" else NotImplemented
-
-
-def _where(condition: Any, *choices: Any) -> object:
-    return elementwise.where(condition, *choices) if choices else NotImplemented
-
-
-def _reshape(x: Array, shape: Any) -> object:
-    return x.reshape(shape)
-
-
-def _transpose(x: Array, axes: Any = None) -> object:
-    return x.transpose(*(axes or ()))
-
-
-# NumPy's function, ours, and the arguments that ours takes: how many by position, and which by name. Ours
-# returns NotImplemented for what NumPy's must do.
-_FUNCTIONS: dict[Callable[..., object], tuple[Callable[..., object], int, set[str]]] = {
-    np.sum: (_sum, 3, {"axis", "dtype", "keepdims"}),
-    np.mean: (_mean, 2, {"axis", "keepdims"}),
-    np.where: (_where, 3, set()),
-    np.transpose: (_transpose, 2, {"axes"}),
-    np.reshape: (_reshape, 2, {"shape"}),
-    np.copy: (Array.copy, 1, set()),
-    np.shape: (lambda x: x.shape, 1, set()),
-    np.ndim: (lambda x: x.ndim, 1, set()),
-    np.size: (lambda x: x.size, 1, set()),
+# What is no operation, but a view or a question. `axes` or `shape` by position or by name.
+_VIEWS: dict[Callable[..., object], Callable[..., object]] = {
+    np.transpose: lambda x, axes=None: x.transpose(*(axes or ())),
+    np.reshape: lambda x, shape: x.reshape(shape),
+    np.copy: lambda x: x.copy(),
+    np.shape: lambda x: x.shape,
+    np.ndim: lambda x: x.ndim,
+    np.size: lambda x: x.size,
 }
 
 
@@ -72,28 +47,71 @@ def _on_device(ufunc: np.ufunc, inputs: tuple[object, ...]) -> object:
         return matmul.operator(*inputs)
     if ufunc is np.positive and isinstance(inputs[0], Array):
         return inputs[0].copy()
-    if ufunc in _UNARY and isinstance(inputs[0], Array):
-        return apply(OPERATIONS[_UNARY[ufunc]], inputs[0])
-    if ufunc in _BINARY:
-        a, b = inputs
-        if isinstance(a, Array):
-            return elementwise.binary(_BINARY[ufunc], a, b)
-        if isinstance(b, Array):
-            return elementwise.binary(_BINARY[ufunc], b, a, reflected=True)
-    return NotImplemented
+    ours = _OURS.get(ufunc)
+    if ours is None:
+        return NotImplemented
+    if ours.mixed is None:
+        assert ours.function is not None
+        return ours.function(*inputs)
+    a, b = inputs
+    if isinstance(a, Array):
+        return ours.mixed(a, b)
+    assert isinstance(b, Array)
+    return ours.mixed(b, a, reflected=True)
 
 
 def function(
     function: Callable[..., Any], arguments: tuple[object, ...], about: Mapping[str, object]
 ) -> object:
     """Called by NumPy for any other of its functions, of which one argument is or holds an Array."""
-    ours, positional, named = _FUNCTIONS.get(function, (None, 0, set()))
-    fits = len(arguments) <= positional and about.keys() <= named
-    if ours is not None and fits and (isinstance(arguments[0], Array) or function is np.where):
-        result = ours(*arguments, **about)
-        if result is not NotImplemented:
-            return result
+    if function in _VIEWS and arguments and isinstance(arguments[0], Array):
+        if _binds(signature(_VIEWS[function]), arguments, about):
+            return _VIEWS[function](*arguments, **about)
+    elif function in _OURS and (given := _given(_OURS[function], arguments, about)) is not None:
+        ours = _OURS[function].function
+        assert ours is not None
+        return ours(*given[0], **given[1])
     return _on_host(function, arguments, about)
+
+
+def _given(
+    ours: Operation, arguments: tuple[object, ...], about: Mapping[str, object]
+) -> tuple[tuple[object, ...], dict[str, object]] | None:
+    """NumPy's arguments as our function takes them; None for those that NumPy's must see to."""
+    mine, numpys = _signatures(ours)
+    named = dict(about)
+    if not _binds(mine, arguments, named):  # What NumPy takes by position, ours may take by name.
+        if numpys is None or not _binds(numpys, arguments, named):
+            return None
+        named = dict(numpys.bind(*arguments, **named).arguments)
+        arguments = (named.pop(next(iter(numpys.parameters))),)
+        if not _binds(mine, arguments, named):
+            return None
+    arrays = [each for each in arguments if isinstance(each, Array)]
+    fits = arrays and all(each.kind.kind in ours.kinds for each in arrays)
+    dtype = named.get("dtype")
+    held = dtype is None or np.dtype(dtype) in _HELD  # type: ignore[call-overload]  # It raises what NumPy's does.
+    return (arguments, named) if fits and held else None
+
+
+def _binds(function: Signature, arguments: tuple[object, ...], named: Mapping[str, object]) -> bool:
+    try:
+        function.bind(*arguments, **named)
+    except TypeError:
+        return False
+    return True
+
+
+@cache
+def _signatures(ours: Operation) -> tuple[Signature, Signature | None]:
+    """Of our function, and of NumPy's where Python can tell it."""
+    assert ours.function is not None
+    assert ours.numpy is not None
+    try:
+        numpys = signature(ours.numpy)
+    except ValueError:
+        numpys = None
+    return signature(ours.function), numpys
 
 
 def _on_host(

@@ -1,40 +1,182 @@
-"""Sums and means over axes: passes that each add up to some dozens of elements, coalesced."""
+"""Reductions over axes: a monoid each, in passes of one thread or one workgroup for every result."""
 
-from collections.abc import Sequence
-from functools import cache
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache, partial
 from math import prod
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from rusty_py import oracle, samples
 from rusty_py.arrays import Array, allocate
-from rusty_py.dtypes import BOOL, F16, F32, I32, U32, Dtype, DtypeLike
-from rusty_py.errors import DtypeError
+from rusty_py.device import Device
+from rusty_py.dtypes import BOOL, ELEMENTS, F16, F32, I32, Dtype, DtypeLike
+from rusty_py.errors import DtypeError, ShapeError
 from rusty_py.kernel import Spec, launch
 from rusty_py.layout import layout_of
-from rusty_py.operation import OPERATIONS, Operation, apply
-from rusty_py.ops.creation import asarray, full, zeros
-from rusty_py.ops.table import THREADS, groups_for
+from rusty_py.operation import OPERATIONS, Cost, Operation, apply
+from rusty_py.ops.creation import full
+from rusty_py.ops.grid import THREADS, groups_for
+from rusty_py.oracle import Expected
+from rusty_py.samples import Sample
 from rusty_py.shapes import ceil_div
 from rusty_py.views import Shape, axes_of, axis_key
 
-MOST_STEPS = 64
-"""What one thread adds up. More is fewer passes; less is more threads, and less rounding."""
+THREAD_ELEMENTS = 64
+"""What one thread reduces at most. More is fewer passes; less is more threads, and less rounding."""
 
-_TOTAL = {F32: F32, F16: F32, I32: I32, U32: U32, BOOL: I32}
+GROUP_ELEMENTS = 1 << 16
+"""What one workgroup reduces at most: 64 elements of each of four chains of each thread."""
+
+_CHAINS = 4
 
 Axis = int | Sequence[int] | None
 
 
-def sum(
-    x: Array | ArrayLike, /, axis: Axis = None, *, dtype: DtypeLike | None = None, keepdims: bool = False
-) -> Array:
-    """The sum over `axis`, over all of them where it is None.
+@dataclass(frozen=True, eq=False)
+class Reduction:
+    """A reduction: `combine` is WGSL of a and b, associative and commutative but for rounding.
 
-    The result has x's dtype, int32 for bool; `dtype` converts first. f16 is added up in f32; integers
-    wrap around. Rounding grows with `depth`, not with the number of elements. Raises ShapeError, DtypeError.
+    `identity` is the WGSL of what changes nothing, by NumPy's letter of the dtype; "" stands for all others.
+    `numpy` is NumPy's function. f16 is reduced in f32. `widens_bool`: bools count as int32, as in a sum.
+    `of_nothing` is whether no elements have a result, the identity. `by_dtype` has other WGSL for single
+    dtypes, `helpers` the functions that it calls, by the dtype that is computed in. `exact` is for what does
+    not round. `operands` makes some to try it with.
     """
-    return apply(OPERATIONS["sum"], asarray(x), axis=axis_key(axis), dtype=dtype, keepdims=keepdims)
+
+    name: str
+    numpy: Callable[..., Any]
+    combine: str
+    identity: Mapping[str, str]
+    kinds: str = "fiub"
+    widens_bool: bool = False
+    of_nothing: bool = True
+    exact: bool = False
+    by_dtype: Mapping[str, str] = field(default_factory=dict)
+    helpers: Mapping[str, str] = field(default_factory=dict)
+    operands: Callable[..., tuple[samples.Values, ...]] = samples.ordinary
+    gradient: Callable[..., tuple[Array | None, ...]] | None = None
+
+    def result(self, dtype: Dtype) -> Dtype:
+        """The dtype of the result for elements of `dtype`."""
+        return I32 if self.widens_bool and dtype is BOOL else dtype
+
+    def computed(self, dtype: Dtype) -> Dtype:
+        """What elements of `dtype` are reduced in."""
+        return F32 if dtype is F16 else self.result(dtype)
+
+    def samples(self) -> Iterator[Sample]:
+        """Each dtype over some axes: by threads, by workgroups, along rows and columns, and after a copy."""
+        cases: list[tuple[Shape, Axis]] = [((43, 7), None), ((5, 67), 0), ((5, 67), 1), ((3, 7, 5), (0, 2))]
+        for kind in samples.KINDS:
+            if kind.kind not in self.kinds:
+                continue
+            for shape, axis in [*cases, ((2, 1500), 1), ((300, 3), 0)]:
+                (x,) = self.operands(kind, 1, *shape)
+                name = f"{self.name} {kind.name} of {shape} over {axis}"
+                yield Sample(name, (x,), {"axis": axis})
+
+    def expected(self, sample: Sample) -> Expected:
+        """The result in float64, and how far a sum of its length may round; exact for what does not."""
+        (x,), axis = sample.operands, sample.options["axis"]
+        kind = next(each for each in samples.KINDS if each.numpy == x.dtype)
+        if kind.kind != "f" or self.exact:
+            with np.errstate(invalid="ignore"):
+                return Expected(np.asarray(self.numpy(x, axis=axis)).astype(self.result(kind).numpy), None)
+        count = x.size // self.numpy(x, axis=axis).size
+        return Expected(*oracle.sum(x, axis=axis, depth=depth(count), dtype=kind))
+
+
+REDUCTIONS: dict[str, Reduction] = {}
+"""By name: what `table` defines."""
+
+
+class Reduce(Protocol):
+    """The function of a reduction."""
+
+    def __call__(self, x: Array | ArrayLike, /, axis: Axis = None, *, keepdims: bool = False) -> Array: ...
+
+
+class Accumulate(Protocol):
+    """The function of one that may be asked for in another dtype."""
+
+    def __call__(
+        self,
+        x: Array | ArrayLike,
+        /,
+        axis: Axis = None,
+        *,
+        dtype: DtypeLike | None = None,
+        keepdims: bool = False,
+    ) -> Array: ...
+
+
+def define_reduction(row: Reduction) -> Reduce:
+    """Registers a reduction whose result has the elements' dtype; returns its public function."""
+
+    def function(x: Array | ArrayLike, /, axis: Axis = None, *, keepdims: bool = False) -> Array:
+        return apply(operation, x, axis=axis_key(axis), keepdims=keepdims)
+
+    operation = _define(row, function)
+    return function
+
+
+def define_accumulation(row: Reduction) -> Accumulate:
+    """Registers a reduction that may be asked for in another dtype; returns its public function."""
+
+    def function(
+        x: Array | ArrayLike,
+        /,
+        axis: Axis = None,
+        *,
+        dtype: DtypeLike | None = None,
+        keepdims: bool = False,
+    ) -> Array:
+        return apply(operation, x, axis=axis_key(axis), dtype=dtype, keepdims=keepdims)
+
+    operation = _define(row, function)
+    return function
+
+
+def _define(row: Reduction, function: Callable[..., Array]) -> Operation:
+    function.__name__ = function.__qualname__ = row.name
+    function.__doc__, function.__module__ = _doc(row), "rusty_py"
+    REDUCTIONS[row.name] = row
+    return OPERATIONS.add(
+        Operation(
+            row.name,
+            partial(_forward, row),
+            numpy=row.numpy,
+            function=function,
+            kinds=row.kinds,
+            samples=row.samples,
+            expected=row.expected,
+            cost=_cost,
+            gradient=row.gradient,
+        )
+    )
+
+
+def _doc(row: Reduction) -> str:
+    kinds = ", ".join(each.name for each in ELEMENTS.values() if each.kind in row.kinds)
+    about = [f"For {kinds}; the result has x's dtype{', int32 for bool' if row.widens_bool else ''}."]
+    if row.widens_bool:
+        about.append("`dtype` converts first.")
+    if not row.exact:
+        about.append("f16 is added up in f32; integers wrap around.")
+    nothing = "" if row.of_nothing else " Raises ShapeError where there are no elements."
+    return (
+        f"numpy.{row.name} of x over `axis`, on the device; over all axes where it is None.\n\n"
+        f"    {' '.join(about)}{nothing}\n    Raises DtypeError, ShapeError, LimitError, OutOfMemory.\n    "
+    )
+
+
+def _cost(arrays: Sequence[Array], result: Array) -> Cost:
+    return Cost(arrays[0].size, arrays[0].nbytes + result.nbytes)
 
 
 def mean(x: Array | ArrayLike, /, axis: Axis = None, *, keepdims: bool = False) -> Array:
@@ -42,75 +184,125 @@ def mean(x: Array | ArrayLike, /, axis: Axis = None, *, keepdims: bool = False) 
 
     x: float32 or float16. Raises DtypeError for others, ShapeError.
     """
-    return apply(OPERATIONS["mean"], asarray(x), axis=axis_key(axis), keepdims=keepdims)
+    return apply(MEAN, x, axis=axis_key(axis), keepdims=keepdims)
 
 
-def _forward_sum(x: Array, *, axis: Axis, dtype: DtypeLike | None, keepdims: bool) -> Array:
+def _forward(
+    row: Reduction, x: Array, *, axis: Axis = None, dtype: DtypeLike | None = None, keepdims: bool = False
+) -> Array:
     if dtype is not None:
         x = x.astype(dtype, copy=False)
-    target = I32 if x.kind is BOOL else x.kind
-    return _sum(x, axes_of(axis, x.ndim, operation="sum"), target, keepdims=keepdims)
+    if x.kind.kind not in row.kinds:
+        raise DtypeError(f'{row.name}: not for {x.kind.name}: convert with .astype("f32")')
+    axes = axes_of(axis, x.ndim, operation=row.name)
+    return _reduce(row, x, axes, row.result(x.kind), keepdims=keepdims)
 
 
-def _forward_mean(x: Array, *, axis: Axis, keepdims: bool) -> Array:
+def _forward_mean(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
     if x.kind.kind != "f":
         raise DtypeError(f'mean: not for {x.kind.name}: convert with .astype("f32")')
     axes = axes_of(axis, x.ndim, operation="mean")
     count = prod(x.shape[axis] for axis in axes)
-    total = _sum(x, axes, F32, keepdims=keepdims)
+    total = _reduce(REDUCTIONS["sum"], x, axes, F32, keepdims=keepdims)
     if not count:
         return full(total.shape, float("nan"), dtype=x.kind, device=x.device)
     return (total / count).astype(x.kind, copy=False)
 
 
-def widths(n: int) -> list[int]:
-    """How many partial sums each pass leaves of `n` elements, the last 1: passes of even length."""
-    left, passes = [], 1
-    while MOST_STEPS**passes < n:
-        passes += 1
-    for still in range(passes, 0, -1):
-        steps = 1
-        while steps**still < n:  # The root, without the rounding of floats.
-            steps += 1
-        n = ceil_div(n, max(1, steps))
-        left.append(n)
-    return left
+def _samples_of_mean() -> Iterator[Sample]:
+    for kind in (F32, F16):
+        for shape, axis in [((43, 7), None), ((5, 67), 1), ((5, 67), 0)]:
+            name = f"mean {kind.name} of {shape} over {axis}"
+            yield Sample(name, (samples.values(kind, *shape),), {"axis": axis})
+
+
+def _expected_of_mean(sample: Sample) -> Expected:
+    (x,), axis = sample.operands, sample.options["axis"]
+    kind = F16 if x.dtype == F16.numpy else F32
+    count = x.size // np.sum(x, axis=axis).size
+    total, bound = oracle.sum(x, axis=axis, depth=depth(count), dtype=F32)
+    mean = total / count
+    rounded = oracle.rounding(mean, ulps=2.5, dtype=F32)
+    if kind is F16:
+        rounded = rounded + oracle.rounding(mean, ulps=0.5, dtype=F16)
+    return Expected(mean, 1.01 * bound / count + rounded)
+
+
+MEAN = OPERATIONS.add(
+    Operation(
+        "mean",
+        _forward_mean,
+        numpy=np.mean,
+        function=mean,
+        kinds="f",
+        samples=_samples_of_mean,
+        expected=_expected_of_mean,
+        cost=_cost,
+    )
+)
+
+
+def passes(n: int, *, by_groups: bool) -> list[tuple[str, int]]:
+    """Which kernel each pass over n elements takes, and how many partial results it leaves, the last 1."""
+    found = []
+    while n > (GROUP_ELEMENTS if by_groups else THREAD_ELEMENTS):
+        n = ceil_div(n, THREAD_ELEMENTS)
+        found.append(("threads", n))
+    return [*found, ("groups" if n > THREAD_ELEMENTS else "threads", 1)]
 
 
 def depth(n: int) -> int:
-    """How many roundings an element of a sum of `n` meets at most."""
+    """How many roundings an element of n meets at most, whichever kernels take it."""
+    return max(_depth(n, by_groups=each) for each in (True, False))
+
+
+def _depth(n: int, *, by_groups: bool) -> int:
     steps = 0
-    for width in widths(n):
-        steps += ceil_div(n, width)
+    for kernel, width in passes(n, by_groups=by_groups):
+        if kernel == "threads":
+            steps += ceil_div(n, width)
+        else:  # A chain, the chains of a thread, and a tree of threads.
+            steps += ceil_div(n, _CHAINS * THREADS) + 2 + THREADS.bit_length() - 1
         n = width
     return steps
 
 
-def _sum(x: Array, axes: Shape, target: Dtype, *, keepdims: bool) -> Array:
+def _reduce(row: Reduction, x: Array, axes: Shape, target: Dtype, *, keepdims: bool) -> Array:
     kept = tuple(size for axis, size in enumerate(x.shape) if axis not in axes)
     shape = tuple(1 if axis in axes else size for axis, size in enumerate(x.shape)) if keepdims else kept
     if not x.size:
-        return zeros(shape, dtype=target, device=x.device)
+        if prod(shape) and not row.of_nothing:
+            raise ShapeError(f"{row.name}: of no elements: shape {x.shape} over axes {axes}")
+        return full(shape, 0, dtype=target, device=x.device)
     x, (outer, n, inner) = _as_box(x, axes)
-    for width in widths(n):
-        last = width == 1
-        kind = target if last else _TOTAL[x.kind]
-        out = allocate(x.device, (outer * width * inner,), kind, operation="sum")
+    by_groups = inner == 1 or outer * n * inner <= GROUP_ELEMENTS
+    for kernel, width in passes(n, by_groups=by_groups):
+        made = target if width == 1 else row.computed(x.kind)
+        out = allocate(x.device, (outer * width * inner,), made, operation=row.name)
+        sizes = [n, inner] if kernel == "groups" else [n, width, inner]
         launch(
             x.device,
-            _spec(x.kind, kind),
+            kernel_spec(row, kernel, x.kind, made),
             inputs=[x.buffer],
             outputs=[out.buffer],
-            dims=(out.size, n, width, inner, x.offset),
-            workgroups=(groups_for(x.device, out.size, operation="sum", steps=ceil_div(n, width) + 1), 1, 1),
+            dims=(out.size, *sizes, x.offset),
+            workgroups=(_groups(x.device, kernel, out.size, ceil_div(n, width), operation=row.name), 1, 1),
             flops=outer * n * inner,
         )
         x, n = out, width
     return Array(x.buffer, layout_of(target, shape))
 
 
+def _groups(device: Device, kernel: str, count: int, steps: int, *, operation: str) -> int:
+    if kernel == "threads":
+        return groups_for(device, count, operation=operation, steps=steps + 1)
+    # As if each thread of a workgroup had a result of its own: `steps` are those of all its threads.
+    groups_for(device, count * THREADS, operation=operation, steps=ceil_div(steps, THREADS) + 16)
+    return min(count, device.limits.groups)
+
+
 def _as_box(x: Array, axes: Shape) -> tuple[Array, tuple[int, int, int]]:
-    """`x` row-major and as (outer, n, inner), of which n is summed; a copy where its axes lie otherwise."""
+    """`x` row-major and as (outer, n, inner), of which n is reduced; a copy where its axes lie otherwise."""
     kept = [axis for axis in range(x.ndim) if axis not in axes]
     order = [*kept, *axes]
     together = not axes or axes[-1] - axes[0] == len(axes) - 1
@@ -123,17 +315,28 @@ def _as_box(x: Array, axes: Shape) -> tuple[Array, tuple[int, int, int]]:
 
 
 @cache
-def _spec(source: Dtype, target: Dtype) -> Spec:
-    types = {"elem": source.wgsl, "total": _TOTAL[source].wgsl, "result": target.wgsl}
+def kernel_spec(row: Reduction, kernel: str, source: Dtype, target: Dtype) -> Spec:
+    """A kernel that reduces elements of `source` to results of `target`."""
+    computed = row.computed(source)
+    types = {"elem": source.wgsl, "total": computed.wgsl, "result": target.wgsl}
     text = "".join(f"alias {name} = {wgsl};\n" for name, wgsl in types.items())
-    return Spec("reduce/sum", 1, 1, THREADS, definitions=text, variant=f"{source.name} to {target.name}")
-
-
-OPERATIONS.add(Operation("sum", _forward_sum, np.sum))
-OPERATIONS.add(Operation("mean", _forward_mean, np.mean))
+    text += row.helpers.get(computed.name, "")
+    combine = row.by_dtype.get(computed.name, row.combine)
+    identity = row.identity.get(computed.kind, row.identity.get("", ""))
+    text += f"fn identity() -> total {{\n    return {identity};\n}}\n"
+    text += f"fn combine(a: total, b: total) -> total {{\n    return {combine};\n}}\n"
+    variant = f"{row.name} {source.name} to {target.name}"
+    nbytes = THREADS * computed.itemsize if kernel == "groups" else 0
+    return Spec(f"reduce/{kernel}", 1, 1, THREADS, nbytes, definitions=text, variant=variant)
 
 
 def variants() -> list[Spec]:
-    """Every kernel that can be launched here."""
-    pairs = [(F32, F32), (F16, F16), (F16, F32), (F32, F16), (I32, I32), (U32, U32), (BOOL, I32)]
-    return [_spec(*pair) for pair in pairs]
+    """Every kernel that can be launched here: each reduction of each dtype, and f16 in passes."""
+    pairs = [
+        (row, source, target)
+        for row in REDUCTIONS.values()
+        for kind in ELEMENTS.values()
+        if kind.kind in row.kinds
+        for source, target in ((kind, row.result(kind)), *((F16, F32), (F32, F16)) * (kind is F16))
+    ]
+    return [kernel_spec(row, kernel, *types) for kernel in ("threads", "groups") for row, *types in pairs]

@@ -1,40 +1,19 @@
-"""Elementwise operations, a row each: what WGSL computes, for which dtypes, and NumPy's word for it."""
+"""Elementwise operations and reductions, a row each: WGSL, NumPy's function, how exact, which dtypes.
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+A row is all there is to say. The public name, NumPy's protocols, the kernels for every layout, and the tests
+on the device and of the Metal text follow from it.
+"""
 
 import numpy as np
 
-from rusty_py.device import Device
-from rusty_py.dtypes import BOOL, F16, F32, I32, U32, Dtype
-from rusty_py.errors import LimitError
-from rusty_py.shapes import ceil_div
-
-THREADS = 256
-
-
-# Loop steps of an element at most: its axes, or a power's bits.
-_STEPS = 40
-
-
-def groups_for(device: Device, count: int, *, operation: str, steps: int = _STEPS) -> int:
-    """Workgroups for `count` results of `steps` loop steps each, of which a thread may have to do several.
-
-    Raises LimitError where that is more than the device's loops can.
-    """
-    groups = min(ceil_div(count, THREADS), device.limits.groups)
-    if ceil_div(count, groups * THREADS) * steps > device.limits.loop_steps:
-        raise LimitError(
-            f"{operation}: {count} elements are more than {device.adapter} computes at once: {groups} groups"
-            f" of {THREADS}, {device.limits.loop_steps} steps each; compute in parts"
-        )
-    return groups
-
+from rusty_py import oracle, samples
+from rusty_py.ops.elementwise import Row, define_binary, define_unary
+from rusty_py.ops.reduce import Reduction, define_accumulation, define_reduction
 
 # C's pow (C17, F.10.4.4): special cases by the bits, which fast math leaves alone, and |x| ** y for the rest.
 # Whole exponents by squaring, with up to `exponent` roundings; WGSL's pow for the fraction that is left.
 # Subnormal bases count as zeros. 2^31 stands for all larger exponents: by then every result is 0 or infinite.
-_FLOAT_POWER = """
+_POWER = """
 const ONE: u32 = 0x3f800000u;
 const INFINITE: u32 = 0x7f800000u;
 fn from_bits(bits: u32) -> f32 {
@@ -93,7 +72,7 @@ fn power(x: f32, y: f32) -> f32 {
 }
 """
 
-_U32_POWER = """
+_POWER_U32 = """
 fn power(x: u32, y: u32) -> u32 {
     var product = 1u;
     var square = x;
@@ -108,7 +87,7 @@ fn power(x: u32, y: u32) -> u32 {
 """
 
 # Of negative exponents, the whole part of the quotient: 0 but for 1 and -1.
-_I32_POWER = """
+_POWER_I32 = """
 fn power(x: i32, y: i32) -> i32 {
     if (y < 0) {
         if (x == 1 || (x == -1 && (y & 1) == 0)) {
@@ -129,121 +108,123 @@ fn power(x: i32, y: i32) -> i32 {
 """
 
 
-@dataclass(frozen=True, eq=False)
-class Row:
-    """`wgsl` is an expression of x and y; `kinds` are NumPy's letters of the dtypes it is for.
-
-    `by_dtype` has other expressions for single dtypes, `helpers` functions to append. `truth`: the result is
-    a bool. `mirror` is the operation that gives the same with its operands exchanged. `ulps` is how far, in
-    units of eps, WGSL lets an adapter be from the true result.
-    """
-
-    name: str
-    wgsl: str
-    oracle: Callable[..., object]
-    kinds: str = "fiu"
-    truth: bool = False
-    mirror: str = ""
-    ulps: float = 0.5
-    by_dtype: dict[str, str] = field(default_factory=dict)
-    helpers: dict[str, str] = field(default_factory=dict)
-
-    def result(self, dtype: Dtype) -> Dtype:
-        """The dtype of the result for operands of `dtype`."""
-        return BOOL if self.truth else dtype
-
-    def body(self, dtype: Dtype) -> str:
-        """The expression for operands of `dtype`, of the type that a buffer holds."""
-        expression = self.by_dtype.get(dtype.name, self.wgsl)
-        return f"select(0u, 1u, {expression})" if self.truth else expression
-
-
-BINARY = {
-    row.name: row
-    for row in (
-        Row("add", "x + y", np.add, mirror="add"),
-        Row("subtract", "x - y", np.subtract),
-        Row("multiply", "x * y", np.multiply, mirror="multiply"),
-        Row("divide", "x / y", np.divide, kinds="f", ulps=2.5),
-        Row(
-            "power",
-            "power(x, y)",
-            np.power,
-            by_dtype={"f16": "f16(power(f32(x), f32(y)))"},
-            helpers={"f32": _FLOAT_POWER, "f16": _FLOAT_POWER, "i32": _I32_POWER, "u32": _U32_POWER},
-        ),
-        Row("bitwise_and", "x & y", np.bitwise_and, "iub", mirror="bitwise_and"),
-        Row("bitwise_or", "x | y", np.bitwise_or, "iub", mirror="bitwise_or"),
-        Row("bitwise_xor", "x ^ y", np.bitwise_xor, "iub", mirror="bitwise_xor"),
-        Row("equal", "x == y", np.equal, "fiub", truth=True, mirror="equal"),
-        # Not x != y, which naga makes false for NaN.
-        Row("not_equal", "!(x == y)", np.not_equal, "fiub", truth=True, mirror="not_equal"),
-        Row("less", "x < y", np.less, "fiub", truth=True, mirror="greater"),
-        Row("less_equal", "x <= y", np.less_equal, "fiub", truth=True, mirror="greater_equal"),
-        Row("greater", "x > y", np.greater, "fiub", truth=True, mirror="less"),
-        Row("greater_equal", "x >= y", np.greater_equal, "fiub", truth=True, mirror="less_equal"),
-    )
+# By the bits, which fast math leaves alone.
+_IS_NAN = """
+fn is_nan(x: f32) -> bool {
+    return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u;
 }
+"""
 
-UNARY = {
-    row.name: row
-    for row in (
-        Row("negative", "-x", np.negative, by_dtype={"u32": "0u - x"}),
-        Row("absolute", "abs(x)", np.absolute, by_dtype={"u32": "x"}),
-        Row("bitwise_invert", "~x", np.bitwise_invert, "iub", by_dtype={"bool": "1u - x"}),
-    )
+_LEAST = """
+fn least() -> f32 {
+    var bits = 0xff800000u;
+    return bitcast<f32>(bits);
 }
+"""
 
-# Words are copied as they are, whatever they mean.
-_NUMBER = {"f32": "bitcast<f32>(word)", "f16": "f16(bitcast<f32>(word))", "i32": "bitcast<i32>(word)"}
-
-# Floats beyond an integer's range become its ends, on every device; NaN becomes anything.
-_CASTS: dict[Dtype, str | dict[str, str]] = {
-    F32: "f32(x)",
-    F16: "f16(f32(x))",
-    I32: {"f": "i32(clamp(f32(x), -2147483648.0, 2147483520.0))", "": "i32(x)"},
-    U32: {"f": "u32(clamp(f32(x), 0.0, 4294967040.0))", "": "u32(x)"},
-    BOOL: "select(1u, 0u, x == elem(0))",
+# WGSL's own loses its relative accuracy near 0, and some drivers' overflow.
+_TANH = """
+fn accurate_tanh(x: f32) -> f32 {
+    let s = x * x;
+    let series = -0.33333281 + s * (0.13331431 + s * (-0.05373916 + s * (0.02063786 - s * 0.00570404)));
+    let e = exp(-2.0 * abs(x));
+    let size = (1.0 - e) / (1.0 + e);
+    let far = bitcast<f32>(bitcast<u32>(size) | (bitcast<u32>(x) & 0x80000000u));
+    return select(far, x + x * s * series, abs(x) < 0.625);
 }
+"""
 
+# Arithmetic.
 
-def types(elem: str, result: str) -> str:
-    """The two types that a kernel's text leaves open."""
-    return f"alias elem = {elem};\nalias result = {result};\n"
-
-
-def binary_text(row: Row, dtype: Dtype) -> str:
-    """Definitions for two arrays."""
-    apply = f"fn apply(x: elem, y: elem) -> result {{ return {row.body(dtype)}; }}\n"
-    return types(dtype.wgsl, row.result(dtype).wgsl) + row.helpers.get(dtype.name, "") + apply
-
-
-def number_text(row: Row, dtype: Dtype, *, number_first: bool) -> str:
-    """Definitions for an array and a number."""
-    order = "number(word), x" if number_first else "x, number(word)"
-    return (
-        types(dtype.wgsl, row.result(dtype).wgsl)
-        + row.helpers.get(dtype.name, "")
-        + f"fn number(word: u32) -> elem {{ return {_NUMBER.get(dtype.wgsl, 'word')}; }}\n"
-        + f"fn combine(x: elem, y: elem) -> result {{ return {row.body(dtype)}; }}\n"
-        + f"fn apply(x: elem, word: u32) -> result {{ return combine({order}); }}\n"
+add = define_binary(Row("add", "x + y", np.add, mirror="add"))
+subtract = define_binary(Row("subtract", "x - y", np.subtract))
+multiply = define_binary(Row("multiply", "x * y", np.multiply, mirror="multiply"))
+divide = define_binary(Row("divide", "x / y", np.divide, "f", ulps=2.5))
+power = define_binary(
+    Row(
+        "power",
+        "power(x, y)",
+        np.power,
+        bound=oracle.power,
+        integers=oracle.integer_power,
+        f16_in_f32=True,
+        helpers={"f32": _POWER, "i32": _POWER_I32, "u32": _POWER_U32},
+        operands=samples.powers,
     )
-
-
-def unary_text(row: Row, dtype: Dtype) -> str:
-    """Definitions for one array."""
-    apply = f"fn apply(x: elem, word: u32) -> result {{ return {row.body(dtype)}; }}\n"
-    return types(dtype.wgsl, row.result(dtype).wgsl) + apply
-
-
-def cast_text(source: Dtype, target: Dtype) -> str:
-    """Definitions for copies that change the dtype, or only the place."""
-    if source is target:
-        word = "f16" if source is F16 else "u32"
-        return types(word, word) + "fn apply(x: elem, word: u32) -> result { return x; }\n"
-    cast = _CASTS[target]
-    expression = cast if isinstance(cast, str) else cast.get(source.kind, cast[""])
-    return (
-        types(source.wgsl, target.wgsl)
-        + f"fn apply(x: elem, word: u32) -> result {{ return {expression}; }}\n"
+)
+negative = define_unary(Row("negative", "-x", np.negative, ulps=0, by_dtype={"u32": "0u - x"}))
+absolute = define_unary(Row("absolute", "abs(x)", np.absolute, ulps=0, by_dtype={"u32": "x"}))
+maximum = define_binary(
+    Row(
+        "maximum",
+        "select(select(max(x, y), y, is_nan(y)), x, is_nan(x))",
+        np.maximum,
+        "fiub",
+        ulps=0,
+        mirror="maximum",
+        f16_in_f32=True,
+        by_dtype={"i32": "max(x, y)", "u32": "max(x, y)", "bool": "max(x, y)"},
+        helpers={"f32": _IS_NAN},
+        operands=samples.with_specials,
     )
+)
+
+# Functions. WGSL's exp is off by 3 + 2 |x| units (specification, "Accuracy of concrete floating point
+# expressions"); tanh multiplies that of its exp by 0.63 at most, and a quotient and two sums follow.
+
+exp = define_unary(Row("exp", "exp(x)", np.exp, "f", ulps=lambda x: 3 + 2 * np.abs(x), f16_in_f32=True))
+tanh = define_unary(
+    Row("tanh", "accurate_tanh(x)", np.tanh, "f", ulps=8, f16_in_f32=True, helpers={"f32": _TANH})
+)
+
+# Bits, and masks.
+
+bitwise_and = define_binary(Row("bitwise_and", "x & y", np.bitwise_and, "iub", mirror="bitwise_and"))
+bitwise_or = define_binary(Row("bitwise_or", "x | y", np.bitwise_or, "iub", mirror="bitwise_or"))
+bitwise_xor = define_binary(Row("bitwise_xor", "x ^ y", np.bitwise_xor, "iub", mirror="bitwise_xor"))
+bitwise_invert = define_unary(
+    Row("bitwise_invert", "~x", np.bitwise_invert, "iub", by_dtype={"bool": "1u - x"})
+)
+
+# Comparisons. Not x != y, which naga makes false for NaN.
+
+equal = define_binary(Row("equal", "x == y", np.equal, "fiub", truth=True, mirror="equal"))
+not_equal = define_binary(Row("not_equal", "!(x == y)", np.not_equal, "fiub", truth=True, mirror="not_equal"))
+less = define_binary(Row("less", "x < y", np.less, "fiub", truth=True, mirror="greater"))
+less_equal = define_binary(
+    Row("less_equal", "x <= y", np.less_equal, "fiub", truth=True, mirror="greater_equal")
+)
+greater = define_binary(Row("greater", "x > y", np.greater, "fiub", truth=True, mirror="less"))
+greater_equal = define_binary(
+    Row("greater_equal", "x >= y", np.greater_equal, "fiub", truth=True, mirror="less_equal")
+)
+isnan = define_unary(
+    Row(
+        "isnan",
+        "is_nan(x)",
+        np.isnan,
+        "f",
+        truth=True,
+        f16_in_f32=True,
+        helpers={"f32": _IS_NAN},
+        operands=samples.with_specials,
+    )
+)
+
+# Reductions.
+
+sum = define_accumulation(Reduction("sum", np.sum, "a + b", {"f": "0.0", "": "0"}, widens_bool=True))
+max = define_reduction(
+    Reduction(
+        "max",
+        np.max,
+        "select(select(max(a, b), b, is_nan(b)), a, is_nan(a))",
+        # The compiler refuses constants that are no finite number.
+        {"f": "least()", "i": "-2147483647 - 1", "": "0"},
+        of_nothing=False,
+        exact=True,
+        by_dtype={"i32": "max(a, b)", "u32": "max(a, b)", "bool": "max(a, b)"},
+        helpers={"f32": _IS_NAN + _LEAST},
+        operands=samples.with_specials,
+    )
+)

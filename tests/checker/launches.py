@@ -1,7 +1,9 @@
 """Small launches of our own kernels, of odd sizes, in which nothing is wrong."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,7 +19,8 @@ from rusty_py.gemm.problem import Form, Problem
 from rusty_py.gemm.thin import COLUMNS, DOTS
 from rusty_py.gemm.variants import SMALL_DIRECT
 from rusty_py.kernel import Spec
-from rusty_py.ops import creation, elementwise, reduce
+from rusty_py.ops import creation
+from rusty_py.ops.all import elementwise, reduce
 from rusty_py.shapes import ceil_div
 
 Buffers = Mapping[str, ArrayLike | str]
@@ -53,6 +56,28 @@ def spec(name: str) -> Spec:
     modules = (creation, elementwise, variants, reduce)
     shipped = [*(each for module in modules for each in module.variants()), *kernels.all_specs()]
     return next(each for each in shipped if str(each) == name)
+
+
+_TEXTS = Path(__file__).parent / "texts"
+
+
+def _text(file: str, workgroups: Sequence[int], buffers: Buffers, definitions: str, why: str = "") -> Launch:
+    """One of texts/: kernels written by hand, with loops and places that are worth breaking."""
+    wgsl = (_TEXTS / f"{file}.wgsl").read_text("utf-8") + "\n" + definitions
+    enable = "enable f16; " if re.search(r"\bf16\b", definitions) else ""
+    return Launch(f"{file}, {why}" if why else file, enable + wgsl, tuple(workgroups), buffers)
+
+
+def _of(kind: str, expression: str, *, result: str = "", unary: bool = False, helpers: str = "") -> str:
+    """The types and the function that a text leaves open."""
+    other = "word: u32" if unary else "y: elem"
+    return (
+        f"alias elem = {kind};\nalias result = {result or kind};\n{helpers}"
+        f"fn apply(x: elem, {other}) -> result {{ return {expression}; }}\n"
+    )
+
+
+_SUMS = "alias elem = {0};\nalias total = {1};\nalias result = {2};\n"
 
 
 def words(*values: int) -> NDArray[np.uint32]:
@@ -92,33 +117,38 @@ NARROW = Launch("matmul/tiled[TILE=4], k below the tile", TILED.wgsl, (2, 2), _p
 NAIVE = _launch("matmul/naive", (1, 2), _product(17, 3, 5))
 FILL = _launch("creation/fill", (2,), {"out": "u32[700]", "dims": words(700, 7)})
 ARANGE = _launch("creation/arange[i32]", (1,), {"out": "i32[259]", "dims": words(259, -5, 3)})
-SUM = _launch(
-    "reduce/sum[f32 to f32]",
+SUM = _text(
+    "sum",
     (1,),
     {"values": "f32[3,13,7]", "out": "f32[3,2,7]", "dims": words(42, 13, 2, 7, 0)},
+    _SUMS.format("f32", "f32", "f32"),
 )
-BINARY = _launch(
-    "elementwise/binary[add,f32]",
+BINARY = _text(
+    "binary",
     (2,),
     {"a": "f32[301]", "b": "f32[1]", "out": "f32[301]", "dims": words(301, 0, 1, 0, 0)},
+    _of("f32", "x + y"),
 )
-POWER = _launch(
-    "elementwise/binary[power,i32]",
+POWER = _text(
+    "binary",
     (1,),
     {"a": "i32[67]", "b": "i32[67]", "out": "i32[67]", "dims": words(67, 0, 1, 0, 1)},
+    _of("i32", "power(x, y)", helpers=elementwise.ROWS["power"].helpers["i32"]),
 )
-ADD = _launch(
-    "elementwise/binary[add,i32]",
+ADD = _text(
+    "binary",
     (1,),
     {"a": "i32[67]", "b": "i32[67]", "out": "i32[67]", "dims": words(67, 0, 1, 0, 1)},
+    _of("i32", "x + y"),
 )
-CAST = _launch(
-    "elementwise/unary[f32 to i32]",
+CAST = _text(
+    "unary",
     (1,),
     {"values": "f32:1e30,-1e30,nan,inf,0.5", "out": "i32[5]", "dims": words(5, 0, 1, 0, 1, 0)},
+    _of("f32", "i32(clamp(f32(x), -2147483648.0, 2147483520.0))", result="i32", unary=True),
 )
-BINARY_STRIDED = _launch(
-    "elementwise/binary_strided[multiply,f32]",
+BINARY_STRIDED = _text(
+    "binary_strided",
     (1,),
     {
         "a": "f32[5,3,7]",
@@ -126,9 +156,10 @@ BINARY_STRIDED = _launch(
         "out": "f32[3,5,7]",
         "dims": _box((0, 0), (3, 5, 7), (7, 21, 1), (0, 0, 1)),
     },
+    _of("f32", "x * y"),
 )
-DEEP = _launch(
-    "elementwise/binary_strided[subtract,i32]",
+DEEP = _text(
+    "binary_strided",
     (1,),
     {
         "a": "i32[96]",
@@ -136,27 +167,31 @@ DEEP = _launch(
         "out": "i32[96]",
         "dims": _box((0, 0), (2, 1, 4, 3, 4), (48, 48, 12, 4, 1), (1, 1, 2, 8, 24)),
     },
+    _of("i32", "x - y"),
     "of five axes",
 )
-UNARY = _launch(
-    "elementwise/unary[negative,f32]",
+UNARY = _text(
+    "unary",
     (1,),
     {"values": "f32[257]", "out": "f32[257]", "dims": words(257, 256, -1, 0, 1, 0)},
+    _of("f32", "-x", unary=True),
     "backwards",
 )
-UNARY_STRIDED = _launch(
-    "elementwise/unary_strided[f16 to f32]",
+UNARY_STRIDED = _text(
+    "unary_strided",
     (1,),
     {"values": "f16[4,9]", "out": "f32[9,4]", "dims": _box((0, 0), (9, 4), (1, 9), (4, 1))},
+    _of("f16", "f32(x)", result="f32", unary=True),
 )
-HALVES = _launch(
-    "elementwise/unary[copy,f16]",
+HALVES = _text(
+    "unary",
     (1,),
     {"values": "f16[259]", "out": "f16[259]", "dims": words(259, 0, 1, 0, 1, 0)},
+    _of("f16", "x", unary=True),
     "two to a word",
 )
-WHERE = _launch(
-    "elementwise/where[u32]",
+WHERE = _text(
+    "where",
     (1,),
     {
         "condition": "u32:0,1,0,2,0,3,0",
@@ -165,9 +200,10 @@ WHERE = _launch(
         "out": "u32[7]",
         "dims": words(7, 0, 1, 0, 1, 0, 1),
     },
+    "alias elem = u32;\n",
 )
-WHERE_STRIDED = _launch(
-    "elementwise/where_strided[u32]",
+WHERE_STRIDED = _text(
+    "where_strided",
     (1,),
     {
         "condition": "u32:0,1,0",
@@ -176,6 +212,7 @@ WHERE_STRIDED = _launch(
         "out": "u32[15]",
         "dims": _box((0, 0, 0), (3, 5), (1, 0), (5, 1), (0, 1)),
     },
+    "alias elem = u32;\n",
 )
 SCALE = _launch("bench/scale[FACTOR=2]", (2,), {"x": "f32[300]", "scaled": "f32[300]"})
 CHURN = _launch("bench/churn", (2,), {"seeds": "u32[300]", "states": "u32[300]", "dims": words(5)})
@@ -255,20 +292,22 @@ CLEAN = [
     ARANGE,
     _launch("creation/arange[f16]", (1,), {"out": "f16[257]", "dims": words(257, 0, 0x3F800000)}),
     SUM,
-    _launch("reduce/sum[f16 to f16]", (1,), _F16_SUM),
-    _launch(
-        "reduce/sum[bool to i32]",
+    _text("sum", (1,), _F16_SUM, _SUMS.format("f16", "f32", "f16")),
+    _text(
+        "sum",
         (1,),
         {"values": "u32[5,11]", "out": "i32[5,1]", "dims": words(5, 11, 1, 1, 0)},
+        _SUMS.format("u32", "i32", "i32"),
     ),
     BINARY,
     ADD,
     POWER,
     CAST,
-    _launch(
-        "elementwise/binary[less,u32]",
+    _text(
+        "binary",
         (1,),
         {"a": "u32[67]", "b": "u32[67]", "out": "u32[67]", "dims": words(67, 0, 1, 66, -1)},
+        _of("u32", "select(0u, 1u, x < y)"),
     ),
     BINARY_STRIDED,
     DEEP,
@@ -276,8 +315,8 @@ CLEAN = [
     UNARY_STRIDED,
     HALVES,
     WHERE,
-    _launch(
-        "elementwise/where[f16]",
+    _text(
+        "where",
         (1,),
         {
             "condition": "u32:1",
@@ -286,6 +325,7 @@ CLEAN = [
             "out": "f16[9]",
             "dims": words(9, 0, 0, 0, 1, 0, 0),
         },
+        "alias elem = f16;\n",
     ),
     WHERE_STRIDED,
     SCALE,

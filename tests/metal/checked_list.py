@@ -17,7 +17,6 @@ from rusty_py import Adapter, Device
 from rusty_py.adapter import choose
 from rusty_py.kernel import Spec
 
-from ..ops.expected import error
 from .execution import MetalText, compile_ahead
 from .registry import all_specs
 from .works import Work, works
@@ -59,7 +58,7 @@ class Checked:
             before = len(self.metal.reports)
             result = np.asarray(work.compute(self.device, self.metal.launch))
             self.specs[work.name] = {spec for spec, _ in self.metal.reports[before:]}
-            self.errors[work.name] = error(result, work.expected())
+            self.errors[work.name] = work.expected().error(result)
         return self.errors[work.name]
 
     def kernels(self) -> dict[Spec, Kernel]:

@@ -65,7 +65,8 @@ class MetalText:
         if report.findings:
             pytest.fail(str(report), pytrace=False)
         for number, buffer in enumerate(outputs, len(inputs)):
-            device.write(buffer, report.outputs[declares[number][0]])
+            written = report.outputs[declares[number][0]].reshape(-1).view(np.uint8)
+            device.write(buffer, written[: buffer.nbytes])
 
     @contextmanager
     def device(self, adapter: Adapter) -> Iterator[Device]:
@@ -90,9 +91,9 @@ class MetalText:
 
 
 def words(device: Device, buffer: Buffer) -> np.ndarray:
-    """All of a buffer."""
-    out = np.empty(buffer.nbytes // 4, np.uint32)
-    device.read(buffer, out)
+    """All of a buffer, and of what a launch binds behind it, which is anything."""
+    out = np.full(buffer.bound_bytes // 4, np.frombuffer(bytes([POISON] * 4), np.uint32)[0])
+    device.read(buffer, out[: buffer.nbytes // 4])
     return out
 
 

@@ -4,7 +4,7 @@ from rusty_py import probe
 from rusty_py.bench import kernels
 from rusty_py.gemm import variants as gemm
 from rusty_py.kernel import Spec
-from rusty_py.ops import creation, elementwise, reduce
+from rusty_py.ops.all import creation, elementwise, reduce
 
 OPS = (creation, elementwise, gemm, reduce)
 

@@ -2,14 +2,15 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import product
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 
 import rusty_py as rp
-from rusty_py import Device, array, oracle
+from rusty_py import Device, array, dtypes, oracle
 from rusty_py.adapter import Limits
 from rusty_py.bench import kernels
 from rusty_py.dtypes import BOOL, ELEMENTS, F16, F32, I32, U32, Dtype
@@ -20,20 +21,17 @@ from rusty_py.gemm.plan import Plan
 from rusty_py.gemm.problem import Form, Place, Problem
 from rusty_py.gemm.simple import TILES
 from rusty_py.kernel import Spec
-from rusty_py.operation import OPERATIONS, apply
-from rusty_py.ops import elementwise, reduce
+from rusty_py.operation import OPERATIONS, Operation, apply
+from rusty_py.ops import generator
+from rusty_py.ops.all import elementwise, reduce
+from rusty_py.ops.generator import Body, Skeleton
 from rusty_py.ops.matmul import matmul
-from rusty_py.ops.table import BINARY, UNARY, Row
+from rusty_py.oracle import Expected
 from rusty_py.probe import SUBGROUP_SIZE
+from rusty_py.samples import KINDS, Sample, values
 
-from ..ops.expected import Expected, of_operation
-from ..ops.operands import LAYOUTS, values
 from .execution import POISON
 from .family_works import direct_products, thin_products
-
-KINDS = list(ELEMENTS.values())
-_SMALL = {"rows": LAYOUTS["rows"], "any layout": LAYOUTS["every other"]}
-"""One layout for the kernels along one axis, one for the strided ones."""
 
 
 @dataclass(frozen=True)
@@ -52,12 +50,9 @@ Launch = Callable[..., None]
 def works() -> list[Work]:
     """Enough for each kernel to be launched."""
     return [
-        *_binary(),
-        *_with_numbers(),
-        *_unary(),
-        *_casts(),
-        *_where(),
-        *_sums(),
+        *_operations(),
+        *_skeletons(),
+        *_passes(),
         *_creation(),
         *_products(),
         *_planned_products(),
@@ -67,127 +62,145 @@ def works() -> list[Work]:
     ]
 
 
-def _binary() -> Iterator[Work]:
-    for row, kind in _rows():
-        a, b = _operands(row, kind)
-        for layout, view in _SMALL.items():
-            yield Work(
-                f"{row.name} {kind.name}, {layout}",
-                lambda device, _, row=row, a=a, b=b, view=view: elementwise.binary(
-                    row.name, view(array(a, device=device)), view(array(b, device=device))
-                ).numpy(),
-                lambda row=row, a=a, b=b, view=view: of_operation(row, view(a), view(b)),
-            )
+def _operations() -> Iterator[Work]:
+    """Every operation on the samples of its record, in rows."""
+    for operation in OPERATIONS.values():
+        for sample in operation.samples():
+
+            def compute(
+                device: Device, _: Launch, operation: Operation = operation, sample: Sample = sample
+            ) -> np.ndarray:
+                given = [array(each, device=device) for each in sample.operands]
+                return apply(operation, *given, **sample.options).numpy()
+
+            assert operation.expected is not None
+            yield Work(sample.name, compute, partial(operation.expected, sample))
 
 
-def _with_numbers() -> Iterator[Work]:
-    for row, kind in _rows():
-        a, _ = _operands(row, kind)
-        number = {"f": 2.75, "i": 3, "u": 3, "b": True}[kind.kind]
-        alone = np.array(number, kind.numpy)
-        if row.name == "power" and kind.kind == "f":
-            a = np.abs(a)
-        for reflected in {False, not row.mirror}:
-            for layout, view in _SMALL.items():
-                side = "before" if reflected else "after"
-                yield Work(
-                    f"{row.name} {kind.name}, a number {side}, {layout}",
-                    lambda device, _, row=row, a=a, number=number, view=view, reflected=reflected: (
-                        elementwise.binary(
-                            row.name, view(array(a, device=device)), number, reflected=reflected
-                        ).numpy()
-                    ),
-                    lambda row=row, a=a, alone=alone, view=view, reflected=reflected: of_operation(
-                        row, *((alone, view(a)) if reflected else (view(a), alone))
-                    ),
-                )
+def _skeletons() -> Iterator[Work]:
+    """What the elementwise generator makes, in each skeleton, launched alone."""
+    for body, skeleton in elementwise.covering():
+        if skeleton.index != "flat" or set(skeleton.access) != {"vec4"}:
+            yield Work(f"{body.name}, {skeleton.index}, {skeleton}", *_in_skeleton(body, skeleton))
+    x = values(U32, 3, 5)
+
+    def assigned(device: Device, _: Launch) -> np.ndarray:
+        around = rp.full((9, 20), 7, dtype="u32", device=device)
+        around[1::3, ::4].assign(array(x, device=device))
+        return around.numpy()
+
+    expected = np.full((9, 20), 7, np.uint32)
+    expected[1::3, ::4] = x
+    yield Work("assigned to a part", assigned, lambda: Expected(expected, None))
 
 
-def _unary() -> Iterator[Work]:
-    for row in UNARY.values():
-        for kind in KINDS:
-            if kind.kind not in row.kinds:
-                continue
-            a = values(kind, 6, 10)
-            for layout, view in _SMALL.items():
-                yield Work(
-                    f"{row.name} {kind.name}, {layout}",
-                    lambda device, _, row=row, a=a, view=view: apply(
-                        OPERATIONS[row.name], view(array(a, device=device))
-                    ).numpy(),
-                    lambda row=row, a=a, view=view: Expected(np.asarray(row.oracle(view(a))), None),
-                )
+_BOXES = {"flat": (23,), "grid": (3, 5, 8), "general": (3, 2, 5, 8), "of up to 8 axes": (2, 1, 2, 3, 2, 8)}
 
 
-def _casts() -> Iterator[Work]:
-    for source in KINDS:
-        for target in KINDS:
-            a = values(source, 6, 10)
-            if source.kind == "f" and target is U32:
-                a = np.abs(a)
-            if target is F16 and source.kind in "iu":
-                a = (a % 2000).astype(source.numpy)
-            for layout, view in _SMALL.items():
-                yield Work(
-                    f"{source.name} to {target.name}, {layout}",
-                    lambda device, _, a=a, target=target, view=view: (
-                        view(array(a, device=device)).astype(target).numpy()
-                    ),
-                    lambda a=a, target=target, view=view: _cast(view(a), target),
-                )
-
-
-def _cast(a: np.ndarray, target: Dtype) -> Expected:
-    if target.kind != "f" or a.dtype.kind == "b":
-        return Expected(a.astype(target.numpy), None)
-    reference = a.astype(np.float64)
-    return Expected(reference, oracle.rounding(reference, ulps=1.0, dtype=target))
-
-
-def _where() -> Iterator[Work]:
-    for kind in (F32, F16):
-        mask, a, b = values(BOOL, 6, 10), values(kind, 6, 10, seed=1), values(kind, 6, 10, seed=2)
-        for layout, view in _SMALL.items():
-            yield Work(
-                f"where {kind.name}, {layout}",
-                lambda device, _, given=(mask, a, b), view=view: rp.where(
-                    *(view(array(each, device=device)) for each in given)
-                ).numpy(),
-                lambda given=(mask, a, b), view=view: Expected(np.where(*map(view, given)), None),
-            )
-
-
-def _sums() -> Iterator[Work]:
-    for kind in KINDS:
-        for shape, axis in [((301,), None), ((5, 67), 0), ((5, 67), 1), ((3, 7, 5), (0, 2))]:
-            a = values(kind, *shape)
-            yield Work(
-                f"sum {kind.name} of {shape} over {axis}",
-                lambda device, _, a=a, axis=axis: rp.sum(array(a, device=device), axis=axis).numpy(),
-                lambda a=a, axis=axis, kind=kind: _sum(a, axis, kind),
-            )
-    a = values(F16, 301)
-    yield Work(
-        "mean f16",
-        lambda device, _, a=a: rp.mean(array(a, device=device)).numpy(),
-        lambda a=a: _mean(a),
+def _in_skeleton(
+    body: Body, skeleton: Skeleton
+) -> tuple[Callable[[Device, Launch], np.ndarray], Callable[[], Expected]]:
+    shape = _BOXES["of up to 8 axes" if skeleton.wide_axes else skeleton.index]
+    name, _, last = body.name.rpartition(" ")
+    kinds = [ELEMENTS[last]] * len(body.types)
+    if name == "where":
+        kinds[0] = BOOL
+    operands = [
+        _operand(values(kind, *shape, seed=i), kind, access)
+        for i, (kind, access) in enumerate(zip(kinds, skeleton.access, strict=True))
+    ]
+    arrays = [each for each in operands if each.held is not None]
+    rows = _strides(np.empty(shape, np.int8))
+    dims = generator.dims(
+        skeleton,
+        shape,
+        [*(each.start for each in arrays), 0],
+        [*(each.strides for each in arrays), rows],
+        [each.word for each in operands if each.held is None],
+        operation=name,
     )
 
+    def compute(device: Device, launch: Launch) -> np.ndarray:
+        out = np.empty(
+            shape, {"f32": np.float32, "f16": np.float16, "i32": np.int32}.get(body.result, np.uint32)
+        )
+        buffer = device.empty(out.nbytes)
+        groups = (1, 2, 3) if skeleton.index == "grid" else (1, 1, 1)
+        inputs = [device.upload(each.held) for each in arrays]
+        spec = generator.spec(body, skeleton)
+        launch(device, spec, inputs=inputs, outputs=[buffer], dims=dims, workgroups=groups)
+        device.read(buffer, out)
+        return out
 
-def _sum(a: np.ndarray, axis: Any, kind: Dtype) -> Expected:
-    if kind.kind == "f":
-        count = a.size // np.sum(a, axis=axis).size
-        return Expected(*oracle.sum(a, axis=axis, depth=reduce.depth(count), dtype=kind))
-    target = np.int32 if kind.kind == "b" else kind.numpy
-    return Expected(np.asarray(a.sum(axis=axis, dtype=target)), None)
+    def expected() -> Expected:
+        seen = [each.seen for each in operands]
+        if name == "copy":
+            return Expected(seen[0], None)
+        if name == "where":
+            return Expected(np.where(*seen), None)
+        return elementwise.ROWS[name].expected(Sample(name, tuple(seen)))
+
+    return compute, expected
 
 
-def _mean(a: np.ndarray) -> Expected:
-    total, bound = oracle.sum(a, axis=None, depth=reduce.depth(a.size), dtype=F32)
-    mean = total / a.size
-    # The quotient, and the result in f16.
-    roundings = oracle.rounding(mean, ulps=2.5, dtype=F32) + oracle.rounding(mean, ulps=0.5, dtype=F16)
-    return Expected(mean, bound / a.size + roundings)
+class _Operand(NamedTuple):
+    """What a kernel sees of an operand, and how: an array that is `held`, or a number's word."""
+
+    seen: np.ndarray
+    held: np.ndarray | None
+    start: int = 0
+    strides: tuple[int, ...] = ()
+    word: int = 0
+
+
+def _operand(x: np.ndarray, kind: Dtype, access: str) -> _Operand:
+    held = x.astype(kind.stored)
+    if access == "number":
+        number = x.flat[0].item()
+        word = dtypes.scalar_word(number, kind, operation="number")
+        return _Operand(np.full(x.shape, x.flat[0]), None, word=word)
+    rows = _strides(x)
+    if access == "one":
+        return _Operand(np.broadcast_to(x[..., :1], x.shape), held, strides=(*rows[:-1], 0))
+    if access == "scalar":  # Backwards.
+        backwards = tuple(-each for each in rows)
+        return _Operand(x.reshape(-1)[::-1].reshape(x.shape), held, x.size - 1, backwards)
+    return _Operand(x, held, strides=rows)
+
+
+def _strides(x: np.ndarray) -> tuple[int, ...]:
+    return tuple(each // x.itemsize for each in x.strides)
+
+
+def _passes() -> Iterator[Work]:
+    """The passes of f16 that only long reductions take, launched alone: to f32, and from there."""
+    for row, kernel, (source, target) in product(
+        reduce.REDUCTIONS.values(), ("threads", "groups"), ((F16, F32), (F32, F16))
+    ):
+        x, spec = values(source, 2, 45, 3), reduce.kernel_spec(row, kernel, source, target)
+        sizes = (45, 3) if kernel == "groups" else (45, 1, 3)
+
+        def compute(
+            device: Device,
+            launch: Launch,
+            x: np.ndarray = x,
+            target: Dtype = target,
+            spec: Spec = spec,
+            sizes: tuple[int, ...] = sizes,
+        ) -> np.ndarray:
+            out = np.empty((2, 3), target.numpy)
+            buffer = device.empty(out.nbytes)
+            dims = (out.size, *sizes, 0)
+            launch(device, spec, inputs=[device.upload(x)], outputs=[buffer], dims=dims, workgroups=(4, 1, 1))
+            device.read(buffer, out)
+            return out
+
+        def expected(x: np.ndarray = x, row: reduce.Reduction = row, target: Dtype = target) -> Expected:
+            if row.exact:
+                return Expected(row.numpy(x, axis=1).astype(target.numpy), None)
+            return Expected(*oracle.sum(x, axis=1, depth=reduce.depth(45), dtype=target))
+
+        yield Work(f"{row.name} {source.name} to {target.name} by {kernel}", compute, expected)
 
 
 def _creation() -> Iterator[Work]:
@@ -416,20 +429,6 @@ def _churned(seeds: np.ndarray, steps: int) -> np.ndarray:
     for _ in range(steps):
         state = (1664525 * state + 1013904223) % 2**32
     return state.astype(np.uint32)
-
-
-def _rows() -> Iterator[tuple[Row, Dtype]]:
-    for row in BINARY.values():
-        yield from ((row, kind) for kind in KINDS if kind.kind in row.kinds)
-
-
-def _operands(row: Row, kind: Dtype) -> tuple[np.ndarray, np.ndarray]:
-    a, b = values(kind, 6, 10, seed=1), values(kind, 6, 10, seed=2)
-    if row.name == "power" and kind.kind == "f":
-        b = np.where(a < 0, np.rint(b), b).astype(kind.numpy)  # A negative base has whole powers only.
-    else:
-        b[1] = a[1]  # Some are equal.
-    return a, b
 
 
 def _uniform(*shape: int, seed: int) -> np.ndarray:

@@ -5,9 +5,9 @@ import pytest
 
 from rusty_py import Adapter, Device, array
 from rusty_py.arrays import Array
-from rusty_py.dtypes import ELEMENTS, F16, Dtype
-
-KINDS = list(ELEMENTS.values())
+from rusty_py.dtypes import F16, Dtype
+from rusty_py.samples import KINDS as KINDS
+from rusty_py.samples import values as values
 
 
 def needs(device: Device, *kinds: Dtype) -> None:
@@ -21,19 +21,6 @@ def needs_mapping(adapter: Adapter) -> None:
     mapped = adapter.type in ("CPU", "IntegratedGPU") and "mappable-primary-buffers" in adapter.features
     if not mapped:
         pytest.skip(f"{adapter} has no storage that the host maps")
-
-
-def values(kind: Dtype, *shape: int, seed: int = 0) -> np.ndarray:
-    """Random numbers of a dtype: floats of both signs away from 0, integers up to their ends, bools."""
-    rng = np.random.default_rng(seed)
-    if kind.kind == "f":
-        return ((0.1 + rng.random(shape) * 3) * rng.choice([-1, 1], shape)).astype(kind.numpy)
-    if kind.kind == "b":
-        return rng.random(shape) < 0.5
-    info = np.iinfo(kind.numpy)
-    small = rng.integers(max(info.min, -5), 5, shape, endpoint=True)
-    large = rng.integers(info.min, info.max, shape, endpoint=True)
-    return np.where(rng.random(shape) < 0.5, small, large).astype(kind.numpy)
 
 
 def on(device: Device, x: np.ndarray) -> Array:

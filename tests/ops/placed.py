@@ -12,8 +12,7 @@ from rusty_py.gemm.kernel import Kernel
 from rusty_py.gemm.launches import Operands, requests
 from rusty_py.gemm.plan import Plan
 from rusty_py.gemm.problem import Form, Place, Problem
-
-from .expected import Expected
+from rusty_py.oracle import Expected
 
 ORDERS = ("rows", "columns", "apart", "backwards")
 AROUND = 7.0

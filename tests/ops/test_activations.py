@@ -14,7 +14,6 @@ from rusty_py.gemm.thin import Columns, Dots
 from rusty_py.gemm.variants import SMALL_DIRECT, SMALLEST
 from rusty_py.kernel import launch
 
-from .expected import error
 from .operands import needs
 from .placed import PlacedProduct
 
@@ -59,7 +58,7 @@ def test_every_kernel_and_activation_keeps_nan(device: Device, dtype: object) ->
         result, expected = placed.compute(device, launch), placed.expected()
         nan = np.isnan(expected.reference)
         assert nan.sum() == 12 + 4 - 1
-        if not error(result, expected) <= 1:
+        if not expected.error(result) <= 1:
             wrong.append(f"{placed.name}: NaN {np.isnan(result).sum()} times, not {nan.sum()}")
     assert not wrong, "\n".join(wrong)
 

@@ -4,15 +4,16 @@ For each guard there is a test that shows what goes wrong where the guard is tak
 """
 
 from collections.abc import Iterator
+from pathlib import Path
 from threading import Event, Thread
 
 import numpy as np
 import pytest
 
 from rusty_py import Adapter, Device, LimitError, RustyError, ShaderError, params, queue
-from rusty_py.bench.kernels import COPY, FILL
+from rusty_py.bench.kernels import FILL
 from rusty_py.buffer import Buffer
-from rusty_py.kernel import launch, record, run
+from rusty_py.kernel import Spec, launch, record, run
 from rusty_py.queue import Queue
 
 from .children import aborts, outcome
@@ -433,10 +434,15 @@ def test_numpy_integers_will_do_for_groups_and_parameters(fresh: Device) -> None
     assert words(fresh, buffer).tolist() == [9] * 4
 
 
-def test_a_launch_that_wgpu_refuses_is_told_and_the_others_of_its_batch_run(fresh: Device) -> None:
+def test_a_launch_that_wgpu_refuses_is_told_and_the_others_of_its_batch_run(
+    fresh: Device, kernels: Path
+) -> None:
+    text = (kernels / "bench" / "copy.wgsl").read_text()
+    (kernels / "fixed.wgsl").write_text(text.replace("array<vec4<f32>>", "array<vec4<f32>, 32>"))
+    wants = Spec("fixed", inputs=1, outputs=1, threads=256)
     good, tiny = zeroed(fresh), zeroed(fresh, 1)
     fill(fresh, good, 7)
-    launch(fresh, COPY, inputs=[tiny], outputs=[zeroed(fresh)], dims=(1, 1, 256, 0), workgroups=(1, 1, 1))
+    launch(fresh, wants, inputs=[tiny], outputs=[zeroed(fresh)], dims=(1, 1, 256, 0), workgroups=(1, 1, 1))
     fill(fresh, good, 8, count=1)
     with pytest.raises(ShaderError, match="wgpu refuses a launch of this batch"):
         fresh.wait()

@@ -12,7 +12,6 @@ from rusty_py.gemm.variants import SMALL_DIRECT
 from rusty_py.kernel import launch
 from rusty_py.ops.matmul import plan
 
-from .expected import error
 from .placed import ORDERS, PlacedProduct, limited
 from .products import assert_product, uniform
 
@@ -32,7 +31,7 @@ def direct(request: pytest.FixtureRequest, device: Device) -> Direct:
 
 
 def assert_right(device: Device, product: PlacedProduct) -> None:
-    assert error(product.compute(device, launch), product.expected()) <= 1, product
+    assert product.expected().error(product.compute(device, launch)) <= 1, product
 
 
 @st.composite

@@ -18,7 +18,7 @@ from rusty_py.kernel import launch
 from rusty_py.pool import size_class
 
 from .children import outcome
-from .work import MIX, Words, fill, mix, mixed, prepared_fill, random_words, words
+from .work import MIX, Words, fill, mix, mix_dims, mixed, prepared_fill, random_words, words
 
 
 @pytest.fixture(params=["mapped", "staged"])
@@ -78,7 +78,7 @@ def run(device: Device, program: list[Operation], buffers: list[Buffer]) -> list
     inputs, buffers = len(buffers), list(buffers)
 
     def mix_words(x: Buffer, y: Buffer, out: Buffer, count: int) -> None:
-        dims, groups = (count, 0, 1, 0, 1), (1, 1, 1)
+        dims, groups = mix_dims(count), (1, 1, 1)
         launch(device, MIX, inputs=[x, y], outputs=[out], dims=dims, workgroups=groups)
 
     for kind, i, j, k in program:

@@ -6,12 +6,13 @@ import pytest
 import rusty_py as rp
 from rusty_py import Array, Device, DtypeError, ShapeError, oracle
 from rusty_py.dtypes import BOOL, F16, F32, I32, U32, Dtype
-from rusty_py.ops.reduce import MOST_STEPS, depth
+from rusty_py.ops.reduce import GROUP_ELEMENTS, THREAD_ELEMENTS, depth, passes
 
 from .operands import needs, on, values
 from .test_matmul import small
 
-SIZES = [1, 2, 13, MOST_STEPS - 1, MOST_STEPS, MOST_STEPS + 1, 1021, MOST_STEPS**2 + 1, 300_007]
+SIZES = [1, 2, 13, THREAD_ELEMENTS - 1, THREAD_ELEMENTS, THREAD_ELEMENTS + 1, 255, 257, 1021, 1025]
+SIZES += [4097, GROUP_ELEMENTS, GROUP_ELEMENTS + 1, 300_007]
 AXES = [None, 0, 1, -1, (0, 1), (0, 2), (1, 2), (2, 0), (), (0, 1, 2)]
 
 
@@ -128,15 +129,55 @@ def test_a_few_threads_add_up_many_rows(device: Device) -> None:
             assert_sum(rp.sum(on(narrow, a), axis=axis), a, axis)
 
 
-@pytest.mark.parametrize("n", [*range(1, 300), 4095, 4096, 4097, 10**6, 10**8, 2**30])
-def test_passes_are_few_and_none_is_long(n: int) -> None:
-    left = n
-    for width in rp.ops.reduce.widths(n):
-        assert -(-left // width) <= MOST_STEPS
-        left = width
-    assert left == 1
-    assert depth(n) <= MOST_STEPS * len(rp.ops.reduce.widths(n))
-    assert MOST_STEPS ** (len(rp.ops.reduce.widths(n)) - 1) < max(n, 2)
+@pytest.mark.parametrize("by_groups", [True, False])
+def test_passes_are_few_and_none_is_long(by_groups: bool) -> None:
+    for n in (*range(1, 300), 4095, 4096, 4097, 65535, 65536, 65537, 10**6, 10**8, 2**30):
+        left = n
+        for kernel, width in passes(n, by_groups=by_groups):
+            assert -(-left // width) <= {"threads": THREAD_ELEMENTS, "groups": GROUP_ELEMENTS}[kernel], n
+            left = width
+        assert left == 1, n
+        assert len(passes(n, by_groups=by_groups)) <= 1 + np.log(n) / np.log(THREAD_ELEMENTS), n
+    assert len(passes(GROUP_ELEMENTS, by_groups=True)) == 1
+    assert max(depth(n) for n in range(1, GROUP_ELEMENTS + 1, 911)) <= 3 * THREAD_ELEMENTS
+
+
+def test_a_reduction_of_up_to_64_ki_elements_is_one_launch(unchecked: Device) -> None:
+    cases = [((256,), None), ((1 << 16,), None), ((64, 1024), 1), ((1 << 14, 4), 0), ((5, 3), None)]
+    for shape, axis in cases:
+        x = on(unchecked, values(F32, *shape))
+        unchecked.cache.forget_plans()
+        for reduced in (x.sum(axis=axis), rp.max(x, axis=axis)):
+            assert reduced.shape == np.sum(np.empty(shape), axis=axis).shape
+        plans = unchecked.cache._plans.values()
+        assert [len(plan.dispatches) for plan in plans] == [1, 1], (shape, axis)
+
+
+def test_a_largest_element_is_nan_where_there_is_one(device: Device) -> None:
+    for size in (5, 70, 3000):
+        a = values(F32, 3, size)
+        a[1, size // 2] = np.nan
+        a[2] = -np.inf
+        largest = rp.max(on(device, a), axis=1).numpy()
+        np.testing.assert_array_equal(largest, np.max(a, axis=1))
+        assert np.isnan(float(on(device, a).max()))
+
+
+def test_nothing_has_no_largest_element(unchecked: Device) -> None:
+    with pytest.raises(ShapeError, match=r"^max: of no elements: shape \(0, 3\) over axes \(0,\)"):
+        rp.max(on(unchecked, np.zeros((0, 3), np.float32)), axis=0)
+    assert rp.max(on(unchecked, np.zeros((0, 3), np.float32)), axis=1).shape == (0,)
+
+
+def test_integers_and_masks_have_a_largest_element(device: Device) -> None:
+    for kind in (I32, U32, BOOL):
+        a = values(kind, 7, 300)
+        for axis in (None, 0, 1):
+            largest = on(device, a).max(axis=axis)
+            assert largest.dtype == kind.numpy
+            np.testing.assert_array_equal(largest.numpy(), a.max(axis=axis))
+    low = np.full(300, -(2**31), np.int32)
+    assert int(on(device, low).max()) == -(2**31)
 
 
 def test_bad_arguments_are_refused(unchecked: Device) -> None:

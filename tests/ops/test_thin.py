@@ -14,7 +14,6 @@ from rusty_py.gemm.problem import Form, Problem
 from rusty_py.gemm.thin import COLUMNS, DOTS, SHARED_BYTES, Columns, Dots, Thin, thin_kernel
 from rusty_py.kernel import launch
 
-from .expected import error
 from .placed import ORDERS, PlacedProduct
 from .products import assert_product, uniform
 
@@ -67,7 +66,7 @@ def products(draw: st.DrawFn, cuts: list[Thin]) -> PlacedProduct:
 
 
 def assert_right(device: Device, product: PlacedProduct) -> None:
-    assert error(product.compute(device, launch), product.expected()) <= 1, product
+    assert product.expected().error(product.compute(device, launch)) <= 1, product
 
 
 @settings(max_examples=250, suppress_health_check=[HealthCheck.function_scoped_fixture])

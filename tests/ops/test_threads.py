@@ -8,16 +8,15 @@ import pytest
 from rusty_py import Adapter, Device
 
 from .children import outcome
-from .work import MIX, random_words, words
+from .work import random_words, words
 
 # Eight threads, each with buffers of its own, its own graph, and random steps checked against NumPy.
 MIXED = """
 import faulthandler, random, time
 from concurrent.futures import ThreadPoolExecutor
 from rusty_py.bench.kernels import scale
-from rusty_py.kernel import Spec
+from tests.ops.work import MIX, mix_dims
 faulthandler.dump_traceback_later({seconds} + 60, exit=True)
-MIX = Spec("elementwise/binary", inputs=2, outputs=1, threads=256, definitions={definitions!r}, variant="mix")
 d = Device(staged={staged}, timeout_s=30.0)
 d.pool.max_cached_bytes = {cached}
 end = time.monotonic() + {seconds}
@@ -27,7 +26,7 @@ def mixed(x, y):
     return np.uint32(3) * x + (y ^ (y >> np.uint32(7)))
 
 def mix(x, y, out):
-    launch(d, MIX, inputs=[x, y], outputs=[out], dims=(N, 0, 1, 0, 1), workgroups=(2, 1, 1))
+    launch(d, MIX, inputs=[x, y], outputs=[out], dims=mix_dims(N), workgroups=(2, 1, 1))
 
 def fresh(rng):
     return rng.integers(1, 1 << 32, N, np.uint32)
@@ -134,7 +133,7 @@ print(d.pool_stats().live_bytes, d.transfer.reading.stats().live_bytes, d.transf
 
 
 def everything(*, staged: bool, seconds: float, cached: int = 1 << 30) -> str:
-    script = MIXED.format(staged=staged, seconds=seconds, cached=cached, definitions=MIX.definitions)
+    script = MIXED.format(staged=staged, seconds=seconds, cached=cached)
     return outcome(script, timeout_s=seconds + 90)
 
 

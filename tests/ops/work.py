@@ -6,19 +6,23 @@ from numpy.typing import NDArray
 from rusty_py import Device
 from rusty_py.bench.kernels import FILL
 from rusty_py.buffer import Buffer
-from rusty_py.kernel import Launch, Spec, launch, prepare
+from rusty_py.kernel import Launch, launch, prepare
+from rusty_py.ops import generator
+from rusty_py.ops.generator import Body, Skeleton
 
 Words = NDArray[np.uint32]
 
 _RNG = np.random.default_rng()
 
 # Neither commutative nor associative, so that a wrong order shows.
-_MIX = """
-alias elem = u32;
-alias result = u32;
-fn apply(x: u32, y: u32) -> u32 { return 3u * x + (y ^ (y >> 7u)); }
-"""
-MIX = Spec("elementwise/binary", inputs=2, outputs=1, threads=256, definitions=_MIX, variant="mix")
+_MIX = Body("mix", ("u32", "u32"), "u32", "3u * x + (y ^ (y >> 7u))")
+_FLAT = Skeleton("flat", 1, ("scalar", "scalar"))
+MIX = generator.spec(_MIX, _FLAT)
+
+
+def mix_dims(count: int) -> list[int]:
+    """The dims of MIX for `count` words."""
+    return generator.dims(_FLAT, (count,), (0, 0, 0), [(1,)] * 3, (), operation="mix")
 
 
 def random_words(count: int) -> Words:
@@ -45,7 +49,7 @@ def prepared_fill(device: Device, buffer: Buffer, value: int) -> Launch:
 
 def mix(device: Device, x: Buffer, y: Buffer, out: Buffer) -> None:
     """All words of `out` become those of `mixed`."""
-    dims = (out.nbytes // 4, 0, 1, 0, 1)
+    dims = mix_dims(out.nbytes // 4)
     launch(device, MIX, inputs=[x, y], outputs=[out], dims=dims, workgroups=(1, 1, 1))
 
 

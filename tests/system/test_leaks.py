@@ -5,21 +5,19 @@ import pytest
 from rusty_py import Adapter
 
 from ..ops.children import outcome
-from ..ops.work import MIX
 
 # Does `step` often, and prints what is there afterwards that was not there before, as far as it may not be.
 KEPT = """
 import gc, psutil
 from wgpu.backends.wgpu_native._helpers import generate_report
-from rusty_py.kernel import Spec
-MIX = Spec("elementwise/binary", inputs=2, outputs=1, threads=256, definitions={definitions!r}, variant="mix")
+from tests.ops.work import MIX, mix_dims
 d = Device(staged={staged})
 N = 1000
 x = np.arange(N, dtype=np.uint32)
 a, b, got = d.upload(x), d.upload(x), np.zeros(N, np.uint32)
 
 def mix(p, q, out, count=N):
-    launch(d, MIX, inputs=[p, q], outputs=[out], dims=(count, 0, 1, 0, 1), workgroups=(1, 1, 1))
+    launch(d, MIX, inputs=[p, q], outputs=[out], dims=mix_dims(count), workgroups=(1, 1, 1))
 
 def step(i):
 {step}
@@ -101,9 +99,7 @@ CAPTURES = {
 
 def kept(step: str, *, staged: bool, steps: int, warm_up: int, most_mib: float = 8) -> str:
     step = step if step.startswith("\n") else "    " + step
-    script = KEPT.format(
-        definitions=MIX.definitions, step=step, staged=staged, steps=steps, warm_up=warm_up, most_mib=most_mib
-    )
+    script = KEPT.format(step=step, staged=staged, steps=steps, warm_up=warm_up, most_mib=most_mib)
     return outcome(script, timeout_s=300)
 
 

@@ -21,6 +21,7 @@ LAYERS = {
     "printing": 0,
     "shaders": 0,
     "oracle": 0,
+    "samples": 0,
     "pace": 0,
     "user_cache": 0,
     "native": 1,
@@ -54,6 +55,7 @@ UPWARD = {
     ("device", "plans"),
     ("buffer", "device"),
     ("operation", "arrays"),
+    ("operation", "ops.creation"),
     ("arrays", "ops.creation"),
     ("arrays", "ops.protocols"),
 }

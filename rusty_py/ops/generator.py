@@ -1,0 +1,247 @@
+"""The elementwise generator: WGSL for any number of operands, an index class and one expression.
+
+A kernel is a `Body`, what is computed of each element, in a `Skeleton`: how its elements are found. The main
+loops are in wgsl/elementwise/, a file for each index class; what depends on the operands is appended here.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from math import prod
+
+from rusty_py.errors import LimitError
+from rusty_py.kernel import Spec
+from rusty_py.ops.grid import THREADS
+from rusty_py.params import SLOT_WORDS
+from rusty_py.shapes import ceil_div
+from rusty_py.views import Shape
+
+NAMES = "xyzuvw"
+"""What an expression calls its operands, in order."""
+
+MAX_AXES = 8
+_WORD = 0xFFFFFFFF
+_LANES = "xyzw"
+
+
+@dataclass(frozen=True)
+class Body:
+    """`expression` is WGSL of x, y, ...; `types` are those of the operands as buffers hold them.
+
+    `helpers` are functions that the expression calls. `name` says what it is, and for which dtypes.
+    """
+
+    name: str
+    types: tuple[str, ...]
+    result: str
+    expression: str
+    helpers: str = ""
+
+
+@dataclass(frozen=True)
+class Skeleton:
+    """How the elements of each operand, and of the result, are found.
+
+    index: "flat", "grid" or "general". `width` elements, 1 or 4, are an item. Each operand's access is
+    "vec4", four neighbours in one load; "scalar", a load for each element; "one", an element that an item
+    shares; or "number", which lies in the dims. `wide_axes`: "general" has more than four axes.
+    """
+
+    index: str
+    width: int
+    access: tuple[str, ...]
+    wide_axes: bool = False
+
+    def __str__(self) -> str:
+        axes = " of up to 8 axes" if self.wide_axes else ""
+        return f"{self.width} wide{axes}: {' '.join(self.access)}"
+
+
+@cache
+def spec(body: Body, skeleton: Skeleton) -> Spec:
+    """The kernel of a body in a skeleton."""
+    inputs = len(skeleton.access) - skeleton.access.count("number")
+    return Spec(
+        f"elementwise/{skeleton.index}",
+        inputs,
+        1,
+        THREADS,
+        definitions=_text(body, skeleton),
+        variant=f"{body.name}, {skeleton}",
+    )
+
+
+def dims(
+    skeleton: Skeleton,
+    sizes: Shape,
+    starts: Sequence[int],
+    strides: Sequence[Shape],
+    numbers: Sequence[int],
+    *,
+    operation: str,
+) -> list[int]:
+    """The words of `Dims` for elements in a box of `sizes`, of which `strides` says each operand's.
+
+    `starts` and `strides` are those of the operands that are arrays, then the result's. Raises LimitError
+    where they are more than a launch has room for.
+    """
+    width, count = skeleton.width, len(starts)
+    lanes = [stride[-1] & _WORD if stride else 0 for stride in strides]
+    items = [*sizes[:-1], ceil_div(sizes[-1], width)] if sizes else [1]
+    steps = [[*stride[:-1], stride[-1] * width] if stride else [0] for stride in strides]
+    if skeleton.index == "flat":
+        head = [items[0], prod(sizes) - 1, 0, 0]
+        rows = [[stride[-1] if stride else 0, 0, 0, 0] for stride in strides]
+    elif skeleton.index == "grid":
+        head = [*reversed(items), *[1] * (4 - len(items))]
+        rows = [[*reversed(step), *[0] * (4 - len(step))] for step in steps]
+    else:
+        axes = MAX_AXES if skeleton.wide_axes else 4
+        head = [prod(items), len(items), 0, 0]
+        rows = [[*each, *[0] * (axes - len(each))] for each in (items, *steps)]
+    padding = [0] * (-count % 4)
+    words = [*head, *numbers, *[0] * (4 - len(numbers)), *starts, *padding, *lanes, *padding]
+    words += [word & _WORD for row in rows for word in row]
+    if len(words) > SLOT_WORDS:
+        raise LimitError(f"{operation}: more operands than a launch has room for: {count - 1} arrays")
+    return words
+
+
+def _text(body: Body, skeleton: Skeleton) -> str:
+    operands = [*zip(NAMES, body.types, skeleton.access, strict=False)]
+    arrays = [name for name, _, access in operands if access != "number"]
+    return (
+        _dims_text(len(arrays) + 1, skeleton)
+        + _bindings(operands, body.result, skeleton)
+        + body.helpers
+        + _apply(operands, body)
+        + _run(operands, arrays, body.result, skeleton)
+    )
+
+
+def _dims_text(count: int, skeleton: Skeleton) -> str:
+    """`count` arrays, the result among them: places in vectors of four, in the order of the bindings."""
+    fours = ceil_div(count, 4)
+    rows = (count + 1) * (2 if skeleton.wide_axes else 1) if skeleton.index == "general" else count
+    return (
+        "struct Dims {\n    sizes: vec4<u32>,\n    numbers: vec4<u32>,\n"
+        f"    starts: array<vec4<u32>, {fours}>,\n    lanes: array<vec4<u32>, {fours}>,\n"
+        f"    strides: array<vec4<u32>, {rows}>,\n}}\n"
+    )
+
+
+def _bindings(operands: list[tuple[str, str, str]], result: str, skeleton: Skeleton) -> str:
+    lines, number = [], 0
+    for name, kind, access in operands:
+        if access != "number":
+            held = f"vec4<{kind}>" if access == "vec4" else kind
+            lines.append(f"@group(0) @binding({number}) var<storage, read> {name}_in: array<{held}>;")
+            number += 1
+    held = f"vec4<{result}>" if skeleton.width == 4 else result
+    lines.append(f"@group(0) @binding({number}) var<storage, read_write> out: array<{held}>;")
+    lines.append(f"@group(0) @binding({number + 1}) var<uniform> dims: Dims;")
+    return "\n".join(lines) + "\n"
+
+
+def _apply(operands: list[tuple[str, str, str]], body: Body) -> str:
+    parameters = ", ".join(f"{name}: {kind}" for name, kind, _ in operands)
+    return f"fn apply({parameters}) -> {body.result} {{\n    return {body.expression};\n}}\n"
+
+
+_NUMBER = {"f32": "bitcast<f32>({})", "f16": "f16(bitcast<f32>({}))", "i32": "bitcast<i32>({})", "u32": "{}"}
+
+
+def _run(operands: list[tuple[str, str, str]], arrays: list[str], result: str, skeleton: Skeleton) -> str:
+    """fn run: where the item of each array begins, what is loaded of it, and what is stored."""
+    lines = _starts(arrays, skeleton)
+    number = 0
+    for name, kind, access in operands:
+        if access == "number":
+            value = _NUMBER[kind].format(f"dims.numbers.{_LANES[number]}")
+            number += 1
+        elif access == "vec4":
+            value = f"{name}_in[{name}_at / 4u]"
+        elif access == "one" or skeleton.width == 1:
+            value = f"{name}_in[{name}_at]"
+        else:
+            each = [f"{name}_in[{_lane(arrays.index(name), name, lane, skeleton)}]" for lane in range(4)]
+            value = f"vec4<{kind}>({', '.join(each)})"
+        lines.append(f"let {name} = {value};")
+    if skeleton.width == 1:
+        lines.append(f"out[out_at] = apply({', '.join(name for name, _, _ in operands)});")
+    else:
+        calls = [
+            f"apply({', '.join(_part(name, access, lane) for name, _, access in operands)})"
+            for lane in _LANES
+        ]
+        lines.append(
+            f"out[out_at / 4u] = vec4<{result}>(\n        " + ",\n        ".join(calls) + ",\n    );"
+        )
+    place = "at: vec3<u32>" if skeleton.index == "grid" else "i: u32"
+    return f"fn run({place}) {{\n    " + "\n    ".join(lines) + "\n}\n"
+
+
+def _part(name: str, access: str, lane: str) -> str:
+    """The operand of one of four elements."""
+    return name if access in ("one", "number") else f"{name}.{lane}"
+
+
+def _lane(array: int, name: str, lane: int, skeleton: Skeleton) -> str:
+    """Where one of the four elements of an item lies."""
+    if skeleton.index == "flat":
+        stride = f"dims.strides[{array}].x"
+        return f"position(dims.starts[{array // 4}].{_LANES[array % 4]}, {stride}, 4u * i + {lane}u)"
+    return f"{name}_at + {lane}u * dims.lanes[{array // 4}].{_LANES[array % 4]}"
+
+
+def _starts(arrays: list[str], skeleton: Skeleton) -> list[str]:
+    """Lines that give each array's `_at`, where its item begins; the result's comes last."""
+    names = [*arrays, "out"]
+    starts = [f"dims.starts[{i // 4}].{_LANES[i % 4]}" for i in range(len(names))]
+    if skeleton.index == "flat":
+        first = f"{skeleton.width}u * i" if skeleton.width > 1 else "i"
+        return [
+            f"let {name}_at = {start} + {first} * dims.strides[{i}].x;"
+            for i, (name, start) in enumerate(zip(names, starts, strict=True))
+        ]
+    if skeleton.index == "grid":
+        return [
+            f"let {name}_at = {start} + "
+            + " + ".join(f"at.{axis} * dims.strides[{i}].{axis}" for axis in "xyz")
+            + ";"
+            for i, (name, start) in enumerate(zip(names, starts, strict=True))
+        ]
+    fours = 2 if skeleton.wide_axes else 1
+    axis = "left - 1u" if fours == 1 else "(left - 1u) % 4u"
+    rows = [
+        f"{i * fours}u" if fours == 1 else f"{i * fours}u + (left - 1u) / 4u" for i in range(len(names) + 1)
+    ]
+    return [
+        *(f"var {name}_at = {start};" for name, start in zip(names, starts, strict=True)),
+        "var rest = i;",
+        "for (var left = dims.sizes.y; left > 0u; left--) {",
+        f"    let size = dims.strides[{rows[0]}][{axis}];",
+        "    let place = rest % size;",
+        "    rest /= size;",
+        *(
+            f"    {name}_at += place * dims.strides[{row}][{axis}];"
+            for name, row in zip(names, rows[1:], strict=True)
+        ),
+        "}",
+    ]
+
+
+def skeletons(arity: int) -> list[Skeleton]:
+    """Skeletons of this many operands, none a number: each access of each operand, beside others and its own.
+
+    What is appended for an operand depends on its own access alone.
+    """
+    kinds = ("vec4", "scalar", "one")
+    rows = [(each,) * arity for each in kinds] + [
+        tuple(kinds[(i + turn) % 3] for i in range(arity)) for turn in range(3)
+    ]
+    found = []
+    for index, wide in (("flat", False), ("grid", False), ("general", False), ("general", True)):
+        found.append(Skeleton(index, 1, ("scalar",) * arity, wide_axes=wide))
+        found += [Skeleton(index, 4, access, wide_axes=wide) for access in rows]
+    return list(dict.fromkeys(found))

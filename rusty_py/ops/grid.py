@@ -1,0 +1,38 @@
+"""How many workgroups a launch over elements has."""
+
+from rusty_py.device import Device
+from rusty_py.errors import LimitError
+from rusty_py.shapes import ceil_div
+
+THREADS = 256
+
+# Loop steps of an element at most: its axes, or a power's bits.
+_STEPS = 40
+
+
+def groups_for(device: Device, count: int, *, operation: str, steps: int = _STEPS) -> int:
+    """Workgroups for `count` results of `steps` loop steps each, of which a thread may have to do several.
+
+    Raises LimitError where that is more than the device's loops can.
+    """
+    groups = min(ceil_div(count, THREADS), device.limits.groups)
+    _refuse_long(device, count, ceil_div(count, groups * THREADS) * steps, operation)
+    return groups
+
+
+def groups_of_box(device: Device, x: int, y: int, z: int, *, operation: str) -> tuple[int, int, int]:
+    """Workgroups for x by y by z results, a thread for each along x. Raises LimitError as `groups_for`."""
+    limit = device.limits.groups
+    groups = min(ceil_div(x, THREADS), limit), min(y, limit), min(z, limit)
+    steps = ceil_div(x, groups[0] * THREADS) * ceil_div(y, groups[1]) * ceil_div(z, groups[2]) * _STEPS
+    _refuse_long(device, x * y * z, steps, operation)
+    return groups
+
+
+def _refuse_long(device: Device, count: int, steps: int, operation: str) -> None:
+    if steps > device.limits.loop_steps:
+        raise LimitError(
+            f"{operation}: {count} elements are more than {device.adapter} computes at once: {steps} steps of"
+            f" a thread in {device.limits.groups} groups a dimension, {device.limits.loop_steps} at most;"
+            " compute in parts"
+        )

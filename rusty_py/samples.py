@@ -1,0 +1,69 @@
+"""Operands to try operations with: values of a dtype, and what single operations are defined for."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rusty_py.dtypes import ELEMENTS, F16, Dtype
+
+KINDS = tuple(ELEMENTS.values())
+
+Values = NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """Operands and options of one application."""
+
+    name: str
+    operands: tuple[Values, ...]
+    options: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def needs_f16(self) -> bool:
+        """Whether it is for devices that compute in f16 alone."""
+        dtypes = {each.dtype for each in self.operands}
+        return F16.numpy in dtypes or self.options.get("dtype") is F16
+
+
+def values(kind: Dtype, *shape: int, seed: int = 0) -> Values:
+    """Random numbers of a dtype: floats of both signs away from 0, integers up to their ends, bools."""
+    rng = np.random.default_rng(seed)
+    if kind.kind == "f":
+        sizes: Values = 0.1 + rng.random(shape) * 3
+        signed: Values = sizes * rng.choice([-1, 1], shape)
+        return signed.astype(kind.numpy)
+    if kind.kind == "b":
+        return np.asarray(rng.random(shape) < 0.5)
+    info = np.iinfo(kind.name.replace("i", "int").replace("u", "uint"))
+    small = rng.integers(max(info.min, -5), 5, shape, endpoint=True)
+    large = rng.integers(info.min, info.max, shape, endpoint=True)
+    return np.where(rng.random(shape) < 0.5, small, large).astype(kind.numpy)
+
+
+def ordinary(kind: Dtype, arity: int, *shape: int) -> tuple[Values, ...]:
+    """Operands of which some are equal."""
+    first = values(kind, *shape, seed=1)
+    others = [values(kind, *shape, seed=seed) for seed in range(2, arity + 1)]
+    for each in others:
+        each[1] = first[1]
+    return first, *others
+
+
+def with_specials(kind: Dtype, arity: int, *shape: int) -> tuple[Values, ...]:
+    """Floats with NaN, infinities and zeros of both signs among them, in every combination of two."""
+    given = ordinary(kind, arity, *shape)
+    if kind.kind == "f":
+        special = [np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0, -1.0]
+        first, second = np.meshgrid(special, special)
+        for x, chosen in zip(given, (first, second), strict=False):
+            x.reshape(-1)[: chosen.size] = chosen.reshape(-1)
+    return given
+
+
+def powers(kind: Dtype, arity: int, *shape: int) -> tuple[Values, ...]:
+    """Bases and exponents; a negative base has whole exponents only."""
+    x, y = ordinary(kind, arity, *shape)
+    return (x, np.where(x < 0, np.rint(y), y).astype(kind.numpy)) if kind.kind == "f" else (x, y)

@@ -1,0 +1,204 @@
+"""What follows from the records: every operation in every layout against NumPy, by its name, everywhere."""
+
+import inspect
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+
+import rusty_py as rp
+from rusty_py import Array, Device, DtypeError
+from rusty_py.operation import HOOKS, OPERATIONS, Operation, apply
+from rusty_py.ops.all import elementwise
+from rusty_py.samples import Sample
+
+from .operands import KINDS, LAYOUTS, on
+
+SAMPLED = [each for each in OPERATIONS.values() if each.expected is not None]
+PUBLIC = [each for each in OPERATIONS.values() if each.function is not None]
+ELEMENTWISE = [OPERATIONS[name] for name in [*elementwise.ROWS, "where", "astype"]]
+_EVERY = {"ids": lambda operation: operation.name}
+
+
+def runs(device: Device, sample: Sample) -> bool:
+    return not sample.needs_f16 or "shader-f16" in device.adapter.features
+
+
+def fault(operation: Operation, sample: Sample, result: Array) -> str:
+    """What is wrong with a result, or nothing."""
+    assert operation.expected is not None
+    expected = operation.expected(sample)
+    host = result.numpy()
+    off = expected.error(host)
+    if expected.bound is None and host.dtype != expected.reference.dtype:
+        return f"{sample.name}: of {host.dtype}, not {expected.reference.dtype}"
+    return "" if off <= 1 else f"{sample.name}: {off:g} of its bound"
+
+
+@pytest.mark.parametrize("operation", SAMPLED, **_EVERY)
+def test_samples_give_what_numpy_gives(device: Device, operation: Operation) -> None:
+    samples = [each for each in operation.samples() if runs(device, each)]
+    assert samples
+    faults = []
+    for each in samples:
+        result = apply(operation, *(on(device, x) for x in each.operands), **each.options)
+        faults.append(fault(operation, each, result))
+    assert not any(faults), "\n".join(filter(None, faults))
+
+
+@pytest.mark.parametrize("operation", ELEMENTWISE, **_EVERY)
+def test_elements_are_found_in_any_layout(device: Device, operation: Operation) -> None:
+    faults = []
+    for each in operation.samples():
+        if not runs(device, each):
+            continue
+        arrays = [on(device, x) for x in each.operands]
+        for layout, view in LAYOUTS.items():
+            seen = Sample(f"{each.name}, {layout}", tuple(map(view, each.operands)), each.options)
+            if np.ndim(seen.operands[0]) or len(seen.operands) == 1:
+                seen = Sample(seen.name, tuple(map(np.asarray, seen.operands)), each.options)
+            faults.append(fault(operation, seen, apply(operation, *map(view, arrays), **each.options)))
+        if len(arrays) == 2:
+            mixed = lambda x, y: (x[:, :6].T, y[:, 4:])  # noqa: E731
+            seen = Sample(f"{each.name}, across", mixed(*each.operands), each.options)
+            faults.append(fault(operation, seen, apply(operation, *mixed(*arrays), **each.options)))
+    assert not any(faults), "\n".join(filter(None, faults))
+
+
+@pytest.mark.parametrize("operation", [each for each in ELEMENTWISE if each.mixed is not None], **_EVERY)
+def test_a_number_may_stand_on_either_side(device: Device, operation: Operation) -> None:
+    faults = []
+    assert operation.mixed is not None
+    for each in operation.samples():
+        if not runs(device, each):
+            continue
+        x = each.operands[0]
+        kind = next(kind for kind in KINDS if kind.numpy == x.dtype)
+        number = {"f": 2.75, "i": 3, "u": 3, "b": True}[kind.kind]
+        if operation.name == "power":
+            x = np.abs(x)
+        for layout in ("rows", "every other", "transposed", "a number", "nothing"):
+            view = LAYOUTS[layout]
+            array, seen = view(on(device, x)), np.asarray(view(x))
+            alone = np.full(seen.shape, number, x.dtype)
+            for reflected in (False, True):
+                if reflected and operation.name == "power" and kind.kind in "iu":
+                    continue
+                name = f"{each.name}, {layout}, {'a number first' if reflected else 'a number last'}"
+                given = (alone, seen) if reflected else (seen, alone)
+                result = operation.mixed(array, number, reflected=reflected)
+                faults.append(fault(operation, Sample(name, given), result))
+    assert not any(faults), "\n".join(filter(None, faults))
+
+
+@pytest.mark.parametrize("operation", PUBLIC, **_EVERY)
+def test_an_operation_has_a_public_name_with_a_docstring(operation: Operation) -> None:
+    function = getattr(rp, operation.name)
+    assert function is operation.function
+    assert function.__name__ == operation.name
+    assert operation.name in dir(rp)
+    assert operation.name in rp.__all__
+    said = inspect.getdoc(function)
+    assert said
+    assert "Raises" in said
+
+
+@pytest.mark.parametrize("operation", [each for each in PUBLIC if each.samples()], **_EVERY)
+def test_numpys_function_runs_on_the_device(unchecked: Device, operation: Operation) -> None:
+    assert operation.numpy is not None
+    ran = []
+    for each in operation.samples():
+        if not runs(unchecked, each):
+            continue
+        given = [on(unchecked, x) for x in each.operands]
+        result = operation.numpy(*given, **each.options)
+        assert isinstance(result, Array), each.name
+        assert not fault(operation, each, result)
+        ran.append(each)
+    assert ran
+
+
+@pytest.mark.parametrize("operation", [each for each in PUBLIC if each.samples()], **_EVERY)
+def test_array_likes_become_arrays(unchecked: Device, operation: Operation) -> None:
+    assert operation.function is not None
+    for each in operation.samples():
+        if not runs(unchecked, each):
+            continue
+        result = operation.function(*each.operands, **each.options)
+        assert isinstance(result, Array), each.name
+        assert not fault(operation, each, result)
+        beside = operation.function(on(unchecked, each.operands[0]), *each.operands[1:], **each.options)
+        assert beside.device is unchecked
+
+
+@pytest.mark.parametrize("operation", PUBLIC, **_EVERY)
+def test_a_dtype_that_an_operation_is_not_for_is_refused_by_its_name(
+    unchecked: Device, operation: Operation
+) -> None:
+    for kind in KINDS:
+        if kind.kind in operation.kinds or operation.name in ("where", "matmul"):
+            continue
+        x = on(unchecked, np.ones(3, kind.numpy))
+        count = 2 if operation.mixed is not None else 1
+        with pytest.raises(DtypeError, match=rf"^{operation.name}: not for {kind.name}: "):
+            apply(operation, *[x] * count)
+
+
+def test_records_say_all_that_is_derived_from_them() -> None:
+    for each in OPERATIONS.values():
+        if each.function is not None and each.name != "matmul":
+            assert each.numpy is not None, each.name
+            assert list(each.samples()), each.name
+            assert each.expected is not None, each.name
+
+
+def test_costs_count_operations_and_bytes(unchecked: Device) -> None:
+    x, row = on(unchecked, np.ones((3, 4), np.float32)), on(unchecked, np.ones(4, np.float32))
+    cost = OPERATIONS["add"].cost([x, row], x + row)
+    assert (cost.flops, cost.nbytes) == (12, 4 * (12 + 4 + 12))
+    cost = OPERATIONS["sum"].cost([x], x.sum())
+    assert (cost.flops, cost.nbytes) == (12, 4 * 13)
+
+
+def test_hooks_see_what_a_user_applies_and_may_take_its_place(
+    unchecked: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+
+    @contextmanager
+    def profile(name: str):  # type: ignore[no-untyped-def]
+        seen.append(f"begin {name}")
+        yield
+        seen.append(f"end {name}")
+
+    x = on(unchecked, np.arange(4, dtype=np.float32))
+    monkeypatch.setattr(HOOKS, "profile", profile)
+    monkeypatch.setattr(HOOKS, "record", lambda op, _, __, out: seen.append(f"{op.name} {out.shape}"))
+    rp.mean(x)  # A sum and a quotient of its own are none that a user applies.
+    assert seen == ["begin mean", "end mean", "mean ()"]
+    monkeypatch.setattr(HOOKS, "trace", lambda op, arrays, words, options: x if op.name == "exp" else None)
+    assert rp.exp(x) is x
+    assert rp.tanh(x) is not x
+    assert seen[3:] == ["begin tanh", "end tanh", "tanh (4,)"]
+
+
+def test_every_access_of_every_index_class_is_used(unchecked: Device) -> None:
+    """By shapes that users have: what is generated for nobody would be tested for nobody."""
+    x = on(unchecked, np.ones((64, 512), np.float32))
+    expressions = {
+        "flat[add f32, 4 wide: vec4 vec4]": lambda: x + x,
+        "flat[add f32, 4 wide: vec4 number]": lambda: x + 1,
+        "flat[add f32, 4 wide: vec4 scalar]": lambda: x[0, :64] + x[:, 0],
+        "flat[add f32, 4 wide: vec4 one]": lambda: x[0] + x[0, 0],
+        "flat[add f32, 4 wide: scalar scalar]": lambda: x[0, ::2] + x[1, ::-2],
+        "grid[add f32, 4 wide: vec4 vec4]": lambda: x + x[0],
+        "grid[add f32, 4 wide: vec4 one]": lambda: x + x[:, :1],
+        "grid[add f32, 1 wide: scalar scalar]": lambda: x[:, :511] + x[:, 1:],
+        "general[add f32, 4 wide: scalar scalar]": lambda: x[:, :32].T + x[:, 32:64].T,
+        "general[add f32, 1 wide: scalar scalar]": lambda: x[:, :3] + x[:, 3:6],
+    }
+    unchecked.cache.forget_plans()
+    for name, expression in expressions.items():
+        expression()
+        launched = {str(each.spec) for plan in unchecked.cache._plans.values() for each in plan.dispatches}
+        assert f"elementwise/{name}" in launched, launched

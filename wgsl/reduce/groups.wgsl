@@ -1,0 +1,59 @@
+// groups: out[o, q] = the reduction of x[o, i, q] over all i < n; (outer, n, inner), row-major, by one workgroup
+// for each element of out: each thread reduces every 256th element, four in turn, and a tree joins the threads.
+// Dispatch (min(outer * inner, most groups), 1, 1): a workgroup goes on by as many elements as there are groups.
+// Workgroup memory: 1 KiB.
+// Appended: the types elem, total and result, fn identity() -> total, fn combine(a: total, b: total) -> total.
+
+struct Dims {
+    count: u32,
+    n: u32,
+    inner: u32,
+    x_at: u32,
+}
+
+@group(0) @binding(0) var<storage, read> values: array<elem>;
+@group(0) @binding(1) var<storage, read_write> out: array<result>;
+@group(0) @binding(2) var<uniform> dims: Dims;
+
+var<workgroup> parts: array<total, 256>;
+
+// Element i of the row that begins at `first`; beyond the row, what changes nothing.
+fn element(first: u32, i: u32) -> total {
+    if (i >= dims.n) {
+        return identity();
+    }
+    return total(values[first + i * dims.inner]);
+}
+
+@compute @workgroup_size(256)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) thread: u32,
+) {
+    for (var at = group.x; at < dims.count; at += groups.x) {
+        let first = dims.x_at + (at / dims.inner) * dims.n * dims.inner + at % dims.inner;
+        var a = identity();
+        var b = identity();
+        var c = identity();
+        var d = identity();
+        for (var i = thread; i < dims.n; i += 1024u) {
+            a = combine(a, element(first, i));
+            b = combine(b, element(first, i + 256u));
+            c = combine(c, element(first, i + 512u));
+            d = combine(d, element(first, i + 768u));
+        }
+        parts[thread] = combine(combine(a, b), combine(c, d));
+        workgroupBarrier();
+        for (var half = 128u; half > 0u; half >>= 1u) {
+            if (thread < half) {
+                parts[thread] = combine(parts[thread], parts[thread + half]);
+            }
+            workgroupBarrier();
+        }
+        if (thread == 0u) {
+            out[at] = result(parts[0]);
+        }
+        workgroupBarrier();  // Before the next element's parts take the place of these.
+    }
+}

@@ -1,0 +1,33 @@
+// threads: out[o, j, q] = the reduction of x[o, i, q] over the i < n with i mod width = j; (outer, n, inner),
+// row-major, by one thread for each element of out.
+// Dispatch (min(ceil(outer * width * inner / 256), most groups), 1, 1): a thread goes on by as many elements as
+// there are threads. Workgroup memory: none.
+// Neighbours read neighbours: along j where inner is 1, along q where it is large.
+// Appended: the types elem, total and result, fn identity() -> total, fn combine(a: total, b: total) -> total.
+
+struct Dims {
+    count: u32,
+    n: u32,
+    width: u32,
+    inner: u32,
+    x_at: u32,
+}
+
+@group(0) @binding(0) var<storage, read> values: array<elem>;
+@group(0) @binding(1) var<storage, read_write> out: array<result>;
+@group(0) @binding(2) var<uniform> dims: Dims;
+
+@compute @workgroup_size(256)
+fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+    for (var at = id.x; at < dims.count; at += groups.x * 256u) {
+        let q = at % dims.inner;
+        let row = at / dims.inner;
+        let j = row % dims.width;
+        let first = dims.x_at + (row / dims.width) * dims.n * dims.inner + q;
+        var reduced = identity();
+        for (var i = j; i < dims.n; i += dims.width) {
+            reduced = combine(reduced, total(values[first + i * dims.inner]));
+        }
+        out[at] = result(reduced);
+    }
+}
