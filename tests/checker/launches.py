@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from rusty_py import probe, shaders
 from rusty_py.bench import kernels
 from rusty_py.checker import Report, check
+from rusty_py.dtypes import F32
 from rusty_py.gemm import variants
 from rusty_py.gemm.join import Join
 from rusty_py.gemm.pack import Pack
@@ -19,8 +20,9 @@ from rusty_py.gemm.problem import Form, Problem
 from rusty_py.gemm.thin import COLUMNS, DOTS
 from rusty_py.gemm.variants import SMALL_DIRECT
 from rusty_py.kernel import Spec
-from rusty_py.ops import creation
+from rusty_py.ops import creation, generator
 from rusty_py.ops.all import elementwise, reduce
+from rusty_py.ops.generator import Body, Skeleton
 from rusty_py.shapes import ceil_div
 
 Buffers = Mapping[str, ArrayLike | str]
@@ -223,6 +225,30 @@ FMA = _launch("bench/fma", (2,), {"seeds": "f32:0.5,0.25", "sums": "f32[256]", "
 POISON = _launch("bench/fill", (2,), {"words": "u32[600]", "dims": words(600, 7, 512)})
 PROBE = Launch("probe/subgroup_size", probe.SUBGROUP_SIZE.text, (1,), {"size": "u32[1]"})
 
+
+def _generated(body: Body, skeleton: Skeleton, shape: tuple[int, ...], groups: Sequence[int]) -> Launch:
+    """A kernel of the elementwise generator on operands in rows, or read backwards where they are scalars."""
+    rows = tuple(int(np.prod(shape[i + 1 :])) for i in range(len(shape)))
+    size = int(np.prod(shape))
+    ways = {
+        "vec4": (0, rows),
+        "scalar": (size - 1, tuple(-each for each in rows)),
+        "one": (0, (*rows[:-1], 0)),
+    }
+    chosen = [ways[access] for access in skeleton.access] + [(0, rows)]
+    dims = generator.dims(
+        skeleton, shape, [each for each, _ in chosen], [each for _, each in chosen], (), operation=""
+    )
+    kernel = generator.spec(body, skeleton)
+    held = {f"{name}_in": f"{kind}[{size}]" for name, kind in zip("xyz", body.types, strict=False)}
+    return Launch(
+        str(kernel),
+        kernel.text,
+        tuple(groups),
+        {**held, "out": f"{body.result}[{size}]", "dims": words(*dims)},
+    )
+
+
 _FOURS = Form()
 _ONES = Form(a_fours=False, b_fours=False, c_fours=False, bias=True, activation="gelu")
 _BLOCKED = min(BLOCKED, key=lambda each: each.block_m * each.block_n)
@@ -292,6 +318,25 @@ CLEAN = [
     ARANGE,
     _launch("creation/arange[f16]", (1,), {"out": "f16[257]", "dims": words(257, 0, 0x3F800000)}),
     SUM,
+    *(
+        _generated(elementwise.ROWS["add"].body(F32), Skeleton(index, width, access), shape, groups)
+        for index, width, access, shape, groups in [
+            ("flat", 1, ("scalar", "scalar"), (67,), (1,)),
+            ("flat", 4, ("vec4", "one"), (1028,), (2,)),
+            ("grid", 4, ("scalar", "vec4"), (3, 5, 12), (1, 2, 1)),
+            ("general", 1, ("scalar", "one"), (2, 3, 7), (1,)),
+        ]
+    ),
+    _launch(
+        "reduce/threads[max i32 to i32]",
+        (1,),
+        {"values": "i32[3,13,7]", "out": "i32[3,2,7]", "dims": words(42, 13, 2, 7, 0)},
+    ),
+    _launch(
+        "reduce/groups[sum f32 to f32]",
+        (2,),
+        {"values": "f32[3,1300]", "out": "f32[3]", "dims": words(3, 1300, 1, 0)},
+    ),
     _text("sum", (1,), _F16_SUM, _SUMS.format("f16", "f32", "f16")),
     _text(
         "sum",

@@ -21,7 +21,7 @@ from rusty_py.checker.wgsl import (
 from .kernels import is_answered
 
 MAIN = "@compute @workgroup_size(1) fn main() {}"
-KERNELS = ["matmul/tiled", "reduce/sum", "elementwise/binary", "probe/subgroup_size", "creation/arange"]
+KERNELS = ["matmul/tiled", "reduce/groups", "elementwise/grid", "probe/subgroup_size", "creation/arange"]
 
 
 def statements(wgsl: str) -> list[str]:
