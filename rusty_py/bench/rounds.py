@@ -13,9 +13,9 @@ from itertools import count
 from typing import Protocol
 
 from rusty_py.bench.figures import Clock, Figure, Figures, Row, Verdict, measured, skipped_row
-from rusty_py.bench.stats import summarise
 from rusty_py.device import Device
 from rusty_py.errors import DeviceError, LimitError, OutOfMemory, ShaderError
+from rusty_py.measure.stats import summarise
 
 Say = Callable[[str], None]
 Prove = Callable[[Callable[[], None]], str]

@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rusty_py import probe, shaders
-from rusty_py.bench import kernels
 from rusty_py.checker import Report, check
 from rusty_py.gemm import variants
 from rusty_py.gemm.join import Join
@@ -17,6 +16,7 @@ from rusty_py.gemm.problem import Form, Problem
 from rusty_py.gemm.thin import COLUMNS, DOTS
 from rusty_py.gemm.variants import SMALL_DIRECT
 from rusty_py.kernel import Spec
+from rusty_py.measure import kernels
 from rusty_py.ops import creation, elementwise, reduce
 from rusty_py.shapes import ceil_div
 

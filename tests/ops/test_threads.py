@@ -14,7 +14,7 @@ from .work import MIX, random_words, words
 MIXED = """
 import faulthandler, random, time
 from concurrent.futures import ThreadPoolExecutor
-from rusty_py.bench.kernels import scale
+from rusty_py.measure.kernels import scale
 from rusty_py.kernel import Spec
 faulthandler.dump_traceback_later({seconds} + 60, exit=True)
 MIX = Spec("elementwise/binary", inputs=2, outputs=1, threads=256, definitions={definitions!r}, variant="mix")

@@ -4,9 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rusty_py import Device
-from rusty_py.bench.kernels import FILL
 from rusty_py.buffer import Buffer
 from rusty_py.kernel import Launch, Spec, launch, prepare
+from rusty_py.measure.kernels import FILL
 
 Words = NDArray[np.uint32]
 

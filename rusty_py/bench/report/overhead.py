@@ -6,7 +6,7 @@ from rusty_py.bench.figures import Figure, Figures, Row
 from rusty_py.bench.overhead import branches, launches, memory
 from rusty_py.bench.overhead.work import HELPER, OURS, PLAIN
 from rusty_py.bench.report.rows import spread
-from rusty_py.bench.stats import ratio_interval
+from rusty_py.measure.stats import ratio_interval
 
 _TARGET_HELPER = 6.0
 _TARGET_BRANCHES = 1.5
