@@ -22,7 +22,8 @@ from rusty_py.gemm.plan import BLOCKED, Plan
 from rusty_py.gemm.problem import Problem
 from rusty_py.gemm.rates import Rates
 from rusty_py.kernel import run
-from rusty_py.timing import Clock, Timer, check_clock
+from rusty_py.measure.clock import Clock, check_clock
+from rusty_py.timing import Timer
 from rusty_py.tune.exam import Attempt, Exam
 from rusty_py.tune.search import problem_of
 

@@ -36,12 +36,18 @@ class Step(NamedTuple):
 
 
 class Commands:
-    """wgpu-native's functions, and the callbacks by which it answers. There is one, from `commands()`."""
+    """wgpu-native's functions, and the callbacks by which it answers. There is one, from `commands()`.
 
-    def __init__(self) -> None:
+    `instrument` makes a library of wgpu-native's that is called in its place: a benchmark times the calls.
+    """
+
+    def __init__(self, instrument: Callable[[Any], Any] | None = None) -> None:
         from wgpu.backends.wgpu_native import _api, ffi, lib
 
         self.ffi, self.lib, self.raising = ffi, lib, _api.libf
+        if instrument is not None:
+            self.lib = lib = instrument(lib)
+            self.raising = _api.SafeLibCalls(lib, _api.error_handler)
         self.null, self.types = ffi.NULL, native.types()
         self._empty_layout = ffi.new(self.types["WGPUBindGroupLayoutDescriptor *"])
         self._tokens = itertools.count(1)

@@ -1,4 +1,4 @@
-"""How long launches take: GPU timestamps, held against the wall clock before they are believed."""
+"""How long launches take: by the wall clock, and by GPU timestamps where those can be true."""
 
 import time
 from collections.abc import Sequence
@@ -22,20 +22,6 @@ class Sample:
     wall_ns: float
     gpu_ns: float | None
     fault: str = ""
-
-
-@dataclass(frozen=True)
-class Clock:
-    """Which clock figures are read from, "gpu" or "wall", and why."""
-
-    name: str
-    reason: str
-
-    def ns(self, sample: Sample) -> float:
-        """The sample's time by this clock."""
-        if self.name == "gpu" and sample.gpu_ns is not None:
-            return sample.gpu_ns
-        return sample.wall_ns
 
 
 class Timer:
@@ -101,40 +87,3 @@ def judge(stamps_ns: NDArray[np.float64], wall_ns: float) -> Sample:
     if gpu_ns > 1.01 * wall_ns + 20_000:
         return Sample(wall_ns, None, "timestamps exceed the wall clock")
     return Sample(wall_ns, gpu_ns)
-
-
-def check_clock(timer: Timer, work: Launch, *, at_least_s: float) -> Clock:
-    """The GPU's clock where it passes a test with known doubling work, else the wall clock.
-
-    `work` is repeated until it takes `at_least_s`; twice as much must add as much on both clocks.
-    """
-    repeats = 1
-    while timer.sample([[work] * repeats]).wall_ns < at_least_s * 1e9 and repeats < 1 << 14:
-        repeats *= 2
-    clock = Clock("wall", "not tried")
-    for _ in range(3):
-        once = [timer.sample([[work] * repeats]) for _ in range(3)]
-        twice = [timer.sample([[work] * repeats] * 2) for _ in range(3)]
-        clock = compare_clocks(_least(once), _least(twice))
-        if clock.name == "gpu":
-            break
-    return clock
-
-
-def compare_clocks(once: Sample, twice: Sample) -> Clock:
-    """Which clock to trust, from samples of some work and of twice that work."""
-    if once.gpu_ns is None or twice.gpu_ns is None:
-        return Clock("wall", once.fault or twice.fault)
-    grown = twice.gpu_ns / once.gpu_ns
-    if not 1.6 < grown < 2.4:
-        return Clock("wall", f"twice the work took {grown:.2f} times as long by timestamps")
-    if twice.wall_ns <= once.wall_ns:
-        return Clock("wall", "twice the work took no longer by the wall clock")
-    added = (twice.gpu_ns - once.gpu_ns) / (twice.wall_ns - once.wall_ns)
-    if not 0.8 < added < 1.25:
-        return Clock("wall", f"timestamps ran at {added:.2f} times the wall clock")
-    return Clock("gpu", f"timestamps agree with the wall clock within {abs(added - 1):.1%}")
-
-
-def _least(samples: Sequence[Sample]) -> Sample:
-    return min(samples, key=lambda sample: sample.wall_ns)

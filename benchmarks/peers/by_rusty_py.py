@@ -9,7 +9,8 @@ from rusty_py.device import Device
 from rusty_py.gemm.launches import Operands, requests
 from rusty_py.gemm.plan import plan
 from rusty_py.kernel import Launch, prepare, run, submissions
-from rusty_py.timing import Clock, Timer, check_clock
+from rusty_py.measure.clock import Clock, check_clock
+from rusty_py.timing import Timer
 from rusty_py.tune.search import places, problem_of
 
 

@@ -14,8 +14,8 @@ from multiprocessing.connection import Connection
 
 from rusty_py import native, shaders, user_cache
 from rusty_py.adapter import choose, list_adapters, remedy
-from rusty_py.bench.signals import leave_to_parent
 from rusty_py.errors import NoAdapter, RustyError
+from rusty_py.measure.signals import leave_to_parent
 
 NOTHING_TO_RUN_ON = "adapter"
 _PATIENCE_S = 60.0
@@ -145,12 +145,13 @@ def _on_device(adapter: str | None) -> Iterator[Finding]:
     import numpy as np
 
     from rusty_py import oracle, probe
-    from rusty_py.bench.ceilings import Ceilings
     from rusty_py.device import Device
     from rusty_py.dtypes import F32
     from rusty_py.gemm.simple import TILES
+    from rusty_py.measure.ceilings import Ceilings
+    from rusty_py.measure.clock import check_clock
     from rusty_py.ops.matmul import matmul
-    from rusty_py.timing import Timer, check_clock
+    from rusty_py.timing import Timer
 
     rng = np.random.default_rng()
     a, b = (rng.standard_normal(shape, np.float32) for shape in ((67, 129), (129, 45)))

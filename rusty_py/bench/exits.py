@@ -18,8 +18,8 @@ from rusty_py.bench.signals import Signals
 from rusty_py.errors import DeviceError, RustyError
 
 if TYPE_CHECKING:
-    from rusty_py.bench.case import Run
     from rusty_py.bench.figures import Figures
+    from rusty_py.bench.run import Run
     from rusty_py.bench.tuning import TuningRun
 
 FINDINGS, USAGE, NO_ADAPTER, WRONG, INTERNAL, INTERRUPTED, CLOSED = 1, 2, 3, 4, 70, 130, 141

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from rusty_py.bench.stats import Summary, summarise
+from rusty_py.measure.stats import Summary, summarise
 
 Clock = Literal["cpu", "wall"]
 """CPU time of the calling thread, which a slow driver does not lengthen, or the wall clock."""

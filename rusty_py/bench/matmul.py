@@ -106,8 +106,8 @@ def matmul(
 
     from rusty_py.bench.context import adapter_facts, context
     from rusty_py.bench.runner import measure
-    from rusty_py.bench.sampling import Options
     from rusty_py.device import Device
+    from rusty_py.measure.sampling import Options
 
     if preset and not chosen.is_cpu:
         max_time = max_time or PRESET_SECONDS

@@ -5,9 +5,9 @@ import statistics
 from collections.abc import Sequence
 from itertools import groupby
 
-from rusty_py.bench import guard
-from rusty_py.bench.case import Result, Run
-from rusty_py.bench.stats import ratio_interval
+from rusty_py.bench.run import Result, Run
+from rusty_py.measure import guard
+from rusty_py.measure.stats import ratio_interval
 
 # A run shorter than this many empty launches is mostly launch.
 _LAUNCH_BOUND = 5

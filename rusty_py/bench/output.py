@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from rusty_py.bench.case import Run
+    from rusty_py.bench.run import Run
 
 
 class Format(StrEnum):

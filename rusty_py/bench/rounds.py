@@ -4,6 +4,7 @@ For things too short or too unlike each other for kernels' cases: host costs and
 """
 
 import random
+import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -13,9 +14,9 @@ from itertools import count
 from typing import Protocol
 
 from rusty_py.bench.figures import Clock, Figure, Figures, Row, Verdict, measured, skipped_row
-from rusty_py.bench.stats import summarise
 from rusty_py.device import Device
 from rusty_py.errors import DeviceError, LimitError, OutOfMemory, ShaderError
+from rusty_py.measure.stats import summarise
 
 Say = Callable[[str], None]
 Prove = Callable[[Callable[[], None]], str]
@@ -44,7 +45,8 @@ def nothing() -> None:
 class Contestant:
     """One way to do what a row names. `run(n)` does it n times; `after` waits for it, off the clock.
 
-    A sample is taken inside `around`, and of a multiple of `step` runs, at most `most`.
+    A sample is taken inside `around`, and of a multiple of `step` runs, at most `most`. `sampled` gives what
+    was counted in the last sample, for one run; the figure has that of the median sample.
     """
 
     by: str
@@ -55,6 +57,7 @@ class Contestant:
     step: int = 1
     most: int = 1 << 20
     counts: Callable[[], Mapping[str, float]] = dict
+    sampled: Callable[[], Mapping[str, float]] = dict
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,7 @@ class Track:
     contestant: Contestant
     runs: int = 1
     samples_ns: list[float] = field(default_factory=list)
+    sampled: list[Mapping[str, float]] = field(default_factory=list)
     fault: str = ""
     verdict: Verdict = "ok"
 
@@ -172,6 +176,7 @@ class Rounds:
         for taken in count(1):
             for track in self.shuffle.sample(tracks, len(tracks)):
                 track.samples_ns.append(self._run(track, track.runs) / track.runs)
+                track.sampled.append(track.contestant.sampled())
             noise = max(summarise(track.samples_ns).noise for track in tracks)
             stopped = self._stop_reason(taken, noise, over=self.now() - start > share_s)
             if stopped:
@@ -234,4 +239,6 @@ def _figure(track: Track) -> Figure:
     by = track.contestant.by
     if track.verdict == "wrong":
         return Figure(by, "wrong", reason=track.fault)
-    return measured(by, track.samples_ns, runs=track.runs, counts=dict(track.contestant.counts()))
+    median = track.samples_ns.index(statistics.median_low(track.samples_ns))
+    counts = {**track.contestant.counts(), **track.sampled[median]}
+    return measured(by, track.samples_ns, runs=track.runs, counts=counts)

@@ -8,7 +8,8 @@ from contextlib import ExitStack
 from types import FrameType
 from typing import Self
 
-_NAMES = ("SIGINT", "SIGTERM", "SIGHUP")  # Windows has no SIGHUP.
+from rusty_py.measure.signals import ENDING
+
 _DEFAULTS = (signal.SIG_DFL, signal.default_int_handler)
 _SAME_S = 1.0
 
@@ -27,7 +28,7 @@ class Signals:
         self._restore = ExitStack()
 
     def __enter__(self) -> Self:
-        for number in (getattr(signal, name) for name in _NAMES if hasattr(signal, name)):
+        for number in ENDING:
             if signal.getsignal(number) in _DEFAULTS:
                 self._restore.callback(signal.signal, number, signal.signal(number, self._hear))
         return self
@@ -44,10 +45,3 @@ class Signals:
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
         raise KeyboardInterrupt
-
-
-def leave_to_parent() -> None:
-    """Ignores them in a child process, whose parent ends it: they may come to both."""
-    for name in _NAMES:
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.SIG_IGN)

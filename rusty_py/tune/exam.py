@@ -9,10 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rusty_py import oracle
-from rusty_py.bench.case import Case, Proof
-from rusty_py.bench.case import Problem as BenchProblem
-from rusty_py.bench.kernels import FILL
-from rusty_py.bench.proof import POISON
 from rusty_py.buffer import Buffer
 from rusty_py.device import Device
 from rusty_py.dtypes import F16, F32
@@ -22,6 +18,10 @@ from rusty_py.gemm.launches import Operands, requests
 from rusty_py.gemm.plan import Plan
 from rusty_py.gemm.problem import Problem
 from rusty_py.kernel import Launch, launch, prepare, run
+from rusty_py.measure.case import Case, Proof
+from rusty_py.measure.case import Problem as BenchProblem
+from rusty_py.measure.kernels import FILL
+from rusty_py.measure.proof import POISON
 from rusty_py.tune.search import places
 
 _ROWS, _COLS, _PRODUCTS = 32, 2048, 3
@@ -90,7 +90,7 @@ class Exam:
 
 
 class Attempt:
-    """One contestant on the exam's inputs: a `bench.case.Work`. Others may write to the same output."""
+    """One contestant on the exam's inputs: a `measure.case.Work`. Others may write to the same output."""
 
     def __init__(self, exam: Exam, plan: Plan, c: Buffer | None = None) -> None:
         self.exam, self.device, self.plan = exam, exam.device, plan

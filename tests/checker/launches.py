@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rusty_py import probe, shaders
-from rusty_py.bench import kernels
 from rusty_py.checker import Report, check
 from rusty_py.dtypes import F32
 from rusty_py.gemm import variants
@@ -20,6 +19,7 @@ from rusty_py.gemm.problem import Form, Problem
 from rusty_py.gemm.thin import COLUMNS, DOTS
 from rusty_py.gemm.variants import SMALL_DIRECT
 from rusty_py.kernel import Spec
+from rusty_py.measure import kernels
 from rusty_py.ops import creation, generator
 from rusty_py.ops.all import elementwise, reduce
 from rusty_py.ops.generator import Body, Skeleton

@@ -1,9 +1,9 @@
 """Every kernel variant we ship."""
 
 from rusty_py import probe
-from rusty_py.bench import kernels
 from rusty_py.gemm import variants as gemm
 from rusty_py.kernel import Spec
+from rusty_py.measure import kernels
 from rusty_py.ops.all import creation, elementwise, reduce
 
 OPS = (creation, elementwise, gemm, reduce)

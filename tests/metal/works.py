@@ -12,7 +12,6 @@ import pytest
 import rusty_py as rp
 from rusty_py import Device, array, dtypes, oracle
 from rusty_py.adapter import Limits
-from rusty_py.bench import kernels
 from rusty_py.dtypes import BOOL, ELEMENTS, F16, F32, I32, U32, Dtype
 from rusty_py.gemm import plan, variants
 from rusty_py.gemm.blocked import SUM_DEPTH
@@ -21,6 +20,7 @@ from rusty_py.gemm.plan import Plan
 from rusty_py.gemm.problem import Form, Place, Problem
 from rusty_py.gemm.simple import TILES
 from rusty_py.kernel import Spec
+from rusty_py.measure import kernels
 from rusty_py.operation import OPERATIONS, Operation, apply
 from rusty_py.ops import generator
 from rusty_py.ops.all import elementwise, reduce

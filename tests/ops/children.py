@@ -9,7 +9,7 @@ import os, sys, threading
 import numpy as np
 import rusty_py
 from rusty_py import Device, DeviceError, default_device, matmul
-from rusty_py.bench.kernels import FILL
+from rusty_py.measure.kernels import FILL
 from rusty_py.buffer import Buffer, Recording
 from rusty_py.kernel import launch, prepare, record, run
 from rusty_py.transfer import mapped

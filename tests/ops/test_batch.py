@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from rusty_py import Adapter, Device, LimitError, RustyError, ShaderError, params, queue
-from rusty_py.bench.kernels import FILL
 from rusty_py.buffer import Buffer
 from rusty_py.kernel import Spec, launch, record, run
+from rusty_py.measure.kernels import FILL
 from rusty_py.queue import Queue
 
 from .children import aborts, outcome

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rusty_py import Adapter, Device, DeviceError, OutOfMemory, RustyError
-from rusty_py.bench.kernels import FILL
 from rusty_py.buffer import Buffer
 from rusty_py.kernel import launch
+from rusty_py.measure.kernels import FILL
 from rusty_py.pool import size_class
 
 from .children import outcome

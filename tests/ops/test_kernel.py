@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from rusty_py import Device, LimitError, Limits, ShaderError, native
-from rusty_py.bench.kernels import FILL
 from rusty_py.kernel import Spec, launch, prepare, record, run
+from rusty_py.measure.kernels import FILL
 
 from .products import assert_product, launches, uniform
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from rusty_py import Device, shaders
-from rusty_py.bench.case import Proof
-from rusty_py.bench.proof import MatmulExam
 from rusty_py.bench.suites.matmul import MatmulSetup, MatmulWork, case, problem
 from rusty_py.kernel import Launch
+from rusty_py.measure.case import Proof
+from rusty_py.measure.proof import MatmulExam
 
 Break = Callable[[str, str, str], None]
 

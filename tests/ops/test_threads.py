@@ -14,7 +14,7 @@ from .work import random_words, words
 MIXED = """
 import faulthandler, random, time
 from concurrent.futures import ThreadPoolExecutor
-from rusty_py.bench.kernels import scale
+from rusty_py.measure.kernels import scale
 from tests.ops.work import MIX, mix_dims
 faulthandler.dump_traceback_later({seconds} + 60, exit=True)
 d = Device(staged={staged}, timeout_s=30.0)

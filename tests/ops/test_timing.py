@@ -4,18 +4,19 @@ import numpy as np
 import pytest
 
 from rusty_py import Device, probe
-from rusty_py.bench.case import Run
-from rusty_py.bench.ceilings import Ceilings
-from rusty_py.bench.kernels import FILL
 from rusty_py.bench.report import json
+from rusty_py.bench.run import Run
 from rusty_py.bench.runner import measure
-from rusty_py.bench.sampling import Options
 from rusty_py.bench.suites import matmul as suite
 from rusty_py.bench.suites.matmul import MatmulSuite
 from rusty_py.bench.suites.shapes import Size
 from rusty_py.gemm.simple import TILES
 from rusty_py.kernel import Launch, prepare
-from rusty_py.timing import Clock, Timer, check_clock
+from rusty_py.measure.ceilings import Ceilings
+from rusty_py.measure.clock import Clock, check_clock
+from rusty_py.measure.kernels import FILL
+from rusty_py.measure.sampling import Options
+from rusty_py.timing import Timer
 
 from .products import launches, uniform
 

@@ -4,9 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rusty_py import Device
-from rusty_py.bench.kernels import FILL
 from rusty_py.buffer import Buffer
 from rusty_py.kernel import Launch, launch, prepare
+from rusty_py.measure.kernels import FILL
 from rusty_py.ops import generator
 from rusty_py.ops.generator import Body, Skeleton
 

@@ -324,7 +324,7 @@ def _interrupt_in_round(round: int, *, moment: str, number: signal.Signals = sig
     """Code that signals in that round (from 0), "before" or "after" the second kernel is timed."""
     return f"""
         import os, signal
-        from rusty_py.bench.ceilings import Ceilings
+        from rusty_py.measure.ceilings import Ceilings
         from rusty_py.timing import Timer
 
         anchor_ns, sample = Ceilings.anchor_ns, Timer.sample

@@ -5,11 +5,12 @@ import io
 import json
 import shutil
 from pathlib import Path
+from statistics import median_low
 
 import pytest
 from jsonschema import Draft202012Validator
 
-from rusty_py.bench.overhead import branches, launches, memory
+from rusty_py.bench.overhead import branches, eager, launches, memory, parts
 from rusty_py.bench.overhead.startup import STAGES, TOTAL
 from rusty_py.bench.overhead.work import OURS, PLAIN
 from rusty_py.bench.report.figures import as_json, parse, schema
@@ -19,7 +20,7 @@ from .program import ROOT, Done, Sabotaged, rusty_bench, strict_json, table
 pytestmark = pytest.mark.usefixtures("adapter")
 
 SCHEMA = ROOT / "docs" / "schema" / "figures-1.json"
-SHORT = ("overhead", "--runs", "2", "--max-time", "20")
+SHORT = ("overhead", "--runs", "2", "--max-time", "60")
 ROWS = [
     *(f"cold start: {stage}" for stage in STAGES),
     TOTAL,
@@ -28,6 +29,7 @@ ROWS = [
     *(launches.REPLAYED, launches.ROUND_TRIP),
     *(memory.pooled(size, pool) for size in memory.SIZES for pool in ("on", "off")),
     *(branches.TOGETHER, branches.APART),
+    *eager.names(),
 ]
 
 
@@ -66,6 +68,28 @@ def test_the_json_fits_the_schema_and_holds_every_sample(ran: tuple[Done, str]) 
             if figure["verdict"] == "ok":
                 assert len(figure["samples_ns"]) == figure["stats"]["n"] >= 1
                 assert figure["stats"]["median"] > 0
+
+
+def test_eager_calls_have_parts_that_add_up_to_their_time(ran: tuple[Done, str]) -> None:
+    rows = {row["what"]: row for row in strict_json(ran[1])["rows"]}
+    recorded = [each.recorded for each in eager.EXPRESSIONS]
+    for what in eager.names():
+        ours, timed = rows[what]["figures"]
+        assert (ours["by"], timed["by"]) == (OURS, eager.TIMED)
+        assert ours["counts"][eager.PROCESS_CPU] >= 0
+        shares = [timed["counts"][part] for part in parts.PARTS]
+        assert min(shares) >= 0
+        # What the median sample took, but for the Python around its clock.
+        took_ns = median_low(timed["samples_ns"])
+        assert 0.5 * took_ns <= sum(shares) <= took_ns * 1.001, what
+        for count in (parts.NATIVE_CALLS, parts.NATIVE):
+            assert bool(timed["counts"][count]) == (what not in recorded), (what, count)
+
+
+def test_the_table_has_the_parts_of_eager_calls(ran: tuple[Done, str]) -> None:
+    done, _ = ran
+    second = table(done.out[done.out.index("eager calls") :])
+    assert [row["eager calls"] for row in second] == eager.names()
 
 
 def test_a_kernel_that_computes_something_else_is_wrong_everywhere(

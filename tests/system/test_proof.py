@@ -100,7 +100,7 @@ def test_a_kernel_that_does_not_compile_is_named_with_what_the_compiler_says(run
 def test_a_rate_above_what_the_machine_can_do_is_rejected(sabotaged: Sabotaged, tmp_path: Path) -> None:
     done = sabotaged(
         """
-        from rusty_py.bench.ceilings import Ceilings
+        from rusty_py.measure.ceilings import Ceilings
 
         Ceilings.fma_gflops = lambda self: 1e-4
         """,
@@ -137,7 +137,7 @@ def test_timestamps_that_fail_later_make_all_rows_wall_clock(sabotaged: Sabotage
     done = sabotaged(
         """
         import numpy as np
-        from rusty_py.bench.sampling import Sampler
+        from rusty_py.measure.sampling import Sampler
         from rusty_py.timing import Timer
 
         stamps_ns, rounds = Timer._stamps_ns, Sampler.rounds

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from rusty_py import Adapter, CacheError, Device, DeviceError, LimitError, asarray, matmul, ones
-from rusty_py.bench.ceilings import Ceilings
 from rusty_py.buffer import Recording
 from rusty_py.gemm import store, tuned
 from rusty_py.gemm.direct import Direct
@@ -23,6 +22,7 @@ from rusty_py.gemm.simple import Naive, Tiled
 from rusty_py.gemm.space import FAMILIES, suits
 from rusty_py.gemm.thin import Columns, Dots
 from rusty_py.kernel import Launch, record
+from rusty_py.measure.ceilings import Ceilings
 from rusty_py.pace import SUBMISSION_SECONDS
 from rusty_py.timing import Timer
 from rusty_py.tune import tune

@@ -12,42 +12,44 @@ import rusty_py
 
 PACKAGE = Path(rusty_py.__file__).parent
 
+# Imports go down, from larger numbers to smaller ones. The fraction orders the modules of a layer.
 LAYERS = {
-    "errors": 0,
-    "dtypes": 0,
-    "shapes": 0,
-    "views": 0,
-    "layout": 0,
-    "printing": 0,
-    "shaders": 0,
-    "oracle": 0,
-    "samples": 0,
-    "pace": 0,
-    "user_cache": 0,
-    "native": 1,
-    "adapter": 1,
-    "pool": 1,
-    "commands": 1,
-    "params": 1,
-    "queue": 1,
-    "cache": 1,
-    "buffer": 1,
-    "transfer": 1,
-    "device": 1,
-    "kernel": 2,
-    "graph": 2,
-    "timing": 2,
-    "probe": 2,
-    "plans": 2,
+    "errors": 0.0,
+    "pace": 0.0,
+    "printing": 0.0,
+    "dtypes": 0.1,
+    "shaders": 0.1,
+    "shapes": 0.1,
+    "user_cache": 0.1,
+    "views": 0.1,
+    "layout": 0.2,
+    "oracle": 0.2,
+    "samples": 0.2,
+    "native": 1.0,
+    "adapter": 1.1,
+    "commands": 1.1,
+    "pool": 1.1,
+    "buffer": 1.2,
+    "cache": 1.2,
+    "params": 1.2,
+    "queue": 1.3,
+    "transfer": 1.4,
+    "device": 1.5,
+    "kernel": 2.0,
+    "graph": 2.1,
+    "plans": 2.1,
+    "probe": 2.1,
+    "timing": 2.1,
     "operation": 3,
     "arrays": 4,
     "gemm": 4,
-    "ops": 5,
     "checker": 5,
+    "ops": 5,
     "": 6,  # The package itself: its version and its public names.
-    "bench": 7,
+    "measure": 6,
     "tune": 7,
-    "__main__": 8,
+    "bench": 8,
+    "__main__": 9,
 }
 # What may reach up, inside a function: a method that is sugar for what lies above, and a type's name.
 UPWARD = {
@@ -108,26 +110,53 @@ def own(name: str) -> str | None:
     return inside if inside in modules() else inside.rpartition(".")[0]
 
 
-def layer(module: str) -> int:
-    return LAYERS[module.partition(".")[0]]
+def package(module: str) -> str:
+    return module.partition(".")[0]
+
+
+def layer(module: str) -> float:
+    return LAYERS[package(module)]
+
+
+def is_down(module: str, target: str) -> bool:
+    """Within a package any import is; between two, one to a smaller number."""
+    return package(module) == package(target) or layer(target) < layer(module)
 
 
 ALL = [pytest.param(module, path, id=module or "rusty_py") for module, path in sorted(modules().items())]
 
 
 def test_every_module_has_a_layer() -> None:
-    assert {module.partition(".")[0] for module in modules()} == set(LAYERS)
+    assert {package(module) for module in modules()} == set(LAYERS)
 
 
 @pytest.mark.parametrize(("module", "path"), ALL)
-def test_imports_go_downward_only(module: str, path: Path) -> None:
+def test_imports_go_down_and_never_between_packages_of_one_number(module: str, path: Path) -> None:
     upward = [
         f"line {each.line}: {each.name}"
         for each in imports(path.read_text(encoding="utf-8"))
-        if (target := own(each.name)) is not None and layer(target) > layer(module)
+        if (target := own(each.name)) is not None and not is_down(module, target)
         if not (each.deferred and (module, target) in UPWARD)
     ]
     assert upward == []
+
+
+def test_packages_of_one_number_are_not_below_each_other() -> None:
+    assert not is_down("ops.matmul", "checker.check")
+    assert not is_down("checker.check", "ops.matmul")
+    assert is_down("ops.matmul", "ops.table")
+    assert is_down("bench.tuning", "tune.search")
+    assert not is_down("tune.search", "bench.tuning")
+
+
+def test_whatever_may_reach_up_does() -> None:
+    found = {
+        (module, target)
+        for module, path in modules().items()
+        for each in imports(path.read_text(encoding="utf-8"))
+        if (target := own(each.name)) is not None and not is_down(module, target)
+    }
+    assert found == UPWARD
 
 
 def test_no_modules_import_each_other_in_a_circle() -> None:
@@ -148,7 +177,7 @@ def test_wgpu_is_imported_inside_functions_of_the_lower_layers(module: str, path
         f"line {each.line}: {each.name}"
         for each in imports(path.read_text(encoding="utf-8"))
         if each.name.partition(".")[0] == "wgpu"
-        if not (each.deferred and (layer(module) in WGPU_LAYERS or module in COMPETITORS))
+        if not (each.deferred and (int(layer(module)) in WGPU_LAYERS or module in COMPETITORS))
     ]
     assert outside == []
 
@@ -158,9 +187,16 @@ def test_what_the_benchmark_needs_is_imported_by_the_benchmark_alone(module: str
     outside = [
         f"line {each.line}: {each.name}"
         for each in imports(path.read_text(encoding="utf-8"))
-        if each.name.partition(".")[0] in BENCH_ONLY and layer(module) != LAYERS["bench"]
+        if each.name.partition(".")[0] in BENCH_ONLY and package(module) != "bench"
     ]
     assert outside == []
+
+
+def test_the_measuring_core_prints_nothing() -> None:
+    for module, path in modules().items():
+        if package(module) == "measure":
+            words = {node.id for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Name)}
+            assert not words & {"print", "sys", "logging", "warnings"}, module
 
 
 def test_imports_are_seen_wherever_they_hide() -> None:

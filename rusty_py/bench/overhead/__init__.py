@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 from rusty_py.adapter import Adapter
 from rusty_py.bench.figures import Figures
-from rusty_py.bench.overhead import branches, launches, memory, startup
+from rusty_py.bench.overhead import branches, eager, launches, memory, startup
+from rusty_py.bench.overhead.parts import TimedDevice
 from rusty_py.bench.plain import Plain, use_for_helper
 from rusty_py.bench.rounds import Options, Plan, Rounds, Say
 from rusty_py.device import Device
 
-MAX_TIME_S = 50.0
+MAX_TIME_S = 60.0
 _SAMPLE_S = 5e-3
 _STARTS = 5
 _START_SHARE = 0.25
@@ -21,10 +22,11 @@ _START_SHARE = 0.25
 
 @dataclass(frozen=True)
 class Devices:
-    """Ours, ours without its pool, and wgpu-py's."""
+    """Ours, ours without its pool, ours with timed calls, and wgpu-py's."""
 
     device: Device
     unpooled: Device
+    timed: TimedDevice
     plain: Plain
 
 
@@ -75,6 +77,7 @@ def plans(devices: Devices) -> list[Plan]:
         Plan(launches.ROUND_TRIP, lambda: launches.round_trip(device, plain)),
         *(_pool_plan(devices, size) for size in memory.SIZES),
         Plan(branches.TOGETHER, lambda: branches.branches(device)),
+        *(_eager_plan(devices, expression) for expression in (*eager.EXPRESSIONS, eager.REPLAYED)),
     ]
 
 
@@ -83,15 +86,21 @@ def _pool_plan(devices: Devices, size: str) -> Plan:
     return Plan(memory.pooled(size), lambda: memory.steps(device, unpooled, plain, size))
 
 
+def _eager_plan(devices: Devices, expression: eager.Expression) -> Plan:
+    device, timed = devices.device, devices.timed
+    return Plan(expression.waited, lambda: eager.eager(device, timed, expression), 0.5)
+
+
 @contextmanager
 def _devices(device: Device) -> Iterator[Devices]:
     """The other devices, on the adapter of the first."""
     adapter: Adapter = device.adapter
     use_for_helper(adapter)
     plain = Plain(adapter)
-    with Device(adapter, checked=device.checked) as unpooled:
+    timed = TimedDevice(adapter, checked=device.checked)
+    with Device(adapter, checked=device.checked) as unpooled, timed.device:
         unpooled.pool.max_cached_bytes = 0
         try:
-            yield Devices(device, unpooled, plain)
+            yield Devices(device, unpooled, timed, plain)
         finally:
             plain.close()

@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from rusty_py.bench.kernels import CHURN
 from rusty_py.bench.overhead.work import OURS, fault
 from rusty_py.bench.rounds import Contest, Contestant
 from rusty_py.device import Device
 from rusty_py.kernel import launch
+from rusty_py.measure.kernels import CHURN
 
 BRANCHES = 8
 TOGETHER = f"{BRANCHES} independent kernels in one submission (graph)"

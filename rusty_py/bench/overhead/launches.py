@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from rusty_py import asarray
-from rusty_py.bench.kernels import DOUBLE, scale
 from rusty_py.bench.overhead.work import (
     COUNT,
     HELPER,
@@ -24,6 +23,7 @@ from rusty_py.bench.plain import Plain, compute_with_buffers
 from rusty_py.bench.rounds import Contest, Contestant
 from rusty_py.device import Device
 from rusty_py.kernel import launch, prepare, record, warm_up
+from rusty_py.measure.kernels import DOUBLE, scale
 from rusty_py.queue import BATCH_LAUNCHES
 
 FOUND = "kernel found in the cache"

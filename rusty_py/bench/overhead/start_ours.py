@@ -16,9 +16,9 @@ def main() -> None:
     stamps.append(time.perf_counter_ns())
 
     from rusty_py.adapter import choose
-    from rusty_py.bench.kernels import DOUBLE
     from rusty_py.device import Device
     from rusty_py.kernel import launch, warm_up
+    from rusty_py.measure.kernels import DOUBLE
 
     stamps.append(time.perf_counter_ns())
 

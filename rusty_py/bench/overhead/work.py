@@ -5,11 +5,11 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from rusty_py.bench.kernels import DOUBLE
 from rusty_py.bench.plain import Plain
 from rusty_py.bench.rounds import Prove
 from rusty_py.device import Buffer, Device
 from rusty_py.kernel import launch
+from rusty_py.measure.kernels import DOUBLE
 from rusty_py.shapes import ceil_div
 
 COUNT = 1024

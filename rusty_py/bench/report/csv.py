@@ -3,8 +3,9 @@
 import csv
 import io
 
-from rusty_py.bench.case import Case, Result, Run
 from rusty_py.bench.report.rows import facts, numpy_ms, scaled
+from rusty_py.bench.run import Result, Run
+from rusty_py.measure.case import Case
 
 
 def render(run: Run) -> str:

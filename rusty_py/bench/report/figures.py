@@ -3,7 +3,7 @@
 import csv
 import io
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pydantic import RootModel
 from tabulate import tabulate
@@ -17,13 +17,20 @@ _Document = RootModel[Figures]
 
 @dataclass(frozen=True)
 class Layout:
-    """What tells the reports of the two commands apart. `words` are the columns that hold no figures."""
+    """What tells the reports of the two commands apart. `words` are the columns that hold no figures.
+
+    `more_header` and `more_rows` are a second table, where there are rows for it; `counts` are columns of CSV
+    and the counts, in nanoseconds, that they hold in microseconds.
+    """
 
     header: Callable[[Figures], list[str]]
     rows: Callable[[Figures], Iterable[list[str]]]
     summary: Callable[[Figures], list[str]]
     legend: Callable[[Figures], list[str]]
     words: frozenset[str]
+    more_header: Callable[[Figures], list[str]] = lambda figures: []
+    more_rows: Callable[[Figures], Iterable[list[str]]] = lambda figures: []
+    counts: Mapping[str, str] = field(default_factory=dict)
 
 
 LAYOUTS: Mapping[str, Layout] = {
@@ -32,7 +39,10 @@ LAYOUTS: Mapping[str, Layout] = {
         overhead.rows,
         overhead.summary,
         overhead.legend,
-        frozenset({"what", "clock", "seed"}),
+        frozenset({"what", "clock", "seed", "eager calls"}),
+        overhead.parts_header,
+        overhead.parts_rows,
+        overhead.COUNTS,
     ),
     "transfer": Layout(
         transfer.header, transfer.rows, transfer.summary, transfer.legend, frozenset({"GB/s"})
@@ -48,11 +58,17 @@ def render(figures: Figures, format: str) -> str:
 def table(figures: Figures, *, legend: bool = True) -> str:
     """For a terminal: the table, what follows from it, and with `legend` what its columns mean."""
     layout = LAYOUTS[figures.command]
-    head = layout.header(figures)
-    align = ["left" if name in layout.words else "right" for name in head]
-    rows = list(layout.rows(figures))
-    text = tabulate(rows, head, tablefmt="simple", disable_numparse=True, colalign=align) if rows else ""
-    parts = ([text] if rows else [], findings(figures), layout.legend(figures) if legend else [])
+    tables = [
+        tabulate(
+            rows,
+            head,
+            tablefmt="simple",
+            disable_numparse=True,
+            colalign=["left" if name in layout.words else "right" for name in head],
+        )
+        for head, rows in _tables(figures)
+    ]
+    parts = (*([text] for text in tables), findings(figures), layout.legend(figures) if legend else [])
     return "\n\n".join("\n".join(part) for part in parts if part)
 
 
@@ -65,9 +81,10 @@ def markdown(figures: Figures) -> str:
     gpu = [f"- {label}: {value}" for label, value in gpu_block(adapter, checked=checked)]
     version = facts(figures, "rusty_py", "version")
     about = f"`{facts(figures, 'command')}`, {facts(figures, 'date')}, rusty_py {version}"
-    head, rows = layout.header(figures), list(layout.rows(figures))
     parts = [[f"## {adapter['name']}"], [about], gpu]
-    parts.append([tabulate(rows, head, tablefmt="github", disable_numparse=True)])
+    parts += [
+        [tabulate(rows, head, tablefmt="github", disable_numparse=True)] for head, rows in _tables(figures)
+    ]
     parts += [
         [f"- {line}" for line in lines] for lines in (findings(figures), layout.legend(figures)) if lines
     ]
@@ -115,8 +132,19 @@ def findings(figures: Figures) -> list[str]:
     return lines
 
 
+def _tables(figures: Figures) -> list[tuple[list[str], list[list[str]]]]:
+    """Heads and rows of the tables that have rows."""
+    layout = LAYOUTS[figures.command]
+    tables = [
+        (layout.header(figures), list(layout.rows(figures))),
+        (layout.more_header(figures), list(layout.more_rows(figures))),
+    ]
+    return [(head, rows) for head, rows in tables if rows]
+
+
 def _record(figures: Figures, row: Row, figure: Figure) -> dict[str, object]:
     stats = figure.stats
+    counts = LAYOUTS[figures.command].counts
     return {
         "command": figures.command,
         "what": row.what,
@@ -135,4 +163,5 @@ def _record(figures: Figures, row: Row, figure: Figure) -> dict[str, object]:
         "backend": facts(figures, "adapter", "backend"),
         "adapter_type": facts(figures, "adapter", "type"),
         "reason": figure.reason,
+        **{column: scaled(figure.counts.get(name), 1e3) for column, name in counts.items()},
     }

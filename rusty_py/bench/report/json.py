@@ -2,7 +2,7 @@
 
 from pydantic import RootModel
 
-from rusty_py.bench.case import Run
+from rusty_py.bench.run import Run
 
 _Document = RootModel[Run]
 

@@ -2,8 +2,8 @@
 
 from tabulate import tabulate
 
-from rusty_py.bench.case import Run
 from rusty_py.bench.report.rows import facts, findings, gpu_block, header, legend, rows
+from rusty_py.bench.run import Run
 
 
 def render(run: Run) -> str:

@@ -3,10 +3,19 @@
 from collections.abc import Iterator
 
 from rusty_py.bench.figures import Figure, Figures, Row
-from rusty_py.bench.overhead import branches, launches, memory
+from rusty_py.bench.overhead import branches, eager, launches, memory, parts
 from rusty_py.bench.overhead.work import HELPER, OURS, PLAIN
 from rusty_py.bench.report.rows import spread
-from rusty_py.bench.stats import ratio_interval
+from rusty_py.measure.stats import ratio_interval
+
+COUNTS = {
+    "process_cpu_us": eager.PROCESS_CPU,
+    "python_us": parts.PYTHON,
+    "native_us": parts.NATIVE,
+    "waiting_us": parts.WAITING,
+    "timing_us": parts.TIMING,
+}
+"""Columns of CSV, and the counts in them, which are in nanoseconds."""
 
 _TARGET_HELPER = 6.0
 _TARGET_BRANCHES = 1.5
@@ -35,6 +44,30 @@ def rows(figures: Figures) -> Iterator[list[str]]:
         ]
 
 
+def parts_header(figures: Figures) -> list[str]:
+    """The column heads of the second table."""
+    return [
+        "eager calls",
+        "process CPU",
+        "Python",
+        "wgpu-native",
+        "waiting",
+        "timing",
+        "together",
+        "native calls",
+    ]
+
+
+def parts_rows(figures: Figures) -> Iterator[list[str]]:
+    """One row for each thing whose parts are known."""
+    for row in figures.rows:
+        ours, timed = row.figure(OURS), row.figure(eager.TIMED)
+        if ours and timed and ours.ns and timed.ns:
+            split = [timed.counts[part] for part in parts.PARTS]
+            times = [ours.counts[eager.PROCESS_CPU], *split, sum(split)]
+            yield [row.what, *map(time, times), f"{timed.counts[parts.NATIVE_CALLS]:.3g}"]
+
+
 def summary(figures: Figures) -> list[str]:
     """What the figures say, each sentence made from them."""
     lines = [_helper(figures), _replay(figures), *(_pool(figures, size) for size in memory.SIZES)]
@@ -44,6 +77,11 @@ def summary(figures: Figures) -> list[str]:
 
 def legend(figures: Figures) -> list[str]:
     """What the columns mean."""
+    split = [
+        "process CPU: of all threads, for one of the calls. Python, wgpu-native, waiting for the device and"
+        " timing add up to the wall time of the calls with wgpu-native's functions timed: timing is what that"
+        " adds, Python the rest, cffi included. native calls: how many of these functions are called."
+    ]
     return [
         "CPU: CPU time of the calling thread; wall: the wall clock. Medians of one run; ±: median absolute"
         " deviation of ours.",
@@ -51,6 +89,7 @@ def legend(figures: Figures) -> list[str]:
         " helper, which keeps nothing. ratio: of their times to ours.",
         "a launch recorded waits in the open batch; it is encoded and submitted with others, as the rows"
         " below it count.",
+        *split * bool(list(parts_rows(figures))),
         "seed: a published figure for a thing of the kind, on another machine; not measured here.",
     ]
 

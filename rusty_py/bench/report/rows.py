@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Mapping
 
 from rusty_py.bench import notes
-from rusty_py.bench.case import Problem, Result, Run
 from rusty_py.bench.figures import Figures
-from rusty_py.bench.stats import Summary, summarise
+from rusty_py.bench.run import Result, Run
+from rusty_py.measure.case import Problem
+from rusty_py.measure.stats import Summary, summarise
 
 ASCII = str.maketrans({"×": "x", "·": "-", "═": "=", "║": "|", "╔": "+", "╗": "+", "╚": "+", "╝": "+"})
 

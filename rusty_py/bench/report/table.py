@@ -2,9 +2,9 @@
 
 from tabulate import tabulate
 
-from rusty_py.bench.case import Run
 from rusty_py.bench.report.rows import findings, header, rows
 from rusty_py.bench.report.rows import legend as legend_of
+from rusty_py.bench.run import Run
 
 _RIGHT = {"ms (GPU)", "ms (wall)", "± %", "GFLOPS", "% of ceiling", "% of peak", "× NumPy", "error"}
 

@@ -7,9 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rusty_py import shaders
-from rusty_py.bench.case import Case, Problem, Proof
-from rusty_py.bench.kernels import FILL
-from rusty_py.bench.proof import POISON, MatmulExam
 from rusty_py.bench.suites.shapes import Size
 from rusty_py.device import Device
 from rusty_py.dtypes import DTYPES, F32, Dtype
@@ -19,6 +16,9 @@ from rusty_py.gemm.plan import Plan, Tile, kernel_of, plan
 from rusty_py.gemm.problem import Form, Place
 from rusty_py.gemm.problem import Problem as Product
 from rusty_py.kernel import Launch, Spec, launch, prepare, run
+from rusty_py.measure.case import Case, Problem, Proof
+from rusty_py.measure.kernels import FILL
+from rusty_py.measure.proof import POISON, MatmulExam
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from rusty_py.bench.case import Baseline, Case, Ceilings, Proof, Result, Run, Skipped, Timed, Verdict
+from rusty_py.bench.run import Baseline, Ceilings, Result, Run, Skipped, Verdict
 from rusty_py.bench.runner import with_stats
 from rusty_py.bench.suites.matmul import case, problem
-from rusty_py.timing import Clock
+from rusty_py.measure.case import Case, Proof, Timed
+from rusty_py.measure.clock import Clock
 
 MS = 1e6  # In nanoseconds.
 PROOF = Proof("every element against float64", error=0.0182, relative_error=2.9e-7)

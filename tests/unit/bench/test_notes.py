@@ -2,8 +2,9 @@ from dataclasses import replace
 
 import pytest
 
-from rusty_py.bench.case import Ceilings, Proof, Skipped
 from rusty_py.bench.notes import choices, drift, note, ranking, verdicts
+from rusty_py.bench.run import Ceilings, Skipped
+from rusty_py.measure.case import Proof
 
 from .runs import MS, around, matmul, result, run
 

@@ -2,16 +2,18 @@
 
 import csv
 import io
+import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from rusty_py.bench.figures import Figure
-from rusty_py.bench.overhead import branches, launches, memory
+from rusty_py.bench.overhead import branches, eager, launches, memory, parts
 from rusty_py.bench.overhead.startup import STAGES, TOTAL, rows
 from rusty_py.bench.overhead.work import HELPER, OURS, PLAIN, fault
 from rusty_py.bench.report import figures as report
-from rusty_py.bench.report.overhead import header, summary, time
+from rusty_py.bench.report.overhead import header, parts_header, summary, time
 from rusty_py.bench.report.overhead import rows as rows_of
 
 from .rows import overhead, row
@@ -22,6 +24,20 @@ def pool(size: str, pool: str, us: float, allocations: float) -> object:
     made = row("", {OURS: us}).figures[0]
     figure = Figure(OURS, "ok", made.samples_ns, stats=made.stats, counts=counts)
     return row(memory.pooled(size, pool), {OURS: figure}, clock="wall")
+
+
+def called(us: float, python: float, native: float, waiting: float) -> object:
+    """A row of eager calls; timing takes 1 us."""
+    shares = dict(zip(parts.PARTS, (1e3 * python, 1e3 * native, 1e3 * waiting, 1e3), strict=True))
+    ours, timed = row("", {OURS: us, eager.TIMED: us + 1}).figures
+    return row(
+        eager.EXPRESSIONS[0].waited,
+        {
+            OURS: replace(ours, counts={eager.PROCESS_CPU: 2e4}),
+            eager.TIMED: replace(timed, counts={**shares, parts.NATIVE_CALLS: 2.5}),
+        },
+        clock="wall",
+    )
 
 
 FULL = overhead(
@@ -37,6 +53,7 @@ FULL = overhead(
     row(
         launches.COMPILED, {OURS: Figure(OURS, "wrong", reason="3.12% of the elements differ"), PLAIN: 300.0}
     ),
+    called(15.0, 8.0, 5.0, 2.0),
     row(launches.ADDED, {OURS: Figure(OURS, "skipped", reason="no arrays")}),
 )
 
@@ -49,6 +66,26 @@ def test_the_summary_is_made_from_the_rows() -> None:
     assert "one submission is 1.2 times as fast (95 % interval 1.2 to 1.2)" in said
     assert "target 1.5: not reached" in said
     assert f"outside the noise, for: {launches.SUBMITTED} (0.8); {launches.EAGER} (0.8)" in said
+
+
+def test_a_second_table_has_the_parts_of_eager_calls() -> None:
+    first, second, *_ = report.table(FULL).split("\n\n")
+    what = eager.EXPRESSIONS[0].waited
+    assert what in first
+    head, _, line = second.splitlines()
+    cells = ["20 us", "8 us", "5 us", "2 us", "1 us", "16 us", "2.5"]
+    assert [each for each in re.split("  +", line) if each] == [what, *cells]
+    assert re.split("  +", head.strip()) == parts_header(FULL)
+    assert "native calls" in report.markdown(FULL)
+    record = next(
+        each for each in csv.DictReader(io.StringIO(report.as_csv(FULL))) if each["by"] == eager.TIMED
+    )
+    assert (record["python_us"], record["native_us"], record["waiting_us"]) == ("8.0", "5.0", "2.0")
+
+
+def test_without_eager_calls_there_is_one_table() -> None:
+    text = report.table(overhead(row(launches.RECORDED, {OURS: 3.0, PLAIN: 18.0})))
+    assert "native calls" not in text.split("\n\n")[1]
 
 
 def test_the_summary_of_nothing_is_nothing() -> None:

@@ -2,11 +2,12 @@
 
 import pytest
 
-from rusty_py.bench.case import Proof, Result, Timed
+from rusty_py.bench.run import Result
 from rusty_py.bench.runner import with_stats
 from rusty_py.bench.suites.matmul import MatmulSuite, case, problem
 from rusty_py.bench.suites.shapes import Size
-from rusty_py.timing import Clock
+from rusty_py.measure.case import Proof, Timed
+from rusty_py.measure.clock import Clock
 
 from .runs import MS, PROOF, matmul, result
 

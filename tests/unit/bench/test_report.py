@@ -10,9 +10,9 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from rusty_py.bench.case import Baseline, Run
 from rusty_py.bench.report import csv, json, markdown, table
 from rusty_py.bench.report.rows import ASCII, banner, figure, gpu_block, header, numpy_ms, rows
+from rusty_py.bench.run import Baseline, Run
 from rusty_py.bench.suites.matmul import case, problem, problem_of
 from rusty_py.bench.suites.shapes import Size
 from rusty_py.dtypes import F16

@@ -71,6 +71,24 @@ def test_a_figure_is_the_time_of_one_run_by_the_clock_of_its_row(
     assert (row.clock, row.ns("ours")) == (clock, ns)
 
 
+def test_a_figure_has_what_was_counted_in_its_median_sample(script: Scripted) -> None:
+    takes_ns = 1000
+    later = [3000, 2000, 0]
+
+    def run(n: int) -> None:
+        script.ns["wall"] += n * takes_ns
+
+    def sampled() -> dict[str, float]:
+        nonlocal takes_ns
+        counted, takes_ns = takes_ns, later.pop(0)
+        return {"counted": counted}
+
+    ours = Contestant("ours", run, lambda sample: "", sampled=sampled, counts=lambda: {"steps": 7.0})
+    (row,) = script.measure(ours, clock="wall", max_samples=3).rows
+    assert row.figures[0].samples_ns == (1000.0, 3000.0, 2000.0)
+    assert row.figures[0].counts == {"steps": 7.0, "counted": 2000}
+
+
 def test_samples_last_as_long_as_asked(script: Scripted) -> None:
     (row,) = script.measure(script.contestant("ours", cpu_ns=10)).rows
     (figure,) = row.figures

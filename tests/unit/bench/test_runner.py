@@ -7,15 +7,17 @@ import numpy as np
 import pytest
 
 from rusty_py import OutOfMemory
-from rusty_py.bench.case import Case, Ceilings, Problem, Proof, Run, Timed
+from rusty_py.bench.run import Ceilings, Run
 from rusty_py.bench.runner import Bench
-from rusty_py.bench.sampling import Options, Track
 from rusty_py.bench.suites.matmul import MatmulSuite
 from rusty_py.bench.suites.shapes import Size
 from rusty_py.commands import Step
 from rusty_py.kernel import Launch, Spec
+from rusty_py.measure.case import Case, Problem, Proof, Timed
+from rusty_py.measure.clock import Clock
+from rusty_py.measure.sampling import Options, Track
 from rusty_py.pace import Pace
-from rusty_py.timing import Clock, Sample
+from rusty_py.timing import Sample
 
 from .runs import MS, PROOF, matmul, result, run
 

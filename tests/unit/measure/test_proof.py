@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rusty_py.bench.proof import POISON, MatmulExam, freivalds_fault
 from rusty_py.dtypes import F16, F32, Dtype
 from rusty_py.errors import LimitError
+from rusty_py.measure.proof import POISON, MatmulExam, freivalds_fault
 
 Matrix = np.ndarray
 Product = Callable[[Matrix, Matrix], Matrix]

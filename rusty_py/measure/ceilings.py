@@ -2,11 +2,12 @@
 
 import numpy as np
 
-from rusty_py.bench.kernels import COPY, FILL, FMA
 from rusty_py.device import Buffer, Device
 from rusty_py.kernel import Launch, prepare
+from rusty_py.measure.clock import Clock
+from rusty_py.measure.kernels import COPY, FILL, FMA
 from rusty_py.shapes import ceil_div
-from rusty_py.timing import Clock, Timer
+from rusty_py.timing import Timer
 
 _FMA_A_STEP = 8 * 4 * 4  # What a thread of fma.wgsl does in one step of its loop.
 _FMA_STEPS = 128

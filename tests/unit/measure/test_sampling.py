@@ -5,16 +5,19 @@ from types import SimpleNamespace
 
 import pytest
 
-from rusty_py.bench.sampling import Options, Sampler, Track, run_ns
 from rusty_py.commands import Step
 from rusty_py.kernel import Launch, Spec
+from rusty_py.measure.case import Case, Problem, Proof
+from rusty_py.measure.clock import Clock
+from rusty_py.measure.sampling import Options, Sampler, Track, run_ns
 from rusty_py.pace import Pace
-from rusty_py.timing import Clock, Sample
+from rusty_py.timing import Sample
 
-from .runs import MS, PROOF, matmul
-
+MS = 1e6  # In nanoseconds.
 GPU = Clock("gpu", "")
 SPEC = Spec("scripted", inputs=0, outputs=1, threads=1)
+CASE = Case(Problem("scripted", "work", {}, "f32", flops=2 * 64**3, bytes=0), "scripted", "", "")
+PROOF = Proof("by script")
 
 
 def adapter(*, is_cpu: bool) -> SimpleNamespace:
@@ -47,7 +50,7 @@ class Bench:
     def __init__(self, *times_ms: list[float], left_s: float = 1e3, **changes: object) -> None:
         self.diary: list[str] = []
         self.times = [iter(times) for times in times_ms]
-        self.tracks = [Track(matmul(64, 8), self.work(i), PROOF) for i in range(len(times_ms))]
+        self.tracks = [Track(CASE, self.work(i), PROOF) for i in range(len(times_ms))]
         for i, track in enumerate(self.tracks):
             track.parts = [[self.launch(i)]]
         options = vars(Options.for_adapter(adapter(is_cpu=False), seed=1)) | changes

@@ -1,6 +1,6 @@
 import pytest
 
-from rusty_py.bench.guard import TOLERANCE, rejection, roof_gflops
+from rusty_py.measure.guard import TOLERANCE, rejection, roof_gflops
 
 CEILING = 3_579.0  # GFLOPS; what a GPU with four rates to its name can do.
 

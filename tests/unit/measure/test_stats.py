@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rusty_py.bench.stats import Summary, ratio_interval, summarise
+from rusty_py.measure.stats import Summary, ratio_interval, summarise
 
 TIMES = st.lists(st.floats(1.0, 1e9), min_size=1, max_size=40)
 

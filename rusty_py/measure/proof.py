@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rusty_py import oracle
-from rusty_py.bench.case import Proof
 from rusty_py.dtypes import F16, F32, Dtype
 from rusty_py.errors import LimitError
+from rusty_py.measure.case import Proof
 
 POISON = 0xFFE5_FFE5  # A NaN that no arithmetic makes, as one float32 and as two float16.
 FULL_FLOPS = 2**31  # Up to here (1024 cubed), every element against float64.

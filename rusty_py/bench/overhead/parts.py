@@ -1,0 +1,119 @@
+"""The parts of an eager call's time: in wgpu-native, waiting for the device, and the rest, which is Python.
+
+Each call into wgpu-native is timed where it happens, on a device whose library is a `TimedLibrary`. What
+timing costs is measured with a function that does nothing, and is a part of its own.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from time import perf_counter_ns
+from typing import Any
+
+from rusty_py.adapter import Adapter
+from rusty_py.commands import Commands, commands
+from rusty_py.device import Device
+
+PYTHON, NATIVE, WAITING, TIMING = "Python ns", "wgpu-native ns", "waiting ns", "timing ns"
+NATIVE_CALLS = "wgpu-native calls"
+PARTS = PYTHON, NATIVE, WAITING, TIMING
+
+_REPEATS, _ROUNDS = 2000, 7
+
+
+class Watch:
+    """Adds up the calls that it times."""
+
+    def __init__(self) -> None:
+        self.calls, self.ns = 0, 0
+
+    def timed(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        """`call`, timed."""
+
+        def timed(*args: Any) -> Any:
+            start = perf_counter_ns()
+            result = call(*args)
+            self.ns += perf_counter_ns() - start
+            self.calls += 1
+            return result
+
+        return timed
+
+
+class TimedLibrary:
+    """A library of cffi's whose functions `watch` times."""
+
+    def __init__(self, library: Any, watch: Watch) -> None:
+        self._library, self._watch = library, watch
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._library, name)
+        if name.startswith("wgpu"):  # Constants begin with WGPU.
+            found = self._watch.timed(found)
+        setattr(self, name, found)
+        return found
+
+    def __dir__(self) -> list[str]:
+        return dir(self._library)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What timing adds to a call, in nanoseconds: `inside` of what the watch sees, and in all."""
+
+    inside: float
+    total: float
+
+
+def cost_of_timing(nothing: Callable[[], object]) -> Cost:
+    """The cost of timing `nothing`, a C function that does nothing; what it takes to call it is inside."""
+    inside, timed_ns, plain_ns = [], [], []
+    for _ in range(_ROUNDS):
+        watch = Watch()
+        timed = watch.timed(nothing)
+        timed_ns.append(_ns(timed))
+        plain_ns.append(_ns(nothing))
+        inside.append(watch.ns / _REPEATS)
+    return Cost(min(inside), max(0.0, min(timed_ns) - min(plain_ns)))
+
+
+def _ns(call: Callable[[], object]) -> float:
+    start = perf_counter_ns()
+    for _ in range(_REPEATS):
+        call()
+    return (perf_counter_ns() - start) / _REPEATS
+
+
+class TimedDevice:
+    """A device of ours whose calls into wgpu-native are timed."""
+
+    def __init__(self, adapter: Adapter, *, checked: bool) -> None:
+        self.watch = Watch()
+        self.device = Device(adapter, checked=checked)
+        self.device.queue.commands = Commands(lambda library: TimedLibrary(library, self.watch))
+        self.cost = cost_of_timing(commands().lib.wgpuGetVersion)
+        self.parts: Mapping[str, float] = {}
+
+    def run(self, issue: Callable[[], None], wait: Callable[[], None] | None, *, runs: int) -> None:
+        """Issues and may wait. `parts` then has the time of one of the `runs`, part by part."""
+        watch = self.watch
+        watch.calls, watch.ns = 0, 0
+        start = perf_counter_ns()
+        issue()
+        issued = ended = perf_counter_ns()
+        calls, native_ns = watch.calls, watch.ns
+        if wait:  # Its polls are waiting, too.
+            wait()
+            ended = perf_counter_ns()
+        self.parts = divided(ended - start, native_ns, ended - issued, calls, self.cost, runs=runs)
+
+
+def divided(
+    took_ns: float, native_ns: float, waited_ns: float, calls: int, cost: Cost, *, runs: int
+) -> Mapping[str, float]:
+    """The parts of `took_ns`, for one of the `runs`. They add up to it, and none is negative."""
+    issuing = took_ns - waited_ns
+    timing = min(calls * cost.total, issuing)
+    native = min(max(0.0, native_ns - calls * cost.inside), issuing - timing)
+    parts = (issuing - timing - native, native, waited_ns, timing)
+    per_run = {name: part / runs for name, part in zip(PARTS, parts, strict=True)}
+    return {**per_run, NATIVE_CALLS: calls / runs}
