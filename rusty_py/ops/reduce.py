@@ -33,6 +33,7 @@ GROUP_ELEMENTS = 1 << 16
 """What one workgroup reduces at most: 64 elements of each of four chains of each thread."""
 
 _CHAINS = 4
+_CPU_GROUPS = 8
 
 Axis = int | Sequence[int] | None
 
@@ -276,6 +277,8 @@ def _reduce(row: Reduction, x: Array, axes: Shape, target: Dtype, *, keepdims: b
         return full(shape, 0, dtype=target, device=x.device)
     x, (outer, n, inner) = _as_box(x, axes)
     by_groups = inner == 1 or outer * n * inner <= GROUP_ELEMENTS
+    if x.device.adapter.is_cpu:  # Where a workgroup with barriers takes as long as 1,000 sums.
+        by_groups = by_groups and outer * inner <= _CPU_GROUPS
     for kernel, width in passes(n, by_groups=by_groups):
         made = target if width == 1 else row.computed(x.kind)
         out = allocate(x.device, (outer * width * inner,), made, operation=row.name)
