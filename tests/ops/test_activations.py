@@ -18,6 +18,7 @@ from .expected import error
 from .operands import needs
 from .placed import PlacedProduct
 
+pytestmark = pytest.mark.one_mode
 KERNELS: tuple[Kernel, ...] = (
     *SMALL_DIRECT,
     SMALLEST,

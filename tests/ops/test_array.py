@@ -15,6 +15,7 @@ from rusty_py.dtypes import BOOL, F16, F32, I32, Dtype
 
 from .operands import KINDS, LAYOUTS, needs, on, values
 
+pytestmark = pytest.mark.one_mode
 EVERY_KIND = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 EVERY_LAYOUT = pytest.mark.parametrize("layout", LAYOUTS)
 

@@ -13,6 +13,7 @@ from rusty_py.bench.proof import MatmulExam
 from rusty_py.bench.suites.matmul import MatmulSetup, MatmulWork, case, problem
 from rusty_py.kernel import Launch
 
+pytestmark = pytest.mark.one_mode
 Break = Callable[[str, str, str], None]
 
 

@@ -8,6 +8,7 @@ from rusty_py.bench.suites.matmul import MatmulSetup, case, matrices, problem_of
 from rusty_py.bench.suites.shapes import LAYOUTS, Size
 from rusty_py.gemm.launches import requests
 
+pytestmark = pytest.mark.one_mode
 SIDES = [(8, 12, 16), (7, 12, 16), (8, 9, 16), (1, 8, 8), (8, 8, 1), (8, 1, 8), (1, 1, 1), (33, 70, 45)]
 
 
