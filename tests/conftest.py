@@ -23,6 +23,15 @@ settings.register_profile("rusty_py", deadline=None, suppress_health_check=[Heal
 settings.load_profile("rusty_py")
 
 
+@pytest.hookimpl(tryfirst=True)  # Before `-m` chooses.
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leaves the checked device to `make test-all` in tests with the mark `one_mode`."""
+    for item in items:
+        callspec = getattr(item, "callspec", None)
+        if callspec and callspec.params.get("device") == "checked" and item.get_closest_marker("one_mode"):
+            item.add_marker(pytest.mark.slow)
+
+
 def expects_adapter() -> bool:
     """Whether a missing adapter is a failure and no reason to skip."""
     return bool(os.environ.get("CI")) or os.environ.get("RUSTY_EXPECT_ADAPTER") == "1"
@@ -41,7 +50,7 @@ def adapter() -> Adapter:
 
 @pytest.fixture(scope="session", params=["checked", "unchecked"])
 def device(request: pytest.FixtureRequest, adapter: Adapter) -> Iterator[Device]:
-    """A device with wgpu's run-time checks in our kernels, and one without."""
+    """A device with wgpu's run-time checks in our kernels, and one without; see the mark `one_mode`."""
     with Device(adapter, checked=request.param == "checked") as device:
         yield device
 

@@ -3,12 +3,13 @@
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rusty_py.checker import check
+
+from ..each import each_reported
 
 Numbers = NDArray[np.generic]
 
@@ -54,14 +55,6 @@ class Sheet:
         return _Kernel(self).wgsl()
 
 
-def each(sheets: Sequence[Sheet]) -> list[tuple[Sheet, Case]]:
-    return [(sheet, case) for sheet in sheets for case in sheet.cases]
-
-
-def names(sheets: Sequence[Sheet]) -> list[str]:
-    return [case.name for _, case in each(sheets)]
-
-
 def shapes(kind: np.dtype[np.generic]) -> list[tuple[int, ...]]:
     """Those of a scalar and of vectors; of the types in less use only one of vectors, the odd one."""
     widths = (2, 3, 4) if kind.name in ("float32", "int32", "bool") else (3,)
@@ -85,8 +78,16 @@ def ulps_of(expected: Numbers, kind: np.dtype[np.generic]) -> NDArray[np.float64
         return np.nan_to_num(np.spacing(np.abs(expected.astype(kind))).astype(np.float64))
 
 
-def compare(sheet: Sheet, case: Case) -> None:
-    actual = _results(sheet)[case.name]
+def compare(sheet: Sheet) -> None:
+    """Fails with the names of all cases whose results are not those expected."""
+    results = _results(sheet)
+    with each_reported() as reported:
+        for case in sheet.cases:
+            with reported(case.name):
+                _compare(results[case.name], case)
+
+
+def _compare(actual: Numbers, case: Case) -> None:
     assert actual.shape == case.expected.shape
     if case.kind.kind != "f":
         np.testing.assert_array_equal(actual, case.expected)
@@ -103,7 +104,6 @@ def compare(sheet: Sheet, case: Case) -> None:
     )
 
 
-@cache
 def _results(sheet: Sheet) -> dict[str, Numbers]:
     kernel = _Kernel(sheet)
     report = check(kernel.wgsl(), workgroups=1, buffers=kernel.buffers(), seeds=1)

@@ -8,6 +8,7 @@ import pytest
 
 from rusty_py.checker import check
 
+from ..each import each_reported
 from .expressions import Numbers, rng
 
 THREADS = 48
@@ -119,25 +120,28 @@ def outputs(kind: str, space: str) -> Mapping[str, Numbers]:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("space", SPACES)
 class TestAtomics:
-    @pytest.mark.parametrize("name", [name for name in OPERATIONS if name != "Exchange"])
-    def test_all_threads_change_the_cell(self, name: str, kind: str, space: str) -> None:
+    def test_all_threads_change_the_cell(self, kind: str, space: str) -> None:
         initial, values = given(KINDS[kind])
-        at = list(OPERATIONS).index(name)
-        with np.errstate(over="ignore"):
-            expected = reduce(OPERATIONS[name], values, initial[at])
-        assert outputs(kind, space)["final_values"][at] == expected
+        final = outputs(kind, space)["final_values"]
+        with each_reported() as case:
+            for at, (name, operation) in enumerate(OPERATIONS.items()):
+                if name == "Exchange":  # Which thread's value stays depends on their order.
+                    continue
+                with case(name), np.errstate(over="ignore"):
+                    assert final[at] == reduce(operation, values, initial[at])
 
-    @pytest.mark.parametrize("name", OPERATIONS)
-    def test_the_old_values_are_those_before_each_change(self, name: str, kind: str, space: str) -> None:
+    def test_the_old_values_are_those_before_each_change(self, kind: str, space: str) -> None:
         initial, values = given(KINDS[kind])
-        at = list(OPERATIONS).index(name)
-        # Without a seed the threads run in their own order.
-        with np.errstate(over="ignore"):
-            history = [initial[at]]
-            for value in values:
-                history.append(OPERATIONS[name](history[-1], value))
-        np.testing.assert_array_equal(outputs(kind, space)["old"][at], history[:-1])
-        assert outputs(kind, space)["final_values"][at] == history[-1]
+        left = outputs(kind, space)
+        with each_reported() as case:
+            for at, (name, operation) in enumerate(OPERATIONS.items()):
+                with case(name), np.errstate(over="ignore"):
+                    # Without a seed the threads run in their own order.
+                    history = [initial[at]]
+                    for value in values:
+                        history.append(operation(history[-1], value))
+                    np.testing.assert_array_equal(left["old"][at], history[:-1])
+                    assert left["final_values"][at] == history[-1]
 
     def test_a_counter_gives_each_thread_a_number(self, kind: str, space: str) -> None:
         assert sorted(outputs(kind, space)["old"][CELLS - 1]) == list(range(THREADS))

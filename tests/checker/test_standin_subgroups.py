@@ -11,6 +11,7 @@ import pytest
 
 from rusty_py.checker import check
 
+from ..each import each_reported
 from .expressions import Numbers, rng
 
 THREADS = 8 * 5 + 3
@@ -148,7 +149,6 @@ def values_of(kind: str) -> Numbers:
     return random.integers(np.iinfo(dtype).min, np.iinfo(dtype).max, shape, dtype)
 
 
-@cache
 def found(kind: str, size: int) -> Numbers:
     values, count = values_of(kind), len(functions_of(kind))
     poison = np.full((count, *values.shape), 0x5A, values.dtype)
@@ -159,13 +159,14 @@ def found(kind: str, size: int) -> Numbers:
 
 
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize(("kind", "wgsl"), [(kind, wgsl) for kind in KINDS for wgsl in functions_of(kind)])
-def test_subgroup_function(kind: str, wgsl: str, size: int) -> None:
-    values, reference = values_of(kind), functions_of(kind)[wgsl]
-    with np.errstate(over="ignore"):
-        expected = np.concatenate([reference(values[lanes]) for lanes in subgroups(size)])
-    at = list(functions_of(kind)).index(wgsl)
-    np.testing.assert_array_equal(found(kind, size)[at], expected)
+@pytest.mark.parametrize("kind", KINDS)
+def test_subgroup_functions(kind: str, size: int) -> None:
+    values, results = values_of(kind), found(kind, size)
+    with each_reported() as case:
+        for at, (wgsl, reference) in enumerate(functions_of(kind).items()):
+            with case(wgsl), np.errstate(over="ignore"):
+                expected = np.concatenate([reference(values[lanes]) for lanes in subgroups(size)])
+                np.testing.assert_array_equal(results[at], expected)
 
 
 @cache

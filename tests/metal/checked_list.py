@@ -87,8 +87,7 @@ class Checked:
 @contextmanager
 def checked(adapter: Adapter) -> Iterator[Checked]:
     """Nothing done yet, every kernel compiled."""
-    compile_ahead(all_specs())
-    metal = MetalText()
+    metal = MetalText(compile_ahead(all_specs()))
     with metal.device(adapter) as device:
         yield Checked(metal, device)
 

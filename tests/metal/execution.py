@@ -1,9 +1,12 @@
 """Our operations, computed by their kernels' Metal text: the checker takes the driver's place."""
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import multiprocessing
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from importlib import import_module
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,23 +15,26 @@ from rusty_py import Adapter, Device, kernel, plans
 from rusty_py.buffer import Buffer
 from rusty_py.checker import Report, check
 from rusty_py.checker.build import build, runner
-from rusty_py.checker.translate import translate
+from rusty_py.checker.translate import Translation, translate
 from rusty_py.kernel import Spec
 from rusty_py.ops import creation, elementwise, matmul, reduce
 from rusty_py.params import SLOT_WORDS
 from rusty_py.plans import LaunchPlan
 
 from . import declared
+from .registry import source_of, text_of
 
 POISON = 0xA7
 PARTS = 2
+_CHECKING = import_module("rusty_py.checker.check")  # The package has the function by this name.
 
 
 class MetalText:
     """Executes launches with what a driver would be given: the same buffers, bytes and workgroups."""
 
-    def __init__(self) -> None:
+    def __init__(self, translations: dict[str, Translation]) -> None:
         self.reports: list[tuple[Spec, Report]] = []
+        self.translations = translations
 
     def launch(
         self,
@@ -47,13 +53,13 @@ class MetalText:
             kernel.launch(device, spec, **about, workgroups=workgroups, flops=flops)
             return
         buffers = dict(enumerate([*inputs, *outputs]))
-        declares = declared.bindings(spec.source)
+        declares = declared.bindings(source_of(spec))
         bound = {name: buffers[number] for number, (name, _) in declares.items() if number in buffers}
         contents = {name: words(device, buffer) for name, buffer in bound.items()}
         if spec.has_dims:
             contents["dims"] = np.array([*dims, *[0] * (SLOT_WORDS - len(dims))], np.uint32)
         report = check(
-            spec.text,
+            text_of(spec),
             constants=dict(spec.constants),
             workgroups=workgroups,
             buffers=contents,
@@ -68,6 +74,11 @@ class MetalText:
             written = report.outputs[declares[number][0]].reshape(-1).view(np.uint8)
             device.write(buffer, written[: buffer.nbytes])
 
+    def _translated(self, wgsl: str, *, name: str) -> Translation:
+        if wgsl not in self.translations:
+            self.translations[wgsl] = translate(wgsl, name=name)
+        return self.translations[wgsl]
+
     @contextmanager
     def device(self, adapter: Adapter) -> Iterator[Device]:
         """A device whose launches are ours: of f16, too, and with fresh memory poisoned."""
@@ -75,6 +86,10 @@ class MetalText:
             for module in (creation, elementwise, matmul, plans, reduce):
                 patch.setattr(module, "launch", self.launch)
             patch.setattr(LaunchPlan, "run", LaunchPlan.launch)
+            # Most of a check's time goes to what depends on the text alone.
+            patch.setattr(_CHECKING, "translate", self._translated)
+            for name in ("check_size", "bake", "validate"):
+                patch.setattr(_CHECKING, name, once(getattr(_CHECKING, name)))
             # What is chosen for a GPU, as a Mac's is.
             features = adapter.features | {"shader-f16"}
             device.adapter = replace(adapter, features=features, type="IntegratedGPU")
@@ -97,14 +112,32 @@ def words(device: Device, buffer: Buffer) -> np.ndarray:
     return out
 
 
-def compile_ahead(specs: Sequence[Spec]) -> None:
-    """Builds all these kernels, as many at a time as there are cores; what is in the cache stays."""
+def once(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`function`, called once for the same arguments."""
+    results: dict[str, Any] = {}
+
+    def remembered(*arguments: object, **options: object) -> Any:
+        key = repr((arguments, options))
+        if key not in results:
+            results[key] = function(*arguments, **options)
+        return results[key]
+
+    return remembered
+
+
+def compile_ahead(specs: Sequence[Spec]) -> dict[str, Translation]:
+    """Translates and builds all these kernels, and gives the translations by WGSL text.
+
+    In PARTS processes: half of the work is in Python. What is in the checker's cache stays.
+    """
     runner()
-    with ThreadPoolExecutor(PARTS) as pool:
-        list(pool.map(_compile, {spec.source for spec in specs}))
+    sources = list(dict.fromkeys(map(source_of, specs)))
+    with ProcessPoolExecutor(PARTS, multiprocessing.get_context("spawn")) as pool:
+        return dict(zip(sources, pool.map(_compile, sources, chunksize=8), strict=True))
 
 
-def _compile(source: str) -> None:
+def _compile(source: str) -> Translation:
     translation = translate(source)
     for entry in translation.entries:
         build(translation.msl, entry)
+    return translation

@@ -6,12 +6,11 @@ zero; the checker's naga 30 does not, and so would not see it.
 
 import re
 
-import pytest
-
 from rusty_py.kernel import Spec
 
+from ..each import each_reported
 from .declared import without_comments
-from .registry import all_specs
+from .registry import all_specs, each_file, source_of
 
 
 def uninitialised(wgsl: str) -> list[str]:
@@ -19,9 +18,12 @@ def uninitialised(wgsl: str) -> list[str]:
     return re.findall(r"\bvar\s+(\w+)\s*:[^=;]*;", without_comments(wgsl))
 
 
-@pytest.mark.parametrize("spec", all_specs(), ids=str)
-def test_every_variable_of_a_function_has_an_initialiser(spec: Spec) -> None:
-    assert uninitialised(spec.source) == []
+@each_file(all_specs())
+def test_every_variable_of_a_function_has_an_initialiser(specs: list[Spec]) -> None:
+    with each_reported() as case:
+        for spec in specs:
+            with case(spec):
+                assert uninitialised(source_of(spec)) == []
 
 
 def test_a_variable_without_one_is_seen() -> None:

@@ -6,18 +6,22 @@ from rusty_py import ShaderError, shaders
 from rusty_py.checker.translate import ask
 from rusty_py.kernel import Spec
 
-from .registry import all_specs
+from ..each import each_reported
+from .registry import all_specs, each_file, source_of
 
 VERSIONS = [(2, 4), (3, 1)]
 pytestmark = pytest.mark.usefixtures("naga")
 
 
 @pytest.mark.parametrize("version", VERSIONS, ids=lambda version: "msl{}.{}".format(*version))
-@pytest.mark.parametrize("spec", all_specs(), ids=str)
-def test_a_kernel_translates(spec: Spec, version: tuple[int, int]) -> None:
-    msl = ask(spec.source, version)["msl"]
-    assert msl.startswith("// language: metal{}.{}\n".format(*version))
-    assert f"[[max_total_threads_per_threadgroup({spec.threads})]] kernel void main_(" in msl
+@each_file(all_specs())
+def test_a_kernel_translates(specs: list[Spec], version: tuple[int, int]) -> None:
+    with each_reported() as case:
+        for spec in specs:
+            with case(spec):
+                msl = ask(source_of(spec), version, write=["msl"])["msl"]
+                assert msl.startswith("// language: metal{}.{}\n".format(*version))
+                assert f"[[max_total_threads_per_threadgroup({spec.threads})]] kernel void main_(" in msl
 
 
 def test_broken_wgsl_does_not_translate() -> None:

@@ -1,11 +1,13 @@
 """Every kernel's Metal text, run on the CPU under the checker: no fault, and the right numbers."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
 
 from rusty_py import Adapter
 
+from ..each import each_reported
 from .checked_list import DOCUMENT, WORKS, Checked, checked, documented
 from .registry import all_specs
 from .works import Work
@@ -21,9 +23,20 @@ def results(checker: None, adapter: Adapter, request: pytest.FixtureRequest) -> 
 SUMMARY = pytest.StashKey[str]()
 
 
-@pytest.mark.parametrize("work", WORKS, ids=lambda work: work.name)
-def test_metal_computes(results: Checked, work: Work) -> None:
-    assert results.error(work) <= 1
+def by_operation(works: list[Work]) -> dict[str, list[Work]]:
+    """Works by the first word of their names, those of products by the kernel's name, too."""
+    operations: dict[str, list[Work]] = {}
+    for work in works:
+        operations.setdefault(re.match(r"(matmul )?\S+", work.name)[0], []).append(work)  # type: ignore[index]
+    return operations
+
+
+@pytest.mark.parametrize("works", by_operation(WORKS).values(), ids=by_operation(WORKS))
+def test_metal_computes(results: Checked, works: list[Work]) -> None:
+    with each_reported() as case:
+        for work in works:
+            with case(work.name):
+                assert results.error(work) <= 1
 
 
 def test_every_kernel_is_checked(results: Checked) -> None:

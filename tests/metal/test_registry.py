@@ -1,19 +1,18 @@
 """A Spec says of its kernel what the text says."""
 
-import pytest
-
 from rusty_py import shaders
 from rusty_py.checker.run import WORKGROUP_BYTES
 from rusty_py.kernel import Spec
 
+from ..each import each_reported
 from . import declared
-from .registry import all_specs
+from .registry import all_specs, each_file, source_of
 
 BIAS = 2
 MAY_HAVE_BIAS = {f"matmul/{name}" for name in ("blocked", "direct", "columns", "dots", "join", "pack")}
 """Their texts for a product without bias do not declare it, though something is bound."""
 
-EVERY_SPEC = pytest.mark.parametrize("spec", all_specs(), ids=str)
+EACH_FILE = each_file(all_specs())
 
 
 def test_every_wgsl_file_is_named_by_a_spec() -> None:
@@ -23,14 +22,20 @@ def test_every_wgsl_file_is_named_by_a_spec() -> None:
     assert files == {spec.name for spec in all_specs()}
 
 
-@EVERY_SPEC
-def test_a_spec_declares_the_threads_of_its_text(spec: Spec) -> None:
-    assert declared.threads(spec.source) == spec.threads
+@EACH_FILE
+def test_a_spec_declares_the_threads_of_its_text(specs: list[Spec]) -> None:
+    with each_reported() as case:
+        for spec in specs:
+            with case(spec):
+                assert declared.threads(source_of(spec)) == spec.threads
 
 
-@EVERY_SPEC
-def test_a_spec_declares_the_workgroup_memory_of_its_text(spec: Spec) -> None:
-    assert declared.workgroup_bytes(spec.source) == spec.workgroup_bytes
+@EACH_FILE
+def test_a_spec_declares_the_workgroup_memory_of_its_text(specs: list[Spec]) -> None:
+    with each_reported() as case:
+        for spec in specs:
+            with case(spec):
+                assert declared.workgroup_bytes(source_of(spec)) == spec.workgroup_bytes
 
 
 def test_three_kernels_alone_need_more_workgroup_memory_than_metal_has() -> None:
@@ -42,14 +47,17 @@ def test_three_kernels_alone_need_more_workgroup_memory_than_metal_has() -> None
     }
 
 
-@EVERY_SPEC
-def test_a_spec_declares_the_bindings_of_its_text(spec: Spec) -> None:
-    inputs, outputs = ["storage, read"] * spec.inputs, ["storage, read_write"] * spec.outputs
-    expected = dict(enumerate(inputs + outputs + ["uniform"] * spec.has_dims))
-    found = {number: space for number, (_, space) in declared.bindings(spec.source).items()}
-    if spec.name in MAY_HAVE_BIAS and BIAS not in found:
-        del expected[BIAS]
-    assert found == expected
+@EACH_FILE
+def test_a_spec_declares_the_bindings_of_its_text(specs: list[Spec]) -> None:
+    with each_reported() as case:
+        for spec in specs:
+            with case(spec):
+                inputs, outputs = ["storage, read"] * spec.inputs, ["storage, read_write"] * spec.outputs
+                expected = dict(enumerate(inputs + outputs + ["uniform"] * spec.has_dims))
+                found = {number: space for number, (_, space) in declared.bindings(source_of(spec)).items()}
+                if spec.name in MAY_HAVE_BIAS and BIAS not in found:
+                    del expected[BIAS]
+                assert found == expected
 
 
 def test_a_declaration_is_read_through_constants_and_comments() -> None:

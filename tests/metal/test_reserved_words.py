@@ -4,7 +4,8 @@ import pytest
 
 from rusty_py.kernel import Spec
 
-from .registry import all_specs
+from ..each import each_reported
+from .registry import all_specs, each_file, source_of
 from .reserved import reserved_names
 
 SOME_WORDS = """
@@ -16,14 +17,19 @@ SOME_WORDS = """
 ONE_OF_EACH = list({(spec.name, spec.definitions): spec for spec in all_specs()}.values())
 
 
-@pytest.mark.parametrize("spec", ONE_OF_EACH, ids=str)
-def test_a_kernel_names_nothing_by_a_word_of_metal(spec: Spec) -> None:
-    assert reserved_names(spec.source) == []
+@each_file(ONE_OF_EACH)
+def test_a_kernel_names_nothing_by_a_word_of_metal(specs: list[Spec]) -> None:
+    with each_reported() as case:
+        for spec in specs:
+            with case(spec):
+                assert reserved_names(source_of(spec)) == []
 
 
-@pytest.mark.parametrize("word", SOME_WORDS.split())
-def test_a_word_of_metal_is_caught(word: str) -> None:
-    assert reserved_names(f"fn f() {{ let {word} = 1u; }}") == [word]
+def test_a_word_of_metal_is_caught() -> None:
+    with each_reported() as case:
+        for word in SOME_WORDS.split():
+            with case(word):
+                assert reserved_names(f"fn f() {{ let {word} = 1u; }}") == [word]
 
 
 @pytest.mark.parametrize(

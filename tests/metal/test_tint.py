@@ -7,7 +7,8 @@ from rusty_py.checker.node import Compiler
 from rusty_py.checker.translate import ask
 from rusty_py.kernel import Spec
 
-from .registry import all_specs
+from ..each import each_reported
+from .registry import all_specs, each_file, source_of, text_of
 
 # What WebGPU promises everywhere, and all that Tint's device without a driver has.
 MOST_THREADS = 256
@@ -41,14 +42,20 @@ def refusal(tint: Compiler, wgsl: str, *, constants: dict[str, int] | None = Non
     return error
 
 
-@pytest.mark.parametrize("spec", all_specs(), ids=str)
-def test_tint_takes_the_module(tint: Compiler, spec: Spec) -> None:
-    assert refusal(tint, spec.source) is None
+@each_file(all_specs())
+def test_tint_takes_the_module(tint: Compiler, specs: list[Spec]) -> None:
+    with each_reported() as case:
+        for spec in specs:
+            with case(spec):
+                assert refusal(tint, source_of(spec)) is None
 
 
-@pytest.mark.parametrize("spec", SMALL_SPECS, ids=str)
-def test_tint_creates_the_pipeline(tint: Compiler, spec: Spec) -> None:
-    assert refusal(tint, spec.text, constants=dict(spec.constants)) is None
+@each_file(SMALL_SPECS)
+def test_tint_creates_the_pipeline(tint: Compiler, specs: list[Spec]) -> None:
+    with each_reported() as case:
+        for spec in specs:
+            with case(spec):
+                assert refusal(tint, text_of(spec), constants=dict(spec.constants)) is None
 
 
 def test_every_kernel_has_a_variant_small_enough_for_a_pipeline() -> None:

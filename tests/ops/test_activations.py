@@ -17,6 +17,7 @@ from rusty_py.kernel import launch
 from .operands import needs
 from .placed import PlacedProduct
 
+pytestmark = pytest.mark.one_mode
 KERNELS: tuple[Kernel, ...] = (
     *SMALL_DIRECT,
     SMALLEST,

@@ -13,39 +13,44 @@ import rusty_py as rp
 from rusty_py import Array, Device, DtypeError, IndexingError, ShapeError, UnsupportedError, array
 from rusty_py.dtypes import BOOL, F16, F32, I32, Dtype
 
+from ..each import each_reported
 from .operands import KINDS, LAYOUTS, needs, on, values
 
+pytestmark = pytest.mark.one_mode
 EVERY_KIND = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
-EVERY_LAYOUT = pytest.mark.parametrize("layout", LAYOUTS)
 
 
 @EVERY_KIND
-@pytest.mark.parametrize("shape", [(), (0,), (1,), (13,), (3, 0, 2), (5, 7), (2, 3, 4, 5)], ids=str)
-def test_what_goes_in_comes_out(device: Device, kind: Dtype, shape: tuple[int, ...]) -> None:
+def test_what_goes_in_comes_out(device: Device, kind: Dtype) -> None:
     needs(device, kind)
-    sent = np.asarray(values(kind, *shape))
-    x = array(sent, device=device)
-    assert (x.shape, x.dtype, x.ndim, x.size) == (sent.shape, sent.dtype, sent.ndim, sent.size)
-    assert x.nbytes == sent.size * (4 if kind is BOOL else sent.itemsize)
-    assert x.device is device
-    received = x.numpy()
-    assert received.dtype == sent.dtype
-    assert received.shape == sent.shape
-    np.testing.assert_array_equal(received, sent)
+    with each_reported() as case:
+        for shape in [(), (0,), (1,), (13,), (3, 0, 2), (5, 7), (2, 3, 4, 5)]:
+            sent = np.asarray(values(kind, *shape))
+            with case(shape):
+                x = array(sent, device=device)
+                assert (x.shape, x.dtype, x.ndim, x.size) == (sent.shape, sent.dtype, sent.ndim, sent.size)
+                assert x.nbytes == sent.size * (4 if kind is BOOL else sent.itemsize)
+                assert x.device is device
+                received = x.numpy()
+                assert received.dtype == sent.dtype
+                assert received.shape == sent.shape
+                np.testing.assert_array_equal(received, sent)
 
 
-@EVERY_LAYOUT
 @EVERY_KIND
-def test_views_are_numpys(device: Device, kind: Dtype, layout: str) -> None:
+def test_views_are_numpys(device: Device, kind: Dtype) -> None:
     needs(device, kind)
-    a, view = values(kind, 6, 10), LAYOUTS[layout]
-    x = view(on(device, a))
-    assert x.buffer is not None
-    np.testing.assert_array_equal(x.numpy(), view(a))
-    np.testing.assert_array_equal(x.copy().numpy(), view(a))
-    np.testing.assert_array_equal(x.T.numpy(), view(a).T)
-    np.testing.assert_array_equal(x.reshape(-1).numpy(), view(a).reshape(x.size))
-    assert x.tolist() == view(a).tolist()
+    a = values(kind, 6, 10)
+    with each_reported() as case:
+        for layout, view in LAYOUTS.items():
+            with case(layout):
+                x = view(on(device, a))
+                assert x.buffer is not None
+                np.testing.assert_array_equal(x.numpy(), view(a))
+                np.testing.assert_array_equal(x.copy().numpy(), view(a))
+                np.testing.assert_array_equal(x.T.numpy(), view(a).T)
+                np.testing.assert_array_equal(x.reshape(-1).numpy(), view(a).reshape(x.size))
+                assert x.tolist() == view(a).tolist()
 
 
 def test_a_view_shares_memory_and_a_copy_does_not(device: Device) -> None:
@@ -172,18 +177,18 @@ def test_elements_are_not_set_one_by_one(unchecked: Device) -> None:
         x[[0, 1]]
 
 
-@EVERY_LAYOUT
 @EVERY_KIND
-def test_assigning_writes_what_a_view_shows(device: Device, kind: Dtype, layout: str) -> None:
+def test_assigning_writes_what_a_view_shows(device: Device, kind: Dtype) -> None:
     needs(device, kind)
     a, b = values(kind, 6, 10, seed=1), values(kind, 6, 10, seed=2)
-    x, view = on(device, a), LAYOUTS[layout]
-    view(x).assign(view(b))
-    view(x).assign(view(on(device, b)))
-    changed = a.copy()
-    changed[...] = a
-    np.copyto(view(changed), view(b)) if view(b).ndim else changed.__setitem__((2, 7), b[2, 7])
-    np.testing.assert_array_equal(x.numpy(), changed)
+    with each_reported() as case:
+        for layout, view in LAYOUTS.items():
+            with case(layout):
+                x, changed = on(device, a), a.copy()
+                view(x).assign(view(b))
+                view(x).assign(view(on(device, b)))
+                np.copyto(view(changed), view(b)) if view(b).ndim else changed.__setitem__((2, 7), b[2, 7])
+                np.testing.assert_array_equal(x.numpy(), changed)
 
 
 def test_assigning_an_array_to_a_view_of_itself(device: Device) -> None:

@@ -1,5 +1,7 @@
 """Arrays from values and from formulas."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ import rusty_py as rp
 from rusty_py import Array, Device, DeviceError, DtypeError, LimitError, ShapeError
 from rusty_py.dtypes import BOOL, F16, F32, I32, U32, Dtype
 
+from ..each import each_reported
 from .operands import KINDS, needs
 from .test_matmul import small
 
@@ -22,16 +25,18 @@ def assert_same(x: Array, expected: np.ndarray) -> None:
 
 
 @EVERY_KIND
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_zeros_ones_and_full(device: Device, kind: Dtype, shape: int | tuple[int, ...]) -> None:
+def test_zeros_ones_and_full(device: Device, kind: Dtype) -> None:
     needs(device, kind)
     about = {"dtype": kind, "device": device}
-    assert_same(rp.zeros(shape, **about), np.zeros(shape, kind.numpy))
-    assert_same(rp.ones(shape, **about), np.ones(shape, kind.numpy))
     value = {"f": -1.25, "i": -7, "u": 2**32 - 1, "b": True}[kind.kind]
-    assert_same(rp.full(shape, value, **about), np.full(shape, value, kind.numpy))
-    empty = rp.empty(shape, **about)
-    assert (empty.shape, empty.dtype) == (np.empty(shape).shape, kind.numpy)
+    with each_reported() as case:
+        for shape in SHAPES:
+            with case(shape):
+                assert_same(rp.zeros(shape, **about), np.zeros(shape, kind.numpy))
+                assert_same(rp.ones(shape, **about), np.ones(shape, kind.numpy))
+                assert_same(rp.full(shape, value, **about), np.full(shape, value, kind.numpy))
+                empty = rp.empty(shape, **about)
+                assert (empty.shape, empty.dtype) == (np.empty(shape).shape, kind.numpy)
 
 
 def test_a_dtype_is_named_by_position_as_well(unchecked: Device) -> None:
@@ -61,23 +66,24 @@ def test_a_few_threads_fill_many_words(device: Device) -> None:
         assert_same(rp.arange(10_007, device=narrow), np.arange(10_007, dtype=np.int32))
 
 
-@pytest.mark.parametrize(
-    "numbers",
-    [(0,), (5,), (2, 9), (9, 2), (9, 2, -1), (0, 10, 3), (-5, 5, 4), (10, -10, -7), (70_001,)],
-    ids=str,
-)
+RANGES = [(0,), (5,), (2, 9), (9, 2), (9, 2, -1), (0, 10, 3), (-5, 5, 4), (10, -10, -7), (70_001,)]
+
+
 @pytest.mark.parametrize("kind", [I32, U32, F32, F16], ids=lambda kind: kind.name)
-def test_arange_of_integers_is_exact(device: Device, kind: Dtype, numbers: tuple[int, ...]) -> None:
+def test_arange_of_integers_is_exact(device: Device, kind: Dtype) -> None:
     needs(device, kind)
-    expected = np.arange(*numbers)
-    fits = not expected.size or (
-        (kind.kind != "u" or expected.min() >= 0) and (kind is not F16 or max(expected) < 2048)
-    )
-    if fits:
-        assert_same(rp.arange(*numbers, dtype=kind, device=device), expected.astype(kind.numpy))
-    else:
-        with pytest.raises(DtypeError, match=r"^arange: the .* does not fit"):
-            rp.arange(*numbers, dtype=kind, device=device)
+    with each_reported() as case:
+        for numbers in RANGES:
+            expected = np.arange(*numbers)
+            fits = not expected.size or (
+                (kind.kind != "u" or expected.min() >= 0) and (kind is not F16 or max(expected) < 2048)
+            )
+            with case(numbers):
+                if fits:
+                    assert_same(rp.arange(*numbers, dtype=kind, device=device), expected.astype(kind.numpy))
+                else:
+                    with pytest.raises(DtypeError, match=r"^arange: the .* does not fit"):
+                        rp.arange(*numbers, dtype=kind, device=device)
 
 
 @pytest.mark.parametrize(
@@ -100,12 +106,13 @@ def test_arange_gives_ints_for_ints_and_floats_for_floats(device: Device) -> Non
 
 
 @EVERY_KIND
-@pytest.mark.parametrize("arguments", [(4,), (3, 5), (5, 3), (0,), (3, 0)], ids=str)
-@pytest.mark.parametrize("k", [0, 1, -1, 2, -7])
-def test_eye_is_numpys(device: Device, kind: Dtype, arguments: tuple[int, ...], k: int) -> None:
+def test_eye_is_numpys(device: Device, kind: Dtype) -> None:
     needs(device, kind)
-    x = rp.eye(*arguments, k=k, dtype=kind, device=device)
-    assert_same(x, np.eye(*arguments, k=k, dtype=kind.numpy))
+    with each_reported() as case:
+        for arguments, k in product([(4,), (3, 5), (5, 3), (0,), (3, 0)], [0, 1, -1, 2, -7]):
+            with case(f"{arguments}, k={k}"):
+                x = rp.eye(*arguments, k=k, dtype=kind, device=device)
+                assert_same(x, np.eye(*arguments, k=k, dtype=kind.numpy))
 
 
 def test_array_copies_and_asarray_does_not(device: Device) -> None:

@@ -362,6 +362,7 @@ def test_threads_share_the_default_device(adapter: Adapter) -> None:
     assert len(set(map(id, devices))) == 1
 
 
+@pytest.mark.one_mode
 def test_threads_may_use_one_device_at_once(device: Device) -> None:
     together = Barrier(4)
 

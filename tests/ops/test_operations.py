@@ -2,6 +2,7 @@
 
 import inspect
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from rusty_py.operation import HOOKS, OPERATIONS, Operation, apply
 from rusty_py.ops.all import elementwise
 from rusty_py.samples import Sample
 
+from ..each import each_reported
 from .operands import KINDS, LAYOUTS, on
 
 SAMPLED = [each for each in OPERATIONS.values() if each.expected is not None]
@@ -24,71 +26,64 @@ def runs(device: Device, sample: Sample) -> bool:
     return not sample.needs_f16 or "shader-f16" in device.adapter.features
 
 
-def fault(operation: Operation, sample: Sample, result: Array) -> str:
-    """What is wrong with a result, or nothing."""
+def assert_expected(operation: Operation, sample: Sample, result: Array) -> None:
+    """`result` is what the record says of the sample."""
     assert operation.expected is not None
-    expected = operation.expected(sample)
-    host = result.numpy()
-    off = expected.error(host)
-    if expected.bound is None and host.dtype != expected.reference.dtype:
-        return f"{sample.name}: of {host.dtype}, not {expected.reference.dtype}"
-    return "" if off <= 1 else f"{sample.name}: {off:g} of its bound"
+    expected, host = operation.expected(sample), result.numpy()
+    assert expected.bound is not None or host.dtype == expected.reference.dtype
+    assert expected.error(host) <= 1
 
 
 @pytest.mark.parametrize("operation", SAMPLED, **_EVERY)
 def test_samples_give_what_numpy_gives(device: Device, operation: Operation) -> None:
-    samples = [each for each in operation.samples() if runs(device, each)]
-    assert samples
-    faults = []
-    for each in samples:
-        result = apply(operation, *(on(device, x) for x in each.operands), **each.options)
-        faults.append(fault(operation, each, result))
-    assert not any(faults), "\n".join(filter(None, faults))
+    with each_reported() as case:
+        for sample in operation.samples():
+            if runs(device, sample):
+                with case(sample.name):
+                    given = [on(device, x) for x in sample.operands]
+                    assert_expected(operation, sample, apply(operation, *given, **sample.options))
+
+
+def across(x: Any, y: Any) -> tuple[Any, Any]:
+    """Two operands that have no axis in common to go along."""
+    return x[:, :6].T, y[:, 4:]
 
 
 @pytest.mark.parametrize("operation", ELEMENTWISE, **_EVERY)
 def test_elements_are_found_in_any_layout(device: Device, operation: Operation) -> None:
-    faults = []
-    for each in operation.samples():
-        if not runs(device, each):
-            continue
-        arrays = [on(device, x) for x in each.operands]
-        for layout, view in LAYOUTS.items():
-            seen = Sample(f"{each.name}, {layout}", tuple(map(view, each.operands)), each.options)
-            if np.ndim(seen.operands[0]) or len(seen.operands) == 1:
-                seen = Sample(seen.name, tuple(map(np.asarray, seen.operands)), each.options)
-            faults.append(fault(operation, seen, apply(operation, *map(view, arrays), **each.options)))
-        if len(arrays) == 2:
-            mixed = lambda x, y: (x[:, :6].T, y[:, 4:])  # noqa: E731
-            seen = Sample(f"{each.name}, across", mixed(*each.operands), each.options)
-            faults.append(fault(operation, seen, apply(operation, *mixed(*arrays), **each.options)))
-    assert not any(faults), "\n".join(filter(None, faults))
+    with each_reported() as case:
+        for sample in filter(lambda each: runs(device, each), operation.samples()):
+            arrays = [on(device, x) for x in sample.operands]
+            for layout, view in LAYOUTS.items():
+                with case(f"{sample.name}, {layout}"):
+                    seen = Sample("", tuple(np.asarray(view(x)) for x in sample.operands), sample.options)
+                    result = apply(operation, *map(view, arrays), **sample.options)
+                    assert_expected(operation, seen, result)
+            if len(arrays) == 2:
+                with case(f"{sample.name}, across"):
+                    seen = Sample("", across(*sample.operands))
+                    assert_expected(operation, seen, apply(operation, *across(*arrays)))
 
 
 @pytest.mark.parametrize("operation", [each for each in ELEMENTWISE if each.mixed is not None], **_EVERY)
 def test_a_number_may_stand_on_either_side(device: Device, operation: Operation) -> None:
-    faults = []
     assert operation.mixed is not None
-    for each in operation.samples():
-        if not runs(device, each):
-            continue
-        x = each.operands[0]
-        kind = next(kind for kind in KINDS if kind.numpy == x.dtype)
-        number = {"f": 2.75, "i": 3, "u": 3, "b": True}[kind.kind]
-        if operation.name == "power":
-            x = np.abs(x)
-        for layout in ("rows", "every other", "transposed", "a number", "nothing"):
-            view = LAYOUTS[layout]
-            array, seen = view(on(device, x)), np.asarray(view(x))
-            alone = np.full(seen.shape, number, x.dtype)
-            for reflected in (False, True):
-                if reflected and operation.name == "power" and kind.kind in "iu":
-                    continue
-                name = f"{each.name}, {layout}, {'a number first' if reflected else 'a number last'}"
-                given = (alone, seen) if reflected else (seen, alone)
-                result = operation.mixed(array, number, reflected=reflected)
-                faults.append(fault(operation, Sample(name, given), result))
-    assert not any(faults), "\n".join(filter(None, faults))
+    with each_reported() as case:
+        for sample in filter(lambda each: runs(device, each), operation.samples()):
+            x = sample.operands[0]
+            kind = next(kind for kind in KINDS if kind.numpy == x.dtype)
+            number = {"f": 2.75, "i": 3, "u": 3, "b": True}[kind.kind]
+            is_power = operation.name == "power"
+            x = np.abs(x) if is_power else x
+            for layout in ("rows", "every other", "transposed", "a number", "nothing"):
+                view = LAYOUTS[layout]
+                array, seen = view(on(device, x)), np.asarray(view(x))
+                alone = np.full(seen.shape, number, x.dtype)
+                for reflected in (False, *[True] * (not is_power or kind.kind == "f")):
+                    with case(f"{sample.name}, {layout}, a number {'first' if reflected else 'last'}"):
+                        given = (alone, seen) if reflected else (seen, alone)
+                        result = operation.mixed(array, number, reflected=reflected)
+                        assert_expected(operation, Sample("", given), result)
 
 
 @pytest.mark.parametrize("operation", PUBLIC, **_EVERY)
@@ -104,31 +99,24 @@ def test_an_operation_has_a_public_name_with_a_docstring(operation: Operation) -
 
 
 @pytest.mark.parametrize("operation", [each for each in PUBLIC if each.samples()], **_EVERY)
-def test_numpys_function_runs_on_the_device(unchecked: Device, operation: Operation) -> None:
+def test_numpys_function_and_ours_take_arrays_and_array_likes(
+    unchecked: Device, operation: Operation
+) -> None:
     assert operation.numpy is not None
-    ran = []
-    for each in operation.samples():
-        if not runs(unchecked, each):
-            continue
-        given = [on(unchecked, x) for x in each.operands]
-        result = operation.numpy(*given, **each.options)
-        assert isinstance(result, Array), each.name
-        assert not fault(operation, each, result)
-        ran.append(each)
-    assert ran
-
-
-@pytest.mark.parametrize("operation", [each for each in PUBLIC if each.samples()], **_EVERY)
-def test_array_likes_become_arrays(unchecked: Device, operation: Operation) -> None:
     assert operation.function is not None
-    for each in operation.samples():
-        if not runs(unchecked, each):
-            continue
-        result = operation.function(*each.operands, **each.options)
-        assert isinstance(result, Array), each.name
-        assert not fault(operation, each, result)
-        beside = operation.function(on(unchecked, each.operands[0]), *each.operands[1:], **each.options)
-        assert beside.device is unchecked
+    with each_reported() as case:
+        for sample in filter(lambda each: runs(unchecked, each), operation.samples()):
+            array, *others = [on(unchecked, x) for x in sample.operands]
+            calls = {
+                "NumPy's of arrays": (operation.numpy, (array, *others)),
+                "ours of array-likes": (operation.function, sample.operands),
+                "ours of both": (operation.function, (array, *sample.operands[1:])),
+            }
+            for what, (function, given) in calls.items():
+                with case(f"{sample.name}, {what}"):
+                    result = function(*given, **sample.options)
+                    assert isinstance(result, Array)
+                    assert_expected(operation, sample, result)
 
 
 @pytest.mark.parametrize("operation", PUBLIC, **_EVERY)

@@ -13,6 +13,7 @@ from rusty_py.kernel import Launch
 from rusty_py.measure.case import Proof
 from rusty_py.measure.proof import MatmulExam
 
+pytestmark = pytest.mark.one_mode
 Break = Callable[[str, str, str], None]
 
 

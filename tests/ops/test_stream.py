@@ -31,6 +31,7 @@ from rusty_py.ops import matmul as ops
 from .operands import needs
 from .products import assert_product, uniform
 
+pytestmark = pytest.mark.one_mode
 BLOCKED_KERNEL = min(BLOCKED, key=lambda kernel: kernel.block_m * kernel.block_n)
 SIZES = st.one_of(st.sampled_from([1, 2, 15, 16, 17, 31, 33, 64]), st.integers(1, 90))
 

@@ -1,5 +1,7 @@
 """The suite of the benchmark on a device: the products it measures are those that `matmul` makes."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 
@@ -8,16 +10,22 @@ from rusty_py.bench.suites.matmul import MatmulSetup, case, matrices, problem_of
 from rusty_py.bench.suites.shapes import LAYOUTS, Size
 from rusty_py.gemm.launches import requests
 
+from ..each import each_reported
+
+pytestmark = pytest.mark.one_mode
 SIDES = [(8, 12, 16), (7, 12, 16), (8, 9, 16), (1, 8, 8), (8, 8, 1), (8, 1, 8), (1, 1, 1), (33, 70, 45)]
 
 
-@pytest.mark.parametrize("products", [1, 3])
 @pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("sides", SIDES)
-def test_a_problem_is_the_one_that_matmul_makes_of_such_arrays(
-    device: Device, sides: tuple[int, int, int], layout: str, products: int
-) -> None:
-    m, k, n = sides
+def test_a_problem_is_the_one_that_matmul_makes_of_such_arrays(device: Device, layout: str) -> None:
+    with each_reported() as reported:
+        for (m, k, n), products in product(SIDES, (1, 3)):
+            with reported(f"{products} of {m}x{k}x{n}"):
+                assert_same_problem(device, Size(m, k, n, products, layout))
+
+
+def assert_same_problem(device: Device, size: Size) -> None:
+    m, k, n, products, layout = size.m, size.k, size.n, size.products, size.layout
     batch = (products,) if products > 1 else ()
 
     def operand(rows: int, cols: int, *, transposed: bool) -> object:
@@ -27,7 +35,7 @@ def test_a_problem_is_the_one_that_matmul_makes_of_such_arrays(
 
     a, b = operand(m, k, transposed=layout[0] == "t"), operand(k, n, transposed=layout[1] == "t")
     expected = matmul.plan(a, b, device=device)
-    assert matrices(problem_of(Size(m, k, n, products, layout))).product == expected.problem
+    assert matrices(problem_of(size)).product == expected.problem
 
 
 @pytest.mark.parametrize("size", [Size(33, 70, 45, 3, layout) for layout in LAYOUTS], ids=str)

@@ -84,6 +84,7 @@ def test_ceilings_are_positive_and_an_empty_launch_is_short(unchecked: Device, t
     assert ceilings.anchor_ns(1) > 0
 
 
+@pytest.mark.one_mode
 def test_a_subgroup_is_a_power_of_two_or_unknown(device: Device) -> None:
     size = probe.subgroup_size(device)
     assert (size is None) == ("subgroup" not in device.adapter.features)

@@ -1,14 +1,15 @@
 """Who may import whom: docs/architecture.md draws the layers, and this holds the source to them."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
-import pytest
-
 import rusty_py
+
+from ..each import each_reported
 
 PACKAGE = Path(rusty_py.__file__).parent
 
@@ -76,10 +77,16 @@ class Import:
     deferred: bool
 
 
+@cache
 def modules() -> dict[str, Path]:
     """Dotted names below rusty_py, "" for the package itself."""
     paths = {path: path.relative_to(PACKAGE).with_suffix("").parts for path in PACKAGE.rglob("*.py")}
     return {".".join(part for part in parts if part != "__init__"): path for path, parts in paths.items()}
+
+
+@cache
+def imports_of(module: str) -> tuple[Import, ...]:
+    return tuple(imports(modules()[module].read_text(encoding="utf-8")))
 
 
 def imports(source: str) -> Iterator[Import]:
@@ -123,22 +130,27 @@ def is_down(module: str, target: str) -> bool:
     return package(module) == package(target) or layer(target) < layer(module)
 
 
-ALL = [pytest.param(module, path, id=module or "rusty_py") for module, path in sorted(modules().items())]
+def assert_no_import(forbidden: Callable[[str, Import], bool]) -> None:
+    """Fails with every import of every module that is `forbidden` there."""
+    with each_reported() as case:
+        for module in sorted(modules()):
+            with case(module or "rusty_py"):
+                assert [
+                    f"line {one.line}: {one.name}" for one in imports_of(module) if forbidden(module, one)
+                ] == []
 
 
 def test_every_module_has_a_layer() -> None:
     assert {package(module) for module in modules()} == set(LAYERS)
 
 
-@pytest.mark.parametrize(("module", "path"), ALL)
-def test_imports_go_down_and_never_between_packages_of_one_number(module: str, path: Path) -> None:
-    upward = [
-        f"line {each.line}: {each.name}"
-        for each in imports(path.read_text(encoding="utf-8"))
-        if (target := own(each.name)) is not None and not is_down(module, target)
-        if not (each.deferred and (module, target) in UPWARD)
-    ]
-    assert upward == []
+def test_imports_go_down_and_never_between_packages_of_one_number() -> None:
+    def upward(module: str, each: Import) -> bool:
+        target = own(each.name)
+        allowed = each.deferred and (module, target) in UPWARD
+        return target is not None and not is_down(module, target) and not allowed
+
+    assert_no_import(upward)
 
 
 def test_packages_of_one_number_are_not_below_each_other() -> None:
@@ -152,8 +164,8 @@ def test_packages_of_one_number_are_not_below_each_other() -> None:
 def test_whatever_may_reach_up_does() -> None:
     found = {
         (module, target)
-        for module, path in modules().items()
-        for each in imports(path.read_text(encoding="utf-8"))
+        for module in modules()
+        for each in imports_of(module)
         if (target := own(each.name)) is not None and not is_down(module, target)
     }
     assert found == UPWARD
@@ -163,33 +175,27 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
     graph = {
         module: {
             target
-            for each in imports(path.read_text())
+            for each in imports_of(module)
             if (target := own(each.name)) is not None and (module, target) not in UPWARD
         }
-        for module, path in modules().items()
+        for module in modules()
     }
     assert len(list(TopologicalSorter(graph).static_order())) == len(graph)
 
 
-@pytest.mark.parametrize(("module", "path"), ALL)
-def test_wgpu_is_imported_inside_functions_of_the_lower_layers(module: str, path: Path) -> None:
-    outside = [
-        f"line {each.line}: {each.name}"
-        for each in imports(path.read_text(encoding="utf-8"))
-        if each.name.partition(".")[0] == "wgpu"
-        if not (each.deferred and (int(layer(module)) in WGPU_LAYERS or module in COMPETITORS))
-    ]
-    assert outside == []
+def test_wgpu_is_imported_inside_functions_of_the_lower_layers() -> None:
+    def outside(module: str, each: Import) -> bool:
+        allowed = each.deferred and (int(layer(module)) in WGPU_LAYERS or module in COMPETITORS)
+        return each.name.partition(".")[0] == "wgpu" and not allowed
+
+    assert_no_import(outside)
 
 
-@pytest.mark.parametrize(("module", "path"), ALL)
-def test_what_the_benchmark_needs_is_imported_by_the_benchmark_alone(module: str, path: Path) -> None:
-    outside = [
-        f"line {each.line}: {each.name}"
-        for each in imports(path.read_text(encoding="utf-8"))
-        if each.name.partition(".")[0] in BENCH_ONLY and package(module) != "bench"
-    ]
-    assert outside == []
+def test_what_the_benchmark_needs_is_imported_by_the_benchmark_alone() -> None:
+    def outside(module: str, each: Import) -> bool:
+        return each.name.partition(".")[0] in BENCH_ONLY and package(module) != "bench"
+
+    assert_no_import(outside)
 
 
 def test_the_measuring_core_prints_nothing() -> None:

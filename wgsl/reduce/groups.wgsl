@@ -29,7 +29,7 @@ fn element(first: u32, i: u32) -> total {
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) thread: u32,
+    @builtin(local_invocation_index) local_index: u32,
 ) {
     for (var at = group.x; at < dims.count; at += groups.x) {
         let first = dims.x_at + (at / dims.inner) * dims.n * dims.inner + at % dims.inner;
@@ -37,21 +37,21 @@ fn main(
         var b = identity();
         var c = identity();
         var d = identity();
-        for (var i = thread; i < dims.n; i += 1024u) {
+        for (var i = local_index; i < dims.n; i += 1024u) {
             a = combine(a, element(first, i));
             b = combine(b, element(first, i + 256u));
             c = combine(c, element(first, i + 512u));
             d = combine(d, element(first, i + 768u));
         }
-        parts[thread] = combine(combine(a, b), combine(c, d));
+        parts[local_index] = combine(combine(a, b), combine(c, d));
         workgroupBarrier();
-        for (var half = 128u; half > 0u; half >>= 1u) {
-            if (thread < half) {
-                parts[thread] = combine(parts[thread], parts[thread + half]);
+        for (var stride = 128u; stride > 0u; stride >>= 1u) {
+            if (local_index < stride) {
+                parts[local_index] = combine(parts[local_index], parts[local_index + stride]);
             }
             workgroupBarrier();
         }
-        if (thread == 0u) {
+        if (local_index == 0u) {
             out[at] = result(parts[0]);
         }
         workgroupBarrier();  // Before the next element's parts take the place of these.
