@@ -1,7 +1,7 @@
 """Checks every kernel we ship, and writes the list: `python -m tests.metal.checked_list`.
 
-For each kernel how often it was launched, in how many runs, and the largest error of its Metal text's
-numbers, as a fraction of what rounding allows: 0 where they must be exact, and are.
+For each .wgsl file how many kernels are made of it, how often they were launched, in how many runs, and the
+largest error of their Metal texts' numbers, as a fraction of what rounding allows: 0 where all must be exact.
 """
 
 import re
@@ -26,9 +26,9 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "checked-kernels.md"
 _HEAD = """# The checked kernels
 
 Every kernel that rusty_py can launch, its Metal text run on the CPU under the [checker](checking.md): each
-launch was clean. Of the matrix products' kernels there is each line of their texts, not each form; for the
-direct ones, others with fewer sums a thread stand in. *error* is the largest error of a kernel's numbers as
-a fraction of what rounding allows, 0 exact.
+launch was clean. Of the matrix products' and the elementwise kernels there is each line of their texts, not each
+form; for the direct ones, others with fewer sums a thread stand in. *error* is the largest error of the kernels'
+numbers as a fraction of what rounding allows, 0 exact. `pytest tests/metal/test_numbers.py` names each kernel.
 Made by `python -m tests.metal.checked_list`.
 
 """
@@ -94,17 +94,27 @@ def checked(adapter: Adapter) -> Iterator[Checked]:
 
 def document(results: Checked) -> str:
     """The list as Markdown."""
+    files: dict[str, list[Kernel]] = {}
+    for spec, kernel in results.kernels().items():
+        files.setdefault(spec.name, []).append(kernel)
     rows = [
-        (f"`{spec}`", kernel.launches, kernel.runs, f"{kernel.error:.2f}")
-        for spec, kernel in sorted(results.kernels().items(), key=lambda pair: str(pair[0]))
+        (
+            f"`{name}`",
+            len(made),
+            sum(each.launches for each in made),
+            sum(each.runs for each in made),
+            f"{max(each.error for each in made):.2f}",
+        )
+        for name, made in sorted(files.items())
     ]
-    table = tabulate(rows, ["kernel", "launches", "runs", "error"], tablefmt="github", disable_numparse=True)
+    heads = ["file", "kernels", "launches", "runs", "error"]
+    table = tabulate(rows, heads, tablefmt="github", disable_numparse=True)
     return f"{_HEAD}{table}\n"
 
 
 def documented(text: str) -> dict[str, float]:
-    """The errors in the list, by kernel."""
-    rows = re.findall(r"(?m)^\| `([^`]+)` +\|[^|]*\|[^|]*\| *([\d.]+) *\|$", text)
+    """The errors in the list, by file."""
+    rows = re.findall(r"(?m)^\| `([^`]+)` +\|[^|]*\|[^|]*\|[^|]*\| *([\d.]+) *\|$", text)
     return {name: float(error) for name, error in rows}
 
 
