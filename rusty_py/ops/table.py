@@ -115,9 +115,10 @@ fn is_nan(x: f32) -> bool {
 }
 """
 
-_LEAST = """
-fn least() -> f32 {
-    var bits = 0xff800000u;
+# A variable, because the compiler refuses constants that are no finite number.
+_INFINITY = """
+fn infinity() -> f32 {
+    var bits = 0x7f800000u;
     return bitcast<f32>(bits);
 }
 """
@@ -168,7 +169,6 @@ maximum = define_binary(
         operands=samples.with_specials,
     )
 )
-
 # Functions. WGSL's exp is off by 3 + 2 |x| units (specification, "Accuracy of concrete floating point
 # expressions"); tanh multiplies that of its exp by 0.63 at most, and a quotient and two sums follow.
 
@@ -219,12 +219,11 @@ max = define_reduction(
         "max",
         np.max,
         "select(select(max(a, b), b, is_nan(b)), a, is_nan(a))",
-        # The compiler refuses constants that are no finite number.
-        {"f": "least()", "i": "-2147483647 - 1", "": "0"},
+        {"f": "-infinity()", "i": "-2147483647 - 1", "": "0"},
         of_nothing=False,
         exact=True,
         by_dtype={"i32": "max(a, b)", "u32": "max(a, b)", "bool": "max(a, b)"},
-        helpers={"f32": _IS_NAN + _LEAST},
+        helpers={"f32": _IS_NAN + _INFINITY},
         operands=samples.with_specials,
     )
 )
