@@ -169,6 +169,21 @@ maximum = define_binary(
         operands=samples.with_specials,
     )
 )
+minimum = define_binary(
+    Row(
+        "minimum",
+        "select(select(min(x, y), y, is_nan(y)), x, is_nan(x))",
+        np.minimum,
+        "fiub",
+        ulps=0,
+        mirror="minimum",
+        f16_in_f32=True,
+        by_dtype={"i32": "min(x, y)", "u32": "min(x, y)", "bool": "min(x, y)"},
+        helpers={"f32": _IS_NAN},
+        operands=samples.with_specials,
+    )
+)
+
 # Functions. WGSL's exp is off by 3 + 2 |x| units (specification, "Accuracy of concrete floating point
 # expressions"); tanh multiplies that of its exp by 0.63 at most, and a quotient and two sums follow.
 
@@ -223,6 +238,19 @@ max = define_reduction(
         of_nothing=False,
         exact=True,
         by_dtype={"i32": "max(a, b)", "u32": "max(a, b)", "bool": "max(a, b)"},
+        helpers={"f32": _IS_NAN + _INFINITY},
+        operands=samples.with_specials,
+    )
+)
+min = define_reduction(
+    Reduction(
+        "min",
+        np.min,
+        "select(select(min(a, b), b, is_nan(b)), a, is_nan(a))",
+        {"f": "infinity()", "i": "2147483647", "u": "4294967295u", "": "1"},
+        of_nothing=False,
+        exact=True,
+        by_dtype={"i32": "min(a, b)", "u32": "min(a, b)", "bool": "min(a, b)"},
         helpers={"f32": _IS_NAN + _INFINITY},
         operands=samples.with_specials,
     )
