@@ -26,9 +26,9 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "checked-kernels.md"
 _HEAD = """# The checked kernels
 
 Every kernel that rusty_py can launch, its Metal text run on the CPU under the [checker](checking.md): each
-launch was clean. Of the matrix products' and the elementwise kernels there is each line of their texts, not each
-form; for the direct ones, others with fewer sums a thread stand in. *error* is the largest error of the kernels'
-numbers as a fraction of what rounding allows, 0 exact. `pytest tests/metal/test_numbers.py` names each kernel.
+launch was clean. Of the matrix products' and the elementwise kernels there is each line of their texts, not
+each form; for the direct ones, others with fewer sums a thread stand in. *error* is the largest error of the
+kernels' numbers as a fraction of what rounding allows, 0 exact.
 Made by `python -m tests.metal.checked_list`.
 
 """
