@@ -14,20 +14,25 @@ from rusty_py.buffer import Buffer
 from rusty_py.device import Device
 from rusty_py.dtypes import BOOL, F16, Dtype, DtypeLike
 from rusty_py.errors import DeviceError, DtypeError, RustyError, ShapeError, UnsupportedError
-from rusty_py.layout import Layout, layout_of
+from rusty_py.layout import Layout, index_key, layout_at, layout_of, layout_permuted, layout_reshaped
 from rusty_py.operation import OPERATIONS, apply
-from rusty_py.views import Shape, View, axis_key, axis_of, indexed, reshaped, shape_to
+from rusty_py.views import Shape, View, axis_key, axis_of, indexed, shape_to
 
 
 def _operator(name: str, *, reflected: bool = False) -> Callable[["Array", object], "Array"]:
     def operator(self: "Array", other: object) -> "Array":
         operation = OPERATIONS[name]
-        if type(other) is Array and not reflected:
+        if type(other) is Array:
             return apply(operation, self, other)
         assert operation.mixed is not None
-        return operation.mixed(self, other, reflected=reflected)
+        return operation.mixed(self, other)
 
-    return operator
+    def reflected_operator(self: "Array", other: object) -> "Array":
+        operation = OPERATIONS[name]
+        assert operation.mixed is not None
+        return operation.mixed(self, other, reflected=True)
+
+    return reflected_operator if reflected else operator
 
 
 class Array:
@@ -98,7 +103,7 @@ class Array:
         """The last two axes exchanged; shares memory. Raises ShapeError for fewer than two."""
         if self.ndim < 2:
             raise ShapeError(f"mT: needs 2 axes or more: shape {self.shape}")
-        return self.transpose(*range(self.ndim - 2), -1, -2)
+        return Array(self.buffer, self.layout.matrix_transposed, self.offset)
 
     # Views.
 
@@ -108,7 +113,12 @@ class Array:
         return Array(self.buffer, layout_of(self.kind, shape, strides, offset), offset)
 
     def __getitem__(self, key: object) -> "Array":
-        return self.view(indexed(View(self.offset, self.shape, self.strides), key))
+        known = index_key(key)
+        if known is None:
+            return self.view(indexed(View(self.offset, self.shape, self.strides), key))
+        distance, layout = layout_at(self.layout, known)
+        offset = self.offset + distance
+        return Array(self.buffer, layout if offset else layout.at_start, offset)
 
     def __setitem__(self, key: object, value: object) -> None:
         raise UnsupportedError(
@@ -123,10 +133,8 @@ class Array:
         """
         sizes = shape[0] if len(shape) == 1 and isinstance(shape[0], list | tuple) else shape
         to = shape_to(self.size, sizes, old=self.shape)  # type: ignore[arg-type]  # It checks.
-        strides = reshaped(self.shape, self.strides, to)
-        if strides is None:
-            return self.copy().reshape(to)
-        return self.view(View(self.offset, to, strides))
+        layout = layout_reshaped(self.layout, to)
+        return self.copy().reshape(to) if layout is None else Array(self.buffer, layout, self.offset)
 
     def transpose(self, *axes: int | Sequence[int]) -> "Array":
         """The axes in another order, reversed where none are named; shares memory. Raises ShapeError."""
@@ -136,8 +144,7 @@ class Array:
         order = order if named or not self.ndim else list(reversed(range(self.ndim)))
         if sorted(order) != list(range(self.ndim)):
             raise ShapeError(f"transpose: names each of {self.ndim} axes once: {tuple(named)}")
-        shape = tuple(self.shape[axis] for axis in order)
-        return self.view(View(self.offset, shape, tuple(self.strides[axis] for axis in order)))
+        return Array(self.buffer, layout_permuted(self.layout, tuple(order)), self.offset)
 
     # To the host.
 

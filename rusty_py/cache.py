@@ -59,8 +59,8 @@ class Cache:
         self._bindings: dict[tuple[int, ...], Handle] = {}
         self._layouts: dict[Hashable, wgpu.GPUBindGroupLayout] = {}
         self._plans: dict[Hashable, Any] = {}
-        self.steps: dict[Hashable, Step] = {}
-        """Dispatches of plans that are bound already, by dispatch, values and buffers."""
+        self.steps: dict[Hashable, list[Step]] = {}
+        """The dispatches of plans that are bound already, by plan, values and buffers."""
         self._plan_hits = self._plan_misses = 0
         self._pipeline_hits = self._pipeline_misses = 0
         self._binding_hits = self._binding_misses = 0
@@ -114,8 +114,8 @@ class Cache:
         self._plans.clear()
         self.steps.clear()
 
-    def add_step(self, key: Hashable, made: Step) -> None:
-        """Keeps a dispatch of a plan that was bound."""
+    def add_steps(self, key: Hashable, made: list[Step]) -> None:
+        """Keeps the dispatches of a plan that were bound."""
         _put(self.steps, key, made, _MOST_STEPS)
 
     def forget_bindings(self) -> None:

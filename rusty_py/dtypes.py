@@ -62,6 +62,7 @@ _REMEDY = {"f": F32, "i": I32, "u": U32}
 _OF_PYTHON = {"f": F32, "i": I32, "u": I32, "b": BOOL}  # NumPy has read 2**63 as an unsigned integer.
 _WIDTH = {"b": 0, "i": 1, "u": 1, "f": 2}
 _F32_BYTES, _F16_BYTES, _WORD = struct.Struct("<f"), struct.Struct("<e"), struct.Struct("<I")
+_f32_bytes, _word_of = _F32_BYTES.pack, _WORD.unpack
 
 
 def parse(name: str, *, operation: str) -> Dtype:
@@ -207,7 +208,8 @@ def scalar_word(value: Scalar, dtype: Dtype, *, operation: str) -> int:
     """
     try:
         if dtype is F32:
-            return int(_WORD.unpack(_F32_BYTES.pack(value))[0])
+            word: int = _word_of(_f32_bytes(value))[0]
+            return word
         if dtype is F16:  # Rounded once, from 64 bits to 16.
             (rounded,) = _F16_BYTES.unpack(_F16_BYTES.pack(value))
             return int(_WORD.unpack(_F32_BYTES.pack(rounded))[0])

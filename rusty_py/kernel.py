@@ -110,7 +110,7 @@ def launch(
             start = time.perf_counter()
         step = bind(device, spec, buffers, dims=dims, workgroups=workgroups)
         nbytes = sum([buffer.nbytes for buffer in buffers])
-        device.queue.add(step, memories, seconds=seconds, nbytes=nbytes)
+        device.queue.add([step], memories, seconds, nbytes)
         if timed:
             device.queue.wait()
             device.pace.observe(spec, flops=flops, seconds=time.perf_counter() - start)

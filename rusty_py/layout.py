@@ -2,11 +2,15 @@
 
 from functools import cached_property, lru_cache
 from math import prod
+from types import EllipsisType, NoneType
 
 from rusty_py.dtypes import Dtype
-from rusty_py.views import Shape, is_row_major, row_major
+from rusty_py.views import Shape, View, indexed, is_row_major, reshaped, row_major
 
 _KEPT = 8192
+_SLICE = object()
+"""In an index as a key: start, stop and step of a slice follow."""
+_PLAIN = frozenset((int, NoneType, EllipsisType, object))
 
 
 class Layout:
@@ -27,9 +31,20 @@ class Layout:
         self.contiguous = is_row_major(shape, strides)
 
     @cached_property
+    def at_start(self) -> "Layout":
+        """That of an offset of 0."""
+        return _interned(self.dtype, self.shape, self.strides, 0)
+
+    @cached_property
     def transposed(self) -> "Layout":
         """The axes in reverse order."""
         return _interned(self.dtype, self.shape[::-1], self.strides[::-1], self.start)
+
+    @cached_property
+    def matrix_transposed(self) -> "Layout":
+        """The last two axes exchanged; there must be so many."""
+        (*outer, m, n), (*steps, row, col) = self.shape, self.strides
+        return _interned(self.dtype, (*outer, n, m), (*steps, col, row), self.start)
 
 
 def layout_of(dtype: Dtype, shape: Shape, strides: Shape | None = None, offset: int = 0) -> Layout:
@@ -39,3 +54,46 @@ def layout_of(dtype: Dtype, shape: Shape, strides: Shape | None = None, offset: 
 
 
 _interned = lru_cache(_KEPT)(Layout)
+
+
+def index_key(index: object) -> tuple[object, ...] | None:
+    """An index as a key of caches: its parts, those of slices in place of them, which do not hash.
+
+    None where it has others than Python's integers, slices of those, `...` and None: 1.0 and True equal 1,
+    and mean something else.
+    """
+    parts: list[object] = []
+    for each in index if type(index) is tuple else (index,):
+        if type(each) is slice:
+            parts += _SLICE, each.start, each.stop, each.step
+        else:
+            parts.append(each)
+    return tuple(parts) if _PLAIN.issuperset(map(type, parts)) else None
+
+
+@lru_cache(_KEPT)
+def layout_at(layout: Layout, key: tuple[object, ...]) -> tuple[int, Layout]:
+    """What `key`, of `index_key`, chooses: how far from the start of `layout` it begins, and its layout.
+
+    That of an offset other than 0. Raises IndexingError.
+    """
+    parts, index = iter(key), []
+    for each in parts:
+        index.append(slice(next(parts), next(parts), next(parts)) if each is _SLICE else each)
+    distance, shape, strides = indexed(View(0, layout.shape, layout.strides), tuple(index))
+    start = (layout.start + distance) & 3 or 4
+    return distance, _interned(layout.dtype, shape, strides, start)
+
+
+@lru_cache(_KEPT)
+def layout_permuted(layout: Layout, axes: Shape) -> Layout:
+    """The axes in another order."""
+    shape, strides = (tuple(each[axis] for axis in axes) for each in (layout.shape, layout.strides))
+    return _interned(layout.dtype, shape, strides, layout.start)
+
+
+@lru_cache(_KEPT)
+def layout_reshaped(layout: Layout, shape: Shape) -> Layout | None:
+    """That of the same elements in another shape of the same size; None where it takes a copy."""
+    strides = reshaped(layout.shape, layout.strides, shape)
+    return None if strides is None else _interned(layout.dtype, shape, strides, layout.start)

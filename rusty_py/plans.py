@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from rusty_py.buffer import Buffer, Window
 from rusty_py.kernel import Spec, bind, check, launch
+from rusty_py.pace import SUBMISSION_SECONDS
 from rusty_py.pool import VirtualSource
 
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ _serials = itertools.count(1)
 
 _RECUT = 0.25
 """A dispatch of more than this part of a submission is planned anew when its kernel's rate is seen."""
+
+_MAX_SECONDS = 0.25 * SUBMISSION_SECONDS
+"""Dispatches that take longer in all are not added to the open batch together."""
 
 
 class Symbol:
@@ -64,7 +68,6 @@ class Dispatch:
     `patches`: at which place in `dims` which value goes, and what is added to it.
     """
 
-    serial: int
     spec: Spec
     buffers: tuple[int, ...]
     dims: tuple[int, ...]
@@ -72,11 +75,6 @@ class Dispatch:
     workgroups: tuple[int, int, int]
     flops: int
     nbytes: int
-
-    def bind(self, device: Device, buffers: Sequence[Buffer], values: Sequence[int]) -> Step:
-        """The dispatch on these buffers, ready to be recorded."""
-        dims = self.words(values)
-        return bind(device, self.spec, buffers, dims=dims, workgroups=self.workgroups)
 
     def words(self, values: Sequence[int]) -> tuple[int, ...]:
         """The dims for these values."""
@@ -138,7 +136,6 @@ class Planner:
         numbers = [self._numbers[each.memory.serial] for each in buffers]
         self._dispatches.append(
             Dispatch(
-                next(_serials),
                 spec,
                 tuple(numbers),
                 tuple(words),
@@ -170,9 +167,11 @@ class LaunchPlan:
     ) -> None:
         self.name, self.dispatches, self.taken = name, dispatches, taken
         self.result, self.layout, self._offset = result, layout, offset
+        self._serial = next(_serials)
+        self._nbytes = sum(each.nbytes for each in dispatches)
         self.pace_version = -1
-        self._seconds: list[float] = []
-        self._alone = False  # Its dispatches are long enough to be timed, one by one.
+        self._seconds = 0.0
+        self._apart = False  # Long enough to be timed dispatch by dispatch, or submitted so.
         self.refresh(device)
 
     def offset(self, values: Sequence[int]) -> int:
@@ -184,36 +183,54 @@ class LaunchPlan:
         """Takes in the rates seen since; False where it may have to be cut otherwise by now."""
         pace, first = device.pace, self.pace_version < 0
         self.pace_version = pace.version
-        self._seconds = [each.flops / pace.rate(each.spec) for each in self.dispatches]
-        self._alone = any(pace.worth_timing(each.spec, each.flops) for each in self.dispatches)
+        self._seconds = sum(each.flops / pace.rate(each.spec) for each in self.dispatches)
+        self._apart = (len(self.dispatches) > 1 and self._seconds > _MAX_SECONDS) or any(
+            pace.worth_timing(each.spec, each.flops) for each in self.dispatches
+        )
         return first or all(each.flops <= _RECUT * pace.flops(each.spec) for each in self.dispatches)
 
     def run(self, device: Device, operands: Sequence[Buffer], values: tuple[int, ...]) -> Buffer:
         """Records the launches on these buffers, and returns that of the result."""
-        if self._alone or device.recorders:
+        if self._apart or device.recorders:
             return self.launch(device, operands, values)
-        if not device.queue.usable:
+        queue = device.queue
+        if not queue.usable:
             device.ensure_usable(self.name)
         buffers = [*operands]
         for size, nbytes, label in self.taken:
             buffers.append(Buffer(device, device.pool, size, nbytes, label))
-        queue, steps = device.queue, device.cache.steps
+        parts: list[object] = [self._serial, values]
+        memories = []
         with queue.lock:
-            for buffer in operands:
-                if buffer.memory.refusal or buffer.destroyed:
+            for buffer in buffers:
+                memory = buffer.memory
+                if memory.refusal or buffer.destroyed:
                     buffer.ensure_usable(self.name, device)
-            for dispatch, seconds in zip(self.dispatches, self._seconds, strict=True):
-                used = [buffers[number] for number in dispatch.buffers]
-                key = (dispatch.serial, values, *[buffer.binding for buffer in used])
-                step = steps.get(key)
-                if step is None:
-                    step = dispatch.bind(device, used, values)
-                    device.cache.add_step(key, step)
-                queue.add(step, [buffer.memory for buffer in used], seconds, dispatch.nbytes)
+                memories.append(memory)
+                parts.append(buffer.binding)
+            key = tuple(parts)
+            steps = device.cache.steps.get(key)
+            if steps is None:
+                steps = self._bind(device, buffers, values)
+                device.cache.add_steps(key, steps)
+            if steps:  # A memory counts as used only with a submission to come.
+                queue.add(steps, memories, self._seconds, self._nbytes)
         return buffers[self.result]
 
+    def _bind(self, device: Device, buffers: Sequence[Buffer], values: Sequence[int]) -> list[Step]:
+        return [
+            bind(
+                device,
+                each.spec,
+                [buffers[number] for number in each.buffers],
+                dims=each.words(values),
+                workgroups=each.workgroups,
+            )
+            for each in self.dispatches
+        ]
+
     def launch(self, device: Device, operands: Sequence[Buffer], values: tuple[int, ...]) -> Buffer:
-        """As `run`, launch by launch: into a capture, or where each is long enough to be timed."""
+        """As `run`, launch by launch: into a capture, or where they are long."""
         buffers = [*operands, *(device.empty(nbytes, label=label) for _, nbytes, label in self.taken)]
         for each in self.dispatches:
             launch(

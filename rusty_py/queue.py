@@ -95,12 +95,13 @@ class Queue:
         self._unmarked = 0
         self._mapped = 0  # Memories that the host is copying from or to.
 
-    def add(self, step: Step, memories: Iterable[Memory], seconds: float, nbytes: int) -> None:
-        """Records a dispatch that uses `memories`. The caller holds the lock."""
+    def add(self, added: list[Step], memories: Iterable[Memory], seconds: float, nbytes: int) -> None:
+        """Records dispatches that use `memories`, for one submission. The caller holds the lock."""
+        number = self.number
         for memory in memories:
-            memory.used_in = self.number
+            memory.used_in = number
         steps = self._steps
-        steps.append(step)
+        steps += added
         self._seconds += seconds
         self._bytes += nbytes
         if self._held:

@@ -181,6 +181,8 @@ def binary(name: str, a: Array, b: object, *, reflected: bool = False) -> Array 
     Shapes broadcast. NotImplemented for operands that are neither numbers nor arrays of NumPy's or ours.
     Raises ShapeError, DtypeError, DeviceError for arrays of two devices, LimitError, OutOfMemory.
     """
+    if type(b) is float or type(b) is int:  # What comes often first.
+        return _with_number(name, a, b, reflected=reflected)
     if isinstance(b, np.generic) and not isinstance(b, float):
         return _strong_number(name, a, b, reflected=reflected)
     if isinstance(b, bool | int | float):
@@ -357,7 +359,7 @@ def _strong_number(name: str, a: Array, b: np.generic, *, reflected: bool) -> Ar
 
 
 def _with_number(name: str, a: Array, number: Scalar, *, reflected: bool) -> Array:
-    kind = a.kind
+    kind = a.layout.dtype
     word = dtypes.scalar_word(number, kind, operation=name)
     if name == "power" and kind.kind in "iu" and number < 0 and not reflected:
         raise DtypeError(

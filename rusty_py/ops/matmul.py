@@ -15,12 +15,12 @@ from rusty_py import dtypes
 from rusty_py.arrays import Array, allocate, upload
 from rusty_py.device import Device, default_device
 from rusty_py.dtypes import F16, F32, Dtype
-from rusty_py.errors import DtypeError, LimitError, OutOfMemory, ShapeError, UnsupportedError
+from rusty_py.errors import DeviceError, DtypeError, LimitError, OutOfMemory, ShapeError, UnsupportedError
 from rusty_py.gemm.launches import Operands, Request, requests
 from rusty_py.gemm.plan import Plan, Tile, kernel_of, plan
 from rusty_py.gemm.problem import ACTIVATIONS, Form, Place, Problem
 from rusty_py.gemm.stream import Job, fits, stream
-from rusty_py.kernel import launch, prepare, run
+from rusty_py.kernel import launch
 from rusty_py.operation import OPERATIONS, Operation, apply
 from rusty_py.ops.creation import asarray, zeros
 from rusty_py.shapes import matmul_shapes
@@ -305,7 +305,8 @@ def _of_numpys(
         x, y = left.reshape((*left.shape[:-2], m, k)), right.reshape((*right.shape[:-2], k, n))
         if not k:  # One term of zeros.
             zero = np.zeros((), kind.numpy)
-            x, y = np.broadcast_to(zero, (m, 1)), np.broadcast_to(zero, (1, n))
+            x = np.broadcast_to(zero, (*x.shape[:-2], m, 1))
+            y = np.broadcast_to(zero, (*y.shape[:-2], 1, n))
         added = np.asarray(out).reshape(result.shape) if extras.accumulate else None
         _compute(x, y, result, added, device, extras)
     if out is not None:
@@ -325,6 +326,8 @@ def _compute(
     extras: Extras,
 ) -> None:
     """z = x @ y, with what the extras say, on the device: at once where it has the room, else in blocks."""
+    if device.graph is not None:
+        raise DeviceError("matmul: of NumPy's arrays not in a capture, where nothing is computed")
     kind = dtypes.element(z.dtype, operation="matmul")
     sizes = [each.size * kind.itemsize for each in (x, y, z)]
     most_bytes = None
@@ -351,15 +354,13 @@ def _compute_whole(
     extras: Extras,
 ) -> None:
     kind = dtypes.element(z.dtype, operation="matmul")
-    (m, k), n = x.shape[-2:], z.shape[-1]
-    a, b = (_sent(dtypes.cast(each, kind, operation="matmul"), kind, device) for each in (x, y))
-    a, b = _matrices(a, (m, k)), _matrices(b, (k, n))
+    given = (x, y) if extras.bias is None else (x, y, extras.bias)
+    arrays = [_operand(each, kind, device) for each in given]
     if added is None:
-        c = allocate(device, z.shape, kind, operation="matmul")
+        c = apply(MATMUL, *arrays, **extras.options())
     else:
         c = upload(np.ascontiguousarray(added), kind, device)
-    launches = _requests(a, b, c, _bias(extras, kind, device), extras)
-    run(device, [prepare(device, **each._asdict()) for each in launches])
+        apply(MATMUL_INTO, *arrays, c, **extras.options())
     c.numpy(z)
 
 
