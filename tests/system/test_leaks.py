@@ -52,7 +52,7 @@ NOTHING = "objects: {}\ndevice bytes: 0\nanswers: 0\nhost MiB: few"
 STEPS = {
     "launches on the same buffers": "mix(a, b, c) if i else globals().update(c=d.empty(4 * N))",
     "launches into new buffers": "mix(a, b, d.empty(4 * N))",
-    "launches with new parameters": "mix(a, b, d.empty(4 * N), count=i % 9000 % N + i // 9000)",
+    "launches with new parameters": "mix(a, b, d.empty(4 * N), count=1 + i % 9000 % (N - 3) + i // 9000)",
     "launches of every size": "c = d.empty(4 * N + 8 * (i % 2000)); mix(a, b, c)",
     "uploads": "d.upload(x)",
     "uploads and launches": "mix(d.upload(x), b, d.empty(4 * N))",
