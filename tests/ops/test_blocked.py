@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from rusty_py.gemm.plan import Plan
 from rusty_py.gemm.problem import ACTIVATIONS, Problem
 from rusty_py.views import View
 
+from ..each import each_reported
 from .operands import needs
 from .products import assert_within, poison
 
@@ -82,6 +84,11 @@ class Laid:
         view = array(wide, device=device)[..., self.offset :, at : at + cols]
         view = view[..., ::-1, :] if self.backwards else view
         return view.mT if self.transposed else view
+
+
+def laid(device: Device, layout: str, a: np.ndarray, b: np.ndarray) -> tuple[Array, Array]:
+    """The operands of a product, "t" for transposed."""
+    return tuple(Laid(transposed=t == "t").array(device, x) for t, x in zip(layout, (a, b), strict=True))
 
 
 def normal(rng: np.random.Generator, *shape: int) -> np.ndarray:
@@ -285,20 +292,21 @@ def test_float16_is_added_up_in_float32_unless_asked(device: Device, force: Forc
 
 
 @pytest.mark.parametrize("splits", [1, 3])
-@pytest.mark.parametrize("layout", LAYOUTS)
 def test_a_sum_longer_than_a_loop_takes_two_launches(
-    device: Device, force: Force, blocked: Blocked, monkeypatch: pytest.MonkeyPatch, layout: str, splits: int
+    device: Device, force: Force, blocked: Blocked, monkeypatch: pytest.MonkeyPatch, splits: int
 ) -> None:
     k = 100
     force(blocked, splits)
     monkeypatch.setattr(device, "limits", replace(device.limits, loop_steps=blocked.loops(k) - 1))
     rng = np.random.default_rng()
     a, b, bias = normal(rng, 40, k), normal(rng, k, 36), normal(rng, 36)
-    x, y = (Laid(transposed=each == "t").array(device, m) for each, m in zip(layout, (a, b), strict=True))
-    with poison(device):
-        c = matmul(x, y, bias=bias, activation="relu").numpy()
     reference, bound = oracle.matmul(a, b, dtype=F32)
-    assert_within(c, *oracle.finished(reference, bound, terms=[bias], activation="relu"))
+    expected = oracle.finished(reference, bound, terms=[bias], activation="relu")
+    with each_reported() as case:
+        for layout in LAYOUTS:
+            with case(layout), poison(device):
+                c = matmul(*laid(device, layout, a, b), bias=bias, activation="relu").numpy()
+                assert_within(c, *expected)
 
 
 @pytest.mark.parametrize(
@@ -329,24 +337,21 @@ def test_a_slow_device_is_given_a_block_at_a_time(
     assert_within(c, *of_batch(a, b))
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, 3e38])
-@pytest.mark.parametrize("layout", LAYOUTS)
 def test_a_row_and_a_column_of_odd_numbers_stay_by_themselves(
-    device: Device, force: Force, blocked: Blocked, layout: str, value: float
+    device: Device, force: Force, blocked: Blocked
 ) -> None:
     force(blocked, 2)
     rng = np.random.default_rng()
     a, b = normal(rng, 35, 19), normal(rng, 19, 37)
     reference, bound = oracle.matmul(a, b, dtype=F32)
-    for at in (0, -1):
-        left, right = a.copy(), b.copy()
-        left[at], right[:, at] = value, value
-        x, y = (
-            Laid(transposed=t == "t").array(device, each)
-            for t, each in zip(layout, (left, right), strict=True)
-        )
-        inner = np.s_[:-1, :-1] if at else np.s_[1:, 1:]
-        assert_within(matmul(x, y).numpy()[inner], reference[inner], bound[inner])
+    with each_reported() as case:
+        for layout, value, at in product(LAYOUTS, (np.nan, np.inf, 3e38), (0, -1)):
+            left, right = a.copy(), b.copy()
+            left[at], right[:, at] = value, value
+            inner = np.s_[:-1, :-1] if at else np.s_[1:, 1:]
+            with case(f"{layout}, {value} at {at}"):
+                c = matmul(*laid(device, layout, left, right)).numpy()
+                assert_within(c[inner], reference[inner], bound[inner])
 
 
 def test_the_same_inputs_give_the_same_bits(device: Device, force: Force, blocked: Blocked) -> None:

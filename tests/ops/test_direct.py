@@ -1,5 +1,7 @@
 """The direct kernels of the matrix product, chosen by the test: any size, layout, part and epilogue."""
 
+import itertools
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -12,6 +14,7 @@ from rusty_py.gemm.variants import SMALL_DIRECT
 from rusty_py.kernel import launch
 from rusty_py.ops.matmul import plan
 
+from ..each import each_reported
 from .placed import ORDERS, PlacedProduct, limited
 from .products import assert_product, uniform
 
@@ -66,30 +69,20 @@ def test_direct_kernels_multiply_any_shape_and_layout(device: Device, product: P
 
 
 @pytest.mark.parametrize("fours", [True, False], ids=["by fours", "by ones"])
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_direct_kernels_multiply_any_shape(
-    device: Device, direct: Direct, shape: tuple[int, int, int], fours: bool
-) -> None:
-    m, n, k = shape
-    assert_right(device, PlacedProduct(direct, m, k, n, fours=fours))
+def test_direct_kernels_multiply_any_shape(device: Device, direct: Direct, fours: bool) -> None:
+    with each_reported() as case:
+        for m, n, k in SHAPES:
+            with case(f"{m}x{k}x{n}"):
+                assert_right(device, PlacedProduct(direct, m, k, n, fours=fours))
 
 
-@pytest.mark.parametrize("size", [36, 37])
-@pytest.mark.parametrize("transposed", ["a", "b", "ab"])
-def test_direct_kernels_multiply_transposes_where_they_lie(
-    device: Device, direct: Direct, transposed: str, size: int
-) -> None:
-    orders = {f"{each}_order": "columns" for each in transposed}
-    product = PlacedProduct(
-        direct,
-        size,
-        size + 4,
-        size + 32,
-        products=2,
-        fours=size % 4 == 0,
-        **orders,  # type: ignore[arg-type]
-    )
-    assert_right(device, product)
+def test_direct_kernels_multiply_transposes_where_they_lie(device: Device, direct: Direct) -> None:
+    with each_reported() as case:
+        for transposed, size in itertools.product(["a", "b", "ab"], [36, 37]):
+            orders = {f"{each}_order": "columns" for each in transposed}
+            about = {"products": 2, "fours": size % 4 == 0, **orders}
+            with case(f"{transposed}, {size}"):
+                assert_right(device, PlacedProduct(direct, size, size + 4, size + 32, **about))
 
 
 @pytest.mark.parametrize("order", ["apart", "backwards"])

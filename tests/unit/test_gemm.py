@@ -23,6 +23,8 @@ from rusty_py.gemm.thin import Columns
 from rusty_py.gemm.tuned import Tuned
 from rusty_py.shapes import ceil_div
 
+from ..each import each_reported
+
 USUAL = Limits(1024, 32768, groups=65535, binding_bytes=2**27, buffer_bytes=2**31)
 LEAST = Limits(256, 16384, groups=65535, binding_bytes=2**27, buffer_bytes=2**28)
 SIZES = st.integers(1, 5000)
@@ -174,13 +176,16 @@ def test_there_are_plans_and_each_suits(
 
 
 @pytest.mark.parametrize("kind", ["DiscreteGPU", "IntegratedGPU", "Unknown", "CPU"])
-@pytest.mark.parametrize("activation", ["", *ACTIVATIONS])
-@pytest.mark.parametrize("k", [1, 3, 100])
-def test_every_problem_has_a_kernel_that_does_what_it_asks(kind: str, activation: str, k: int) -> None:
-    for form in (Form(bias=True, activation=activation), Form(stored=F16, result=F16, activation=activation)):
-        chosen = plan(device(kind=kind), Problem(7, k, 5, form=form))
-        assert chosen.kernel.suits(USUAL, chosen.problem)
-        assert chosen.problem.form.activation == activation
+def test_every_problem_has_a_kernel_that_does_what_it_asks(kind: str) -> None:
+    with each_reported() as case:
+        for activation, k, about in product(
+            ["", *ACTIVATIONS], [1, 3, 100], [{"bias": True}, {"stored": F16, "result": F16}]
+        ):
+            with case(f"{activation or 'no activation'}, k = {k}, {about}"):
+                form = Form(activation=activation, **about)
+                chosen = plan(device(kind=kind), Problem(7, k, 5, form=form))
+                assert chosen.kernel.suits(USUAL, chosen.problem)
+                assert chosen.problem.form.activation == activation
 
 
 def test_a_cpu_driver_takes_a_kernel_without_tiles() -> None:
