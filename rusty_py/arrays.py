@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from rusty_py import dtypes, printing
 from rusty_py.buffer import Buffer
 from rusty_py.device import Device
-from rusty_py.dtypes import BOOL, F16, Dtype, DtypeLike
+from rusty_py.dtypes import BOOL, F16, F32, MAX_F32, Dtype, DtypeLike, f32_word
 from rusty_py.errors import DeviceError, DtypeError, RustyError, ShapeError, UnsupportedError
 from rusty_py.layout import Layout, index_key, layout_at, layout_of, layout_permuted, layout_reshaped
 from rusty_py.operation import OPERATIONS, apply
@@ -24,6 +24,9 @@ def _operator(name: str, *, reflected: bool = False) -> Callable[["Array", objec
         operation = OPERATIONS[name]
         if type(other) is Array:
             return apply(operation, self, other)
+        if type(other) is float and self.layout.dtype is F32 and -MAX_F32 <= other <= MAX_F32:
+            words = (f32_word(other),)
+            return apply(operation, self, words=words) if operation.takes_words else NotImplemented
         assert operation.mixed is not None
         return operation.mixed(self, other)
 

@@ -25,7 +25,6 @@ class Buffer:
         "binding",
         "destroyed",
         "device",
-        "extent",
         "label",
         "memory",
         "nbytes",
@@ -35,14 +34,18 @@ class Buffer:
     start = 0  # Of what a launch binds, as a window's is.
 
     def __init__(self, device: "Device", pool: "Source", size: int, nbytes: int, label: str) -> None:
-        self.destroyed = True  # Until there is something to give back.
         self.device = device
         self.pool = pool
-        self.nbytes = self.extent = nbytes
+        self.nbytes = nbytes
         self.label = label
         self.memory = pool.take(size)
         self.binding = self.memory.serial << 64 | nbytes  # What it binds, for the keys of caches.
-        self.destroyed = False
+        self.destroyed = False  # From here on there is something to give back.
+
+    @property
+    def extent(self) -> int:
+        """Where it lies, in one number for the keys of bind groups, as a window's is."""
+        return self.nbytes
 
     @property
     def bound_bytes(self) -> int:
@@ -50,7 +53,7 @@ class Buffer:
         return min(self.memory.size, -(-self.nbytes // 16) * 16)
 
     def __del__(self) -> None:
-        if not getattr(self, "destroyed", True):  # Ctrl-C may come before the first line of __init__.
+        if not getattr(self, "destroyed", True):  # Ctrl-C may come before the end of __init__.
             self.pool.give(self.memory)
 
     def destroy(self) -> None:

@@ -58,10 +58,11 @@ class Cache:
         self._pipelines: dict[Hashable, Pipeline] = {}
         self._bindings: dict[tuple[int, ...], Handle] = {}
         self._layouts: dict[Hashable, wgpu.GPUBindGroupLayout] = {}
-        self._plans: dict[Hashable, Any] = {}
+        self.plans: dict[Hashable, Any] = {}
+        """Launch plans, by what `apply` finds them; `plan_hits` counts how often it did."""
         self.steps: dict[Hashable, list[Step]] = {}
         """The dispatches of plans that are bound already, by plan, values and buffers."""
-        self._plan_hits = self._plan_misses = 0
+        self.plan_hits = self._plan_misses = 0
         self._pipeline_hits = self._pipeline_misses = 0
         self._binding_hits = self._binding_misses = 0
 
@@ -97,21 +98,14 @@ class Cache:
         self._binding_misses += 1
         _put(self._bindings, key, made, _MOST_BINDINGS)
 
-    def plan(self, key: Hashable) -> Any:
-        """The launch plan of `key`; None where there is none yet: then `add_plan`."""
-        found = self._plans.get(key)
-        if found is not None:
-            self._plan_hits += 1
-        return found
-
     def add_plan(self, key: Hashable, made: object) -> None:
         """Keeps a new launch plan."""
         self._plan_misses += 1
-        _put(self._plans, key, made, _MOST_PLANS)
+        _put(self.plans, key, made, _MOST_PLANS)
 
     def forget_plans(self) -> None:
         """Gives up all launch plans: what they were derived from has changed."""
-        self._plans.clear()
+        self.plans.clear()
         self.steps.clear()
 
     def add_steps(self, key: Hashable, made: list[Step]) -> None:
@@ -132,9 +126,9 @@ class Cache:
             self._binding_hits,
             self._binding_misses,
             len(self._bindings),
-            self._plan_hits,
+            self.plan_hits,
             self._plan_misses,
-            len(self._plans),
+            len(self.plans),
         )
 
 

@@ -109,13 +109,16 @@ class Commands:
         dispatch = lib.wgpuComputePassEncoderDispatchWorkgroups
         encoder = lib.wgpuDeviceCreateCommandEncoder(device, null)
         compute = lib.wgpuCommandEncoderBeginComputePass(encoder, timestamps or null)
-        bound = None
+        last_pipeline = last_bindings = last_offsets = None
         try:
             for pipeline, bindings, offset_count, offsets, x, y, z in steps:
-                if pipeline is not bound:
+                if pipeline is not last_pipeline:
                     set_pipeline(compute, pipeline)
-                    bound = pipeline
-                set_bindings(compute, 0, bindings, offset_count, offsets)
+                    last_pipeline = pipeline
+                # A bind group is of one pipeline, so what is set stays valid.
+                if bindings is not last_bindings or offsets is not last_offsets:
+                    set_bindings(compute, 0, bindings, offset_count, offsets)
+                    last_bindings, last_offsets = bindings, offsets
                 dispatch(compute, x, y, z)
         finally:
             lib.wgpuComputePassEncoderEnd(compute)

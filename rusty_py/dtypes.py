@@ -64,6 +64,14 @@ _WIDTH = {"b": 0, "i": 1, "u": 1, "f": 2}
 _F32_BYTES, _F16_BYTES, _WORD = struct.Struct("<f"), struct.Struct("<e"), struct.Struct("<I")
 _f32_bytes, _word_of = _F32_BYTES.pack, _WORD.unpack
 
+MAX_F32 = float(np.finfo(np.float32).max)
+
+
+def f32_word(value: float) -> int:
+    """The bits of a number as float32. Raises OverflowError where it is too large."""
+    word: int = _word_of(_f32_bytes(value))[0]
+    return word
+
 
 def parse(name: str, *, operation: str) -> Dtype:
     """The dtype called `name` ("f32") of a matrix product. Raises DtypeError for any other."""
@@ -208,8 +216,7 @@ def scalar_word(value: Scalar, dtype: Dtype, *, operation: str) -> int:
     """
     try:
         if dtype is F32:
-            word: int = _word_of(_f32_bytes(value))[0]
-            return word
+            return f32_word(value)
         if dtype is F16:  # Rounded once, from 64 bits to 16.
             (rounded,) = _F16_BYTES.unpack(_F16_BYTES.pack(value))
             return int(_WORD.unpack(_F32_BYTES.pack(rounded))[0])

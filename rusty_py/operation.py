@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from rusty_py.device import default_device
 from rusty_py.errors import DeviceError
 from rusty_py.plans import LaunchPlan, NotPlannable, Planner, Symbol
 
@@ -40,12 +41,14 @@ def once_each(arrays: Sequence[Array], result: Array) -> Cost:
 class Operation:
     """What there is to know of an operation; `forward` computes it.
 
-    `forward` takes arrays of one device, then words, and options by name, and launches. It must depend on
-    nothing but the arrays' layouts and the options: it is called once for each, with virtual buffers, and
-    what it launches is kept as a plan. With `writes`, the last array is written to, and is the result.
+    `forward` takes arrays of one device, then words, and options by name, and launches; where there are no
+    arrays, the device is one of the options. It must depend on nothing but the arrays' layouts and the
+    options: it is called once for each, with virtual buffers, and what it launches is kept as a plan. With
+    `writes`, the last array is written to, and is the result.
 
     `function` is what users call. `numpy` is NumPy's function of the same meaning, which calls it for arrays
-    of `kinds`. `mixed` applies an operator to an array and an operand of another type.
+    of `kinds`. `mixed` applies an operator to an array and an operand of another type; with `takes_words`,
+    `forward` takes a number's word in place of the last array.
 
     `samples` are applications to try it with, and `expected` says of each what must come of it, with the
     error bound. `cost` is that of an application. `gradient`, where there is one, maps the gradient of the
@@ -57,6 +60,7 @@ class Operation:
     numpy: Callable[..., object] | None = None
     function: Callable[..., Array] | None = None
     mixed: Callable[..., Array] | None = None
+    takes_words: bool = False
     writes: bool = False
     kinds: str = "fiub"
     samples: Callable[[], Iterable[Sample]] = tuple
@@ -103,18 +107,22 @@ HOOKS = Hooks()
 
 
 def apply(  # noqa: C901  Each call is a cost of every application.
-    operation: Operation, *arrays: Any, words: tuple[int, ...] = (), **options: Any
+    operation: Operation,
+    *arrays: Any,
+    words: tuple[int, ...] = (),
+    device: Device | None = None,
+    **options: Any,
 ) -> Array:
     """The operation on arrays, and on what `asarray` makes arrays of, on the device of the first array.
 
-    `words` may change from call to call; options, which are hashable, rarely do. Raises DeviceError for
-    arrays of different devices, and what the operation raises.
+    Where there is none, on `device`. `words` may change from call to call; options, which are hashable,
+    rarely do. Raises DeviceError for arrays of different devices, and what the operation raises.
     """
     try:
-        device = arrays[0].buffer.device
+        device = arrays[0].buffer.device if arrays else device or default_device()
         if device.composing and threading.get_ident() in device.composing:  # Part of another operation.
-            return operation.forward(*arrays, *words, **options)
-        key: list[object] = [operation, *options.items()] if options else [operation]
+            return operation.forward(*arrays, *words, **({} if arrays else {"device": device}), **options)
+        key: list[object] = [operation, *options, *options.values()] if options else [operation]
         buffers, values, limit = [], words, device.limits.binding_bytes
         planned = True
         for x in arrays:
@@ -135,21 +143,22 @@ def apply(  # noqa: C901  Each call is a cost of every application.
         return _unplanned(operation, arrays, words, options)
     if operation.writes:
         key += [buffer is buffers[-1] for buffer in buffers]
-    plan = device.cache.plan(found := tuple(key))
-    if plan is None or (plan.pace_version != device.pace.version and not plan.refresh(device)):
+    cache = device.cache
+    plan = cache.plans.get(found := tuple(key))
+    if plan is not None and (plan.pace_version == device.pace.version or plan.refresh(device)):
+        cache.plan_hits += 1
+    else:
         plan = _planned(operation, device, arrays, words, options)
         if plan is None:
             return _unplanned(operation, arrays, words, options)
         with device.lock:
-            device.cache.add_plan(found, plan)
+            cache.add_plan(found, plan)
     if HOOKS.profile is None:
         result = plan.run(device, buffers, values)
     else:
         with HOOKS.profile(operation.name):
             result = plan.run(device, buffers, values)
-    array: Array = arrays[-1]
-    if not operation.writes:
-        array = type(array)(result, plan.layout, plan.offset(values))
+    array: Array = arrays[-1] if operation.writes else plan.array(result, plan.layout, plan.offset(values))
     if HOOKS.record is not None:
         HOOKS.record(operation, arrays, options, array)
     return array
@@ -186,12 +195,14 @@ def _planned(
             index += 1
         operands.append(type(x)(buffer, x.layout, offset))
     symbols = [Symbol(i, 0) for i in range(len(words))]
+    if not arrays:
+        options = {"device": device, **options}
     try:
         with device.composing_by(planner):
             result = operation.forward(*operands, *symbols, **options)
     except NotPlannable:
         return None
-    return planner.plan(operation.name, result.buffer, result.layout, result.offset)
+    return planner.plan(operation.name, type(result), result.buffer, result.layout, result.offset)
 
 
 def _unplanned(

@@ -8,7 +8,7 @@ to the open batch. What differs from call to call, offsets and numbers, are `Sym
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -146,14 +146,19 @@ class Planner:
             )
         )
 
-    def plan(self, name: str, result: Buffer, layout: Layout, offset: int) -> LaunchPlan:
-        """What was written down, for an operation's `name`; `result` is one of its buffers."""
+    def plan(
+        self, name: str, array: Callable[..., Any], result: Buffer, layout: Layout, offset: int
+    ) -> LaunchPlan:
+        """What was written down, for an operation's `name`, which makes an `array` of its buffer `result`."""
         number, taken = self._numbers[result.memory.serial], tuple(self._taken)
-        return LaunchPlan(self.device, name, tuple(self._dispatches), taken, number, layout, offset)
+        return LaunchPlan(self.device, name, tuple(self._dispatches), taken, array, number, layout, offset)
 
 
 class LaunchPlan:
-    """The launches of an operation, and which buffer its result is in, with which layout and offset."""
+    """The launches of an operation, and which buffer its result is in, with which layout and offset.
+
+    `array` makes an array of these three.
+    """
 
     def __init__(
         self,
@@ -161,12 +166,13 @@ class LaunchPlan:
         name: str,
         dispatches: tuple[Dispatch, ...],
         taken: tuple[tuple[int, int, str], ...],
+        array: Callable[..., Any],
         result: int,
         layout: Layout,
         offset: int,
     ) -> None:
         self.name, self.dispatches, self.taken = name, dispatches, taken
-        self.result, self.layout, self._offset = result, layout, offset
+        self.array, self.result, self.layout, self._offset = array, result, layout, offset
         self._serial = next(_serials)
         self._nbytes = sum(each.nbytes for each in dispatches)
         self.pace_version = -1

@@ -62,7 +62,11 @@ def axis_of(axis: int, ndim: int, *, operation: str) -> int:
 
 def axis_key(axis: int | Sequence[int] | None) -> int | Shape | None:
     """`axis` as a key of plans."""
-    return tuple(axis) if isinstance(axis, list | tuple) else axis  # type: ignore[return-value]  # Or one index.
+    if axis is None or type(axis) is int:
+        return axis
+    if isinstance(axis, list | tuple):
+        return tuple(map(operator.index, axis))
+    return operator.index(axis)  # type: ignore[arg-type]  # So that 1.0 finds no plan of 1.
 
 
 def axes_of(axis: int | Sequence[int] | None, ndim: int, *, operation: str) -> Shape:

@@ -12,8 +12,9 @@ from rusty_py.device import Device, default_device
 from rusty_py.dtypes import F16, F32, I32, U32, Dtype, DtypeLike, Scalar
 from rusty_py.errors import DeviceError, DtypeError, ShapeError
 from rusty_py.kernel import Spec, launch
+from rusty_py.operation import OPERATIONS, Operation, apply
 from rusty_py.ops.grid import THREADS, groups_for
-from rusty_py.views import View, shape_of
+from rusty_py.views import Shape, View, shape_of
 
 FILL = Spec("creation/fill", 0, 1, THREADS)
 
@@ -75,11 +76,10 @@ def full(
     if kind is dtypes.BOOL and value in (0, 1):
         value = bool(value)
     word = dtypes.scalar_word(value, kind, operation="full")
-    out = allocate(device or default_device(), shape_of(shape, operation="full"), kind, operation="full")
     if kind is F16:
         word = int(np.array([value, value], np.float16).view(np.uint32)[0])
-    _launch(FILL, out, -(-out.size * kind.itemsize // 4), (word,))
-    return out
+    to = shape_of(shape, operation="full")
+    return apply(FULL, words=(word,), device=device, shape=to, dtype=kind)
 
 
 def zeros(
@@ -141,9 +141,7 @@ def arange(
     bits = F32 if kind.kind == "f" else kind
     words = [dtypes.scalar_word(start, bits, operation="arange") if size else 0]
     words.append(_step_word(step, bits) if size > 1 else 0)
-    out = allocate(device or default_device(), (size,), kind, operation="arange")
-    _launch(_arange_spec(kind), out, size, words)
-    return out
+    return apply(ARANGE, words=tuple(words), device=device, size=size, dtype=kind)
 
 
 def eye(
@@ -177,6 +175,23 @@ def _step_word(step: int | float, kind: Dtype) -> int:
     if isinstance(step, int) and kind is not F32:
         return step & 0xFFFFFFFF
     return dtypes.scalar_word(step, kind, operation="arange")
+
+
+def _forward_full(word: int, *, device: Device, shape: Shape, dtype: Dtype) -> Array:
+    """`word` is that of a number, or twice the half of one."""
+    out = allocate(device, shape, dtype, operation="full")
+    _launch(FILL, out, -(-out.size * dtype.itemsize // 4), (word,))
+    return out
+
+
+def _forward_arange(start: int, step: int, *, device: Device, size: int, dtype: Dtype) -> Array:
+    out = allocate(device, (size,), dtype, operation="arange")
+    _launch(_arange_spec(dtype), out, size, (start, step))
+    return out
+
+
+FULL = OPERATIONS.add(Operation("full", _forward_full))
+ARANGE = OPERATIONS.add(Operation("arange", _forward_arange))
 
 
 def _launch(spec: Spec, out: Array, count: int, words: Sequence[int]) -> None:

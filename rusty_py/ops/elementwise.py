@@ -156,6 +156,7 @@ def _define(
             numpy=row.numpy,
             function=function,
             mixed=mixed,
+            takes_words=mixed is not None,
             kinds=row.kinds,
             samples=row.samples,
             expected=row.expected,

@@ -188,5 +188,5 @@ def test_every_access_of_every_index_class_is_used(unchecked: Device) -> None:
     unchecked.cache.forget_plans()
     for name, expression in expressions.items():
         expression()
-        launched = {str(each.spec) for plan in unchecked.cache._plans.values() for each in plan.dispatches}
+        launched = {str(each.spec) for plan in unchecked.cache.plans.values() for each in plan.dispatches}
         assert f"elementwise/{name}" in launched, launched

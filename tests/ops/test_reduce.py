@@ -116,6 +116,9 @@ def test_an_axis_is_named_by_position_as_well(unchecked: Device) -> None:
         np.testing.assert_array_equal(by_position.numpy(), by_name.numpy())
     with pytest.raises(TypeError):
         x.sum(0, 1)
+    for wrong in (1.0, (0.0,), "0"):
+        with pytest.raises(TypeError):
+            x.sum(wrong)
 
 
 def test_a_mean_of_nothing_is_no_number(device: Device) -> None:
@@ -149,7 +152,7 @@ def test_a_reduction_of_up_to_64_ki_elements_is_one_launch(unchecked: Device) ->
         unchecked.cache.forget_plans()
         for reduced in (x.sum(axis=axis), rp.max(x, axis=axis)):
             assert reduced.shape == np.sum(np.empty(shape), axis=axis).shape
-        plans = unchecked.cache._plans.values()
+        plans = unchecked.cache.plans.values()
         assert [len(plan.dispatches) for plan in plans] == [1, 1], (shape, axis)
 
 
