@@ -139,7 +139,7 @@ class Pool:
         """
         # Mostly the last one that came back: it goes on being lent, so nothing is to be counted anew. That
         # takes no lock, as Python lets no other thread in between where no function is called.
-        if self._returned:
+        if self._returned and size <= self.max_cached_bytes:
             try:
                 memory, destroyed = returned = self._returned.pop()
             except IndexError:  # Another thread had it.

@@ -103,6 +103,15 @@ def test_kept_bytes_have_a_budget() -> None:
     assert pool.stats().cached_bytes == 512
 
 
+def test_what_is_larger_than_the_budget_is_made_anew_each_time() -> None:
+    for budget, reused in ((0, 0), (511, 0), (512, 2)):
+        pool = Pool(Fake, max_cached_bytes=budget)
+        for _ in range(3):
+            pool.give(pool.take(512))
+        stats = pool.stats()
+        assert (stats.allocation_count, stats.reuse_count) == (3 - reused, reused)
+
+
 def test_a_memory_limit_is_met_by_giving_up_what_is_kept() -> None:
     pool = Pool(Fake, memory_limit=1024)
     kept = pool.take(512)
