@@ -444,18 +444,19 @@ def test_a_forked_child_may_close_what_it_inherited(adapter: Adapter) -> None:
 
 
 INTERRUPT = """
-import _thread, signal, time
+import signal, time
+from rusty_py.queue import Queue
 matmul(ONES, ONES)
 large = np.ones((2048, 2048), np.float32)
-submit, sent = Device.submit, []
+submit, sent = Queue._submit, []
 
-def submit_and_interrupt(self, *recordings):
-    submit(self, *recordings)
+def submit_and_interrupt(self, *commands):
+    submit(self, *commands)
     sent.append(time.monotonic())
     if len(sent) == 5:
         threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
 
-Device.submit = submit_and_interrupt
+Queue._submit = submit_and_interrupt
 try:
     while True:
         matmul(large, large)

@@ -12,6 +12,8 @@ from rusty_py.samples import Sample
 from .operands import needs, on, values
 from .test_matmul import small
 
+pytestmark = pytest.mark.one_mode
+
 
 def assert_computed(result: Array, name: str, a: np.ndarray, b: np.ndarray) -> None:
     """`result` is the operation on a and b, within what WGSL allows an adapter."""

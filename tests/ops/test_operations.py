@@ -34,6 +34,7 @@ def assert_expected(operation: Operation, sample: Sample, result: Array) -> None
     assert expected.error(host) <= 1
 
 
+@pytest.mark.one_mode
 @pytest.mark.parametrize("operation", SAMPLED, **_EVERY)
 def test_samples_give_what_numpy_gives(device: Device, operation: Operation) -> None:
     with each_reported() as case:
@@ -65,6 +66,7 @@ def test_elements_are_found_in_any_layout(device: Device, operation: Operation) 
                     assert_expected(operation, seen, apply(operation, *across(*arrays)))
 
 
+@pytest.mark.one_mode
 @pytest.mark.parametrize("operation", [each for each in ELEMENTWISE if each.mixed is not None], **_EVERY)
 def test_a_number_may_stand_on_either_side(device: Device, operation: Operation) -> None:
     assert operation.mixed is not None
