@@ -1,6 +1,6 @@
 """Matrix product: `matmul` for arrays of NumPy's and of ours. How it is computed is in gemm/."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
@@ -11,7 +11,7 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rusty_py import dtypes
+from rusty_py import dtypes, oracle, samples
 from rusty_py.arrays import Array, allocate, upload
 from rusty_py.device import Device, default_device
 from rusty_py.dtypes import F16, F32, Dtype
@@ -21,8 +21,10 @@ from rusty_py.gemm.plan import Plan, Tile, kernel_of, plan
 from rusty_py.gemm.problem import ACTIVATIONS, Form, Place, Problem
 from rusty_py.gemm.stream import Job, fits, stream
 from rusty_py.kernel import launch
-from rusty_py.operation import OPERATIONS, Operation, apply
+from rusty_py.operation import OPERATIONS, Cost, Operation, apply, once_each
 from rusty_py.ops.creation import asarray, zeros
+from rusty_py.oracle import Expected
+from rusty_py.samples import Sample
 from rusty_py.shapes import matmul_shapes
 from rusty_py.views import Shape, View, broadcast_strides, collapse, reshaped, row_major
 
@@ -282,7 +284,48 @@ def _forward(*arrays: Array, has_bias: bool = False, has_out: bool = False, **op
     return out
 
 
-MATMUL = OPERATIONS.add(Operation("matmul", _forward, np.matmul, mixed=operator))
+def _samples() -> Iterator[Sample]:
+    """Vectors, edges of tiles, batches that broadcast; f16."""
+    shapes: list[tuple[Shape, Shape]] = [
+        ((7,), (7,)),
+        ((5, 7), (7,)),
+        ((17, 33), (33, 35)),
+        ((2, 1, 4, 9), (3, 9, 5)),
+    ]
+    for kind in (F32, F16):
+        for i, (a, b) in enumerate(shapes):
+            given = samples.values(kind, *a, seed=i), samples.values(kind, *b, seed=i + 10)
+            yield Sample(f"matmul {kind.name} of {a} by {b}", given)
+
+
+def _expected(sample: Sample) -> Expected:
+    """The product in float64; the bound by k products, and one rounding of the result."""
+    a, b = (each.astype(np.float64) for each in sample.operands)
+    kind = F16 if sample.operands[0].dtype == F16.numpy else F32
+    k = a.shape[-1]
+    reference = np.asarray(a @ b)
+    magnitude = np.asarray(np.abs(a) @ np.abs(b))
+    bound = oracle.rounding_factor(k, F32) * magnitude + oracle.rounding(reference, ulps=0.5, dtype=kind)
+    return Expected(reference, bound)
+
+
+def _cost(arrays: Sequence[Array], result: Array) -> Cost:
+    """Two operations for each of k products of an element of the result."""
+    return Cost(2 * result.size * arrays[0].shape[-1], once_each(arrays, result).nbytes)
+
+
+MATMUL = OPERATIONS.add(
+    Operation(
+        "matmul",
+        _forward,
+        numpy=np.matmul,
+        mixed=operator,
+        kinds="f",
+        samples=_samples,
+        expected=_expected,
+        cost=_cost,
+    )
+)
 MATMUL_INTO = OPERATIONS.add(Operation("matmul into", partial(_forward, has_out=True), writes=True))
 
 
