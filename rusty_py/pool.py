@@ -137,20 +137,14 @@ class Pool:
 
         Raises OutOfMemory where the limit, or the driver after everything kept was given up, has no room.
         """
-        # Mostly the last one that came back: it goes on being lent, so nothing is to be counted anew. That
-        # takes no lock, as Python lets no other thread in between where no function is called.
-        if self._returned and size <= self.max_cached_bytes:
-            try:
+        with self._lock:
+            if self._returned and size <= self.max_cached_bytes:
                 memory, destroyed = returned = self._returned.pop()
-            except IndexError:  # Another thread had it.
-                pass
-            else:
-                if memory.size == size and not destroyed:
+                if memory.size == size and not destroyed:  # It goes on being lent: nothing to count anew.
                     memory.refusal = ""
                     self._reuses += 1
                     return memory
                 self._returned.append(returned)
-        with self._lock:
             self._collect()
             memory = self._reuse(size) or self._allocate(size)
             self._lent[memory.serial] = memory
