@@ -48,7 +48,7 @@ def _on_device(ufunc: np.ufunc, inputs: tuple[object, ...]) -> object:
     if ufunc is np.positive and isinstance(inputs[0], Array):
         return inputs[0].copy()
     ours = _OURS.get(ufunc)
-    if ours is None:
+    if ours is None or not _takes(ours, inputs):
         return NotImplemented
     if ours.mixed is None:
         assert ours.function is not None
@@ -87,11 +87,15 @@ def _given(
         arguments = (named.pop(next(iter(numpys.parameters))),)
         if not _binds(mine, arguments, named):
             return None
-    arrays = [each for each in arguments if isinstance(each, Array)]
-    fits = arrays and all(each.kind.kind in ours.kinds for each in arrays)
     dtype = named.get("dtype")
     held = dtype is None or np.dtype(dtype) in _HELD  # type: ignore[call-overload]  # It raises what NumPy's does.
-    return (arguments, named) if fits and held else None
+    return (arguments, named) if held and _takes(ours, arguments) else None
+
+
+def _takes(ours: Operation, arguments: tuple[object, ...]) -> bool:
+    """Whether our function is for the dtypes of the arrays, of which there is one."""
+    arrays = [each for each in arguments if isinstance(each, Array)]
+    return bool(arrays) and all(each.kind.kind in ours.kinds for each in arrays)
 
 
 def _binds(function: Signature, arguments: tuple[object, ...], named: Mapping[str, object]) -> bool:

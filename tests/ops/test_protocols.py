@@ -60,6 +60,15 @@ def test_what_we_have_runs_on_the_device(unchecked: Device, case: str) -> None:
     np.testing.assert_allclose(result, expected, rtol=1e-5)
 
 
+def test_a_dtype_that_ours_is_not_for_runs_on_the_host(unchecked: Device) -> None:
+    i = on(unchecked, np.array([1, 2, 3], np.int32))
+    for function, x in ((np.exp, i), (np.isnan, i), (np.tanh, i > 1), (np.negative, i), (np.mean, i)):
+        result, expected = function(x), function(x.numpy())
+        assert isinstance(result, Array) == (function is np.negative), function
+        np.testing.assert_array_equal(np.asarray(result), expected)
+    np.testing.assert_array_equal(np.divide(i, i), np.ones(3))
+
+
 @pytest.mark.parametrize("case", ON_THE_HOST)
 def test_anything_else_runs_on_the_host(unchecked: Device, case: str) -> None:
     result, expected = (ON_THE_HOST[case](x) for x in (on(unchecked, A), A))
