@@ -381,6 +381,11 @@ def _compute(body: Body, operands: Sequence[Array | int], out: Array, *, fresh: 
         return
     arrays = [each for each in operands if isinstance(each, Array)]
     sizes, strides = _boxed(out.shape, [*arrays, out])
+    if len(sizes) > MAX_AXES:
+        raise LimitError(
+            f"{body.name}: more axes than kernels take: {len(sizes)} that lie apart, {MAX_AXES} at most;"
+            " copy or reshape first"
+        )
     skeleton = _skeleton(operands, sizes, strides, out, fresh=fresh)
     spec, device = generator.spec(body, skeleton), out.device
     starts = [each.offset for each in (*arrays, out)]
@@ -390,7 +395,7 @@ def _compute(body: Body, operands: Sequence[Array | int], out: Array, *, fresh: 
         spec,
         inputs=[each.buffer for each in arrays],
         outputs=[out.buffer],
-        dims=generator.dims(skeleton, sizes, starts, strides, numbers, operation=spec.name),
+        dims=generator.dims(skeleton, sizes, starts, strides, numbers, operation=body.name),
         workgroups=_groups(device, skeleton, sizes, operation=body.name),
         flops=out.size * (_GENERAL_FLOPS if skeleton.index == "general" else 1),
     )
@@ -416,11 +421,6 @@ def _skeleton(
     index = "flat" if flat else "general"
     if 1 < len(sizes) <= 3 and inner // width >= _MIN_GRID_ITEMS:
         index = "grid"
-    if len(sizes) > MAX_AXES:
-        raise LimitError(
-            f"elementwise: more axes than kernels take: {len(sizes)} that lie apart, {MAX_AXES} at most;"
-            " copy or reshape first"
-        )
     access, remaining = [], iter(strides)
     for each in operands:
         if not isinstance(each, Array):

@@ -16,9 +16,13 @@ from rusty_py.params import SLOT_WORDS
 from rusty_py.shapes import ceil_div
 from rusty_py.views import Shape
 
-NAMES = "xyzuvw"
+NAMES = "xyzuvwrst"
 """What an expression calls its operands, in order."""
 
+MAX_ARRAYS = 7
+"""WebGPU promises eight storage buffers, and one is the result's."""
+
+MAX_NUMBERS = 4
 MAX_AXES = 8
 _WORD = 0xFFFFFFFF
 _LANES = "xyzw"
@@ -59,8 +63,14 @@ class Skeleton:
 
 @cache
 def spec(body: Body, skeleton: Skeleton) -> Spec:
-    """The kernel of a body in a skeleton."""
-    inputs = len(skeleton.access) - skeleton.access.count("number")
+    """The kernel of a body in a skeleton. Raises LimitError for more operands than it takes."""
+    numbers = skeleton.access.count("number")
+    inputs = len(skeleton.access) - numbers
+    if inputs > MAX_ARRAYS or numbers > MAX_NUMBERS or inputs + numbers > len(NAMES):
+        raise LimitError(
+            f"{body.name}: more operands than a kernel takes: {inputs} arrays and {numbers} numbers;"
+            f" {MAX_ARRAYS} and {MAX_NUMBERS} at most, {len(NAMES)} together"
+        )
     return Spec(
         f"elementwise/{skeleton.index}",
         inputs,
@@ -108,7 +118,7 @@ def dims(
 
 
 def _text(body: Body, skeleton: Skeleton) -> str:
-    operands = [*zip(NAMES, body.types, skeleton.access, strict=False)]
+    operands = [*zip(NAMES[: len(body.types)], body.types, skeleton.access, strict=True)]
     arrays = [name for name, _, access in operands if access != "number"]
     return (
         _dims_text(len(arrays) + 1, skeleton)

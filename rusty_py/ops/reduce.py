@@ -44,9 +44,10 @@ class Reduction:
 
     `identity` is the WGSL of what changes nothing, by NumPy's letter of the dtype; "" stands for all others.
     `numpy` is NumPy's function. f16 is reduced in f32. `widens_bool`: bools count as int32, as in a sum.
-    `of_nothing` is whether no elements have a result, the identity. `by_dtype` has other WGSL for single
-    dtypes, `helpers` the functions that it calls, by the dtype that is computed in. `exact` is for what does
-    not round. `operands` makes some to try it with.
+    `of_nothing` is the result of no elements; None where there is none. `by_dtype` has other WGSL for single
+    dtypes, `helpers` the functions that it calls, by the dtype that is computed in. `bound` gives the float64
+    result and how far rounding leads from it, as `oracle.sum` does; None is exact. `operands` makes some to
+    try it with.
     """
 
     name: str
@@ -55,8 +56,8 @@ class Reduction:
     identity: Mapping[str, str]
     kinds: str = "fiub"
     widens_bool: bool = False
-    of_nothing: bool = True
-    exact: bool = False
+    of_nothing: int | None = None
+    bound: Callable[..., tuple[Any, Any]] | None = None
     by_dtype: Mapping[str, str] = field(default_factory=dict)
     helpers: Mapping[str, str] = field(default_factory=dict)
     operands: Callable[..., tuple[samples.Values, ...]] = samples.ordinary
@@ -82,14 +83,14 @@ class Reduction:
                 yield Sample(name, (x,), {"axis": axis})
 
     def expected(self, sample: Sample) -> Expected:
-        """The result in float64, and how far a sum of its length may round; exact for what does not."""
+        """The result, and how far one of its length may round."""
         (x,), axis = sample.operands, sample.options["axis"]
         kind = next(each for each in samples.KINDS if each.numpy == x.dtype)
-        if kind.kind != "f" or self.exact:
+        if kind.kind != "f" or self.bound is None:
             with np.errstate(invalid="ignore"):
                 return Expected(np.asarray(self.numpy(x, axis=axis)).astype(self.result(kind).numpy), None)
         count = x.size // self.numpy(x, axis=axis).size
-        return Expected(*oracle.sum(x, axis=axis, depth=depth(count), dtype=kind))
+        return Expected(*self.bound(x, axis=axis, depth=depth(count), dtype=kind))
 
 
 REDUCTIONS: dict[str, Reduction] = {}
@@ -167,9 +168,9 @@ def _doc(row: Reduction) -> str:
     about = [f"For {kinds}; the result has x's dtype{', int32 for bool' if row.widens_bool else ''}."]
     if row.widens_bool:
         about.append("`dtype` converts first.")
-    if not row.exact:
+    if row.bound is not None:
         about.append("f16 is added up in f32; integers wrap around.")
-    nothing = "" if row.of_nothing else " Raises ShapeError where there are no elements."
+    nothing = " Raises ShapeError where there are no elements." if row.of_nothing is None else ""
     return (
         f"numpy.{row.name} of x over `axis`, on the device; over all axes where it is None.\n\n"
         f"    {' '.join(about)}{nothing}\n    Raises DtypeError, ShapeError, LimitError, OutOfMemory.\n    "
@@ -272,9 +273,9 @@ def _reduce(row: Reduction, x: Array, axes: Shape, target: Dtype, *, keepdims: b
     kept = tuple(size for axis, size in enumerate(x.shape) if axis not in axes)
     shape = tuple(1 if axis in axes else size for axis, size in enumerate(x.shape)) if keepdims else kept
     if not x.size:
-        if prod(shape) and not row.of_nothing:
+        if prod(shape) and row.of_nothing is None:
             raise ShapeError(f"{row.name}: of no elements: shape {x.shape} over axes {axes}")
-        return full(shape, 0, dtype=target, device=x.device)
+        return full(shape, row.of_nothing or 0, dtype=target, device=x.device)
     x, (outer, n, inner) = _as_box(x, axes)
     by_groups = inner == 1 or outer * n * inner <= GROUP_ELEMENTS
     if x.device.adapter.is_cpu:  # Where a workgroup with barriers takes as long as 1,000 sums.

@@ -228,15 +228,23 @@ isnan = define_unary(
 
 # Reductions.
 
-sum = define_accumulation(Reduction("sum", np.sum, "a + b", {"f": "0.0", "": "0"}, widens_bool=True))
+sum = define_accumulation(
+    Reduction(
+        "sum",
+        np.sum,
+        "a + b",
+        {"f": "0.0", "": "0"},
+        widens_bool=True,
+        of_nothing=0,
+        bound=oracle.sum,
+    )
+)
 max = define_reduction(
     Reduction(
         "max",
         np.max,
         "select(select(max(a, b), b, is_nan(b)), a, is_nan(a))",
         {"f": "-infinity()", "i": "-2147483647 - 1", "": "0"},
-        of_nothing=False,
-        exact=True,
         by_dtype={"i32": "max(a, b)", "u32": "max(a, b)", "bool": "max(a, b)"},
         helpers={"f32": _IS_NAN + _INFINITY},
         operands=samples.with_specials,
@@ -248,8 +256,6 @@ min = define_reduction(
         np.min,
         "select(select(min(a, b), b, is_nan(b)), a, is_nan(a))",
         {"f": "infinity()", "i": "2147483647", "u": "4294967295u", "": "1"},
-        of_nothing=False,
-        exact=True,
         by_dtype={"i32": "min(a, b)", "u32": "min(a, b)", "bool": "min(a, b)"},
         helpers={"f32": _IS_NAN + _INFINITY},
         operands=samples.with_specials,

@@ -77,7 +77,7 @@ def test_eight_axes_that_lie_apart_and_not_nine(device: Device) -> None:
     x = on(device, a)
     eight = (0, *[slice(None, None, 2)] * 8)
     np.testing.assert_array_equal((x[eight] + 1).numpy(), a[eight] + np.float32(1))
-    with pytest.raises(LimitError, match=r"more axes than kernels take: 9 that lie apart, 8 at most"):
+    with pytest.raises(LimitError, match=r"^add f32: more axes than kernels take: 9 that lie apart, "):
         x[(slice(None, None, 2),) * 9] + 1
 
 

@@ -8,10 +8,14 @@ import numpy as np
 import pytest
 
 import rusty_py as rp
-from rusty_py import Array, Device, DtypeError
+from rusty_py import Array, Device, DtypeError, LimitError, ShapeError
+from rusty_py.dtypes import U32
+from rusty_py.kernel import launch
 from rusty_py.operation import HOOKS, OPERATIONS, Operation, apply
-from rusty_py.ops.all import elementwise
-from rusty_py.samples import Sample
+from rusty_py.ops import generator
+from rusty_py.ops.all import elementwise, reduce
+from rusty_py.ops.generator import NAMES, Body, Skeleton
+from rusty_py.samples import Sample, values
 
 from ..each import each_reported
 from .operands import KINDS, LAYOUTS, on
@@ -175,7 +179,7 @@ def test_hooks_see_what_a_user_applies_and_may_take_its_place(
 
 
 def test_every_access_of_every_index_class_is_used(unchecked: Device) -> None:
-    """By shapes that users have: what is generated for nobody would be tested for nobody."""
+    """Common shapes reach each of them."""
     x = on(unchecked, np.ones((64, 512), np.float32))
     expressions = {
         "flat[add f32, 4 wide: vec4 vec4]": lambda: x + x,
@@ -194,3 +198,57 @@ def test_every_access_of_every_index_class_is_used(unchecked: Device) -> None:
         expression()
         launched = {str(each.spec) for plan in unchecked.cache.plans.values() for each in plan.dispatches}
         assert f"elementwise/{name}" in launched, launched
+
+
+@pytest.mark.parametrize("index", ["flat", "grid", "general"])
+@pytest.mark.parametrize("arity", [4, 5, 7])
+def test_a_kernel_may_have_many_operands(unchecked: Device, index: str, arity: int) -> None:
+    shape = (24,) if index == "flat" else (3, 8)
+    names = NAMES[:arity]
+    weighted = " + ".join(f"{3**i}u * {name}" for i, name in enumerate(names))
+    body = Body("weighted u32", ("u32",) * arity, "u32", weighted)
+    skeleton = Skeleton(
+        index, 4, ("vec4", "scalar", "one", "vec4", "scalar", "one", "vec4", "scalar")[:arity]
+    )
+    rows = (1,) if index == "flat" else (8, 1)
+    strides = [(*rows[:-1], 0) if access == "one" else rows for access in skeleton.access]
+    given = [values(U32, *shape, seed=i) for i in range(arity)]
+    dims = generator.dims(skeleton, shape, [0] * (arity + 1), [*strides, rows], (), operation=body.name)
+    out = unchecked.empty(4 * 24)
+    inputs = [unchecked.upload(x) for x in given]
+    spec = generator.spec(body, skeleton)
+    launch(unchecked, spec, inputs=inputs, outputs=[out], dims=dims, workgroups=(1, 1, 1))
+    result = np.empty(shape, np.uint32)
+    unchecked.read(out, result)
+    seen = [x[..., :1] if access == "one" else x for x, access in zip(given, skeleton.access, strict=True)]
+    np.testing.assert_array_equal(result, sum(np.uint32(3**i) * x for i, x in enumerate(seen)))
+
+
+def test_more_operands_than_a_kernel_takes_are_refused() -> None:
+    for access, said in (
+        (("scalar",) * 8, "8 arrays and 0 numbers; 7 and 4 at most, 9 together"),
+        (("number",) * 5, "0 arrays and 5 numbers"),
+        (("scalar",) * 6 + ("number",) * 4, "6 arrays and 4 numbers"),
+    ):
+        with pytest.raises(LimitError, match=f"^f: more operands than a kernel takes: {said}"):
+            generator.spec(Body("f", ("u32",) * len(access), "u32", "x"), Skeleton("flat", 1, access))
+    wide = Skeleton("general", 1, ("scalar",) * 7, wide_axes=True)
+    with pytest.raises(LimitError, match=r"^f: more operands than a launch has room for: 7 arrays$"):
+        generator.dims(wide, (2,) * 5, [0] * 8, [(1,) * 5] * 8, (), operation="f")
+
+
+@pytest.mark.parametrize("name", reduce.REDUCTIONS)
+def test_a_reduction_of_nothing_gives_what_numpy_gives(unchecked: Device, name: str) -> None:
+    operation = OPERATIONS[name]
+    assert operation.function is not None
+    assert operation.numpy is not None
+    for shape, axis in (((0,), None), ((0, 3), 0), ((0, 3), 1)):
+        x = np.zeros(shape, np.float32)
+        try:
+            expected = operation.numpy(x, axis=axis)
+        except ValueError:
+            with pytest.raises(ShapeError, match=rf"^{name}: of no elements"):
+                operation.function(on(unchecked, x), axis=axis)
+        else:
+            result = operation.function(on(unchecked, x), axis=axis).numpy()
+            np.testing.assert_array_equal(result, expected)
