@@ -66,7 +66,7 @@ class Report:
     """What came of a check; `str` of it is for people.
 
     `findings` are late evaluations, then those of the last of `runs` in the order they were met, except that
-    divergence comes first and uninitialised reads last: mend the first one first.
+    divergence comes first and uninitialised reads last. Fix the first one first: it may cause the others.
     `outputs` is what the first run left in the buffers, in their dtypes and shapes. `varies` names those that
     runs of one subgroup size left differently: where threads race by atomics, the order decides, and no rule
     is broken.

@@ -179,7 +179,7 @@ def test_hooks_see_what_a_user_applies_and_may_take_its_place(
 
 
 def test_every_access_of_every_index_class_is_used(unchecked: Device) -> None:
-    """Common shapes reach each of them."""
+    """Common shapes select each of them."""
     x = on(unchecked, np.ones((64, 512), np.float32))
     expressions = {
         "flat[add f32, 4 wide: vec4 vec4]": lambda: x + x,
