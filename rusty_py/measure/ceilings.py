@@ -56,10 +56,14 @@ class Ceilings:
         return best.flops / self._run_ns(best)
 
     def _copy(self, source: Buffer, target: Buffer, count: int, groups: int) -> Launch:
-        """A launch of enough passes that it takes far longer than an empty one. Its flops are bytes."""
+        """A launch of enough passes that it takes far longer than submitting one. Its flops are bytes.
+
+        By the wall clock a submission is 30 times what a launch in it costs, and more on a busy machine:
+        few passes would measure that and take it for memory.
+        """
         stride = groups * COPY.threads
         shift = count // 3 // 256 * 256  # A multiple of the cache lines: each pass starts elsewhere.
-        least_ns = 20 * self.launch_ns()
+        least_ns = 20 * min(self._warm_ns(self._empty(), repeats=1) for _ in range(3))
         passes = 1
         while True:
             launch = prepare(
@@ -81,9 +85,11 @@ class Ceilings:
 
     def launch_ns(self) -> float:
         """What a launch costs that does next to nothing, back to back with others."""
+        return self._warm_ns(self._empty(), repeats=500) / 500
+
+    def _empty(self) -> Launch:
         word = self.device.empty(4, label="word")
-        launch = prepare(self.device, FILL, outputs=[word], dims=(1, 0, FILL.threads), workgroups=(1, 1, 1))
-        return self._warm_ns(launch, repeats=500) / 500
+        return prepare(self.device, FILL, outputs=[word], dims=(1, 0, FILL.threads), workgroups=(1, 1, 1))
 
     def anchor_ns(self, repeats: int) -> float:
         """One sample of fixed arithmetic by the wall clock: its drift is the machine's."""

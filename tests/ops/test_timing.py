@@ -1,5 +1,7 @@
 """Clocks and ceilings on a real device."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
@@ -16,7 +18,7 @@ from rusty_py.measure.ceilings import Ceilings
 from rusty_py.measure.clock import Clock, check_clock
 from rusty_py.measure.kernels import FILL
 from rusty_py.measure.sampling import Options
-from rusty_py.timing import Timer
+from rusty_py.timing import Sample, Timer
 
 from .products import launches, uniform
 
@@ -82,6 +84,20 @@ def test_ceilings_are_positive_and_an_empty_launch_is_short(unchecked: Device, t
     assert ceilings.copy_gbps(1 << 20) > 0.1
     assert 0 < ceilings.launch_ns() < 1e7
     assert ceilings.anchor_ns(1) > 0
+
+
+def test_a_submission_that_costs_much_does_not_lower_the_ceiling_of_copies(unchecked: Device) -> None:
+    class Slow(Timer):
+        """1 ms for a submission, and bytes at 10 GB/s."""
+
+        def sample(self, submissions: Sequence[Sequence[Launch]]) -> Sample:
+            nbytes = sum(launch.flops for part in submissions for launch in part)
+            return Sample(1e6 * len(submissions) + nbytes / 10, None, "for this test")
+
+    ceilings = Ceilings(unchecked, Slow(unchecked), sample_s=0.005)
+    ceilings.clock = Clock("wall", "for this test")
+    for nbytes in (1 << 14, 1 << 20, 1 << 24):
+        assert 9 < ceilings.copy_gbps(nbytes) <= 10, nbytes
 
 
 @pytest.mark.one_mode
