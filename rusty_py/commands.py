@@ -7,7 +7,7 @@ a mistake in a submission would end the process, so queue.py checks before it su
 
 import itertools
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import cache, partial
 from types import TracebackType
@@ -35,6 +35,16 @@ class Step(NamedTuple):
     z: int
 
 
+class Copy(NamedTuple):
+    """`size` bytes, a multiple of 4, from one buffer to another."""
+
+    source: Handle
+    source_start: int
+    target: Handle
+    target_start: int
+    size: int
+
+
 class Commands:
     """wgpu-native's functions, and the callbacks by which it answers. There is one, from `commands()`.
 
@@ -42,8 +52,11 @@ class Commands:
     """
 
     def __init__(self, instrument: Callable[[Any], Any] | None = None) -> None:
+        import wgpu
         from wgpu.backends.wgpu_native import _api, ffi, lib
 
+        self.Error = wgpu.GPUError
+        """What the calls raise that wgpu may refuse."""
         self.ffi, self.lib, self.raising = ffi, lib, _api.libf
         if instrument is not None:
             self.lib = lib = instrument(lib)
@@ -98,17 +111,35 @@ class Commands:
         """A dynamic offset, as `Step.offsets` wants it."""
         return self.ffi.new(self.types["uint32_t[1]"], [offset])
 
-    def encode(self, device: Handle, steps: Iterable[Step], *, timestamps: Handle | None = None) -> Handle:
-        """A command buffer of one compute pass with `steps`; `timestamps` from `pass_with_timestamps`.
+    def encode(
+        self,
+        device: Handle,
+        steps: Sequence[Step],
+        copies: Sequence[Copy] = (),
+        *,
+        timestamps: Handle | None = None,
+    ) -> Handle:
+        """A command buffer of `steps`, in one compute pass, and then `copies`.
 
-        Raises wgpu.GPUValidationError for a step that wgpu refuses.
+        `timestamps` of the pass are from `pass_with_timestamps`. Raises `Error` where wgpu refuses one of
+        them, and on a lost device.
         """
-        lib, null = self.lib, self.null
+        encoder = self.lib.wgpuDeviceCreateCommandEncoder(device, self.null)
+        try:
+            if steps or timestamps:
+                self._encode_pass(encoder, steps, timestamps or self.null)
+            for copy in copies:
+                self.lib.wgpuCommandEncoderCopyBufferToBuffer(encoder, *copy)
+        finally:
+            finished = self._finish(encoder)
+        return finished
+
+    def _encode_pass(self, encoder: Handle, steps: Sequence[Step], timestamps: Handle) -> None:
+        lib = self.lib
         set_pipeline = lib.wgpuComputePassEncoderSetPipeline
         set_bindings = lib.wgpuComputePassEncoderSetBindGroup
         dispatch = lib.wgpuComputePassEncoderDispatchWorkgroups
-        encoder = lib.wgpuDeviceCreateCommandEncoder(device, null)
-        compute = lib.wgpuCommandEncoderBeginComputePass(encoder, timestamps or null)
+        compute = lib.wgpuCommandEncoderBeginComputePass(encoder, timestamps)
         last_pipeline = last_bindings = last_offsets = None
         try:
             for pipeline, bindings, offset_count, offsets, x, y, z in steps:
@@ -123,8 +154,6 @@ class Commands:
         finally:
             lib.wgpuComputePassEncoderEnd(compute)
             lib.wgpuComputePassEncoderRelease(compute)
-            finished = self._finish(encoder)
-        return finished
 
     def pass_with_timestamps(self, queries: "wgpu.GPUQuerySet", first: int) -> Handle:
         """A pass that stamps its start into query `first` and its end into the next."""
@@ -135,16 +164,6 @@ class Commands:
         descriptor.timestampWrites = writes
         # The descriptor points to the stamps' places; they live as long as it does.
         return self.ffi.gc(descriptor, lambda _, kept=writes: None)
-
-    def copy(
-        self, device: Handle, source: Handle, source_start: int, target: Handle, target_start: int, size: int
-    ) -> Handle:
-        """A command buffer that copies `size` bytes, a multiple of 4, between two buffers."""
-        encoder = self.lib.wgpuDeviceCreateCommandEncoder(device, self.null)
-        self.lib.wgpuCommandEncoderCopyBufferToBuffer(
-            encoder, source, source_start, target, target_start, size
-        )
-        return self._finish(encoder)
 
     def clear(self, device: Handle, buffer: Handle, size: int) -> Handle:
         """A command buffer that zeroes the first `size` bytes, a multiple of 4."""
@@ -182,11 +201,9 @@ class Commands:
 
         wgpu-py 0.32 has no other way to know in time: its callback writes to the log, and late.
         """
-        import wgpu
-
         try:
             layout = self.raising.wgpuDeviceCreateBindGroupLayout(device, self._empty_layout)
-        except wgpu.GPUError:
+        except self.Error:
             return True
         self.lib.wgpuBindGroupLayoutRelease(layout)
         return False
@@ -223,9 +240,7 @@ class Commands:
 
     def unmap(self, buffer: Handle) -> None:
         """Ends a mapping, also one that was asked for and not answered yet; nothing where there is none."""
-        import wgpu
-
-        with suppress(wgpu.GPUError):
+        with suppress(self.Error):
             self.raising.wgpuBufferUnmap(buffer)
 
     def _finish(self, encoder: Handle) -> Handle:

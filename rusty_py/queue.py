@@ -20,7 +20,7 @@ from weakref import WeakSet
 
 from rusty_py import native
 from rusty_py.adapter import Adapter
-from rusty_py.commands import Commands, Handle, Step, commands
+from rusty_py.commands import Commands, Copy, Handle, Step, commands
 from rusty_py.errors import DeviceError, ShaderError
 from rusty_py.pace import SUBMISSION_SECONDS, nap
 from rusty_py.params import Params
@@ -141,11 +141,13 @@ class Queue:
         memories: Iterable[Memory],
         *,
         steps: Sequence[Step] = (),
+        copies: Sequence[Copy] = (),
         empty: bool = False,
     ) -> None:
-        """Submits the open batch, and behind it command buffers and then `steps`, which use `memories`.
+        """Submits the open batch with `copies`, and behind it command buffers and then `steps`.
 
-        Where there is none of them, it submits nothing, or with `empty` a submission that does nothing.
+        These use `memories`. Where there is none of them, it submits nothing, or with `empty` a submission
+        that does nothing.
         """
         with self.lock:
             for memory in memories:
@@ -155,10 +157,10 @@ class Queue:
             gone = self.closed or native.forked()  # In a fork the batch is the parent's.
             if gone:
                 self._steps.clear()
-            if gone or not (self._steps or recorded or steps or empty):
+            if gone or not (self._steps or recorded or steps or copies or empty):
                 return
             try:
-                self._submit(recorded, steps)
+                self._submit(recorded, steps, copies)
             except Exception:  # What wgpu refuses now it will always refuse.
                 self._steps.clear()
                 self.refuse_lost("submit")
@@ -170,9 +172,13 @@ class Queue:
                     self._seconds, self._bytes, self._written = 0.0, 0, 0
             self._keep_pace()
 
-    def _submit(self, recorded: list[Handle], steps: Sequence[Step]) -> None:
-        self.refuse_lost("submit")
-        batch, refused = self._encode() if self._steps else ([], None)
+    def _submit(self, recorded: list[Handle], steps: Sequence[Step], copies: Sequence[Copy]) -> None:
+        batch: list[Handle] = []
+        refused = None
+        if self._steps or copies:
+            batch, refused = self._encode(copies)
+        elif not steps:  # What is encoded is refused where the device is lost.
+            self.refuse_lost("submit")
         if steps:
             recorded = [*recorded, self.commands.encode(self.device, steps)]
         if self.params.unwritten:
@@ -200,27 +206,29 @@ class Queue:
             number, _ = self._marks.popleft()
             self.done = max(self.done, number)
 
-    def _encode(self) -> tuple[list[Handle], ShaderError | None]:
-        """The open batch, and an error where wgpu refuses one of its launches: the others shall go out."""
-        import wgpu
-
+    def _encode(self, copies: Sequence[Copy]) -> tuple[list[Handle], Exception | None]:
+        """The open batch and `copies`, and an error where wgpu refuses one: the others shall go out."""
+        commands = self.commands
         try:
-            return [self.commands.encode(self.device, self._steps)], None
-        except wgpu.GPUError:
+            return [commands.encode(self.device, self._steps, copies)], None
+        except commands.Error:
             self.refuse_lost("submit")
         good: list[Handle] = []
-        refused = None
+        refused: Exception | None = None
         for step in self._steps:
             try:
-                good.append(self.commands.encode(self.device, [step]))
-            except wgpu.GPUError as error:
+                good.append(commands.encode(self.device, [step]))
+            except commands.Error as error:
                 refused = ShaderError(f"submit: wgpu refuses a launch of this batch: {error}")
+        for copy in copies:
+            try:
+                good.append(commands.encode(self.device, (), [copy]))
+            except commands.Error as error:
+                refused = DeviceError(f"transfer: refused: {error}")
         return good, refused
 
     def write(self, memory: Memory, start: int, data: Handle, size: int) -> None:
         """Copies host memory to `memory`, behind every launch recorded so far that uses it."""
-        import wgpu
-
         with self.lock:
             if self.closed or memory.destroyed:
                 raise DeviceError(f"write: the device or the buffer is gone: {self.name}")
@@ -228,7 +236,7 @@ class Queue:
                 self.flush()  # The write would overtake it.
             try:
                 self.commands.write(self.raw, memory.handle, start, data, size)
-            except wgpu.GPUError as error:
+            except self.commands.Error as error:
                 self.refuse_lost("write")
                 raise DeviceError(f"write: refused: {error}") from error
             memory.used_in = self.number

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from rusty_py import native
 from rusty_py.buffer import Recording
+from rusty_py.commands import Copy
 from rusty_py.device import Device
 from rusty_py.kernel import Launch, record
 
@@ -65,9 +66,11 @@ class Timer:
         # In a submission of its own, after the wait: macOS may resolve zeros when asked earlier.
         queue = self.device.queue
         resolve = queue.commands.resolve(queue.device, self.queries, 2 * passes, self._resolved._internal)
-        source, target = self._resolved._internal, self._ticks.memory.handle
-        copy = queue.commands.copy(queue.device, source, 0, target, 0, 16 * passes)
-        self.device.submit(Recording(self.device, resolve, []), Recording(self.device, copy, [self._ticks]))
+        copy = Copy(self._resolved._internal, 0, self._ticks.memory.handle, 0, 16 * passes)
+        copying = queue.commands.encode(queue.device, (), [copy])
+        self.device.submit(
+            Recording(self.device, resolve, []), Recording(self.device, copying, [self._ticks])
+        )
         ticks = np.empty((passes, 2), np.uint64)
         self.device.read(self._ticks, ticks)
         # Counted from the first: a float64 of nanoseconds since start-up would lose digits.

@@ -8,7 +8,7 @@ threads with two each, so that copying on the host overlaps the transfer.
 import itertools
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -16,6 +16,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from rusty_py.commands import Copy
 from rusty_py.errors import DeviceError
 from rusty_py.pool import Memory, Pool, size_class
 from rusty_py.queue import Queue
@@ -58,6 +59,8 @@ class Transfer:
         """Fills `out` from the start of `memory`, after what was recorded before."""
         if self.mapped_read:
             self._read_mapped(memory, out)
+        elif out.nbytes <= _LEAST_CHUNK_BYTES:
+            self._read_at_once(memory, out)
         else:
             self.in_chunks(partial(self._read_staged, memory, out), out.nbytes)
 
@@ -91,8 +94,7 @@ class Transfer:
     def drop(self, coming: "Coming") -> None:
         """Gives up what `start` began."""
         if coming.staged and not coming.memory.destroyed:
-            coming.memory.destroy()
-            self.reading.give(coming.memory, destroyed=True)
+            _discard(self.reading, [coming.memory])
 
     def _write_mapped(self, memory: Memory, data: Bytes) -> bool:
         """Writes where nothing uses the memory any more; a wait for that would hold up the caller."""
@@ -138,18 +140,23 @@ class Transfer:
                     np.copyto(out[start : start + size], source[:size])
                 free.append(staging)
 
-    def _copy(self, source: Memory, source_start: int, target: Memory, target_start: int, size: int) -> None:
-        import wgpu
-
-        queue = self.queue
+    def _read_at_once(self, memory: Memory, out: Bytes) -> None:
+        """Through one piece of staging memory, with the open batch in one submission."""
+        taken: list[Memory] = []
         try:
-            copy = queue.commands.copy(
-                queue.device, source.handle, source_start, target.handle, target_start, size
-            )
-        except wgpu.GPUError as error:
-            queue.refuse_lost("transfer")
-            raise DeviceError(f"transfer: refused: {error}") from error
-        queue.send([copy], (source, target))
+            taken.append(self.reading.take(size_class(out.nbytes)))
+            size = _words(out.nbytes)
+            self._copy(memory, 0, taken[0], 0, size)
+            with mapped(self.queue, taken[0], size, write=False) as source:
+                np.copyto(out, source[: out.nbytes])
+        except BaseException:
+            _discard(self.reading, taken)
+            raise
+        self.reading.give(taken[0])
+
+    def _copy(self, source: Memory, source_start: int, target: Memory, target_start: int, size: int) -> None:
+        copy = Copy(source.handle, source_start, target.handle, target_start, size)
+        self.queue.send([], (source, target), copies=[copy])
 
     def in_chunks(self, work: Callable[["Chunks"], None], nbytes: int) -> None:
         """Runs `work` here, or for what is large in threads that share the chunks.
@@ -219,8 +226,6 @@ def mapped(queue: Queue, memory: Memory, size: int, *, write: bool) -> Iterator[
 
     Nobody else may record a use of it meanwhile. Waits for the uses that were submitted.
     """
-    import wgpu
-
     commands = queue.commands
     try:
         memory.refusal = "is mapped; unmap it first"
@@ -231,7 +236,7 @@ def mapped(queue: Queue, memory: Memory, size: int, *, write: bool) -> Iterator[
             yield np.frombuffer(commands.mapped(memory.handle, size, write=write), np.uint8)
         finally:
             queue.end_mapped()
-    except wgpu.GPUError as error:
+    except commands.Error as error:
         queue.refuse_lost("map")
         raise DeviceError(f"map: refused, the buffer may have been destroyed meanwhile: {error}") from error
     finally:
@@ -248,19 +253,23 @@ def mapped(queue: Queue, memory: Memory, size: int, *, write: bool) -> Iterator[
 
 @contextmanager
 def _staging(pool: Pool, chunks: Chunks) -> Iterator[list[Memory]]:
-    """Staging memory for a chunk, or two to take turns; on an error destroyed, for it may be half mapped."""
+    """Staging memory for two chunks that take turns."""
     taken: list[Memory] = []
-    count, size = (1, chunks.nbytes) if chunks.nbytes <= chunks.most else (2, chunks.most)
     try:
-        taken.extend(pool.take(size_class(size)) for _ in range(count))
+        taken.extend(pool.take(size_class(chunks.most)) for _ in range(2))
         yield list(taken)
     except BaseException:
-        for memory in taken:
-            memory.destroy()
-            pool.give(memory, destroyed=True)
+        _discard(pool, taken)
         raise
     for memory in taken:
         pool.give(memory)
+
+
+def _discard(pool: Pool, taken: Iterable[Memory]) -> None:
+    """Gives up staging memory after an error, for it may be half mapped."""
+    for memory in taken:
+        memory.destroy()
+        pool.give(memory, destroyed=True)
 
 
 def _words(nbytes: int) -> int:

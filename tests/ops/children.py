@@ -11,6 +11,7 @@ import rusty_py
 from rusty_py import Device, DeviceError, default_device, matmul
 from rusty_py.measure.kernels import FILL
 from rusty_py.buffer import Buffer, Recording
+from rusty_py.commands import Copy
 from rusty_py.kernel import launch, prepare, record, run
 from rusty_py.transfer import mapped
 from tests.ops.products import launches

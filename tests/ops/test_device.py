@@ -219,7 +219,8 @@ ABORTS = {
     "a mapped staging buffer": (
         "d = Device(); b = d.upload(ONES)\n"
         "s = Buffer(d, d.transfer.reading, 256, 16, 'staging'); q = d.queue\n"
-        "c = q.commands.copy(q.device, b.memory.handle, 0, s.memory.handle, 0, 16)\n"
+        "copy = Copy(b.memory.handle, 0, s.memory.handle, 0, 16)\n"
+        "c = q.commands.encode(q.device, (), [copy])\n"
         "r = Recording(d, c, [b, s])\n"
         "with mapped(q, s.memory, 16, write=False):\n"
         "    refused(d.submit, r)\n"

@@ -153,7 +153,7 @@ class Interrupted:
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("calls", [1, 2, 4])
-@pytest.mark.parametrize("where", ["copyto", "until", "copy", "answer", "idle"])
+@pytest.mark.parametrize("where", ["copyto", "until", "encode", "answer", "idle"])
 def test_an_interrupted_transfer_leaves_the_device_and_its_buffers_usable(
     device: Device, monkeypatch: pytest.MonkeyPatch, where: str, calls: int, after: bool
 ) -> None:
@@ -375,7 +375,7 @@ except Exception as error:
     print(repr(error))
 """
 READ, WRITE = "d.read(b, got)", "d.write(b, array)"
-COPY, WAIT, CHECK = "d.queue.commands, 'copy'", "d.queue, 'wait'", "d, 'ensure_usable'"
+STAGING, WAIT, CHECK = "d.transfer.reading, 'take'", "d.queue, 'wait'", "d, 'ensure_usable'"
 
 
 @pytest.mark.parametrize(
@@ -390,8 +390,8 @@ COPY, WAIT, CHECK = "d.queue.commands, 'copy'", "d.queue, 'wait'", "d, 'ensure_u
         (True, CHECK, "b.destroy", WRITE),
         (True, CHECK, "b.destroy", READ),
         (True, CHECK, "d.close", READ),
-        (True, COPY, "d.close", READ),
-        (True, COPY, "b.destroy", READ),
+        (True, STAGING, "d.close", READ),
+        (True, STAGING, "b.destroy", READ),
     ],
 )
 def test_closing_or_destroying_during_a_transfer_is_told(

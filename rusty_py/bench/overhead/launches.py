@@ -21,6 +21,7 @@ from rusty_py.bench.overhead.work import (
 )
 from rusty_py.bench.plain import Plain, compute_with_buffers
 from rusty_py.bench.rounds import Contest, Contestant
+from rusty_py.commands import Copy
 from rusty_py.device import Device
 from rusty_py.kernel import launch, prepare, record, warm_up
 from rusty_py.measure.kernels import DOUBLE, scale
@@ -123,8 +124,8 @@ def encoder(device: Device, plain: Plain) -> Sequence[Contest]:
             last[:] = [create()]
 
     def copy_ours() -> None:
-        copy = commands.copy(queue.device, work.x.memory.handle, 0, work.y.memory.handle, 0, size)
-        queue.send([copy], (work.x.memory, work.y.memory))
+        copy = Copy(work.x.memory.handle, 0, work.y.memory.handle, 0, size)
+        queue.send([], (work.x.memory, work.y.memory), copies=[copy])
 
     def copy_theirs() -> None:
         last[0].copy_buffer_to_buffer(rival.x, 0, rival.y, 0, size)
