@@ -8,7 +8,7 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -128,7 +128,9 @@ class Device:
                 self.raw.destroy()
 
     def ensure_usable(self, operation: str) -> None:
-        """Raises DeviceError on a closed device and in a forked process."""
+        """Raises DeviceError on a closed or lost device and in a forked process."""
+        if self.queue.usable:
+            return
         _refuse_fork(operation)
         if self.closed:
             raise DeviceError(f"{operation}: the device is closed: {self.adapter}")
@@ -209,8 +211,7 @@ class Device:
                 f"buffer: {label!r} is larger than {self.adapter} allows:"
                 f" {nbytes} > {self.limits.buffer_bytes} bytes"
             )
-        size = min(size_class(nbytes), _whole_words(self.limits.buffer_bytes - 3))
-        return size, max(4, _whole_words(nbytes))
+        return _sizes(nbytes, self.limits.buffer_bytes)
 
     def pool_stats(self) -> PoolStats:
         """How often buffers were made and reused, and the bytes that are in use, kept, and were at most."""
@@ -230,7 +231,7 @@ class Device:
     def upload(self, array: NDArray[np.generic], *, label: str = "input") -> Buffer:
         """A storage buffer that holds `array`, which is C-contiguous; in a capture, a constant."""
         buffer = self._from_pool(array.nbytes, label)
-        self.write(buffer, array)
+        self._fill(buffer, array)
         return buffer
 
     def write(self, buffer: Buffer, array: NDArray[np.generic]) -> None:
@@ -246,6 +247,9 @@ class Device:
                 f"write: the array is larger than buffer {buffer.label!r}:"
                 f" {array.nbytes} > {buffer.nbytes} bytes"
             )
+        self._fill(buffer, array)
+
+    def _fill(self, buffer: Buffer, array: NDArray[np.generic]) -> None:
         if array.nbytes:
             data = array.reshape(-1).view(np.uint8)
             if data.nbytes % 4:  # Copies come in words; the buffer has room for the last one.
@@ -331,6 +335,11 @@ def _create_buffer(device: "wgpu.GPUDevice", queue: Queue, usage: int, nbytes: i
         if isinstance(error, wgpu.GPUValidationError) and "memory" not in str(error):
             raise
         raise OutOfMemory(f"buffer: no room on {queue.name} for {nbytes:,} bytes") from error
+
+
+@lru_cache(maxsize=1024)
+def _sizes(nbytes: int, most: int) -> tuple[int, int]:
+    return min(size_class(nbytes), _whole_words(most - 3)), max(4, _whole_words(nbytes))
 
 
 def _whole_words(nbytes: int) -> int:

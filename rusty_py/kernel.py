@@ -94,25 +94,26 @@ def launch(
     Only the first two long ones of a kernel are waited for: from then on its pace is known, and what is long
     goes out in no more parts than it must. Parameters and errors are those of `prepare`.
     """
-    buffers = (*inputs, *outputs)
-    seconds = flops / device.pace.rate(spec)
-    recorder = device.recorder
-    device.ensure_usable(spec.name)
-    if recorder is not None:
+    queue = device.queue
+    if not queue.usable:
+        device.ensure_usable(spec.name)
+    if device.recorders and (recorder := device.recorder) is not None:
         recorder.launch(spec, inputs, outputs, dims, workgroups, flops)
         return
-    with device.lock:
+    buffers = (*inputs, *outputs)
+    with queue.lock:
         check(device, spec, buffers, dims, workgroups)
-        memories = [buffer.memory for buffer in buffers]
-        timed = device.pace.worth_timing(spec, flops) and not device.queue.held
+        seconds = flops / device.pace.rate(spec)
+        timed = device.pace.worth_timing(spec, flops) and not queue.held
         if timed:
-            device.queue.wait()
+            queue.wait()
             start = time.perf_counter()
         step = bind(device, spec, buffers, dims=dims, workgroups=workgroups)
+        memories = [buffer.memory for buffer in buffers]
         nbytes = sum([buffer.nbytes for buffer in buffers])
-        device.queue.add([step], memories, seconds, nbytes)
+        queue.add([step], memories, seconds, nbytes)
         if timed:
-            device.queue.wait()
+            queue.wait()
             device.pace.observe(spec, flops=flops, seconds=time.perf_counter() - start)
 
 

@@ -37,7 +37,7 @@ class Pace:
 
     def worth_timing(self, kernel: Hashable, flops: int) -> bool:
         """Whether a launch may take so long that it is worth a wait to know more."""
-        return not self.knows(kernel) and flops / self.rate(kernel) > _LONG_SECONDS
+        return flops > _LONG_SECONDS * self._unseen and kernel not in self._seen
 
     def observe(self, kernel: Hashable, *, flops: int, seconds: float) -> None:
         """Remembers the rate of a submission, unless it was the first or too small to tell.

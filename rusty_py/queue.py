@@ -93,7 +93,7 @@ class Queue:
         self._held = 0  # Explicit batches that are open.
         self._marks: deque[tuple[int, int]] = deque()  # Numbers, and the tokens that tell they are done.
         self._unmarked = 0
-        self._mapped = 0  # Memories that the host is copying from or to.
+        self._mapped: set[Memory] = set()  # The host is copying from or to them.
 
     def add(self, added: list[Step], memories: Iterable[Memory], seconds: float, nbytes: int) -> None:
         """Records dispatches that use `memories`, for one submission. The caller holds the lock."""
@@ -314,17 +314,15 @@ class Queue:
         if self.is_lost():
             raise DeviceError(f"{operation}: the device was lost: {self.name}: make a new one")
 
-    def start_mapped(self) -> None:
+    def start_mapped(self, memory: Memory) -> None:
         """To be called before a mapped memory is touched; raises DeviceError where the device is closed."""
-        with self.lock:
-            if self.closed:
-                raise DeviceError(f"map: the device was closed meanwhile: {self.name}")
-            self._mapped += 1
+        self._mapped.add(memory)  # Before the test, since `close` does both the other way round.
+        if self.closed:
+            raise DeviceError(f"map: the device was closed meanwhile: {self.name}")
 
-    def end_mapped(self) -> None:
-        """To be called when it is left alone again."""
-        with self.lock:
-            self._mapped -= 1
+    def end_mapped(self, memory: Memory) -> None:
+        """To be called when it is left alone again, also where it never was touched."""
+        self._mapped.discard(memory)
 
     def close(self) -> None:
         """Forgets the open batch; nothing is submitted any more, and nobody touches mapped memory."""

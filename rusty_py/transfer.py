@@ -231,11 +231,11 @@ def mapped(queue: Queue, memory: Memory, size: int, *, write: bool) -> Iterator[
         memory.refusal = "is mapped; unmap it first"
         token = commands.ask_map(memory.handle, size, write=write)
         queue.until(lambda: commands.answer(token))
-        queue.start_mapped()
         try:
+            queue.start_mapped(memory)
             yield np.frombuffer(commands.mapped(memory.handle, size, write=write), np.uint8)
         finally:
-            queue.end_mapped()
+            queue.end_mapped(memory)
     except commands.Error as error:
         queue.refuse_lost("map")
         raise DeviceError(f"map: refused, the buffer may have been destroyed meanwhile: {error}") from error
