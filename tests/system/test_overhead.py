@@ -54,7 +54,7 @@ def test_the_table_has_every_row_in_ascii(ran: tuple[Done, str]) -> None:
     assert done.out.isascii()
     assert [row["what"] for row in table(done.out)] == ROWS
     assert "WRONG" not in done.out
-    assert "as compute_with_buffers; target 6: " in done.out
+    assert "as compute_with_buffers; target 8: " in done.out
 
 
 def test_the_json_fits_the_schema_and_holds_every_sample(ran: tuple[Done, str]) -> None:

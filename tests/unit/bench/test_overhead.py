@@ -60,7 +60,7 @@ FULL = overhead(
 
 def test_the_summary_is_made_from_the_rows() -> None:
     said = "\n".join(summary(FULL))
-    assert "ours is 9 times as fast (95 % interval 9 to 9) as compute_with_buffers; target 6: reached" in said
+    assert "ours is 9 times as fast (95 % interval 9 to 9) as compute_with_buffers; target 8: reached" in said
     assert "5 times as fast (95 % interval 5 to 5) as recorded anew; 4 times" in said
     assert "pool at 4 KiB: step time -50%, allocations a step from 3 to 0 (-100%) over 1,000 steps" in said
     assert "one submission is 1.2 times as fast (95 % interval 1.2 to 1.2)" in said
@@ -110,7 +110,7 @@ def test_a_few_samples_show_no_spread_and_no_verdict() -> None:
         row(branches.APART, {OURS: [60.0] * 4}),
     )
     said = "\n".join(summary(few))
-    assert "ours is 9 times as fast as compute_with_buffers; target 6: too few samples to tell" in said
+    assert "ours is 9 times as fast as compute_with_buffers; target 8: too few samples to tell" in said
     assert "one submission is 1.2 times as fast as one each; target 1.5: too few samples to tell" in said
     for of, spread in zip(rows_of(few), ("", "0.0", "0.0"), strict=True):
         assert of[header(few).index("± %")] == spread
