@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 
 from rusty_py.checker import tools
-from rusty_py.checker.cpp import cpp, parameters
+from rusty_py.checker.cpp import COMMON_HEAD, COMMON_HEADER, cpp, parameters
 from rusty_py.checker.translate import Entry
 from rusty_py.errors import ToolError
 
@@ -105,13 +105,27 @@ def runner() -> Path:
 def _compile(source: str, to: Path) -> None:
     text, compiled = to.with_suffix(".cc"), to.with_suffix(".o")
     text.write_text(source, encoding="utf-8")
-    flags = [*_KERNEL, f"-I{_SOURCES / 'metal'}"]
-    if platform.machine() == "x86_64":
-        flags.append("-mf16c")
+    flags = _kernel_flags()
+    if source.startswith(COMMON_HEAD):
+        flags += ["-include-pch", str(_precompiled_header())]
     _clang([*flags, "-c", str(text), "-o", str(compiled)], "the kernel's Metal text")
     wrapped = [f"-Wl,--wrap={name}" for name in _COPIES]
     arguments = ["-shared", *wrapped, str(compiled), "-o", str(to), "-lm"]
     _clang(arguments, "the kernel's program")
+
+
+def _kernel_flags() -> list[str]:
+    f16 = ["-mf16c"] if platform.machine() == "x86_64" else []
+    return [*_KERNEL, *f16, f"-I{_SOURCES / 'metal'}"]
+
+
+def _precompiled_header() -> Path:
+    """That of most texts, which takes clang longer than most kernels do. It is that of these very files."""
+    header = _SOURCES / "metal" / COMMON_HEADER
+    # Files of another time are other files to clang; here the name tells their contents.
+    flags = [*_kernel_flags(), "-Xclang", "-fno-pch-timestamp", "-x", "c++-header"]
+    name = f"{_digest(str(header))}.pch"
+    return _made(name, lambda to: _clang([*flags, str(header), "-o", str(to)], "the checker's headers"))
 
 
 def _clang(arguments: Sequence[str], what: str) -> None:

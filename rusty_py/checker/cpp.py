@@ -57,7 +57,7 @@ def cpp(msl: str, entry: Entry) -> str:
     text = re.sub(twice, _blank, text, flags=re.DOTALL)
     text = re.sub(r"(?m)^#include .*$", "", text)
     return (
-        f'#include "../runtime/launch.h"\n{_swizzles(msl)}#include <metal_stdlib>\n{_no_macros(msl)}'
+        f"{_head(msl)}{_no_macros(msl)}"
         f'namespace kernel_text {{\n#line 1 "kernel.metal"\n{text}\n'
         f'#line 1 "entry"\n{_entry_point(entry, given)}{_description(msl, given)}}}\n'
     )
@@ -108,7 +108,7 @@ def _no_macros(msl: str) -> str:
 
 
 def _swizzles(msl: str) -> str:
-    """For each width of vector, a macro that declares the swizzles the text uses."""
+    """For each width of vector, a macro that declares the swizzles the text uses; '' where it uses none."""
     declared: dict[int, list[str]] = {2: [], 3: [], 4: []}
     for name in sorted(set(re.findall(r"\.([xyzw]{2,4})\b", msl))):
         indices = ["xyzw".index(letter) for letter in name]
@@ -118,7 +118,21 @@ def _swizzles(msl: str) -> str:
             f"{kind} get_{name}() const {{ return {kind}({values}); }}"
             f" __declspec(property(get = get_{name})) {kind} {name};"
         )
+    if not any(declared.values()):
+        return ""
     return "".join(f"#define SWIZZLES_OF_{width} {' '.join(texts)}\n" for width, texts in declared.items())
+
+
+COMMON_HEADER = "no_swizzles.h"
+COMMON_HEAD = f'#include "{COMMON_HEADER}"\n'
+"""What every text without swizzles begins with."""
+
+
+def _head(msl: str) -> str:
+    swizzles = _swizzles(msl)
+    if not swizzles:
+        return COMMON_HEAD
+    return f'#include "../runtime/launch.h"\n{swizzles}#include <metal_stdlib>\n'
 
 
 def _entry_point(entry: Entry, given: list[Parameter]) -> str:

@@ -67,7 +67,7 @@ def _way_to_give(key: str) -> str:
 
 
 def _overrides(wgsl: str) -> Iterator[_Override]:
-    words = list(tokens(wgsl))
+    words = tokens(wgsl)
     texts = [word.text for word in words]
     for i in [i for i, text in enumerate(texts) if text == "override"]:
         try:
@@ -100,7 +100,7 @@ def _number(name: str, words: list[str]) -> str:
     return str(int(found[1], 16) if found[1] else int(found[2]))
 
 
-def _spelled(words: list[Token]) -> str:
+def _spelled(words: Sequence[Token]) -> str:
     """Without comments and line breaks."""
     at = words[0].start if words else 0
     parts = []

@@ -32,7 +32,7 @@ def place_of(lines: Sequence[int], translation: Translation, name: str | None, s
 def mention_of(name: str, statement: Statement, translation: Translation) -> Place:
     """Where a statement first names a value; the whole statement where it does not."""
     text = translation.wgsl
-    words = list(tokens(text[statement.start : statement.end]))
+    words = tokens(text[statement.start : statement.end])
     for before, word in pairwise([Token("", 0), *words]):
         if word.text == name and before.text != ".":
             return _place(text, statement.start + word.start, statement.start + word.end)
@@ -88,7 +88,7 @@ def _access(
 
 @lru_cache(maxsize=4)
 def _mentions(text: str, statement: Statement, name: str) -> tuple[_Mention, ...]:
-    words = list(tokens(text[statement.start : statement.end]))
+    words = tokens(text[statement.start : statement.end])
     texts = [word.text for word in words]
     found = []
     for i, word in enumerate(words):

@@ -6,6 +6,7 @@ naga reads it for good. What this finds is proved by what naga makes of it: see 
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 from rusty_py.errors import LimitError, ShaderError
@@ -86,7 +87,7 @@ def _refuse_names(wgsl: str, words: Sequence[Token]) -> None:
 
 def names(wgsl: str) -> list[str]:
     """The variables of the module, in the order of the text."""
-    depth, found, words = 0, [], tokens(wgsl)
+    depth, found, words = 0, [], iter(tokens(wgsl))
     for token in words:
         depth += (token.text in "{") - (token.text in "}")
         if depth == 0 and token.text == "var":
@@ -100,7 +101,7 @@ def names(wgsl: str) -> list[str]:
 
 def entry_points(wgsl: str) -> list[str]:
     """The compute entry points, in the order of the text."""
-    found, words, is_entry = [], list(tokens(wgsl)), False
+    found, words, is_entry = [], tokens(wgsl), False
     for before, token, after in zip(words, words[1:], words[2:], strict=False):
         if (before.text, token.text) == ("@", "compute"):
             is_entry = True
@@ -117,7 +118,7 @@ class _Marker:
     def __init__(self, wgsl: str) -> None:
         self.wgsl = wgsl
         self.statements: list[Statement] = []
-        self.tokens = list(tokens(wgsl))
+        self.tokens = tokens(wgsl)
         self.inserted: list[tuple[int, str]] = []
         self.depth = 0
         i = 0
@@ -214,8 +215,13 @@ class _Marker:
         return self.tokens[i].text
 
 
-def tokens(wgsl: str) -> Iterator[Token]:
+@lru_cache(maxsize=64)
+def tokens(wgsl: str) -> tuple[Token, ...]:
     """Its words and signs, without comments."""
+    return tuple(_tokens(wgsl))
+
+
+def _tokens(wgsl: str) -> Iterator[Token]:
     at = 0
     while at < len(wgsl):
         if wgsl.startswith("/*", at):

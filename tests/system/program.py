@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from .. import warm
+
 ROOT = Path(__file__).parents[2]
 SCRIPT = Path(sys.executable).with_name("rusty-bench")
 PATIENCE_S = 120.0
@@ -97,11 +99,38 @@ def run(
     cwd: Path | str | None = None,
     stdout: int | IO[Any] = subprocess.PIPE,
     patience_s: float = PATIENCE_S,
+    anew: bool = False,
 ) -> Done:
-    """Runs a command to its end; `env` holds changes to the environment."""
+    """Runs a command to its end; `env` holds changes to the environment.
+
+    What is Python is forked from a process that has imported everything, unless it shall start `anew`.
+    """
+    request = None if anew or stdout != subprocess.PIPE else _request(command, env, cwd)
+    if request is not None:
+        ended = warm.run(request, patience_s=patience_s)
+        return Done(ended.code, ended.out.decode(), ended.err.decode())
     with started(command, env=env, cwd=cwd, stdout=stdout, stderr=subprocess.PIPE) as child:
         out, err = child.communicate(timeout=patience_s)
     return Done(child.returncode, out or "", err)
+
+
+def _request(
+    command: Sequence[str | bytes | Path], env: Mapping[str, str | None] | None, cwd: Path | str | None
+) -> warm.Request | None:
+    """The command as a fork can be it; None for what is not Python, or another, or started otherwise."""
+    if not warm.POSSIBLE or any(name.startswith("PYTHON") for name in env or ()):
+        return None
+    if any(isinstance(part, bytes) for part in command):
+        return None
+    argv, code = [str(part) for part in command], None
+    if argv[:2] == [sys.executable, "-c"]:
+        code = argv[2]
+        argv[:3] = ["-c"]
+    elif argv[0] == sys.executable and Path(argv[1]).is_file():
+        del argv[0]
+    elif argv[0] != str(SCRIPT):
+        return None
+    return warm.Request(code, argv, environment(env), str(cwd or Path.cwd())) if warm.fits(code) else None
 
 
 @contextmanager

@@ -84,7 +84,8 @@ def test_help_comes_without_loading_numpy_or_wgpu() -> None:
         except SystemExit as leave:
             assert not leave.code
         print(sorted({"numpy", "wgpu"} & set(sys.modules)), file=sys.stderr)
-        """
+        """,
+        anew=True,
     )
     assert (done.code, done.err) == (0, "[]\n")
 
