@@ -21,12 +21,12 @@ test: $(VENV)/.test
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy
-	@sh scripts/test.sh $(PY) -m "not slow" --durations=40
+	@sh scripts/test.sh $(PY) "not slow"
 
 test-all: $(VENV)/.test
 	@sh scripts/vulkan.sh $(PY)
 	@sh scripts/clang.sh
-	@sh scripts/test.sh $(PY) --durations=40
+	@sh scripts/test.sh $(PY)
 
 clean:
 	rm -rf $(VENV) build dist tests/metal/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,20 +1,11 @@
 #!/bin/sh
-# test.sh PYTHON [OPTION...]: runs the tests with these options of pytest. Two cores are kept busy: what needs a device
-# runs beside what does not, or starts processes, which is shown when both have ended. Then, undisturbed, what measures
-# and starts programs.
+# test.sh PYTHON [MARKS]: runs the tests that MARKS choose, all without. First two at a time, files that take long ahead
+# of short ones, so that both end at once; then those that measure, one after the other.
 set -u
 python=$1
-shift
-log=$(mktemp)
-"$python" -m pytest "$@" tests/unit tests/checker tests/metal tests/ops/test_life.py \
-  --ignore tests/unit/bench >"$log" 2>&1 &
-beside=$!
-trap 'kill $beside 2>/dev/null; rm -f "$log"' EXIT
-trap 'exit 130' INT TERM
-
-"$python" -m pytest "$@" tests/ops --ignore tests/ops/test_life.py
-status=$?
-wait $beside || status=1
-cat "$log"
-"$python" -m pytest "$@" tests/unit/bench tests/tune tests/system || status=1
+chosen=${2:+$2 and }
+status=0
+"$python" -m pytest --durations=40 -m "${chosen}not alone" -n 2 --dist loadfile --no-loadscope-reorder \
+  tests/metal tests/ops tests/checker tests/system tests/unit tests/tune || status=1
+"$python" -m pytest --durations=40 -m "${chosen}alone" tests/system tests/tune tests/ops || status=1
 exit $status

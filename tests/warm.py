@@ -6,6 +6,7 @@ any other, with a session, an environment, streams and a `__main__` of its own, 
 as usual.
 """
 
+import atexit
 import importlib
 import io
 import json
@@ -105,7 +106,7 @@ def _server() -> socket.socket:
     ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8 * _LARGEST)
     with its:
-        subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-m", "tests.warm", str(its.fileno())],
             cwd=Path(__file__).parents[1],
             env={**os.environ, "PYTHONUTF8": "1"},
@@ -113,6 +114,7 @@ def _server() -> socket.socket:
             pass_fds=[its.fileno()],
             start_new_session=True,
         )
+    atexit.register(lambda: (ours.close(), process.wait()))
     return ours
 
 

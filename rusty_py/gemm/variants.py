@@ -64,13 +64,24 @@ FASTEST_IN_PAIRS = max(BLOCKED, key=lambda each: MEASURED[each].pairs)
 
 
 def blocked() -> Iterator[tuple[Blocked, Form]]:
-    """The smallest kernel in each form; the others share its text, and take compilers long, in two."""
+    """The smallest kernel in each form; the others, which share its text and take compilers long, in turn.
+
+    Every other one loads one by one along k, the rest by fours across.
+    """
     for form in forms():
         yield SMALLEST, form
-    for kernel in BLOCKED:
-        if kernel != SMALLEST:
-            yield kernel, Form(a_along_k=True, b_along_k=True, a_fours=False, b_fours=False, c_fours=False)
-            yield kernel, Form(a_along_k=False, b_along_k=False)
+    one_by_one = Form(a_along_k=True, b_along_k=True, a_fours=False, b_fours=False, c_fours=False)
+    by_fours = Form(a_along_k=False, b_along_k=False)
+    for i, kernel in enumerate(kernel for kernel in BLOCKED if kernel != SMALLEST):
+        yield kernel, (one_by_one, by_fours)[i % 2]
+
+
+def without_edges() -> Iterator[tuple[Blocked, bool]]:
+    """Each kernel for whole blocks, or for less than one (True), in turn; the smallest for both."""
+    for i, kernel in enumerate(BLOCKED):
+        for less in (False, True):
+            if kernel == SMALLEST or i % 2 == less:
+                yield kernel, less
 
 
 def pairs() -> Iterator[tuple[Blocked, Form]]:
@@ -91,10 +102,9 @@ def variants() -> list[Spec]:
     for kernel, form in pairs():
         rows, cols = kernel.block
         specs.append(kernel.spec(Problem(rows + 4, 16, cols + 4, form=form)))
-    for kernel in BLOCKED:
+    for kernel, less in without_edges():
         rows, cols = kernel.block
-        specs.append(kernel.spec(Problem(rows, 16, cols)))
-        specs.append(kernel.spec(Problem(rows - 4, 16, cols - 4)))
+        specs.append(kernel.spec(Problem(rows - 4 * less, 16, cols - 4 * less)))
     for kind, along_k in product((F32, F16), (True, False)):
         specs.append(Pack().spec(Problem(5, 3, 1, form=Form(along_k, stored=kind))))
     for along_k in (True, False):

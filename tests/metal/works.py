@@ -13,7 +13,7 @@ import rusty_py as rp
 from rusty_py import Device, array, dtypes, oracle
 from rusty_py.adapter import Limits
 from rusty_py.dtypes import BOOL, ELEMENTS, F16, F32, I32, U32, Dtype
-from rusty_py.gemm import plan, variants
+from rusty_py.gemm import variants
 from rusty_py.gemm.blocked import SUM_DEPTH
 from rusty_py.gemm.launches import Operands, requests
 from rusty_py.gemm.plan import Plan
@@ -250,11 +250,14 @@ def _planned_products() -> Iterator[Work]:
         problem = Problem(m, k, n, form=form)
         yield _planned(Plan(problem, kernel), "")
         yield _planned(Plan(problem, kernel, 2), "in two parts")
-    for kernel in plan.BLOCKED:
-        whole = Problem(2 * kernel.block_m, 48, kernel.block_n, products=2)
-        yield _planned(Plan(whole, kernel), "a batch at once")
-        yield _planned(Plan(Problem(kernel.block_m - 4, 20, kernel.block_n - 4), kernel), "less than a block")
-        yield _planned(Plan(whole, kernel), "a batch in two launches", loop_steps=kernel.loops(48) - 1)
+    for kernel, less in variants.without_edges():
+        if less:
+            problem = Problem(kernel.block_m - 4, 20, kernel.block_n - 4)
+            yield _planned(Plan(problem, kernel), "less than a block")
+        else:
+            whole = Problem(2 * kernel.block_m, 48, kernel.block_n, products=2)
+            yield _planned(Plan(whole, kernel), "a batch at once")
+            yield _planned(Plan(whole, kernel), "a batch in two launches", loop_steps=kernel.loops(48) - 1)
 
 
 def _packed() -> Iterator[Work]:

@@ -114,7 +114,7 @@ LAID = st.builds(
 )
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     m=SIZES,
     k=SIZES,
@@ -144,7 +144,7 @@ def test_any_size_layout_and_number_of_parts(
     assert_within(c, *oracle.matmul(a, b, dtype=F32))
 
 
-@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(m=FOURS, k=FOURS, n=FOURS, splits=st.integers(1, 5), seed=st.integers(0, 2**32 - 1))
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_sizes_that_fours_divide(
@@ -159,7 +159,7 @@ def test_sizes_that_fours_divide(
     assert_within(c, *oracle.matmul(a, b, dtype=F32))
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     lead=st.sampled_from(
         [((3,), ()), ((), (2,)), ((2, 1), (3,)), ((2, 3), (2, 3)), ((2, 3), (1, 3)), ((4, 1, 2), (3, 1))]

@@ -62,7 +62,7 @@ def products(draw: st.DrawFn) -> PlacedProduct:
     )
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(product=products())
 def test_direct_kernels_multiply_any_shape_and_layout(device: Device, product: PlacedProduct) -> None:
     assert_right(device, product)

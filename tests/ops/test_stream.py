@@ -71,7 +71,7 @@ def streaming(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[stream.Job]]:
         yield jobs
 
 
-@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(m=SIZES, k=SIZES, n=SIZES, turned=st.tuples(st.booleans(), st.booleans()))
 def test_products_of_any_size(narrow: Device, m: int, k: int, n: int, turned: tuple[bool, bool]) -> None:
     a, b = uniform(m, k, seed=1), uniform(k, n, seed=2)
@@ -292,8 +292,9 @@ def test_no_room_for_the_smallest_blocks_is_said(unchecked: Device) -> None:
         matmul(a, a, device=narrow)
 
 
-@pytest.mark.parametrize("staged", [False, True])
-@pytest.mark.parametrize("moment", ["_send", "_launch", "_start", "_collect"])
+@pytest.mark.parametrize(
+    ("moment", "staged"), [("_send", True), ("_launch", False), ("_start", True), ("_collect", False)]
+)
 def test_ctrl_c_leaves_nothing_behind(
     unchecked: Device, monkeypatch: pytest.MonkeyPatch, moment: str, staged: bool
 ) -> None:

@@ -69,13 +69,13 @@ def assert_right(device: Device, product: PlacedProduct) -> None:
     assert product.expected().error(product.compute(device, launch)) <= 1, product
 
 
-@settings(max_examples=250, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(product=products(CUTS))
 def test_a_thin_product_of_any_shape_and_layout(device: Device, product: PlacedProduct) -> None:
     assert_right(device, product)
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(product=products([CUTS[0], CUTS[4]]), bias=st.booleans(), activation=st.sampled_from(["", "relu"]))
 def test_a_thin_product_with_an_epilogue(
     device: Device, product: PlacedProduct, bias: bool, activation: str
@@ -125,7 +125,7 @@ def test_the_end_of_a_sum_adds_no_odd_number_twice(
         np.testing.assert_allclose(found, a[0] @ b[0], rtol=1e-4, atol=1e-4)
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     few=st.integers(1, 5),
     k=st.integers(1, 300),

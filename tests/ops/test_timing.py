@@ -22,6 +22,8 @@ from rusty_py.timing import Sample, Timer
 
 from .products import launches, uniform
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.fixture(scope="module")
 def timer(unchecked: Device) -> Timer:

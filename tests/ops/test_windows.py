@@ -90,7 +90,7 @@ def narrow(device: Device) -> Iterator[Device]:
         yield narrow
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(m=SIZES, k=SIZES, n=SIZES, turned=st.tuples(st.booleans(), st.booleans()))
 def test_arrays_larger_than_a_binding(
     narrow: Device, m: int, k: int, n: int, turned: tuple[bool, bool]

@@ -97,6 +97,7 @@ def test_python_in_the_documentation_runs(page: Path, tmp_path: Path, request: p
     assert (done.code, done.err) == (0, "")
 
 
+@pytest.mark.alone
 @pytest.mark.usefixtures("adapter")
 @pytest.mark.parametrize("command", _found())
 def test_commands_in_the_documentation_succeed(command: str, tmp_path: Path) -> None:

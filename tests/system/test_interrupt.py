@@ -17,7 +17,7 @@ from rusty_py.bench.report.json import schema
 from .program import PATIENCE_S, SCRIPT, Sabotaged, driver, python, run, started, strict_json, table
 from .terminal import Terminal
 
-pytestmark = pytest.mark.usefixtures("adapter")
+pytestmark = [pytest.mark.alone, pytest.mark.usefixtures("adapter")]
 
 # The sizes of the default run on a CPU driver; on a GPU they would be larger.
 LADDER = ("matmul", "--size", "64,128,256,512")
@@ -135,6 +135,7 @@ def test_ctrl_c_while_the_program_starts_shows_no_traceback(module: str) -> None
             assert hit, f"{module} was never imported"
         """,
         *(str(SCRIPT), module, *TWO),
+        anew=True,
     )
     assert (done.code, "Traceback" in done.err) == (130, False), done
 

@@ -14,7 +14,7 @@ from rusty_py.bench.suites.shapes import preset
 
 from .program import Measured, Sabotaged, rusty_bench, strict_json, table
 
-pytestmark = pytest.mark.usefixtures("adapter")
+pytestmark = [pytest.mark.alone, pytest.mark.usefixtures("adapter")]
 
 SMALL = ("matmul", "--size", "33", "--tile", "8", "--runs", "3")
 

@@ -17,7 +17,7 @@ from rusty_py.bench.report.figures import as_json, parse, schema
 
 from .program import ROOT, Done, Sabotaged, rusty_bench, strict_json, table
 
-pytestmark = pytest.mark.usefixtures("adapter")
+pytestmark = [pytest.mark.alone, pytest.mark.usefixtures("adapter")]
 
 SCHEMA = ROOT / "docs" / "schema" / "figures-1.json"
 SHORT = ("overhead", "--runs", "2", "--max-time", "60")

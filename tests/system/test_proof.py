@@ -7,7 +7,7 @@ import pytest
 
 from .program import ROOT, Done, Sabotaged, strict_json, table
 
-pytestmark = pytest.mark.usefixtures("adapter")
+pytestmark = [pytest.mark.alone, pytest.mark.usefixtures("adapter")]
 
 BOTH = ("matmul", "--size", "64x33x70", "--tile", "naive", "--tile", "8", "--runs", "3")
 

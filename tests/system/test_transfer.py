@@ -10,7 +10,7 @@ from rusty_py.bench.transfer.copies import MEMCPY, OURS, PLAIN, STAGED
 
 from .program import Sabotaged, rusty_bench, strict_json, table
 
-pytestmark = pytest.mark.usefixtures("adapter")
+pytestmark = [pytest.mark.alone, pytest.mark.usefixtures("adapter")]
 
 
 def test_each_direction_and_size_has_a_row_with_rates(tmp_path: Path) -> None:

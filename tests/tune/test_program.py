@@ -15,6 +15,8 @@ from rusty_py.tune.search import contestants
 from ..system import program
 from ..system.program import Done, table
 
+pytestmark = pytest.mark.alone
+
 
 def rusty_bench(*arguments: str, path: Path | str) -> Done:
     return program.rusty_bench(*arguments, env={"RUSTY_PY_TUNING": str(path), "COLUMNS": "200"})

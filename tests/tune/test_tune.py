@@ -30,6 +30,8 @@ from rusty_py.tune.exam import Attempt, Exam
 from rusty_py.tune.search import choice_of, contestants, distance, problem_of
 from rusty_py.tune.trials import Trials, repeated
 
+pytestmark = pytest.mark.alone
+
 SMALL = problem_of(33, 40, 36)
 
 
