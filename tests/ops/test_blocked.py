@@ -55,7 +55,14 @@ def force(monkeypatch: pytest.MonkeyPatch) -> Force:
     return force
 
 
-@pytest.fixture(params=SMALL, ids=lambda each: each.name)
+# The code of their indices is the same: one of them shows what run-time checks make of it.
+ONE, *OTHERS = SMALL
+
+
+@pytest.fixture(
+    params=[ONE, *(pytest.param(each, marks=pytest.mark.one_mode) for each in OTHERS)],
+    ids=lambda each: each.name,
+)
 def blocked(request: pytest.FixtureRequest) -> Blocked:
     return request.param
 

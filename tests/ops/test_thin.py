@@ -125,6 +125,7 @@ def test_the_end_of_a_sum_adds_no_odd_number_twice(
         np.testing.assert_allclose(found, a[0] @ b[0], rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.one_mode  # The kernels by themselves are tried in both, above.
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     few=st.integers(1, 5),
