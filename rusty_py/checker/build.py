@@ -105,10 +105,11 @@ def runner() -> Path:
 def _compile(source: str, to: Path) -> None:
     text, compiled = to.with_suffix(".cc"), to.with_suffix(".o")
     text.write_text(source, encoding="utf-8")
-    flags = _kernel_flags()
+    arguments = [*_kernel_flags(), "-c", str(text), "-o", str(compiled)]
     if source.startswith(COMMON_HEAD):
-        flags += ["-include-pch", str(_precompiled_header())]
-    _clang([*flags, "-c", str(text), "-o", str(compiled)], "the kernel's Metal text")
+        _clang_with_header(arguments, "the kernel's Metal text")
+    else:
+        _clang(arguments, "the kernel's Metal text")
     wrapped = [f"-Wl,--wrap={name}" for name in _COPIES]
     arguments = ["-shared", *wrapped, str(compiled), "-o", str(to), "-lm"]
     _clang(arguments, "the kernel's program")
@@ -120,12 +121,24 @@ def _kernel_flags() -> list[str]:
 
 
 def _precompiled_header() -> Path:
-    """That of most texts, which takes clang longer than most kernels do. It is that of these very files."""
+    """`COMMON_HEADER`, which takes clang longer than most kernels do. A copy elsewhere has its own."""
     header = _SOURCES / "metal" / COMMON_HEADER
-    # Files of another time are other files to clang; here the name tells their contents.
+    # Without the times of the files: the name is a digest of their contents.
     flags = [*_kernel_flags(), "-Xclang", "-fno-pch-timestamp", "-x", "c++-header"]
     name = f"{_digest(str(header))}.pch"
     return _made(name, lambda to: _clang([*flags, str(header), "-o", str(to)], "the checker's headers"))
+
+
+def _clang_with_header(arguments: Sequence[str], what: str) -> None:
+    """As `_clang`, with the precompiled header, compiled once more where the cache held a broken one."""
+    header = _precompiled_header()
+    try:
+        _clang(["-include-pch", str(header), *arguments], what)
+    except ToolError as error:
+        if isinstance(error.__cause__, subprocess.TimeoutExpired):
+            raise
+        header.unlink(missing_ok=True)
+        _clang(["-include-pch", str(_precompiled_header()), *arguments], what)
 
 
 def _clang(arguments: Sequence[str], what: str) -> None:

@@ -414,6 +414,16 @@ def test_a_program_that_is_broken_in_the_cache_is_made_again(
     assert broken.stat().st_size > 5000
 
 
+@pytest.mark.parametrize("kept_bytes", [0, 1000, 100_000])
+def test_a_header_that_is_broken_in_the_cache_is_compiled_again(cache: Path, kept_bytes: int) -> None:
+    run(STORE)
+    (broken,) = (cache / "programs").glob("*.pch")
+    broken.write_bytes(broken.read_bytes()[:kept_bytes])
+    assert run(STORE + "// Another text.").clean
+    assert run(STORE.replace("main", "other")).clean
+    assert broken.stat().st_size > 100_000
+
+
 def test_a_full_disk_under_the_compiler_is_said_and_nothing_is_left(cache: Path) -> None:
     with (
         small_files(4096),
