@@ -141,7 +141,10 @@ class Transfer:
                 free.append(staging)
 
     def _read_at_once(self, memory: Memory, out: Bytes) -> None:
-        """Through one piece of staging memory, with the open batch in one submission."""
+        """Through one piece of staging memory, with the open batch in one submission.
+
+        `start` and `finish` do the same, but Ctrl-C between the two would lose the memory.
+        """
         taken: list[Memory] = []
         try:
             taken.append(self.reading.take(size_class(out.nbytes)))

@@ -3,7 +3,7 @@
 # of short ones, so that both end at once; then those that measure, one after the other.
 set -u
 python=$1
-chosen=${2:+$2 and }
+chosen=${2:+($2) and }
 status=0
 "$python" -m pytest --durations=40 -m "${chosen}not alone" -n 2 --dist loadfile --no-loadscope-reorder \
   tests/metal tests/ops tests/checker tests/system tests/unit tests/tune || status=1

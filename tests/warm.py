@@ -120,7 +120,7 @@ def _server() -> socket.socket:
 
 def _become_asked_for(requests: socket.socket) -> Request:
     """Forks for each request, and returns in the process that it asks for. Ends with the last."""
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # Nobody waits for those that wait for a child.
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # The processes that wait for a child leave no zombies.
     while True:
         data, descriptors, _, _ = socket.recv_fds(requests, 8 * _LARGEST, 3)
         if not data:
@@ -138,7 +138,7 @@ def _become_asked_for(requests: socket.socket) -> Request:
         os.close(out)
         os.close(err)
         code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        with suppress(BrokenPipeError):  # It was killed, and nobody asks.
+        with suppress(BrokenPipeError):  # The reader has closed it after a timeout.
             os.write(tell, code.to_bytes(_NUMBER, "little", signed=True))
         os._exit(0)
     os.setsid()

@@ -79,9 +79,11 @@ def blocked() -> Iterator[tuple[Blocked, Form]]:
 def without_edges() -> Iterator[tuple[Blocked, bool]]:
     """Each kernel for whole blocks, or for less than one (True), in turn; the smallest for both."""
     for i, kernel in enumerate(BLOCKED):
-        for less in (False, True):
-            if kernel == SMALLEST or i % 2 == less:
-                yield kernel, less
+        if kernel == SMALLEST:
+            yield kernel, False
+            yield kernel, True
+        else:
+            yield kernel, i % 2 == 1
 
 
 def pairs() -> Iterator[tuple[Blocked, Form]]:

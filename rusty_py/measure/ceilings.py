@@ -51,19 +51,18 @@ class Ceilings:
         # Which number of groups copies fastest depends on the device and on what its caches hold.
         most_groups = min(ceil_div(count, COPY.threads), self.device.limits.groups)
         choices = {min(groups, most_groups) for groups in _COPY_GROUPS}
-        launches = [self._copy(source, target, count, groups) for groups in sorted(choices)]
+        # By the wall clock a submission is 30 times what a launch in it costs, and more on a busy machine:
+        # shorter launches would measure that and take it for memory.
+        empty = self._empty()
+        least_ns = 20 * min(self._warm_ns(empty, repeats=1) for _ in range(3))
+        launches = [self._copy(source, target, count, groups, least_ns) for groups in sorted(choices)]
         best = min(launches, key=lambda launch: self._warm_ns(launch, repeats=1) / launch.flops)
         return best.flops / self._run_ns(best)
 
-    def _copy(self, source: Buffer, target: Buffer, count: int, groups: int) -> Launch:
-        """A launch of enough passes that it takes far longer than submitting one. Its flops are bytes.
-
-        By the wall clock a submission is 30 times what a launch in it costs, and more on a busy machine:
-        few passes would measure that and take it for memory.
-        """
+    def _copy(self, source: Buffer, target: Buffer, count: int, groups: int, least_ns: float) -> Launch:
+        """A launch of enough passes that it takes `least_ns` where it can. Its flops are bytes."""
         stride = groups * COPY.threads
         shift = count // 3 // 256 * 256  # A multiple of the cache lines: each pass starts elsewhere.
-        least_ns = 20 * min(self._warm_ns(self._empty(), repeats=1) for _ in range(3))
         passes = 1
         while True:
             launch = prepare(
