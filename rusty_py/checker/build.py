@@ -58,7 +58,14 @@ _KERNEL = (
     # Large frames meet the guard below their stack, not the stack of another thread.
     "-fstack-clash-protection",
 )
-_COPIES = ("memset", "memcpy", "memmove")
+# Without what the runner is linked to already: reading libc and libstdc++ takes longer than most kernels.
+_LINK = (
+    "-shared",
+    "-nostdlib",
+    *(f"-Wl,--wrap={name}" for name in ("memset", "memcpy", "memmove")),
+    "-lm",
+    "-lgcc",
+)
 
 _ABANDONED_SECONDS = 3600
 _pruning = threading.Lock()
@@ -103,16 +110,13 @@ def runner() -> Path:
 
 
 def _compile(source: str, to: Path) -> None:
-    text, compiled = to.with_suffix(".cc"), to.with_suffix(".o")
+    text = to.with_suffix(".cc")
     text.write_text(source, encoding="utf-8")
-    arguments = [*_kernel_flags(), "-c", str(text), "-o", str(compiled)]
+    arguments = [*_kernel_flags(), str(text), "-o", str(to), *_LINK]
     if source.startswith(COMMON_HEAD):
         _clang_with_header(arguments, "the kernel's Metal text")
     else:
         _clang(arguments, "the kernel's Metal text")
-    wrapped = [f"-Wl,--wrap={name}" for name in _COPIES]
-    arguments = ["-shared", *wrapped, str(compiled), "-o", str(to), "-lm"]
-    _clang(arguments, "the kernel's program")
 
 
 def _kernel_flags() -> list[str]:
@@ -206,6 +210,6 @@ def _tools_digest() -> str:
     """Of all that a program depends on beside its text."""
     files = [path for part in ("metal", "runtime") for path in sorted((_SOURCES / part).rglob("*"))]
     version = subprocess.run([str(tools.clang()), "--version"], capture_output=True).stdout
-    flags = repr((_KERNEL, _RUNTIME)).encode()
+    flags = repr((_KERNEL, _LINK, _RUNTIME)).encode()
     contents = [path.read_bytes() for path in files if path.is_file()]
     return hashlib.sha256(b"\n".join([version, flags, *contents])).hexdigest()
