@@ -37,6 +37,10 @@ SIZES = st.one_of(
     st.sampled_from([1, 2, 3, 4, 5, 8, 15, 16, 17, 31, 32, 33, 64, 96, 128]), st.integers(1, 140)
 )
 FOURS = st.sampled_from([4, 16, 20, 32, 64, 128])
+# Several shapes that one kernel computes: to compile it takes far longer than to run it.
+SHAPES = st.tuples(*[st.sampled_from([FOURS, SIZES.filter(lambda size: size % 4 > 0)])] * 3).flatmap(
+    lambda kinds: st.lists(st.tuples(*kinds), min_size=3, max_size=4)
+)
 LAYOUTS = ["nn", "nt", "tn", "tt"]
 
 Force = Callable[..., None]
@@ -98,6 +102,11 @@ def laid(device: Device, layout: str, a: np.ndarray, b: np.ndarray) -> tuple[Arr
     return tuple(Laid(transposed=t == "t").array(device, x) for t, x in zip(layout, (a, b), strict=True))
 
 
+def layouts_of(blocked: Blocked) -> list[str]:
+    """All for one of the small kernels, one in turn for the others."""
+    return LAYOUTS if blocked is ONE else [LAYOUTS[SMALL.index(blocked) % len(LAYOUTS)]]
+
+
 def normal(rng: np.random.Generator, *shape: int) -> np.ndarray:
     return rng.standard_normal(shape, np.float32)
 
@@ -121,11 +130,9 @@ LAID = st.builds(
 )
 
 
-@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=3, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    m=SIZES,
-    k=SIZES,
-    n=SIZES,
+    shapes=SHAPES,
     a_laid=LAID,
     b_laid=LAID,
     splits=st.integers(1, 5),
@@ -135,9 +142,7 @@ def test_any_size_layout_and_number_of_parts(
     device: Device,
     force: Force,
     blocked: Blocked,
-    m: int,
-    k: int,
-    n: int,
+    shapes: list[tuple[int, int, int]],
     a_laid: Laid,
     b_laid: Laid,
     splits: int,
@@ -145,28 +150,36 @@ def test_any_size_layout_and_number_of_parts(
 ) -> None:
     force(blocked, splits)
     rng = np.random.default_rng(seed)
-    a, b = normal(rng, m, k), normal(rng, k, n)
-    with poison(device):
-        c = matmul(a_laid.array(device, a), b_laid.array(device, b)).numpy()
-    assert_within(c, *oracle.matmul(a, b, dtype=F32))
+    for m, k, n in shapes:
+        a, b = normal(rng, m, k), normal(rng, k, n)
+        with poison(device):
+            c = matmul(a_laid.array(device, a), b_laid.array(device, b)).numpy()
+        assert_within(c, *oracle.matmul(a, b, dtype=F32))
 
 
-@settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(m=FOURS, k=FOURS, n=FOURS, splits=st.integers(1, 5), seed=st.integers(0, 2**32 - 1))
+@pytest.mark.one_mode
+@settings(max_examples=3, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    shapes=st.lists(st.tuples(FOURS, FOURS, FOURS), min_size=3, max_size=4),
+    splits=st.integers(1, 5),
+    seed=st.integers(0, 2**32 - 1),
+)
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_sizes_that_fours_divide(
-    device: Device, force: Force, layout: str, m: int, k: int, n: int, splits: int, seed: int
+    device: Device, force: Force, layout: str, shapes: list[tuple[int, int, int]], splits: int, seed: int
 ) -> None:
     rng = np.random.default_rng(seed)
     force(SMALL[seed % len(SMALL)], splits)
-    a, b = normal(rng, m, k), normal(rng, k, n)
     x, y = (Laid(transposed=each == "t") for each in layout)
-    with poison(device):
-        c = matmul(x.array(device, a), y.array(device, b)).numpy()
-    assert_within(c, *oracle.matmul(a, b, dtype=F32))
+    for m, k, n in shapes:
+        a, b = normal(rng, m, k), normal(rng, k, n)
+        with poison(device):
+            c = matmul(x.array(device, a), y.array(device, b)).numpy()
+        assert_within(c, *oracle.matmul(a, b, dtype=F32))
 
 
-@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.one_mode
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     lead=st.sampled_from(
         [((3,), ()), ((), (2,)), ((2, 1), (3,)), ((2, 3), (2, 3)), ((2, 3), (1, 3)), ((4, 1, 2), (3, 1))]
@@ -199,7 +212,8 @@ def test_batches_broadcast(
     assert_within(c, *of_batch(a, b))
 
 
-@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.one_mode
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     m=SIZES,
     k=SIZES,
@@ -249,6 +263,7 @@ def test_what_follows_a_product(
     assert held[outside].tobytes() == after[outside].tobytes()
 
 
+@pytest.mark.one_mode
 @pytest.mark.parametrize("splits", [1, 3])
 @pytest.mark.parametrize(("sums", "packs"), [("f32", ""), ("f32", "a"), ("f16", ""), ("f16", "ab")])
 def test_products_of_float16(device: Device, force: Force, sums: str, packs: str, splits: int) -> None:
@@ -310,7 +325,7 @@ def test_a_sum_longer_than_a_loop_takes_two_launches(
     reference, bound = oracle.matmul(a, b, dtype=F32)
     expected = oracle.finished(reference, bound, terms=[bias], activation="relu")
     with each_reported() as case:
-        for layout in LAYOUTS:
+        for layout in layouts_of(blocked):
             with case(layout), poison(device):
                 c = matmul(*laid(device, layout, a, b), bias=bias, activation="relu").numpy()
                 assert_within(c, *expected)
@@ -352,7 +367,7 @@ def test_a_row_and_a_column_of_odd_numbers_stay_by_themselves(
     a, b = normal(rng, 35, 19), normal(rng, 19, 37)
     reference, bound = oracle.matmul(a, b, dtype=F32)
     with each_reported() as case:
-        for layout, value, at in product(LAYOUTS, (np.nan, np.inf, 3e38), (0, -1)):
+        for layout, value, at in product(layouts_of(blocked), (np.nan, np.inf, 3e38), (0, -1)):
             left, right = a.copy(), b.copy()
             left[at], right[:, at] = value, value
             inner = np.s_[:-1, :-1] if at else np.s_[1:, 1:]

@@ -62,7 +62,8 @@ def products(draw: st.DrawFn) -> PlacedProduct:
     )
 
 
-@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.one_mode  # Any shape, and views with strides of any sign, are tried in both, below.
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(product=products())
 def test_direct_kernels_multiply_any_shape_and_layout(device: Device, product: PlacedProduct) -> None:
     assert_right(device, product)
@@ -76,6 +77,7 @@ def test_direct_kernels_multiply_any_shape(device: Device, direct: Direct, fours
                 assert_right(device, PlacedProduct(direct, m, k, n, fours=fours))
 
 
+@pytest.mark.one_mode
 def test_direct_kernels_multiply_transposes_where_they_lie(device: Device, direct: Direct) -> None:
     with each_reported() as case:
         for transposed, size in itertools.product(["a", "b", "ab"], [36, 37]):
@@ -97,6 +99,7 @@ def test_parts_of_a_sum_are_added_up(device: Device, direct: Direct, k: int) -> 
     assert_right(device, PlacedProduct(direct, 20, k, 24, products=2, splits=4))
 
 
+@pytest.mark.one_mode
 @pytest.mark.parametrize("add", [False, True], ids=["alone", "added"])
 def test_direct_kernels_finish_the_last_part_of_a_sum(device: Device, direct: Direct, add: bool) -> None:
     limits = {"loop_steps": direct.loops(32), "groups": 2}
@@ -104,6 +107,7 @@ def test_direct_kernels_finish_the_last_part_of_a_sum(device: Device, direct: Di
     assert_right(device, product)
 
 
+@pytest.mark.one_mode
 @pytest.mark.parametrize("shape", [(33, 9, 65), (36, 24, 68)], ids=str)
 def test_direct_kernels_store_f16_and_sum_in_f32(
     device: Device, direct: Direct, shape: tuple[int, int, int]

@@ -175,9 +175,10 @@ def test_an_activation_may_be_none_by_name(unchecked: Device) -> None:
             assert plans[0] == plans[1]
 
 
+@pytest.mark.one_mode  # What the checks look at are indices.
 @pytest.mark.parametrize("activation", [None, *ACTIVATIONS])
 def test_a_bias_and_an_activation_follow(device: Device, activation: str | None) -> None:
-    for bias in (BIAS, None):
+    for bias in (BIAS, None) if activation in (None, "relu") else (BIAS,):
         with poison(device):
             c = matmul(A, B, bias=bias, activation=activation, device=device)
             d = matmul(on(device, A), on(device, B), bias=bias, activation=activation)

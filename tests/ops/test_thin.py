@@ -69,7 +69,7 @@ def assert_right(device: Device, product: PlacedProduct) -> None:
     assert product.expected().error(product.compute(device, launch)) <= 1, product
 
 
-@settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(product=products(CUTS))
 def test_a_thin_product_of_any_shape_and_layout(device: Device, product: PlacedProduct) -> None:
     assert_right(device, product)
@@ -83,8 +83,10 @@ def test_a_thin_product_with_an_epilogue(
     assert_right(device, replace(product, bias=bias, activation=activation))
 
 
-@pytest.mark.parametrize("cut", SHIPPED, ids=lambda cut: cut.name)
-@pytest.mark.parametrize("fours", [True, False], ids=["by four", "by one"])
+@pytest.mark.one_mode  # The small ones, whose text is the same, are tried in both, and by fours and by ones.
+@pytest.mark.parametrize(
+    ("cut", "fours"), [pytest.param(cut, i % 2 == 0, id=cut.name) for i, cut in enumerate(SHIPPED)]
+)
 def test_each_shipped_cut_computes(device: Device, cut: Thin, fours: bool) -> None:
     k, n = (4 * cut.chunk + 8, 2 * cut.block[1] + 4) if fours else (3 * cut.chunk + 5, cut.block[1] + 1)
     assert_right(device, thin(cut, cut.rows, k, n, splits=2, fours=fours))
@@ -126,7 +128,7 @@ def test_the_end_of_a_sum_adds_no_odd_number_twice(
 
 
 @pytest.mark.one_mode  # The kernels by themselves are tried in both, above.
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     few=st.integers(1, 5),
     k=st.integers(1, 300),
