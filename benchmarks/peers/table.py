@@ -17,7 +17,7 @@ def markdown(comparison: Comparison) -> str:
     rows = []
     for problem, dtype in keys:
         records = of(comparison.records, problem=problem, dtype=dtype)
-        ours = _gflops(of(records, peer=OURS))
+        ours = gflops(of(records, peer=OURS))
         cells = [_cell(of(records, peer=peer), ours, notes) for peer in comparison.peers]
         rows.append([problem, dtype, *cells, _drift(records, comparison.peers)])
     head = ["M×K×N", "dtype", *(_heading(comparison, peer) for peer in comparison.peers), "drift"]
@@ -31,7 +31,7 @@ def markdown(comparison: Comparison) -> str:
     return "\n\n".join([table, *("\n".join(f"- {line}" for line in part) for part in parts if part)])
 
 
-def _gflops(records: Sequence[Record]) -> float | None:
+def gflops(records: Sequence[Record]) -> float | None:
     """The rate at the median of all visits' samples; none where one visit failed."""
     if not records or any(each.failure for each in records):
         return None
@@ -47,7 +47,7 @@ def _cell(records: Sequence[Record], ours: float | None, notes: list[str]) -> st
         if note not in notes:
             notes.append(note)
         return f"not available [{notes.index(note) + 1}]"
-    rate = _gflops(records)
+    rate = gflops(records)
     assert rate is not None
     mark = "*" if any(each.sums == "f16" for each in records) else ""
     ratio = f" ({_digits(ours / rate)})" if ours and records[0].peer != OURS else ""

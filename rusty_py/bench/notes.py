@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from rusty_py.bench.run import Result, Run
-from rusty_py.measure import guard
 from rusty_py.measure.stats import ratio_interval
 
 # A run shorter than this many empty launches is mostly launch.
@@ -66,9 +65,8 @@ def _bound(result: Result, median_ns: float, run: Run) -> str:
     if median_ns < _LAUNCH_BOUND * run.ceilings.launch_ns:
         return "launch-bound"
     if rate > 0.5 * (result.roof_gflops or math.inf):
-        copy_roof = run.ceilings.copy_gbps.get(problem.bytes, math.inf) * problem.flops / problem.bytes
-        fma_roof = run.ceilings.fma_gflops * guard.PACKED.get(problem.sums, 1)
-        return "memory-bound" if copy_roof < fma_roof else "compute-bound"
+        memory, arithmetic = run.ceilings.memory_gflops(problem), run.ceilings.arithmetic_gflops(problem)
+        return "memory-bound" if memory < arithmetic else "compute-bound"
     same_kernel = [r for r in run.results if r.case.variant == result.case.variant and r.stats]
     smaller = [r for r in same_kernel if r.case.problem.flops < problem.flops]
     if not smaller:

@@ -3,6 +3,7 @@
 Every report is a function of a `Run`.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
@@ -10,6 +11,7 @@ from typing import Literal, Protocol
 import numpy as np
 
 from rusty_py.device import Device
+from rusty_py.measure import guard
 from rusty_py.measure.case import Case, Problem, Proof, Timed, Work
 from rusty_py.measure.stats import Summary
 
@@ -54,11 +56,34 @@ class Baseline:
 
 @dataclass(frozen=True)
 class Ceilings:
-    """What our own kernels reach on this device: arithmetic, copying by working set, an empty launch."""
+    """What our own kernels reach: arithmetic, copies and reads by working set, an empty launch.
+
+    Files from before reads were measured have no `read_gbps`: the copy's rate then stands for both.
+    """
 
     fma_gflops: float
     copy_gbps: Mapping[int, float]
     launch_ns: float
+    read_gbps: Mapping[int, float] = field(default_factory=dict)
+
+    def arithmetic_gflops(self, problem: Problem) -> float:
+        """The rate that arithmetic allows the problem."""
+        return self.fma_gflops * guard.PACKED.get(problem.sums, 1)
+
+    def memory_gflops(self, problem: Problem) -> float:
+        """The rate that memory allows the problem; infinite where its working set was not measured."""
+        copy_gbps = self.copy_gbps.get(problem.bytes, math.inf)
+        least_ns = guard.memory_ns(
+            copy_gbps=copy_gbps,
+            read_gbps=self.read_gbps.get(problem.bytes, copy_gbps),
+            read_bytes=problem.bytes - problem.written_bytes,
+            written_bytes=problem.written_bytes,
+        )
+        return problem.flops / least_ns if least_ns else math.inf
+
+    def roofline_gflops(self, problem: Problem) -> float:
+        """The lower of the two."""
+        return min(self.arithmetic_gflops(problem), self.memory_gflops(problem))
 
 
 @dataclass

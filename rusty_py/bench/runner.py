@@ -96,7 +96,7 @@ class Bench:
         if tracks:
             try:
                 self._measure_tracks(problem, setup, tracks, outcome)
-            except OutOfMemory as error:  # The copy ceiling needs room for two more buffers.
+            except OutOfMemory as error:  # The bandwidth ceilings need room for two more buffers.
                 concluded = [result.case for result in outcome.results]
                 left = [track.case for track in tracks if track.case not in concluded]
                 outcome.skipped += [Skipped(case, str(error)) for case in left]
@@ -122,13 +122,13 @@ class Bench:
             self.ceilings.fma_gflops(),
             {nbytes: self.ceilings.copy_gbps(nbytes) for nbytes in outcome.ceilings.copy_gbps},
             self.ceilings.launch_ns(),
+            {nbytes: self.ceilings.read_gbps(nbytes) for nbytes in outcome.ceilings.read_gbps},
         )
         outcome.ceilings = figures
         for i, result in enumerate(outcome.results):
             if result.roof_gflops is not None:
-                problem = result.case.problem
-                roof = self._roof(problem, figures.fma_gflops, figures.copy_gbps[problem.bytes])
-                outcome.results[i] = replace(result, roof_gflops=roof)
+                roofline = figures.roofline_gflops(result.case.problem)
+                outcome.results[i] = replace(result, roof_gflops=roofline)
 
     def _prove_all(self, setup: Setup, cases: list[Case], outcome: Run) -> list[Track]:
         tracks = []
@@ -176,9 +176,7 @@ class Bench:
         samples_ns = baseline.sample_ns(setup.baseline(), budget_s=budget_s)
         outcome.baselines.append(Baseline(problem, samples_ns))
         self.say(f"{problem.name}: ceilings")
-        copy_gbps = self.ceilings.copy_gbps(problem.bytes)
-        figures = outcome.ceilings
-        outcome.ceilings = replace(figures, copy_gbps={**figures.copy_gbps, problem.bytes: copy_gbps})
+        outcome.ceilings = self._with_bandwidth(outcome.ceilings, problem)
         sampler = Sampler(self.device, self.timer, self.clock, self.options, deadline=self.deadline)
 
         def anchor() -> None:
@@ -203,39 +201,41 @@ class Bench:
         if outcome.interrupted:
             raise KeyboardInterrupt
 
+    def _with_bandwidth(self, figures: CeilingFigures, problem: Problem) -> CeilingFigures:
+        """`figures` with copies and reads of the problem's working set measured now."""
+        nbytes = problem.bytes
+        return replace(
+            figures,
+            copy_gbps={**figures.copy_gbps, nbytes: self.ceilings.copy_gbps(nbytes)},
+            read_gbps={**figures.read_gbps, nbytes: self.ceilings.read_gbps(nbytes)},
+        )
+
     def _conclude(self, track: Track, stopped: str, outcome: Run) -> Result:
-        """Checks the timed output again and holds the rate against the roof."""
+        """Checks the timed output again and holds the rate against the roofline."""
         problem = track.case.problem
         proof = track.work.recheck()
         if not proof.ok:
             return Result(track.case, "wrong", proof, tuple(track.samples), reason=proof.fault)
-        roof = self._roof(problem, outcome.ceilings.fma_gflops, outcome.ceilings.copy_gbps[problem.bytes])
 
         def again() -> tuple[float, float]:
-            fma_gflops, copy_gbps = self.ceilings.fma_gflops(), self.ceilings.copy_gbps(problem.bytes)
+            figures = replace(outcome.ceilings, fma_gflops=self.ceilings.fma_gflops())
+            figures = self._with_bandwidth(figures, problem)
             sample = self.timer.sample(track.parts)
             rate = problem.flops * track.runs / self.clock.ns(sample)
-            return rate, self._roof(problem, fma_gflops, copy_gbps)
+            return rate, figures.roofline_gflops(problem)
 
         gflops = problem.flops / summarise(run_ns(track.samples, self.clock)).median
-        reason, roof = guard.rejection(gflops, roof, again=again)
+        roofline = outcome.ceilings.roofline_gflops(problem)
+        reason, roofline = guard.rejection(gflops, roofline, again=again)
         verdict: Verdict = "rejected" if reason else "ok"
         return Result(
             track.case,
             verdict,
             track.proof,
             tuple(track.samples),
-            roof_gflops=roof,
+            roof_gflops=roofline,
             stopped=stopped,
             reason=reason,
-        )
-
-    def _roof(self, problem: Problem, fma_gflops: float, copy_gbps: float) -> float:
-        return guard.roof_gflops(
-            fma_gflops=fma_gflops * guard.PACKED.get(problem.sums, 1),
-            copy_gbps=copy_gbps,
-            flops=problem.flops,
-            nbytes=problem.bytes,
         )
 
 

@@ -150,7 +150,7 @@ def _read_by_these(form: Form, *, b_fours: bool) -> Form:
     )
 
 
-# By rows, from an H200 (benchmarks/RESULTS.md): 128 to 512 threads, and four to eight loads of 16 bytes
+# By rows, from an H200 (benchmarks/NOTEBOOK.md): 128 to 512 threads, and four to eight loads of 16 bytes
 # on their way in each.
 COLUMNS = {
     1: Columns(1, lanes_n=32, lanes_k=8, steps=2),

@@ -9,7 +9,8 @@ from rusty_py.kernel import Launch
 
 @dataclass(frozen=True)
 class Problem:
-    """What is computed, by whichever kernel. `bytes` is the least that must be moved.
+    """What is computed, by whichever kernel. `bytes` is the least that must be moved:
+    `written_bytes` of them are written, the others are read.
 
     Of a matrix product, `layout` says how its operands lie, n row by row and t transposed, and `sums` is the
     dtype of its sums.
@@ -23,6 +24,7 @@ class Problem:
     bytes: int
     layout: str = "nn"
     sums: str = "f32"
+    written_bytes: int = 0
 
 
 @dataclass(frozen=True)

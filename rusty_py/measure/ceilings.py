@@ -1,21 +1,37 @@
-"""The ceilings of this device, measured by kernels of ours: arithmetic, copying, and an empty launch."""
+"""The ceilings of this device, measured by kernels of ours: arithmetic, copies, reads, an empty launch."""
+
+from dataclasses import dataclass
 
 import numpy as np
 
 from rusty_py.device import Buffer, Device
-from rusty_py.kernel import Launch, prepare
+from rusty_py.kernel import Launch, Spec, prepare
 from rusty_py.measure.clock import Clock
-from rusty_py.measure.kernels import COPY, FILL, FMA
+from rusty_py.measure.kernels import COPY, FILL, FMA, READ
 from rusty_py.shapes import ceil_div
 from rusty_py.timing import Timer
 
 _FMA_A_STEP = 8 * 4 * 4  # What a thread of fma.wgsl does in one step of its loop.
 _FMA_STEPS = 128
 _VEC4_BYTES = 16
-_LARGEST_COPY = 1 << 30
+_LARGEST_BUFFER = 1 << 30
 _SAMPLES = 5
-_COPY_GROUPS = (16, 64, 1024, 4096, 16384, 65535)
-_RESIDENT_GROUPS = 4096
+_STREAM_GROUPS = (16, 64, 256, 512, 1024, 4096, 16384, 65535)
+_RESIDENT_GROUPS = 1024
+
+
+@dataclass(frozen=True)
+class _Stream:
+    """A kernel of copy.wgsl's passes and shifts: it moves `pass_bytes` in each pass over `source`."""
+
+    spec: Spec
+    source: Buffer
+    output: Buffer
+    pass_bytes: int
+
+    @property
+    def count(self) -> int:
+        return self.source.nbytes // _VEC4_BYTES
 
 
 class Ceilings:
@@ -43,36 +59,49 @@ class Ceilings:
         return self.fma_launch.flops / self._run_ns(self.fma_launch)
 
     def copy_gbps(self, working_set_bytes: int) -> float:
-        """The fastest copy with source and target of `working_set_bytes` together, in GB/s."""
-        most = min(self.device.limits.binding_bytes, self.device.limits.buffer_bytes, _LARGEST_COPY)
-        count = max(1, min(working_set_bytes // 2, most) // _VEC4_BYTES)
-        source = self.device.upload(np.random.default_rng().random(4 * count, np.float32), label="source")
+        """The fastest copy with source and target of `working_set_bytes` together; GB/s, read and written."""
+        source = self._vectors(working_set_bytes // 2)
         target = self.device.empty(source.nbytes, label="target")
-        # Which number of groups copies fastest depends on the device and on what its caches hold.
-        most_groups = min(ceil_div(count, COPY.threads), self.device.limits.groups)
-        choices = {min(groups, most_groups) for groups in _COPY_GROUPS}
+        return self._gbps(_Stream(COPY, source, target, 2 * source.nbytes))
+
+    def read_gbps(self, working_set_bytes: int) -> float:
+        """The fastest sum over `working_set_bytes`, which reads them and writes next to nothing; GB/s."""
+        source = self._vectors(working_set_bytes)
+        sums = self.device.empty(4 * max(_STREAM_GROUPS), label="sums")
+        return self._gbps(_Stream(READ, source, sums, source.nbytes))
+
+    def _vectors(self, nbytes: int) -> Buffer:
+        """Random vec4 elements, as many as `nbytes` and a buffer have room for."""
+        most = min(self.device.limits.binding_bytes, self.device.limits.buffer_bytes, _LARGEST_BUFFER)
+        count = max(1, min(nbytes, most) // _VEC4_BYTES)
+        return self.device.upload(np.random.default_rng().random(4 * count, np.float32), label="source")
+
+    def _gbps(self, stream: _Stream) -> float:
+        # Which number of groups is fastest depends on the device and on what its caches hold.
+        most_groups = min(ceil_div(stream.count, stream.spec.threads), self.device.limits.groups)
+        choices = {min(groups, most_groups) for groups in _STREAM_GROUPS}
         # By the wall clock a submission is 30 times what a launch in it costs, and more on a busy machine:
         # shorter launches would measure that and take it for memory.
         empty = self._empty()
         least_ns = 20 * min(self._warm_ns(empty, repeats=1) for _ in range(3))
-        launches = [self._copy(source, target, count, groups, least_ns) for groups in sorted(choices)]
+        launches = [self._passes(stream, groups, least_ns) for groups in sorted(choices)]
         best = min(launches, key=lambda launch: self._warm_ns(launch, repeats=1) / launch.flops)
         return best.flops / self._run_ns(best)
 
-    def _copy(self, source: Buffer, target: Buffer, count: int, groups: int, least_ns: float) -> Launch:
+    def _passes(self, stream: _Stream, groups: int, least_ns: float) -> Launch:
         """A launch of enough passes that it takes `least_ns` where it can. Its flops are bytes."""
-        stride = groups * COPY.threads
-        shift = count // 3 // 256 * 256  # A multiple of the cache lines: each pass starts elsewhere.
+        count = stream.count
+        stride = groups * stream.spec.threads
         passes = 1
         while True:
             launch = prepare(
                 self.device,
-                COPY,
-                inputs=[source],
-                outputs=[target],
-                dims=(count, passes, stride, shift),
+                stream.spec,
+                inputs=[stream.source],
+                outputs=[stream.output],
+                dims=(count, passes, stride, pass_shift(count)),
                 workgroups=(groups, 1, 1),
-                flops=passes * 2 * source.nbytes,
+                flops=passes * stream.pass_bytes,
             )
             # More groups than run at once would each do all passes over their own part, in their own cache.
             steps = 2 * passes * (ceil_div(count, stride) + 1)
@@ -110,8 +139,19 @@ class Ceilings:
         """The launch's time when repeated until a sample lasts."""
         once = self._warm_ns(launch, repeats=1)
         repeats = max(1, min(10_000, round(self.sample_s * 1e9 / once)))
-        return min(self._warm_ns(launch, repeats=repeats) for _ in range(_SAMPLES)) / repeats
+        self.timer.sample([[launch] * repeats])
+        samples = [self.timer.sample([[launch] * repeats]) for _ in range(_SAMPLES)]
+        return min(self.clock.ns(sample) for sample in samples) / repeats
 
     def _warm_ns(self, launch: Launch, *, repeats: int) -> float:
         self.timer.sample([[launch] * repeats])
         return self.clock.ns(self.timer.sample([[launch] * repeats]))
+
+
+def pass_shift(count: int) -> int:
+    """How many of `count` elements a pass starts behind the one before, in whole cache lines.
+
+    The golden ratio keeps the starts of many passes apart. A third of `count` would bring every third pass
+    back to the same elements, and each thread would find them in its own cache.
+    """
+    return int(0.618 * count) // 256 * 256

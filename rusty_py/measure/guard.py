@@ -7,9 +7,16 @@ PACKED = {"f16": 2}
 """How many sums of a dtype a unit for f32 may do at once: the ceiling is measured in f32."""
 
 
-def roof_gflops(*, fma_gflops: float, copy_gbps: float, flops: int, nbytes: int) -> float:
-    """What arithmetic and memory allow a problem of `flops` that must move `nbytes` (the roofline)."""
-    return min(fma_gflops, copy_gbps * flops / nbytes)
+def memory_ns(*, copy_gbps: float, read_gbps: float, read_bytes: int, written_bytes: int) -> float:
+    """The least time that memory needs for a problem.
+
+    Reads of as many bytes as are written go at the rate of a copy, together with the writes. The reads left
+    over go at the rate of reads, which is taken to be no lower than a copy's: where our read kernel is
+    slower, as on CPU drivers, that is the kernel and not the memory.
+    """
+    only_read = max(0, read_bytes - written_bytes)
+    copied = read_bytes + written_bytes - only_read
+    return copied / copy_gbps + only_read / max(copy_gbps, read_gbps)
 
 
 def rejection(gflops: float, roof: float, *, again: Callable[[], tuple[float, float]]) -> tuple[str, float]:

@@ -5,6 +5,7 @@ from rusty_py.kernel import Spec
 FILL = Spec("bench/fill", inputs=0, outputs=1, threads=256)
 FMA = Spec("bench/fma", inputs=1, outputs=1, threads=256)
 COPY = Spec("bench/copy", inputs=1, outputs=1, threads=256)
+READ = Spec("bench/read", inputs=1, outputs=1, threads=256, workgroup_bytes=1024)
 CHURN = Spec("bench/churn", inputs=1, outputs=1, threads=256)
 
 
@@ -20,4 +21,4 @@ DOUBLE = scale(2)
 
 def all_specs() -> list[Spec]:
     """Each of them."""
-    return [FILL, FMA, COPY, CHURN, DOUBLE]
+    return [FILL, FMA, COPY, READ, CHURN, DOUBLE]

@@ -384,6 +384,15 @@ def _measuring() -> Iterator[Work]:
         ).view(np.float32),
         lambda: Expected(np.roll(source, -2 * 5, axis=0).ravel(), None),  # The third pass.
     )
+    # Sums of small integers are exact. Of 2,000 elements, some threads read four at once, others one by one.
+    whole = rng.integers(-8, 9, (2000, 4)).astype(np.float32)
+    yield Work(
+        "read",
+        lambda device, launch: _launched(
+            device, launch, kernels.READ, [whole], 2, (2000, 3, 512, 700), 2
+        ).view(np.float32),
+        lambda: Expected(_sums_of_groups(whole, passes=3, shift=700), None),
+    )
     yield Work(
         "scale",
         lambda device, launch: _launched(device, launch, kernels.DOUBLE, [x], 301, (), 2).view(np.float32),
@@ -427,6 +436,13 @@ def _launched(
     words = np.empty(count, np.uint32)
     device.read(out, words)
     return words
+
+
+def _sums_of_groups(source: np.ndarray, *, passes: int, shift: int) -> np.ndarray:
+    """What each of two workgroups of 256 threads reads of `source`, added up."""
+    turns = sum(np.roll(source, -shift * turn, axis=0) for turn in range(passes)).sum(axis=1)
+    group = np.arange(len(source)) // 256 % 2
+    return np.bincount(group, weights=turns).astype(np.float32)
 
 
 def _churned(seeds: np.ndarray, steps: int) -> np.ndarray:

@@ -84,11 +84,12 @@ def test_ceilings_are_positive_and_an_empty_launch_is_short(unchecked: Device, t
     ceilings.fit(1e-3)
     assert ceilings.fma_gflops() > 0.1
     assert ceilings.copy_gbps(1 << 20) > 0.1
+    assert ceilings.read_gbps(1 << 20) > 0.1
     assert 0 < ceilings.launch_ns() < 1e7
     assert ceilings.anchor_ns(1) > 0
 
 
-def test_a_submission_that_costs_much_does_not_lower_the_ceiling_of_copies(unchecked: Device) -> None:
+def test_a_submission_that_costs_much_does_not_lower_the_ceilings_of_bandwidth(unchecked: Device) -> None:
     class Slow(Timer):
         """1 ms for a submission, and bytes at 10 GB/s."""
 
@@ -100,6 +101,7 @@ def test_a_submission_that_costs_much_does_not_lower_the_ceiling_of_copies(unche
     ceilings.clock = Clock("wall", "for this test")
     for nbytes in (1 << 14, 1 << 20, 1 << 24):
         assert 9 < ceilings.copy_gbps(nbytes) <= 10, nbytes
+        assert 9 < ceilings.read_gbps(nbytes) <= 10, nbytes
 
 
 @pytest.mark.one_mode

@@ -43,6 +43,10 @@ def test_published_tables_are_made_from_their_files() -> None:
     run("-m", "benchmarks.publish", "--check")
 
 
+def test_the_chart_is_made_from_its_file() -> None:
+    run("-m", "benchmarks.chart", "--check")
+
+
 @pytest.mark.parametrize("result", RESULTS, ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_a_published_result_names_adapter_date_and_commit_and_has_no_faults(result: Path) -> None:
     text = result.read_text(encoding="utf-8")

@@ -65,7 +65,7 @@ def legend(run: Run) -> list[str]:
         f"ms: median by {clock} ({run.clock_reason}), the kernel alone, its data on the device;"
         " ±: median absolute deviation.",
         f"ceiling: {figure(run.ceilings.fma_gflops)} GFLOPS of f32 multiply-adds, measured here;"
-        " less where the measured copy bandwidth allows less.",
+        " lower where the measured bandwidth of copies and reads allows less.",
     ]
     if run.peak_gflops:
         lines.append(f"peak: {figure(run.peak_gflops)} GFLOPS, as given with --peak.")

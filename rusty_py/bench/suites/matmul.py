@@ -56,6 +56,7 @@ def problem_of(size: Size, *, dtype: Dtype = F32, sums: Dtype = F32) -> Problem:
         bytes=(m * k + k * n + m * n) * size.products * dtype.itemsize,
         layout=size.layout,
         sums=sums.name,
+        written_bytes=m * n * size.products * dtype.itemsize,
     )
 
 

@@ -30,6 +30,7 @@ def test_a_problem_counts_its_flops_and_the_bytes_of_its_matrices_once() -> None
     assert odd.axes == {"m": 3, "k": 5, "n": 7, "products": 1}
     assert odd.flops == 2 * 3 * 5 * 7
     assert odd.bytes == 4 * (3 * 5 + 5 * 7 + 3 * 7)
+    assert odd.written_bytes == 4 * 3 * 7
 
 
 def test_a_sample_of_several_runs_counts_each_of_them() -> None:

@@ -268,6 +268,19 @@ def test_json_keeps_every_sample_and_working_sets_as_numbers() -> None:
     assert again.ceilings.copy_gbps == {3 * 512 * 512 * 4: 93.5}
 
 
+def test_ceilings_without_reads_are_those_of_an_older_file() -> None:
+    document = std_json.loads(json.render(full_run()))
+    del document["ceilings"]["read_gbps"]
+    for each in document["results"]:
+        del each["case"]["problem"]["written_bytes"]
+    older = json.parse(std_json.dumps(document))
+    assert older.ceilings == full_run().ceilings
+    (first, *_) = older.results
+    assert older.ceilings.memory_gflops(first.case.problem) == pytest.approx(
+        93.5 * first.case.problem.flops / first.case.problem.bytes
+    )
+
+
 def refuse(constant: str) -> float:
     raise AssertionError(f"{constant} is not JSON")
 

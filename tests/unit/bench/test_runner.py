@@ -1,6 +1,7 @@
 """What the runner does with measurements; a script plays the device."""
 
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from rusty_py import OutOfMemory
 from rusty_py.bench.run import Ceilings, Run
 from rusty_py.bench.runner import Bench
-from rusty_py.bench.suites.matmul import MatmulSuite
+from rusty_py.bench.suites.matmul import MatmulSuite, problem
 from rusty_py.bench.suites.shapes import Size
 from rusty_py.commands import Step
 from rusty_py.kernel import Launch, Spec
@@ -30,7 +31,10 @@ def bench(*, again_gflops: float, roof: float = CEILING) -> Bench:
     again_ns = 2 * 512**3 / again_gflops
     made.timer = SimpleNamespace(sample=lambda parts: Sample(1.1 * again_ns, again_ns))
     made.ceilings = SimpleNamespace(
-        fma_gflops=lambda: roof, copy_gbps=lambda nbytes: 1e6, launch_ns=lambda: 7000.0
+        fma_gflops=lambda: roof,
+        copy_gbps=lambda nbytes: 1e6,
+        read_gbps=lambda nbytes: 1e6,
+        launch_ns=lambda: 7000.0,
     )
     made.clock = Clock("gpu", "")
     made.say = lambda text: None
@@ -66,6 +70,21 @@ def test_a_rate_above_the_ceiling_is_rejected_and_has_no_figure() -> None:
 def test_a_rate_above_the_ceiling_is_not_printed_because_a_second_one_is_lower() -> None:
     (measured,) = conclude(bench(again_gflops=2_000), 11_767).results
     assert measured.gflops is None or measured.gflops <= 1.1 * CEILING
+
+
+def test_the_rate_of_a_product_that_mostly_reads_is_held_against_the_ceiling_of_reads() -> None:
+    case = replace(matmul(512, "auto"), problem=problem(1, 4096, 4096))
+    gbps, nbytes = 4_300.0, case.problem.bytes  # Above a copy's 3,500 by 23 %, below a read's 4,400.
+    ns = nbytes / gbps
+    track = Track(case, SimpleNamespace(recheck=lambda: PROOF), PROOF)
+    track.samples = [Timed(i, 1, 1.1 * ns, ns) for i in range(7)]
+    track.runs, track.parts = 1, []
+    made = bench(again_gflops=1)
+    made.ceilings.copy_gbps = lambda nbytes: 3_500.0
+    copying = Ceilings(1e9, {nbytes: 3_500.0}, 5000.0)
+    for figures, verdict in ((copying, "rejected"), (replace(copying, read_gbps={nbytes: 4_400.0}), "ok")):
+        made.ceilings.read_gbps = lambda nbytes, figures=figures: figures.read_gbps.get(nbytes, 0.0)
+        assert made._conclude(track, "settled", run(ceilings=figures)).verdict == verdict
 
 
 def test_what_timing_left_wrong_is_wrong() -> None:

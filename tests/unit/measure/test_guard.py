@@ -1,6 +1,6 @@
 import pytest
 
-from rusty_py.measure.guard import TOLERANCE, rejection, roof_gflops
+from rusty_py.measure.guard import TOLERANCE, memory_ns, rejection
 
 CEILING = 3_579.0  # GFLOPS; what a GPU with four rates to its name can do.
 
@@ -48,13 +48,22 @@ def test_a_ceiling_that_falls_on_the_second_look_counts() -> None:
     assert "400% of what this machine can do, 1,000" in reason
 
 
-def test_the_roof_is_arithmetic_for_large_products() -> None:
-    n = 4096
-    roof = roof_gflops(fma_gflops=CEILING, copy_gbps=100, flops=2 * n**3, nbytes=12 * n**2)
-    assert roof == CEILING
+@pytest.mark.parametrize(
+    ("read", "written", "expected"),
+    [
+        (1000, 0, 1000 / 50),
+        (900, 100, 200 / 40 + 800 / 50),
+        (500, 500, 1000 / 40),
+        (100, 900, 1000 / 40),
+        (0, 1000, 1000 / 40),
+    ],
+)
+def test_reads_go_at_the_rate_of_a_copy_as_far_as_there_are_writes(
+    read: int, written: int, expected: float
+) -> None:
+    least = memory_ns(copy_gbps=40, read_gbps=50, read_bytes=read, written_bytes=written)
+    assert least == pytest.approx(expected)
 
 
-def test_the_roof_is_bandwidth_for_small_products() -> None:
-    n = 32
-    roof = roof_gflops(fma_gflops=CEILING, copy_gbps=100, flops=2 * n**3, nbytes=12 * n**2)
-    assert roof == pytest.approx(100 * n / 6)
+def test_reads_are_taken_to_be_no_slower_than_a_copy() -> None:
+    assert memory_ns(copy_gbps=40, read_gbps=10, read_bytes=900, written_bytes=100) == 1000 / 40
