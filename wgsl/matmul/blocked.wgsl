@@ -50,9 +50,6 @@
 //   Dims, and the functions of access.py: store_c, store_c_vec4_from (with the epilogue)
 // Loops marked `// unroll` are unrolled by shaders.py: arrays in registers are indexed by constants only.
 
-// Rows of blocks in a band of the rasterization order.
-const BAND_BLOCKS: u32 = 8u;
-
 // Register prefetch: read the operands of the next step of k from the tiles while multiplying the current one. f16
 // accumulators, which are kept twice, leave no registers for it.
 const PREFETCH: bool = FLUSH_TILES == 0u;
@@ -108,6 +105,27 @@ fn swizzle_of_vec4(k: u32) -> u32 {
     return (k % (BLOCK_K / 2u) / 4u * 2u + k / (BLOCK_K / 2u)) * (32u / BLOCK_K);
 }
 
+// Stores four elements in a tile: as vec4 `index`, or, of a vec4 along k, as component `lane` of four rows.
+fn store_a_tile(index: u32, lane: u32, elements: vec4<TileElement>) {
+    if (A_ALONG_K && A_VEC4) {
+        for (var j = 0u; j < 4u; j++) { // unroll
+            a_tile[index + j * A_ROW][lane] = elements[j];
+        }
+    } else {
+        a_tile[index] = elements;
+    }
+}
+
+fn store_b_tile(index: u32, lane: u32, elements: vec4<TileElement>) {
+    if (B_ALONG_K && B_VEC4) {
+        for (var j = 0u; j < 4u; j++) { // unroll
+            b_tile[index + j * B_ROW][lane] = elements[j];
+        }
+    } else {
+        b_tile[index] = elements;
+    }
+}
+
 // The end of the kernel reuses b_tile as the exchange buffer: for the slices to add their accumulators, and, without
 // vec4 stores, to transpose them so that scalar stores are coalesced (COALESCE, if the rows fit). Each thread stores
 // STORE_ROWS rows of accumulators, ROUND_ROWS of them per round: as many as fit. BLOCK_ROWS is the threads along m.
@@ -141,6 +159,22 @@ fn multiply(
     }
 }
 
+// Rows of blocks in a band of the rasterization order.
+const BAND_BLOCKS: u32 = 8u;
+
+// The first row and column of the block of a workgroup. Rasterization goes down the columns of a band: workgroups that
+// run at the same time share rows of a and columns of b in the cache.
+fn block_origin(group: vec3<u32>, groups: vec3<u32>) -> vec2<u32> {
+    let linear = group.y * groups.x + group.x;
+    let band = linear / (BAND_BLOCKS * groups.x);
+    let band_rows = min(BAND_BLOCKS, groups.y - band * BAND_BLOCKS);
+    let in_band = linear - band * BAND_BLOCKS * groups.x;
+    return vec2(
+        dims.row0 + (band * BAND_BLOCKS + in_band % band_rows) * BLOCK_M,
+        dims.col0 + in_band / band_rows * BLOCK_N,
+    );
+}
+
 @compute @workgroup_size(THREADS)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -152,16 +186,10 @@ fn main(
     let k0 = dims.k0 + group.z % dims.split_k * dims.k_per_split;
     let k1 = min(dims.k1, k0 + dims.k_per_split);
 
-    // Find the block. Rasterization goes down the columns of a band of BAND_BLOCKS rows of blocks: workgroups that run
-    // at the same time share rows of a and columns of b in the cache
-    let linear = group.y * groups.x + group.x;
-    let band = linear / (BAND_BLOCKS * groups.x);
-    let band_rows = min(BAND_BLOCKS, groups.y - band * BAND_BLOCKS);
-    let in_band = linear - band * BAND_BLOCKS * groups.x;
-    let block_row = dims.row0 + (band * BAND_BLOCKS + in_band % band_rows) * BLOCK_M;
-    let block_col = dims.col0 + in_band / band_rows * BLOCK_N;
-
-    // Shift a block that extends beyond the edge back inside; it stores only from (block_row, block_col) on
+    // Find the block. One that extends beyond the edge is shifted back inside, to (row0, col0)
+    let origin = block_origin(group, groups);
+    let block_row = origin.x;
+    let block_col = origin.y;
     let rows = select(dims.m, (dims.m + 3u) / 4u * 4u, A_VEC4 && !A_ALONG_K);
     let cols = select(dims.n, (dims.n + 3u) / 4u * 4u, B_VEC4 && !B_ALONG_K);
     let row0 = select(block_row, min(block_row, rows - BLOCK_M), EDGES && !CLAMP_LOADS);
@@ -236,26 +264,10 @@ fn main(
         for (; tile < flush_at; tile++) {
             // Store the fetched tiles in workgroup memory
             for (var i = 0u; i < A_LOADS; i++) { // unroll
-                let elements = convert_a(a_next[i]);
-                let to = stage * A_TILE + a_store + i * A_STORE_STRIDE;
-                if (A_ALONG_K && A_VEC4) {
-                    for (var j = 0u; j < 4u; j++) { // unroll
-                        a_tile[to + j * A_ROW][a_m % 4u] = elements[j];
-                    }
-                } else {
-                    a_tile[to] = elements;
-                }
+                store_a_tile(stage * A_TILE + a_store + i * A_STORE_STRIDE, a_m % 4u, convert_a(a_next[i]));
             }
             for (var i = 0u; i < B_LOADS; i++) { // unroll
-                let elements = convert_b(b_next[i]);
-                let to = stage * B_TILE + b_store + i * B_STORE_STRIDE;
-                if (B_ALONG_K && B_VEC4) {
-                    for (var j = 0u; j < 4u; j++) { // unroll
-                        b_tile[to + j * B_ROW][b_n % 4u] = elements[j];
-                    }
-                } else {
-                    b_tile[to] = elements;
-                }
+                store_b_tile(stage * B_TILE + b_store + i * B_STORE_STRIDE, b_n % 4u, convert_b(b_next[i]));
             }
             workgroupBarrier();
             // Fetch the next tiles: their latency is hidden by the multiplications
