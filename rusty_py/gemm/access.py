@@ -3,116 +3,116 @@
 from rusty_py.dtypes import F16
 from rusty_py.gemm.problem import Form
 
-# With CLAMPS, what lies beyond a buffer is its last element.
+# With CLAMP_LOADS, an index beyond the end of a buffer is clamped to its last element.
 _WITHIN = """
-fn within(at: u32, size: u32) -> u32 {
-    return select(at, min(at, size - 1u), CLAMPS);
+fn clamp_index(index: u32, size: u32) -> u32 {
+    return select(index, min(index, size - 1u), CLAMP_LOADS);
 }
 """
 
-# Vectors of four neighbours, at multiples of 4; also one of them.
+# Stored as vec4s. load_a_vec4 takes an index that is a multiple of 4, load_a any.
 _FOURS = """
 @group(0) @binding({binding}) var<storage, read> {x}: array<vec4<Stored>>;
 
-fn {x}_four(at: u32) -> vec4<Loaded> {{
-    return vec4<Loaded>({x}[within(at / 4u, arrayLength(&{x}))]);
+fn load_{x}_vec4(index: u32) -> vec4<Loaded> {{
+    return vec4<Loaded>({x}[clamp_index(index / 4u, arrayLength(&{x}))]);
 }}
 
-fn {x}_one(at: u32) -> Loaded {{
-    return Loaded({x}[within(at / 4u, arrayLength(&{x}))][at % 4u]);
+fn load_{x}(index: u32) -> Loaded {{
+    return Loaded({x}[clamp_index(index / 4u, arrayLength(&{x}))][index % 4u]);
 }}
 """
 
-# Vectors of four neighbours of f16, as words of two.
+# f16 stored as vec4s, loaded packed: two half2 in u32s.
 _WORDS = """
 @group(0) @binding({binding}) var<storage, read> {x}: array<vec2<u32>>;
 
-fn {x}_four(at: u32) -> vec2<u32> {{
-    return {x}[within(at / 4u, arrayLength(&{x}))];
+fn load_{x}_vec4(index: u32) -> vec2<u32> {{
+    return {x}[clamp_index(index / 4u, arrayLength(&{x}))];
 }}
 """
 
-# Single numbers, wherever they lie; also four neighbours.
+# Stored as scalars; load_a_vec4 gathers four neighbours.
 _ONES = """
 @group(0) @binding({binding}) var<storage, read> {x}: array<Stored>;
 
-fn {x}_one(at: u32) -> Loaded {{
-    return Loaded({x}[within(at, arrayLength(&{x}))]);
+fn load_{x}(index: u32) -> Loaded {{
+    return Loaded({x}[clamp_index(index, arrayLength(&{x}))]);
 }}
 
-fn {x}_four(at: u32) -> vec4<Loaded> {{
-    return vec4<Loaded>({x}_one(at), {x}_one(at + 1u), {x}_one(at + 2u), {x}_one(at + 3u));
+fn load_{x}_vec4(index: u32) -> vec4<Loaded> {{
+    return vec4<Loaded>(load_{x}(index), load_{x}(index + 1u), load_{x}(index + 2u), load_{x}(index + 3u));
 }}
 """
 
-# c_four stores four neighbours that begin at `at`, in column `col`, as dims and FINISHES say; c_from of them
-# those of column `first` and further; c_one a single number, whose bias is `of_bias`. Every form has each:
-# texts name them in branches, too, that it does not take.
+# The epilogue and the store of c at `index`. store_c_vec4 stores four neighbouring columns from `col` on;
+# store_c_vec4_from only those from column `first_col` on; store_c one element, with the bias at `bias_index`.
+# Every variant defines all three: kernels name them also in branches that constants disable.
 _RESULT_FOURS = """
 @group(0) @binding(3) var<storage, read_write> c: array<vec4<Result>>;
 
-fn c_from(first: u32, at: u32, col: u32, sum: vec4<f32>) {
-    c_four(at, col, sum);
+fn store_c_vec4_from(first_col: u32, index: u32, col: u32, acc: vec4<f32>) {
+    store_c_vec4(index, col, acc);
 }
 
-fn c_four(at: u32, col: u32, sum: vec4<f32>) {
-    var x = sum;
+fn store_c_vec4(index: u32, col: u32, acc: vec4<f32>) {
+    var x = acc;
     if (dims.accumulate == 1u) {
-        x += vec4<f32>(c[at / 4u]);
+        x += vec4<f32>(c[index / 4u]);
     }
-    if (FINISHES && dims.finishes == 1u) {
-        x = finish(x + bias_four(col));
+    if (HAS_EPILOGUE && dims.apply_epilogue == 1u) {
+        x = epilogue(x + load_bias_vec4(col));
     }
-    c[at / 4u] = vec4<Result>(x);
+    c[index / 4u] = vec4<Result>(x);
 }
 
-fn c_one(at: u32, of_bias: u32, sum: f32) {
-    var x = sum;
+fn store_c(index: u32, bias_index: u32, acc: f32) {
+    var x = acc;
     if (dims.accumulate == 1u) {
-        x += f32(c[at / 4u][at % 4u]);
+        x += f32(c[index / 4u][index % 4u]);
     }
-    if (FINISHES && dims.finishes == 1u) {
-        x = finish(vec4(x + bias_one(of_bias))).x;
+    if (HAS_EPILOGUE && dims.apply_epilogue == 1u) {
+        x = epilogue(vec4(x + load_bias(bias_index))).x;
     }
-    c[at / 4u][at % 4u] = Result(x);
+    c[index / 4u][index % 4u] = Result(x);
 }
 """
 
 _RESULT_ONES = """
 @group(0) @binding(3) var<storage, read_write> c: array<Result>;
 
-fn c_four(at: u32, col: u32, sum: vec4<f32>) {
-    c_from(0u, at, col, sum);
+fn store_c_vec4(index: u32, col: u32, acc: vec4<f32>) {
+    store_c_vec4_from(0u, index, col, acc);
 }
 
-fn c_from(first: u32, at: u32, col: u32, sum: vec4<f32>) {
+fn store_c_vec4_from(first_col: u32, index: u32, col: u32, acc: vec4<f32>) {
     for (var i = 0u; i < 4u; i++) { // unroll
-        if (!EDGES || (col + i >= first && col + i < dims.n)) {
-            c_one(at + i, col + i, sum[i]);
+        if (!EDGES || (col + i >= first_col && col + i < dims.n)) {
+            store_c(index + i, col + i, acc[i]);
         }
     }
 }
 
-fn c_one(at: u32, of_bias: u32, sum: f32) {
-    var x = sum;
+fn store_c(index: u32, bias_index: u32, acc: f32) {
+    var x = acc;
     if (dims.accumulate == 1u) {
-        x += f32(c[at]);
+        x += f32(c[index]);
     }
-    if (FINISHES && dims.finishes == 1u) {
-        x = finish(vec4(x + bias_one(of_bias))).x;
+    if (HAS_EPILOGUE && dims.apply_epilogue == 1u) {
+        x = epilogue(vec4(x + load_bias(bias_index))).x;
     }
-    c[at] = Result(x);
+    c[index] = Result(x);
 }
 """
 
 _BIAS_FOURS = """
 @group(0) @binding(2) var<storage, read> bias: array<vec4<Bias>>;
 
-fn bias_four(col: u32) -> vec4<f32> {
+fn load_bias_vec4(col: u32) -> vec4<f32> {
     return vec4<f32>(bias[col / 4u]);
 }
 
-fn bias_one(col: u32) -> f32 {
+fn load_bias(col: u32) -> f32 {
     return f32(bias[col / 4u][col % 4u]);
 }
 """
@@ -120,17 +120,17 @@ fn bias_one(col: u32) -> f32 {
 _BIAS_ONES = """
 @group(0) @binding(2) var<storage, read> bias: array<Bias>;
 
-fn bias_one(col: u32) -> f32 {
+fn load_bias(col: u32) -> f32 {
     return f32(bias[col]);
 }
 """
 
 _NO_BIAS = """
-fn bias_four(col: u32) -> vec4<f32> {
+fn load_bias_vec4(col: u32) -> vec4<f32> {
     return vec4<f32>();
 }
 
-fn bias_one(col: u32) -> f32 {
+fn load_bias(col: u32) -> f32 {
     return 0.0;
 }
 """

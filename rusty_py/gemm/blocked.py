@@ -13,83 +13,84 @@ from rusty_py.shapes import ceil_div
 SUM_DEPTH = 64
 """How many products are added up in f16, where that is asked for, before f32 takes their sum."""
 
-# What numbers are loaded as, by fours or `apart` from each other; how; and what is made of them.
-_FOUR = "vec4<Loaded>", "{x}_four(at)", "vec4<Held>(four)"
-_WORDS = "vec2<u32>", "{x}_four(at)", "vec4(unpack2x16float(four.x), unpack2x16float(four.y))"
+# The type of four elements as loaded, how they are loaded (a vec4, or `stride` apart), and their conversion.
+_FOUR = "vec4<Loaded>", "load_{x}_vec4(index)", "vec4<TileElement>(fetched)"
+_WORDS = "vec2<u32>", "load_{x}_vec4(index)", "vec4(unpack2x16float(fetched.x), unpack2x16float(fetched.y))"
 _SINGLE = (
     "vec4<Loaded>",
-    "vec4({x}_one(at), {x}_one(at + apart), {x}_one(at + 2u * apart), {x}_one(at + 3u * apart))",
-    "vec4<Held>(four)",
+    "vec4(load_{x}(index), load_{x}(index + stride), load_{x}(index + 2u * stride),"
+    " load_{x}(index + 3u * stride))",
+    "vec4<TileElement>(fetched)",
 )
 _LOADS = """
-alias {X}Four = {four};
+alias {X}Fetch = {four};
 
-fn {x}_load(at: u32, apart: u32) -> {X}Four {{
+fn fetch_{x}(index: u32, stride: u32) -> {X}Fetch {{
     return {loaded};
 }}
 
-fn {x}_held(four: {X}Four) -> vec4<Held> {{
+fn convert_{x}(fetched: {X}Fetch) -> vec4<TileElement> {{
     return {held};
 }}
 """
 
 _SUMS = """
-alias Sums = vec4<f32>;
+alias Acc = vec4<f32>;
 
-fn multiply_add(a: f32, b: vec4<f32>, sums: Sums) -> Sums {
-    return fma(vec4(a), b, sums);
+fn multiply_add(a: f32, b: vec4<f32>, acc: Acc) -> Acc {
+    return fma(vec4(a), b, acc);
 }
 
-fn added_up(sums: Sums) -> vec4<f32> {
-    return sums;
+fn acc_to_f32(acc: Acc) -> vec4<f32> {
+    return acc;
 }
 
-fn as_held(sums: vec4<f32>) -> vec4<f32> {
-    return sums;
+fn f32_to_tile(x: vec4<f32>) -> vec4<f32> {
+    return x;
 }
 
-fn as_sums(held: vec4<f32>) -> vec4<f32> {
-    return held;
+fn tile_to_f32(x: vec4<f32>) -> vec4<f32> {
+    return x;
 }
 
-fn as_sum(held: f32) -> f32 {
-    return held;
+fn tile_scalar_to_f32(x: f32) -> f32 {
+    return x;
 }
 """
 
-# Compilers take the way to f32 and back out.
+# Compilers remove the conversion to f32 and back.
 _SUMS_OF_PAIRS = """
-alias Sums = array<vec2<f16>, 4>;
+alias Acc = array<vec2<f16>, 4>;
 
-fn pair(word: u32) -> vec2<f16> {
-    return vec2<f16>(unpack2x16float(word));
+fn unpack_half2(packed: u32) -> vec2<f16> {
+    return vec2<f16>(unpack2x16float(packed));
 }
 
-fn multiply_add(a: u32, b: vec4<u32>, sums: Sums) -> Sums {
-    let x = pair(a);
-    return Sums(
-        fma(x, pair(b.x), sums[0]),
-        fma(x, pair(b.y), sums[1]),
-        fma(x, pair(b.z), sums[2]),
-        fma(x, pair(b.w), sums[3]),
+fn multiply_add(a: u32, b: vec4<u32>, acc: Acc) -> Acc {
+    let x = unpack_half2(a);
+    return Acc(
+        fma(x, unpack_half2(b.x), acc[0]),
+        fma(x, unpack_half2(b.y), acc[1]),
+        fma(x, unpack_half2(b.z), acc[2]),
+        fma(x, unpack_half2(b.w), acc[3]),
     );
 }
 
-fn added_up(sums: Sums) -> vec4<f32> {
-    let even = vec4<f32>(vec4(sums[0].x, sums[1].x, sums[2].x, sums[3].x));
-    return even + vec4<f32>(vec4(sums[0].y, sums[1].y, sums[2].y, sums[3].y));
+fn acc_to_f32(acc: Acc) -> vec4<f32> {
+    let even = vec4<f32>(vec4(acc[0].x, acc[1].x, acc[2].x, acc[3].x));
+    return even + vec4<f32>(vec4(acc[0].y, acc[1].y, acc[2].y, acc[3].y));
 }
 
-fn as_held(sums: vec4<f32>) -> vec4<u32> {
-    return bitcast<vec4<u32>>(sums);
+fn f32_to_tile(x: vec4<f32>) -> vec4<u32> {
+    return bitcast<vec4<u32>>(x);
 }
 
-fn as_sums(held: vec4<u32>) -> vec4<f32> {
-    return bitcast<vec4<f32>>(held);
+fn tile_to_f32(x: vec4<u32>) -> vec4<f32> {
+    return bitcast<vec4<f32>>(x);
 }
 
-fn as_sum(held: u32) -> f32 {
-    return bitcast<f32>(held);
+fn tile_scalar_to_f32(x: u32) -> f32 {
+    return bitcast<f32>(x);
 }
 """
 
@@ -158,9 +159,9 @@ class Blocked:
             "LANES_M": self.lanes_m,
             "LANES_N": 32 // self.lanes_m,
             "STAGES": self.stages,
-            "SLICES": self.slices,
+            "SLICE_K": self.slices,
             "THREADS": self.threads,
-            "SUM_TILES": ceil_div(SUM_DEPTH, self.block_k) if form.pairs else 0,
+            "FLUSH_TILES": ceil_div(SUM_DEPTH, self.block_k) if form.pairs else 0,
         }
         word = "u32" if form.pairs else ""
         text = definitions(

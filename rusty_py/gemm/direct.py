@@ -13,7 +13,7 @@ from rusty_py.shapes import ceil_div
 
 @dataclass(frozen=True)
 class Direct:
-    """How a product is cut: see wgsl/matmul/direct.wgsl, which says the same in capitals.
+    """How a product is cut: see wgsl/matmul/register_tiled_cpu.wgsl, which says the same in capitals.
 
     With `sharing`, the threads along n load different rows of a and ask each other for them: that needs
     subgroups of at least `threads`, and thread_m a multiple of lanes_n. `step` and thread_n are multiples of
@@ -69,22 +69,22 @@ class Direct:
             "THREAD_N": self.thread_n,
             "LANES_M": self.lanes_m,
             "LANES_N": self.lanes_n,
-            "STEP": self.step,
-            "ROWS": self.rows,
-            "SHARERS": self.lanes_n if self.sharing else 1,
-            "A_M": 1 if form.a_along_k else a_fours,
-            "A_K": a_fours if form.a_along_k else 1,
-            "B_K": b_fours if form.b_along_k else 1,
-            "B_N": 1 if form.b_along_k else b_fours,
+            "STEP_K": self.step,
+            "FMA_ROWS": self.rows,
+            "SHUFFLE_LANES": self.lanes_n if self.sharing else 1,
+            "A_LOAD_M": 1 if form.a_along_k else a_fours,
+            "A_LOAD_K": a_fours if form.a_along_k else 1,
+            "B_LOAD_K": b_fours if form.b_along_k else 1,
+            "B_LOAD_N": 1 if form.b_along_k else b_fours,
         }
         ask = "subgroupShuffle(x, lane)" if self.sharing else "x"
         return Spec(
-            "matmul/direct",
+            "matmul/register_tiled_cpu",
             inputs=3,
             outputs=1,
             threads=self.threads,
             definitions=definitions(constants, form, edges=True, clamps=False)
-            + f"fn from_lane(x: f32, lane: u32) -> f32 {{ return {ask}; }}\n",
+            + f"fn shuffle_lane(x: f32, lane: u32) -> f32 {{ return {ask}; }}\n",
             variant=f"{self.block[0]}x{self.block[1]}, {form}",
         )
 

@@ -12,7 +12,7 @@ from rusty_py.kernel import Spec
 
 @dataclass(frozen=True)
 class Join:
-    """Sums of matrices: see wgsl/matmul/join.wgsl. As if of a product, whose k counts the parts."""
+    """Sums of matrices: see wgsl/matmul/splitk_reduce.wgsl. As if of a product, whose k counts the parts."""
 
     name = "join"
     block = (1, 256)
@@ -38,7 +38,7 @@ class Join:
     def _spec(self, form: Form) -> Spec:
         # The parts are f32; what is added to them is as the operands were.
         text = definitions({}, form, edges=True, terms=F32.wgsl)
-        return Spec("matmul/join", 3, 1, threads=64, definitions=text, variant=str(form))
+        return Spec("matmul/splitk_reduce", 3, 1, threads=64, definitions=text, variant=str(form))
 
     def loops(self, k: int) -> int:
         return k

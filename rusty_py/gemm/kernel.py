@@ -11,7 +11,7 @@ from rusty_py.kernel import Spec
 
 # max and clamp lose NaN, so that its bits decide.
 _FINISH = """
-fn finish(x: vec4<f32>) -> vec4<f32> {{
+fn epilogue(x: vec4<f32>) -> vec4<f32> {{
     let is_nan = (bitcast<vec4<u32>>(x) & vec4(0x7fffffffu)) > vec4(0x7f800000u);
     return select({activation}, x, is_nan);
 }}
@@ -66,18 +66,17 @@ def definitions(
         "A_ALONG_K": form.a_along_k,
         "B_ALONG_K": form.b_along_k,
         "EDGES": edges,
-        "CLAMPS": edges if clamps is None else clamps,
-        "FINISHES": form.bias or bool(form.activation),
-        "A_FOURS": form.a_fours,
-        "B_FOURS": form.b_fours,
-        "C_FOURS": form.c_fours,
+        "CLAMP_LOADS": edges if clamps is None else clamps,
+        "HAS_EPILOGUE": form.bias or bool(form.activation),
+        "A_VEC4": form.a_fours,
+        "B_VEC4": form.b_fours,
+        "C_VEC4": form.c_fours,
     }
     types = {
         "Stored": terms or form.stored.wgsl,
         "Bias": form.stored.wgsl,
         "Loaded": loaded or form.sums.wgsl,
-        "Held": held or form.sums.wgsl,
-        "Sum": form.sums.wgsl,
+        "TileElement": held or form.sums.wgsl,
         "Result": result or form.result.wgsl,
     }
     return "".join(
@@ -87,6 +86,7 @@ def definitions(
             *(f"alias {name} = {wgsl};\n" for name, wgsl in types.items()),
             _FINISH.format(activation=ACTIVATIONS.get(form.activation, "x")),
             shaders.read("matmul/dims"),
+            "@group(0) @binding(4) var<uniform> dims: Dims;\n",
             access(form, words=words),
         ]
     )

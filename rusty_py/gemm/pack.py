@@ -10,19 +10,19 @@ from rusty_py.gemm.problem import Form, Problem
 from rusty_py.kernel import Spec
 
 _NUMBERS = """
-alias Number = Stored;
+alias Packed = Stored;
 
-fn number(at: u32, k: u32) -> Number {
-    return a_one(at + k * dims.a_col);
+fn load_packed(row: u32, k: u32) -> Packed {
+    return load_a(row + k * dims.a_col_stride);
 }
 """
 
 _PAIRS = """
-alias Number = u32;
+alias Packed = u32;
 
-fn number(at: u32, k: u32) -> Number {
-    let even = f32(a_one(at + 2u * k * dims.a_col));
-    let odd = f32(a_one(at + min(2u * k + 1u, dims.k1 - 1u) * dims.a_col));
+fn load_packed(row: u32, k: u32) -> Packed {
+    let even = f32(load_a(row + 2u * k * dims.a_col_stride));
+    let odd = f32(load_a(row + min(2u * k + 1u, dims.k1 - 1u) * dims.a_col_stride));
     return pack2x16float(vec2(even, select(0.0, odd, 2u * k + 1u < dims.k1)));
 }
 """

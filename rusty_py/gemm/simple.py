@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from rusty_py import shaders
 from rusty_py.adapter import Limits
 from rusty_py.dtypes import F32
 from rusty_py.gemm.kernel import has_room
@@ -23,7 +24,7 @@ class Naive:
         return _is_plain(problem) and has_room(limits, self.spec(problem))
 
     def spec(self, problem: Problem | None = None) -> Spec:
-        return Spec("matmul/naive", inputs=2, outputs=1, threads=256)
+        return Spec("matmul/naive", inputs=2, outputs=1, threads=256, definitions=shaders.read("matmul/dims"))
 
     def loops(self, k: int) -> int:
         return k
@@ -54,6 +55,7 @@ class Tiled:
             threads=self.edge**2,
             workgroup_bytes=2 * self.edge**2 * F32.itemsize,
             constants=(("TILE", self.edge),),
+            definitions=shaders.read("matmul/dims"),
         )
 
     def loops(self, k: int) -> int:

@@ -12,12 +12,12 @@ from rusty_py.kernel import Spec
 SHARED_BYTES = 16384
 """The most workgroup memory: as much as WebGPU promises everywhere."""
 SERIAL_LANES = 32
-"""So many lanes' sums of one element are added by one thread, in a row: see wgsl/matmul/dots.wgsl."""
+"""So many lanes' sums of one element are added by one thread, in a row: see wgsl/matmul/gemv_t.wgsl."""
 
 
 @dataclass(frozen=True)
 class Columns:
-    """How wgsl/matmul/columns.wgsl cuts a product: it says the same in capitals. For b across k."""
+    """How wgsl/matmul/gemv_n.wgsl cuts a product: it says the same in capitals. For b across k."""
 
     rows: int
     lanes_n: int
@@ -57,12 +57,12 @@ class Columns:
             "ROWS": self.rows,
             "LANES_N": self.lanes_n,
             "LANES_K": self.lanes_k,
-            "STEPS": self.steps,
-            "SHARED": self.shared,
+            "UNROLL_K": self.steps,
+            "ROUND_SUMS": self.shared,
             "THREADS": self.threads,
         }
         return Spec(
-            "matmul/columns",
+            "matmul/gemv_n",
             inputs=3,
             outputs=1,
             threads=self.threads,
@@ -77,7 +77,7 @@ class Columns:
 
 @dataclass(frozen=True)
 class Dots:
-    """How wgsl/matmul/dots.wgsl cuts a product: it says the same in capitals. For b along k."""
+    """How wgsl/matmul/gemv_t.wgsl cuts a product: it says the same in capitals. For b along k."""
 
     rows: int
     cols: int
@@ -119,13 +119,13 @@ class Dots:
             "COLS": self.cols,
             "LANES_N": self.lanes_n,
             "LANES_K": self.lanes_k,
-            "STEPS": self.steps,
-            "SHARED": self.shared,
-            "LAST": min(self.lanes_k, SERIAL_LANES),
+            "UNROLL_K": self.steps,
+            "ROUND_SUMS": self.shared,
+            "SERIAL_LANES": min(self.lanes_k, SERIAL_LANES),
             "THREADS": self.threads,
         }
         return Spec(
-            "matmul/dots",
+            "matmul/gemv_t",
             inputs=3,
             outputs=1,
             threads=self.threads,

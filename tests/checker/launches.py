@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rusty_py import probe, shaders
+from rusty_py import probe
 from rusty_py.checker import Report, check
 from rusty_py.dtypes import F32
 from rusty_py.gemm import variants
@@ -16,6 +16,7 @@ from rusty_py.gemm.join import Join
 from rusty_py.gemm.pack import Pack
 from rusty_py.gemm.plan import BLOCKED
 from rusty_py.gemm.problem import Form, Problem
+from rusty_py.gemm.simple import Tiled
 from rusty_py.gemm.thin import COLUMNS, DOTS
 from rusty_py.gemm.variants import SMALL_DIRECT
 from rusty_py.kernel import Spec
@@ -114,7 +115,7 @@ def _box(starts: Sequence[int], *axes: Sequence[int]) -> NDArray[np.uint32]:
     return np.concatenate([words(count, len(axes[0]), 0, 0, *starts, *[0] * (4 - len(starts))), *padded])
 
 
-TILED = Launch("matmul/tiled[TILE=4]", shaders.read("matmul/tiled"), (2, 2), _product(5, 9, 7), {"TILE": 4})
+TILED = Launch("matmul/tiled[TILE=4]", Tiled(4).spec().text, (2, 2), _product(5, 9, 7), {"TILE": 4})
 NARROW = Launch("matmul/tiled[TILE=4], k below the tile", TILED.wgsl, (2, 2), _product(5, 3, 7), {"TILE": 4})
 NAIVE = _launch("matmul/naive", (1, 2), _product(17, 3, 5))
 FILL = _launch("creation/fill", (2,), {"out": "u32[700]", "dims": words(700, 7)})

@@ -5,7 +5,7 @@ from .launches import CHURN, COPY, FILL, HALVES, NAIVE, SCALE, TILED, UNARY_STRI
 from .mutant import Mutant
 
 BARRIER = "        workgroupBarrier();\n"
-READ = "sum += a_tile[local.y * TILE + i] * b_tile[i * TILE + local.x];\n        }\n"
+READ = "acc += a_tile[local.y * TILE + i] * b_tile[i * TILE + local.x];\n        }\n"
 
 WITHIN_A_WORKGROUP = [
     Mutant(
@@ -155,7 +155,7 @@ BETWEEN_WORKGROUPS = [
         TILED,
         (("group.x * TILE + local.x", "group.x * (TILE - 1u) + local.x"),),
         "race",
-        "c[at] = sum",
+        "c[c_index] = acc",
         "c",
         3,
         35,
@@ -165,7 +165,7 @@ BETWEEN_WORKGROUPS = [
         TILED,
         (("row < dims.m && col < dims.n", "row < dims.m"),),
         "race",
-        "c[at] = sum",
+        "c[c_index] = acc",
         "c",
         7,
         35,
@@ -209,9 +209,9 @@ BETWEEN_WORKGROUPS = [
     Mutant(
         "a sum of all in one element",
         NAIVE,
-        (("+ row * dims.c_row + col;\n    if", "+ col;\n    if"),),
+        (("+ row * dims.c_row_stride + col;\n    if", "+ col;\n    if"),),
         "race",
-        "c[at] = sum",
+        "c[c_index] = acc",
         "c",
         0,
         85,

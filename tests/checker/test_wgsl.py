@@ -17,11 +17,17 @@ from rusty_py.checker.wgsl import (
     mark,
     names,
 )
+from rusty_py.gemm.simple import Tiled
 
 from .kernels import is_answered
 
 MAIN = "@compute @workgroup_size(1) fn main() {}"
 KERNELS = ["matmul/tiled", "reduce/groups", "elementwise/grid", "probe/subgroup_size", "creation/arange"]
+
+
+def text_of(name: str) -> str:
+    """A kernel's file; of the tiled product what is compiled."""
+    return Tiled(8).spec().source if name == "matmul/tiled" else shaders.read(name)
 
 
 def statements(wgsl: str) -> list[str]:
@@ -64,7 +70,7 @@ def test_each_statement_gets_a_call_that_says_which_it_is() -> None:
 
 @pytest.mark.parametrize("name", KERNELS)
 def test_a_marked_kernel_is_the_kernel_where_the_calls_are_taken_out(name: str) -> None:
-    text = bake(shaders.read(name), {"TILE": 8} if name == "matmul/tiled" else {})
+    text = text_of(name)
     marked, found = mark(text)
     for i in range(len(found)):
         marked = marked.replace(f"{MARK}({i}u); ", "")
@@ -314,7 +320,7 @@ def test_any_text_is_read_or_refused_by_our_errors(text: str) -> None:
 @pytest.mark.usefixtures("checker")
 @pytest.mark.parametrize("name", KERNELS)
 def test_a_kernel_with_a_word_left_out_is_translated_or_refused_by_our_errors(name: str) -> None:
-    text = bake(shaders.read(name), {"TILE": 8} if name == "matmul/tiled" else {})
+    text = text_of(name)
     words = [word for word in text.split() if len(word) < 12][:: max(1, len(text) // 200)]
     texts = [text.replace(f" {word} ", " ", 1) for word in words]
     assert texts

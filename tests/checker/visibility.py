@@ -5,7 +5,7 @@ from .launches import NARROW, TILED
 from .mutant import Mutant
 
 BARRIER = "        workgroupBarrier();\n"
-READ = "sum += a_tile[local.y * TILE + i] * b_tile[i * TILE + local.x];\n        }\n"
+READ = "acc += a_tile[local.y * TILE + i] * b_tile[i * TILE + local.x];\n        }\n"
 
 UNINITIALISED = [
     Mutant(

@@ -2,8 +2,9 @@
 
 import pytest
 
-from rusty_py import ShaderError, shaders
+from rusty_py import ShaderError
 from rusty_py.checker.translate import ask
+from rusty_py.gemm.simple import Naive, Tiled
 from rusty_py.kernel import Spec
 
 from ..each import each_reported
@@ -36,10 +37,10 @@ def test_an_unknown_name_does_not_translate() -> None:
 
 def test_an_override_without_a_value_does_not_translate() -> None:
     with pytest.raises(ShaderError, match="override"):
-        ask(shaders.read("matmul/tiled"))
+        ask(Tiled(8).spec().text)
 
 
 def test_a_panic_of_naga_is_an_error_and_the_next_kernel_translates() -> None:
     with pytest.raises(ShaderError, match=r"(?s)naga gave up.*unreachable"):
         ask("var<private> x: f64; @compute @workgroup_size(1) fn main() { x = x + f64(1); }")
-    assert "kernel void main_" in ask(shaders.read("matmul/naive"))["msl"]
+    assert "kernel void main_" in ask(Naive().spec().text)["msl"]

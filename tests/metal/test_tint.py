@@ -2,9 +2,9 @@
 
 import pytest
 
-from rusty_py import shaders
 from rusty_py.checker.node import Compiler
 from rusty_py.checker.translate import ask
+from rusty_py.gemm.simple import Tiled
 from rusty_py.kernel import Spec
 
 from ..each import each_reported
@@ -104,7 +104,7 @@ def test_tint_refuses_too_much_workgroup_memory(tint: Compiler) -> None:
 
 
 def test_tint_refuses_an_override_without_a_value(tint: Compiler) -> None:
-    assert "uninitialized" in str(refusal(tint, shaders.read("matmul/tiled"), constants={}))
+    assert "uninitialized" in str(refusal(tint, Tiled(8).spec().text, constants={}))
 
 
 def test_tint_refuses_broken_wgsl(tint: Compiler) -> None:

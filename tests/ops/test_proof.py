@@ -51,7 +51,7 @@ def name_of(tile: int | str) -> str:
     return "matmul/naive" if tile == "naive" else "matmul/tiled"
 
 
-ONE_WRONG = ("c[at] = sum;", "if (row == 300u && col == 77u) { sum += 1.0; }\nc[at] = sum;")
+ONE_WRONG = ("c[c_index] = acc;", "if (row == 300u && col == 77u) { acc += 1.0; }\nc[c_index] = acc;")
 
 
 def assert_right(proof: Proof) -> None:
@@ -115,7 +115,7 @@ def test_inputs_of_lower_precision_are_refused(fresh: Device, broken: Break, ful
     def half(x: str) -> str:
         return f"bitcast<f32>(bitcast<u32>({x}) & 0xffffe000u)"  # The 10 bits of a float16's fraction.
 
-    a, b = "a[a_at + k * dims.a_col]", "b[b_at + k * dims.b_row]"
+    a, b = "a[a_row + k * dims.a_col_stride]", "b[b_col + k * dims.b_row_stride]"
     broken("matmul/naive", f"{a} * {b}", f"{half(a)} * {half(b)}")
     proof = work(fresh, 256, "naive", full=full).prove()
     assert "elements outside the rounding bound" in proof.fault
@@ -136,7 +136,7 @@ def test_a_short_dispatch_is_refused_with_the_part_never_written(
 
 @pytest.mark.parametrize("full", [True, False], ids=["float64", "Freivalds"])
 def test_a_kernel_that_writes_nothing_is_refused(fresh: Device, broken: Break, full: bool) -> None:
-    broken("matmul/naive", "c[at] = sum;", "if (sum == 12345.678) { c[at] = sum; }")
+    broken("matmul/naive", "c[c_index] = acc;", "if (acc == 12345.678) { c[c_index] = acc; }")
     assert work(fresh, 64, "naive", full=full).prove().fault == "100.00% of C never written"
 
 

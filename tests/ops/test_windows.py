@@ -12,16 +12,17 @@ from rusty_py import Array, Device, LimitError, ShaderError, matmul
 from rusty_py.buffer import Window
 from rusty_py.gemm.plan import Plan
 from rusty_py.gemm.problem import Place
+from rusty_py.gemm.simple import Naive
 from rusty_py.gemm.thin import DOTS
 from rusty_py.gemm.windows import window
-from rusty_py.kernel import Spec, launch, prepare, run
+from rusty_py.kernel import launch, prepare, run
 from rusty_py.ops import matmul as ops
 
 from .operands import needs, on
 from .products import assert_product, uniform
 from .test_stream import small
 
-COPY = Spec("matmul/naive", inputs=2, outputs=1, threads=256)
+COPY = Naive().spec()
 
 
 def times_one(a: Place, c: Place, count: int) -> dict[str, object]:

@@ -11,7 +11,7 @@ pytestmark = [pytest.mark.alone, pytest.mark.usefixtures("adapter")]
 
 BOTH = ("matmul", "--size", "64x33x70", "--tile", "naive", "--tile", "8", "--runs", "3")
 
-STORE = "    c[at] = sum;\n"
+STORE = "    c[c_index] = acc;\n"
 
 
 @pytest.fixture
@@ -45,11 +45,15 @@ class Broken:
 @pytest.mark.parametrize(
     ("right", "wrong", "reason"),
     [
-        (STORE, "    c[at] = sum * 1.0001;\n", "outside the rounding bound"),
-        (STORE, "    if (row < 63u || col < 69u) { c[at] = sum; }\n", "never written"),
+        (STORE, "    c[c_index] = acc * 1.0001;\n", "outside the rounding bound"),
+        (STORE, "    if (row < 63u || col < 69u) { c[c_index] = acc; }\n", "never written"),
         ("k < k1;", "k < k1 - 1u;", "outside the rounding bound"),
         # Right over what the proof poisons, wrong when repeated: only the second proof sees it.
-        (STORE, "    c[at] = select(sum, sum + 1.0, c[at] >= sum);\n", "outside the rounding bound"),
+        (
+            STORE,
+            "    c[c_index] = select(acc, acc + 1.0, c[c_index] >= acc);\n",
+            "outside the rounding bound",
+        ),
     ],
     ids=["slightly off", "last element unwritten", "sum one short", "right only once"],
 )
@@ -75,7 +79,9 @@ def test_a_kernel_that_computes_something_else_gets_no_rate(
 @pytest.mark.parametrize("format", ["md", "csv"])
 def test_a_wrong_kernel_is_called_wrong_in(format: str, run_broken: Broken) -> None:
     done = run_broken(
-        STORE, "    c[at] = 2.0 * sum;\n", *("matmul", "--size", "33", "--tile", "naive", "--format", format)
+        STORE,
+        "    c[c_index] = 2.0 * acc;\n",
+        *("matmul", "--size", "33", "--tile", "naive", "--format", format),
     )
     assert (done.code, done.err) == (4, "")
     row = done.out.splitlines()[-1] if format == "csv" else _row_of_markdown(done.out)
@@ -90,7 +96,7 @@ def _row_of_markdown(text: str) -> str:
 
 
 def test_a_kernel_that_does_not_compile_is_named_with_what_the_compiler_says(run_broken: Broken) -> None:
-    done = run_broken(STORE, "    c[at] = sum + nosuch;\n")
+    done = run_broken(STORE, "    c[c_index] = acc + nosuch;\n")
     assert done.code not in (0, 1)
     assert "Traceback" not in done.err
     assert "matmul/naive" in done.err + done.out

@@ -1,6 +1,8 @@
-// churn: `steps` steps of the generator s -> 1664525 s + 1013904223 (mod 2^32) from each seed (Numerical Recipes,
-// ranqd1). Long, alone in its few threads, and exact: what may run side by side shows in the time of several.
-// Dispatch (ceil(count / 256), 1, 1). Workgroup memory: none. Bindings: seeds, states, dims.
+// churn: states[i] = `steps` steps of s -> 1664525 s + 1013904223 (mod 2^32) from seeds[i]. An exact, long-running
+// kernel with few threads, to measure how dispatches overlap. The generator is ranqd1 (Numerical Recipes).
+//
+// Dispatch: (ceil(count / 256), 1, 1); one thread per element.
+// Workgroup: 256 threads; no workgroup memory.
 
 struct Dims {
     steps: u32,

@@ -1,8 +1,11 @@
-// copy: the bandwidth ceiling. copied[i] = source[i], `passes` times over `count` vec4 elements
-// inside one launch, so that a small working set shows the caches and not the launch.
-// Every pass reads `shift` further on, modulo count, so that no thread reads the same element twice in a row.
-// It writes the same ones: another thread's would be a race.
-// Dispatch (any, 1, 1). Workgroup memory: none. Bytes moved: passes * count * 32.
+// copy: copied[i] = source[(i + pass * shift) mod count]. Measures the memory bandwidth, the roofline of other kernels.
+//
+// Layout: `count` vec4s. `passes` passes over them run in one dispatch, so that small working sets measure the caches
+//   and not the dispatch. Each pass reads `shift` elements further, so that no thread reads the same element twice in a
+//   row; it writes the same elements, because writing those of another thread would be a race.
+// Dispatch: any (x, 1, 1); grid-stride loop, dims.stride is the number of threads.
+// Workgroup: 256 threads; no workgroup memory.
+// Bytes moved: passes * count * 32.
 
 struct Dims {
     count: u32,
@@ -20,7 +23,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     var start = 0u;
     for (var pass_index = 0u; pass_index < dims.passes; pass_index++) {
         for (var i = id.x; i < dims.count; i += dims.stride) {
-            // start < count and i < count: one subtraction is the remainder.
+            // (start + i) % count: both are below count, so one subtraction is enough.
             var at = start + i;
             if (at >= dims.count) {
                 at -= dims.count;

@@ -1,6 +1,7 @@
-// fill: words[i] = value for i in [0, count). Poisons an output before a run with a bit pattern
-// that no kernel writes by accident.
-// Dispatch (any, 1, 1): the threads stride over the words together. Workgroup memory: none.
+// fill: words[i] = value. Poisons an output before a run with a bit pattern that no kernel writes by accident.
+//
+// Dispatch: any (x, 1, 1); grid-stride loop, dims.stride is the number of threads.
+// Workgroup: 256 threads; no workgroup memory.
 
 struct Dims {
     count: u32,

@@ -1,6 +1,9 @@
-// fma: the arithmetic ceiling. Every thread runs 8 independent chains of vec4 fused multiply-adds, 4 of them
-// a step, so that the loop itself costs little: 8 * 4 * 4 * 2 * steps flops a thread, next to no memory traffic.
-// Dispatch (any, 1, 1). Workgroup memory: none.
+// fma: chains of fused multiply-adds. Measures the peak arithmetic throughput, the roofline of other kernels.
+//
+// Dispatch: any (x, 1, 1).
+// Workgroup: 256 threads; no workgroup memory, next to no memory traffic.
+// Thread: 8 independent chains of vec4 FMAs, 4 FMAs per step and chain, so that the loop overhead is small:
+//   8 * 4 * 4 * 2 * steps flops.
 
 struct Dims {
     steps: u32,
@@ -18,9 +21,9 @@ fn chain(x: vec4<f32>, scale: f32, shift: f32) -> vec4<f32> {
 
 @compute @workgroup_size(256)
 fn main(@builtin(local_invocation_index) invocation: u32) {
-    // Read at run time, so that no compiler can do the sum beforehand. |scale| < 1: the chains stay finite.
+    // Read at run time, so that the compiler cannot fold the chains. |scale| < 1: the chains stay finite.
     let scale = seeds[0].x;
-    // Differs by thread, so that it sits in a register of its own and not in one that threads share.
+    // Differs between threads, so that it is kept in a vector register, not in a scalar one.
     let shift = seeds[0].y * f32(invocation + 1u);
     var x0 = vec4(shift);
     var x1 = x0 + 1.0;
@@ -42,7 +45,7 @@ fn main(@builtin(local_invocation_index) invocation: u32) {
     }
     let x = ((x0 + x1) + (x2 + x3)) + ((x4 + x5) + (x6 + x7));
     let sum = (x.x + x.y) + (x.z + x.w);
-    // Never true for the seeds we pass, and the compiler cannot know: it must do the work.
+    // Never true for the seeds in use, but the compiler cannot know: it must not eliminate the chains.
     if (sum == 12345.678) {
         sums[invocation] = sum;
     }

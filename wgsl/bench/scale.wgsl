@@ -1,6 +1,9 @@
-// scale: scaled[i] = FACTOR * x[i]. What the rows of `rusty-bench overhead` launch: next to no work, the result
-// exact for a FACTOR that is a power of 2, and no parameters, so that every way of launching can run this text.
-// Dispatch (ceil(count / 256), 1, 1). Workgroup memory: none. Bindings: x, scaled.
+// scale: scaled[i] = FACTOR * x[i]. The kernel of `rusty-bench overhead`: almost no work, exact for a FACTOR that is a
+// power of 2, and no uniforms, so that every dispatch path can run it.
+//
+// Dispatch: (ceil(count / 256), 1, 1); one thread per element.
+// Workgroup: 256 threads; no workgroup memory.
+// Overrides: FACTOR.
 
 override FACTOR: u32;
 

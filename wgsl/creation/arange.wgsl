@@ -1,7 +1,9 @@
-// arange: out[i] = start + i * step; f16 computes in f32, integers modulo 2^32.
-// Dispatch (min(ceil(count / 256), most groups), 1, 1): a thread goes on by as many elements as there are
-// threads. Workgroup memory: none. start and step come as bits.
-// Appended: the type elem, and fn at(i: u32, start: u32, step: u32) -> elem.
+// arange: out[i] = start + i * step. f16 is computed in f32, integers modulo 2^32.
+//
+// Layout: contiguous; start and step are passed as the bits of f32 or a 32-bit integer.
+// Dispatch: (min(ceil(count / 256), max groups), 1, 1); grid-stride loop.
+// Workgroup: 256 threads; no workgroup memory.
+// Appended: elem, the element type; at(i, start, step) -> elem, element i.
 
 struct Dims {
     count: u32,

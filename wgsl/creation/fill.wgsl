@@ -1,6 +1,8 @@
-// fill: out[i] = word; words of 32 bits, so two equal numbers of 16.
-// Dispatch (min(ceil(count / 256), most groups), 1, 1): a thread goes on by as many words as there are
-// threads. Workgroup memory: none.
+// fill: out[i] = word.
+//
+// Layout: contiguous words of 32 bits; an element of 16 bits is repeated twice in a word.
+// Dispatch: (min(ceil(count / 256), max groups), 1, 1); grid-stride loop.
+// Workgroup: 256 threads; no workgroup memory.
 
 struct Dims {
     count: u32,

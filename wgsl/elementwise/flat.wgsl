@@ -1,11 +1,13 @@
-// flat: out[i] = apply(x[i], y[i], ...) along one axis; a stride of 0 repeats one element.
-// Dispatch (min(ceil(items / 256), most groups), 1, 1): an item is one element, or four neighbours. A thread
-// goes on by as many items as there are threads. Workgroup memory: none.
-// dims.sizes.x is the items, sizes.y the last element. Strides and starts are
-// modulo 2^32, so that negative ones work.
-// Appended: the struct of dims, the bindings, and fn run(i: u32), which reads, computes and writes item i.
+// flat: out[i] = f(x[i], y[i], ...) along one axis.
+//
+// Layout: operands with any stride; a stride of 0 broadcasts one element. Strides and starts are modulo 2^32, so
+//   strides may be negative. An item is one element, or four neighbours. dims.sizes.x counts items, and sizes.y is the
+//   last element.
+// Dispatch: (min(ceil(items / 256), max groups), 1, 1); grid-stride loop.
+// Workgroup: 256 threads; no workgroup memory.
+// Appended: Dims; the bindings; run(i), which loads, computes and stores item i.
 
-// Element i of an operand; beyond the last, where an item of four ends behind it, the last again.
+// The index of element i of an operand. Where an item of four extends beyond the last element, that of the last one.
 fn position(start: u32, stride: u32, i: u32) -> u32 {
     return start + min(i, dims.sizes.y) * stride;
 }

@@ -1,9 +1,10 @@
-// grid: out[z, y, x] = apply(...) in a box of two or three axes, one for each axis of the dispatch: no
-// division. An operand repeats along an axis by a stride of 0.
-// Dispatch (ceil(items along x / 256), y, z), each at most the most groups: a thread goes on where the grid is
-// smaller. An item is one element, or four neighbours along x. Workgroup memory: none.
-// dims.sizes.xyz are the items along each axis.
-// Appended: the struct of dims, the bindings, and fn run(at: vec3<u32>), which reads, computes and writes one item.
+// grid: out[z, y, x] = f(x[z, y, x], ...) over two or three axes, one per axis of the dispatch: no integer division.
+//
+// Layout: any strides; a stride of 0 broadcasts along an axis. An item is one element, or four neighbours along x.
+//   dims.sizes.xyz counts items along each axis.
+// Dispatch: (ceil(items along x / 256), y, z), each at most max groups; grid-stride loops.
+// Workgroup: 256 threads along x; no workgroup memory.
+// Appended: Dims; the bindings; run(at), which loads, computes and stores the item at (x, y, z).
 
 @compute @workgroup_size(256)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {

@@ -1,103 +1,178 @@
-// blocked: c[m, n] = sum_k a[m, k] * b[k, n]. One stride of a is 1, and one of b.
-// A workgroup computes BLOCK_M x BLOCK_N of c and shares BLOCK_K columns of a and rows of b at a time; each of
-// its threads keeps THREAD_M x THREAD_N sums in registers, so that a number read once is used many times. With two
-// SLICES there are two threads for each sum: each adds up half the steps of every tile, and at the end one takes both.
-// Dispatch (ceil(cols / BLOCK_N), ceil(rows / BLOCK_M), products * splits); dims.wgsl says over what.
-// Workgroup memory STAGES * BLOCK_K * (BLOCK_M + BLOCK_N) numbers of type Held, four bytes each.
-// A block that would reach over the edge of c begins earlier; where c is smaller than a block, rows and columns
-// beyond the edge are read from where the buffer ends, and never stored. Along k zeros take the place of what
-// is not there: in the first tile, the only one that may be short, so that the loop need not ask.
-// Appended: the constants named here; A_ALONG_K and B_ALONG_K, which say whether the stride of 1 is that of k, and
-// A_FOURS and B_FOURS, whether four neighbours are loaded at once; LANES_M and LANES_N, how 32 neighbouring threads
-// lie in c; THREADS; dims.wgsl; a_load and b_load, which load AFour and BFour, four numbers as they are stored, and
-// a_held and b_held, which make Held of them, what is multiplied; Sums, those of a row of four, multiply_add and
-// added_up, which gives them in f32; as_held, as_sums and as_sum, which take these through workgroup memory; and what
-// stores c, by fours if C_FOURS. Short sums are of SUM_TILES tiles, if that is not 0.
-// Held may be pairs of f16, two steps of k as one: then all that is said of k here counts pairs.
-// The loops marked so are unrolled: arrays in registers are indexed by constants alone.
+// blocked: c[m, n] = sum_k a[m, k] * b[k, n]. The GEMM for GPUs: tiles in workgroup memory and in registers.
+//
+// Layout: a and b are contiguous along k or across it (A_ALONG_K, B_ALONG_K); the columns of c are contiguous.
+//   Vectorized loads and stores where A_VEC4, B_VEC4 and C_VEC4 allow them.
+// Dispatch: (ceil(cols / BLOCK_N), ceil(rows / BLOCK_M), products * split_k); dims.wgsl defines the region.
+// Workgroup: THREADS threads, SLICE_K for each THREAD_M x THREAD_N of the block.
+// Workgroup memory: STAGES * BLOCK_K * (BLOCK_M + BLOCK_N) elements of 4 bytes. Tiles are k-major, in vec4s across k,
+//   and swizzled against bank conflicts.
+//
+// Tile hierarchy: block > subgroup > panel > thread.
+//
+//     n ->
+//   m +- block: BLOCK_M x BLOCK_N -+  +- subgroup: SUBGROUP_M x SUBGROUP_N -+  +- panel: 4 * LANES_M x 4 * LANES_N -+
+//   | | subgroup 0 | subgroup 1 |..|  | panel 0, 0 | panel 0, 1 | ...       |  | lane 0: 4 x 4 | lane 1: 4 x 4 | .. |
+//   v +------------+------------+--+  +------------+------------+-----------+  +---------------+---------------+----+
+//     | ...        | ...        |..|  | panel 1, 0 | panel 1, 1 | ...       |  | lane LANES_N  | ...           | .. |
+//     +------------+------------+--+  +------------+------------+-----------+  +---------------+---------------+----+
+//
+//   A lane has the same place in each of the THREAD_M / 4 x THREAD_N / 4 panels of its subgroup: in all,
+//   THREAD_M x THREAD_N accumulators in registers.
+//
+// Along k, one BLOCK_K tile of a and b at a time:
+//   STAGES = 2     double buffering: one barrier per tile. 1: one buffer, two barriers.
+//   SLICE_K = 2    slice-K: slice 0 multiplies the lower half of each tile, slice 1 the upper half, and their
+//                  accumulators are added at the end.
+//   Global loads of the next tile are issued before the current one is multiplied, and wait in registers.
+//   K tail: the first K tile is the partial one and is zero-padded, so the main loop needs no bounds check.
+//
+// Edges of c: a block that would extend beyond the edge is shifted back inside, and stores only the elements that no
+//   other block stores. Where c is smaller than a block, loads are clamped to the end of the buffer, and stores are
+//   guarded.
+//
+// Appended:
+//   BLOCK_M, BLOCK_N, BLOCK_K      the tile of a workgroup
+//   THREAD_M, THREAD_N             the accumulators of a thread, multiples of 4
+//   LANES_M, LANES_N               the shape of a subgroup: LANES_M * LANES_N = 32
+//   STAGES, SLICE_K                1 or 2, see above
+//   THREADS                        BLOCK_M / THREAD_M * (BLOCK_N / THREAD_N) * SLICE_K
+//   FLUSH_TILES                    tiles until f16 accumulators are added to f32 ones; 0: the accumulators are f32
+//   A_ALONG_K, B_ALONG_K           the axis of stride 1 is k
+//   A_VEC4, B_VEC4, C_VEC4         accesses are vec4s
+//   EDGES, CLAMP_LOADS             blocks may extend beyond c; loads may leave the buffers
+//   TileElement                    what is multiplied: f32, or a half2 in a u32. For half2, k counts pairs.
+//   Acc                            the accumulators of four neighbouring columns
+//   AFetch, fetch_a, convert_a     four elements as loaded; load them, `stride` apart if not a vec4; make TileElements
+//   BFetch, fetch_b, convert_b     likewise for b
+//   multiply_add, acc_to_f32       acc + a * b; the four sums in f32
+//   f32_to_tile, tile_to_f32, tile_scalar_to_f32
+//                                  bitcast sums to TileElements and back, to pass them through workgroup memory
+//   Dims, and the functions of access.py: store_c, store_c_vec4_from (with the epilogue)
+// Loops marked `// unroll` are unrolled by shaders.py: arrays in registers are indexed by constants only.
 
-const BAND: u32 = 8u;
+// Register prefetch: read the operands of the next step of k from the tiles while multiplying the current one. f16
+// accumulators, which are kept twice, leave no registers for it.
+const PREFETCH: bool = FLUSH_TILES == 0u;
 
-// Whether a step's numbers are read while those of the step before are multiplied: it takes registers that short
-// sums, which are kept twice, do not leave.
-const AHEAD: bool = SUM_TILES == 0u;
-
-// In vectors, as all that concerns tiles: row k of a tile has the vectors of four neighbours across k.
+// Tiles, in vec4s: row k of a tile has A_ROW vec4s across k.
 const A_TILE: u32 = BLOCK_K * BLOCK_M / 4u;
 const B_TILE: u32 = BLOCK_K * BLOCK_N / 4u;
 const A_ROW: u32 = BLOCK_M / 4u;
 const B_ROW: u32 = BLOCK_N / 4u;
-var<workgroup> a_tile: array<vec4<Held>, STAGES * A_TILE>;
-var<workgroup> b_tile: array<vec4<Held>, STAGES * B_TILE>;
+var<workgroup> a_tile: array<vec4<TileElement>, STAGES * A_TILE>;
+var<workgroup> b_tile: array<vec4<TileElement>, STAGES * B_TILE>;
 
-// What a thread loads of a tile, four numbers at a time. Across k: neighbours. Along k: neighbours, which are stored
-// one by one, as they make no vector of a tile, or, loaded one by one, a number of each of four rows of a.
-// Neighbouring threads load what is next to that; the next four of a thread are REACH further in the matrix, and NEXT
-// vectors in the tile.
+// Loads of a thread per tile, four elements each: a vec4 across k; a vec4 along k, which is stored element by element;
+// or, for scalar loads along k, an element of each of four neighbours across k. Neighbouring threads make neighbouring
+// loads. The next load of a thread is LOAD_STRIDE rows or columns further in the matrix, and STORE_STRIDE vec4s further
+// in the tile.
 const A_LOADS: u32 = A_TILE / THREADS;
 const B_LOADS: u32 = B_TILE / THREADS;
-const A_REACH: u32 = select(THREADS / A_ROW, THREADS / BLOCK_K * 4u, A_ALONG_K);
-const B_REACH: u32 = select(THREADS / B_ROW, THREADS / BLOCK_K * 4u, B_ALONG_K);
-const A_NEXT: u32 = select(A_REACH * A_ROW, A_REACH / 4u, A_ALONG_K);
-const B_NEXT: u32 = select(B_REACH * B_ROW, B_REACH / 4u, B_ALONG_K);
-// The steps of k that a thread loads at once.
-const A_STEPS: u32 = select(1u, 4u, A_ALONG_K && A_FOURS);
-const B_STEPS: u32 = select(1u, 4u, B_ALONG_K && B_FOURS);
+const A_LOAD_STRIDE: u32 = select(THREADS / A_ROW, THREADS / BLOCK_K * 4u, A_ALONG_K);
+const B_LOAD_STRIDE: u32 = select(THREADS / B_ROW, THREADS / BLOCK_K * 4u, B_ALONG_K);
+const A_STORE_STRIDE: u32 = select(A_LOAD_STRIDE * A_ROW, A_LOAD_STRIDE / 4u, A_ALONG_K);
+const B_STORE_STRIDE: u32 = select(B_LOAD_STRIDE * B_ROW, B_LOAD_STRIDE / 4u, B_ALONG_K);
+// Steps of k in one load.
+const A_LOAD_K: u32 = select(1u, 4u, A_ALONG_K && A_VEC4);
+const B_LOAD_K: u32 = select(1u, 4u, B_ALONG_K && B_VEC4);
 
-// A subgroup of 32 threads computes SUB_M x SUB_N, in SLICE steps of each tile.
-const SUB_M: u32 = LANES_M * THREAD_M;
-const SUB_N: u32 = LANES_N * THREAD_N;
-const SUBS_N: u32 = BLOCK_N / SUB_N;
-const SLICE: u32 = BLOCK_K / SLICES;
+// The tile of a subgroup; SLICE_DEPTH is the steps of k that it multiplies in each tile.
+const SUBGROUP_M: u32 = LANES_M * THREAD_M;
+const SUBGROUP_N: u32 = LANES_N * THREAD_N;
+const SUBGROUPS_N: u32 = BLOCK_N / SUBGROUP_N;
+const SLICE_DEPTH: u32 = BLOCK_K / SLICE_K;
 const THREAD_M4: u32 = THREAD_M / 4u;
 const THREAD_N4: u32 = THREAD_N / 4u;
-alias AllSums = array<Sums, THREAD_M * THREAD_N4>;
+alias ThreadAcc = array<Acc, THREAD_M * THREAD_N4>;
 
-// Vector i of row k lies at i ^ turn(k), so that what a subgroup stores along k meets all banks of the memory.
-const A_TURNS: u32 = max(1u, min(8u, min(SUB_M, A_REACH) / 4u));
-const B_TURNS: u32 = max(1u, min(8u, min(SUB_N, B_REACH) / 4u));
-const A_BASES: u32 = min(A_TURNS, LANES_M);
-const B_BASES: u32 = min(B_TURNS, LANES_N);
+// Swizzle: vec4 i of row k is stored at i ^ a_swizzle(k), so that the stores of a subgroup along k use all banks.
+// A_PERIOD is the number of swizzles. Reads use A_BASES precomputed bases, and constant offsets from them.
+const A_PERIOD: u32 = max(1u, min(8u, min(SUBGROUP_M, A_LOAD_STRIDE) / 4u));
+const B_PERIOD: u32 = max(1u, min(8u, min(SUBGROUP_N, B_LOAD_STRIDE) / 4u));
+const A_BASES: u32 = min(A_PERIOD, LANES_M);
+const B_BASES: u32 = min(B_PERIOD, LANES_N);
 
-fn a_turn(k: u32) -> u32 {
-    return select(0u, select(k, turn_of_fours(k), A_FOURS) % A_TURNS, A_ALONG_K);
+fn a_swizzle(k: u32) -> u32 {
+    return select(0u, select(k, swizzle_of_vec4(k), A_VEC4) % A_PERIOD, A_ALONG_K);
 }
 
-fn b_turn(k: u32) -> u32 {
-    return select(0u, select(k, turn_of_fours(k), B_FOURS) % B_TURNS, B_ALONG_K);
+fn b_swizzle(k: u32) -> u32 {
+    return select(0u, select(k, swizzle_of_vec4(k), B_VEC4) % B_PERIOD, B_ALONG_K);
 }
 
-// In the upper half of the steps as in the lower, but for one low bit, so that slices differ by that alone.
-fn turn_of_fours(k: u32) -> u32 {
+// The same in both halves of the steps of k but for the lowest bit, so that the two slices differ in that bit only.
+fn swizzle_of_vec4(k: u32) -> u32 {
     return (k % (BLOCK_K / 2u) / 4u * 2u + k / (BLOCK_K / 2u)) * (32u / BLOCK_K);
 }
 
-// Of each of SLICES rows of sums a thread stores one. Sums go through where b was, where slices add up each other's,
-// and, where c is not stored by fours, neighbouring threads come to store neighbours, if there is room: a row of each
-// thread at a time, or, with more room, those of a ROUND. Rows lie turned, to meet all banks.
-const ROWS: u32 = THREAD_M / SLICES;
-const HELD_ROWS: u32 = BLOCK_M / THREAD_M;
-const ROOM: u32 = STAGES * BLOCK_K / (SLICES * HELD_ROWS);
-const ROUND: u32 = max(1u, min(ROWS, ROOM));
-const EXCHANGES: bool = !C_FOURS && ROOM > 0u;
-
-fn turned(held_row: u32, right: u32) -> u32 {
-    return held_row * B_ROW + (right ^ (held_row % 8u));
+// Stores four elements in a tile: as vec4 `index`, or, of a vec4 along k, as component `lane` of four rows.
+fn store_a_tile(index: u32, lane: u32, elements: vec4<TileElement>) {
+    if (A_ALONG_K && A_VEC4) {
+        for (var j = 0u; j < 4u; j++) { // unroll
+            a_tile[index + j * A_ROW][lane] = elements[j];
+        }
+    } else {
+        a_tile[index] = elements;
+    }
 }
 
-// How far below the first of a thread's rows row i is.
-fn down(i: u32) -> u32 {
+fn store_b_tile(index: u32, lane: u32, elements: vec4<TileElement>) {
+    if (B_ALONG_K && B_VEC4) {
+        for (var j = 0u; j < 4u; j++) { // unroll
+            b_tile[index + j * B_ROW][lane] = elements[j];
+        }
+    } else {
+        b_tile[index] = elements;
+    }
+}
+
+// The end of the kernel reuses b_tile as the exchange buffer: for the slices to add their accumulators, and, without
+// vec4 stores, to transpose them so that scalar stores are coalesced (COALESCE, if the rows fit). Each thread stores
+// STORE_ROWS rows of accumulators, ROUND_ROWS of them per round: as many as fit. BLOCK_ROWS is the threads along m.
+const STORE_ROWS: u32 = THREAD_M / SLICE_K;
+const BLOCK_ROWS: u32 = BLOCK_M / THREAD_M;
+const EXCHANGE_ROWS: u32 = STAGES * BLOCK_K / (SLICE_K * BLOCK_ROWS);
+const ROUND_ROWS: u32 = max(1u, min(STORE_ROWS, EXCHANGE_ROWS));
+const COALESCE: bool = !C_VEC4 && EXCHANGE_ROWS > 0u;
+
+// The index of a vec4 in the exchange buffer; swizzled against bank conflicts.
+fn exchange_index(row: u32, col4: u32) -> u32 {
+    return row * B_ROW + (col4 ^ (row % 8u));
+}
+
+// The distance of accumulator row i of a thread from its first row.
+fn row_offset(i: u32) -> u32 {
     return i / 4u * LANES_M * 4u + i % 4u;
 }
 
-// There and back along the rows of sums, so that a product shares a factor with the one before it.
-fn multiply(a: array<vec4<Held>, THREAD_M4>, b: array<vec4<Held>, THREAD_N4>, sums: ptr<function, AllSums>) {
+// acc += a * b, one step of k. Serpentine order along the rows: each product shares a factor with the previous one.
+fn multiply(
+    a: array<vec4<TileElement>, THREAD_M4>,
+    b: array<vec4<TileElement>, THREAD_N4>,
+    acc: ptr<function, ThreadAcc>,
+) {
     for (var i = 0u; i < THREAD_M; i++) { // unroll
-        for (var turn = 0u; turn < THREAD_N4; turn++) { // unroll
-            const j = select(turn, THREAD_N4 - 1u - turn, i % 2u == 1u);
-            sums[i * THREAD_N4 + j] = multiply_add(a[i / 4u][i % 4u], b[j], sums[i * THREAD_N4 + j]);
+        for (var step = 0u; step < THREAD_N4; step++) { // unroll
+            const j = select(step, THREAD_N4 - 1u - step, i % 2u == 1u);
+            acc[i * THREAD_N4 + j] = multiply_add(a[i / 4u][i % 4u], b[j], acc[i * THREAD_N4 + j]);
         }
     }
+}
+
+// Rows of blocks in a band of the rasterization order.
+const BAND_BLOCKS: u32 = 8u;
+
+// The first row and column of the block of a workgroup. Rasterization goes down the columns of a band: workgroups that
+// run at the same time share rows of a and columns of b in the cache.
+fn block_origin(group: vec3<u32>, groups: vec3<u32>) -> vec2<u32> {
+    let linear = group.y * groups.x + group.x;
+    let band = linear / (BAND_BLOCKS * groups.x);
+    let band_rows = min(BAND_BLOCKS, groups.y - band * BAND_BLOCKS);
+    let in_band = linear - band * BAND_BLOCKS * groups.x;
+    return vec2(
+        dims.row0 + (band * BAND_BLOCKS + in_band % band_rows) * BLOCK_M,
+        dims.col0 + in_band / band_rows * BLOCK_N,
+    );
 }
 
 @compute @workgroup_size(THREADS)
@@ -106,211 +181,214 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) t: u32,
 ) {
-    let product = group.z / dims.splits;
-    let k0 = dims.k0 + group.z % dims.splits * dims.depth;
-    let k1 = min(dims.k1, k0 + dims.depth);
-    // In bands of BAND blocks, down each column of a band: workgroups that run at once share rows and columns.
-    let place = group.y * groups.x + group.x;
-    let band = place / (BAND * groups.x);
-    let high = min(BAND, groups.y - band * BAND);
-    let in_band = place - band * BAND * groups.x;
-    let own_row = dims.row0 + (band * BAND + in_band % high) * BLOCK_M;
-    let own_col = dims.col0 + in_band / high * BLOCK_N;
-    // A block that would reach over the edge moves back to it, and stores what is its own.
-    let rows = select(dims.m, (dims.m + 3u) / 4u * 4u, A_FOURS && !A_ALONG_K);
-    let cols = select(dims.n, (dims.n + 3u) / 4u * 4u, B_FOURS && !B_ALONG_K);
-    let row0 = select(own_row, min(own_row, rows - BLOCK_M), EDGES && !CLAMPS);
-    let col0 = select(own_col, min(own_col, cols - BLOCK_N), EDGES && !CLAMPS);
+    // Find the k range of this split
+    let product = group.z / dims.split_k;
+    let k0 = dims.k0 + group.z % dims.split_k * dims.k_per_split;
+    let k1 = min(dims.k1, k0 + dims.k_per_split);
 
-    let a_k = select(t / A_ROW, t % (BLOCK_K / A_STEPS) * A_STEPS, A_ALONG_K);
-    let a_m = select(t % A_ROW * 4u, t / (BLOCK_K / A_STEPS) * (4u / A_STEPS), A_ALONG_K);
-    let b_k = select(t / B_ROW, t % (BLOCK_K / B_STEPS) * B_STEPS, B_ALONG_K);
-    let b_n = select(t % B_ROW * 4u, t / (BLOCK_K / B_STEPS) * (4u / B_STEPS), B_ALONG_K);
-    var a_from = dims.a_at + product * dims.a_step + (row0 + a_m) * dims.a_row + (k0 + a_k) * dims.a_col;
-    var b_from = dims.b_at + product * dims.b_step + (k0 + b_k) * dims.b_row + (col0 + b_n) * dims.b_col;
-    let a_reach = A_REACH * select(dims.a_col, dims.a_row, A_ALONG_K);
-    let b_reach = B_REACH * select(dims.b_row, dims.b_col, B_ALONG_K);
-    let a_apart = select(1u, dims.a_row, A_ALONG_K);
-    let b_apart = select(1u, dims.b_col, B_ALONG_K);
-    let a_to = a_k * A_ROW + ((a_m / 4u) ^ a_turn(a_k));
-    let b_to = b_k * B_ROW + ((b_n / 4u) ^ b_turn(b_k));
+    // Find the block. One that extends beyond the edge is shifted back inside, to (row0, col0)
+    let origin = block_origin(group, groups);
+    let block_row = origin.x;
+    let block_col = origin.y;
+    let rows = select(dims.m, (dims.m + 3u) / 4u * 4u, A_VEC4 && !A_ALONG_K);
+    let cols = select(dims.n, (dims.n + 3u) / 4u * 4u, B_VEC4 && !B_ALONG_K);
+    let row0 = select(block_row, min(block_row, rows - BLOCK_M), EDGES && !CLAMP_LOADS);
+    let col0 = select(block_col, min(block_col, cols - BLOCK_N), EDGES && !CLAMP_LOADS);
 
-    let slice = t / (THREADS / SLICES);
-    let sub = t % (THREADS / SLICES) / 32u;
-    let sub_row = sub / SUBS_N;
-    let sub_col = sub % SUBS_N;
+    // Global loads: this thread's first load in the tile (k, m) and (k, n), where it reads and where it stores
+    let a_k = select(t / A_ROW, t % (BLOCK_K / A_LOAD_K) * A_LOAD_K, A_ALONG_K);
+    let a_m = select(t % A_ROW * 4u, t / (BLOCK_K / A_LOAD_K) * (4u / A_LOAD_K), A_ALONG_K);
+    let b_k = select(t / B_ROW, t % (BLOCK_K / B_LOAD_K) * B_LOAD_K, B_ALONG_K);
+    let b_n = select(t % B_ROW * 4u, t / (BLOCK_K / B_LOAD_K) * (4u / B_LOAD_K), B_ALONG_K);
+    var a_index = dims.a_offset + product * dims.a_batch_stride + (row0 + a_m) * dims.a_row_stride
+        + (k0 + a_k) * dims.a_col_stride;
+    var b_index = dims.b_offset + product * dims.b_batch_stride + (k0 + b_k) * dims.b_row_stride
+        + (col0 + b_n) * dims.b_col_stride;
+    let a_load_stride = A_LOAD_STRIDE * select(dims.a_col_stride, dims.a_row_stride, A_ALONG_K);
+    let b_load_stride = B_LOAD_STRIDE * select(dims.b_row_stride, dims.b_col_stride, B_ALONG_K);
+    let a_fetch_stride = select(1u, dims.a_row_stride, A_ALONG_K);
+    let b_fetch_stride = select(1u, dims.b_col_stride, B_ALONG_K);
+    let a_store = a_k * A_ROW + ((a_m / 4u) ^ a_swizzle(a_k));
+    let b_store = b_k * B_ROW + ((b_n / 4u) ^ b_swizzle(b_k));
+
+    // Find the subgroup and the lane, and where they read the tiles
+    let slice = t / (THREADS / SLICE_K);
+    let subgroup = t % (THREADS / SLICE_K) / 32u;
+    let subgroup_row = subgroup / SUBGROUPS_N;
+    let subgroup_col = subgroup % SUBGROUPS_N;
     let lane_row = t % 32u / LANES_N;
     let lane_col = t % 32u % LANES_N;
-    let k_read = slice * SLICE;
+    let slice_k = slice * SLICE_DEPTH;
     var a_read = array<u32, A_BASES>();
     for (var i = 0u; i < A_BASES; i++) { // unroll
-        a_read[i] = k_read * A_ROW + sub_row * (SUB_M / 4u) + (lane_row ^ a_turn(k_read) ^ i);
+        a_read[i] = slice_k * A_ROW + subgroup_row * (SUBGROUP_M / 4u) + (lane_row ^ a_swizzle(slice_k) ^ i);
     }
     var b_read = array<u32, B_BASES>();
     for (var j = 0u; j < B_BASES; j++) { // unroll
-        b_read[j] = k_read * B_ROW + sub_col * (SUB_N / 4u) + (lane_col ^ b_turn(k_read) ^ j);
+        b_read[j] = slice_k * B_ROW + subgroup_col * (SUBGROUP_N / 4u) + (lane_col ^ b_swizzle(slice_k) ^ j);
     }
 
-    // Where the sums of a thread begin.
-    let row = row0 + sub_row * SUB_M + lane_row * 4u;
-    let col = col0 + sub_col * SUB_N + lane_col * 4u;
-    let c_at = dims.c_at + group.z * dims.c_step + row * dims.c_row + col;
+    // Find this thread's first element of c
+    let row = row0 + subgroup_row * SUBGROUP_M + lane_row * 4u;
+    let col = col0 + subgroup_col * SUBGROUP_N + lane_col * 4u;
+    let c_index = dims.c_offset + group.z * dims.c_batch_stride + row * dims.c_row_stride + col;
 
-    let first = (k1 - k0 - 1u) % BLOCK_K + 1u;
-    let tiles = (k1 - k0 - first) / BLOCK_K + 1u;
-    var a_next = array<AFour, A_LOADS>();
-    var b_next = array<BFour, B_LOADS>();
+    // Load the first K tile, the partial one: k_tail steps, the rest zero
+    let k_tail = (k1 - k0 - 1u) % BLOCK_K + 1u;
+    let tiles = (k1 - k0 - k_tail) / BLOCK_K + 1u;
+    var a_next = array<AFetch, A_LOADS>();
+    var b_next = array<BFetch, B_LOADS>();
     for (var i = 0u; i < A_LOADS; i++) { // unroll
-        if (a_k + select(i * A_REACH, 0u, A_ALONG_K) < first) {
-            a_next[i] = a_load(a_from + i * a_reach, a_apart);
+        if (a_k + select(i * A_LOAD_STRIDE, 0u, A_ALONG_K) < k_tail) {
+            a_next[i] = fetch_a(a_index + i * a_load_stride, a_fetch_stride);
         }
     }
     for (var i = 0u; i < B_LOADS; i++) { // unroll
-        if (b_k + select(i * B_REACH, 0u, B_ALONG_K) < first) {
-            b_next[i] = b_load(b_from + i * b_reach, b_apart);
+        if (b_k + select(i * B_LOAD_STRIDE, 0u, B_ALONG_K) < k_tail) {
+            b_next[i] = fetch_b(b_index + i * b_load_stride, b_fetch_stride);
         }
     }
-    a_from += first * dims.a_col;
-    b_from += first * dims.b_row;
+    a_index += k_tail * dims.a_col_stride;
+    b_index += k_tail * dims.b_row_stride;
 
-    var sums = AllSums();
+    // Main loop. The outer loop flushes the accumulators to `total`: once, or, in f16, every FLUSH_TILES tiles
+    var acc = ThreadAcc();
     var total = array<vec4<f32>, THREAD_M * THREAD_N4>();
-    // What is read ahead; first, zeros.
-    var a_part = array<vec4<Held>, THREAD_M4>();
-    var b_part = array<vec4<Held>, THREAD_N4>();
+    // The operands of the current step; with PREFETCH, those of the next one, and zeros at first.
+    var a_part = array<vec4<TileElement>, THREAD_M4>();
+    var b_part = array<vec4<TileElement>, THREAD_N4>();
     var stage = 0u;
     var tile = 0u;
     loop {
-        let until = select(tiles, min(tiles, tile + SUM_TILES), SUM_TILES > 0u);
-        for (; tile < until; tile++) {
+        let flush_at = select(tiles, min(tiles, tile + FLUSH_TILES), FLUSH_TILES > 0u);
+        for (; tile < flush_at; tile++) {
+            // Store the fetched tiles in workgroup memory
             for (var i = 0u; i < A_LOADS; i++) { // unroll
-                let held = a_held(a_next[i]);
-                let to = stage * A_TILE + a_to + i * A_NEXT;
-                if (A_ALONG_K && A_FOURS) {
-                    for (var j = 0u; j < 4u; j++) { // unroll
-                        a_tile[to + j * A_ROW][a_m % 4u] = held[j];
-                    }
-                } else {
-                    a_tile[to] = held;
-                }
+                store_a_tile(stage * A_TILE + a_store + i * A_STORE_STRIDE, a_m % 4u, convert_a(a_next[i]));
             }
             for (var i = 0u; i < B_LOADS; i++) { // unroll
-                let held = b_held(b_next[i]);
-                let to = stage * B_TILE + b_to + i * B_NEXT;
-                if (B_ALONG_K && B_FOURS) {
-                    for (var j = 0u; j < 4u; j++) { // unroll
-                        b_tile[to + j * B_ROW][b_n % 4u] = held[j];
-                    }
-                } else {
-                    b_tile[to] = held;
-                }
+                store_b_tile(stage * B_TILE + b_store + i * B_STORE_STRIDE, b_n % 4u, convert_b(b_next[i]));
             }
             workgroupBarrier();
-            // The next tiles travel while these are multiplied.
+            // Fetch the next tiles: their latency is hidden by the multiplications
             if (tile + 1u < tiles) {
                 for (var i = 0u; i < A_LOADS; i++) { // unroll
-                    a_next[i] = a_load(a_from + i * a_reach, a_apart);
+                    a_next[i] = fetch_a(a_index + i * a_load_stride, a_fetch_stride);
                 }
                 for (var i = 0u; i < B_LOADS; i++) { // unroll
-                    b_next[i] = b_load(b_from + i * b_reach, b_apart);
+                    b_next[i] = fetch_b(b_index + i * b_load_stride, b_fetch_stride);
                 }
-                a_from += BLOCK_K * dims.a_col;
-                b_from += BLOCK_K * dims.b_row;
+                a_index += BLOCK_K * dims.a_col_stride;
+                b_index += BLOCK_K * dims.b_row_stride;
             }
-            for (var k = 0u; k < SLICE; k++) { // unroll
-                let a_at = stage * A_TILE + k * A_ROW + a_read[a_turn(k) % A_BASES];
-                let b_at = stage * B_TILE + k * B_ROW + b_read[b_turn(k) % B_BASES];
-                let a_before = a_part;
-                let b_before = b_part;
+            // Multiply this slice of the tiles
+            for (var k = 0u; k < SLICE_DEPTH; k++) { // unroll
+                let a_at = stage * A_TILE + k * A_ROW + a_read[a_swizzle(k) % A_BASES];
+                let b_at = stage * B_TILE + k * B_ROW + b_read[b_swizzle(k) % B_BASES];
+                let a_previous = a_part;
+                let b_previous = b_part;
                 for (var i = 0u; i < THREAD_M4; i++) { // unroll
-                    a_part[i] = a_tile[a_at + (i ^ (a_turn(k) / A_BASES)) * LANES_M];
+                    a_part[i] = a_tile[a_at + (i ^ (a_swizzle(k) / A_BASES)) * LANES_M];
                 }
                 for (var j = 0u; j < THREAD_N4; j++) { // unroll
-                    b_part[j] = b_tile[b_at + (j ^ (b_turn(k) / B_BASES)) * LANES_N];
+                    b_part[j] = b_tile[b_at + (j ^ (b_swizzle(k) / B_BASES)) * LANES_N];
                 }
-                if (AHEAD) {
-                    multiply(a_before, b_before, &sums);
+                if (PREFETCH) {
+                    multiply(a_previous, b_previous, &acc);
                 } else {
-                    multiply(a_part, b_part, &sums);
+                    multiply(a_part, b_part, &acc);
                 }
             }
+            // Double buffering: the next tile goes to the other buffer, so no barrier is needed here
             if (STAGES == 1u) {
                 workgroupBarrier();
             } else {
                 stage = 1u - stage;
             }
         }
-        let ends = AHEAD || tile == tiles;
-        if (AHEAD && ends) {
-            multiply(a_part, b_part, &sums);
+        // Flush
+        let ends = PREFETCH || tile == tiles;
+        if (PREFETCH && ends) {
+            multiply(a_part, b_part, &acc);
         }
         for (var i = 0u; i < THREAD_M * THREAD_N4; i++) { // unroll
-            total[i] += added_up(sums[i]);
-            sums[i] = Sums();
+            total[i] += acc_to_f32(acc[i]);
+            acc[i] = Acc();
         }
         if (ends) {
             break;
         }
     }
 
-    let held_row = sub_row * LANES_M + lane_row;
-    let held_col = sub_col * (SUB_N / 4u) + lane_col;
-    for (var round = 0u; round < ROWS / ROUND; round++) { // unroll
-        const first_row = round * ROUND * SLICES;
-        if (SLICES == 2u || EXCHANGES) {
+    // Store c, ROUND_ROWS rows of each thread per round
+    let thread_row = subgroup_row * LANES_M + lane_row;
+    let thread_col4 = subgroup_col * (SUBGROUP_N / 4u) + lane_col;
+    for (var round = 0u; round < STORE_ROWS / ROUND_ROWS; round++) { // unroll
+        const first_row = round * ROUND_ROWS * SLICE_K;
+        if (SLICE_K == 2u || COALESCE) {
             workgroupBarrier();
         }
-        if (SLICES == 2u) {
-            // Of two rows the first slice keeps the first, and gives the second away.
-            for (var i = 0u; i < ROUND; i++) { // unroll
+        // Slice-K reduction: of each two rows, slice 0 keeps the first and gives away the second, slice 1 vice versa
+        if (SLICE_K == 2u) {
+            for (var i = 0u; i < ROUND_ROWS; i++) { // unroll
                 for (var j = 0u; j < THREAD_N4; j++) { // unroll
-                    const at = (first_row + i * SLICES) * THREAD_N4 + j;
-                    const below = at + (SLICES - 1u) * THREAD_N4;
+                    const at = (first_row + i * SLICE_K) * THREAD_N4 + j;
+                    const below = at + (SLICE_K - 1u) * THREAD_N4;
                     let given = select(total[below], total[at], slice == 1u);
                     total[at] = select(total[at], total[below], slice == 1u);
-                    let to_row = (i * SLICES + slice) * HELD_ROWS + held_row;
-                    b_tile[turned(to_row, held_col + j * LANES_N)] = as_held(given);
+                    let to_row = (i * SLICE_K + slice) * BLOCK_ROWS + thread_row;
+                    b_tile[exchange_index(to_row, thread_col4 + j * LANES_N)] = f32_to_tile(given);
                 }
             }
             workgroupBarrier();
         }
-        // A thread writes only where it alone has read: no barrier between.
-        for (var i = 0u; i < ROUND; i++) { // unroll
+        // Epilogue from registers, or, with COALESCE, the sums go to the exchange buffer. A thread writes only where no
+        // other thread has read: no barrier in between
+        for (var i = 0u; i < ROUND_ROWS; i++) { // unroll
             for (var j = 0u; j < THREAD_N4; j++) { // unroll
-                const at = (first_row + i * SLICES) * THREAD_N4 + j;
-                let place = turned((i * SLICES + SLICES - 1u - slice) * HELD_ROWS + held_row, held_col + j * LANES_N);
-                if (SLICES == 2u) {
-                    total[at] += as_sums(b_tile[place]);
+                const at = (first_row + i * SLICE_K) * THREAD_N4 + j;
+                let place = exchange_index(
+                    (i * SLICE_K + SLICE_K - 1u - slice) * BLOCK_ROWS + thread_row,
+                    thread_col4 + j * LANES_N,
+                );
+                if (SLICE_K == 2u) {
+                    total[at] += tile_to_f32(b_tile[place]);
                 }
-                if (EXCHANGES) {
-                    b_tile[place] = as_held(total[at]);
+                if (COALESCE) {
+                    b_tile[place] = f32_to_tile(total[at]);
                 } else {
-                    let i_down = down(first_row + i * SLICES + slice);
-                    let y = row + i_down;
+                    let down = row_offset(first_row + i * SLICE_K + slice);
+                    let y = row + down;
                     let x = col + j * LANES_N * 4u;
-                    if (!EDGES || (y >= own_row && y < dims.m && x + 3u >= own_col && x < dims.n)) {
-                        c_from(own_col, c_at + i_down * dims.c_row + j * LANES_N * 4u, x, total[at]);
+                    if (!EDGES || (y >= block_row && y < dims.m && x + 3u >= block_col && x < dims.n)) {
+                        store_c_vec4_from(
+                            block_col,
+                            c_index + down * dims.c_row_stride + j * LANES_N * 4u,
+                            x,
+                            total[at],
+                        );
                     }
                 }
             }
         }
-        if (EXCHANGES) {
+        // Epilogue, coalesced: neighbouring threads store neighbouring columns. All reads precede the first store:
+        // stores are slow
+        if (COALESCE) {
             workgroupBarrier();
-            // All are read before the first is stored, which takes long.
-            var one = array<f32, ROUND * THREAD_N>();
-            for (var j = 0u; j < ROUND * THREAD_N; j++) { // unroll
+            var sums = array<f32, ROUND_ROWS * THREAD_N>();
+            for (var j = 0u; j < ROUND_ROWS * THREAD_N; j++) { // unroll
                 let from_row = (j * THREADS + t) / BLOCK_N;
-                let right = (j * THREADS + t) % BLOCK_N;
-                one[j] = as_sum(b_tile[turned(from_row, right / 4u)][right % 4u]);
+                let from_col = (j * THREADS + t) % BLOCK_N;
+                sums[j] = tile_scalar_to_f32(b_tile[exchange_index(from_row, from_col / 4u)][from_col % 4u]);
             }
-            for (var j = 0u; j < ROUND * THREAD_N; j++) { // unroll
+            for (var j = 0u; j < ROUND_ROWS * THREAD_N; j++) { // unroll
                 let from_row = (j * THREADS + t) / BLOCK_N;
-                let held = from_row % HELD_ROWS;
-                let i_down = down(first_row + ((from_row / HELD_ROWS) ^ (SLICES - 1u)));
-                let y = row0 + held / LANES_M * SUB_M + held % LANES_M * 4u + i_down;
+                let from_thread = from_row % BLOCK_ROWS;
+                let down = row_offset(first_row + ((from_row / BLOCK_ROWS) ^ (SLICE_K - 1u)));
+                let y = row0 + from_thread / LANES_M * SUBGROUP_M + from_thread % LANES_M * 4u + down;
                 let x = col0 + (j * THREADS + t) % BLOCK_N;
-                if (!EDGES || (y >= own_row && y < dims.m && x >= own_col && x < dims.n)) {
-                    c_one(dims.c_at + group.z * dims.c_step + y * dims.c_row + x, x, one[j]);
+                if (!EDGES || (y >= block_row && y < dims.m && x >= block_col && x < dims.n)) {
+                    store_c(dims.c_offset + group.z * dims.c_batch_stride + y * dims.c_row_stride + x, x, sums[j]);
                 }
             }
         }

@@ -1,32 +1,9 @@
-// naive: c[m, n] = sum_k a[m, k] * b[k, n], at any strides. One thread per element of c, no sharing.
-// Dispatch (ceil(cols / 16), ceil(rows / 16), products * splits); dims.wgsl says over what. Workgroup memory: none.
-
-struct Dims {
-    m: u32,
-    n: u32,
-    k: u32,
-    row0: u32,
-    col0: u32,
-    k0: u32,
-    k1: u32,
-    accumulate: u32,
-    finishes: u32,
-    splits: u32,
-    depth: u32,
-    a_at: u32,
-    a_step: u32,
-    a_row: u32,
-    a_col: u32,
-    b_at: u32,
-    b_step: u32,
-    b_row: u32,
-    b_col: u32,
-    c_at: u32,
-    c_step: u32,
-    c_row: u32,
-    c_col: u32,
-    bias_by_row: u32,
-}
+// naive: c[m, n] = sum_k a[m, k] * b[k, n]. The textbook kernel, for comparison.
+//
+// Layout: f32; a and b with any strides, the columns of c contiguous.
+// Dispatch: (ceil(cols / 16), ceil(rows / 16), products * split_k); one thread per element of c.
+// Workgroup: 16 x 16 threads; no workgroup memory, no data reuse but by the caches.
+// Appended: Dims (dims.wgsl).
 
 @group(0) @binding(0) var<storage, read> a: array<f32>;
 @group(0) @binding(1) var<storage, read> b: array<f32>;
@@ -40,18 +17,18 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     if (row >= dims.m || col >= dims.n) {
         return;
     }
-    let product = id.z / dims.splits;
-    let k0 = dims.k0 + id.z % dims.splits * dims.depth;
-    let k1 = min(dims.k1, k0 + dims.depth);
-    let a_at = dims.a_at + product * dims.a_step + row * dims.a_row;
-    let b_at = dims.b_at + product * dims.b_step + col * dims.b_col;
-    var sum = 0.0;
+    let product = id.z / dims.split_k;
+    let k0 = dims.k0 + id.z % dims.split_k * dims.k_per_split;
+    let k1 = min(dims.k1, k0 + dims.k_per_split);
+    let a_row = dims.a_offset + product * dims.a_batch_stride + row * dims.a_row_stride;
+    let b_col = dims.b_offset + product * dims.b_batch_stride + col * dims.b_col_stride;
+    var acc = 0.0;
     for (var k = k0; k < k1; k++) {
-        sum += a[a_at + k * dims.a_col] * b[b_at + k * dims.b_row];
+        acc += a[a_row + k * dims.a_col_stride] * b[b_col + k * dims.b_row_stride];
     }
-    let at = dims.c_at + id.z * dims.c_step + row * dims.c_row + col;
+    let c_index = dims.c_offset + id.z * dims.c_batch_stride + row * dims.c_row_stride + col;
     if (dims.accumulate == 1u) {
-        sum += c[at];
+        acc += c[c_index];
     }
-    c[at] = sum;
+    c[c_index] = acc;
 }

@@ -1,38 +1,42 @@
-// pack: copies a so that rows of k lie one after the other, as the blocked kernels read them best:
-// c[p, k, m] = a[p, m, k], or pairs: those of 2k and 2k + 1, and zero for what is not there. Bound by memory.
-// A workgroup copies 32 rows by 32 columns of c; along k neighbouring threads read neighbours, each in four rows,
-// and what they have read they exchange, to write vectors across k next to each other.
-// Dispatch (ceil(k / 32), ceil(m / 32), products); k counts rows of c. c_row, the distance of its rows, is a multiple
-// of 4, and what is left of a row beyond m is not written but for the last vector. k1 is what there is of a along k.
-// Workgroup memory 4 KiB, of f16 2. Appended: A_ALONG_K; the type Number, what c has, and number, which reads one;
-// dims.wgsl; the functions that read and write.
+// pack: c[p, k, m] = a[p, m, k], the k-major copy that the blocked kernels read fastest. Bound by memory.
+//
+// Layout: Packed is the element type of c: that of a, or, for packed f16, a half2 of the steps 2k and 2k + 1, with zero
+//   beyond the end. k counts the rows of c, and k1 the elements of a along k. c_row_stride is a multiple of 4; of the
+//   padding of a row, only what the last vec4 covers is written.
+// Dispatch: (ceil(k / 32), ceil(m / 32), products); a workgroup copies 32 rows by 32 columns of c.
+// Workgroup: 256 threads, a vec4 of c each.
+// Workgroup memory: 1024 elements: 4 KiB, for f16 2 KiB.
+// Appended: A_ALONG_K (a is contiguous along k); Packed, and load_packed, which reads one; Dims; and the functions of
+//   access.py.
+// Loops marked `// unroll` are unrolled by shaders.py: arrays in registers are indexed by constants only.
 
-var<workgroup> tile: array<vec4<Number>, 256>;
+var<workgroup> tile: array<vec4<Packed>, 256>;
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) t: u32) {
-    let a_at = dims.a_at + group.z * dims.a_step;
-    let c_at = dims.c_at + group.z * dims.c_step;
-    let to_k = group.x * 32u + t / 8u;
-    let to_m = group.y * 32u + t % 8u * 4u;
-    var four = vec4<Number>();
+    let a_start = dims.a_offset + group.z * dims.a_batch_stride;
+    let c_start = dims.c_offset + group.z * dims.c_batch_stride;
+    let c_k = group.x * 32u + t / 8u;
+    let c_m = group.y * 32u + t % 8u * 4u;
+    var v = vec4<Packed>();
     if (A_ALONG_K) {
+        // Neighbouring threads read neighbours along k, each in four rows, and transpose through workgroup memory.
         let k = min(group.x * 32u + t % 32u, dims.k - 1u);
         for (var i = 0u; i < 4u; i++) { // unroll
             let m = min(group.y * 32u + t / 32u * 4u + i, dims.m - 1u);
-            four[i] = number(a_at + m * dims.a_row, k);
+            v[i] = load_packed(a_start + m * dims.a_row_stride, k);
         }
-        // Vector j of row k lies at j ^ (k % 8): so neither the stores nor the loads of a subgroup share a bank.
-        tile[t % 32u * 8u + ((t / 32u) ^ (t % 8u))] = four;
+        // Swizzle: vector j of row k is stored at j ^ (k % 8), so neither stores nor loads have bank conflicts.
+        tile[t % 32u * 8u + ((t / 32u) ^ (t % 8u))] = v;
         workgroupBarrier();
-        four = tile[t / 8u * 8u + ((t % 8u) ^ (t / 8u % 8u))];
+        v = tile[t / 8u * 8u + ((t % 8u) ^ (t / 8u % 8u))];
     } else {
-        let k = min(to_k, dims.k - 1u);
+        let k = min(c_k, dims.k - 1u);
         for (var i = 0u; i < 4u; i++) { // unroll
-            four[i] = number(a_at + min(to_m + i, dims.m - 1u) * dims.a_row, k);
+            v[i] = load_packed(a_start + min(c_m + i, dims.m - 1u) * dims.a_row_stride, k);
         }
     }
-    if (to_k < dims.k && to_m < dims.m) {
-        c[(c_at + to_k * dims.c_row + to_m) / 4u] = four;
+    if (c_k < dims.k && c_m < dims.m) {
+        c[(c_start + c_k * dims.c_row_stride + c_m) / 4u] = v;
     }
 }

@@ -1,36 +1,13 @@
-// tiled: c[m, n] = sum_k a[m, k] * b[k, n], at any strides. One thread per element of c.
-// A workgroup computes a TILE x TILE block of c and shares TILE x TILE blocks of a and b.
-// Dispatch (ceil(cols / TILE), ceil(rows / TILE), products * splits); dims.wgsl says over what.
-// Workgroup memory 2 * TILE^2 * 4 bytes.
+// tiled: c[m, n] = sum_k a[m, k] * b[k, n], with tiles of a and b in workgroup memory. For comparison.
+//
+// Layout: f32; a and b with any strides, the columns of c contiguous.
+// Dispatch: (ceil(cols / TILE), ceil(rows / TILE), products * split_k); one thread per element of c.
+// Workgroup: TILE x TILE threads compute a TILE x TILE block of c from TILE x TILE tiles of a and b.
+// Workgroup memory: 2 * TILE^2 * 4 bytes.
+// Overrides: TILE, the edge of a tile.
+// Appended: Dims (dims.wgsl).
 
 override TILE: u32;
-
-struct Dims {
-    m: u32,
-    n: u32,
-    k: u32,
-    row0: u32,
-    col0: u32,
-    k0: u32,
-    k1: u32,
-    accumulate: u32,
-    finishes: u32,
-    splits: u32,
-    depth: u32,
-    a_at: u32,
-    a_step: u32,
-    a_row: u32,
-    a_col: u32,
-    b_at: u32,
-    b_step: u32,
-    b_row: u32,
-    b_col: u32,
-    c_at: u32,
-    c_step: u32,
-    c_row: u32,
-    c_col: u32,
-    bias_by_row: u32,
-}
 
 @group(0) @binding(0) var<storage, read> a: array<f32>;
 @group(0) @binding(1) var<storage, read> b: array<f32>;
@@ -46,32 +23,32 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     let row = dims.row0 + group.y * TILE + local.y;
     let col = dims.col0 + group.x * TILE + local.x;
     let slot = local.y * TILE + local.x;
-    let product = group.z / dims.splits;
-    let k_first = dims.k0 + group.z % dims.splits * dims.depth;
-    let k_end = min(dims.k1, k_first + dims.depth);
-    // Loads outside the matrices are moved to their last element instead of branched around (6 % on an H200);
-    // along k a zero replaces what they read, and the rows and columns beyond the edge are never stored.
-    let a_row = dims.a_at + product * dims.a_step + min(row, dims.m - 1u) * dims.a_row;
-    let b_col = dims.b_at + product * dims.b_step + min(col, dims.n - 1u) * dims.b_col;
-    var sum = 0.0;
+    let product = group.z / dims.split_k;
+    let k_first = dims.k0 + group.z % dims.split_k * dims.k_per_split;
+    let k_end = min(dims.k1, k_first + dims.k_per_split);
+    // Loads outside the matrices are clamped to the last element rather than branched around (6 % faster on an H200).
+    // Along k, zero replaces the loaded value; rows and columns beyond the edge are never stored.
+    let a_row = dims.a_offset + product * dims.a_batch_stride + min(row, dims.m - 1u) * dims.a_row_stride;
+    let b_col = dims.b_offset + product * dims.b_batch_stride + min(col, dims.n - 1u) * dims.b_col_stride;
+    var acc = 0.0;
     for (var k0 = k_first; k0 < k_end; k0 += TILE) {
         let a_k = k0 + local.x;
         let b_k = k0 + local.y;
-        let a_value = a[a_row + min(a_k, k_end - 1u) * dims.a_col];
-        let b_value = b[b_col + min(b_k, k_end - 1u) * dims.b_row];
+        let a_value = a[a_row + min(a_k, k_end - 1u) * dims.a_col_stride];
+        let b_value = b[b_col + min(b_k, k_end - 1u) * dims.b_row_stride];
         a_tile[slot] = select(0.0, a_value, a_k < k_end);
         b_tile[slot] = select(0.0, b_value, b_k < k_end);
         workgroupBarrier();
         for (var i = 0u; i < TILE; i++) {
-            sum += a_tile[local.y * TILE + i] * b_tile[i * TILE + local.x];
+            acc += a_tile[local.y * TILE + i] * b_tile[i * TILE + local.x];
         }
         workgroupBarrier();
     }
     if (row < dims.m && col < dims.n) {
-        let at = dims.c_at + group.z * dims.c_step + row * dims.c_row + col;
+        let c_index = dims.c_offset + group.z * dims.c_batch_stride + row * dims.c_row_stride + col;
         if (dims.accumulate == 1u) {
-            sum += c[at];
+            acc += c[c_index];
         }
-        c[at] = sum;
+        c[c_index] = acc;
     }
 }

@@ -1,5 +1,7 @@
-// subgroup_size: how many threads this adapter runs in step, as the first thread sees it.
-// Dispatch (1, 1, 1). Workgroup memory: none. Needs the feature "subgroup".
+// subgroup_size: size[0] = the subgroup size of the first subgroup.
+//
+// Dispatch: (1, 1, 1).
+// Workgroup: 64 threads; no workgroup memory. Needs the feature "subgroup".
 
 @group(0) @binding(0) var<storage, read_write> size: array<u32, 1>;
 

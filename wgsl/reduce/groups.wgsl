@@ -1,8 +1,11 @@
-// groups: out[o, q] = the reduction of x[o, i, q] over all i < n; (outer, n, inner), row-major, by one workgroup
-// for each element of out: each thread reduces every 256th element, four in turn, and a tree joins the threads.
-// Dispatch (min(outer * inner, most groups), 1, 1): a workgroup goes on by as many elements as there are groups.
-// Workgroup memory: 1 KiB.
-// Appended: the types elem, total and result, fn identity() -> total, fn combine(a: total, b: total) -> total.
+// groups: out[o, q] = reduction of x[o, i, q] over i < n, by one workgroup per element of out.
+//
+// Layout: x is (outer, n, inner), row-major, from x_at on.
+// Dispatch: (min(outer * inner, max groups), 1, 1); each workgroup strides over the elements of out.
+// Workgroup: 256 threads. Each reduces every 256th element in four independent chains; a tree combines the threads.
+// Workgroup memory: 1 KiB, a total per thread.
+// Appended: elem, total and result, the types of x, of the accumulator and of out; identity() -> total;
+//   combine(a: total, b: total) -> total, associative and commutative but for rounding.
 
 struct Dims {
     count: u32,
@@ -17,7 +20,7 @@ struct Dims {
 
 var<workgroup> parts: array<total, 256>;
 
-// Element i of the row that begins at `first`; beyond the row, what changes nothing.
+// Element i of the row that starts at `first`, or the identity beyond its end.
 fn element(first: u32, i: u32) -> total {
     if (i >= dims.n) {
         return identity();
@@ -54,6 +57,6 @@ fn main(
         if (local_index == 0u) {
             out[at] = result(parts[0]);
         }
-        workgroupBarrier();  // Before the next element's parts take the place of these.
+        workgroupBarrier();  // `parts` is reused for the next element.
     }
 }

@@ -1,9 +1,11 @@
-// threads: out[o, j, q] = the reduction of x[o, i, q] over the i < n with i mod width = j; (outer, n, inner),
-// row-major, by one thread for each element of out.
-// Dispatch (min(ceil(outer * width * inner / 256), most groups), 1, 1): a thread goes on by as many elements as
-// there are threads. Workgroup memory: none.
-// Neighbours read neighbours: along j where inner is 1, along q where it is large.
-// Appended: the types elem, total and result, fn identity() -> total, fn combine(a: total, b: total) -> total.
+// threads: out[o, j, q] = reduction of x[o, i, q] over i < n with i mod width = j, by one thread per element of out.
+//
+// Layout: x is (outer, n, inner), row-major, from x_at on. Loads are coalesced along j where inner is 1, along q where
+//   inner is large.
+// Dispatch: (min(ceil(outer * width * inner / 256), max groups), 1, 1); grid-stride loop.
+// Workgroup: 256 threads; no workgroup memory.
+// Appended: elem, total and result, the types of x, of the accumulator and of out; identity() -> total;
+//   combine(a: total, b: total) -> total, associative and commutative but for rounding.
 
 struct Dims {
     count: u32,

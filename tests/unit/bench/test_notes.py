@@ -156,7 +156,7 @@ def test_what_auto_chose_is_told_for_each_size_also_where_it_was_skipped() -> No
 def test_a_variant_is_compared_with_itself_whatever_kernels_it_takes() -> None:
     small, large = (
         result(replace(matmul(n, "auto"), kernel=kernel), [ms])
-        for n, kernel, ms in ((512, "matmul/direct", 1.0), (1024, "matmul/blocked", 16.0))
+        for n, kernel, ms in ((512, "matmul/register_tiled_cpu", 1.0), (1024, "matmul/blocked", 16.0))
     )
     assert note(large, run(small, large)) == "50% of its rate at 512×512×512"
 

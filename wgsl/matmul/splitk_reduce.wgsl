@@ -1,0 +1,23 @@
+// splitk_reduce: c[m, n] = epilogue(sum_s partial[s, m, n]). The second pass of split-K; bound by memory.
+//
+// Layout: a holds the partial sums in f32. Split s of product p is matrix p * split_k + s, without gaps, columns
+//   contiguous. The columns of c are contiguous. k is not used.
+// Dispatch: (ceil(n / 256), m, products); each thread computes four neighbouring columns of one row.
+// Workgroup: 64 threads; no workgroup memory.
+// Appended: Dims, and the functions of access.py: load_a_vec4, store_c_vec4 (with the epilogue).
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) t: u32) {
+    let row = dims.row0 + group.y;
+    let col = dims.col0 + (group.x * 64u + t) * 4u;
+    if (row >= dims.m || col >= dims.n) {
+        return;
+    }
+    var a_index = dims.a_offset + group.z * dims.split_k * dims.a_batch_stride + row * dims.a_row_stride + col;
+    var acc = vec4<f32>();
+    for (var split = 0u; split < dims.split_k; split++) {
+        acc += load_a_vec4(a_index);
+        a_index += dims.a_batch_stride;
+    }
+    store_c_vec4(dims.c_offset + group.z * dims.c_batch_stride + row * dims.c_row_stride + col, col, acc);
+}
