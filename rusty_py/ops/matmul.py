@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
-from math import prod
+from math import gcd, prod
 from types import NotImplementedType
 from typing import Any, overload
 
@@ -18,7 +18,7 @@ from rusty_py.dtypes import F16, F32, Dtype
 from rusty_py.errors import DeviceError, DtypeError, LimitError, OutOfMemory, ShapeError, UnsupportedError
 from rusty_py.gemm.launches import Operands, Request, requests
 from rusty_py.gemm.plan import Plan, Tile, kernel_of, plan
-from rusty_py.gemm.problem import ACTIVATIONS, Form, Place, Problem
+from rusty_py.gemm.problem import ACTIVATIONS, Place, Problem
 from rusty_py.gemm.stream import Job, fits, stream
 from rusty_py.kernel import launch
 from rusty_py.operation import OPERATIONS, Cost, Operation, apply, once_each
@@ -534,26 +534,19 @@ def _problem(x: View, y: View, z: View, kind: Dtype, extras: Extras) -> Problem:
     """The problem of one launch: the products along the last of the leading axes that do not join."""
     sizes, _ = _batch(x, y, z)
     (m, k), n = x.shape[-2:], y.shape[-1]
-    a_fours, b_fours, c_fours = (_lies_by_fours(each) for each in (x, y, z))
-    form = Form(
-        a_along_k=x.strides[-1] == 1,
-        b_along_k=y.strides[-1] != 1,
-        a_fours=a_fours,
-        b_fours=b_fours,
-        c_fours=c_fours,
-        stored=kind,
-        result=kind,
+    # The divisor of the steps of all leading axes stands for them: vectors need its multiples alone.
+    a, b, c = (Place(each.offset, gcd(*each.strides[:-2]), *each.strides[-2:]) for each in (x, y, z))
+    return Problem.of(
+        m,
+        k,
+        n,
+        sizes[-1] if sizes else 1,
+        places=(a, b, c),
+        dtype=kind,
         sums=extras.sums_of(kind),
         bias=extras.bias is not None,
         activation=extras.activation or "",
     )
-    return Problem(m, k, n, sizes[-1] if sizes else 1, form)
-
-
-def _lies_by_fours(x: View) -> bool:
-    """Whether vectors of four neighbours cover all its matrices."""
-    multiples = not any(stride % 4 for stride in (x.offset, *x.strides[:-2]))
-    return multiples and Place(0, 0, *x.strides[-2:]).lies_by_fours(*x.shape[-2:])
 
 
 def _batch(x: View, y: View, z: View) -> tuple[Shape, tuple[Shape, ...]]:

@@ -8,7 +8,7 @@ from rusty_py.dtypes import DTYPES
 from rusty_py.gemm.blocked import Blocked
 from rusty_py.gemm.direct import Direct
 from rusty_py.gemm.plan import Plan, cost, machine_of, untuned
-from rusty_py.gemm.problem import Form, Place, Problem
+from rusty_py.gemm.problem import Problem, contiguous
 from rusty_py.gemm.space import Choice, space
 from rusty_py.gemm.thin import thin_kernel
 
@@ -20,29 +20,9 @@ tenths of a second for each."""
 def problem_of(
     m: int, k: int, n: int, *, layout: str = "nn", dtype: str = "f32", sums: str = "f32", products: int = 1
 ) -> Problem:
-    """The problem of matrices that lie in a buffer without gaps; t in `layout`: column by column."""
-    a, b, c = places(m, k, n, layout, products)
-    stored = DTYPES[dtype]
-    form = Form(
-        a_along_k=a.col == 1,
-        b_along_k=b.col != 1,
-        a_fours=a.lies_by_fours(m, k),
-        b_fours=b.lies_by_fours(k, n),
-        c_fours=c.lies_by_fours(m, n),
-        stored=stored,
-        result=stored,
-        sums=DTYPES[sums],
-    )
-    return Problem(m, k, n, products, form)
-
-
-def places(m: int, k: int, n: int, layout: str, products: int) -> tuple[Place, Place, Place]:
-    """Where a, b and c lie, each in a buffer of its own."""
-    by_rows_a, by_rows_b = (each == "n" for each in layout)
-    several = products > 1
-    a = Place(0, m * k * several, *((k, 1) if by_rows_a else (1, m)))
-    b = Place(0, k * n * several, *((n, 1) if by_rows_b else (1, k)))
-    return a.settled(m, k), b.settled(k, n), Place(0, m * n * several, n, 1)
+    """The problem of contiguous matrices, by names: those that a job of the measuring process has."""
+    places = contiguous(m, k, n, products, layout=layout)
+    return Problem.of(m, k, n, products, places=places, dtype=DTYPES[dtype], sums=DTYPES[sums])
 
 
 def contestants(adapter: Adapter, problem: Problem, *, most: int = MOST) -> list[Plan]:

@@ -17,7 +17,7 @@ from rusty_py.gemm.blocked import Blocked
 from rusty_py.gemm.direct import ALONE, SHARING
 from rusty_py.gemm.launches import Operands, Request, requests
 from rusty_py.gemm.plan import BLOCKED, Plan, Tile, candidates, cost, kernel_of, plan
-from rusty_py.gemm.problem import ACTIVATIONS, Form, Place, Problem
+from rusty_py.gemm.problem import ACTIVATIONS, Form, Place, Problem, contiguous
 from rusty_py.gemm.simple import TILES, Naive
 from rusty_py.gemm.thin import Columns
 from rusty_py.gemm.tuned import Tuned
@@ -95,6 +95,31 @@ def test_a_settled_place_has_the_same_elements(place: Place, rows: int, cols: in
     assert settled[:2] == place[:2]
     if 1 in (rows, cols):
         assert 1 in settled[2:]
+
+
+def test_a_problem_reads_its_form_from_the_places_of_its_matrices() -> None:
+    places = Place(4, 0, 1, 8), Place(0, 0, 24, 1), Place(0, 0, 10, 1)
+    made = Problem.of(8, 12, 9, places=places, dtype=F16, sums=F16, bias=True, activation="relu")
+    form = Form(False, False, True, False, False, F16, F16, F16, bias=True, activation="relu")
+    assert made == Problem(8, 12, 9, form=form)
+    assert Problem.of(8, 12, 8, 3, places=contiguous(8, 12, 8, 3)) == Problem(8, 12, 8, 3)
+
+
+@given(
+    m=st.integers(1, 9), k=st.integers(1, 9), n=st.integers(1, 9), products=st.integers(1, 3),
+    layout=st.sampled_from(["nn", "nt", "tn", "tt"]),
+)  # fmt: skip
+def test_contiguous_matrices_fill_their_buffers(m: int, k: int, n: int, products: int, layout: str) -> None:
+    places = contiguous(m, k, n, products, layout=layout)
+    for place, (rows, cols) in zip(places, ((m, k), (k, n), (m, n)), strict=True):
+        p, i, j = np.ogrid[:products, :rows, :cols]
+        cells = place.at + p * place.step + i * place.row + j * place.col
+        assert sorted(cells.ravel()) == list(range(products * rows * cols))
+        assert 1 in place[2:]
+    form = Problem.of(m, k, n, products, places=places).form
+    if 1 not in (m, k, n):
+        assert form.layout == layout
+    assert contiguous(m, k, n, products, layout=form.layout) == places
 
 
 # What plans are called.
