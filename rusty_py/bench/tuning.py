@@ -17,7 +17,7 @@ from rusty_py.tune import Outcome, name_of, tune
 from rusty_py.tune.search import problem_of
 
 _HEAD = ["M×K×N", "form", "default", "GFLOPS", "best other", "GFLOPS", "ratio", "95 %", "kept"]
-_LIST_HEAD = ["adapter", "driver", "class", "form", "kernel", "GFLOPS", "default", "GFLOPS", "date"]
+_LIST_HEAD = ["adapter", "driver", "M×K×N", "form", "kernel", "GFLOPS", "default", "GFLOPS", "date"]
 
 
 @dataclass
@@ -99,7 +99,7 @@ def listing() -> str:
         [
             each.machine["adapter"],
             each.machine["driver"],
-            "×".join(map(str, each.shape[:3])) + f" by {each.shape[3]}" * (each.shape[3] > 1),
+            str(Problem(*each.size)),
             each.form,
             name_of(each.choice),
             _rate(each.gflops),

@@ -37,7 +37,7 @@ def device(*, kind: str = "DiscreteGPU", **changes: int) -> Device:
         adapter=SimpleNamespace(is_cpu=kind == "CPU", type=kind),
         limits=replace(USUAL, **changes),
         pace=SimpleNamespace(flops=lambda spec: 10**15),
-        attachments={Tuned: Tuned({})},
+        attachments={Tuned: Tuned()},
         empty=lambda nbytes, label: SimpleNamespace(nbytes=nbytes),
     )
 
