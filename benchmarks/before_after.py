@@ -26,7 +26,7 @@ import rusty_py
 from rusty_py.bench.suites.matmul import places_of, problem_of, product_of
 from rusty_py.bench.suites.shapes import Size, parse, preset
 from rusty_py.gemm.launches import Operands, requests
-from rusty_py.gemm.plan import plan
+from rusty_py.gemm.select import plan
 from rusty_py.kernel import Launch, prepare, submissions
 from rusty_py.timing import Timer
 

@@ -35,8 +35,9 @@ from rusty_py.adapter import choose as choose_adapter
 from rusty_py.bench.suites.shapes import Size, parse
 from rusty_py.gemm import store, tuned
 from rusty_py.gemm.entry import Entry, form_of, machine_of
-from rusty_py.gemm.plan import Plan, untuned
+from rusty_py.gemm.plan import Plan
 from rusty_py.gemm.problem import Problem
+from rusty_py.gemm.select import untuned
 from rusty_py.gemm.space import suits
 from rusty_py.measure.clock import Clock, check_clock
 from rusty_py.measure.sampling import Options, Sampler, Track, run_ns

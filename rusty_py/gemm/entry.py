@@ -8,9 +8,10 @@ from typing import Any
 
 from rusty_py import native
 from rusty_py.adapter import Adapter
+from rusty_py.gemm.family import Choice
 from rusty_py.gemm.kernel import Kernel
 from rusty_py.gemm.problem import Problem
-from rusty_py.gemm.space import Choice, as_data, from_data, may_choose
+from rusty_py.gemm.space import as_data, from_data, may_choose
 
 _EXACT = 16
 

@@ -5,13 +5,13 @@ from functools import cache
 
 from rusty_py.adapter import Limits
 from rusty_py.dtypes import F32
-from rusty_py.gemm.kernel import definitions, has_room
+from rusty_py.gemm.kernel import Kernel, definitions, has_room
 from rusty_py.gemm.problem import Form, Problem
 from rusty_py.kernel import Spec
 
 
 @dataclass(frozen=True)
-class Join:
+class Join(Kernel):
     """Sums of matrices: see wgsl/matmul/join.wgsl. As if of a product, whose k counts the parts."""
 
     name = "join"

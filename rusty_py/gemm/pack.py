@@ -5,7 +5,7 @@ from functools import cache
 
 from rusty_py.adapter import Limits
 from rusty_py.dtypes import Dtype
-from rusty_py.gemm.kernel import definitions, has_room
+from rusty_py.gemm.kernel import Kernel, definitions, has_room
 from rusty_py.gemm.problem import Form, Problem
 from rusty_py.kernel import Spec
 
@@ -29,7 +29,7 @@ fn number(at: u32, k: u32) -> Number {
 
 
 @dataclass(frozen=True)
-class Pack:
+class Pack(Kernel):
     """Rows of k one after the other: see wgsl/matmul/pack.wgsl. As if a of a product, and n not there.
 
     The numbers of a form of pairs are single ones here, but k counts the pairs that are made of them.

@@ -22,8 +22,9 @@ from rusty_py.device import Device
 from rusty_py.dtypes import F32, Dtype
 from rusty_py.errors import DeviceError, LimitError, OutOfMemory
 from rusty_py.gemm.launches import Operands, joining, requests
-from rusty_py.gemm.plan import Plan, Tile, plan
+from rusty_py.gemm.plan import Plan
 from rusty_py.gemm.problem import Problem, contiguous
+from rusty_py.gemm.select import Tile, plan
 from rusty_py.gemm.windows import Spans
 from rusty_py.kernel import launch
 from rusty_py.pool import size_class

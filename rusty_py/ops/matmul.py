@@ -17,8 +17,9 @@ from rusty_py.device import Device, default_device
 from rusty_py.dtypes import F16, F32, Dtype
 from rusty_py.errors import DeviceError, DtypeError, LimitError, OutOfMemory, ShapeError, UnsupportedError
 from rusty_py.gemm.launches import Operands, Request, requests
-from rusty_py.gemm.plan import Plan, Tile, kernel_of, plan
+from rusty_py.gemm.plan import Plan
 from rusty_py.gemm.problem import ACTIVATIONS, Place, Problem
+from rusty_py.gemm.select import Tile, kernel_of, plan
 from rusty_py.gemm.stream import Job, fits, stream
 from rusty_py.kernel import launch
 from rusty_py.operation import OPERATIONS, Cost, Operation, apply, once_each

@@ -1,16 +1,14 @@
 """Which kernels are worth measuring for a problem: the cheapest by a model, the default first."""
 
 from dataclasses import replace
-from math import log2
 
 from rusty_py.adapter import Adapter
 from rusty_py.dtypes import DTYPES
-from rusty_py.gemm.blocked import Blocked
-from rusty_py.gemm.direct import Direct
-from rusty_py.gemm.plan import Plan, cost, machine_of, untuned
+from rusty_py.gemm.family import Choice
+from rusty_py.gemm.plan import Plan, machine_of
 from rusty_py.gemm.problem import Problem, contiguous
-from rusty_py.gemm.space import Choice, space
-from rusty_py.gemm.thin import thin_kernel
+from rusty_py.gemm.select import cost, untuned
+from rusty_py.gemm.space import family_of, space
 
 MOST = 300
 """How many a tuner may choose from. How many it measures is a question of time: a GPU's compiler takes some
@@ -63,23 +61,9 @@ def distance(one: Plan, other: Plan) -> int:
 def _kind(plan: Plan) -> object:
     """What a first look must not miss. How sums are split and what is packed follows what wins there."""
     kernel = plan.kernel
-    own = (kernel.thread_m, kernel.thread_n) if isinstance(kernel, Blocked | Direct) else ()
-    slices = kernel.slices if isinstance(kernel, Blocked) else 1
-    return type(kernel), kernel.block, own, slices, plan.turned
+    return type(kernel), kernel.block, family_of(kernel).search_key(kernel), plan.turned
 
 
 def _oddity(plan: Plan) -> float:
-    """What the model does not tell apart, in powers of two: how far a kernel is from a usual one.
-
-    Blocked ones from square parts for subgroups and 16 steps along k, thin ones from those of `gemm/thin.py`.
-    """
-    kernel = plan.kernel
-    if isinstance(kernel, Blocked):
-        across = kernel.lanes_m**2 * kernel.thread_m / (32 * kernel.thread_n)
-        return round(abs(log2(across))) + abs(kernel.block_k.bit_length() - 5)
-    usual = thin_kernel(plan.seen)
-    if usual is None or type(usual) is not type(kernel):
-        return 0
-    return sum(
-        abs(log2(mine / its)) for mine, its in zip(vars(kernel).values(), vars(usual).values(), strict=True)
-    )
+    """What the model does not tell apart: how far a kernel is from a usual one."""
+    return family_of(plan.kernel).oddity(plan)

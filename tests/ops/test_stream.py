@@ -24,7 +24,8 @@ from rusty_py import (
 )
 from rusty_py.dtypes import F32
 from rusty_py.gemm import stream
-from rusty_py.gemm.plan import BLOCKED, Plan
+from rusty_py.gemm.blocked_family import BLOCKED
+from rusty_py.gemm.plan import Plan
 from rusty_py.gemm.windows import Spans
 from rusty_py.ops import matmul as ops
 

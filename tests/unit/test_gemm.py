@@ -11,13 +11,15 @@ from hypothesis import strategies as st
 
 from rusty_py import Device, LimitError, Limits
 from rusty_py.dtypes import F16
-from rusty_py.gemm import plan as plans
 from rusty_py.gemm import variants
 from rusty_py.gemm.blocked import Blocked
+from rusty_py.gemm.blocked_family import BLOCKED, candidates
 from rusty_py.gemm.direct import ALONE, SHARING
+from rusty_py.gemm.family import forms
 from rusty_py.gemm.launches import Operands, Request, requests
-from rusty_py.gemm.plan import BLOCKED, Plan, Tile, candidates, cost, kernel_of, plan
+from rusty_py.gemm.plan import Plan, machine_of
 from rusty_py.gemm.problem import ACTIVATIONS, Form, Place, Problem, contiguous
+from rusty_py.gemm.select import Tile, cost, kernel_of, plan
 from rusty_py.gemm.simple import TILES, Naive
 from rusty_py.gemm.thin import Columns
 from rusty_py.gemm.tuned import Tuned
@@ -28,7 +30,7 @@ from ..each import each_reported
 USUAL = Limits(1024, 32768, groups=65535, binding_bytes=2**27, buffer_bytes=2**31)
 LEAST = Limits(256, 16384, groups=65535, binding_bytes=2**27, buffer_bytes=2**28)
 SIZES = st.integers(1, 5000)
-FORMS = list(variants.forms())
+FORMS = list(forms())
 
 
 def device(*, kind: str = "DiscreteGPU", **changes: int) -> Device:
@@ -255,7 +257,7 @@ def test_few_blocks_of_long_sums_are_split() -> None:
 
 @given(m=SIZES, k=SIZES, n=SIZES, products=st.integers(1, 9), more=st.integers(1, 3000))
 def test_more_work_costs_no_less(m: int, k: int, n: int, products: int, more: int) -> None:
-    machine = vars(plans).get("_MACHINES", {}).get("DiscreteGPU", 132)
+    machine = machine_of("DiscreteGPU")
     problem = Problem(m, k, n, products)
     larger = [Problem(m + more, k, n, products), Problem(m, k + more, n, products),
               Problem(m, k, n + more, products), Problem(m, k, n, products + more)]  # fmt: skip

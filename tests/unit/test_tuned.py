@@ -16,6 +16,7 @@ from rusty_py import CacheError, Limits
 from rusty_py.dtypes import F16
 from rusty_py.gemm import store, tuned
 from rusty_py.gemm.blocked import Blocked
+from rusty_py.gemm.blocked_family import BLOCKED
 from rusty_py.gemm.direct import DIRECT, Direct
 from rusty_py.gemm.entry import (
     Entry,
@@ -27,10 +28,12 @@ from rusty_py.gemm.entry import (
     from_json,
     shape_class,
 )
-from rusty_py.gemm.plan import BLOCKED, Plan, plan, untuned
+from rusty_py.gemm.family import Choice
+from rusty_py.gemm.plan import Plan
 from rusty_py.gemm.problem import Form, Problem
+from rusty_py.gemm.select import plan, untuned
 from rusty_py.gemm.simple import Naive
-from rusty_py.gemm.space import FAMILIES, Choice, as_data, from_data, may_choose, space, suits
+from rusty_py.gemm.space import FAMILIES, as_data, from_data, may_choose, space, suits
 from rusty_py.gemm.thin import COLUMNS, DOTS, Columns, Dots
 from rusty_py.tune.search import choice_of
 

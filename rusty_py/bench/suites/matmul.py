@@ -12,9 +12,10 @@ from rusty_py.device import Device
 from rusty_py.dtypes import DTYPES, F32, Dtype
 from rusty_py.errors import LimitError
 from rusty_py.gemm.launches import Operands, requests
-from rusty_py.gemm.plan import Plan, Tile, kernel_of, plan
+from rusty_py.gemm.plan import Plan
 from rusty_py.gemm.problem import Places, contiguous
 from rusty_py.gemm.problem import Problem as Product
+from rusty_py.gemm.select import Tile, kernel_of, plan
 from rusty_py.kernel import Launch, Spec, launch, prepare, run
 from rusty_py.measure.case import Case, Problem, Proof
 from rusty_py.measure.kernels import FILL
