@@ -12,7 +12,7 @@ from rusty_py.gemm.plan import Machine, Plan
 from rusty_py.gemm.problem import Form, Problem
 from rusty_py.kernel import Spec
 
-MAX_SPLITS = 64
+SPLITS = (1, 2, 4, 8, 16, 32, 64)
 
 
 class Choice(NamedTuple):
@@ -96,11 +96,8 @@ class Family:
 
 
 def splits_of(k: int, least_part: int) -> Iterator[int]:
-    """The numbers of parts worth a thought: powers of two whose parts are no shorter than `least_part`."""
-    splits = 1
-    while splits == 1 or (splits <= MAX_SPLITS and k >= splits * least_part):
-        yield splits
-        splits *= 2
+    """The numbers of parts worth a thought: those that leave no part shorter than `least_part`."""
+    return (splits for splits in SPLITS if splits == 1 or k >= splits * least_part)
 
 
 def forms() -> Iterator[Form]:

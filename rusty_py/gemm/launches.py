@@ -9,8 +9,7 @@ from rusty_py.buffer import Buffer, Window
 from rusty_py.device import Device
 from rusty_py.dtypes import F32
 from rusty_py.errors import LimitError
-from rusty_py.gemm.join import Join
-from rusty_py.gemm.pack import Pack
+from rusty_py.gemm.helpers import Join, Pack
 from rusty_py.gemm.plan import Plan
 from rusty_py.gemm.problem import Form, Place, Problem
 from rusty_py.gemm.windows import Spans, largest, window

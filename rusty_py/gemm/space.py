@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from rusty_py.adapter import Limits
 from rusty_py.gemm import blocked_family, direct
-from rusty_py.gemm.family import Choice, Family
+from rusty_py.gemm.family import SPLITS, Choice, Family
 from rusty_py.gemm.kernel import Kernel
 from rusty_py.gemm.problem import Problem
 from rusty_py.gemm.simple import NAIVE_FAMILY, TILED_FAMILY
@@ -13,7 +13,6 @@ from rusty_py.gemm.thin import COLUMNS_FAMILY, DOTS_FAMILY, MOST_ROWS
 Data = dict[str, str | int]
 """A kernel as plain data: its family, and the fields of its dataclass."""
 
-SPLITS = (1, 2, 4, 8, 16, 32, 64)
 PACKS = ("", "a", "b", "ab")
 
 FAMILIES: Mapping[str, Family] = {

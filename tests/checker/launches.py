@@ -13,8 +13,7 @@ from rusty_py.checker import Report, check
 from rusty_py.dtypes import F32
 from rusty_py.gemm import direct, variants
 from rusty_py.gemm.blocked_family import BLOCKED
-from rusty_py.gemm.join import Join
-from rusty_py.gemm.pack import Pack
+from rusty_py.gemm.helpers import Join, Pack
 from rusty_py.gemm.problem import Form, Problem
 from rusty_py.gemm.thin import COLUMNS, DOTS
 from rusty_py.kernel import Spec
