@@ -23,10 +23,10 @@ import numpy as np
 from tabulate import tabulate
 
 import rusty_py
-from rusty_py.bench.suites.matmul import matrices, problem_of
+from rusty_py.bench.suites.matmul import places_of, problem_of, product_of
 from rusty_py.bench.suites.shapes import Size, parse, preset
 from rusty_py.gemm.launches import Operands, requests
-from rusty_py.gemm.plan import plan
+from rusty_py.gemm.select import plan
 from rusty_py.kernel import Launch, prepare, submissions
 from rusty_py.timing import Timer
 
@@ -85,15 +85,15 @@ class Product:
 
     def __init__(self, device: rusty_py.Device, size: Size) -> None:
         self.device, self.timer = device, Timer(device)
-        matrix = matrices(problem_of(size))
+        problem = problem_of(size)
         self.flops = size.flops
         rng = np.random.default_rng(0)  # Both trees multiply the same.
         m, k, n = size.m, size.k, size.n
         a, b = (rng.random(size.products * count, np.float32) for count in (m * k, k * n))
         self.result = np.empty(size.products * m * n, np.float32)
         self.c = device.empty(self.result.nbytes)
-        operands = Operands(device.upload(a), device.upload(b), self.c, matrix.a, matrix.b, matrix.c)
-        made = requests(device, plan(device, matrix.product), operands)
+        operands = Operands(device.upload(a), device.upload(b), self.c, *places_of(problem))
+        made = requests(device, plan(device, product_of(problem)), operands)
         self.launches = [prepare(device, **each._asdict()) for each in made]
         self.runs = 1
         for _ in range(12):

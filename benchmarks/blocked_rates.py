@@ -18,7 +18,8 @@ from benchmarks.peers.by_rusty_py import OurProduct
 from benchmarks.peers.contestant import sample
 from rusty_py import Device
 from rusty_py.bench import context
-from rusty_py.gemm.plan import BLOCKED, Plan
+from rusty_py.gemm.blocked_family import BLOCKED
+from rusty_py.gemm.plan import Plan
 from rusty_py.gemm.problem import Problem
 from rusty_py.gemm.rates import Rates
 from rusty_py.kernel import run

@@ -7,11 +7,12 @@ from benchmarks.peers.problems import Matrix
 from rusty_py.buffer import Buffer
 from rusty_py.device import Device
 from rusty_py.gemm.launches import Operands, requests
-from rusty_py.gemm.plan import plan
+from rusty_py.gemm.problem import contiguous
+from rusty_py.gemm.select import plan
 from rusty_py.kernel import Launch, prepare, run, submissions
 from rusty_py.measure.clock import Clock, check_clock
 from rusty_py.timing import Timer
-from rusty_py.tune.search import places, problem_of
+from rusty_py.tune.search import problem_of
 
 
 def launches_of(device: Device, a: Matrix, b: Matrix, *, sums: str = "f32") -> tuple[list[Launch], Buffer]:
@@ -29,7 +30,7 @@ def launches_of(device: Device, a: Matrix, b: Matrix, *, sums: str = "f32") -> t
         for x, label in ((a, "a"), (b, "b"))
     ]
     c = device.empty(products * m * n * a.itemsize, label="c")
-    operands = Operands(*inputs, c, *places(m, k, n, layout, products))
+    operands = Operands(*inputs, c, *contiguous(m, k, n, products, layout=layout))
     made = requests(device, plan(device, problem), operands)
     return [prepare(device, **each._asdict()) for each in made], c
 

@@ -14,11 +14,10 @@ from rusty_py.gemm import store, tuned
 from rusty_py.gemm.entry import form_of, shape_class
 from rusty_py.gemm.problem import Problem
 from rusty_py.tune import Outcome, name_of, tune
-from rusty_py.tune.exam import layout_of
 from rusty_py.tune.search import problem_of
 
 _HEAD = ["M×K×N", "form", "default", "GFLOPS", "best other", "GFLOPS", "ratio", "95 %", "kept"]
-_LIST_HEAD = ["adapter", "driver", "class", "form", "kernel", "GFLOPS", "default", "GFLOPS", "date"]
+_LIST_HEAD = ["adapter", "driver", "M×K×N", "form", "kernel", "GFLOPS", "default", "GFLOPS", "date"]
 
 
 @dataclass
@@ -100,7 +99,7 @@ def listing() -> str:
         [
             each.machine["adapter"],
             each.machine["driver"],
-            "×".join(map(str, each.shape[:3])) + f" by {each.shape[3]}" * (each.shape[3] > 1),
+            str(Problem(*each.size)),
             each.form,
             name_of(each.choice),
             _rate(each.gflops),
@@ -155,7 +154,7 @@ def _summary(run: TuningRun) -> Iterator[str]:
 def size_text(problem: Problem) -> str:
     """The problem as `--size` takes it."""
     batch = (problem.products,) if problem.products > 1 else ()
-    layout = layout_of(problem)
+    layout = problem.form.layout
     text = "x".join(map(str, (*batch, problem.m, problem.k, problem.n)))
     return f"{text}:{layout}" if layout != "nn" else text
 

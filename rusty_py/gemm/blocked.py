@@ -5,7 +5,7 @@ from functools import cache
 
 from rusty_py.adapter import Limits
 from rusty_py.dtypes import F16, F32
-from rusty_py.gemm.kernel import definitions, has_room
+from rusty_py.gemm.kernel import Kernel, definitions, has_room
 from rusty_py.gemm.problem import Form, Problem
 from rusty_py.kernel import Spec
 from rusty_py.shapes import ceil_div
@@ -96,7 +96,7 @@ fn tile_scalar_to_f32(x: u32) -> f32 {
 
 
 @dataclass(frozen=True)
-class Blocked:
+class Blocked(Kernel):
     """How a product is cut: see wgsl/matmul/blocked.wgsl, which says the same in capitals."""
 
     block_m: int
@@ -107,6 +107,7 @@ class Blocked:
     lanes_m: int
     stages: int
     slices: int = 1
+    accumulates_f16 = True
 
     @property
     def name(self) -> str:

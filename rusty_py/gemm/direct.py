@@ -1,18 +1,21 @@
 """The kernels without workgroup memory, whose loads the caches share: for CPU drivers."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 
 from rusty_py.adapter import Limits
-from rusty_py.dtypes import F32
-from rusty_py.gemm.kernel import definitions, has_room
+from rusty_py.dtypes import F16, F32
+from rusty_py.gemm.family import Family
+from rusty_py.gemm.kernel import Kernel, definitions, has_room
+from rusty_py.gemm.plan import Machine, Plan, tile_cost
 from rusty_py.gemm.problem import Form, Problem
 from rusty_py.kernel import Spec
 from rusty_py.shapes import ceil_div
 
 
 @dataclass(frozen=True)
-class Direct:
+class Direct(Kernel):
     """How a product is cut: see wgsl/matmul/register_tiled_cpu.wgsl, which says the same in capitals.
 
     With `sharing`, the threads along n load different rows of a and ask each other for them: that needs
@@ -98,3 +101,66 @@ SHARING = Direct(32, 8, lanes_m=1, lanes_n=8, sharing=True)
 # For adapters without subgroups of eight: 16 and 10 in the same place.
 ALONE = Direct(16, 8, lanes_m=1, lanes_n=8, step=4)
 DIRECT = (SHARING, ALONE)
+
+# The same with fewer sums a thread, so fewer turns of the same loops written out: the texts of those above
+# take the checker's compiler minutes.
+SMALL = (
+    Direct(8, 4, lanes_m=4, lanes_n=2, step=4, sharing=True),
+    Direct(8, 8, lanes_m=1, lanes_n=8, step=4),
+)
+
+
+def forms() -> Iterator[Form]:
+    """Each way to read, and to store."""
+    yield Form()
+    yield Form(a_along_k=False, b_along_k=True)
+    yield Form(bias=True, activation="gelu")
+    yield Form(a_fours=False, b_fours=False, c_fours=False, bias=True, activation="gelu")
+    yield Form(stored=F16, result=F16)
+
+
+def _variants() -> Iterator[Spec]:
+    return (kernel.spec(Problem(5, 3, 7, form=form)) for kernel in SMALL for form in forms())
+
+
+def _cpu_candidates(limits: Limits, problem: Problem) -> Iterator[Plan]:
+    """Those that the driver has subgroups for."""
+    for kernel in DIRECT:
+        if kernel.suits(limits, problem):
+            yield Plan(problem, kernel, why="a CPU driver has caches of its own, and no use for tiles")
+
+
+def _cost(plan: Plan, machine: Machine) -> float:
+    """By the loads of a sum. The rate is relative to each other only: no others are tried there."""
+    kernel = plan.kernel
+    assert isinstance(kernel, Direct)
+    own = 1 / kernel.thread_n + 1 / (kernel.thread_m * (kernel.lanes_n if kernel.sharing else 1))
+    return tile_cost(plan, machine, 0.5 / (1 + 4 * own))
+
+
+def _whole(kernel: Direct) -> bool:
+    """Eight threads, as llvmpipe runs in step, few enough sums, and as many rows for each to load."""
+    shared = not kernel.sharing or kernel.thread_m % kernel.lanes_n == 0
+    sums = kernel.thread_m * kernel.thread_n
+    return kernel.threads == 8 and sums <= 256 and kernel.thread_m % kernel.rows == 0 and shared
+
+
+FAMILY = Family(
+    Direct,
+    {
+        "thread_m": (8, 16, 32),
+        "thread_n": (4, 8, 16),
+        "lanes_m": (1, 2),
+        "lanes_n": (4, 8),
+        "step": (4, 8),
+        "rows": (4, 8),
+        "sharing": (False, True),
+    },
+    cost=_cost,
+    variants=_variants,
+    cpu_candidates=_cpu_candidates,
+    whole=_whole,
+    least_part=lambda kernel: 256,
+    search_key=lambda kernel: (kernel.thread_m, kernel.thread_n),
+    gpu=False,
+)

@@ -3,13 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
+from math import inf
 from typing import Any
 
 from rusty_py import native
 from rusty_py.adapter import Adapter
+from rusty_py.gemm.family import Choice
 from rusty_py.gemm.kernel import Kernel
 from rusty_py.gemm.problem import Problem
-from rusty_py.gemm.space import Choice, as_data, from_data, may_choose
+from rusty_py.gemm.space import as_data, from_data, may_choose
 
 _EXACT = 16
 
@@ -29,9 +31,9 @@ class Machine:
 class Entry:
     """The fastest kernel found for a class of problems, with the rates of it and of the default, in GFLOPS.
 
-    `machine`: the fields that must be equal, all of them where a user tuned. `form` and `shape` are the key
-    of the class (see `form_of`, `shape_class`), and `size` the (m, k, n, products) that was measured.
-    `packs` and `turned` are those of the plan.
+    `machine`: the fields of `Machine`, all of which must be equal. `form` and `shape` are the key of the
+    class (see `form_of`, `shape_class`), and `size` the (m, k, n, products) that was measured. `packs` and
+    `turned` are those of the plan.
     """
 
     machine: Mapping[str, str]
@@ -61,8 +63,22 @@ class Entry:
 
     def matches(self, machine: Machine) -> bool:
         """Whether it is for this machine."""
-        here = asdict(machine)
-        return all(here[name] == value for name, value in self.machine.items())
+        return self.machine == asdict(machine)
+
+    def distance(self, problem: Problem) -> float:
+        """How far a problem is from the measured size: the ratios of m, k, n and products, multiplied.
+
+        1 is that size itself. Infinite where one of the ratios is more than sqrt(2), or where a number up to
+        16 is not the same.
+        """
+        asked = problem.m, problem.k, problem.n, problem.products
+        distance = 1.0
+        for one, other in zip(self.size, asked, strict=True):
+            low, high = sorted((one, other))
+            if high * high > 2 * low * low or (low <= _EXACT and low != high):
+                return inf
+            distance *= high / low
+        return distance
 
 
 def machine_of(adapter: Adapter) -> Machine:
@@ -78,7 +94,7 @@ def form_of(problem: Problem) -> str:
 def shape_class(problem: Problem) -> tuple[int, int, int, int]:
     """(m, k, n, products), each the nearest power of two, so that a power lies in the middle of its class.
 
-    Up to 16 exact: there a kernel's waste changes with every row.
+    Up to 16 exact: there a kernel's waste changes with every row. A file keeps one entry a class, the last.
     """
     m, k, n, products = (_nearest(x) for x in (problem.m, problem.k, problem.n, problem.products))
     return m, k, n, products
@@ -106,7 +122,7 @@ def as_json(entry: Entry) -> dict[str, Any]:
     }
 
 
-def from_json(item: object, *, shipped: bool) -> Entry:
+def from_json(item: object) -> Entry:
     """An entry from anywhere. Raises ValueError where anything of it is not as it must be."""
     if not isinstance(item, dict):
         raise ValueError("no object")
@@ -117,7 +133,7 @@ def from_json(item: object, *, shipped: bool) -> Entry:
         raise ValueError(f"shape {shape} is not the class of size {size}")
     gflops, default_gflops = (_rate(item.get(name), name) for name in ("gflops", "default_gflops"))
     form, default, date = (_text(item.get(name), name) for name in ("form", "default", "date"))
-    machine = _machine(item.get("machine"), shipped=shipped)
+    machine = _machine(item.get("machine"))
     kernel, splits, packs, turned = choice
     return Entry(
         machine, form, shape, size, kernel, splits, gflops, default, default_gflops, date, packs, turned
@@ -146,11 +162,10 @@ def choice_from(item: Mapping[str, Any], problem: Problem) -> Choice:
     return choice
 
 
-def _machine(value: object, *, shipped: bool) -> dict[str, str]:
+def _machine(value: object) -> dict[str, str]:
     if not isinstance(value, dict) or not all(isinstance(each, str) for each in value.values()):
         raise ValueError("machine is no object of strings")
-    known = Machine.__dataclass_fields__.keys()
-    if not value.keys() <= known or (not shipped and value.keys() != known):
+    if value.keys() != Machine.__dataclass_fields__.keys():
         raise ValueError(f"machine has other fields: {', '.join(map(str, value))}")
     return value
 

@@ -1,7 +1,7 @@
 """What every kernel of the product has in common, and the definitions that their texts ask for."""
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from rusty_py import shaders
 from rusty_py.adapter import Limits
@@ -20,6 +20,11 @@ fn epilogue(x: vec4<f32>) -> vec4<f32> {{
 
 class Kernel(Protocol):
     """A family of kernels with its sizes chosen. Hashable."""
+
+    packs_along_k: ClassVar[bool] = False
+    """Whether it reads a copied operand best along k, rather than across."""
+    accumulates_f16: ClassVar[bool] = False
+    """Whether it can add up in packed f16, two steps of k at a time, from copies of both operands."""
 
     @property
     def name(self) -> str:

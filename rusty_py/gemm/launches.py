@@ -9,11 +9,9 @@ from rusty_py.buffer import Buffer, Window
 from rusty_py.device import Device
 from rusty_py.dtypes import F32
 from rusty_py.errors import LimitError
-from rusty_py.gemm.join import Join
-from rusty_py.gemm.pack import Pack
+from rusty_py.gemm.helpers import Join, Pack
 from rusty_py.gemm.plan import Plan
 from rusty_py.gemm.problem import Form, Place, Problem
-from rusty_py.gemm.thin import Columns, Dots
 from rusty_py.gemm.windows import Spans, largest, window
 from rusty_py.kernel import Spec
 from rusty_py.shapes import Block, ceil_div, split
@@ -239,7 +237,7 @@ def _pack(
     k, size = problem.k, problem.m if which == "a" else problem.n
     source, place = (x.a, x.a_place) if which == "a" else (x.b, x.b_place.turned())  # Of size x k.
     products = problem.products if place.step else 1
-    along_k = isinstance(plan.kernel, Columns | Dots)
+    along_k = plan.kernel.packs_along_k
     lines, dense = (size, k) if along_k else (ceil_div(k, 2) if pairs else k, size)
     wide = ceil_div(dense, 4) * 4
     if along_k:

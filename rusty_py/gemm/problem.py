@@ -41,6 +41,24 @@ class Place(NamedTuple):
         return self._replace(row=self.col, col=self.row)
 
 
+Places = tuple[Place, Place, Place]
+"""Of a, b and c."""
+
+
+def contiguous(m: int, k: int, n: int, products: int = 1, *, layout: str = "nn") -> Places:
+    """The places of (products, m, k) by (products, k, n) matrices, each operand a buffer without gaps.
+
+    `layout` has a letter for a and one for b, as in BLAS: "n" for row-major, "t" for column-major.
+    """
+    a, b = (
+        Place(0, rows * cols if products > 1 else 0, *((cols, 1) if letter == "n" else (1, rows))).settled(
+            rows, cols
+        )
+        for letter, rows, cols in zip(layout, (m, k), (k, n), strict=True)
+    )
+    return a, b, Place(0, m * n if products > 1 else 0, n, 1)
+
+
 @dataclass(frozen=True)
 class Form:
     """What the text of a kernel depends on beside its own sizes.
@@ -75,15 +93,19 @@ class Form:
             c_fours=False,
         )
 
+    @property
+    def layout(self) -> str:
+        """The letters of a and b: "n" for row-major, "t" for column-major."""
+        return "nt"[not self.a_along_k] + "nt"[self.b_along_k]
+
     def __str__(self) -> str:
-        layouts = "nt"[not self.a_along_k] + "nt"[self.b_along_k]
         fours = [
             x
             for x, by_fours in zip("abc", (self.a_fours, self.b_fours, self.c_fours), strict=True)
             if by_fours
         ]
         kinds = [self.stored.name, self.sums.name, self.result.name]
-        parts = [layouts, f"{' '.join(fours)} by fours" if fours else "one by one"]
+        parts = [self.layout, f"{' '.join(fours)} by fours" if fours else "one by one"]
         parts += [" ".join(kinds)] * (set(kinds) != {F32.name}) + ["pairs"] * self.pairs
         return ", ".join(parts + ["bias"] * self.bias + [self.activation] * bool(self.activation))
 
@@ -97,6 +119,36 @@ class Problem:
     n: int
     products: int = 1
     form: Form = Form()
+
+    @classmethod
+    def of(
+        cls,
+        m: int,
+        k: int,
+        n: int,
+        products: int = 1,
+        *,
+        places: Places,
+        dtype: Dtype = F32,
+        sums: Dtype = F32,
+        bias: bool = False,
+        activation: str = "",
+    ) -> "Problem":
+        """The problem of matrices of `dtype` at `places`, each with a stride of 1, those of c along rows."""
+        a, b, c = places
+        form = Form(
+            a_along_k=a.col == 1,
+            b_along_k=b.col != 1,
+            a_fours=a.lies_by_fours(m, k),
+            b_fours=b.lies_by_fours(k, n),
+            c_fours=c.lies_by_fours(m, n),
+            stored=dtype,
+            result=dtype,
+            sums=sums,
+            bias=bias,
+            activation=activation,
+        )
+        return cls(m, k, n, products, form)
 
     @property
     def flops(self) -> int:

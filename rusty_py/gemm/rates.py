@@ -1,10 +1,8 @@
-"""How fast a kernel multiplies where it fills the device: as measured, or by a formula."""
+"""How fast a blocked kernel multiplies where it fills the device: as measured, or by a formula."""
 
 from typing import NamedTuple
 
 from rusty_py.gemm.blocked import Blocked
-from rusty_py.gemm.direct import Direct
-from rusty_py.gemm.kernel import Kernel
 from rusty_py.gemm.problem import Form
 
 
@@ -77,10 +75,8 @@ _FEWEST_LOADS = 1 / 64  # Of 128 x 128: larger blocks gain nothing more.
 _FEWEST_READS = 1 / 4  # Of 8 x 8 sums a thread: more gain nothing, either.
 
 
-def rate(kernel: Kernel, form: Form, packs: str = "", *, pairs: bool = False) -> float:
+def rate(kernel: Blocked, form: Form, packs: str = "", *, pairs: bool = False) -> float:
     """The rate of a kernel for such operands, those in `packs` copied, as a fraction of the fastest."""
-    if not isinstance(kernel, Blocked):
-        return estimate(kernel)
     rates = MEASURED.get(kernel) or _usual(kernel)
     if pairs:
         return rates.pairs / FASTEST
@@ -107,17 +103,11 @@ def _usual(kernel: Blocked) -> Rates:
     return rates._replace(pairs=rates.pairs * _TOO_MANY) if crowded else rates
 
 
-def estimate(kernel: Kernel) -> float:
-    """The rate as a fraction of the fastest kernel's, within 5 % for those that were measured."""
-    if isinstance(kernel, Blocked):
-        return _blocked(kernel)
-    if isinstance(kernel, Direct):
-        return _direct(kernel)
-    return 0.2 if kernel.name == "tile 32" else 0.1
+def estimate(kernel: Blocked) -> float:
+    """The rate as a fraction of the fastest kernel's, within 5 % for those that were measured.
 
-
-def _blocked(kernel: Blocked) -> float:
-    """By what each multiplication needs from workgroup memory, and each number there from the buffers."""
+    By what each multiplication needs from workgroup memory, and each number there from the buffers.
+    """
     sums = kernel.thread_m * kernel.thread_n
     reads = (kernel.thread_m + kernel.thread_n) / sums
     loads = (kernel.block_m + kernel.block_n) / (kernel.block_m * kernel.block_n)
@@ -132,9 +122,3 @@ def _waiting(kernel: Blocked) -> float:
         return 0.01 * 16 / kernel.block_k
     size = kernel.block_m * kernel.block_n / (128 * 128)
     return min(0.3, 0.17 * size**2 * (16 / kernel.block_k) ** 3)
-
-
-def _direct(kernel: Direct) -> float:
-    """Relative to each other only: there are no others where they are tried. By the loads of a sum."""
-    own = 1 / kernel.thread_n + 1 / (kernel.thread_m * (kernel.lanes_n if kernel.sharing else 1))
-    return 0.5 / (1 + 4 * own)

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from rusty_py import shaders
 from rusty_py.adapter import Limits
 from rusty_py.dtypes import F32
-from rusty_py.gemm.kernel import has_room
+from rusty_py.gemm.family import Family
+from rusty_py.gemm.kernel import Kernel, has_room
+from rusty_py.gemm.plan import Machine, Plan, tile_cost
 from rusty_py.gemm.problem import Problem
 from rusty_py.kernel import Spec
 from rusty_py.shapes import ceil_div
@@ -14,7 +16,7 @@ TILES = (8, 16, 32)
 
 
 @dataclass(frozen=True)
-class Naive:
+class Naive(Kernel):
     """Each thread reads a row of a and a column of b: wgsl/matmul/naive.wgsl. For float32."""
 
     name = "naive"
@@ -31,7 +33,7 @@ class Naive:
 
 
 @dataclass(frozen=True)
-class Tiled:
+class Tiled(Kernel):
     """A workgroup shares square tiles of a and b: wgsl/matmul/tiled.wgsl. For float32."""
 
     edge: int
@@ -66,3 +68,20 @@ def _is_plain(problem: Problem) -> bool:
     form = problem.form
     kinds = {form.stored, form.sums, form.result}
     return kinds == {F32} and not form.bias and not form.activation
+
+
+def _naive_cost(plan: Plan, machine: Machine) -> float:
+    return tile_cost(plan, machine, 0.1)
+
+
+def _tiled_cost(plan: Plan, machine: Machine) -> float:
+    return tile_cost(plan, machine, 0.2 if plan.kernel.block == (32, 32) else 0.1)
+
+
+NAIVE_FAMILY = Family(Naive, {}, cost=_naive_cost, variants=lambda: iter((Naive().spec(),)))
+TILED_FAMILY = Family(
+    Tiled,
+    {"edge": TILES},
+    cost=_tiled_cost,
+    variants=lambda: (Tiled(edge).spec() for edge in TILES),
+)

@@ -22,8 +22,9 @@ from rusty_py.device import Device
 from rusty_py.dtypes import F32, Dtype
 from rusty_py.errors import DeviceError, LimitError, OutOfMemory
 from rusty_py.gemm.launches import Operands, joining, requests
-from rusty_py.gemm.plan import Plan, Tile, plan
-from rusty_py.gemm.problem import Form, Place, Problem
+from rusty_py.gemm.plan import Plan
+from rusty_py.gemm.problem import Problem, contiguous
+from rusty_py.gemm.select import Tile, plan
 from rusty_py.gemm.windows import Spans
 from rusty_py.kernel import launch
 from rusty_py.pool import size_class
@@ -366,31 +367,23 @@ class _Pipeline:
         job, step, block = self._job, ready.step, ready.step.block
         count = step.products[1] - step.products[0]
         m, n, k = block.rows, block.cols, block.depth
-        a, b = (
-            Place(
-                0,
-                0 if x.strides[-3] == 0 else rows * cols,
-                *((1, rows) if turned else (cols, 1)),
-            ).settled(rows, cols)
-            for x, turned, rows, cols in (
-                (self._steps.a, self._turned[0], m, k),
-                (self._steps.b, self._turned[1], k, n),
-            )
+        layout = "".join("nt"[turned] for turned in self._turned)
+        a, b, c = contiguous(m, k, n, count, layout=layout)
+        a, b = (  # One matrix for all products is sent once.
+            place._replace(step=0) if x.strides[-3] == 0 else place
+            for place, x in ((a, self._steps.a), (b, self._steps.b))
         )
-        c = Place(0, m * n, n, 1)
-        form = Form(
-            a_along_k=a.col == 1,
-            b_along_k=b.col != 1,
-            a_fours=a.lies_by_fours(m, k),
-            b_fours=b.lies_by_fours(k, n),
-            c_fours=c.lies_by_fours(m, n),
-            stored=job.kind,
-            result=job.kind,
+        problem = Problem.of(
+            m,
+            k,
+            n,
+            count,
+            places=(a, b, c),
+            dtype=job.kind,
             sums=job.sums,
             bias=job.bias is not None,
             activation=job.activation,
         )
-        problem = Problem(m, k, n, count, form)
         added = job.added is not None
         x = Operands(ready.a, ready.b, ready.c, a, b, c, ready.bias)
         device = self._device
@@ -400,7 +393,7 @@ class _Pipeline:
             for each in requests(device, chosen, x, accumulate=accumulate, finishes=step.last):
                 launch(device, **each._asdict())
             return
-        inner = replace(problem, form=replace(form, result=F32, bias=False, activation=""))
+        inner = replace(problem, form=replace(problem.form, result=F32, bias=False, activation=""))
         chosen = self._plan(inner)
         y = replace(x, c=self._sums, bias=None)
         for each in requests(device, chosen, y, accumulate=not step.first):

@@ -1,13 +1,18 @@
 """The kernels of products with few rows, matrix-vector products first of all: they stream b once."""
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
+from math import log2
 
 from rusty_py.adapter import Limits
-from rusty_py.dtypes import F32
-from rusty_py.gemm.kernel import definitions, has_room
+from rusty_py.dtypes import F16, F32
+from rusty_py.gemm.family import Family, splits_of
+from rusty_py.gemm.kernel import Kernel, definitions, has_room
+from rusty_py.gemm.plan import Machine, Plan
 from rusty_py.gemm.problem import Form, Problem
 from rusty_py.kernel import Spec
+from rusty_py.shapes import ceil_div
 
 SHARED_BYTES = 16384
 """The most workgroup memory: as much as WebGPU promises everywhere."""
@@ -16,13 +21,14 @@ SERIAL_LANES = 32
 
 
 @dataclass(frozen=True)
-class Columns:
+class Columns(Kernel):
     """How wgsl/matmul/gemv_n.wgsl cuts a product: it says the same in capitals. For b across k."""
 
     rows: int
     lanes_n: int
     lanes_k: int
     steps: int
+    packs_along_k = True
 
     @property
     def name(self) -> str:
@@ -76,7 +82,7 @@ class Columns:
 
 
 @dataclass(frozen=True)
-class Dots:
+class Dots(Kernel):
     """How wgsl/matmul/gemv_t.wgsl cuts a product: it says the same in capitals. For b along k."""
 
     rows: int
@@ -84,6 +90,7 @@ class Dots:
     lanes_n: int
     lanes_k: int
     steps: int
+    packs_along_k = True
 
     @property
     def name(self) -> str:
@@ -175,3 +182,109 @@ def thin_kernel(problem: Problem) -> Thin | None:
         return None
     rows = 1 << (problem.m - 1).bit_length()
     return (DOTS if problem.form.b_along_k else COLUMNS)[rows]
+
+
+# Kernels that only wait for memory need some workgroups a multiprocessor to keep it busy; of those with many
+# rows, whose threads take more registers, fewer fit.
+_BUSY, _BUSY_WITH_ROWS, _MANY_ROWS = 3.0, 1.9, 4
+_FEW_ON_CPU = 4  # Up to so many rows llvmpipe is faster with the kernel for few, if b lies across k.
+
+
+def candidates(kind: type[Thin], limits: Limits, problem: Problem) -> Iterator[Plan]:
+    """The kernels of a kind for few rows, or, turned, for few columns, in every number of parts."""
+    for turned in (False, True):
+        seen = problem.turned() if turned else problem
+        kernel = thin_kernel(seen)
+        if isinstance(kernel, kind) and kernel.suits(limits, seen):
+            # The few rows are read again and again: copied, where they do not lie along k.
+            packs = "" if seen.form.a_along_k or seen.m == 1 else "b" if turned else "a"
+            for splits in splits_of(problem.k, kernel.chunk):
+                yield Plan(problem, kernel, splits, packs, "bound by reading the larger operand", turned)
+
+
+def _cpu_columns(limits: Limits, problem: Problem) -> Iterator[Plan]:
+    return (each for each in candidates(Columns, limits, problem) if each.seen.m <= _FEW_ON_CPU)
+
+
+def cost(plan: Plan, machine: Machine) -> float:
+    """Reading a and b, unless multiplying, at a quarter of the rate of the fastest, takes longer."""
+    problem, (rows, cols) = plan.seen, plan.kernel.block
+    m, k, n, products = problem.m, problem.k, problem.n, problem.products
+    workgroups = ceil_div(n, cols) * products * plan.splits
+    read = (m * k + ceil_div(m, rows) * k * n) * products * problem.form.stored.itemsize / machine.bandwidth
+    multiplied = 4.0 * rows * k * n * products / (machine.multiplications * machine.cores)
+    busy = _BUSY_WITH_ROWS if rows >= _MANY_ROWS else _BUSY
+    return max(read, multiplied) * max(1.0, busy * machine.cores / workgroups)
+
+
+def _oddity(plan: Plan) -> float:
+    """How far a kernel is from the usual one for so many rows, in powers of two."""
+    usual = thin_kernel(plan.seen)
+    if type(usual) is not type(plan.kernel):
+        return 0.0
+    numbers = zip(vars(plan.kernel).values(), vars(usual).values(), strict=True)
+    return sum(abs(log2(mine / its)) for mine, its in numbers)
+
+
+def forms(*, b_along_k: bool) -> Iterator[Form]:
+    """Each way to read and to store: these kernels load by fours along their operands' lines only."""
+    yield Form(b_along_k=b_along_k)
+    yield Form(b_along_k=b_along_k, a_fours=False, b_fours=False, bias=True, activation="relu")
+    yield Form(b_along_k=b_along_k, stored=F16, result=F16)
+
+
+def _variants(kernels: Mapping[int, Thin], *, b_along_k: bool) -> Iterator[Spec]:
+    for kernel in kernels.values():
+        for form in forms(b_along_k=b_along_k):
+            yield kernel.spec(Problem(1, 3, 7, form=form))
+
+
+_MAX_NUMBERS = 128
+"""How many numbers a thread may hold: more leave its registers."""
+
+
+def _columns_whole(kernel: Columns) -> bool:
+    numbers = 4 * kernel.rows + 16 * kernel.steps
+    return 64 <= kernel.threads <= 512 and numbers <= _MAX_NUMBERS
+
+
+def _dots_whole(kernel: Dots) -> bool:
+    numbers = kernel.rows * kernel.cols + 4 * kernel.steps * kernel.cols
+    return 64 <= kernel.threads <= 512 and numbers <= _MAX_NUMBERS
+
+
+# Powers of two, so that what is shared at a time divides the sums.
+COLUMNS_FAMILY = Family(
+    Columns,
+    {
+        "rows": (1, 2, 4, 8, 16),
+        "lanes_n": (8, 16, 32, 64),
+        "lanes_k": (2, 4, 8, 16, 32),
+        "steps": (1, 2, 4),
+    },
+    cost=cost,
+    variants=partial(_variants, COLUMNS, b_along_k=False),
+    candidates=partial(candidates, Columns),
+    cpu_candidates=_cpu_columns,
+    whole=_columns_whole,
+    least_part=lambda kernel: int(kernel.chunk),
+    oddity=_oddity,
+    thin=True,
+)
+DOTS_FAMILY = Family(
+    Dots,
+    {
+        "rows": (1, 2, 4, 8, 16),
+        "cols": (1, 2, 4, 8),
+        "lanes_n": (2, 4, 8, 16, 32),
+        "lanes_k": (8, 16, 32, 64, 128),
+        "steps": (1, 2, 4, 8),
+    },
+    cost=cost,
+    variants=partial(_variants, DOTS, b_along_k=True),
+    candidates=partial(candidates, Dots),
+    whole=_dots_whole,
+    least_part=lambda kernel: int(kernel.chunk),
+    oddity=_oddity,
+    thin=True,
+)

@@ -1,8 +1,9 @@
-"""What tuning found, and how a plan asks it: the user's entries, and those that come with the package."""
+"""What tuning found, and how a plan asks for it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -14,27 +15,27 @@ from rusty_py.gemm.kernel import Kernel
 from rusty_py.gemm.problem import Problem
 from rusty_py.gemm.space import as_data, from_data, suits
 
-SHIPPED = Path(__file__).with_name("shipped.json")
-"""Entries that come with the package, for whole classes of adapters: their machines have fewer fields."""
 _REMEMBERED = 4096
 
 
 class Tuned:
-    """What a device's machine was tuned to."""
+    """The entries for a device's machine, newest first."""
 
-    def __init__(self, entries: Mapping[tuple[str, tuple[int, int, int, int]], Entry]) -> None:
-        self.entries = entries
+    def __init__(self, entries: Iterable[Entry] = ()) -> None:
+        self.entries: dict[str, list[Entry]] = {}
+        for entry in entries:
+            self.entries.setdefault(entry.form, []).append(entry)
         self._found: dict[Problem, Entry | None] = {}
 
     def find(self, device: Device, problem: Problem) -> Entry | None:
-        """The entry of the problem's class, if what it says suits the problem and the device."""
+        """The entry measured nearest to the problem, of those in reach that suit it and the device."""
         try:
             return self._found[problem]
         except KeyError:
             pass
-        entry = self.entries.get((form_of(problem), shape_class(problem)))
-        if entry and not suits(entry.choice, device.limits, problem):
-            entry = None
+        found = [each for each in self.entries.get(form_of(problem), ()) if each.distance(problem) < inf]
+        suited = (each for each in found if suits(each.choice, device.limits, problem))
+        entry = min(suited, key=lambda each: each.distance(problem), default=None)
         if len(self._found) >= _REMEMBERED:
             self._found.clear()
         self._found[problem] = entry
@@ -42,7 +43,7 @@ class Tuned:
 
 
 def choice(device: Device, problem: Problem) -> Entry | None:
-    """What tuning found for the problem on the device, if anything. Reads the files once a device."""
+    """What tuning found for the problem on the device, if anything. Reads the file once a device."""
     tuned: Tuned | None = device.attachments.get(Tuned)
     if tuned is None:
         tuned = device.attachments[Tuned] = load(machine_of(device.adapter))
@@ -50,25 +51,22 @@ def choice(device: Device, problem: Problem) -> Entry | None:
 
 
 def load(machine: Machine) -> Tuned:
-    """The entries for a machine: the user's before those that are shipped."""
+    """The entries for a machine in the user's file."""
     path = store.location()
-    entries: dict[tuple[str, tuple[int, int, int, int]], Entry] = {}
     if path is None:
-        return Tuned(entries)
-    own = read(path)
-    for entry in [*own, *read(SHIPPED, shipped=True)]:
-        if entry.matches(machine):
-            entries.setdefault((entry.form, entry.shape), entry)
-    stale = [each for each in own if not each.matches(machine) and each.machine["adapter"] == machine.adapter]
+        return Tuned()
+    entries = read(path)
+    others = [each for each in entries if not each.matches(machine)]
+    stale = [each for each in others if each.machine["adapter"] == machine.adapter]
     if stale:
         store.note(
             f"tuning: {len(stale)} entries for {machine.adapter} are of another driver or wgpu, and ignored:"
             " run rusty-bench tune"
         )
-    return Tuned(entries)
+    return Tuned(each for each in entries if each.matches(machine))
 
 
-def read(path: Path, *, shipped: bool = False) -> list[Entry]:
+def read(path: Path) -> list[Entry]:
     """The sound entries of a file, newest first. Never raises: what is wrong is ignored, and noted once."""
     try:
         items = store.content(path)["entries"]
@@ -78,7 +76,7 @@ def read(path: Path, *, shipped: bool = False) -> list[Entry]:
     entries = []
     for item in reversed(items):
         try:
-            entries.append(from_json(item, shipped=shipped))
+            entries.append(from_json(item))
         except ValueError as error:
             store.note(f"tuning: {path}: an entry is ignored: {error}")
     return entries

@@ -13,11 +13,10 @@ from rusty_py.adapter import Adapter
 from rusty_py.errors import DeviceError, LimitError
 from rusty_py.gemm import store, tuned
 from rusty_py.gemm.entry import Entry, choice_data, form_of, machine_of, shape_class
+from rusty_py.gemm.family import Choice
 from rusty_py.gemm.plan import Plan
 from rusty_py.gemm.problem import Problem
-from rusty_py.gemm.space import Choice
 from rusty_py.tune.child import COMMAND, Job, Reports, measure
-from rusty_py.tune.exam import layout_of
 from rusty_py.tune.search import MOST, choice_of, contestants
 
 MAX_TIME_S, CPU_MAX_TIME_S = 25.0, 60.0
@@ -168,4 +167,4 @@ def _arguments(problem: Problem) -> dict[str, str | int]:
     """Those of `problem_of`, which makes the same problem in the child."""
     form = problem.form
     sizes = {"m": problem.m, "k": problem.k, "n": problem.n, "products": problem.products}
-    return {**sizes, "layout": layout_of(problem), "dtype": form.stored.name, "sums": form.sums.name}
+    return {**sizes, "layout": form.layout, "dtype": form.stored.name, "sums": form.sums.name}

@@ -16,13 +16,12 @@ from rusty_py.errors import LimitError
 from rusty_py.gemm.blocked import SUM_DEPTH
 from rusty_py.gemm.launches import Operands, requests
 from rusty_py.gemm.plan import Plan
-from rusty_py.gemm.problem import Problem
+from rusty_py.gemm.problem import Problem, contiguous
 from rusty_py.kernel import Launch, launch, prepare, run
 from rusty_py.measure.case import Case, Proof
 from rusty_py.measure.case import Problem as BenchProblem
 from rusty_py.measure.kernels import FILL
 from rusty_py.measure.proof import POISON
-from rusty_py.tune.search import places
 
 _ROWS, _COLS, _PRODUCTS = 32, 2048, 3
 _PERIOD = 4_194_301  # A prime, so that no row and no block is like another; making more takes seconds.
@@ -42,11 +41,10 @@ class Exam:
             raise LimitError(f"tune: a matrix is larger than one binding on {device.adapter}: {problem}")
         a, b = (_uniform(rng, (products, *size), form.stored.numpy) for size in ((m, k), (k, n)))
         self._refer(a, b, rng)
-        layout = layout_of(problem)
-        self.places = places(m, k, n, layout, products)
+        self.places = contiguous(m, k, n, products, layout=form.layout)
         self.a, self.b = (
             device.upload(np.ascontiguousarray(x if by == "n" else x.swapaxes(1, 2)))
-            for x, by in zip((a, b), layout, strict=True)
+            for x, by in zip((a, b), form.layout, strict=True)
         )
 
     def _refer(self, a: NDArray[np.generic], b: NDArray[np.generic], rng: np.random.Generator) -> None:
@@ -122,11 +120,6 @@ class Attempt:
         c = np.empty((problem.products, problem.m, problem.n), problem.form.result.numpy)
         self.device.read(self.c, c)
         return c
-
-
-def layout_of(problem: Problem) -> str:
-    """The letters of the layouts that make the problem's form."""
-    return "nt"[not problem.form.a_along_k] + "nt"[problem.form.b_along_k]
 
 
 def _some(rng: np.random.Generator, size: int, most: int) -> NDArray[np.int64]:

@@ -1,16 +1,14 @@
 """Which kernels are worth measuring for a problem: the cheapest by a model, the default first."""
 
 from dataclasses import replace
-from math import log2
 
 from rusty_py.adapter import Adapter
 from rusty_py.dtypes import DTYPES
-from rusty_py.gemm.blocked import Blocked
-from rusty_py.gemm.direct import Direct
-from rusty_py.gemm.plan import Plan, cost, machine_of, untuned
-from rusty_py.gemm.problem import Form, Place, Problem
-from rusty_py.gemm.space import Choice, space
-from rusty_py.gemm.thin import thin_kernel
+from rusty_py.gemm.family import Choice
+from rusty_py.gemm.plan import Plan, machine_of
+from rusty_py.gemm.problem import Problem, contiguous
+from rusty_py.gemm.select import cost, untuned
+from rusty_py.gemm.space import family_of, space
 
 MOST = 300
 """How many a tuner may choose from. How many it measures is a question of time: a GPU's compiler takes some
@@ -20,29 +18,9 @@ tenths of a second for each."""
 def problem_of(
     m: int, k: int, n: int, *, layout: str = "nn", dtype: str = "f32", sums: str = "f32", products: int = 1
 ) -> Problem:
-    """The problem of matrices that lie in a buffer without gaps; t in `layout`: column by column."""
-    a, b, c = places(m, k, n, layout, products)
-    stored = DTYPES[dtype]
-    form = Form(
-        a_along_k=a.col == 1,
-        b_along_k=b.col != 1,
-        a_fours=a.lies_by_fours(m, k),
-        b_fours=b.lies_by_fours(k, n),
-        c_fours=c.lies_by_fours(m, n),
-        stored=stored,
-        result=stored,
-        sums=DTYPES[sums],
-    )
-    return Problem(m, k, n, products, form)
-
-
-def places(m: int, k: int, n: int, layout: str, products: int) -> tuple[Place, Place, Place]:
-    """Where a, b and c lie, each in a buffer of its own."""
-    by_rows_a, by_rows_b = (each == "n" for each in layout)
-    several = products > 1
-    a = Place(0, m * k * several, *((k, 1) if by_rows_a else (1, m)))
-    b = Place(0, k * n * several, *((n, 1) if by_rows_b else (1, k)))
-    return a.settled(m, k), b.settled(k, n), Place(0, m * n * several, n, 1)
+    """The problem of contiguous matrices, by names: those that a job of the measuring process has."""
+    places = contiguous(m, k, n, products, layout=layout)
+    return Problem.of(m, k, n, products, places=places, dtype=DTYPES[dtype], sums=DTYPES[sums])
 
 
 def contestants(adapter: Adapter, problem: Problem, *, most: int = MOST) -> list[Plan]:
@@ -83,23 +61,9 @@ def distance(one: Plan, other: Plan) -> int:
 def _kind(plan: Plan) -> object:
     """What a first look must not miss. How sums are split and what is packed follows what wins there."""
     kernel = plan.kernel
-    own = (kernel.thread_m, kernel.thread_n) if isinstance(kernel, Blocked | Direct) else ()
-    slices = kernel.slices if isinstance(kernel, Blocked) else 1
-    return type(kernel), kernel.block, own, slices, plan.turned
+    return type(kernel), kernel.block, family_of(kernel).search_key(kernel), plan.turned
 
 
 def _oddity(plan: Plan) -> float:
-    """What the model does not tell apart, in powers of two: how far a kernel is from a usual one.
-
-    Blocked ones from square parts for subgroups and 16 steps along k, thin ones from those of `gemm/thin.py`.
-    """
-    kernel = plan.kernel
-    if isinstance(kernel, Blocked):
-        across = kernel.lanes_m**2 * kernel.thread_m / (32 * kernel.thread_n)
-        return round(abs(log2(across))) + abs(kernel.block_k.bit_length() - 5)
-    usual = thin_kernel(plan.seen)
-    if usual is None or type(usual) is not type(kernel):
-        return 0
-    return sum(
-        abs(log2(mine / its)) for mine, its in zip(vars(kernel).values(), vars(usual).values(), strict=True)
-    )
+    """What the model does not tell apart: how far a kernel is from a usual one."""
+    return family_of(plan.kernel).oddity(plan)

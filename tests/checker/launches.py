@@ -11,14 +11,12 @@ from numpy.typing import ArrayLike, NDArray
 from rusty_py import probe
 from rusty_py.checker import Report, check
 from rusty_py.dtypes import F32
-from rusty_py.gemm import variants
-from rusty_py.gemm.join import Join
-from rusty_py.gemm.pack import Pack
-from rusty_py.gemm.plan import BLOCKED
+from rusty_py.gemm import direct, variants
+from rusty_py.gemm.blocked_family import BLOCKED
+from rusty_py.gemm.helpers import Join, Pack
 from rusty_py.gemm.problem import Form, Problem
 from rusty_py.gemm.simple import Tiled
 from rusty_py.gemm.thin import COLUMNS, DOTS
-from rusty_py.gemm.variants import SMALL_DIRECT
 from rusty_py.kernel import Spec
 from rusty_py.measure import kernels
 from rusty_py.ops import creation, generator
@@ -275,7 +273,7 @@ CLEAN = [
     ),
     *(
         _launch(str(kernel.spec(Problem(17, 9, 19, form=_ONES))), _groups(kernel.block, 17, 19), buffers)
-        for kernel, buffers in [(each, _product(17, 9, 19) | {"bias": "f32[19]"}) for each in SMALL_DIRECT]
+        for kernel, buffers in [(each, _product(17, 9, 19) | {"bias": "f32[19]"}) for each in direct.SMALL]
     ),
     _launch(
         str(COLUMNS[2].spec(Problem(2, 68, 132))),

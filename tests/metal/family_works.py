@@ -3,23 +3,23 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
+from rusty_py.gemm import direct, thin
 from rusty_py.gemm.kernel import Kernel
 from rusty_py.gemm.problem import Form
 from rusty_py.gemm.thin import COLUMNS, DOTS
-from rusty_py.gemm.variants import SMALL_DIRECT, direct_forms, thin_forms
 
 from ..ops.placed import PlacedProduct
 
 
 def direct_products() -> Iterator[PlacedProduct]:
     """More than one workgroup along each axis, the last ones with edges."""
-    for kernel in SMALL_DIRECT:
+    for kernel in direct.SMALL:
         rows, cols = kernel.block
-        for form in direct_forms():
+        for form in direct.forms():
             more = 4 if form.a_fours else 3
             yield of_form(kernel, form, rows + more, 2 * kernel.step + more, cols + more)
         yield replace(of_form(kernel, Form(), 8, 36, 20), products=2, splits=3)
-        odd = of_form(kernel, list(direct_forms())[3], 5, 37, 19)
+        odd = of_form(kernel, list(direct.forms())[3], 5, 37, 19)
         yield replace(odd, add=True, limits={"loop_steps": kernel.loops(16)})
 
 
@@ -29,7 +29,7 @@ def thin_products() -> Iterator[PlacedProduct]:
     for kernel in kernels:
         b_along_k = kernel in DOTS.values()
         rows, cols = kernel.block
-        for form in thin_forms(b_along_k=b_along_k):
+        for form in thin.forms(b_along_k=b_along_k):
             more = 4 if form.a_fours else 3
             yield of_form(kernel, form, rows, kernel.loops(0) * 128 + more, cols + more)
     for kernel in (COLUMNS[2], DOTS[2]):

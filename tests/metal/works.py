@@ -13,7 +13,7 @@ import rusty_py as rp
 from rusty_py import Device, array, dtypes, oracle
 from rusty_py.adapter import Limits
 from rusty_py.dtypes import BOOL, ELEMENTS, F16, F32, I32, U32, Dtype
-from rusty_py.gemm import variants
+from rusty_py.gemm import blocked_family
 from rusty_py.gemm.blocked import SUM_DEPTH
 from rusty_py.gemm.launches import Operands, requests
 from rusty_py.gemm.plan import Plan
@@ -243,14 +243,14 @@ def _batch() -> tuple[np.ndarray, np.ndarray]:
 
 def _planned_products() -> Iterator[Work]:
     """Each kernel that is chosen for GPUs in the forms of `variants`, its sums as a whole and in parts."""
-    for kernel, form in variants.blocked():
+    for kernel, form in blocked_family.blocked():
         rows, cols = kernel.block
         # Over the edge of one workgroup. What lies one by one has odd sizes.
         m, k, n = (rows + 4, 20, cols + 4) if form.c_fours else (rows + 3, 19, cols + 1)
         problem = Problem(m, k, n, form=form)
         yield _planned(Plan(problem, kernel), "")
         yield _planned(Plan(problem, kernel, 2), "in two parts")
-    for kernel, less in variants.without_edges():
+    for kernel, less in blocked_family.without_edges():
         if less:
             problem = Problem(kernel.block_m - 4, 20, kernel.block_n - 4)
             yield _planned(Plan(problem, kernel), "less than a block")
@@ -262,7 +262,7 @@ def _planned_products() -> Iterator[Work]:
 
 def _packed() -> Iterator[Work]:
     """What is copied for the kernels of `_planned_products`, alone; then a product of two such copies."""
-    kernel = variants.SMALLEST
+    kernel = blocked_family.SMALLEST
     for kind, along_k in product((F32, F16), (True, False)):
         x = _uniform(2, 37, 41, seed=10).astype(kind.numpy)
 
@@ -292,7 +292,7 @@ def _packed() -> Iterator[Work]:
         for splits in (1, 2):
             problem = Problem(rows + more, 2 * kernel.block_k + more, cols + more, form=form)
             yield _planned(Plan(problem, kernel, splits, packs="ab"), f"in pairs, in {splits} parts")
-    fastest = variants.FASTEST_IN_PAIRS
+    fastest = blocked_family.FASTEST_IN_PAIRS
     rows, cols = fastest.block
     large = Problem(rows + 4, 44, cols + 4, form=Form(stored=F16, result=F16, sums=F16))
     yield _planned(Plan(large, fastest, packs="ab"), "in pairs")

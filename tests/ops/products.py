@@ -11,8 +11,9 @@ from rusty_py import Device, oracle
 from rusty_py.buffer import Buffer
 from rusty_py.dtypes import F32
 from rusty_py.gemm.launches import Operands, requests
-from rusty_py.gemm.plan import Plan, Tile, kernel_of
+from rusty_py.gemm.plan import Plan
 from rusty_py.gemm.problem import Place, Problem
+from rusty_py.gemm.select import Tile, kernel_of
 from rusty_py.kernel import Launch, prepare
 from rusty_py.pool import Memory
 

@@ -8,10 +8,11 @@ import pytest
 
 from rusty_py import Device, array, matmul
 from rusty_py.dtypes import F16, F32
+from rusty_py.gemm import direct
+from rusty_py.gemm.blocked_family import SMALLEST
 from rusty_py.gemm.kernel import Kernel
 from rusty_py.gemm.problem import ACTIVATIONS
 from rusty_py.gemm.thin import Columns, Dots
-from rusty_py.gemm.variants import SMALL_DIRECT, SMALLEST
 from rusty_py.kernel import launch
 
 from .operands import needs
@@ -19,7 +20,7 @@ from .placed import PlacedProduct
 
 pytestmark = pytest.mark.one_mode
 KERNELS: tuple[Kernel, ...] = (
-    *SMALL_DIRECT,
+    *direct.SMALL,
     SMALLEST,
     Columns(2, lanes_n=4, lanes_k=1, steps=2),
     Dots(2, cols=2, lanes_n=1, lanes_k=1, steps=2),

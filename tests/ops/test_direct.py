@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from rusty_py import Device, matmul, probe
 from rusty_py.dtypes import F16
 from rusty_py.gemm.direct import ALONE, DIRECT, SHARING, Direct
+from rusty_py.gemm.direct import SMALL as SMALLER
 from rusty_py.gemm.problem import Problem
-from rusty_py.gemm.variants import SMALL_DIRECT
 from rusty_py.kernel import launch
 from rusty_py.ops.matmul import plan
 
@@ -20,7 +20,7 @@ from .products import assert_product, uniform
 
 # m, n and k: one, primes, one less and one more than a block, multiples of four, and some blocks.
 SHAPES = [(1, 1, 1), (7, 5, 3), (31, 63, 7), (33, 65, 9), (12, 20, 28), (32, 64, 16), (100, 132, 260)]
-SMALL = [*SMALL_DIRECT, Direct(4, 4, lanes_m=4, lanes_n=8)]
+SMALL = [*SMALLER, Direct(4, 4, lanes_m=4, lanes_n=8)]
 BLOCKS = [*DIRECT, *SMALL]
 NAMES = ["sharing", "alone", "small and sharing", "small", "in two directions"]
 

@@ -23,10 +23,10 @@ from rusty_py import (
     transfer,
 )
 from rusty_py.dtypes import F32
-from rusty_py.gemm import stream
-from rusty_py.gemm.plan import BLOCKED, Plan
+from rusty_py.gemm import host, stream
+from rusty_py.gemm.blocked_family import BLOCKED
+from rusty_py.gemm.plan import Plan
 from rusty_py.gemm.windows import Spans
-from rusty_py.ops import matmul as ops
 
 from .operands import needs
 from .products import assert_product, uniform
@@ -64,9 +64,9 @@ def streaming(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[stream.Job]]:
     """The jobs that are streamed meanwhile."""
     jobs: list[stream.Job] = []
     with monkeypatch.context() as patch:
-        original = ops.stream
+        original = host.stream
         patch.setattr(
-            ops, "stream", lambda device, job, **about: jobs.append(job) or original(device, job, **about)
+            host, "stream", lambda device, job, **about: jobs.append(job) or original(device, job, **about)
         )
         yield jobs
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rusty_py import Device, array, matmul
-from rusty_py.bench.suites.matmul import MatmulSetup, case, matrices, problem_of
+from rusty_py.bench.suites.matmul import MatmulSetup, case, problem_of, product_of
 from rusty_py.bench.suites.shapes import LAYOUTS, Size
 from rusty_py.gemm.launches import requests
 
@@ -16,12 +16,12 @@ pytestmark = pytest.mark.one_mode
 SIDES = [(8, 12, 16), (7, 12, 16), (8, 9, 16), (1, 8, 8), (8, 8, 1), (8, 1, 8), (1, 1, 1), (33, 70, 45)]
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
-def test_a_problem_is_the_one_that_matmul_makes_of_such_arrays(device: Device, layout: str) -> None:
+def test_what_is_measured_is_what_matmul_computes_of_contiguous_arrays(device: Device) -> None:
     with each_reported() as reported:
-        for (m, k, n), products in product(SIDES, (1, 3)):
-            with reported(f"{products} of {m}x{k}x{n}"):
-                assert_same_problem(device, Size(m, k, n, products, layout))
+        for (m, k, n), products, layout in product(SIDES, (1, 3), LAYOUTS):
+            size = Size(m, k, n, products, layout)
+            with reported(str(size)):
+                assert_same_problem(device, size)
 
 
 def assert_same_problem(device: Device, size: Size) -> None:
@@ -35,7 +35,7 @@ def assert_same_problem(device: Device, size: Size) -> None:
 
     a, b = operand(m, k, transposed=layout[0] == "t"), operand(k, n, transposed=layout[1] == "t")
     expected = matmul.plan(a, b, device=device)
-    assert matrices(problem_of(size)).product == expected.problem
+    assert product_of(problem_of(size)) == expected.problem
 
 
 @pytest.mark.parametrize("size", [Size(33, 70, 45, 3, layout) for layout in LAYOUTS], ids=str)

@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 
 from rusty_py import Device, matmul
 from rusty_py.dtypes import F16
-from rusty_py.gemm.plan import thin_candidates
 from rusty_py.gemm.problem import Form, Problem
-from rusty_py.gemm.thin import COLUMNS, DOTS, SHARED_BYTES, Columns, Dots, Thin, thin_kernel
+from rusty_py.gemm.thin import COLUMNS, DOTS, SHARED_BYTES, Columns, Dots, Thin, candidates, thin_kernel
 from rusty_py.kernel import launch
 
 from .placed import ORDERS, PlacedProduct
@@ -167,14 +166,16 @@ def test_the_cut_of_a_problem_has_as_many_rows_or_somewhat_more() -> None:
 
 
 def test_few_columns_are_few_rows_of_the_transpose(unchecked: Device) -> None:
-    plans = list(thin_candidates(unchecked.limits, Problem(4096, 1024, 3)))
+    problem = Problem(4096, 1024, 3)
+    assert not list(candidates(Columns, unchecked.limits, problem))
+    plans = list(candidates(Dots, unchecked.limits, problem))
     assert {(each.kernel, each.turned) for each in plans} == {(DOTS[4], True)}
     assert [each.splits for each in plans] == [1, 2, 4]
-    assert plans[0].seen == Problem(3, 1024, 4096, form=Problem(4096, 1024, 3).form.turned())
+    assert plans[0].seen == Problem(3, 1024, 4096, form=problem.form.turned())
 
 
 def test_a_gpu_reads_thin_operands_with_hundreds_of_workgroups(unchecked: Device) -> None:
-    from rusty_py.gemm.plan import _chosen
+    from rusty_py.gemm.select import _chosen
 
     for problem in (Problem(1, 4096, 4096), Problem(4096, 8192, 1), Problem(8, 4096, 4096)):
         chosen = _chosen(unchecked.limits, "DiscreteGPU", problem)

@@ -78,19 +78,19 @@ def test_the_wheel_holds_the_shaders_and_the_marker_of_types(wheel: Path) -> Non
 
 
 def test_the_archives_hold_the_data_of_the_package(tmp_path: Path) -> None:
-    """As gemm/shipped.json, the kernels tuned beforehand."""
+    """Files that are no modules, wherever they are."""
     for name in ("rusty_py", "wgsl"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, tmp_path / name)
-    (tmp_path / "rusty_py" / "gemm" / "shipped.json").write_text("{}")
+    (tmp_path / "rusty_py" / "gemm" / "data.json").write_text("{}")
     build = [sys.executable, "-m", "hatchling", "build", "-d", tmp_path / "dist"]
     done = subprocess.run(build, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     (wheel,), (sdist,) = (tmp_path.glob(f"dist/*.{kind}") for kind in ("whl", "tar.gz"))
-    assert "rusty_py/gemm/shipped.json" in zipfile.ZipFile(wheel).namelist()
+    assert "rusty_py/gemm/data.json" in zipfile.ZipFile(wheel).namelist()
     with tarfile.open(sdist) as archive:
-        assert any(name.endswith("/rusty_py/gemm/shipped.json") for name in archive.getnames())
+        assert any(name.endswith("/rusty_py/gemm/data.json") for name in archive.getnames())
 
 
 def test_the_wheel_installs_the_package_alone(wheel: Path) -> None:

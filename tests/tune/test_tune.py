@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rusty_py import Adapter, CacheError, Device, DeviceError, LimitError, asarray, matmul, ones
+from rusty_py import Adapter, CacheError, Device, DeviceError, LimitError, matmul, ones
 from rusty_py.buffer import Recording
 from rusty_py.gemm import store, tuned
 from rusty_py.gemm.direct import Direct
@@ -173,17 +173,6 @@ def test_the_exam_passes_packed_operands(unchecked: Device) -> None:
     problem = problem_of(33, 40, 36, layout="nt", products=2)
     exam = Exam(unchecked, problem, np.random.default_rng(1))
     assert Attempt(exam, Plan(problem, Tiled(8), packs="ab")).prove().ok
-
-
-def test_the_problem_of_the_tuner_is_that_of_matmul(unchecked: Device) -> None:
-    x = np.ones((64, 64), np.float32)
-    for layout in ("nn", "nt", "tn", "tt"):
-        a, b = (x if each == "n" else x.T for each in layout)
-        arrays = [
-            asarray(x, device=unchecked) if each is x else asarray(x, device=unchecked).mT for each in (a, b)
-        ]
-        planned = matmul.plan(*arrays, device=unchecked).problem
-        assert planned.form == problem_of(64, 64, 64, layout=layout).form
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,15 @@ from hypothesis import strategies as st
 
 from rusty_py import Device, LimitError, Limits
 from rusty_py.dtypes import F16
-from rusty_py.gemm import plan as plans
 from rusty_py.gemm import variants
 from rusty_py.gemm.blocked import Blocked
+from rusty_py.gemm.blocked_family import BLOCKED, candidates
 from rusty_py.gemm.direct import ALONE, SHARING
+from rusty_py.gemm.family import forms
 from rusty_py.gemm.launches import Operands, Request, requests
-from rusty_py.gemm.plan import BLOCKED, Plan, Tile, candidates, cost, kernel_of, plan
-from rusty_py.gemm.problem import ACTIVATIONS, Form, Place, Problem
+from rusty_py.gemm.plan import Plan, machine_of
+from rusty_py.gemm.problem import ACTIVATIONS, Form, Place, Problem, contiguous
+from rusty_py.gemm.select import Tile, cost, kernel_of, plan
 from rusty_py.gemm.simple import TILES, Naive
 from rusty_py.gemm.thin import Columns
 from rusty_py.gemm.tuned import Tuned
@@ -28,7 +30,7 @@ from ..each import each_reported
 USUAL = Limits(1024, 32768, groups=65535, binding_bytes=2**27, buffer_bytes=2**31)
 LEAST = Limits(256, 16384, groups=65535, binding_bytes=2**27, buffer_bytes=2**28)
 SIZES = st.integers(1, 5000)
-FORMS = list(variants.forms())
+FORMS = list(forms())
 
 
 def device(*, kind: str = "DiscreteGPU", **changes: int) -> Device:
@@ -37,7 +39,7 @@ def device(*, kind: str = "DiscreteGPU", **changes: int) -> Device:
         adapter=SimpleNamespace(is_cpu=kind == "CPU", type=kind),
         limits=replace(USUAL, **changes),
         pace=SimpleNamespace(flops=lambda spec: 10**15),
-        attachments={Tuned: Tuned({})},
+        attachments={Tuned: Tuned()},
         empty=lambda nbytes, label: SimpleNamespace(nbytes=nbytes),
     )
 
@@ -95,6 +97,31 @@ def test_a_settled_place_has_the_same_elements(place: Place, rows: int, cols: in
     assert settled[:2] == place[:2]
     if 1 in (rows, cols):
         assert 1 in settled[2:]
+
+
+def test_a_problem_reads_its_form_from_the_places_of_its_matrices() -> None:
+    places = Place(4, 0, 1, 8), Place(0, 0, 24, 1), Place(0, 0, 10, 1)
+    made = Problem.of(8, 12, 9, places=places, dtype=F16, sums=F16, bias=True, activation="relu")
+    form = Form(False, False, True, False, False, F16, F16, F16, bias=True, activation="relu")
+    assert made == Problem(8, 12, 9, form=form)
+    assert Problem.of(8, 12, 8, 3, places=contiguous(8, 12, 8, 3)) == Problem(8, 12, 8, 3)
+
+
+@given(
+    m=st.integers(1, 9), k=st.integers(1, 9), n=st.integers(1, 9), products=st.integers(1, 3),
+    layout=st.sampled_from(["nn", "nt", "tn", "tt"]),
+)  # fmt: skip
+def test_contiguous_matrices_fill_their_buffers(m: int, k: int, n: int, products: int, layout: str) -> None:
+    places = contiguous(m, k, n, products, layout=layout)
+    for place, (rows, cols) in zip(places, ((m, k), (k, n), (m, n)), strict=True):
+        p, i, j = np.ogrid[:products, :rows, :cols]
+        cells = place.at + p * place.step + i * place.row + j * place.col
+        assert sorted(cells.ravel()) == list(range(products * rows * cols))
+        assert 1 in place[2:]
+    form = Problem.of(m, k, n, products, places=places).form
+    if 1 not in (m, k, n):
+        assert form.layout == layout
+    assert contiguous(m, k, n, products, layout=form.layout) == places
 
 
 # What plans are called.
@@ -230,7 +257,7 @@ def test_few_blocks_of_long_sums_are_split() -> None:
 
 @given(m=SIZES, k=SIZES, n=SIZES, products=st.integers(1, 9), more=st.integers(1, 3000))
 def test_more_work_costs_no_less(m: int, k: int, n: int, products: int, more: int) -> None:
-    machine = vars(plans).get("_MACHINES", {}).get("DiscreteGPU", 132)
+    machine = machine_of("DiscreteGPU")
     problem = Problem(m, k, n, products)
     larger = [Problem(m + more, k, n, products), Problem(m, k + more, n, products),
               Problem(m, k, n + more, products), Problem(m, k, n, products + more)]  # fmt: skip

@@ -205,6 +205,16 @@ def test_the_measuring_core_prints_nothing() -> None:
             assert not words & {"print", "sys", "logging", "warnings"}, module
 
 
+def test_a_family_of_kernels_is_known_by_its_own_files_and_its_row_alone() -> None:
+    kernels = {"blocked.Blocked", "direct.Direct", "thin.Columns", "thin.Dots"}
+    own_files = {"gemm.blocked_family", "gemm.rates"}
+
+    def elsewhere(module: str, each: Import) -> bool:
+        return each.name.removeprefix("rusty_py.gemm.") in kernels and module not in own_files
+
+    assert_no_import(elsewhere)
+
+
 def test_imports_are_seen_wherever_they_hide() -> None:
     source = """
 import a.b

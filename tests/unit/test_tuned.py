@@ -16,6 +16,7 @@ from rusty_py import CacheError, Limits
 from rusty_py.dtypes import F16
 from rusty_py.gemm import store, tuned
 from rusty_py.gemm.blocked import Blocked
+from rusty_py.gemm.blocked_family import BLOCKED
 from rusty_py.gemm.direct import DIRECT, Direct
 from rusty_py.gemm.entry import (
     Entry,
@@ -27,10 +28,12 @@ from rusty_py.gemm.entry import (
     from_json,
     shape_class,
 )
-from rusty_py.gemm.plan import BLOCKED, Plan, plan, untuned
+from rusty_py.gemm.family import Choice
+from rusty_py.gemm.plan import Plan
 from rusty_py.gemm.problem import Form, Problem
+from rusty_py.gemm.select import plan, untuned
 from rusty_py.gemm.simple import Naive
-from rusty_py.gemm.space import FAMILIES, Choice, as_data, from_data, may_choose, space, suits
+from rusty_py.gemm.space import FAMILIES, as_data, from_data, may_choose, space, suits
 from rusty_py.gemm.thin import COLUMNS, DOTS, Columns, Dots
 from rusty_py.tune.search import choice_of
 
@@ -116,7 +119,7 @@ def test_an_entry_that_packs_what_lies_well_or_turns_what_is_wide_is_not_taken(p
 def test_entries_from_before_packing_and_turning_mean_neither() -> None:
     item = as_json(entry())
     del item["packs"], item["turned"]
-    assert from_json(item, shipped=False) == entry()
+    assert from_json(item) == entry()
 
 
 def test_every_kernel_of_the_space_is_the_same_when_read_again() -> None:
@@ -201,6 +204,55 @@ def test_other_dtypes_and_layouts_are_other_classes(path: Path) -> None:
 def test_classes_have_powers_of_two_in_their_middle() -> None:
     assert shape_class(Problem(1023, 1025, 1400, 20)) == (1024, 1024, 1024, 16)
     assert shape_class(Problem(1500, 16, 15, 1)) == (2048, 16, 15, 1)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "taken"),
+    [
+        ({"m": 725}, True),  # 1024 / sqrt(2) is 724.08.
+        ({"m": 724}, False),
+        ({"k": 1448}, True),
+        ({"n": 1449}, False),
+        ({"m": 725, "k": 1448, "n": 1448}, True),
+        ({"products": 2}, False),
+        ({"m": 1024, "k": 2048}, False),
+    ],
+    ids=str,
+)
+def test_an_entry_holds_within_the_root_of_two_of_what_was_measured(
+    path: Path, sizes: dict[str, int], taken: bool
+) -> None:
+    tuned.put(path, entry())
+    assert find(replace(PROBLEM, **sizes)) == (entry() if taken else None)
+
+
+def test_an_entry_holds_about_its_own_size_and_not_about_the_middle_of_its_class(path: Path) -> None:
+    at = Problem(1400, 1024, 1024)
+    tuned.put(path, entry(at))
+    assert shape_class(at) == shape_class(PROBLEM) != shape_class(replace(at, m=1979))
+    assert find(replace(at, m=1979)) == entry(at)  # Of the next class, but near.
+    assert find(replace(at, m=990)) == entry(at)
+    assert find(replace(at, m=989)) is None  # Of the same class, but far.
+
+
+def test_numbers_up_to_16_must_be_those_that_were_measured(path: Path) -> None:
+    at = Problem(16, 4096, 4096, 12)
+    kept = entry(at, kernel=COLUMNS[16], splits=1)
+    tuned.put(path, kept)
+    assert find(at) == kept
+    for sizes in ({"m": 15}, {"m": 17}, {"products": 13}, {"products": 11}):
+        assert find(replace(at, **sizes)) is None
+
+
+def test_the_nearest_entry_is_taken_and_the_next_where_that_does_not_suit(path: Path) -> None:
+    near, far = entry(Problem(1500, 1500, 1500)), entry(Problem(1300, 1300, 1300), splits=4)
+    tuned.put(path, near)
+    tuned.put(path, far)
+    assert find(Problem(1450, 1450, 1450)) == near
+    assert find(Problem(1350, 1350, 1350)) == find(Problem(1000, 1300, 1300)) == far
+    unsuited = entry(Problem(1500, 1500, 1500), kernel=Direct(8, 8, lanes_m=1, lanes_n=8, sharing=True))
+    tuned.put(path, replace(unsuited, splits=1))  # No subgroups there.
+    assert find(Problem(1450, 1450, 1450)) == far
 
 
 def test_a_kernel_that_does_not_fit_the_device_is_not_taken(
@@ -401,29 +453,6 @@ def test_the_file_is_read_once_whatever_is_asked(path: Path, monkeypatch: pytest
     for each in threads:
         each.join()
     assert table.find(Room(), PROBLEM) == entry()  # type: ignore[arg-type]
-
-
-def test_what_is_shipped_is_sound_and_serves_whole_classes(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    item = {**as_json(entry()), "machine": {"type": "DiscreteGPU"}}
-    shipped = path.with_name("shipped.json")
-    shipped.parent.mkdir()
-    shipped.write_text(json.dumps({"version": 1, "entries": [item]}))
-    monkeypatch.setattr(tuned, "SHIPPED", shipped)
-    found = find(PROBLEM)
-    assert found
-    assert found.kernel == KERNEL
-    tuned.put(path, entry(splits=4))
-    found = find(PROBLEM)
-    assert found
-    assert found.splits == 4
-    assert find(PROBLEM, replace(HERE, type="CPU")) is None
-
-
-def test_the_shipped_file_of_this_package_is_sound(capsys: pytest.CaptureFixture[str]) -> None:
-    tuned.read(tuned.SHIPPED, shipped=True)
-    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize("kind", ["DiscreteGPU", "IntegratedGPU", "CPU"])

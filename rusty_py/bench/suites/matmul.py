@@ -12,9 +12,10 @@ from rusty_py.device import Device
 from rusty_py.dtypes import DTYPES, F32, Dtype
 from rusty_py.errors import LimitError
 from rusty_py.gemm.launches import Operands, requests
-from rusty_py.gemm.plan import Plan, Tile, kernel_of, plan
-from rusty_py.gemm.problem import Form, Place
+from rusty_py.gemm.plan import Plan
+from rusty_py.gemm.problem import Places, contiguous
 from rusty_py.gemm.problem import Problem as Product
+from rusty_py.gemm.select import Tile, kernel_of, plan
 from rusty_py.kernel import Launch, Spec, launch, prepare, run
 from rusty_py.measure.case import Case, Problem, Proof
 from rusty_py.measure.kernels import FILL
@@ -65,7 +66,7 @@ def case(problem: Problem, tile: Tile) -> Case:
     if tile == "auto":
         return Case(problem, "auto", "", "")
     variant = "naive" if tile == "naive" else f"tile {tile}"
-    return _named(Case(problem, variant, "", ""), [kernel_of(tile).spec(matrices(problem).product)])
+    return _named(Case(problem, variant, "", ""), [kernel_of(tile).spec(product_of(problem))])
 
 
 def _named(case: Case, specs: Sequence[Spec]) -> Case:
@@ -75,39 +76,20 @@ def _named(case: Case, specs: Sequence[Spec]) -> Case:
     return replace(case, kernel=" + ".join(map(str, each)), sha256=shaders.sha256(text))
 
 
-@dataclass(frozen=True)
-class Matrices:
-    """A problem as the kernels see it, and where a, b and c lie in buffers of their own."""
-
-    product: Product
-    a: Place
-    b: Place
-    c: Place
+def product_of(problem: Problem) -> Product:
+    """The problem as the kernels see it: contiguous matrices."""
+    dtype, sums = DTYPES[problem.dtype], DTYPES[problem.sums]
+    return Product.of(*_sizes(problem), places=places_of(problem), dtype=dtype, sums=sums)
 
 
-def matrices(problem: Problem) -> Matrices:
-    """One matrix behind the other, those that are transposed column by column."""
-    m, k, n, products = (problem.axes[axis] for axis in ("m", "k", "n", "products"))
-    transposed = {x: layout == "t" for x, layout in zip("ab", problem.layout, strict=True)}
+def places_of(problem: Problem) -> Places:
+    """Where a, b and c are in buffers of their own."""
+    return contiguous(*_sizes(problem), layout=problem.layout)
 
-    def place(rows: int, cols: int, *, transposed: bool = False) -> Place:
-        step = rows * cols if products > 1 else 0
-        return Place(0, step, 1, rows) if transposed else Place(0, step, cols, 1)
 
-    a = place(m, k, transposed=transposed["a"]).settled(m, k)
-    b = place(k, n, transposed=transposed["b"]).settled(k, n)
-    c = place(m, n)
-    form = Form(
-        a_along_k=a.col == 1,
-        b_along_k=b.col != 1,
-        a_fours=a.lies_by_fours(m, k),
-        b_fours=b.lies_by_fours(k, n),
-        c_fours=c.lies_by_fours(m, n),
-        stored=DTYPES[problem.dtype],
-        result=DTYPES[problem.dtype],
-        sums=DTYPES[problem.sums],
-    )
-    return Matrices(Product(m, k, n, products, form), a, b, c)
+def _sizes(problem: Problem) -> tuple[int, int, int, int]:
+    axes = problem.axes
+    return axes["m"], axes["k"], axes["n"], axes["products"]
 
 
 class MatmulSetup:
@@ -115,7 +97,7 @@ class MatmulSetup:
 
     def __init__(self, problem: Problem, device: Device, rng: np.random.Generator) -> None:
         self.problem, self.device = problem, device
-        m, k, n, products = (problem.axes[axis] for axis in ("m", "k", "n", "products"))
+        m, k, n, products = _sizes(problem)
         dtype = DTYPES[problem.dtype]
         largest = max(m * k, k * n, m * n) * products * dtype.itemsize
         most = min(device.limits.binding_bytes, device.limits.buffer_bytes)
@@ -152,10 +134,9 @@ class MatmulWork:
 
     def __init__(self, setup: MatmulSetup, case: Case) -> None:
         self.setup, self.exam, self.device = setup, setup.exam, setup.device
-        matrix = matrices(case.problem)
-        self.plan = _plan(setup.device, matrix.product, case.variant)
+        self.plan = _plan(setup.device, product_of(case.problem), case.variant)
         self.c = self.device.empty(self.exam.nbytes, label="c")
-        self.operands = Operands(setup.a, setup.b, self.c, matrix.a, matrix.b, matrix.c)
+        self.operands = Operands(setup.a, setup.b, self.c, *places_of(case.problem))
         self.made = self.launches()
         self.case = case
         if case.variant == "auto":

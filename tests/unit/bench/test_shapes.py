@@ -2,7 +2,7 @@
 
 import pytest
 
-from rusty_py.bench.suites.matmul import matrices, problem_of
+from rusty_py.bench.suites.matmul import places_of, problem_of, product_of
 from rusty_py.bench.suites.shapes import LAYOUTS, SHAPES, Size, parse, preset
 from rusty_py.gemm.problem import Place
 
@@ -78,12 +78,7 @@ def test_no_size_of_the_preset_needs_a_binding_larger_than_webgpu_promises_a_gpu
 
 
 def test_transposed_operands_lie_column_by_column() -> None:
-    found = matrices(problem_of(Size(8, 12, 20, products=3, layout="tn")))
-    assert found.a == Place(0, 96, 1, 8)
-    assert found.b == Place(0, 240, 20, 1)
-    assert found.c == Place(0, 160, 20, 1)
-    assert (found.product.products, found.product.form.a_along_k, found.product.form.b_along_k) == (
-        3,
-        False,
-        False,
-    )
+    problem = problem_of(Size(8, 12, 20, products=3, layout="tn"))
+    assert places_of(problem) == (Place(0, 96, 1, 8), Place(0, 240, 20, 1), Place(0, 160, 20, 1))
+    product = product_of(problem)
+    assert (product.products, product.form.a_along_k, product.form.b_along_k) == (3, False, False)

@@ -1,0 +1,86 @@
+"""Products of NumPy arrays: at once where the device has the room, else in blocks."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rusty_py import dtypes
+from rusty_py.device import Device, default_device
+from rusty_py.dtypes import Dtype
+from rusty_py.errors import DeviceError, OutOfMemory
+from rusty_py.gemm.describe import check_computes, check_out, is_array, kind_of, result_shape
+from rusty_py.gemm.options import MatmulOptions
+from rusty_py.gemm.stream import Job, fits, stream
+from rusty_py.shapes import matmul_shapes
+from rusty_py.views import View, row_major
+
+Host = NDArray[Any]
+Whole = Callable[[Device, Job, MatmulOptions], None]
+"""Computes a job by arrays on the device, which hold all of it."""
+
+
+def multiply(
+    left: Host, right: Host, out: Any, device: Device | None, options: MatmulOptions, *, whole: Whole
+) -> Host:
+    """The product, in `out` if there is one. Raises what `matmul` says."""
+    m, k, n, batch = matmul_shapes(left.shape, right.shape)
+    kind = kind_of(left, right, options.dtype)
+    options.check_for(n, kind)
+    shape = result_shape(left.shape, right.shape, batch)
+    if out is not None:
+        check_out(out, shape, kind, on_host=True)
+    for each in (left, right):
+        dtypes.cast(each[:0], kind, operation="matmul")  # Whether it can be; blocks are cast one by one.
+    result = np.zeros((*batch, m, n), kind.numpy)
+    bare = options.bias is None and options.activation is None and not options.accumulate
+    if result.size and (k or not bare):
+        device = device or default_device()
+        check_computes(device, kind)
+        x, y = left.reshape((*left.shape[:-2], m, k)), right.reshape((*right.shape[:-2], k, n))
+        if not k:  # One term of zeros.
+            zero = np.zeros((), kind.numpy)
+            x = np.broadcast_to(zero, (*x.shape[:-2], m, 1))
+            y = np.broadcast_to(zero, (*y.shape[:-2], 1, n))
+        added = np.asarray(out).reshape(result.shape) if options.accumulate else None
+        sums, activation = options.sums_of(kind), options.activation or ""
+        job = Job(x, y, result, kind, sums, added, activation=activation, tile=options.tile)
+        _compute(device, job, options, whole)
+    if out is not None:
+        out[...] = result.reshape(shape)
+        return out  # type: ignore[no-any-return]
+    result = result.reshape(shape)
+    return result[()] if result.ndim == 0 else result  # A scalar, as NumPy returns.
+
+
+def _compute(device: Device, job: Job, options: MatmulOptions, whole: Whole) -> None:
+    """Computes the job: whole where there is room, else in blocks."""
+    if device.graph is not None:
+        raise DeviceError("matmul: of NumPy's arrays not in a capture, where nothing is computed")
+    sizes = [each.size * job.kind.itemsize for each in (job.a, job.b, job.c)]
+    most_bytes = None
+    if fits(device, *sizes):
+        try:
+            return whole(device, job, options)
+        except OutOfMemory:
+            most_bytes = sum(sizes) // 2
+    if options.bias is not None:
+        held = options.bias.numpy() if is_array(options.bias) else np.asarray(options.bias)
+        job = replace(job, bias=dtypes.cast(held, job.kind, operation="matmul"))
+    return stream(device, job, most_bytes=most_bytes)
+
+
+def is_column_major(x: Host) -> bool:
+    """Whether the matrices of `x` lie column by column, without gaps: they are sent so."""
+    return x.ndim > 1 and not x.flags.c_contiguous and x.swapaxes(-1, -2).flags.c_contiguous
+
+
+def sent_view(x: Host, kind: Dtype) -> View:
+    """The elements of `x` on the device once it is sent. Raises DtypeError where `kind` cannot hold them."""
+    dtypes.cast(np.empty(0, x.dtype), kind, operation="matmul")
+    if not is_column_major(x):
+        return View(0, x.shape, row_major(x.shape))
+    *lead, row, col = row_major(x.swapaxes(-1, -2).shape)
+    return View(0, x.shape, (*lead, col, row))

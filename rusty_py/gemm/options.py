@@ -1,0 +1,71 @@
+"""What a product is asked for besides its operands."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from rusty_py import dtypes
+from rusty_py.dtypes import F16, F32, Dtype
+from rusty_py.errors import DtypeError, LimitError, ShapeError
+from rusty_py.gemm.describe import is_array, shape_of
+from rusty_py.gemm.problem import ACTIVATIONS
+from rusty_py.gemm.select import Tile, kernel_of
+
+
+@dataclass(frozen=True)
+class MatmulOptions:
+    """The options of `matmul`, which says what they mean. `bias` is an `Array` or an array-like."""
+
+    dtype: str | None = None
+    tile: Tile = "auto"
+    bias: Any = None
+    activation: str | None = None
+    sums: str | None = None
+    accumulate: bool = False
+
+    def check(self) -> None:
+        """Raises LimitError for tiles and activations that there are not, DtypeError for such sums."""
+        if self.tile != "auto":
+            kernel_of(self.tile)
+        if self.activation is not None and self.activation not in ACTIVATIONS:
+            names = ", ".join(("none", *ACTIVATIONS))
+            raise LimitError(f"matmul: no such activation: {self.activation!r}; choose one of {names}")
+        if self.sums not in (None, F32.name, F16.name):
+            raise DtypeError(f"matmul: sums are f32 or f16: got {self.sums!r}")
+
+    def key(self) -> dict[str, Any]:
+        """What differs from the defaults, as a key of plans; of the bias, that there is one."""
+        key: dict[str, Any] = {}
+        if self.bias is not None:
+            key["has_bias"] = True
+        if self.activation is not None:
+            key["activation"] = self.activation
+        if self.tile != "auto":
+            key["tile"] = self.tile
+        if self.dtype is not None:
+            key["dtype"] = self.dtype
+        if self.sums is not None:
+            key["sums"] = self.sums
+        if self.accumulate:
+            key["accumulate"] = True
+        return key
+
+    def check_for(self, n: int, kind: Dtype) -> None:
+        """Raises ShapeError for a bias that is none of n numbers, DtypeError for one of another kind."""
+        self.sums_of(kind)
+        if self.bias is None:
+            return
+        shape = shape_of(self.bias)
+        if shape != (n,):
+            raise ShapeError(f"matmul: a bias has a number for each column, ({n},): got {shape}")
+        if not is_array(self.bias):
+            dtypes.cast(np.asarray(self.bias)[:0], kind, operation="matmul")
+
+    def sums_of(self, kind: Dtype) -> Dtype:
+        """What products of `kind` are added up in. Raises DtypeError for f16 sums of f32."""
+        if self.sums == F16.name:
+            if kind is not F16:
+                raise DtypeError(f'matmul: sums="f16" is for float16 operands: got {kind.numpy}')
+            return F16
+        return F32
