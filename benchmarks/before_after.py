@@ -27,8 +27,8 @@ from rusty_py.bench.suites.matmul import places_of, problem_of, product_of
 from rusty_py.bench.suites.shapes import Size, parse, preset
 from rusty_py.gemm.launches import Operands, requests
 from rusty_py.gemm.select import plan
-from rusty_py.kernel import Launch, prepare, submissions
-from rusty_py.timing import Timer
+from rusty_py.runtime.launch import Launch, prepare, submissions
+from rusty_py.runtime.timing import Timer
 
 ROUNDS, SAMPLE_NS = 9, 1e8
 ROOT = Path(__file__).parents[1]

@@ -22,9 +22,9 @@ from rusty_py.gemm.blocked_family import BLOCKED
 from rusty_py.gemm.plan import Plan
 from rusty_py.gemm.problem import Problem
 from rusty_py.gemm.rates import Rates
-from rusty_py.kernel import run
 from rusty_py.measure.clock import Clock, check_clock
-from rusty_py.timing import Timer
+from rusty_py.runtime.launch import run
+from rusty_py.runtime.timing import Timer
 from rusty_py.tune.exam import Attempt, Exam
 from rusty_py.tune.search import problem_of
 

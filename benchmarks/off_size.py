@@ -30,8 +30,6 @@ import numpy as np
 from tabulate import tabulate
 
 from rusty_py import Device, LimitError
-from rusty_py.adapter import Adapter
-from rusty_py.adapter import choose as choose_adapter
 from rusty_py.bench.suites.shapes import Size, parse
 from rusty_py.gemm import store, tuned
 from rusty_py.gemm.entry import Entry, form_of, machine_of
@@ -42,7 +40,9 @@ from rusty_py.gemm.space import suits
 from rusty_py.measure.clock import Clock, check_clock
 from rusty_py.measure.sampling import Options, Sampler, Track, run_ns
 from rusty_py.measure.stats import ratio_interval, summarise
-from rusty_py.timing import Timer
+from rusty_py.runtime.adapter import Adapter
+from rusty_py.runtime.adapter import choose as choose_adapter
+from rusty_py.runtime.timing import Timer
 from rusty_py.tune import name_of, tune
 from rusty_py.tune.exam import Attempt, Exam
 from rusty_py.tune.search import choice_of, problem_of

@@ -8,12 +8,7 @@ from importlib.machinery import PathFinder
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from rusty_py.adapter import Adapter as Adapter
-    from rusty_py.adapter import Limits as Limits
-    from rusty_py.adapter import list_adapters as list_adapters
     from rusty_py.arrays import Array as Array
-    from rusty_py.device import Device as Device
-    from rusty_py.device import default_device as default_device
     from rusty_py.errors import CacheError as CacheError
     from rusty_py.errors import DeviceError as DeviceError
     from rusty_py.errors import DtypeError as DtypeError
@@ -38,13 +33,18 @@ if TYPE_CHECKING:
     from rusty_py.ops.matmul import matmul as matmul
     from rusty_py.ops.reduce import mean as mean
     from rusty_py.ops.table import *  # noqa: F403  Each row is a public function.
+    from rusty_py.runtime.adapter import Adapter as Adapter
+    from rusty_py.runtime.adapter import Limits as Limits
+    from rusty_py.runtime.adapter import list_adapters as list_adapters
+    from rusty_py.runtime.device import Device as Device
+    from rusty_py.runtime.device import default_device as default_device
 
 __version__ = "0.1.0"
 
 _NAMES = {
-    "adapter": ("Adapter", "Limits", "list_adapters"),
+    "runtime.adapter": ("Adapter", "Limits", "list_adapters"),
     "arrays": ("Array",),
-    "device": ("Device", "default_device"),
+    "runtime.device": ("Device", "default_device"),
     "errors": (
         "CacheError",
         "DeviceError",

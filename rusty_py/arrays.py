@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rusty_py import dtypes, printing
-from rusty_py.buffer import Buffer
-from rusty_py.device import Device
 from rusty_py.dtypes import BOOL, F16, F32, MAX_F32, Dtype, DtypeLike, f32_word
 from rusty_py.errors import DeviceError, DtypeError, RustyError, ShapeError, UnsupportedError
 from rusty_py.layout import Layout, index_key, layout_at, layout_of, layout_permuted, layout_reshaped
 from rusty_py.operation import OPERATIONS, apply
+from rusty_py.runtime.buffer import Buffer
+from rusty_py.runtime.device import Device
 from rusty_py.views import Shape, View, axis_key, axis_of, indexed, shape_to
 
 

@@ -12,15 +12,15 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from rusty_py.device import default_device
 from rusty_py.errors import DeviceError
-from rusty_py.plans import LaunchPlan, NotPlannable, Planner, Symbol
+from rusty_py.runtime.device import default_device
+from rusty_py.runtime.launch_plans import LaunchPlan, NotPlannable, Planner, Symbol
 
 if TYPE_CHECKING:
     from rusty_py.arrays import Array
-    from rusty_py.buffer import Buffer
-    from rusty_py.device import Device
     from rusty_py.oracle import Expected
+    from rusty_py.runtime.buffer import Buffer
+    from rusty_py.runtime.device import Device
     from rusty_py.samples import Sample
 
 

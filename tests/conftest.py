@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from rusty_py import Adapter, Device, NoAdapter, ToolError
-from rusty_py.adapter import choose
 from rusty_py.checker import tools
+from rusty_py.runtime.adapter import choose
 
 # What this machine was tuned to must not change what is tested.
 os.environ["RUSTY_PY_TUNING"] = "off"

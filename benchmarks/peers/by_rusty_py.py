@@ -4,14 +4,14 @@ import numpy as np
 
 from benchmarks.peers.contestant import Unavailable
 from benchmarks.peers.problems import Matrix
-from rusty_py.buffer import Buffer
-from rusty_py.device import Device
 from rusty_py.gemm.launches import Operands, requests
 from rusty_py.gemm.problem import contiguous
 from rusty_py.gemm.select import plan
-from rusty_py.kernel import Launch, prepare, run, submissions
 from rusty_py.measure.clock import Clock, check_clock
-from rusty_py.timing import Timer
+from rusty_py.runtime.buffer import Buffer
+from rusty_py.runtime.device import Device
+from rusty_py.runtime.launch import Launch, prepare, run, submissions
+from rusty_py.runtime.timing import Timer
 from rusty_py.tune.search import problem_of
 
 

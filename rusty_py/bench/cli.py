@@ -36,8 +36,8 @@ from rusty_py.bench.options import (
 from rusty_py.bench.output import Format, heading, progress, show
 
 if TYPE_CHECKING:
-    from rusty_py.adapter import Adapter
     from rusty_py.bench.rounds import Measure, Options
+    from rusty_py.runtime.adapter import Adapter
 
 app = typer.Typer(
     name="rusty-bench",
@@ -199,9 +199,9 @@ def info(
     ascii: AsciiOption = False,
 ) -> None:
     """Lists the adapters, and describes one and this machine."""
-    from rusty_py.adapter import list_adapters
     from rusty_py.bench.context import adapter_facts
     from rusty_py.bench.info import as_json, as_text, machine
+    from rusty_py.runtime.adapter import list_adapters
 
     chosen = choose_adapter(adapter)
     facts = machine(chosen, [adapter_facts(each) for each in list_adapters()])
@@ -320,7 +320,7 @@ def report(
     """Measures figures, prints and writes them, and leaves with the code that they deserve."""
     from rusty_py.bench.context import adapter_facts, context
     from rusty_py.bench.report import figures, files
-    from rusty_py.device import Device
+    from rusty_py.runtime.device import Device
 
     with Device(chosen) as device:
         if format == Format.table:

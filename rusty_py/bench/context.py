@@ -13,9 +13,10 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from rusty_py import __version__, native, probe
-from rusty_py.adapter import Adapter
-from rusty_py.device import Device
+from rusty_py import __version__
+from rusty_py.runtime import native, probe
+from rusty_py.runtime.adapter import Adapter
+from rusty_py.runtime.device import Device
 
 _PACKAGES = ("wgpu", "numpy", "typer", "tabulate", "rich", "psutil")
 _ENVIRONMENT = ("WGPU", "VK_", "METAL_", "MTL_", "MESA_", "LP_", "RUSTY_PY_", "OMP_", "OPENBLAS_", "VECLIB_")

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import Connection
 
-from rusty_py import native, shaders, user_cache
-from rusty_py.adapter import choose, list_adapters, remedy
+from rusty_py import shaders, user_cache
 from rusty_py.errors import NoAdapter, RustyError
 from rusty_py.measure.signals import leave_to_parent
+from rusty_py.runtime import native
+from rusty_py.runtime.adapter import choose, list_adapters, remedy
 
 NOTHING_TO_RUN_ON = "adapter"
 _PATIENCE_S = 60.0
@@ -144,14 +145,15 @@ def _end_with_parent() -> None:
 def _on_device(adapter: str | None) -> Iterator[Finding]:
     import numpy as np
 
-    from rusty_py import oracle, probe
-    from rusty_py.device import Device
+    from rusty_py import oracle
     from rusty_py.dtypes import F32
     from rusty_py.gemm.simple import TILES
     from rusty_py.measure.ceilings import Ceilings
     from rusty_py.measure.clock import check_clock
     from rusty_py.ops.matmul import matmul
-    from rusty_py.timing import Timer
+    from rusty_py.runtime import probe
+    from rusty_py.runtime.device import Device
+    from rusty_py.runtime.timing import Timer
 
     rng = np.random.default_rng()
     a, b = (rng.standard_normal(shape, np.float32) for shape in ((67, 129), (129, 45)))

@@ -3,10 +3,11 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 
-from rusty_py import __version__, probe
-from rusty_py.adapter import Adapter
+from rusty_py import __version__
 from rusty_py.bench.context import Facts, adapter_facts, commit, system
-from rusty_py.device import Device
+from rusty_py.runtime import probe
+from rusty_py.runtime.adapter import Adapter
+from rusty_py.runtime.device import Device
 
 _LABELS = {
     "binding_bytes": "largest binding",

@@ -30,8 +30,8 @@ from rusty_py.bench.suites.shapes import Size
 from rusty_py.errors import DtypeError
 
 if TYPE_CHECKING:
-    from rusty_py.adapter import Adapter
     from rusty_py.bench.suites.matmul import MatmulSuite
+    from rusty_py.runtime.adapter import Adapter
 
 TILES = ("auto", "naive", "8", "16", "32")
 LADDER = {"CPU": (64, 128, 256, 512), "GPU": (512, 1024, 2048, 4096)}
@@ -106,8 +106,8 @@ def matmul(
 
     from rusty_py.bench.context import adapter_facts, context
     from rusty_py.bench.runner import measure
-    from rusty_py.device import Device
     from rusty_py.measure.sampling import Options
+    from rusty_py.runtime.device import Device
 
     if preset and not chosen.is_cpu:
         max_time = max_time or PRESET_SECONDS

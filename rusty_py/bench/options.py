@@ -11,7 +11,7 @@ import typer
 from rusty_py.bench.output import Format, complain
 
 if TYPE_CHECKING:
-    from rusty_py.adapter import Adapter
+    from rusty_py.runtime.adapter import Adapter
 
 
 class Preset(StrEnum):
@@ -42,7 +42,7 @@ def parts(texts: Sequence[str] | None) -> list[str]:
 def choose_adapter(which: str | None) -> "Adapter":
     """The adapter that --adapter names. Says on standard error if nothing can be kept between runs."""
     from rusty_py import user_cache
-    from rusty_py.adapter import choose
+    from rusty_py.runtime.adapter import choose
 
     adapter = choose(which)
     if fault := user_cache.fault():

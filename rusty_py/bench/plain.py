@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from rusty_py.adapter import Adapter
-from rusty_py.kernel import Spec
+from rusty_py.runtime.adapter import Adapter
+from rusty_py.runtime.launch import Spec
 
 if TYPE_CHECKING:
     import wgpu

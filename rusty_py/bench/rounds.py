@@ -14,9 +14,9 @@ from itertools import count
 from typing import Protocol
 
 from rusty_py.bench.figures import Clock, Figure, Figures, Row, Verdict, measured, skipped_row
-from rusty_py.device import Device
 from rusty_py.errors import DeviceError, LimitError, OutOfMemory, ShaderError
 from rusty_py.measure.stats import summarise
+from rusty_py.runtime.device import Device
 
 Say = Callable[[str], None]
 Prove = Callable[[Callable[[], None]], str]

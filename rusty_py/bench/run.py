@@ -10,10 +10,10 @@ from typing import Literal, Protocol
 
 import numpy as np
 
-from rusty_py.device import Device
 from rusty_py.measure import guard
 from rusty_py.measure.case import Case, Problem, Proof, Timed, Work
 from rusty_py.measure.stats import Summary
+from rusty_py.runtime.device import Device
 
 Verdict = Literal["ok", "wrong", "rejected"]
 

@@ -11,16 +11,16 @@ import numpy as np
 from rusty_py.bench import baseline
 from rusty_py.bench.run import Baseline, Result, Run, Setup, Skipped, Suite, Verdict
 from rusty_py.bench.run import Ceilings as CeilingFigures
-from rusty_py.device import Device
 from rusty_py.errors import DeviceError, LimitError, OutOfMemory, ShaderError
-from rusty_py.kernel import run, submissions
 from rusty_py.measure import guard
 from rusty_py.measure.case import Case, Problem, Proof, Work
 from rusty_py.measure.ceilings import Ceilings
 from rusty_py.measure.clock import Clock, check_clock
 from rusty_py.measure.sampling import Options, Sampler, Track, run_ns
 from rusty_py.measure.stats import summarise
-from rusty_py.timing import Timer
+from rusty_py.runtime.device import Device
+from rusty_py.runtime.launch import run, submissions
+from rusty_py.runtime.timing import Timer
 
 Say = Callable[[str], None]
 

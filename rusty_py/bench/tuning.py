@@ -7,12 +7,12 @@ from pathlib import Path
 from tabulate import tabulate
 
 from rusty_py import dtypes
-from rusty_py.adapter import Adapter
 from rusty_py.bench.suites.shapes import Size
 from rusty_py.errors import DeviceError, DtypeError
 from rusty_py.gemm import store, tuned
 from rusty_py.gemm.entry import form_of, shape_class
 from rusty_py.gemm.problem import Problem
+from rusty_py.runtime.adapter import Adapter
 from rusty_py.tune import Outcome, name_of, tune
 from rusty_py.tune.search import problem_of
 

@@ -3,11 +3,11 @@
 from dataclasses import dataclass, replace
 from functools import cache
 
-from rusty_py.adapter import Limits
 from rusty_py.dtypes import F16, F32
 from rusty_py.gemm.kernel import Kernel, definitions, has_room
 from rusty_py.gemm.problem import Form, Problem
-from rusty_py.kernel import Spec
+from rusty_py.runtime.adapter import Limits
+from rusty_py.runtime.launch import Spec
 from rusty_py.shapes import ceil_div
 
 SUM_DEPTH = 64

@@ -5,14 +5,14 @@ from dataclasses import replace
 from itertools import product
 from math import log2
 
-from rusty_py.adapter import Limits
 from rusty_py.dtypes import F16, F32
 from rusty_py.gemm.blocked import Blocked
 from rusty_py.gemm.family import Family, forms, splits_of
 from rusty_py.gemm.plan import Machine, Plan, tile_cost
 from rusty_py.gemm.problem import Form, Problem
 from rusty_py.gemm.rates import MEASURED, rate
-from rusty_py.kernel import Spec
+from rusty_py.runtime.adapter import Limits
+from rusty_py.runtime.launch import Spec
 
 BLOCKED = tuple(MEASURED)
 """The kernels that untuned products choose from."""

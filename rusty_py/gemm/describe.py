@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from rusty_py import dtypes
-from rusty_py.device import Device
 from rusty_py.dtypes import F16, F32, Dtype
 from rusty_py.errors import DtypeError, ShapeError, UnsupportedError
 from rusty_py.gemm.problem import Place, Places, Problem
+from rusty_py.runtime.device import Device
 from rusty_py.views import Shape, View, broadcast_strides, collapse, reshaped, row_major
 
 # What is asked for.

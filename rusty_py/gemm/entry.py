@@ -6,12 +6,12 @@ from functools import cached_property
 from math import inf
 from typing import Any
 
-from rusty_py import native
-from rusty_py.adapter import Adapter
 from rusty_py.gemm.family import Choice
 from rusty_py.gemm.kernel import Kernel
 from rusty_py.gemm.problem import Problem
 from rusty_py.gemm.space import as_data, from_data, may_choose
+from rusty_py.runtime import native
+from rusty_py.runtime.adapter import Adapter
 
 _EXACT = 16
 

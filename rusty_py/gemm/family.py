@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any, NamedTuple
 
-from rusty_py.adapter import Limits
 from rusty_py.dtypes import F16, F32
 from rusty_py.gemm.kernel import Kernel
 from rusty_py.gemm.plan import Machine, Plan
 from rusty_py.gemm.problem import Form, Problem
-from rusty_py.kernel import Spec
+from rusty_py.runtime.adapter import Limits
+from rusty_py.runtime.launch import Spec
 
 SPLITS = (1, 2, 4, 8, 16, 32, 64)
 

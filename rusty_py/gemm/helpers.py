@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import product
 
-from rusty_py.adapter import Limits
 from rusty_py.dtypes import F16, F32, Dtype
 from rusty_py.gemm.family import forms
 from rusty_py.gemm.kernel import Kernel, definitions, has_room
 from rusty_py.gemm.problem import Form, Problem
-from rusty_py.kernel import Spec
+from rusty_py.runtime.adapter import Limits
+from rusty_py.runtime.launch import Spec
 
 _NUMBERS = """
 alias Packed = Stored;

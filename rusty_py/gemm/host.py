@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rusty_py import dtypes
-from rusty_py.device import Device, default_device
 from rusty_py.dtypes import Dtype
 from rusty_py.errors import DeviceError, OutOfMemory
 from rusty_py.gemm.describe import check_computes, check_out, is_array, kind_of, result_shape
 from rusty_py.gemm.options import MatmulOptions
 from rusty_py.gemm.stream import Job, fits, stream
+from rusty_py.runtime.device import Device, default_device
 from rusty_py.shapes import matmul_shapes
 from rusty_py.views import View, row_major
 

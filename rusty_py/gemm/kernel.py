@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from typing import ClassVar, Protocol
 
 from rusty_py import shaders
-from rusty_py.adapter import Limits
 from rusty_py.gemm.access import access
 from rusty_py.gemm.problem import ACTIVATIONS, Form, Problem
-from rusty_py.kernel import Spec
+from rusty_py.runtime.adapter import Limits
+from rusty_py.runtime.launch import Spec
 
 # max and clamp lose NaN, so that its bits decide.
 _FINISH = """

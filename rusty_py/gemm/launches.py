@@ -4,16 +4,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from rusty_py.adapter import Limits
-from rusty_py.buffer import Buffer, Window
-from rusty_py.device import Device
 from rusty_py.dtypes import F32
 from rusty_py.errors import LimitError
 from rusty_py.gemm.helpers import Join, Pack
 from rusty_py.gemm.plan import Plan
 from rusty_py.gemm.problem import Form, Place, Problem
 from rusty_py.gemm.windows import Spans, largest, window
-from rusty_py.kernel import Spec
+from rusty_py.runtime.adapter import Limits
+from rusty_py.runtime.buffer import Buffer, Window
+from rusty_py.runtime.device import Device
+from rusty_py.runtime.launch import Spec
 from rusty_py.shapes import Block, ceil_div, split
 
 

@@ -2,8 +2,6 @@
 
 from functools import lru_cache
 
-from rusty_py.adapter import Limits
-from rusty_py.device import Device
 from rusty_py.dtypes import F32
 from rusty_py.errors import LimitError
 from rusty_py.gemm.kernel import Kernel
@@ -12,7 +10,9 @@ from rusty_py.gemm.problem import Problem
 from rusty_py.gemm.simple import TILES, Naive, Tiled
 from rusty_py.gemm.space import FAMILIES, family_of
 from rusty_py.gemm.tuned import choice
-from rusty_py.kernel import check_workgroup
+from rusty_py.runtime.adapter import Limits
+from rusty_py.runtime.device import Device
+from rusty_py.runtime.launch import check_workgroup
 
 Tile = int | str
 """A tile edge (8, 16, 32), "naive" for the kernel without tiles, or "auto"."""

@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 
 from rusty_py import shaders
-from rusty_py.adapter import Limits
 from rusty_py.dtypes import F32
 from rusty_py.gemm.family import Family
 from rusty_py.gemm.kernel import Kernel, has_room
 from rusty_py.gemm.plan import Machine, Plan, tile_cost
 from rusty_py.gemm.problem import Problem
-from rusty_py.kernel import Spec
+from rusty_py.runtime.adapter import Limits
+from rusty_py.runtime.launch import Spec
 from rusty_py.shapes import ceil_div
 
 TILES = (8, 16, 32)

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator, Mapping
 
-from rusty_py.adapter import Limits
 from rusty_py.gemm import blocked_family, direct
 from rusty_py.gemm.family import SPLITS, Choice, Family
 from rusty_py.gemm.kernel import Kernel
 from rusty_py.gemm.problem import Problem
 from rusty_py.gemm.simple import NAIVE_FAMILY, TILED_FAMILY
 from rusty_py.gemm.thin import COLUMNS_FAMILY, DOTS_FAMILY, MOST_ROWS
+from rusty_py.runtime.adapter import Limits
 
 Data = dict[str, str | int]
 """A kernel as plain data: its family, and the fields of its dataclass."""

@@ -17,8 +17,6 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
-from rusty_py.buffer import Buffer
-from rusty_py.device import Device
 from rusty_py.dtypes import F32, Dtype
 from rusty_py.errors import DeviceError, LimitError, OutOfMemory
 from rusty_py.gemm.launches import Operands, joining, requests
@@ -26,10 +24,12 @@ from rusty_py.gemm.plan import Plan
 from rusty_py.gemm.problem import Problem, contiguous
 from rusty_py.gemm.select import Tile, plan
 from rusty_py.gemm.windows import Spans
-from rusty_py.kernel import launch
-from rusty_py.pool import size_class
+from rusty_py.runtime.buffer import Buffer
+from rusty_py.runtime.device import Device
+from rusty_py.runtime.launch import launch
+from rusty_py.runtime.pool import size_class
+from rusty_py.runtime.transfer import Bytes, Chunks, Coming, Transfer
 from rusty_py.shapes import Block, ceil_div
-from rusty_py.transfer import Bytes, Chunks, Coming, Transfer
 from rusty_py.views import broadcast_strides, collapse
 
 Host = NDArray[Any]

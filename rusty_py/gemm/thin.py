@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 from functools import cache, partial
 from math import log2
 
-from rusty_py.adapter import Limits
 from rusty_py.dtypes import F16, F32
 from rusty_py.gemm.family import Family, splits_of
 from rusty_py.gemm.kernel import Kernel, definitions, has_room
 from rusty_py.gemm.plan import Machine, Plan
 from rusty_py.gemm.problem import Form, Problem
-from rusty_py.kernel import Spec
+from rusty_py.runtime.adapter import Limits
+from rusty_py.runtime.launch import Spec
 from rusty_py.shapes import ceil_div
 
 SHARED_BYTES = 16384

@@ -7,13 +7,13 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
-from rusty_py.device import Device
 from rusty_py.errors import CacheError
 from rusty_py.gemm import store
 from rusty_py.gemm.entry import Entry, Machine, as_json, form_of, from_json, machine_of, shape_class
 from rusty_py.gemm.kernel import Kernel
 from rusty_py.gemm.problem import Problem
 from rusty_py.gemm.space import as_data, from_data, suits
+from rusty_py.runtime.device import Device
 
 _REMEMBERED = 4096
 

@@ -2,7 +2,7 @@
 
 from rusty_py.gemm import helpers
 from rusty_py.gemm.space import FAMILIES
-from rusty_py.kernel import Spec
+from rusty_py.runtime.launch import Spec
 
 
 def variants() -> list[Spec]:

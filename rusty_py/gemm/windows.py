@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from rusty_py.buffer import WINDOW_BYTES, Buffer, Window
 from rusty_py.dtypes import Dtype
 from rusty_py.errors import LimitError
 from rusty_py.gemm.problem import Place
+from rusty_py.runtime.buffer import WINDOW_BYTES, Buffer, Window
 from rusty_py.shapes import ceil_div
 
 

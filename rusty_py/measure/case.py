@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from rusty_py.kernel import Launch
+from rusty_py.runtime.launch import Launch
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rusty_py.device import Buffer, Device
-from rusty_py.kernel import Launch, Spec, prepare
 from rusty_py.measure.clock import Clock
 from rusty_py.measure.kernels import COPY, FILL, FMA, READ
+from rusty_py.runtime.device import Buffer, Device
+from rusty_py.runtime.launch import Launch, Spec, prepare
+from rusty_py.runtime.timing import Timer
 from rusty_py.shapes import ceil_div
-from rusty_py.timing import Timer
 
 _FMA_A_STEP = 8 * 4 * 4  # What a thread of fma.wgsl does in one step of its loop.
 _FMA_STEPS = 128

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rusty_py.kernel import Launch
-from rusty_py.timing import Sample, Timer
+from rusty_py.runtime.launch import Launch
+from rusty_py.runtime.timing import Sample, Timer
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """The kernels that measure and test, rather than compute for a user."""
 
-from rusty_py.kernel import Spec
+from rusty_py.runtime.launch import Spec
 
 FILL = Spec("bench/fill", inputs=0, outputs=1, threads=256)
 FMA = Spec("bench/fma", inputs=1, outputs=1, threads=256)

@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 
-from rusty_py.adapter import Adapter
-from rusty_py.device import Device
-from rusty_py.kernel import Launch, submissions
 from rusty_py.measure.case import Case, Proof, Timed, Work
 from rusty_py.measure.clock import Clock
 from rusty_py.measure.stats import summarise
-from rusty_py.timing import Sample, Timer
+from rusty_py.runtime.adapter import Adapter
+from rusty_py.runtime.device import Device
+from rusty_py.runtime.launch import Launch, submissions
+from rusty_py.runtime.timing import Sample, Timer
 
 _SETTLED = 0.01  # Noise of the median, as a fraction, at which more samples change little.
 

@@ -8,12 +8,12 @@ import numpy as np
 
 from rusty_py import dtypes
 from rusty_py.arrays import Array, allocate, upload
-from rusty_py.device import Device, default_device
 from rusty_py.dtypes import F16, F32, I32, U32, Dtype, DtypeLike, Scalar
 from rusty_py.errors import DeviceError, DtypeError, ShapeError
-from rusty_py.kernel import Spec, launch
 from rusty_py.operation import OPERATIONS, Operation, apply
 from rusty_py.ops.grid import THREADS, groups_for
+from rusty_py.runtime.device import Device, default_device
+from rusty_py.runtime.launch import Spec, launch
 from rusty_py.views import Shape, View, shape_of
 
 FILL = Spec("creation/fill", 0, 1, THREADS)

@@ -13,16 +13,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from rusty_py import dtypes, oracle, samples
 from rusty_py.arrays import Array, allocate
-from rusty_py.device import Device, default_device
 from rusty_py.dtypes import BOOL, ELEMENTS, F16, F32, I32, U32, Dtype, Scalar
 from rusty_py.errors import DtypeError, LimitError
-from rusty_py.kernel import Spec, launch
 from rusty_py.operation import OPERATIONS, Operation, apply
 from rusty_py.ops import generator
 from rusty_py.ops.creation import asarray, full
 from rusty_py.ops.generator import MAX_AXES, NAMES, Body, Skeleton
 from rusty_py.ops.grid import groups_for, groups_of_box
 from rusty_py.oracle import Expected
+from rusty_py.runtime.device import Device, default_device
+from rusty_py.runtime.launch import Spec, launch
 from rusty_py.samples import Sample, Values
 from rusty_py.shapes import ceil_div
 from rusty_py.views import Shape, broadcast, broadcast_strides, collapse

@@ -10,9 +10,9 @@ from functools import cache
 from math import prod
 
 from rusty_py.errors import LimitError
-from rusty_py.kernel import Spec
 from rusty_py.ops.grid import THREADS
-from rusty_py.params import SLOT_WORDS
+from rusty_py.runtime.launch import Spec
+from rusty_py.runtime.uniforms import SLOT_WORDS
 from rusty_py.shapes import ceil_div
 from rusty_py.views import Shape
 

@@ -1,7 +1,7 @@
 """How many workgroups a launch over elements has."""
 
-from rusty_py.device import Device
 from rusty_py.errors import LimitError
+from rusty_py.runtime.device import Device
 from rusty_py.shapes import ceil_div
 
 THREADS = 256

@@ -11,7 +11,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from rusty_py import oracle, samples
 from rusty_py.arrays import Array, upload
-from rusty_py.device import Device, default_device
 from rusty_py.dtypes import F16, F32, Dtype
 from rusty_py.errors import ShapeError
 from rusty_py.gemm import host
@@ -30,11 +29,12 @@ from rusty_py.gemm.plan import Plan
 from rusty_py.gemm.problem import Problem
 from rusty_py.gemm.select import Tile, plan
 from rusty_py.gemm.stream import Job
-from rusty_py.kernel import launch
 from rusty_py.operation import OPERATIONS, Cost, Operation, apply, once_each
 from rusty_py.ops.creation import asarray, zeros
 from rusty_py.ops.matmul_operands import as_matrices, bias_row, operand, planned, target, view_of
 from rusty_py.oracle import Expected
+from rusty_py.runtime.device import Device, default_device
+from rusty_py.runtime.launch import launch
 from rusty_py.samples import Sample
 from rusty_py.shapes import matmul_shapes
 from rusty_py.views import Shape, View, row_major

@@ -4,11 +4,11 @@ import numpy as np
 
 from rusty_py import dtypes
 from rusty_py.arrays import Array, allocate, upload
-from rusty_py.device import Device
 from rusty_py.dtypes import Dtype
 from rusty_py.gemm import host
 from rusty_py.gemm.describe import matrices
 from rusty_py.ops.creation import asarray
+from rusty_py.runtime.device import Device
 from rusty_py.views import Shape, View, reshaped, row_major
 
 

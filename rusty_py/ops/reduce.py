@@ -13,15 +13,15 @@ from numpy.typing import ArrayLike
 
 from rusty_py import oracle, samples
 from rusty_py.arrays import Array, allocate
-from rusty_py.device import Device
 from rusty_py.dtypes import BOOL, ELEMENTS, F16, F32, I32, Dtype, DtypeLike
 from rusty_py.errors import DtypeError, ShapeError
-from rusty_py.kernel import Spec, launch
 from rusty_py.layout import layout_of
 from rusty_py.operation import OPERATIONS, Cost, Operation, apply
 from rusty_py.ops.creation import full
 from rusty_py.ops.grid import THREADS, groups_for
 from rusty_py.oracle import Expected
+from rusty_py.runtime.device import Device
+from rusty_py.runtime.launch import Spec, launch
 from rusty_py.samples import Sample
 from rusty_py.shapes import ceil_div
 from rusty_py.views import Shape, axes_of, axis_key

@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
 
-from rusty_py.adapter import Adapter
 from rusty_py.errors import DeviceError, LimitError
 from rusty_py.gemm import store, tuned
 from rusty_py.gemm.entry import Entry, choice_data, form_of, machine_of, shape_class
 from rusty_py.gemm.family import Choice
 from rusty_py.gemm.plan import Plan
 from rusty_py.gemm.problem import Problem
+from rusty_py.runtime.adapter import Adapter
 from rusty_py.tune.child import COMMAND, Job, Reports, measure
 from rusty_py.tune.search import MOST, choice_of, contestants
 

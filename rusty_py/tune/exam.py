@@ -9,19 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rusty_py import oracle
-from rusty_py.buffer import Buffer
-from rusty_py.device import Device
 from rusty_py.dtypes import F16, F32
 from rusty_py.errors import LimitError
 from rusty_py.gemm.blocked import SUM_DEPTH
 from rusty_py.gemm.launches import Operands, requests
 from rusty_py.gemm.plan import Plan
 from rusty_py.gemm.problem import Problem, contiguous
-from rusty_py.kernel import Launch, launch, prepare, run
 from rusty_py.measure.case import Case, Proof
 from rusty_py.measure.case import Problem as BenchProblem
 from rusty_py.measure.kernels import FILL
 from rusty_py.measure.proof import POISON
+from rusty_py.runtime.buffer import Buffer
+from rusty_py.runtime.device import Device
+from rusty_py.runtime.launch import Launch, launch, prepare, run
 
 _ROWS, _COLS, _PRODUCTS = 32, 2048, 3
 _PERIOD = 4_194_301  # A prime, so that no row and no block is like another; making more takes seconds.

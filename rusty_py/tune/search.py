@@ -2,13 +2,13 @@
 
 from dataclasses import replace
 
-from rusty_py.adapter import Adapter
 from rusty_py.dtypes import DTYPES
 from rusty_py.gemm.family import Choice
 from rusty_py.gemm.plan import Plan, machine_of
 from rusty_py.gemm.problem import Problem, contiguous
 from rusty_py.gemm.select import cost, untuned
 from rusty_py.gemm.space import family_of, space
+from rusty_py.runtime.adapter import Adapter
 
 MOST = 300
 """How many a tuner may choose from. How many it measures is a question of time: a GPU's compiler takes some

@@ -14,13 +14,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from rusty_py.adapter import choose
-from rusty_py.device import Device
 from rusty_py.dtypes import F32
 from rusty_py.errors import DeviceError, LimitError, OutOfMemory, RustyError, ShaderError
 from rusty_py.gemm.entry import choice_from
 from rusty_py.gemm.plan import Plan
-from rusty_py.kernel import Launch, record, run, submissions
 from rusty_py.measure import guard
 from rusty_py.measure.case import Timed
 from rusty_py.measure.ceilings import Ceilings
@@ -28,8 +25,11 @@ from rusty_py.measure.clock import Clock, check_clock
 from rusty_py.measure.sampling import Options, Sampler, Track, run_ns
 from rusty_py.measure.signals import leave_to_parent
 from rusty_py.measure.stats import ratio_interval, summarise
-from rusty_py.pace import SUBMISSION_SECONDS
-from rusty_py.timing import Timer
+from rusty_py.runtime.adapter import choose
+from rusty_py.runtime.device import Device
+from rusty_py.runtime.launch import Launch, record, run, submissions
+from rusty_py.runtime.throughput import SUBMISSION_SECONDS
+from rusty_py.runtime.timing import Timer
 from rusty_py.tune.exam import METHOD, Attempt, Exam
 from rusty_py.tune.search import distance, problem_of
 

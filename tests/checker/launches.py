@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rusty_py import probe
 from rusty_py.checker import Report, check
 from rusty_py.dtypes import F32
 from rusty_py.gemm import direct, variants
@@ -17,11 +16,12 @@ from rusty_py.gemm.helpers import Join, Pack
 from rusty_py.gemm.problem import Form, Problem
 from rusty_py.gemm.simple import Tiled
 from rusty_py.gemm.thin import COLUMNS, DOTS
-from rusty_py.kernel import Spec
 from rusty_py.measure import kernels
 from rusty_py.ops import creation, generator
 from rusty_py.ops.all import elementwise, reduce
 from rusty_py.ops.generator import Body, Skeleton
+from rusty_py.runtime import probe
+from rusty_py.runtime.launch import Spec
 from rusty_py.shapes import ceil_div
 
 Buffers = Mapping[str, ArrayLike | str]

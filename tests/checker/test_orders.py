@@ -3,7 +3,7 @@
 import numpy as np
 
 from rusty_py.checker import Report, check
-from rusty_py.probe import SUBGROUP_SIZE
+from rusty_py.runtime.probe import SUBGROUP_SIZE
 
 LIST = """
 @group(0) @binding(0) var<storage, read_write> list: array<u32, 4>;

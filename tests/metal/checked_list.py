@@ -14,8 +14,8 @@ import numpy as np
 from tabulate import tabulate
 
 from rusty_py import Adapter, Device
-from rusty_py.adapter import choose
-from rusty_py.kernel import Spec
+from rusty_py.runtime.adapter import choose
+from rusty_py.runtime.launch import Spec
 
 from .execution import MetalText, compile_ahead
 from .registry import all_specs

@@ -11,15 +11,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rusty_py import Adapter, Device, kernel, plans
-from rusty_py.buffer import Buffer
+from rusty_py import Adapter, Device
 from rusty_py.checker import Report, check
 from rusty_py.checker.build import build, runner
 from rusty_py.checker.translate import Translation, translate
-from rusty_py.kernel import Spec
 from rusty_py.ops import creation, elementwise, matmul, reduce
-from rusty_py.params import SLOT_WORDS
-from rusty_py.plans import LaunchPlan
+from rusty_py.runtime import launch, launch_plans
+from rusty_py.runtime.buffer import Buffer
+from rusty_py.runtime.launch import Spec
+from rusty_py.runtime.launch_plans import LaunchPlan
+from rusty_py.runtime.uniforms import SLOT_WORDS
 
 from . import declared
 from .registry import source_of, text_of
@@ -50,7 +51,7 @@ class MetalText:
         """What `kernel.launch` does. Fails where the checker finds something."""
         if device.recorder is not None:  # It is planned, and launched later.
             about = {"inputs": inputs, "outputs": outputs, "dims": dims}
-            kernel.launch(device, spec, **about, workgroups=workgroups, flops=flops)
+            launch.launch(device, spec, **about, workgroups=workgroups, flops=flops)
             return
         buffers = dict(enumerate([*inputs, *outputs]))
         declares = declared.bindings(source_of(spec))
@@ -83,7 +84,7 @@ class MetalText:
     def device(self, adapter: Adapter) -> Iterator[Device]:
         """A device whose launches are ours: of f16, too, and with fresh memory poisoned."""
         with pytest.MonkeyPatch.context() as patch, Device(adapter) as device:
-            for module in (creation, elementwise, matmul, plans, reduce):
+            for module in (creation, elementwise, launch_plans, matmul, reduce):
                 patch.setattr(module, "launch", self.launch)
             patch.setattr(LaunchPlan, "run", LaunchPlan.launch)
             # Most of a check's time goes to what depends on the text alone.

@@ -4,11 +4,11 @@ from functools import cache
 
 import pytest
 
-from rusty_py import probe
 from rusty_py.gemm import variants as gemm
-from rusty_py.kernel import Spec
 from rusty_py.measure import kernels
 from rusty_py.ops.all import creation, elementwise, reduce
+from rusty_py.runtime import probe
+from rusty_py.runtime.launch import Spec
 
 OPS = (creation, elementwise, gemm, reduce)
 

@@ -6,7 +6,7 @@ zero; the checker's naga 30 does not, and so would not see it.
 
 import re
 
-from rusty_py.kernel import Spec
+from rusty_py.runtime.launch import Spec
 
 from ..each import each_reported
 from .declared import without_comments

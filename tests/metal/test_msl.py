@@ -5,7 +5,7 @@ import pytest
 from rusty_py import ShaderError
 from rusty_py.checker.translate import ask
 from rusty_py.gemm.simple import Naive, Tiled
-from rusty_py.kernel import Spec
+from rusty_py.runtime.launch import Spec
 
 from ..each import each_reported
 from .registry import all_specs, each_file, source_of

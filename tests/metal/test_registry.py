@@ -2,7 +2,7 @@
 
 from rusty_py import shaders
 from rusty_py.checker.run import WORKGROUP_BYTES
-from rusty_py.kernel import Spec
+from rusty_py.runtime.launch import Spec
 
 from ..each import each_reported
 from . import declared

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rusty_py.kernel import Spec
+from rusty_py.runtime.launch import Spec
 
 from ..each import each_reported
 from .registry import all_specs, each_file, source_of

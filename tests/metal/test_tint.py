@@ -5,7 +5,7 @@ import pytest
 from rusty_py.checker.node import Compiler
 from rusty_py.checker.translate import ask
 from rusty_py.gemm.simple import Tiled
-from rusty_py.kernel import Spec
+from rusty_py.runtime.launch import Spec
 
 from ..each import each_reported
 from .registry import all_specs, each_file, source_of, text_of

@@ -11,7 +11,6 @@ import pytest
 
 import rusty_py as rp
 from rusty_py import Device, array, dtypes, oracle
-from rusty_py.adapter import Limits
 from rusty_py.dtypes import BOOL, ELEMENTS, F16, F32, I32, U32, Dtype
 from rusty_py.gemm import blocked_family
 from rusty_py.gemm.blocked import SUM_DEPTH
@@ -19,7 +18,6 @@ from rusty_py.gemm.launches import Operands, requests
 from rusty_py.gemm.plan import Plan
 from rusty_py.gemm.problem import Form, Place, Problem
 from rusty_py.gemm.simple import TILES
-from rusty_py.kernel import Spec
 from rusty_py.measure import kernels
 from rusty_py.operation import OPERATIONS, Operation, apply
 from rusty_py.ops import generator
@@ -27,7 +25,9 @@ from rusty_py.ops.all import elementwise, reduce
 from rusty_py.ops.generator import Body, Skeleton
 from rusty_py.ops.matmul import matmul
 from rusty_py.oracle import Expected
-from rusty_py.probe import SUBGROUP_SIZE
+from rusty_py.runtime.adapter import Limits
+from rusty_py.runtime.launch import Spec
+from rusty_py.runtime.probe import SUBGROUP_SIZE
 from rusty_py.samples import KINDS, Sample, values
 
 from .execution import POISON

@@ -8,14 +8,14 @@ import pytest
 from numpy.typing import ArrayLike
 
 from rusty_py import Device, oracle
-from rusty_py.buffer import Buffer
 from rusty_py.dtypes import F32
 from rusty_py.gemm.launches import Operands, requests
 from rusty_py.gemm.plan import Plan
 from rusty_py.gemm.problem import Place, Problem
 from rusty_py.gemm.select import Tile, kernel_of
-from rusty_py.kernel import Launch, prepare
-from rusty_py.pool import Memory
+from rusty_py.runtime.buffer import Buffer
+from rusty_py.runtime.launch import Launch, prepare
+from rusty_py.runtime.pool import Memory
 
 
 def assert_product(c: np.ndarray, a: ArrayLike, b: ArrayLike) -> None:

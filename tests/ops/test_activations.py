@@ -13,7 +13,7 @@ from rusty_py.gemm.blocked_family import SMALLEST
 from rusty_py.gemm.kernel import Kernel
 from rusty_py.gemm.problem import ACTIVATIONS
 from rusty_py.gemm.thin import Columns, Dots
-from rusty_py.kernel import launch
+from rusty_py.runtime.launch import launch
 
 from .operands import needs
 from .placed import PlacedProduct

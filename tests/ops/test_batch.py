@@ -10,11 +10,12 @@ from threading import Event, Thread
 import numpy as np
 import pytest
 
-from rusty_py import Adapter, Device, LimitError, RustyError, ShaderError, params, queue
-from rusty_py.buffer import Buffer
-from rusty_py.kernel import Spec, launch, record, run
+from rusty_py import Adapter, Device, LimitError, RustyError, ShaderError
 from rusty_py.measure.kernels import FILL
-from rusty_py.queue import Queue
+from rusty_py.runtime import queue, uniforms
+from rusty_py.runtime.buffer import Buffer
+from rusty_py.runtime.launch import Spec, launch, record, run
+from rusty_py.runtime.queue import Queue
 
 from .children import aborts, outcome
 from .work import fill, mix, mixed, prepared_fill, random_words, words
@@ -309,8 +310,8 @@ def staircase(device: Device, launches: int) -> np.ndarray:
 @pytest.fixture
 def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     """Parameters of 4 launches a page, and 2 pages."""
-    monkeypatch.setattr(params, "_PAGE_SLOTS", 4)
-    monkeypatch.setattr(params, "_MOST_PAGES", 2)
+    monkeypatch.setattr(uniforms, "_PAGE_SLOTS", 4)
+    monkeypatch.setattr(uniforms, "_MOST_PAGES", 2)
 
 
 @pytest.mark.parametrize("launches", [255, 256, 257, 700])
@@ -332,14 +333,14 @@ def test_more_parameters_than_sixteen_full_pages_all_arrive(fresh: Device) -> No
 def test_a_page_forgotten_before_it_is_written_takes_its_parameters_along(
     fresh: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(params, "_PAGE_SLOTS", 4)
-    turn = params.Params._turn
+    monkeypatch.setattr(uniforms, "_PAGE_SLOTS", 4)
+    turn = uniforms.Params._turn
 
-    def forget(self: params.Params) -> None:
+    def forget(self: uniforms.Params) -> None:
         self._pages.clear()
         turn(self)
 
-    monkeypatch.setattr(params.Params, "_turn", forget)
+    monkeypatch.setattr(uniforms.Params, "_turn", forget)
     assert not np.array_equal(staircase(fresh, 9), np.arange(9, 0, -1))
 
 

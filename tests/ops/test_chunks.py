@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from rusty_py import Adapter, Device, transfer
+from rusty_py import Adapter, Device
+from rusty_py.runtime import transfer
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from rusty_py import (
     matmul,
     native,
 )
-from rusty_py.adapter import ENVIRONMENT
+from rusty_py.runtime.adapter import ENVIRONMENT
 
 from .children import outcome
 from .operands import needs_mapping
@@ -277,7 +277,7 @@ print(got.tolist())
 
 def test_closing_in_another_thread_waits_for_a_submission_or_is_seen_by_it(adapter: Adapter) -> None:
     script = """
-from rusty_py.device import Buffer
+from rusty_py.runtime.device import Buffer
 
 class Late(Buffer):
     def ensure_usable(self, operation, device):
@@ -446,7 +446,7 @@ def test_a_forked_child_may_close_what_it_inherited(adapter: Adapter) -> None:
 
 INTERRUPT = """
 import signal, time
-from rusty_py.queue import Queue
+from rusty_py.runtime.queue import Queue
 matmul(ONES, ONES)
 large = np.ones((2048, 2048), np.float32)
 submit, sent = Queue._submit, []

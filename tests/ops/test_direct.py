@@ -6,13 +6,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rusty_py import Device, matmul, probe
+from rusty_py import Device, matmul
 from rusty_py.dtypes import F16
 from rusty_py.gemm.direct import ALONE, DIRECT, SHARING, Direct
 from rusty_py.gemm.direct import SMALL as SMALLER
 from rusty_py.gemm.problem import Problem
-from rusty_py.kernel import launch
 from rusty_py.ops.matmul import plan
+from rusty_py.runtime import probe
+from rusty_py.runtime.launch import launch
 
 from ..each import each_reported
 from .placed import ORDERS, PlacedProduct, limited

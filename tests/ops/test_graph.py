@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rusty_py import Adapter, Device, DeviceError, OutOfMemory, RustyError
-from rusty_py.buffer import Buffer
-from rusty_py.kernel import launch
 from rusty_py.measure.kernels import FILL
-from rusty_py.pool import size_class
+from rusty_py.runtime.buffer import Buffer
+from rusty_py.runtime.launch import launch
+from rusty_py.runtime.pool import size_class
 
 from .children import outcome
 from .work import MIX, Words, fill, mix, mix_dims, mixed, prepared_fill, random_words, words

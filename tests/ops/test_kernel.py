@@ -6,9 +6,10 @@ from threading import Barrier
 import numpy as np
 import pytest
 
-from rusty_py import Device, LimitError, Limits, ShaderError, native
-from rusty_py.kernel import Spec, launch, prepare, record, run
+from rusty_py import Device, LimitError, Limits, ShaderError
 from rusty_py.measure.kernels import FILL
+from rusty_py.runtime import native
+from rusty_py.runtime.launch import Spec, launch, prepare, record, run
 
 from .products import assert_product, launches, uniform
 

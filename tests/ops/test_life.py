@@ -12,7 +12,7 @@ from .operands import needs_mapping
 START = """
 import time
 from rusty_py import RustyError
-from rusty_py.timing import Timer
+from rusty_py.runtime.timing import Timer
 from wgpu.backends.wgpu_native import lib
 d = Device()
 b, c = d.upload(np.arange(4, dtype=np.uint32), label="b"), d.upload(np.arange(4, dtype=np.uint32))
@@ -249,7 +249,7 @@ UNNOTICED = {
 
 @pytest.mark.parametrize("staged", [True, False], ids=["staged", "mapped"])
 def test_a_loss_is_a_device_error_wherever_it_is_noticed(adapter: Adapter, staged: bool) -> None:
-    script = "from rusty_py.measure.kernels import COPY\nfrom rusty_py.kernel import warm_up\n"
+    script = "from rusty_py.measure.kernels import COPY\nfrom rusty_py.runtime.launch import warm_up\n"
     script += "timer = Timer(d); d.zeros(512); d.wait(); lose()\n"
     script += "".join(f"d.queue.lost = False; told(lambda: {each})\n" for each in UNNOTICED.values())
     said = spoken(script, staged=staged)

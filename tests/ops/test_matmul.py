@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from rusty_py import Device, DtypeError, LimitError, Limits, matmul
 from rusty_py.gemm.simple import TILES
-from rusty_py.kernel import run
+from rusty_py.runtime.launch import run
 
 from .products import assert_product, launches, uniform
 

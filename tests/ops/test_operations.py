@@ -10,11 +10,11 @@ import pytest
 import rusty_py as rp
 from rusty_py import Array, Device, DtypeError, LimitError, ShapeError
 from rusty_py.dtypes import U32
-from rusty_py.kernel import launch
 from rusty_py.operation import HOOKS, OPERATIONS, Operation, apply
 from rusty_py.ops import generator
 from rusty_py.ops.all import elementwise, reduce
 from rusty_py.ops.generator import NAMES, Body, Skeleton
+from rusty_py.runtime.launch import launch
 from rusty_py.samples import Sample, values
 
 from ..each import each_reported

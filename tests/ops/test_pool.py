@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from rusty_py import Adapter, Device, OutOfMemory, ShapeError, matmul
-from rusty_py.kernel import record
+from rusty_py.runtime.launch import record
 
 from .children import outcome
 from .products import launches

@@ -9,9 +9,9 @@ import pytest
 
 from rusty_py import Device, shaders
 from rusty_py.bench.suites.matmul import MatmulSetup, MatmulWork, case, problem
-from rusty_py.kernel import Launch
 from rusty_py.measure.case import Proof
 from rusty_py.measure.proof import MatmulExam
+from rusty_py.runtime.launch import Launch
 
 pytestmark = pytest.mark.one_mode
 Break = Callable[[str, str, str], None]

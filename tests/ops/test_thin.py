@@ -11,7 +11,7 @@ from rusty_py import Device, matmul
 from rusty_py.dtypes import F16
 from rusty_py.gemm.problem import Form, Problem
 from rusty_py.gemm.thin import COLUMNS, DOTS, SHARED_BYTES, Columns, Dots, Thin, candidates, thin_kernel
-from rusty_py.kernel import launch
+from rusty_py.runtime.launch import launch
 
 from .placed import ORDERS, PlacedProduct
 from .products import assert_product, uniform

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from rusty_py import Device, probe
+from rusty_py import Device
 from rusty_py.bench.report import json
 from rusty_py.bench.run import Run
 from rusty_py.bench.runner import measure
@@ -13,12 +13,13 @@ from rusty_py.bench.suites import matmul as suite
 from rusty_py.bench.suites.matmul import MatmulSuite
 from rusty_py.bench.suites.shapes import Size
 from rusty_py.gemm.simple import TILES
-from rusty_py.kernel import Launch, prepare
 from rusty_py.measure.ceilings import Ceilings
 from rusty_py.measure.clock import Clock, check_clock
 from rusty_py.measure.kernels import FILL
 from rusty_py.measure.sampling import Options
-from rusty_py.timing import Sample, Timer
+from rusty_py.runtime import probe
+from rusty_py.runtime.launch import Launch, prepare
+from rusty_py.runtime.timing import Sample, Timer
 
 from .products import launches, uniform
 

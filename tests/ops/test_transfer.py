@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
-from rusty_py import Adapter, Device, DeviceError, transfer
-from rusty_py.transfer import MOST_STAGED_BYTES
+from rusty_py import Adapter, Device, DeviceError
+from rusty_py.runtime import transfer
+from rusty_py.runtime.transfer import MOST_STAGED_BYTES
 
 from .children import outcome
 from .work import fill, mix, mixed, random_words, words

@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 
 import rusty_py as rp
 from rusty_py import Array, Device, LimitError, ShaderError, matmul
-from rusty_py.buffer import Window
 from rusty_py.gemm.plan import Plan
 from rusty_py.gemm.problem import Place
 from rusty_py.gemm.simple import Naive
 from rusty_py.gemm.thin import DOTS
 from rusty_py.gemm.windows import window
-from rusty_py.kernel import launch, prepare, run
 from rusty_py.ops import matmul as ops
+from rusty_py.runtime.buffer import Window
+from rusty_py.runtime.launch import launch, prepare, run
 
 from .operands import needs, on
 from .products import assert_product, uniform

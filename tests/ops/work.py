@@ -4,11 +4,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rusty_py import Device
-from rusty_py.buffer import Buffer
-from rusty_py.kernel import Launch, launch, prepare
 from rusty_py.measure.kernels import FILL
 from rusty_py.ops import generator
 from rusty_py.ops.generator import Body, Skeleton
+from rusty_py.runtime.buffer import Buffer
+from rusty_py.runtime.launch import Launch, launch, prepare
 
 Words = NDArray[np.uint32]
 

@@ -80,7 +80,7 @@ def test_an_error_that_nobody_expected_is_not_taken_for_findings(
 ) -> None:
     done = sabotaged(
         """
-        from rusty_py import adapter
+        from rusty_py.runtime import adapter
         from rusty_py.bench import checking, tuning
 
         def fail(*arguments, **options):
@@ -108,7 +108,7 @@ def test_f16_on_an_adapter_without_it_is_refused_by_its_name(sabotaged: Sabotage
     done = sabotaged(
         """
         from dataclasses import replace
-        from rusty_py import adapter
+        from rusty_py.runtime import adapter
 
         choose = adapter.choose
 

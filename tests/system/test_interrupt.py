@@ -326,7 +326,7 @@ def _interrupt_in_round(round: int, *, moment: str, number: signal.Signals = sig
     return f"""
         import os, signal
         from rusty_py.measure.ceilings import Ceilings
-        from rusty_py.timing import Timer
+        from rusty_py.runtime.timing import Timer
 
         anchor_ns, sample = Ceilings.anchor_ns, Timer.sample
         rounds, samples = [], []

@@ -3,7 +3,7 @@
 import pytest
 
 from rusty_py import Adapter
-from rusty_py.adapter import choose
+from rusty_py.runtime.adapter import choose
 
 from ..ops.children import outcome
 

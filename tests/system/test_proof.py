@@ -128,7 +128,7 @@ def test_timestamps_of_zero_make_it_the_wall_clock_and_say_so(sabotaged: Sabotag
     done = sabotaged(
         """
         import numpy as np
-        from rusty_py.timing import Timer
+        from rusty_py.runtime.timing import Timer
 
         Timer._stamps_ns = lambda self, passes: np.zeros((passes, 2))
         """,
@@ -144,7 +144,7 @@ def test_timestamps_that_fail_later_make_all_rows_wall_clock(sabotaged: Sabotage
         """
         import numpy as np
         from rusty_py.measure.sampling import Sampler
-        from rusty_py.timing import Timer
+        from rusty_py.runtime.timing import Timer
 
         stamps_ns, rounds = Timer._stamps_ns, Sampler.rounds
 

@@ -43,7 +43,7 @@ def test_a_size_beyond_the_adapter_is_skipped_and_says_why() -> None:
 def test_a_path_that_loses_a_byte_is_wrong_and_has_no_rate(sabotaged: Sabotaged) -> None:
     done = sabotaged(
         """
-        from rusty_py.transfer import Transfer
+        from rusty_py.runtime.transfer import Transfer
 
         honest = Transfer.download
 

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from rusty_py import Adapter, CacheError, Device, DeviceError, LimitError, matmul, ones
-from rusty_py.buffer import Recording
 from rusty_py.gemm import store, tuned
 from rusty_py.gemm.direct import Direct
 from rusty_py.gemm.entry import Entry, form_of, machine_of, shape_class
@@ -21,10 +20,11 @@ from rusty_py.gemm.problem import Problem
 from rusty_py.gemm.simple import Naive, Tiled
 from rusty_py.gemm.space import FAMILIES, suits
 from rusty_py.gemm.thin import Columns, Dots
-from rusty_py.kernel import Launch, record
 from rusty_py.measure.ceilings import Ceilings
-from rusty_py.pace import SUBMISSION_SECONDS
-from rusty_py.timing import Timer
+from rusty_py.runtime.buffer import Recording
+from rusty_py.runtime.launch import Launch, record
+from rusty_py.runtime.throughput import SUBMISSION_SECONDS
+from rusty_py.runtime.timing import Timer
 from rusty_py.tune import tune
 from rusty_py.tune.exam import Attempt, Exam
 from rusty_py.tune.search import choice_of, contestants, distance, problem_of

@@ -1,6 +1,6 @@
 import pytest
 
-from rusty_py import native
+from rusty_py.runtime import native
 
 
 @pytest.fixture(autouse=True)

@@ -2,8 +2,9 @@ from collections.abc import Callable
 
 import pytest
 
-from rusty_py import Limits, NoAdapter, list_adapters, native
-from rusty_py.adapter import ENVIRONMENT, _subgroup, choose, remedy
+from rusty_py import Limits, NoAdapter, list_adapters
+from rusty_py.runtime import native
+from rusty_py.runtime.adapter import ENVIRONMENT, _subgroup, choose, remedy
 
 LIMITS = {
     "max-compute-invocations-per-workgroup": 1024,

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rusty_py.graph import Node, Operand, _levels, _parts, assign
-from rusty_py.pool import Memory
+from rusty_py.runtime.graph import Node, Operand, _levels, _parts, assign
+from rusty_py.runtime.pool import Memory
 
 SPANS = st.tuples(st.integers(0, 12), st.integers(0, 6)).map(lambda span: (span[0], span[0] + span[1]))
 NEEDS = st.dictionaries(st.integers(0, 40), st.tuples(st.integers(1, 9).map(lambda n: 256 * n), SPANS))

@@ -3,9 +3,9 @@ from types import SimpleNamespace
 import pytest
 
 from rusty_py import ShaderError
-from rusty_py.commands import Step
-from rusty_py.kernel import Launch, Spec, submissions
-from rusty_py.pace import SUBMISSION_SECONDS, Pace
+from rusty_py.runtime.capi import Step
+from rusty_py.runtime.launch import Launch, Spec, submissions
+from rusty_py.runtime.throughput import SUBMISSION_SECONDS, Pace
 
 RATE = 10**9
 FULL = int(RATE * SUBMISSION_SECONDS)

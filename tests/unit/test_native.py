@@ -10,7 +10,7 @@ from threading import Barrier, BrokenBarrierError
 import platformdirs
 import pytest
 
-from rusty_py import native
+from rusty_py.runtime import native
 
 VARIABLE = "XDG_RUNTIME_DIR"
 
@@ -110,7 +110,7 @@ def test_a_cffi_that_keeps_types_elsewhere_is_left_alone(monkeypatch: pytest.Mon
 def test_wgpu_py_asks_for_no_type_by_a_name_that_is_new() -> None:
     script = """
 from wgpu.backends.wgpu_native import ffi
-from rusty_py.adapter import choose
+from rusty_py.runtime.adapter import choose
 from rusty_py import ones
 choose()
 known = set(ffi._parsed_types)

@@ -1,6 +1,6 @@
 import pytest
 
-from rusty_py.pace import SUBMISSION_SECONDS, Pace
+from rusty_py.runtime.throughput import SUBMISSION_SECONDS, Pace
 
 
 @pytest.mark.parametrize("kind", ["CPU", "IntegratedGPU", "DiscreteGPU", "Unknown", "a new one"])

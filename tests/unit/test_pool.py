@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rusty_py.errors import OutOfMemory
-from rusty_py.pool import Pool, size_class
+from rusty_py.runtime.pool import Pool, size_class
 
 
 class Fake:

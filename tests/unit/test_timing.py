@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rusty_py.timing import Sample, judge
+from rusty_py.runtime.timing import Sample, judge
 
 MS = 1e6  # In nanoseconds.
 

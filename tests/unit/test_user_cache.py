@@ -7,9 +7,10 @@ from pathlib import Path
 import platformdirs
 import pytest
 
-from rusty_py import CacheError, native, user_cache
+from rusty_py import CacheError, user_cache
 from rusty_py.bench.context import homeless
 from rusty_py.gemm import store
+from rusty_py.runtime import native
 
 SHADERS = ("MESA_SHADER_CACHE_DIR", "__GL_SHADER_DISK_CACHE_PATH")
 

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from rusty_py.adapter import Adapter
 from rusty_py.bench.figures import Figures
 from rusty_py.bench.overhead import branches, eager, launches, memory, startup
 from rusty_py.bench.overhead.parts import TimedDevice
 from rusty_py.bench.plain import Plain, use_for_helper
 from rusty_py.bench.rounds import Options, Plan, Rounds, Say
-from rusty_py.device import Device
+from rusty_py.runtime.adapter import Adapter
+from rusty_py.runtime.device import Device
 
 MAX_TIME_S = 60.0
 _SAMPLE_S = 5e-3

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from rusty_py.bench.overhead.work import OURS, fault
 from rusty_py.bench.rounds import Contest, Contestant
-from rusty_py.device import Device
-from rusty_py.kernel import launch
 from rusty_py.measure.kernels import CHURN
+from rusty_py.runtime.device import Device
+from rusty_py.runtime.launch import launch
 
 BRANCHES = 8
 TOGETHER = f"{BRANCHES} independent kernels in one submission (graph)"

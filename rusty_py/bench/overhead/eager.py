@@ -16,7 +16,7 @@ from rusty_py import Array, asarray, matmul
 from rusty_py.bench.overhead.parts import TimedDevice
 from rusty_py.bench.overhead.work import OURS, fault
 from rusty_py.bench.rounds import Contest, Contestant
-from rusty_py.device import Device
+from rusty_py.runtime.device import Device
 
 TIMED = "ours, calls timed"
 PROCESS_CPU = "process CPU ns"

@@ -21,11 +21,11 @@ from rusty_py.bench.overhead.work import (
 )
 from rusty_py.bench.plain import Plain, compute_with_buffers
 from rusty_py.bench.rounds import Contest, Contestant
-from rusty_py.commands import Copy
-from rusty_py.device import Device
-from rusty_py.kernel import launch, prepare, record, warm_up
 from rusty_py.measure.kernels import DOUBLE, scale
-from rusty_py.queue import BATCH_LAUNCHES
+from rusty_py.runtime.capi import Copy
+from rusty_py.runtime.device import Device
+from rusty_py.runtime.launch import launch, prepare, record, warm_up
+from rusty_py.runtime.queue import BATCH_LAUNCHES
 
 FOUND = "kernel found in the cache"
 COMPILED = "kernel compiled anew"

@@ -8,9 +8,9 @@ import numpy as np
 from rusty_py.bench.overhead.work import OURS, PLAIN, Floats, PlainDoubling, fault, fresh, groups
 from rusty_py.bench.plain import Plain
 from rusty_py.bench.rounds import Contest, Contestant
-from rusty_py.device import Buffer, Device
-from rusty_py.kernel import launch
 from rusty_py.measure.kernels import DOUBLE
+from rusty_py.runtime.device import Buffer, Device
+from rusty_py.runtime.launch import launch
 
 SIZES = {"4 KiB": 1 << 12, "64 KiB": 1 << 16, "1 MiB": 1 << 20, "16 MiB": 1 << 24}
 ALLOCATIONS, STEPS = "allocations a step", "steps"

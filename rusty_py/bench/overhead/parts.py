@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from time import perf_counter_ns
 from typing import Any
 
-from rusty_py.adapter import Adapter
-from rusty_py.commands import Commands, commands
-from rusty_py.device import Device
+from rusty_py.runtime.adapter import Adapter
+from rusty_py.runtime.capi import Commands, commands
+from rusty_py.runtime.device import Device
 
 PYTHON, NATIVE, WAITING, TIMING = "Python ns", "wgpu-native ns", "waiting ns", "timing ns"
 NATIVE_CALLS = "wgpu-native calls"

@@ -15,14 +15,14 @@ def main() -> None:
 
     stamps.append(time.perf_counter_ns())
 
-    from rusty_py.adapter import choose
-    from rusty_py.device import Device
-    from rusty_py.kernel import launch, warm_up
     from rusty_py.measure.kernels import DOUBLE
+    from rusty_py.runtime.adapter import choose
+    from rusty_py.runtime.device import Device
+    from rusty_py.runtime.launch import launch, warm_up
 
     stamps.append(time.perf_counter_ns())
 
-    from rusty_py.native import library_version
+    from rusty_py.runtime.native import library_version
 
     library_version()  # Imports wgpu and its backend.
     stamps.append(time.perf_counter_ns())

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import rusty_py
 from rusty_py import shaders
-from rusty_py.adapter import Adapter
 from rusty_py.bench.figures import Figure, Row, measured, skipped_row
 from rusty_py.bench.overhead.work import OURS, PLAIN
 from rusty_py.measure.kernels import DOUBLE
+from rusty_py.runtime.adapter import Adapter
 
 STAGES = (
     "import numpy",

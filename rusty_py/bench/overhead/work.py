@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 from rusty_py.bench.plain import Plain
 from rusty_py.bench.rounds import Prove
-from rusty_py.device import Buffer, Device
-from rusty_py.kernel import launch
 from rusty_py.measure.kernels import DOUBLE
+from rusty_py.runtime.device import Buffer, Device
+from rusty_py.runtime.launch import launch
 from rusty_py.shapes import ceil_div
 
 COUNT = 1024

@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from rusty_py import shaders
 from rusty_py.bench.suites.shapes import Size
-from rusty_py.device import Device
 from rusty_py.dtypes import DTYPES, F32, Dtype
 from rusty_py.errors import LimitError
 from rusty_py.gemm.launches import Operands, requests
@@ -16,10 +15,11 @@ from rusty_py.gemm.plan import Plan
 from rusty_py.gemm.problem import Places, contiguous
 from rusty_py.gemm.problem import Problem as Product
 from rusty_py.gemm.select import Tile, kernel_of, plan
-from rusty_py.kernel import Launch, Spec, launch, prepare, run
 from rusty_py.measure.case import Case, Problem, Proof
 from rusty_py.measure.kernels import FILL
 from rusty_py.measure.proof import POISON, MatmulExam
+from rusty_py.runtime.device import Device
+from rusty_py.runtime.launch import Launch, Spec, launch, prepare, run
 
 
 @dataclass(frozen=True)

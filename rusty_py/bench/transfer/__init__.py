@@ -10,8 +10,8 @@ from rusty_py.bench.plain import Plain
 from rusty_py.bench.rounds import Contest, Options, Plan, Rounds, Say
 from rusty_py.bench.transfer import copies, torch_copies
 from rusty_py.bench.transfer.copies import Arrays, Devices
-from rusty_py.device import Device
 from rusty_py.errors import LimitError
+from rusty_py.runtime.device import Device
 
 MAX_TIME_S = 45.0
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from rusty_py.bench.plain import Plain
 from rusty_py.bench.rounds import Contestant, Prove
-from rusty_py.device import Buffer, Device
+from rusty_py.runtime.device import Buffer, Device
 
 MEMCPY, OURS, STAGED, PLAIN, NEW = "memcpy", "ours", "ours, staged", "wgpu-py", "wgpu-py, new buffer"
 

@@ -12,13 +12,13 @@ from rusty_py.bench.run import Ceilings, Run
 from rusty_py.bench.runner import Bench
 from rusty_py.bench.suites.matmul import MatmulSuite, problem
 from rusty_py.bench.suites.shapes import Size
-from rusty_py.commands import Step
-from rusty_py.kernel import Launch, Spec
 from rusty_py.measure.case import Case, Problem, Proof, Timed
 from rusty_py.measure.clock import Clock
 from rusty_py.measure.sampling import Options, Track
-from rusty_py.pace import Pace
-from rusty_py.timing import Sample
+from rusty_py.runtime.capi import Step
+from rusty_py.runtime.launch import Launch, Spec
+from rusty_py.runtime.throughput import Pace
+from rusty_py.runtime.timing import Sample
 
 from .runs import MS, PROOF, matmul, result, run
 

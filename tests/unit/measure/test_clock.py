@@ -3,7 +3,7 @@
 import pytest
 
 from rusty_py.measure.clock import Clock, check_clock, compare_clocks
-from rusty_py.timing import Sample
+from rusty_py.runtime.timing import Sample
 
 MS = 1e6  # In nanoseconds.
 

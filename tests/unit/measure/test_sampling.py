@@ -5,13 +5,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from rusty_py.commands import Step
-from rusty_py.kernel import Launch, Spec
 from rusty_py.measure.case import Case, Problem, Proof
 from rusty_py.measure.clock import Clock
 from rusty_py.measure.sampling import Options, Sampler, Track, run_ns
-from rusty_py.pace import Pace
-from rusty_py.timing import Sample
+from rusty_py.runtime.capi import Step
+from rusty_py.runtime.launch import Launch, Spec
+from rusty_py.runtime.throughput import Pace
+from rusty_py.runtime.timing import Sample
 
 MS = 1e6  # In nanoseconds.
 GPU = Clock("gpu", "")

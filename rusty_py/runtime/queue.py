@@ -18,13 +18,13 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 from weakref import WeakSet
 
-from rusty_py import native
-from rusty_py.adapter import Adapter
-from rusty_py.commands import Commands, Copy, Handle, Step, commands
 from rusty_py.errors import DeviceError, ShaderError
-from rusty_py.pace import SUBMISSION_SECONDS, nap
-from rusty_py.params import Params
-from rusty_py.pool import Memory
+from rusty_py.runtime import native
+from rusty_py.runtime.adapter import Adapter
+from rusty_py.runtime.capi import Commands, Copy, Handle, Step, commands
+from rusty_py.runtime.pool import Memory
+from rusty_py.runtime.throughput import SUBMISSION_SECONDS, nap
+from rusty_py.runtime.uniforms import Params
 
 if TYPE_CHECKING:
     import wgpu

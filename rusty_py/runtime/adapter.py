@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from rusty_py import native
 from rusty_py.errors import NoAdapter
+from rusty_py.runtime import native
 
 if TYPE_CHECKING:
     import wgpu

@@ -10,18 +10,19 @@ from dataclasses import dataclass, field
 from operator import index
 from typing import TYPE_CHECKING, Protocol
 
-from rusty_py import native, shaders
-from rusty_py.buffer import Buffer, Recording, Window
-from rusty_py.cache import Pipeline
-from rusty_py.commands import Handle, Step
-from rusty_py.device import Device
+from rusty_py import shaders
 from rusty_py.errors import LimitError, ShaderError
-from rusty_py.params import SLOT_BYTES, SLOT_WORDS, Slot
+from rusty_py.runtime import native
+from rusty_py.runtime.buffer import Buffer, Recording, Window
+from rusty_py.runtime.cache import Pipeline
+from rusty_py.runtime.capi import Handle, Step
+from rusty_py.runtime.device import Device
+from rusty_py.runtime.uniforms import SLOT_BYTES, SLOT_WORDS, Slot
 
 if TYPE_CHECKING:
     import wgpu
 
-    from rusty_py.pool import Memory
+    from rusty_py.runtime.pool import Memory
 
 
 @dataclass(frozen=True)

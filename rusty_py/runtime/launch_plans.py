@@ -12,15 +12,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from rusty_py.buffer import Buffer, Window
-from rusty_py.kernel import Spec, bind, check, launch
-from rusty_py.pace import SUBMISSION_SECONDS
-from rusty_py.pool import VirtualSource
+from rusty_py.runtime.buffer import Buffer, Window
+from rusty_py.runtime.launch import Spec, bind, check, launch
+from rusty_py.runtime.pool import VirtualSource
+from rusty_py.runtime.throughput import SUBMISSION_SECONDS
 
 if TYPE_CHECKING:
-    from rusty_py.commands import Step
-    from rusty_py.device import Device
     from rusty_py.layout import Layout
+    from rusty_py.runtime.capi import Step
+    from rusty_py.runtime.device import Device
 
 _serials = itertools.count(1)
 

@@ -15,22 +15,22 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from rusty_py import native
-from rusty_py.adapter import Adapter, Limits, choose
-from rusty_py.buffer import Buffer as Buffer
-from rusty_py.buffer import Recording as Recording
-from rusty_py.cache import Cache, CacheStats
 from rusty_py.errors import DeviceError, LimitError, OutOfMemory, ShapeError
-from rusty_py.pace import Pace
-from rusty_py.pool import Pool, PoolStats, size_class
-from rusty_py.queue import Queue
-from rusty_py.transfer import MOST_STAGED_BYTES, Transfer
+from rusty_py.runtime import native
+from rusty_py.runtime.adapter import Adapter, Limits, choose
+from rusty_py.runtime.buffer import Buffer as Buffer
+from rusty_py.runtime.buffer import Recording as Recording
+from rusty_py.runtime.cache import Cache, CacheStats
+from rusty_py.runtime.pool import Pool, PoolStats, size_class
+from rusty_py.runtime.queue import Queue
+from rusty_py.runtime.throughput import Pace
+from rusty_py.runtime.transfer import MOST_STAGED_BYTES, Transfer
 
 if TYPE_CHECKING:
     import wgpu
 
-    from rusty_py.graph import Graph
-    from rusty_py.plans import Planner
+    from rusty_py.runtime.graph import Graph
+    from rusty_py.runtime.launch_plans import Planner
 
 _FEATURES = ("timestamp-query", "shader-f16", "subgroup")
 
@@ -164,7 +164,7 @@ class Device:
         """What this thread captures now, if anything."""
         if not self.recorders:
             return None
-        from rusty_py.graph import Graph
+        from rusty_py.runtime.graph import Graph
 
         recorder = self.recorder
         return recorder if isinstance(recorder, Graph) else None
@@ -285,7 +285,7 @@ class Device:
         What its launches read from outside is its inputs: write new values into them. Arrays made in the
         block that live on are its outputs.
         """
-        from rusty_py.graph import capture
+        from rusty_py.runtime.graph import capture
 
         return capture(self)
 

@@ -16,10 +16,10 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from rusty_py.commands import Copy
 from rusty_py.errors import DeviceError
-from rusty_py.pool import Memory, Pool, size_class
-from rusty_py.queue import Queue
+from rusty_py.runtime.capi import Copy
+from rusty_py.runtime.pool import Memory, Pool, size_class
+from rusty_py.runtime.queue import Queue
 
 # A transfer goes in chunks: staging memory stays bounded, and each wait short.
 CHUNK_BYTES = 8 << 20

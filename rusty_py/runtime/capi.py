@@ -13,8 +13,8 @@ from functools import cache, partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rusty_py import native
 from rusty_py.errors import DeviceError
+from rusty_py.runtime import native
 
 if TYPE_CHECKING:
     import wgpu

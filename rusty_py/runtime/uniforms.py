@@ -9,8 +9,8 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rusty_py.commands import Commands, Handle
 from rusty_py.errors import DeviceError
+from rusty_py.runtime.capi import Commands, Handle
 
 if TYPE_CHECKING:
     import wgpu

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from rusty_py.device import Device
-from rusty_py.kernel import Spec, launch
+from rusty_py.runtime.device import Device
+from rusty_py.runtime.launch import Spec, launch
 
 SUBGROUP_SIZE = Spec("probe/subgroup_size", inputs=0, outputs=1, threads=64, has_dims=False)
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from rusty_py.errors import DeviceError
 
 if TYPE_CHECKING:
-    from rusty_py.commands import Handle
-    from rusty_py.device import Device
-    from rusty_py.pool import Memory, Source
+    from rusty_py.runtime.capi import Handle
+    from rusty_py.runtime.device import Device
+    from rusty_py.runtime.pool import Memory, Source
 
 WINDOW_BYTES = 256
 """Windows begin at multiples of this on every adapter."""

@@ -1,7 +1,7 @@
 """What reaches past wgpu-py into wgpu-native's C API, and past both into the driver's habits.
 
 wgpu-py 0.32 wraps neither modules without run-time checks nor the timestamp period. The calls that launches
-make are in commands.py. wgpu is imported inside the functions, so that importing rusty_py stays cheap.
+make are in capi.py. wgpu is imported inside the functions, so that importing rusty_py stays cheap.
 """
 
 import os
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _environment = threading.Lock()
 _is_fork = False
 
-# The C types made from Python: here and in commands.py, and by wgpu-py 0.32 on the way to a first launch.
+# The C types made from Python: here and in capi.py, and by wgpu-py 0.32 on the way to a first launch.
 _TYPES = (
     "char *",
     "char[]",

@@ -14,15 +14,15 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from rusty_py.buffer import Buffer, Window
-from rusty_py.commands import Step
 from rusty_py.errors import DeviceError
-from rusty_py.kernel import Spec, bind, check
-from rusty_py.pace import SUBMISSION_SECONDS
-from rusty_py.pool import Memory, VirtualSource
+from rusty_py.runtime.buffer import Buffer, Window
+from rusty_py.runtime.capi import Step
+from rusty_py.runtime.launch import Spec, bind, check
+from rusty_py.runtime.pool import Memory, VirtualSource
+from rusty_py.runtime.throughput import SUBMISSION_SECONDS
 
 if TYPE_CHECKING:
-    from rusty_py.device import Device
+    from rusty_py.runtime.device import Device
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from rusty_py import native
 from rusty_py.errors import OutOfMemory
+from rusty_py.runtime import native
 
 if TYPE_CHECKING:
     import wgpu

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rusty_py import native
-from rusty_py.buffer import Recording
-from rusty_py.commands import Copy
-from rusty_py.device import Device
-from rusty_py.kernel import Launch, record
+from rusty_py.runtime import native
+from rusty_py.runtime.buffer import Recording
+from rusty_py.runtime.capi import Copy
+from rusty_py.runtime.device import Device
+from rusty_py.runtime.launch import Launch, record
 
 _MOST_QUERIES = 4096  # WebGPU's largest query set.
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from rusty_py.commands import Handle, Step
+from rusty_py.runtime.capi import Handle, Step
 
 if TYPE_CHECKING:
     import wgpu

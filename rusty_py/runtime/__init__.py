@@ -1,0 +1,1 @@
+"""Everything that touches wgpu: adapters, devices, memory, launches, transfers."""
