@@ -3,8 +3,8 @@
     git worktree add ../before v0.1.0
     python -m benchmarks.before_after ../before [SIZE ...]
 
-Without sizes it measures those of `rusty-bench matmul --preset shapes`. Each tree has a process of its own;
-they take turns, a sample of 100 ms each, so that what drifts meets both. A row has the GPU's time of one
+Without sizes it measures those of `rusty-bench matmul --preset shapes`. Each tree has a process that runs its
+own copy of this file; they take turns, a sample of 100 ms each, so that what drifts meets both. A row has the GPU's time of one
 product by this tree, and by how much this tree is faster than the older one, with a bootstrap interval of
 95 %.
 """
@@ -39,7 +39,7 @@ class Worker:
 
     def __init__(self, tree: Path) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, __file__, "--worker"],
+            [sys.executable, str(tree / "benchmarks" / "before_after.py"), "--worker"],
             cwd=tree,
             env={**os.environ, "PYTHONPATH": str(tree)},
             stdin=subprocess.PIPE,
