@@ -4,9 +4,9 @@
     python -m benchmarks.before_after ../before [SIZE ...]
 
 Without sizes it measures those of `rusty-bench matmul --preset shapes`. Each tree has a process that runs its
-own copy of this file; they take turns, a sample of 100 ms each, so that what drifts meets both. A row has the GPU's time of one
-product by this tree, and by how much this tree is faster than the older one, with a bootstrap interval of
-95 %.
+own copy of this file. The processes take turns, one sample of 100 ms each, so that drift affects both. A
+row has the GPU time of one product by this tree, and the speedup over the older tree with its 95 % bootstrap
+interval.
 """
 
 import json
@@ -25,7 +25,7 @@ from tabulate import tabulate
 import rusty_py
 from rusty_py.bench.suites.matmul import places_of, problem_of, product_of
 from rusty_py.bench.suites.shapes import Size, parse, preset
-from rusty_py.gemm.launches import Operands, requests
+from rusty_py.gemm.dispatch import Operands, dispatches
 from rusty_py.gemm.select import plan
 from rusty_py.runtime.launch import Launch, prepare, submissions
 from rusty_py.runtime.timing import Timer
@@ -80,7 +80,7 @@ def workers(*trees: Path) -> Iterator[list[Worker]]:
             worker.end()
 
 
-class Product:
+class GemmProblem:
     """A product on this process's device, and how often a sample repeats it."""
 
     def __init__(self, device: rusty_py.Device, size: Size) -> None:
@@ -93,7 +93,7 @@ class Product:
         self.result = np.empty(size.products * m * n, np.float32)
         self.c = device.empty(self.result.nbytes)
         operands = Operands(device.upload(a), device.upload(b), self.c, *places_of(problem))
-        made = requests(device, plan(device, product_of(problem)), operands)
+        made = dispatches(device, plan(device, product_of(problem)), operands)
         self.launches = [prepare(device, **each._asdict()) for each in made]
         self.runs = 1
         for _ in range(12):
@@ -111,19 +111,19 @@ class Product:
         parts: list[list[Launch]] = list(submissions(self.device, self.launches * self.runs))
         sample = self.timer.sample(parts)
         main = max(self.launches, key=lambda launch: launch.flops)
-        self.device.pace.observe(main.spec, flops=self.flops * self.runs, seconds=sample.wall_ns / 1e9)
+        self.device.throughput.observe(main.spec, flops=self.flops * self.runs, seconds=sample.wall_ns / 1e9)
         return (sample.wall_ns if sample.gpu_ns is None else sample.gpu_ns) / self.runs
 
 
 def work() -> None:
     """Answers requests on standard input: a size makes its product and tells its sum, null a sample."""
     device = rusty_py.Device()
-    product: Product | None = None
+    product: GemmProblem | None = None
     for line in sys.stdin:
         request = json.loads(line)
         if request is not None:
             product = None  # Its memory goes first.
-            product = Product(device, Size(**request))
+            product = GemmProblem(device, Size(**request))
             print(json.dumps(product.sum()), flush=True)
         elif product is not None:
             print(json.dumps(product.sample()), flush=True)
@@ -135,9 +135,11 @@ def compare(before: Worker, now: Worker, size: Size) -> tuple[float, float, floa
 
     for worker in (before, now):
         worker.send(asdict(size))
-    sums = before.answer(), now.answer()
-    if not np.isclose(*sums, rtol=1e-4):
-        raise SystemExit(f"{size}: the trees disagree about the sum of the result: {sums[0]} and {sums[1]}")
+    totals = before.answer(), now.answer()
+    if not np.isclose(*totals, rtol=1e-4):
+        raise SystemExit(
+            f"{size}: the trees disagree about the sum of the result: {totals[0]} and {totals[1]}"
+        )
     times: list[list[float]] = [[], []]
     for index in range(ROUNDS):
         for which in (0, 1) if index % 2 else (1, 0):

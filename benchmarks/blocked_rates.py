@@ -1,4 +1,4 @@
-"""How fast each blocked kernel multiplies, by how its operands lie: the numbers of gemm/rates.py.
+"""How fast each blocked kernel multiplies, by how its operands lie: the numbers of gemm/measured_rates.py.
 
     python -m benchmarks.blocked_rates > rates.csv
 
@@ -13,34 +13,34 @@ import sys
 from datetime import UTC, datetime
 
 import numpy as np
+from benchmarks.peers.implementation import sample
 
 from benchmarks.peers.by_rusty_py import OurProduct
-from benchmarks.peers.contestant import sample
 from rusty_py import Device
 from rusty_py.bench import context
 from rusty_py.gemm.blocked_family import BLOCKED
-from rusty_py.gemm.plan import Plan
-from rusty_py.gemm.problem import Problem
-from rusty_py.gemm.rates import Rates
+from rusty_py.gemm.measured_rates import Rates
+from rusty_py.gemm.plan import GemmPlan
+from rusty_py.gemm.problem import GemmProblem
 from rusty_py.measure.clock import Clock, check_clock
 from rusty_py.runtime.launch import run
 from rusty_py.runtime.timing import Timer
-from rusty_py.tune.exam import Attempt, Exam
 from rusty_py.tune.search import problem_of
+from rusty_py.tune.verifier import Attempt, TrialVerifier
 
 SAMPLE_S = 0.1
 SAMPLES = 3
 
 
-def setting(column: str, n: int) -> tuple[Problem, str]:
+def setting(column: str, n: int) -> tuple[GemmProblem, str]:
     """What a field of `Rates` is measured with, n cubed or one less, and which operands are packed."""
     match column:
         case "ones":
             return problem_of(n - 1, n - 1, n - 1), ""
         case "packed":
             return problem_of(n - 1, n - 1, n - 1), "ab"
-        case "pairs":
-            return problem_of(n, n, n, dtype="f16", sums="f16"), "ab"
+        case "half2":
+            return problem_of(n, n, n, dtype="f16", accumulate_dtype="f16"), "ab"
         case layout:
             return problem_of(n, n, n, layout=layout), ""
 
@@ -65,12 +65,12 @@ def main() -> None:
     where = device.adapter.name, device.adapter.driver, f"{datetime.now(UTC):%Y-%m-%d}", context.commit()
     for column in columns:
         problem, packs = setting(column, n)
-        exam = Exam(device, problem, np.random.default_rng())
+        verifier = TrialVerifier(device, problem, np.random.default_rng())
         for kernel in BLOCKED:
-            if not kernel.suits(device.limits, problem):
+            if not kernel.supports(device.limits, problem):
                 continue
-            attempt = Attempt(exam, Plan(problem, kernel, packs=packs))
-            proof = attempt.prove()
+            attempt = Attempt(verifier, GemmPlan(problem, kernel, packs=packs))
+            proof = attempt.verify()
             if not proof.ok:
                 sys.exit(f"blocked_rates: {kernel}, {column}: {proof.fault}")
             *copies, multiply = attempt.launches()

@@ -37,11 +37,11 @@ def sample(call: Call, wait: Call) -> tuple[float, float, float]:
     return times[0] / CALLS, times[1] / CALLS, times[2] / CALLS
 
 
-def measure(name: str, contestants: Mapping[str, tuple[Call, Call]]) -> None:
+def measure(name: str, implementations: Mapping[str, tuple[Call, Call]]) -> None:
     """Prints a line for each contestant, a call and a wait, and how ours compares."""
-    samples: dict[str, list[tuple[float, float, float]]] = {each: [] for each in contestants}
+    samples: dict[str, list[tuple[float, float, float]]] = {each: [] for each in implementations}
     for _ in range(SAMPLES):
-        for each, (call, wait) in contestants.items():
+        for each, (call, wait) in implementations.items():
             samples[each].append(sample(call, wait))
     for each, taken in samples.items():
         issued, waited, used = (1e6 * statistics.median(column) for column in zip(*taken, strict=True))
@@ -99,14 +99,14 @@ def main() -> None:
     host = operands()
     device = rp.default_device()
     print(device.adapter)
-    contestants = {"rusty_py": (ours(host), device.wait)}
+    implementations = {"rusty_py": (ours(host), device.wait)}
     if find_spec("torch") is not None:
         import torch
 
         if torch.cuda.is_available():
-            contestants["PyTorch"] = (pytorch(host), torch.cuda.synchronize)
-    for name in contestants["rusty_py"][0]:
-        measure(name, {each: (made[name], wait) for each, (made, wait) in contestants.items()})
+            implementations["PyTorch"] = (pytorch(host), torch.cuda.synchronize)
+    for name in implementations["rusty_py"][0]:
+        measure(name, {each: (made[name], wait) for each, (made, wait) in implementations.items()})
 
 
 if __name__ == "__main__":

@@ -31,12 +31,12 @@ from tabulate import tabulate
 
 from rusty_py import Device, LimitError
 from rusty_py.bench.suites.shapes import Size, parse
-from rusty_py.gemm import store, tuned
-from rusty_py.gemm.entry import Entry, form_of, machine_of
-from rusty_py.gemm.plan import Plan
-from rusty_py.gemm.problem import Problem
+from rusty_py.gemm import tuning_cache, tuning_file
+from rusty_py.gemm.plan import GemmPlan
+from rusty_py.gemm.problem import GemmProblem
+from rusty_py.gemm.search_space import supports
 from rusty_py.gemm.select import untuned
-from rusty_py.gemm.space import suits
+from rusty_py.gemm.tuning_entry import TuningEntry, machine_of, signature_key
 from rusty_py.measure.clock import Clock, check_clock
 from rusty_py.measure.sampling import Options, Sampler, Track, run_ns
 from rusty_py.measure.stats import ratio_interval, summarise
@@ -44,8 +44,8 @@ from rusty_py.runtime.adapter import Adapter
 from rusty_py.runtime.adapter import choose as choose_adapter
 from rusty_py.runtime.timing import Timer
 from rusty_py.tune import name_of, tune
-from rusty_py.tune.exam import Attempt, Exam
 from rusty_py.tune.search import choice_of, problem_of
+from rusty_py.tune.verifier import Attempt, TrialVerifier
 
 SIZES = ("96", "512", "1400", "2047", "1x4096x4096", "64x8192x64", "700x300x1100:nt", "12x256x256x256:tn")
 DTYPES = (("f32", "f32"), ("f16", "f32"), ("f16", "f16"))
@@ -58,10 +58,10 @@ ATTEMPTS = 200
 class Row:
     """One problem: times of the tuned choice, and untuned time over tuned time, round by round."""
 
-    problem: Problem
-    entry: Entry
+    problem: GemmProblem
+    entry: TuningEntry
     within: bool
-    default: Plan
+    default: GemmPlan
     ns: float = 0.0
     ratio: float = 1.0
     low: float = 1.0
@@ -75,7 +75,7 @@ def tuned_file(adapter: Adapter, sizes: Sequence[Size], seconds: float) -> Itera
     """Makes a temporary tuning file the one in use, with entries for the sizes."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "tuning.json"
-        os.environ[store.ENVIRONMENT] = str(path)
+        os.environ[tuning_file.ENVIRONMENT] = str(path)
         for size in sizes:
             problem = problem_of(size.m, size.k, size.n, layout=size.layout, products=size.products)
             outcome = tune(adapter, problem, max_time_s=seconds, path=path)
@@ -83,17 +83,19 @@ def tuned_file(adapter: Adapter, sizes: Sequence[Size], seconds: float) -> Itera
         yield
 
 
-def like(entry: Entry, size: Sequence[int]) -> Problem | None:
+def like(entry: TuningEntry, size: Sequence[int]) -> GemmProblem | None:
     """The problem of contiguous matrices of this size in the entry's form, if they can have that form."""
     m, k, n, products = size
-    for (a, b), (dtype, sums) in product(product("nt", repeat=2), DTYPES):
-        problem = problem_of(m, k, n, layout=a + b, dtype=dtype, sums=sums, products=products)
-        if form_of(problem) == entry.form:
+    for (a, b), (dtype, accumulate_dtype) in product(product("nt", repeat=2), DTYPES):
+        problem = problem_of(
+            m, k, n, layout=a + b, dtype=dtype, accumulate_dtype=accumulate_dtype, products=products
+        )
+        if signature_key(problem) == entry.signature:
             return problem
     return None
 
 
-def drawn(entry: Entry, rng: random.Random, *, within: bool) -> Problem | None:
+def drawn(entry: TuningEntry, rng: random.Random, *, within: bool) -> GemmProblem | None:
     """A problem near the entry's size, each number scaled by itself; one up to 16 stays as it is."""
     reach = 0.5 if within else 1.0  # Powers of two.
 
@@ -108,16 +110,16 @@ def drawn(entry: Entry, rng: random.Random, *, within: bool) -> Problem | None:
 
 
 def problems(
-    device: Device, entries: Sequence[Entry], count: int, rng: random.Random
-) -> Iterator[tuple[Problem, Entry, bool]]:
+    device: Device, entries: Sequence[TuningEntry], count: int, rng: random.Random
+) -> Iterator[tuple[GemmProblem, TuningEntry, bool]]:
     """`count` problems within reach of an entry, then as many beyond all of them; entries take turns."""
-    table = tuned.Tuned(entries)
+    table = tuning_cache.Tuned(entries)
     for within in (True, False):
         missing = count
         for at, entry in zip(range(count * len(entries)), cycle(entries), strict=False):
             for _ in range(ATTEMPTS):
                 problem = drawn(entry, rng, within=within)
-                if problem is None or not suits(entry.choice, device.limits, problem):
+                if problem is None or not supports(entry.choice, device.limits, problem):
                     continue
                 found = table.find(device, problem)
                 if (found is not None) == within and (entry.distance(problem) < inf) == within:
@@ -138,15 +140,15 @@ class Comparison:
         self.device, self.timer, self.sample_s, self.seed = device, Timer(device), sample_s, seed
         self.clock: Clock | None = None
 
-    def row(self, problem: Problem, entry: Entry, *, within: bool) -> Row:
+    def row(self, problem: GemmProblem, entry: TuningEntry, *, within: bool) -> Row:
         """The tuned choice against the model's. Raises LimitError for matrices larger than a binding."""
         default = untuned(self.device.limits, self.device.adapter.type, problem)
         if choice_of(default) == entry.choice:
             return Row(problem, entry, within, default, same=True)
-        kernel, splits, packs, turned = entry.choice
-        plan = Plan(problem, kernel, splits, packs, entry.why, turned)
-        exam = Exam(self.device, problem, np.random.default_rng(self.seed))
-        tracks = [self.track(Attempt(exam, each)) for each in (default, plan)]
+        kernel, split_k, packs, transposed = entry.choice
+        plan = GemmPlan(problem, kernel, split_k, packs, entry.why, transposed)
+        verifier = TrialVerifier(self.device, problem, np.random.default_rng(self.seed))
+        tracks = [self.track(Attempt(verifier, each)) for each in (default, plan)]
         if self.clock is None:
             work = max(tracks[0].work.launches(), key=lambda launch: launch.flops)
             self.clock = check_clock(self.timer, work, at_least_s=0.05)
@@ -155,7 +157,7 @@ class Comparison:
         sampler = Sampler(self.device, self.timer, self.clock, options, deadline=deadline)
         for track in tracks:
             sampler.warm_up(track)
-        sampler.rounds(tracks, anchor=lambda: None, share_s=COMPARISON_S)
+        sampler.rounds(tracks, drift_control=lambda: None, share_s=COMPARISON_S)
         for track in tracks:
             verify(track.work.recheck().fault, track.case.kernel, problem)
         slow, fast = (run_ns(track.samples, self.clock) for track in tracks)
@@ -163,12 +165,12 @@ class Comparison:
         return Row(problem, entry, within, default, summarise(fast).median, ratio, low, high)
 
     def track(self, attempt: Attempt) -> Track:
-        proof = attempt.prove()
+        proof = attempt.verify()
         verify(proof.fault, attempt.plan.kernel.name, attempt.plan.problem)
         return Track(attempt.case, attempt, proof)
 
 
-def verify(fault: str, kernel: str, problem: Problem) -> None:
+def verify(fault: str, kernel: str, problem: GemmProblem) -> None:
     """Ends the program for a wrong result."""
     if fault:
         raise SystemExit(f"off_size: {kernel} computes {problem} wrong: {fault}")
@@ -176,15 +178,15 @@ def verify(fault: str, kernel: str, problem: Problem) -> None:
 
 def report(rows: Sequence[Row]) -> Iterator[str]:
     """A table of the problems in reach and one of those beyond, and the worst of each."""
-    heads = ["problem", "form", "tuned at", "tuned", "model's choice", "µs", "ratio", "95 %"]
+    heads = ["problem", "layout", "tuned at", "tuned", "model's choice", "µs", "ratio", "95 %"]
     for within in (True, False):
         some = [row for row in rows if row.within == within]
         yield "within √2: matmul uses the entry" if within else "beyond √2: matmul uses the model"
         cells = [
             [
                 str(row.problem),
-                row.entry.form,
-                str(Problem(*row.entry.size)),
+                row.entry.signature,
+                str(GemmProblem(*row.entry.size)),
                 name_of(row.entry.choice),
                 *(
                     ("the same", "", "", "")
@@ -215,9 +217,15 @@ def measure(adapter: Adapter, *, count: int, sample_s: float, seed: int) -> list
     """A row for each problem drawn; progress on standard error."""
     rows = []
     with Device(adapter, checked=False) as device:
-        entries = [each for form in tuned.load(machine_of(adapter)).entries.values() for each in form]
+        entries = [
+            each
+            for signature in tuning_cache.load(machine_of(adapter)).entries.values()
+            for each in signature
+        ]
         if not entries:
-            raise SystemExit(f"off_size: no entries for {adapter} in {store.location()}: use --tune SECONDS")
+            raise SystemExit(
+                f"off_size: no entries for {adapter} in {tuning_file.location()}: use --tune SECONDS"
+            )
         comparison = Comparison(device, sample_s=sample_s, seed=seed)
         for problem, entry, within in problems(device, entries, count, random.Random(seed)):
             try:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks.peers import records
 from benchmarks.peers.table import markdown
-from rusty_py.bench.report import figures, json, table
+from rusty_py.bench.report import json, results, table
 
 HERE = Path(__file__).parent
 PAGES = (HERE.parent / "README.md", HERE / "RESULTS.md")
@@ -38,7 +38,7 @@ def filled(text: str) -> str:
 def rendered(document: str) -> str:
     """The table of a result file, of kernels or of what is around them."""
     if "command" in loads(document):
-        return figures.table(figures.parse(document), legend=False)
+        return results.table(results.parse(document), legend=False)
     return table.render(json.parse(document), legend=False)
 
 

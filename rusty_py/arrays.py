@@ -334,21 +334,21 @@ class Array:
         host = self.numpy()
         return host if dtype is None else host.astype(dtype, copy=False)
 
-    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: object, **about: object) -> object:
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: object, **kwargs: object) -> object:
         from rusty_py.ops import protocols
 
-        return protocols.ufunc(ufunc, method, inputs, about)
+        return protocols.ufunc(ufunc, method, inputs, kwargs)
 
     def __array_function__(
         self,
         function: Callable[..., object],
         types: object,
         arguments: tuple[object, ...],
-        about: dict[str, object],
+        kwargs: dict[str, object],
     ) -> object:
         from rusty_py.ops import protocols
 
-        return protocols.function(function, arguments, about)
+        return protocols.function(function, arguments, kwargs)
 
     def __dlpack__(
         self,

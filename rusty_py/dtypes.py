@@ -158,11 +158,11 @@ def fitted(x: NDArray[np.generic], target: Dtype, *, operation: str) -> NDArray[
             f' dtype="{_OF_PYTHON[source.kind].name}", or convert with .astype, which loses what does not fit'
         )
     if source.kind in "iu" and target.kind in "iu" and x.size:
-        least, most = np.iinfo(typed("type[np.int32]", target.numpy.type)).min, _most(target)
-        if int(x.min()) < least or int(x.max()) > most:
+        minimum, limit = np.iinfo(typed("type[np.int32]", target.numpy.type)).min, _limit(target)
+        if int(x.min()) < minimum or int(x.max()) > limit:
             raise DtypeError(
                 f"{operation}: integers do not fit {target.name}:"
-                f" {int(x.min())} to {int(x.max())}, it holds {least} to {most}"
+                f" {int(x.min())} to {int(x.max())}, it holds {minimum} to {limit}"
             )
     try:
         with np.errstate(over="raise"):
@@ -175,7 +175,7 @@ def fitted(x: NDArray[np.generic], target: Dtype, *, operation: str) -> NDArray[
         ) from None
 
 
-def _most(target: Dtype) -> int:
+def _limit(target: Dtype) -> int:
     return int(np.iinfo(typed("type[np.int32]", target.numpy.type)).max)
 
 

@@ -145,7 +145,7 @@ def apply(  # noqa: C901  Each call is a cost of every application.
         key += [buffer is buffers[-1] for buffer in buffers]
     cache = device.cache
     plan = cache.plans.get(found := tuple(key))
-    if plan is not None and (plan.pace_version == device.pace.version or plan.refresh(device)):
+    if plan is not None and (plan.throughput_version == device.throughput.version or plan.refresh(device)):
         cache.plan_hits += 1
     else:
         plan = _planned(operation, device, arrays, words, options)

@@ -7,13 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 # What a corner shows of an axis, the last one first; longer arrays are cut. At most 8 * 8 * 2 values.
-_MOST = (8, 8, 2)
+_MAX = (8, 8, 2)
 
 
 def corner(shape: tuple[int, ...]) -> tuple[slice, ...]:
     """The index of the part of an array that a description shows."""
-    most = [*_MOST[: len(shape)], *[1] * (len(shape) - len(_MOST))]
-    return tuple(slice(size) for size in reversed(most))
+    limit = [*_MAX[: len(shape)], *[1] * (len(shape) - len(_MAX))]
+    return tuple(slice(size) for size in reversed(limit))
 
 
 def text(values: NDArray[Any] | str, shape: tuple[int, ...], dtype: str, device: str, nbytes: int) -> str:

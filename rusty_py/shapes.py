@@ -63,20 +63,20 @@ def matmul_shapes(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, int, int
 def split(
     size: tuple[int, int, int],
     *,
-    most: tuple[int, int, int],
+    limit: tuple[int, int, int],
     multiple: int | tuple[int, int, int],
     fits: Callable[[Block], bool],
 ) -> Iterator[Block]:
     """Blocks that cover an m x n x k product, each of which `fits`, in the order of rows, columns, depth.
 
-    A block is `most` in size; while that does not fit, its longest axis is halved, to a multiple of
-    `multiple`, one number or one an axis. Where `most` is one, so is every block but the last on an axis. An
+    A block is `limit` in size; while that does not fit, its longest axis is halved, to a multiple of
+    `multiple`, one number or one an axis. Where `limit` is one, so is every block but the last on an axis. An
     axis that is no longer than its multiple stays; what no halving can make fit comes as it is.
     """
     if 0 in size:
         return
     units = multiple if isinstance(multiple, tuple) else (multiple,) * 3
-    step = [min(whole, part) for whole, part in zip(size, most, strict=True)]
+    step = [min(whole, part) for whole, part in zip(size, limit, strict=True)]
     while not fits(Block(0, step[0], 0, step[1], 0, step[2])):
         lengths = [part if part > unit else 0 for part, unit in zip(step, units, strict=True)]
         axis = lengths.index(max(lengths))

@@ -44,9 +44,9 @@ def _find(part: str) -> Path | str:
         root = user_cache_path("rusty_py")
     except RuntimeError:  # So newer versions of platformdirs; older ones leave "~" in the path.
         root = Path("~")
-    told = os.environ.get("HOME", "")
-    if not root.is_absolute() or (told and root.is_relative_to(told) and not home()):
-        return f"no home directory: {f'HOME={told}' if told else 'HOME is not set'}"
+    env = os.environ.get("HOME", "")
+    if not root.is_absolute() or (env and root.is_relative_to(env) and not home()):
+        return f"no home directory: {f'HOME={env}' if env else 'HOME is not set'}"
     try:
         (root / part).mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -4,7 +4,7 @@ import numpy as np
 
 from benchmarks.peers.contestant import Unavailable
 from benchmarks.peers.problems import Matrix
-from rusty_py.gemm.launches import Operands, requests
+from rusty_py.gemm.dispatch import Operands, dispatches
 from rusty_py.gemm.problem import contiguous
 from rusty_py.gemm.select import plan
 from rusty_py.measure.clock import Clock, check_clock
@@ -24,14 +24,14 @@ def launches_of(device: Device, a: Matrix, b: Matrix, *, sums: str = "f32") -> t
     products = 1 if a.ndim == 2 else len(a)
     (m, k), n = a.shape[-2:], b.shape[-1]
     dtype = "f16" if a.dtype == np.float16 else "f32"
-    problem = problem_of(m, k, n, layout=layout, dtype=dtype, sums=sums, products=products)
+    problem = problem_of(m, k, n, layout=layout, dtype=dtype, accumulate_dtype=sums, products=products)
     inputs = [
         device.upload(x if x.flags.c_contiguous else x.swapaxes(-1, -2), label=label)
         for x, label in ((a, "a"), (b, "b"))
     ]
     c = device.empty(products * m * n * a.itemsize, label="c")
     operands = Operands(*inputs, c, *contiguous(m, k, n, products, layout=layout))
-    made = requests(device, plan(device, problem), operands)
+    made = dispatches(device, plan(device, problem), operands)
     return [prepare(device, **each._asdict()) for each in made], c
 
 
@@ -82,8 +82,8 @@ class OurProduct:
         device = self.timer.device
         sample = self.timer.sample(list(submissions(device, self.work * calls)))
         flops = calls * sum(launch.flops for launch in self.work)
-        most = max(self.work, key=lambda each: each.flops)
-        device.pace.observe(most.spec, flops=flops, seconds=sample.wall_ns / 1e9)
+        largest = max(self.work, key=lambda each: each.flops)
+        device.throughput.observe(largest.spec, flops=flops, seconds=sample.wall_ns / 1e9)
         if sample.gpu_ns is None and self.trusted.name == "gpu":
             self.clock = f"wall ({sample.fault})"
         return self.trusted.ns(sample) / 1e9

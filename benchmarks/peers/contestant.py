@@ -5,7 +5,7 @@ from typing import Protocol
 
 from benchmarks.peers.problems import Matrix
 
-_MOST_CALLS = 1 << 20
+_MAX_CALLS = 1 << 20
 
 
 class Unavailable(Exception):
@@ -42,7 +42,7 @@ def sample(product: Product, *, at_least_s: float, samples: int) -> tuple[int, l
     Raises Unavailable where the clock says nothing.
     """
     calls, took_s = 1, product.seconds(1)
-    while took_s < at_least_s and calls < _MOST_CALLS:
+    while took_s < at_least_s and calls < _MAX_CALLS:
         # Not at once: the first calls compile, and run at idle clocks.
         growth = min(10.0, max(2.0, 1.2 * at_least_s / took_s)) if took_s > 0 else 2.0
         calls = math.ceil(calls * growth)

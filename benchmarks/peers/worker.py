@@ -17,7 +17,7 @@ from benchmarks.peers.child import Answer, Task
 from benchmarks.peers.roster import ROSTER
 
 ROOT = Path(__file__).parents[2]
-_MOST_ENDS = 2
+_MAX_ENDS = 2
 _LAST_WORDS = 400
 
 
@@ -44,7 +44,7 @@ class Worker:
 
     def ask(self, task: Task) -> Answer:
         """The answer of the process, or how it ended instead. After two such ends it is not begun again."""
-        if len(self.ends) >= _MOST_ENDS:
+        if len(self.ends) >= _MAX_ENDS:
             return Answer(failure=f"not asked again after: {self.ends[-1]}")
         process = self.process or self._start()
         heard = self.talk.seek(0, os.SEEK_END)

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-_MOST_SAMPLES = 15
+_MAX_SAMPLES = 15
 
 
 def sample_ns(compute: Callable[[], object], *, budget_s: float) -> tuple[float, ...]:
@@ -14,7 +14,7 @@ def sample_ns(compute: Callable[[], object], *, budget_s: float) -> tuple[float,
     if first_s > budget_s:
         return (first_s * 1e9,)
     samples: list[float] = []
-    while len(samples) < _MOST_SAMPLES and time.perf_counter() - start < budget_s:
+    while len(samples) < _MAX_SAMPLES and time.perf_counter() - start < budget_s:
         begin = time.perf_counter_ns()
         compute()
         samples.append(float(time.perf_counter_ns() - begin))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 STDIN = "<stdin>"
-MOST_BYTES = 4 << 20
+MAX_BYTES = 4 << 20
 """As many as the characters that `check` takes may have."""
 
 
@@ -39,13 +39,13 @@ def read_wgsl(path: Path) -> str:
 def _bytes_of(path: Path) -> bytes:
     if name_of(path) != STDIN:
         with path.open("rb") as file:
-            found = file.read(MOST_BYTES + 1)
+            found = file.read(MAX_BYTES + 1)
     elif sys.stdin is None:
         raise OSError(errno.EBADF, "closed")
     else:
-        found = sys.stdin.buffer.read(MOST_BYTES + 1)
-    if len(found) > MOST_BYTES:
-        raise LimitError(f"check: the text is too long: {name_of(path)}: more than {MOST_BYTES} bytes")
+        found = sys.stdin.buffer.read(MAX_BYTES + 1)
+    if len(found) > MAX_BYTES:
+        raise LimitError(f"check: the text is too long: {name_of(path)}: more than {MAX_BYTES} bytes")
     return found
 
 

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rusty_py.bench.exits import CLOSED, FINDINGS, NO_ADAPTER, exit_code_of, leave
-from rusty_py.bench.group import Commands
+from rusty_py.bench.group import CommandGroup
 from rusty_py.bench.matmul import default_sizes, matmul, parse_size
 from rusty_py.bench.options import (
+    AccumulateDtypeOption,
     AdapterOption,
     AsciiOption,
     DtypeOption,
@@ -28,20 +29,19 @@ from rusty_py.bench.options import (
     PresetOption,
     RunsOption,
     SizeOption,
-    SumsOption,
     choose_adapter,
     finite,
     parts,
 )
-from rusty_py.bench.output import Format, heading, progress, show
+from rusty_py.bench.output import Format, heading, progress_line, show
 
 if TYPE_CHECKING:
-    from rusty_py.bench.rounds import Measure, Options
+    from rusty_py.bench.interleaved import InterleavedOptions, Measure
     from rusty_py.runtime.adapter import Adapter
 
 app = typer.Typer(
     name="rusty-bench",
-    cls=Commands,
+    cls=CommandGroup,
     help="""Verifies WGSL kernels on this machine's GPU, then times and compares them.
 
     Without a command, matmul runs, and its options are accepted.
@@ -151,7 +151,7 @@ def tune(
     size: SizeOption = None,
     preset: PresetOption = None,
     dtype: DtypeOption = Element.f32,
-    sums: SumsOption = Element.f32,
+    accumulate_dtype: AccumulateDtypeOption = Element.f32,
     adapter: AdapterOption = None,
     max_time: Annotated[
         float | None,
@@ -182,11 +182,13 @@ def tune(
         raise typer.BadParameter("the preset has its own sizes, so there is no --size", param_hint="--preset")
 
     chosen = choose_adapter(adapter)
-    problems = tuning.problems(sizes or default_sizes(chosen, preset), dtype=dtype, sums=sums)
+    problems = tuning.problems(
+        sizes or default_sizes(chosen, preset), dtype=dtype, accumulate_dtype=accumulate_dtype
+    )
     if preset:
         problems = tuning.of_classes(problems)
-    with progress(ascii=ascii) as say:
-        run = tuning.tune_all(chosen, problems, max_time_s=max_time, keep=not dry_run, say=say)
+    with progress_line(ascii=ascii) as progress:
+        run = tuning.tune_all(chosen, problems, max_time_s=max_time, keep=not dry_run, progress=progress)
     show(tuning.table(run), ascii=ascii)
     leave(run, wrong=any(outcome.wrong for outcome in run.outcomes))
 
@@ -311,7 +313,7 @@ def parse_bytes(text: str) -> int:
 def report(
     chosen: "Adapter",
     measure: "Measure",
-    options: "Options",
+    options: "InterleavedOptions",
     *,
     format: Format,
     json: Path | None,
@@ -319,18 +321,18 @@ def report(
 ) -> None:
     """Measures figures, prints and writes them, and leaves with the code that they deserve."""
     from rusty_py.bench.context import adapter_facts, context
-    from rusty_py.bench.report import figures, files
+    from rusty_py.bench.report import files, results
     from rusty_py.runtime.device import Device
 
     with Device(chosen) as device:
         if format == Format.table:
             show(heading(adapter_facts(chosen), checked=device.checked), ascii=ascii)
         facts = context(device, options=vars(options))
-        with progress(ascii=ascii) as say:
-            outcome = measure(device, options, context=facts, say=say)
+        with progress_line(ascii=ascii) as progress:
+            outcome = measure(device, options, context=facts, progress=progress)
     try:
-        show(figures.render(outcome, format), ascii=ascii)
+        show(results.render(outcome, format), ascii=ascii)
     finally:  # Also where standard output was closed in the meantime.
         if json:
-            files.write(json, figures.as_json(outcome) + "\n")
+            files.write(json, results.as_json(outcome) + "\n")
     leave(outcome, wrong=any(figure.verdict == "wrong" for row in outcome.rows for figure in row.figures))

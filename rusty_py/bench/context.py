@@ -125,8 +125,8 @@ def commit() -> str | None:
 
     A copy without its history may be told by RUSTY_PY_COMMIT.
     """
-    if told := os.environ.get("RUSTY_PY_COMMIT"):
-        return told
+    if env := os.environ.get("RUSTY_PY_COMMIT"):
+        return env
     checkout = Path(__file__).parents[2]
     if not (checkout / ".git").exists():
         return None

@@ -23,7 +23,7 @@ _PATIENCE_S = 60.0
 
 
 @dataclass(frozen=True)
-class Finding:
+class Diagnosis:
     """One check. Without a `remedy` all is well; with one it has `failed`, or is merely worth knowing."""
 
     what: str
@@ -37,9 +37,9 @@ class Finding:
         return f"{line}\n     -> {self.remedy}" if self.remedy else line
 
 
-def examine(adapter: str | None) -> list[Finding]:
+def examine(adapter: str | None) -> list[Diagnosis]:
     """All checks, in the order in which one needs the other; those that cannot be made are left out."""
-    findings: list[Finding] = []
+    findings: list[Diagnosis] = []
     for check in (_installation, partial(_adapters, adapter), partial(_in_child, adapter)):
         findings += check()
         if any(finding.failed for finding in findings):
@@ -47,66 +47,66 @@ def examine(adapter: str | None) -> list[Finding]:
     return findings
 
 
-def _installation() -> Iterator[Finding]:
-    yield Finding("Python", sys.version.split()[0])
+def _installation() -> Iterator[Diagnosis]:
+    yield Diagnosis("Python", sys.version.split()[0])
     try:
-        yield Finding("wgpu-native", native.library_version())
+        yield Diagnosis("wgpu-native", native.library_version())
     except (ImportError, OSError) as error:
-        yield Finding(
+        yield Diagnosis(
             "wgpu-native", str(error), "pip install --force-reinstall 'wgpu>=0.32,<0.33'", failed=True
         )
         return
     if not native.has_unchecked_modules():
-        yield Finding(
+        yield Diagnosis(
             "unchecked shaders", "this wgpu-native has none", "kernels run with checks, up to 3 times slower"
         )
     try:
         count = len(list(shaders.root().glob("**/*.wgsl")))
-        yield Finding("shaders", f"{count} found")
+        yield Diagnosis("shaders", f"{count} found")
     except RustyError as error:
-        yield Finding(
+        yield Diagnosis(
             "shaders", str(error), "install rusty_py again: pip install -e . in its checkout", failed=True
         )
     if fault := user_cache.fault():
-        yield Finding("cache", fault, f"{user_cache.WAY_OUT}; until then nothing is kept between runs")
+        yield Diagnosis("cache", fault, f"{user_cache.WAY_OUT}; until then nothing is kept between runs")
 
 
-def _adapters(which: str | None) -> Iterator[Finding]:
+def _adapters(which: str | None) -> Iterator[Diagnosis]:
     if not list_adapters():
-        yield Finding(NOTHING_TO_RUN_ON, "none found", remedy(), failed=True)
+        yield Diagnosis(NOTHING_TO_RUN_ON, "none found", remedy(), failed=True)
         return
     try:
         chosen = choose(which)
     except NoAdapter as error:
         mend = "choose one of those; rusty-bench info describes them"
-        yield Finding(NOTHING_TO_RUN_ON, str(error), mend, failed=True)
+        yield Diagnosis(NOTHING_TO_RUN_ON, str(error), mend, failed=True)
         return
     if chosen.is_cpu:
-        yield Finding(
+        yield Diagnosis(
             NOTHING_TO_RUN_ON,
             f"{chosen} is a CPU driver",
             "right for tests; for a GPU's speed install its Vulkan driver",
         )
     else:
-        yield Finding(NOTHING_TO_RUN_ON, str(chosen))
+        yield Diagnosis(NOTHING_TO_RUN_ON, str(chosen))
     if chosen.limits.loop_steps < 2**32 - 1:
-        yield Finding(
+        yield Diagnosis(
             "driver",
             f"{chosen.driver} ends loops after {chosen.limits.loop_steps:,} steps; rusty_py splits them",
             "your own long loops need Mesa 23 or newer",
         )
     if "timestamp-query" not in chosen.features:
-        yield Finding("timestamps", "not offered", "times come from the wall clock over batched runs")
+        yield Diagnosis("timestamps", "not offered", "times come from the wall clock over batched runs")
 
 
-def _in_child(adapter: str | None) -> list[Finding]:
+def _in_child(adapter: str | None) -> list[Diagnosis]:
     """The checks that run kernels, from a child process with a time limit."""
     spawn = multiprocessing.get_context("spawn")
     reader, writer = spawn.Pipe(duplex=False)
     child = spawn.Process(target=_child, args=(adapter, writer), daemon=True)
     child.start()
     writer.close()  # The child's end closes with the child, and then reading ends.
-    findings: list[Finding] = []
+    findings: list[Diagnosis] = []
     ended = "hangs"
     try:
         while reader.poll(_PATIENCE_S):
@@ -119,7 +119,7 @@ def _in_child(adapter: str | None) -> list[Finding]:
     if ended:
         last = findings[-1].what if findings else "the start"
         mend = "update the driver, or choose another --adapter"
-        findings.append(Finding("driver", f"{ended} after {last}", mend, failed=True))
+        findings.append(Diagnosis("driver", f"{ended} after {last}", mend, failed=True))
     return findings
 
 
@@ -131,7 +131,7 @@ def _child(adapter: str | None, writer: Connection) -> None:
             writer.send(finding)
     except RustyError as error:
         writer.send(
-            Finding("device", str(error), "update the driver, or choose another --adapter", failed=True)
+            Diagnosis("device", str(error), "update the driver, or choose another --adapter", failed=True)
         )
 
 
@@ -142,13 +142,13 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _on_device(adapter: str | None) -> Iterator[Finding]:
+def _on_device(adapter: str | None) -> Iterator[Diagnosis]:
     import numpy as np
 
     from rusty_py import oracle
     from rusty_py.dtypes import F32
     from rusty_py.gemm.simple import TILES
-    from rusty_py.measure.ceilings import Ceilings
+    from rusty_py.measure.ceilings import CeilingMeter
     from rusty_py.measure.clock import check_clock
     from rusty_py.ops.matmul import matmul
     from rusty_py.runtime import probe
@@ -163,22 +163,22 @@ def _on_device(adapter: str | None) -> Iterator[Finding]:
             for tile in ("auto", "naive", *TILES):
                 what = f"matmul, tile {tile}, {'checked' if checked else 'unchecked'}"
                 if isinstance(tile, int) and tile**2 > device.limits.threads:
-                    yield Finding(what, f"needs {tile**2} threads", "use a smaller tile here")
+                    yield Diagnosis(what, f"needs {tile**2} threads", "use a smaller tile here")
                     continue
                 error = np.abs(matmul(a, b, tile=tile, device=device) - reference)
                 if (error <= bound).all():
-                    yield Finding(what, "right")
+                    yield Diagnosis(what, "right")
                 else:
-                    yield Finding(
+                    yield Diagnosis(
                         what, "wrong results", "the driver miscompiles it: update the driver", failed=True
                     )
     with Device(adapter) as device:
-        yield Finding("subgroup size", str(probe.subgroup_size(device) or "no subgroups"))
+        yield Diagnosis("subgroup size", str(probe.subgroup_size(device) or "no subgroups"))
         timer = Timer(device)
-        ceilings = Ceilings(device, timer, sample_s=0.05)
+        ceilings = CeilingMeter(device, timer, sample_s=0.05)
         ceilings.fit(2e-3)
         clock = check_clock(timer, ceilings.fma_launch, at_least_s=0.05)
         if clock.name == "gpu":
-            yield Finding("clock", clock.reason)
+            yield Diagnosis("clock", clock.reason)
         else:
-            yield Finding("clock", clock.reason, "times come from the wall clock over batched runs")
+            yield Diagnosis("clock", clock.reason, "times come from the wall clock over batched runs")

@@ -8,7 +8,7 @@ from typer.core import TyperGroup
 DEFAULT = "matmul"
 
 
-class Commands(TyperGroup):
+class CommandGroup(TyperGroup):
     """Takes the default command's options, too: `rusty-bench --size 64` is `rusty-bench matmul --size 64`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:

@@ -8,6 +8,7 @@ import typer
 
 from rusty_py.bench.exits import leave
 from rusty_py.bench.options import (
+    AccumulateDtypeOption,
     AdapterOption,
     AsciiOption,
     DtypeOption,
@@ -19,12 +20,11 @@ from rusty_py.bench.options import (
     PresetOption,
     RunsOption,
     SizeOption,
-    SumsOption,
     choose_adapter,
     finite,
     parts,
 )
-from rusty_py.bench.output import Format, heading, progress, render, show, write_files
+from rusty_py.bench.output import Format, heading, progress_line, render, show, write_files
 from rusty_py.bench.suites import shapes
 from rusty_py.bench.suites.shapes import Size
 from rusty_py.errors import DtypeError
@@ -47,7 +47,7 @@ def matmul(
         typer.Option("--tile", metavar="TILES", help="auto, naive, 8, 16 or 32. Default: all."),
     ] = None,
     dtype: DtypeOption = Element.f32,
-    sums: SumsOption = Element.f32,
+    accumulate_dtype: AccumulateDtypeOption = Element.f32,
     adapter: AdapterOption = None,
     warmup: Annotated[
         float | None,
@@ -58,7 +58,9 @@ def matmul(
     runs: RunsOption = None,
     min_time: Annotated[
         float | None,
-        typer.Option(min=0, callback=finite, metavar="SECONDS", help="Sample each row at least this long."),
+        typer.Option(
+            min=0, callback=finite, metavar="SECONDS", help="TimedSample each row at least this long."
+        ),
     ] = None,
     max_time: Annotated[
         float | None,
@@ -94,7 +96,14 @@ def matmul(
     """
     sizes = [parse_size(text) for text in parts(size)]
     tiles = [parse_tile(text) for text in parts(tile) or (TILES[:1] if preset else TILES)]
-    refuse_contradictions(preset=preset, sizes=sizes, dtype=dtype, sums=sums, runs=runs, min_time=min_time)
+    refuse_contradictions(
+        preset=preset,
+        sizes=sizes,
+        dtype=dtype,
+        accumulate_dtype=accumulate_dtype,
+        runs=runs,
+        min_time=min_time,
+    )
     from rusty_py.bench.report import files
 
     chosen = choose_adapter(adapter)
@@ -114,13 +123,13 @@ def matmul(
     options = Options.for_adapter(
         chosen, warmup_s=warmup, runs=runs, min_time_s=min_time, max_time_s=max_time, seed=seed
     )
-    suite = suite_of(sizes or default_sizes(chosen, preset), tiles, dtype, sums)
+    suite = suite_of(sizes or default_sizes(chosen, preset), tiles, dtype, accumulate_dtype)
     with Device(chosen) as device:
         if format == Format.table:
             show(heading(adapter_facts(chosen), checked=device.checked), ascii=ascii)
         facts = context(device, options=vars(options))
-        with progress(ascii=ascii) as say:
-            run = measure(suite, device, options, context=facts, say=say, peak_gflops=peak)
+        with progress_line(ascii=ascii) as progress:
+            run = measure(suite, device, options, context=facts, progress=progress, peak_gflops=peak)
     try:
         show(render(run, format), ascii=ascii)
     finally:  # Also where standard output was closed in the meantime.
@@ -148,7 +157,7 @@ def refuse_contradictions(
     preset: Preset | None,
     sizes: Sequence[Size],
     dtype: Element,
-    sums: Element,
+    accumulate_dtype: Element,
     runs: int | None,
     min_time: float | None,
 ) -> None:
@@ -159,8 +168,8 @@ def refuse_contradictions(
         )
     if preset and sizes:
         raise typer.BadParameter("the preset has its own sizes, so there is no --size", param_hint="--preset")
-    if sums == Element.f16 and dtype != Element.f16:
-        raise typer.BadParameter("f16 sums are for --dtype f16", param_hint="--sums")
+    if accumulate_dtype == Element.f16 and dtype != Element.f16:
+        raise typer.BadParameter("f16 needs --dtype f16", param_hint="--accumulate-dtype")
 
 
 def check_dtype(adapter: "Adapter", dtype: Element) -> None:
@@ -177,10 +186,10 @@ def default_sizes(adapter: "Adapter", preset: Preset | None) -> list[Size]:
 
 
 def suite_of(
-    sizes: Sequence[Size], tiles: Sequence[int | str], dtype: Element, sums: Element
+    sizes: Sequence[Size], tiles: Sequence[int | str], dtype: Element, accumulate_dtype: Element
 ) -> "MatmulSuite":
     """What is measured."""
     from rusty_py.bench.suites.matmul import MatmulSuite
     from rusty_py.dtypes import DTYPES
 
-    return MatmulSuite(sizes, tiles, DTYPES[dtype], DTYPES[sums])
+    return MatmulSuite(sizes, tiles, DTYPES[dtype], DTYPES[accumulate_dtype])

@@ -65,8 +65,9 @@ PresetOption = Annotated[
 DtypeOption = Annotated[
     Element, typer.Option("--dtype", metavar="f32|f16", help="Dtype of operands and result.")
 ]
-SumsOption = Annotated[
-    Element, typer.Option("--sums", metavar="f32|f16", help="Accumulator; f16 needs --dtype f16.")
+AccumulateDtypeOption = Annotated[
+    Element,
+    typer.Option("--accumulate-dtype", metavar="f32|f16", help="Accumulator dtype; f16 needs --dtype f16."),
 ]
 RunsOption = Annotated[
     int | None,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from rusty_py.bench.run import Run
+    from rusty_py.bench.run import BenchRun
 
 
 class Format(StrEnum):
@@ -29,7 +29,7 @@ def heading(adapter: dict[str, object], *, checked: bool) -> str:
     return f"{banner(__version__)}\n\nGPU\n{block}\n"
 
 
-def render(run: "Run", format: Format) -> str:
+def render(run: "BenchRun", format: Format) -> str:
     """The run in one of the formats."""
     if format == Format.json:
         from rusty_py.bench.report import json
@@ -48,7 +48,7 @@ def render(run: "Run", format: Format) -> str:
     return table.render(run)
 
 
-def write_files(run: "Run", *, json: Path | None, out: Path | None) -> None:
+def write_files(run: "BenchRun", *, json: Path | None, out: Path | None) -> None:
     """The files that were asked for. Those in `out` carry the time in their names, and replace none."""
     from rusty_py.bench.info import as_text
     from rusty_py.bench.report import files
@@ -82,7 +82,7 @@ def complain(text: str) -> None:
 
 
 @contextmanager
-def progress(*, ascii: bool) -> Iterator[Callable[[str], None]]:
+def progress_line(*, ascii: bool) -> Iterator[Callable[[str], None]]:
     """A line on standard error that says what is going on; nothing where that is no terminal."""
     from rich.console import Console
 
@@ -92,13 +92,13 @@ def progress(*, ascii: bool) -> Iterator[Callable[[str], None]]:
         return
     status = console.status("Running benchmarks...", spinner="line" if ascii else "dots")
 
-    def say(text: str) -> None:
+    def progress(text: str) -> None:
         with suppress(OSError):
             status.update(f"Running benchmarks: {text}")
 
     status.start()
     try:
-        yield say
+        yield progress
     finally:
         with suppress(OSError):  # A terminal that is gone must not cost what was measured.
             status.stop()

@@ -1,6 +1,6 @@
-"""A benchmark's suite and what comes of it: a `Run`, which is data, and which JSON reads and writes.
+"""A benchmark's suite and what comes of it: a `BenchRun`, which is data, and which JSON reads and writes.
 
-Every report is a function of a `Run`.
+Every report is a function of a `BenchRun`.
 """
 
 import math
@@ -11,7 +11,7 @@ from typing import Literal, Protocol
 import numpy as np
 
 from rusty_py.measure import guard
-from rusty_py.measure.case import Case, Problem, Proof, Timed, Work
+from rusty_py.measure.case import BenchProblem, Case, Timed, Verification, Work
 from rusty_py.measure.stats import Summary
 from rusty_py.runtime.device import Device
 
@@ -29,7 +29,7 @@ class Result:
 
     case: Case
     verdict: Verdict
-    proof: Proof
+    proof: Verification
     samples: tuple[Timed, ...] = ()
     stats: Summary | None = None
     gflops: float | None = None
@@ -50,7 +50,7 @@ class Skipped:
 class Baseline:
     """NumPy's times for a problem, on the host of this machine."""
 
-    problem: Problem
+    problem: BenchProblem
     samples_ns: tuple[float, ...]
 
 
@@ -66,28 +66,28 @@ class Ceilings:
     launch_ns: float
     read_gbps: Mapping[int, float] = field(default_factory=dict)
 
-    def arithmetic_gflops(self, problem: Problem) -> float:
+    def arithmetic_gflops(self, problem: BenchProblem) -> float:
         """The rate that arithmetic allows the problem."""
         return self.fma_gflops * guard.PACKED.get(problem.sums, 1)
 
-    def memory_gflops(self, problem: Problem) -> float:
+    def memory_gflops(self, problem: BenchProblem) -> float:
         """The rate that memory allows the problem; infinite where its working set was not measured."""
         copy_gbps = self.copy_gbps.get(problem.bytes, math.inf)
-        least_ns = guard.memory_ns(
+        min_ns = guard.memory_ns(
             copy_gbps=copy_gbps,
             read_gbps=self.read_gbps.get(problem.bytes, copy_gbps),
             read_bytes=problem.bytes - problem.written_bytes,
             written_bytes=problem.written_bytes,
         )
-        return problem.flops / least_ns if least_ns else math.inf
+        return problem.flops / min_ns if min_ns else math.inf
 
-    def roofline_gflops(self, problem: Problem) -> float:
+    def roofline_gflops(self, problem: BenchProblem) -> float:
         """The lower of the two."""
         return min(self.arithmetic_gflops(problem), self.memory_gflops(problem))
 
 
 @dataclass
-class Run:
+class BenchRun:
     """One benchmark, as far as it got.
 
     `interrupted` by Ctrl-C or another signal, or ended by a `failure` of the device. `anchors_ns` is the
@@ -124,5 +124,5 @@ class Suite(Protocol):
     def cases(self) -> list[Case]:
         """Every case, those of one problem together, small problems first."""
 
-    def setup(self, problem: Problem, device: Device, rng: np.random.Generator) -> Setup:
+    def setup(self, problem: BenchProblem, device: Device, rng: np.random.Generator) -> Setup:
         """Makes a problem's inputs and references."""

@@ -1,4 +1,4 @@
-"""Proves, warms up, samples in random rounds, proves again, and guards: cases in, a `Run` out."""
+"""Proves, warms up, samples in random rounds, proves again, and guards: cases in, a `BenchRun` out."""
 
 import math
 import time
@@ -9,12 +9,11 @@ from itertools import groupby
 import numpy as np
 
 from rusty_py.bench import baseline
-from rusty_py.bench.run import Baseline, Result, Run, Setup, Skipped, Suite, Verdict
-from rusty_py.bench.run import Ceilings as CeilingFigures
+from rusty_py.bench.run import Baseline, BenchRun, Ceilings, Result, Setup, Skipped, Suite, Verdict
 from rusty_py.errors import DeviceError, LimitError, OutOfMemory, ShaderError
 from rusty_py.measure import guard
-from rusty_py.measure.case import Case, Problem, Proof, Work
-from rusty_py.measure.ceilings import Ceilings
+from rusty_py.measure.case import BenchProblem, Case, Verification, Work
+from rusty_py.measure.ceilings import CeilingMeter
 from rusty_py.measure.clock import Clock, check_clock
 from rusty_py.measure.sampling import Options, Sampler, Track, run_ns
 from rusty_py.measure.stats import summarise
@@ -22,7 +21,7 @@ from rusty_py.runtime.device import Device
 from rusty_py.runtime.launch import run, submissions
 from rusty_py.runtime.timing import Timer
 
-Say = Callable[[str], None]
+Progress = Callable[[str], None]
 
 
 def measure(
@@ -31,11 +30,11 @@ def measure(
     options: Options,
     *,
     context: Mapping[str, object],
-    say: Say,
+    progress: Progress,
     peak_gflops: float | None = None,
-) -> Run:
+) -> BenchRun:
     """Runs the suite on the device. Ctrl-C ends it early; what was measured is in the result."""
-    bench = Bench(suite, device, options, say)
+    bench = Bench(suite, device, options, progress)
     outcome = bench.begin(context, peak_gflops)
     try:
         for problem, cases in groupby(suite.cases(), key=lambda case: case.problem):
@@ -50,39 +49,41 @@ def measure(
 class Bench:
     """One run of the benchmark: the device, its clock and ceilings, and the time left."""
 
-    def __init__(self, suite: Suite, device: Device, options: Options, say: Say) -> None:
-        self.suite, self.device, self.options, self.say = suite, device, options, say
+    def __init__(self, suite: Suite, device: Device, options: Options, progress: Progress) -> None:
+        self.suite, self.device, self.options, self.progress = suite, device, options, progress
         self.deadline = time.monotonic() + options.max_time_s
         self.rng = np.random.default_rng(options.seed)
         self.timer = Timer(device)
-        self.ceilings = Ceilings(device, self.timer, sample_s=options.sample_s)
+        self.ceilings = CeilingMeter(device, self.timer, sample_s=options.sample_s)
         self.clock = Clock("wall", "not checked yet")
         self.problems_left = len({case.problem.name for case in suite.cases()})
-        self.anchor_repeats = 1
+        self.drift_control_repeats = 1
 
-    def begin(self, context: Mapping[str, object], peak_gflops: float | None) -> Run:
+    def begin(self, context: Mapping[str, object], peak_gflops: float | None) -> BenchRun:
         """Checks the clock and measures the ceilings that hold for all problems."""
-        self.say("checking the clock")
+        self.progress("checking the clock")
         cpu = self.device.adapter.is_cpu
         self.ceilings.fit(5e-3 if cpu else 2e-3)
         self.clock = check_clock(self.timer, self.ceilings.fma_launch, at_least_s=self.options.sample_s)
         self.ceilings.clock = self.clock
-        self.say("measuring ceilings")
+        self.progress("measuring ceilings")
         fma_gflops = self.ceilings.fma_gflops()
         launch_ns = self.ceilings.launch_ns()
-        anchor_s = 0.01 if cpu else 0.03
-        self.anchor_repeats = math.ceil(anchor_s * 1e9 * fma_gflops / self.ceilings.fma_launch.flops)
-        return Run(
+        drift_control_s = 0.01 if cpu else 0.03
+        self.drift_control_repeats = math.ceil(
+            drift_control_s * 1e9 * fma_gflops / self.ceilings.fma_launch.flops
+        )
+        return BenchRun(
             context=context,
             clock="gpu" if self.clock.name == "gpu" else "wall",
             clock_reason=self.clock.reason,
-            ceilings=CeilingFigures(fma_gflops, {}, launch_ns),
+            ceilings=Ceilings(fma_gflops, {}, launch_ns),
             peak_gflops=peak_gflops,
         )
 
-    def measure_problem(self, problem: Problem, cases: list[Case], outcome: Run) -> None:
+    def measure_problem(self, problem: BenchProblem, cases: list[Case], outcome: BenchRun) -> None:
         """Adds the results of one problem's cases to the outcome."""
-        self.say(f"{problem.name}: inputs")
+        self.progress(f"{problem.name}: inputs")
         if time.monotonic() > self.deadline:
             outcome.skipped += [Skipped(case, "the budget is used up; try --max-time") for case in cases]
             return
@@ -92,7 +93,7 @@ class Bench:
             outcome.skipped += [Skipped(case, str(error)) for case in cases]
             self.problems_left -= 1
             return
-        tracks = self._prove_all(setup, cases, outcome)
+        tracks = self._verify_all(setup, cases, outcome)
         if tracks:
             try:
                 self._measure_tracks(problem, setup, tracks, outcome)
@@ -102,7 +103,7 @@ class Bench:
                 outcome.skipped += [Skipped(case, str(error)) for case in left]
         self.problems_left -= 1
 
-    def finish(self, outcome: Run) -> Run:
+    def finish(self, outcome: BenchRun) -> BenchRun:
         """Falls back to the wall clock for all rows where one sample's timestamps failed."""
         faults = [s.fault for result in outcome.results for s in result.samples if s.gpu_ns is None]
         if outcome.clock == "gpu" and faults:
@@ -114,11 +115,11 @@ class Bench:
         outcome.results = [with_stats(result, clock) for result in outcome.results]
         return outcome
 
-    def _measure_ceilings_by_wall(self, outcome: Run) -> None:
+    def _measure_ceilings_by_wall(self, outcome: BenchRun) -> None:
         """So that no percentage compares two clocks."""
-        self.say("measuring ceilings by the wall clock")
+        self.progress("measuring ceilings by the wall clock")
         self.ceilings.clock = Clock("wall", outcome.clock_reason)
-        figures = CeilingFigures(
+        figures = Ceilings(
             self.ceilings.fma_gflops(),
             {nbytes: self.ceilings.copy_gbps(nbytes) for nbytes in outcome.ceilings.copy_gbps},
             self.ceilings.launch_ns(),
@@ -130,25 +131,25 @@ class Bench:
                 roofline = figures.roofline_gflops(result.case.problem)
                 outcome.results[i] = replace(result, roof_gflops=roofline)
 
-    def _prove_all(self, setup: Setup, cases: list[Case], outcome: Run) -> list[Track]:
+    def _verify_all(self, setup: Setup, cases: list[Case], outcome: BenchRun) -> list[Track]:
         tracks = []
         for case in cases:
             name = f"{case.problem.name}, {case.variant}"
             try:
                 work = setup.work(case)
                 case = work.case
-                self.say(f"{name}: estimating")
+                self.progress(f"{name}: estimating")
                 reason = self._too_slow(case, self._estimate_s(case, work))
                 if reason:
                     outcome.skipped.append(Skipped(case, reason))
                     continue
-                self.say(f"{name}: proving")
-                proof = work.prove()
+                self.progress(f"{name}: proving")
+                proof = work.verify()
             except (LimitError, OutOfMemory) as error:
                 outcome.skipped.append(Skipped(case, str(error)))
                 continue
             except ShaderError as error:
-                proof = Proof("compiling", fault=str(error))
+                proof = Verification("compiling", fault=str(error))
             if proof.ok:
                 tracks.append(Track(case, work, proof))
             else:
@@ -160,7 +161,7 @@ class Bench:
         first = next(submissions(self.device, work.launches()))
         run(self.device, first)
         run(self.device, first)
-        return case.problem.flops / self.device.pace.rate(first[0].spec)
+        return case.problem.flops / self.device.throughput.rate(first[0].spec)
 
     def _too_slow(self, case: Case, run_s: float) -> str:
         # Two proofs and the samples; a short run is repeated within a sample.
@@ -170,29 +171,31 @@ class Bench:
             return ""
         return f"needs about {need_s:,.0f} s, {max(left_s, 0):,.0f} s of the budget are left; try --max-time"
 
-    def _measure_tracks(self, problem: Problem, setup: Setup, tracks: list[Track], outcome: Run) -> None:
-        self.say(f"{problem.name}: NumPy")
+    def _measure_tracks(
+        self, problem: BenchProblem, setup: Setup, tracks: list[Track], outcome: BenchRun
+    ) -> None:
+        self.progress(f"{problem.name}: NumPy")
         budget_s = 0.5 if self.device.adapter.is_cpu else 1.0
         samples_ns = baseline.sample_ns(setup.baseline(), budget_s=budget_s)
         outcome.baselines.append(Baseline(problem, samples_ns))
-        self.say(f"{problem.name}: ceilings")
+        self.progress(f"{problem.name}: ceilings")
         outcome.ceilings = self._with_bandwidth(outcome.ceilings, problem)
         sampler = Sampler(self.device, self.timer, self.clock, self.options, deadline=self.deadline)
 
-        def anchor() -> None:
-            outcome.anchors_ns.append(self.ceilings.anchor_ns(self.anchor_repeats))
+        def drift_control() -> None:
+            outcome.anchors_ns.append(self.ceilings.drift_control_ns(self.drift_control_repeats))
 
         for track in tracks:
-            self.say(f"{problem.name}, {track.case.variant}: warming up")
+            self.progress(f"{problem.name}, {track.case.variant}: warming up")
             sampler.warm_up(track)
-        self.say(f"{problem.name}: sampling")
+        self.progress(f"{problem.name}: sampling")
         share_s = (self.deadline - time.monotonic()) / max(1, self.problems_left)
         stopped = "interrupted"
         try:
-            stopped = sampler.rounds(tracks, anchor=anchor, share_s=share_s)
+            stopped = sampler.rounds(tracks, drift_control=drift_control, share_s=share_s)
         except KeyboardInterrupt:
             outcome.interrupted = True
-        self.say(f"{problem.name}: proving again")
+        self.progress(f"{problem.name}: proving again")
         for track in tracks:
             if track.samples:
                 if outcome.interrupted:  # Perhaps between poisoning its output and writing it.
@@ -201,7 +204,7 @@ class Bench:
         if outcome.interrupted:
             raise KeyboardInterrupt
 
-    def _with_bandwidth(self, figures: CeilingFigures, problem: Problem) -> CeilingFigures:
+    def _with_bandwidth(self, figures: Ceilings, problem: BenchProblem) -> Ceilings:
         """`figures` with copies and reads of the problem's working set measured now."""
         nbytes = problem.bytes
         return replace(
@@ -210,7 +213,7 @@ class Bench:
             read_gbps={**figures.read_gbps, nbytes: self.ceilings.read_gbps(nbytes)},
         )
 
-    def _conclude(self, track: Track, stopped: str, outcome: Run) -> Result:
+    def _conclude(self, track: Track, stopped: str, outcome: BenchRun) -> Result:
         """Checks the timed output again and holds the rate against the roofline."""
         problem = track.case.problem
         proof = track.work.recheck()

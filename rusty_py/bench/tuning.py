@@ -9,15 +9,15 @@ from tabulate import tabulate
 from rusty_py import dtypes
 from rusty_py.bench.suites.shapes import Size
 from rusty_py.errors import DeviceError, DtypeError
-from rusty_py.gemm import store, tuned
-from rusty_py.gemm.entry import form_of, shape_class
-from rusty_py.gemm.problem import Problem
+from rusty_py.gemm import tuning_cache, tuning_file
+from rusty_py.gemm.problem import GemmProblem
+from rusty_py.gemm.tuning_entry import shape_class, signature_key
 from rusty_py.runtime.adapter import Adapter
-from rusty_py.tune import Outcome, name_of, tune
+from rusty_py.tune import TuneOutcome, name_of, tune
 from rusty_py.tune.search import problem_of
 
-_HEAD = ["M×K×N", "form", "default", "GFLOPS", "best other", "GFLOPS", "ratio", "95 %", "kept"]
-_LIST_HEAD = ["adapter", "driver", "M×K×N", "form", "kernel", "GFLOPS", "default", "GFLOPS", "date"]
+_HEAD = ["M×K×N", "layout", "default", "GFLOPS", "best other", "GFLOPS", "ratio", "95 %", "kept"]
+_LIST_HEAD = ["adapter", "driver", "M×K×N", "layout", "kernel", "GFLOPS", "default", "GFLOPS", "date"]
 
 
 @dataclass
@@ -29,46 +29,54 @@ class TuningRun:
 
     adapter: Adapter
     path: Path | None
-    outcomes: list[Outcome] = field(default_factory=list)
+    outcomes: list[TuneOutcome] = field(default_factory=list)
     interrupted: bool = False
     failure: str = ""
-    left: list[Problem] = field(default_factory=list)
+    left: list[GemmProblem] = field(default_factory=list)
 
 
-def problems(sizes: Sequence[Size], *, dtype: str, sums: str) -> list[Problem]:
+def problems(sizes: Sequence[Size], *, dtype: str, accumulate_dtype: str) -> list[GemmProblem]:
     """The problems of the sizes. Raises DtypeError for unknown dtypes."""
-    for each in (dtype, sums):
+    for each in (dtype, accumulate_dtype):
         dtypes.parse(each, operation="tune")
-    if (dtype, sums) == ("f32", "f16"):
-        raise DtypeError("tune: --sums f16 is for --dtype f16: got f32")
+    if (dtype, accumulate_dtype) == ("f32", "f16"):
+        raise DtypeError("tune: --accumulate-dtype f16 needs --dtype f16: got f32")
     found = (
-        problem_of(each.m, each.k, each.n, layout=each.layout, dtype=dtype, sums=sums, products=each.products)
+        problem_of(
+            each.m,
+            each.k,
+            each.n,
+            layout=each.layout,
+            dtype=dtype,
+            accumulate_dtype=accumulate_dtype,
+            products=each.products,
+        )
         for each in sizes
     )
     return list(dict.fromkeys(found))
 
 
-def of_classes(problems: Sequence[Problem]) -> list[Problem]:
+def of_classes(problems: Sequence[GemmProblem]) -> list[GemmProblem]:
     """The first problem of each class."""
-    first: dict[object, Problem] = {}
+    first: dict[object, GemmProblem] = {}
     for problem in problems:
-        first.setdefault((form_of(problem), shape_class(problem)), problem)
+        first.setdefault((signature_key(problem), shape_class(problem)), problem)
     return list(first.values())
 
 
 def tune_all(
     adapter: Adapter,
-    problems: Sequence[Problem],
+    problems: Sequence[GemmProblem],
     *,
     max_time_s: float | None,
     keep: bool,
-    say: Callable[[str], None],
+    progress: Callable[[str], None],
 ) -> TuningRun:
     """Tunes one class after the other. Each is kept as soon as it is known: Ctrl-C loses only the last."""
-    run = TuningRun(adapter, store.location() if keep else None)
+    run = TuningRun(adapter, tuning_file.location() if keep else None)
     try:
         for at, problem in enumerate(problems):
-            say(f"tuning {at + 1} of {len(problems)}: {problem} ({problem.form})")
+            progress(f"tuning {at + 1} of {len(problems)}: {problem} ({problem.signature})")
             outcome = tune(adapter, problem, max_time_s=max_time_s, keep=keep)
             run.outcomes.append(outcome)
     except KeyboardInterrupt:
@@ -92,22 +100,22 @@ def table(run: TuningRun) -> str:
 
 def listing() -> str:
     """What the user's file holds."""
-    path = store.location()
+    path = tuning_file.location()
     if path is None:
-        return f"nothing is kept: {store.nowhere()}"
+        return f"nothing is kept: {tuning_file.nowhere()}"
     rows = [
         [
             each.machine["adapter"],
             each.machine["driver"],
-            str(Problem(*each.size)),
-            each.form,
+            str(GemmProblem(*each.size)),
+            each.signature,
             name_of(each.choice),
             _rate(each.gflops),
             each.default,
             _rate(each.default_gflops),
             each.date,
         ]
-        for each in tuned.read(path)
+        for each in tuning_cache.read(path)
     ]
     if not rows:
         return f"nothing is kept in {path}"
@@ -117,21 +125,21 @@ def listing() -> str:
 
 def clear() -> str:
     """Removes the user's file. Raises CacheError."""
-    path = store.location()
+    path = tuning_file.location()
     if path is None:
-        return f"nothing is kept: {store.nowhere()}"
-    store.clear(path)
+        return f"nothing is kept: {tuning_file.nowhere()}"
+    tuning_file.clear(path)
     return f"removed {path}"
 
 
-def _row(outcome: Outcome, *, kept: bool) -> list[str]:
+def _row(outcome: TuneOutcome, *, kept: bool) -> list[str]:
     known = outcome.best is not None
     verdict = f"no: {outcome.reason}" if outcome.reason else "yes" if kept else "no: --dry-run"
     low, high = outcome.interval or (0.0, 0.0)
     interval = f"{low:.2f} to {high:.2f}" if outcome.settled else ""  # Of a few rounds it says nothing.
     return [
         str(outcome.problem),
-        str(outcome.problem.form),
+        str(outcome.problem.signature),
         name_of(outcome.default),
         _rate(outcome.default_gflops),
         name_of(outcome.best) if outcome.best else "",
@@ -151,10 +159,10 @@ def _summary(run: TuningRun) -> Iterator[str]:
         yield "not tuned: " + " ".join(f"--size {size_text(problem)}" for problem in run.left)
 
 
-def size_text(problem: Problem) -> str:
+def size_text(problem: GemmProblem) -> str:
     """The problem as `--size` takes it."""
     batch = (problem.products,) if problem.products > 1 else ()
-    layout = problem.form.layout
+    layout = problem.signature.layout
     text = "x".join(map(str, (*batch, problem.m, problem.k, problem.n)))
     return f"{text}:{layout}" if layout != "nn" else text
 

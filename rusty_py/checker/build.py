@@ -17,11 +17,11 @@ from pathlib import Path
 
 from rusty_py.checker import tools
 from rusty_py.checker.cpp import COMMON_HEAD, COMMON_HEADER, cpp, parameters
-from rusty_py.checker.translate import Entry
+from rusty_py.checker.translate import EntryPoint
 from rusty_py.errors import ToolError
 
 COMPILE_SECONDS = 120
-MOST_KEPT = 3000
+MAX_KEPT = 3000
 """Programs in the cache; of more, the ones unused for longest go."""
 
 _SOURCES = Path(__file__).parent
@@ -88,7 +88,7 @@ class Program:
     uses_subgroups: bool
 
 
-def build(msl: str, entry: Entry) -> Program:
+def build(msl: str, entry: EntryPoint) -> Program:
     """The program of an entry point. Raises RefusedText where the text is no C++, ToolError."""
     source = cpp(msl, entry)
     return Program(
@@ -186,7 +186,7 @@ def _forget_old(folder: Path) -> None:
     """Also what processes left that were killed while they compiled."""
     with _pruning:
         programs = [each for each in folder.iterdir() if not each.is_dir()]
-        for path in sorted(programs, key=_used)[:-MOST_KEPT]:
+        for path in sorted(programs, key=_used)[:-MAX_KEPT]:
             path.unlink(missing_ok=True)
         for path in folder.iterdir():
             if path.is_dir() and time.time() - _used(path) > _ABANDONED_SECONDS:

@@ -12,20 +12,20 @@ from rusty_py.checker import contents
 from rusty_py.checker.build import Program, RefusedText, build
 from rusty_py.checker.findings import findings_of
 from rusty_py.checker.overrides import bake
-from rusty_py.checker.report import Report, Run
-from rusty_py.checker.run import WORKGROUP_BYTES, BrokenProgram, Job, Outcome, TooSmall, run
-from rusty_py.checker.translate import Entry, Global, Translation, translate, validate
+from rusty_py.checker.report import CheckRun, Report
+from rusty_py.checker.run import WORKGROUP_BYTES, BrokenProgram, CheckJob, CheckOutcome, TooSmall, run
+from rusty_py.checker.translate import EntryPoint, Global, Translation, translate, validate
 from rusty_py.checker.wgsl import check_size
 from rusty_py.errors import LimitError, ShaderError, ShapeError, ToolError
 
 STEP_LIMIT = 10_000_000
 TIME_LIMIT = 60.0
-MOST_WORKGROUPS = 1 << 24
-MOST_THREADS = 1024
-MOST_SUBGROUP = 64
-MOST_SEEDS = 1000
-MOST_STEPS = (1 << 63) - 1
-MOST_WORKGROUP_BYTES = 1 << 24
+MAX_WORKGROUPS = 1 << 24
+MAX_THREADS = 1024
+MAX_SUBGROUP = 64
+MAX_SEEDS = 1000
+MAX_STEPS = (1 << 63) - 1
+MAX_WORKGROUP_BYTES = 1 << 24
 SUBGROUP_SIZES = (16, 32, 64)
 
 
@@ -78,7 +78,7 @@ def check(
 
 def check_translation(
     translation: Translation,
-    entry: Entry,
+    entry: EntryPoint,
     *,
     workgroups: tuple[int, int, int],
     buffers: Mapping[str, ArrayLike | str],
@@ -96,7 +96,7 @@ def check_translation(
     used = [each for each in translation.globals if each.spelled in program.variables and _is_buffer(each)]
     given = _contents(used, translation, buffers)
     sizes = subgroup_sizes if program.uses_subgroups else subgroup_sizes[:1]
-    job = Job(
+    job = CheckJob(
         workgroups=workgroups,
         threads=entry.threads,
         contents={each.spelled: given[each.name].tobytes() for each in used},
@@ -112,7 +112,7 @@ def check_translation(
         entry=entry.name,
         workgroups=workgroups,
         threads=entry.threads,
-        runs=tuple(Run(*each) for each in outcome.runs),
+        runs=tuple(CheckRun(*each) for each in outcome.runs),
         findings=findings_of(outcome.findings, translation),
         outputs=_outputs(used, given, outcome),
         varies=tuple(each.name for each in used if each.spelled in outcome.varies),
@@ -120,7 +120,7 @@ def check_translation(
     )
 
 
-def _program(translation: Translation, entry: Entry) -> Program:
+def _program(translation: Translation, entry: EntryPoint) -> Program:
     """The compiled kernel. Raises ToolError where the stand-in lacks what the text needs."""
     try:
         return build(translation.msl, entry)
@@ -135,7 +135,7 @@ def _program(translation: Translation, entry: Entry) -> Program:
         ) from error
 
 
-def _outcome(program: Program, translation: Translation, entry: Entry, job: Job) -> Outcome:
+def _outcome(program: Program, translation: Translation, entry: EntryPoint, job: CheckJob) -> CheckOutcome:
     """What running it leaves. It is built once more where the cache held a broken one."""
     try:
         return run(program, job)
@@ -145,13 +145,13 @@ def _outcome(program: Program, translation: Translation, entry: Entry, job: Job)
     except TooSmall as error:
         buffer = next(each for each in translation.globals if each.spelled == error.variable)
         raise ShapeError(
-            f"check: buffer {buffer.name}: smaller than its type: {error.given} < {error.least} bytes:"
+            f"check: buffer {buffer.name}: smaller than its type: {error.given} < {error.minimum} bytes:"
             f" {buffer.kind}"
         ) from error
 
 
 def _outputs(
-    used: Sequence[Global], given: Mapping[str, NDArray[np.generic]], outcome: Outcome
+    used: Sequence[Global], given: Mapping[str, NDArray[np.generic]], outcome: CheckOutcome
 ) -> dict[str, NDArray[np.generic]]:
     """What the first run left in the buffers that the kernel may write."""
     written = [each for each in used if "read_write" in each.space and each.spelled in outcome.contents]
@@ -163,7 +163,7 @@ def _outputs(
     return found
 
 
-def _entry(translation: Translation, name: str | None) -> Entry:
+def _entry(translation: Translation, name: str | None) -> EntryPoint:
     entries = translation.entries
     names = ", ".join(each.name for each in entries) or "none"
     if name is None and len(entries) == 1:
@@ -182,8 +182,8 @@ def _three(workgroups: int | Sequence[int]) -> tuple[int, int, int]:
     if not 1 <= len(given) <= 3 or not all(1 <= each <= 65535 for each in given):
         raise LimitError(f"check: workgroups are one to three numbers from 1 to 65535: {workgroups}")
     x, y, z = (*given, 1, 1)[:3]
-    if x * y * z > MOST_WORKGROUPS:
-        raise LimitError(f"check: too many workgroups: {x * y * z} > {MOST_WORKGROUPS}")
+    if x * y * z > MAX_WORKGROUPS:
+        raise LimitError(f"check: too many workgroups: {x * y * z} > {MAX_WORKGROUPS}")
     return x, y, z
 
 
@@ -195,28 +195,28 @@ def _integers(given: Any) -> list[int]:
         return []
 
 
-def _check_threads(entry: Entry) -> None:
+def _check_threads(entry: EntryPoint) -> None:
     x, y, z = entry.threads
     threads = x * y * z
-    if threads > MOST_THREADS:
-        raise LimitError(f"check: more threads in a workgroup than Metal allows: {threads} > {MOST_THREADS}")
+    if threads > MAX_THREADS:
+        raise LimitError(f"check: more threads in a workgroup than Metal allows: {threads} > {MAX_THREADS}")
 
 
 def _check_runs(
     subgroup_sizes: Sequence[int], seeds: int, step_limit: int, time_limit: float, workgroup_bytes: int
 ) -> None:
     sizes = _integers(subgroup_sizes)
-    if not sizes or not all(1 <= size <= MOST_SUBGROUP and size & (size - 1) == 0 for size in sizes):
-        raise LimitError(f"check: subgroup sizes are powers of 2 up to {MOST_SUBGROUP}: {subgroup_sizes}")
-    if not 1 <= seeds <= MOST_SEEDS:
-        raise LimitError(f"check: orders of threads are 1 to {MOST_SEEDS}: seeds={seeds}")
-    if not 1 <= step_limit <= MOST_STEPS:
-        raise LimitError(f"check: turns of loops are 1 to {MOST_STEPS}: step_limit={step_limit}")
+    if not sizes or not all(1 <= size <= MAX_SUBGROUP and size & (size - 1) == 0 for size in sizes):
+        raise LimitError(f"check: subgroup sizes are powers of 2 up to {MAX_SUBGROUP}: {subgroup_sizes}")
+    if not 1 <= seeds <= MAX_SEEDS:
+        raise LimitError(f"check: orders of threads are 1 to {MAX_SEEDS}: seeds={seeds}")
+    if not 1 <= step_limit <= MAX_STEPS:
+        raise LimitError(f"check: turns of loops are 1 to {MAX_STEPS}: step_limit={step_limit}")
     if not (time_limit > 0 and math.isfinite(time_limit)):
         raise LimitError(f"check: seconds are more than 0, and not infinite: time_limit={time_limit}")
-    if not 0 <= workgroup_bytes <= MOST_WORKGROUP_BYTES:
-        most = MOST_WORKGROUP_BYTES
-        raise LimitError(f"check: workgroup memory is 0 to {most} bytes: workgroup_bytes={workgroup_bytes}")
+    if not 0 <= workgroup_bytes <= MAX_WORKGROUP_BYTES:
+        limit = MAX_WORKGROUP_BYTES
+        raise LimitError(f"check: workgroup memory is 0 to {limit} bytes: workgroup_bytes={workgroup_bytes}")
 
 
 def _contents(
@@ -234,8 +234,8 @@ def _contents(
             f"check: buffers are missing: {', '.join(missing)}: give each, as in --buffer {example}=f32[1000]"
         )
     given = {name: contents.array(value, name=name, kind=kinds[name]) for name, value in buffers.items()}
-    if (total := sum(each.nbytes for each in given.values())) > contents.MOST_BYTES:
-        raise LimitError(f"check: buffers are too large: {total} > {contents.MOST_BYTES} bytes together")
+    if (total := sum(each.nbytes for each in given.values())) > contents.MAX_BYTES:
+        raise LimitError(f"check: buffers are too large: {total} > {contents.MAX_BYTES} bytes together")
     return given
 
 

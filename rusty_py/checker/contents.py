@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from rusty_py.errors import DtypeError, LimitError, ShapeError
 
-MOST_BYTES = 1 << 28
+MAX_BYTES = 1 << 28
 
 _DTYPES: dict[str, np.dtype[Any]] = {
     "f32": np.dtype(np.float32),
@@ -31,8 +31,8 @@ def array(values: ArrayLike | str, *, name: str, kind: str) -> NDArray[np.generi
     converted where the type says to what. Raises DtypeError, ShapeError, LimitError.
     """
     found = parse(values, name=name) if isinstance(values, str) else _array(values, name, kind)
-    if found.nbytes > MOST_BYTES:
-        raise LimitError(f"check: buffer {name}: too large: {found.nbytes} > {MOST_BYTES} bytes")
+    if found.nbytes > MAX_BYTES:
+        raise LimitError(f"check: buffer {name}: too large: {found.nbytes} > {MAX_BYTES} bytes")
     if found.dtype.fields and not found.dtype.hasobject:
         return found
     allowed = [scalar_of(kind)] if scalar_of(kind) else list(_DTYPES.values())
@@ -85,8 +85,8 @@ def parse(text: str, *, name: str) -> NDArray[np.generic]:
     if not shaped:
         return _listed(numbers, dtype, name)
     shape = tuple(map(int, numbers))
-    if prod(shape) * dtype.itemsize > MOST_BYTES:
-        raise LimitError(f"check: buffer {name}: too large: {text}: {MOST_BYTES} bytes at most")
+    if prod(shape) * dtype.itemsize > MAX_BYTES:
+        raise LimitError(f"check: buffer {name}: too large: {text}: {MAX_BYTES} bytes at most")
     return _random(shape, dtype, name)
 
 

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from rusty_py.checker.translate import Entry
+from rusty_py.checker.translate import EntryPoint
 from rusty_py.errors import ShaderError, ToolError
 
 _SPACES = {"device": "storage", "constant": "uniform", "threadgroup": "workgroup"}
@@ -24,7 +24,7 @@ class Parameter:
         return _SPACES.get(self.kind.split()[0], "")
 
 
-def parameters(msl: str, entry: Entry) -> list[Parameter]:
+def parameters(msl: str, entry: EntryPoint) -> list[Parameter]:
     """What the kernel takes, in order; naga writes one a line."""
     head = re.search(rf"\bkernel void {entry.metal_name}\(\n(.*?)\n\) \{{", msl, re.DOTALL)
     found = []
@@ -35,7 +35,7 @@ def parameters(msl: str, entry: Entry) -> list[Parameter]:
     return found
 
 
-def cpp(msl: str, entry: Entry) -> str:
+def cpp(msl: str, entry: EntryPoint) -> str:
     """The C++ text: the kernel in a namespace of its own, and behind it what the runner calls.
 
     Raises ShaderError where the kernel is given what the runner does not have.
@@ -68,7 +68,7 @@ def _with_checked_arrays(msl: str) -> str:
     return re.sub(r"(?m)^    (.+) inner\[(\d+)\];$", r"    metal::fixed_array<\1, \2> inner;", msl)
 
 
-def _without_zeroing(msl: str, entry: Entry, given: list[Parameter]) -> str:
+def _without_zeroing(msl: str, entry: EntryPoint, given: list[Parameter]) -> str:
     """Without the zeros that naga puts into workgroup memory first: wgpu-native tells it not to."""
     index = next((each.name for each in given if each.attribute == _INDEX), "")
     body = msl.index("\n) {\n", msl.index(f"kernel void {entry.metal_name}(")) + len("\n) {\n")
@@ -135,7 +135,7 @@ def _head(msl: str) -> str:
     return f'#include "../runtime/launch.h"\n{swizzles}#include <metal_stdlib>\n'
 
 
-def _entry_point(entry: Entry, given: list[Parameter]) -> str:
+def _entry_point(entry: EntryPoint, given: list[Parameter]) -> str:
     """One thread, as launch.h declares it. In WGSL no name begins with two underscores."""
     arguments: list[str] = []
     variables = 0

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from rusty_py.checker.late import Late
 from rusty_py.checker.places import mention_of, place_of, stores_to
-from rusty_py.checker.report import Finding, Place, Thread
+from rusty_py.checker.report import Finding, SourceSpan, Thread
 from rusty_py.checker.translate import Translation
 
 Raw = Mapping[str, Any]
@@ -83,8 +83,8 @@ class _Facts(NamedTuple):
     writes: bool
     thread: Thread | None
     other: Thread | None
-    place: Place | None
-    other_place: Place | None
+    place: SourceSpan | None
+    other_place: SourceSpan | None
 
 
 def _element(raw: Raw, name: str | None) -> str:

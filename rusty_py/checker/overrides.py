@@ -139,8 +139,8 @@ _LIMITS = {
 def _literal(name: str, given: int | float | bool, kind: str) -> str:
     """The number as WGSL writes it. Raises DtypeError where it is none of the type."""
     value = given.item() if isinstance(given, np.generic) else given
-    least, most = _LIMITS.get(kind, (-float("inf"), float("inf")))
-    fits = isinstance(value, int | float) and value - value == 0 and least <= value <= most
+    minimum, limit = _LIMITS.get(kind, (-float("inf"), float("inf")))
+    fits = isinstance(value, int | float) and value - value == 0 and minimum <= value <= limit
     fits = fits and (kind not in ("bool", "i32", "u32") or value == int(value))
     if not fits:
         raise DtypeError(f"check: constant {name}: no {kind or 'finite number'}: {given!r}")

@@ -5,14 +5,16 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
-from rusty_py.checker.report import Place
+from rusty_py.checker.report import SourceSpan
 from rusty_py.checker.translate import Translation
 from rusty_py.checker.wgsl import Statement, Token, tokens
 
 Span = tuple[int, int]
 
 
-def place_of(lines: Sequence[int], translation: Translation, name: str | None, spelled: str) -> Place | None:
+def place_of(
+    lines: Sequence[int], translation: Translation, name: str | None, spelled: str
+) -> SourceSpan | None:
     """The statement behind the first of these Metal lines that has one.
 
     `name`: the variable that it accesses; `spelled`: its name in Metal. The place is then narrowed to where
@@ -29,7 +31,7 @@ def place_of(lines: Sequence[int], translation: Translation, name: str | None, s
     return None
 
 
-def mention_of(name: str, statement: Statement, translation: Translation) -> Place:
+def mention_of(name: str, statement: Statement, translation: Translation) -> SourceSpan:
     """Where a statement first names a value; the whole statement where it does not."""
     text = translation.wgsl
     words = tokens(text[statement.start : statement.end])
@@ -46,12 +48,12 @@ def stores_to(line: str, spelled: str) -> bool:
     return words[:1] == [spelled] and _assigning(words, _behind_access(words, 0)) == "="
 
 
-def _place(text: str, start: int, end: int) -> Place:
+def _place(text: str, start: int, end: int) -> SourceSpan:
     line_start = text.rfind("\n", 0, start) + 1
     line_end = text.find("\n", start)
     end = min(end, line_end if line_end >= 0 else len(text))
     end = start + len(text[start:end].rstrip())
-    return Place(text.count("\n", 0, start) + 1, start - line_start + 1, end - start)
+    return SourceSpan(text.count("\n", 0, start) + 1, start - line_start + 1, end - start)
 
 
 class _Mention(NamedTuple):

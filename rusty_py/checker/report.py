@@ -20,14 +20,14 @@ class Thread(NamedTuple):
         return f"thread {self.local} of workgroup {self.workgroup}"
 
 
-class Run(NamedTuple):
+class CheckRun(NamedTuple):
     """One run of a kernel: how many threads a subgroup has, and the order of threads, 0 for their own."""
 
     subgroup_size: int
     seed: int
 
 
-class Place(NamedTuple):
+class SourceSpan(NamedTuple):
     """A statement of the WGSL text: line and column from 1, and `length` characters of that line.
 
     Narrowed to the variable where it names the one that a finding is about.
@@ -48,13 +48,13 @@ class Finding:
 
     kind: str
     message: str
-    place: Place | None = None
+    place: SourceSpan | None = None
     variable: str | None = None
     index: int | None = None
     size: int | None = None
     thread: Thread | None = None
     other: Thread | None = None
-    other_place: Place | None = None
+    other_place: SourceSpan | None = None
 
     def __str__(self) -> str:
         where = f"line {self.place.line}: " if self.place else ""
@@ -76,7 +76,7 @@ class Report:
     entry: str
     workgroups: tuple[int, int, int]
     threads: tuple[int, int, int]
-    runs: tuple[Run, ...]
+    runs: tuple[CheckRun, ...]
     findings: tuple[Finding, ...]
     outputs: Mapping[str, NDArray[np.generic]]
     varies: tuple[str, ...] = ()
@@ -140,7 +140,7 @@ def _paragraph(report: Report, finding: Finding) -> str:
     return "\n".join(lines)
 
 
-def _excerpt(wgsl: str, place: Place, *more: Place) -> list[str]:
+def _excerpt(wgsl: str, place: SourceSpan, *more: SourceSpan) -> list[str]:
     """The line, and carets below each place, all in that line, as terminals show them."""
     line = wgsl.split("\n")[place.line - 1].rstrip("\r")
     text = "".join(each if each.isprintable() or each == "\t" else "\ufffd" for each in line)
@@ -149,7 +149,7 @@ def _excerpt(wgsl: str, place: Place, *more: Place) -> list[str]:
     return [f"{place.line:7} | {text}", f"{'':7} | {''.join(map(max, columns))}"]
 
 
-def _carets(text: str, place: Place) -> str:
+def _carets(text: str, place: SourceSpan) -> str:
     start, end = place.column - 1, place.column - 1 + place.length
     before = "".join("\t" if each == "\t" else " " * _width(each) for each in text[:start])
     below = "".join("\t" if each == "\t" else "^" * _width(each) for each in text[start:end]).rstrip("\t")

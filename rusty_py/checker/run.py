@@ -29,13 +29,13 @@ class BrokenProgram(ToolError):
 class TooSmall(Exception):
     """The contents of a variable, named in Metal's spelling, are fewer bytes than its type has."""
 
-    def __init__(self, variable: str, least: int, given: int) -> None:
-        super().__init__(variable, least, given)
-        self.variable, self.least, self.given = variable, least, given
+    def __init__(self, variable: str, minimum: int, given: int) -> None:
+        super().__init__(variable, minimum, given)
+        self.variable, self.minimum, self.given = variable, minimum, given
 
 
 @dataclass(frozen=True)
-class Job:
+class CheckJob:
     """A launch: `contents` by the variables' names in Metal's spelling, and the runs to make of it."""
 
     workgroups: tuple[int, int, int]
@@ -49,7 +49,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class CheckOutcome:
     """What a job left: raw findings, the contents after its first run, and the runs it came to.
 
     `varies`: the variables that runs of one subgroup size left differently.
@@ -61,7 +61,7 @@ class Outcome:
     varies: set[str]
 
 
-def run(program: Program, job: Job) -> Outcome:
+def run(program: Program, job: CheckJob) -> CheckOutcome:
     """Raises TooSmall, BrokenProgram, LimitError, and ToolError for a broken child or a full disk."""
     try:
         with tempfile.TemporaryDirectory(prefix="rusty-check-") as scratch:
@@ -77,10 +77,12 @@ def run(program: Program, job: Job) -> Outcome:
         runs.append(job.runs[len(runs)])  # One that did not come to its end.
     _resolve(findings, program)
     varies = {name for line in lines if "run" in line for name in line["varies"]}
-    return Outcome(findings, contents, runs, varies)
+    return CheckOutcome(findings, contents, runs, varies)
 
 
-def _run_in(folder: Path, program: Program, job: Job) -> tuple[list[dict[str, Any]], dict[str, bytes], bool]:
+def _run_in(
+    folder: Path, program: Program, job: CheckJob
+) -> tuple[list[dict[str, Any]], dict[str, bytes], bool]:
     """The child's output, the contents after the first run, and whether its time was up."""
     files = {name: str(i) for i, name in enumerate(job.contents)}
     for name, file in files.items():
@@ -98,7 +100,7 @@ def _temporary() -> str:
         return "a temporary folder"
 
 
-def _script(job: Job, files: Mapping[str, str]) -> str:
+def _script(job: CheckJob, files: Mapping[str, str]) -> str:
     lines = [
         f"parent {os.getpid()}",
         "groups {} {} {}".format(*job.workgroups),
@@ -112,7 +114,7 @@ def _script(job: Job, files: Mapping[str, str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _lines(command: list[str], job: Job, folder: Path) -> tuple[list[dict[str, Any]], bool]:
+def _lines(command: list[str], job: CheckJob, folder: Path) -> tuple[list[dict[str, Any]], bool]:
     timed_out = False
     try:
         done = subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=job.time_limit)
@@ -133,15 +135,15 @@ def _lines(command: list[str], job: Job, folder: Path) -> tuple[list[dict[str, A
 def _refuse(done: "subprocess.CompletedProcess[str]") -> None:
     """Raises what the child's exit status stands for."""
     if done.returncode == TOO_SMALL:
-        variable, least, given = done.stderr.split()
-        raise TooSmall(variable, int(least), int(given))
+        variable, minimum, given = done.stderr.split()
+        raise TooSmall(variable, int(minimum), int(given))
     # What a kernel does is caught, but not what the loader does with half a file.
     if done.returncode in (NOT_LOADED, -signal.SIGBUS, -signal.SIGSEGV):
         raise BrokenProgram(f"check: the kernel's program cannot be loaded: {done.stderr.strip()}")
     if done.returncode == TOO_MUCH:
-        most = " > ".join(done.stderr.split())
+        limit = " > ".join(done.stderr.split())
         raise LimitError(
-            f"check: more workgroup memory than there is: {most} bytes; Metal has {WORKGROUP_BYTES},"
+            f"check: more workgroup memory than there is: {limit} bytes; Metal has {WORKGROUP_BYTES},"
             " for other GPUs give more by workgroup_bytes, --workgroup-bytes"
         )
     if done.returncode:

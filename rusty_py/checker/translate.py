@@ -23,7 +23,7 @@ VERSION = (2, 4)
 
 
 @dataclass(frozen=True)
-class Entry:
+class EntryPoint:
     """An entry point: its name in WGSL and in Metal, and its workgroup size."""
 
     name: str
@@ -51,7 +51,7 @@ class Translation:
     wgsl: str
     msl: str
     lines: tuple[Statement | None, ...]
-    entries: tuple[Entry, ...]
+    entries: tuple[EntryPoint, ...]
     globals: tuple[Global, ...]
     late: tuple[Late, ...]
 
@@ -85,7 +85,7 @@ def translate(wgsl: str, *, version: tuple[int, int] = VERSION, name: str = "wgs
         msl=msl,
         lines=_lines(msl, answer["msl"], statements),
         entries=tuple(
-            Entry(name, metal_name, (int(x), int(y), int(z)))
+            EntryPoint(name, metal_name, (int(x), int(y), int(z)))
             for name, metal_name, (x, y, z) in zip(entry_points(wgsl), metal_names, sizes, strict=True)
         ),
         globals=_globals(wgsl, msl, spelled),

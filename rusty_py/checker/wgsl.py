@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 from rusty_py.errors import LimitError, ShaderError
 
-MOST_CHARACTERS = 1 << 20
-MOST_NESTED = 200
-MOST_NESTED_BLOCKS = 120
+MAX_CHARACTERS = 1 << 20
+MAX_NESTED = 200
+MAX_NESTED_BLOCKS = 120
 """naga takes a few more. An `else if` is one deeper than its `if`."""
 
 MARK = "checker_mark"
@@ -58,13 +58,13 @@ class Statement:
 
 def check_size(wgsl: str) -> None:
     """Raises LimitError for texts so large or so deeply nested that compilers give up on them."""
-    if len(wgsl) > MOST_CHARACTERS:
-        raise LimitError(f"check: the text is too long: {len(wgsl)} > {MOST_CHARACTERS} characters")
+    if len(wgsl) > MAX_CHARACTERS:
+        raise LimitError(f"check: the text is too long: {len(wgsl)} > {MAX_CHARACTERS} characters")
     depth = 0
     for token in tokens(wgsl):
         depth += (token.text in _OPEN) - (token.text in _CLOSE)
-        if depth > MOST_NESTED:
-            raise LimitError(f"check: brackets are nested deeper than {MOST_NESTED}: {_line_of(wgsl, token)}")
+        if depth > MAX_NESTED:
+            raise LimitError(f"check: brackets are nested deeper than {MAX_NESTED}: {_line_of(wgsl, token)}")
 
 
 def mark(wgsl: str) -> tuple[str, list[Statement]]:
@@ -144,9 +144,9 @@ class _Marker:
 
     def _statement(self, i: int) -> int:
         self.depth += 1
-        if self.depth > MOST_NESTED_BLOCKS:
+        if self.depth > MAX_NESTED_BLOCKS:
             place = _line_of(self.wgsl, self.tokens[i])
-            raise LimitError(f"check: statements are nested deeper than {MOST_NESTED_BLOCKS}: {place}")
+            raise LimitError(f"check: statements are nested deeper than {MAX_NESTED_BLOCKS}: {place}")
         end = self._marked_statement(i)
         self.depth -= 1
         return end

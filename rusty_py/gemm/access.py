@@ -1,7 +1,7 @@
 """How kernels of the product read and write their buffers: WGSL that is appended to them."""
 
 from rusty_py.dtypes import F16
-from rusty_py.gemm.problem import Form
+from rusty_py.gemm.problem import Signature
 
 # With CLAMP_LOADS, an index beyond the end of a buffer is clamped to its last element.
 _WITHIN = """
@@ -11,7 +11,7 @@ fn clamp_index(index: u32, size: u32) -> u32 {
 """
 
 # Stored as vec4s. load_a_vec4 takes an index that is a multiple of 4, load_a any.
-_FOURS = """
+_VEC4 = """
 @group(0) @binding({binding}) var<storage, read> {x}: array<vec4<Stored>>;
 
 fn load_{x}_vec4(index: u32) -> vec4<Loaded> {{
@@ -24,7 +24,7 @@ fn load_{x}(index: u32) -> Loaded {{
 """
 
 # f16 stored as vec4s, loaded packed: two half2 in u32s.
-_WORDS = """
+_PACKED = """
 @group(0) @binding({binding}) var<storage, read> {x}: array<vec2<u32>>;
 
 fn load_{x}_vec4(index: u32) -> vec2<u32> {{
@@ -48,7 +48,7 @@ fn load_{x}_vec4(index: u32) -> vec4<Loaded> {{
 # The epilogue and the store of c at `index`. store_c_vec4 stores four neighbouring columns from `col` on;
 # store_c_vec4_from only those from column `first_col` on; store_c one element, with the bias at `bias_index`.
 # Every variant defines all three: kernels name them also in branches that constants disable.
-_RESULT_FOURS = """
+_RESULT_VEC4 = """
 @group(0) @binding(3) var<storage, read_write> c: array<vec4<Result>>;
 
 fn store_c_vec4_from(first_col: u32, index: u32, col: u32, acc: vec4<f32>) {
@@ -57,10 +57,10 @@ fn store_c_vec4_from(first_col: u32, index: u32, col: u32, acc: vec4<f32>) {
 
 fn store_c_vec4(index: u32, col: u32, acc: vec4<f32>) {
     var x = acc;
-    if (dims.accumulate == 1u) {
+    if (uniforms.accumulate == 1u) {
         x += vec4<f32>(c[index / 4u]);
     }
-    if (HAS_EPILOGUE && dims.apply_epilogue == 1u) {
+    if (HAS_EPILOGUE && uniforms.apply_epilogue == 1u) {
         x = epilogue(x + load_bias_vec4(col));
     }
     c[index / 4u] = vec4<Result>(x);
@@ -68,10 +68,10 @@ fn store_c_vec4(index: u32, col: u32, acc: vec4<f32>) {
 
 fn store_c(index: u32, bias_index: u32, acc: f32) {
     var x = acc;
-    if (dims.accumulate == 1u) {
+    if (uniforms.accumulate == 1u) {
         x += f32(c[index / 4u][index % 4u]);
     }
-    if (HAS_EPILOGUE && dims.apply_epilogue == 1u) {
+    if (HAS_EPILOGUE && uniforms.apply_epilogue == 1u) {
         x = epilogue(vec4(x + load_bias(bias_index))).x;
     }
     c[index / 4u][index % 4u] = Result(x);
@@ -87,7 +87,7 @@ fn store_c_vec4(index: u32, col: u32, acc: vec4<f32>) {
 
 fn store_c_vec4_from(first_col: u32, index: u32, col: u32, acc: vec4<f32>) {
     for (var i = 0u; i < 4u; i++) { // unroll
-        if (!EDGES || (col + i >= first_col && col + i < dims.n)) {
+        if (!EDGES || (col + i >= first_col && col + i < uniforms.n)) {
             store_c(index + i, col + i, acc[i]);
         }
     }
@@ -95,17 +95,17 @@ fn store_c_vec4_from(first_col: u32, index: u32, col: u32, acc: vec4<f32>) {
 
 fn store_c(index: u32, bias_index: u32, acc: f32) {
     var x = acc;
-    if (dims.accumulate == 1u) {
+    if (uniforms.accumulate == 1u) {
         x += f32(c[index]);
     }
-    if (HAS_EPILOGUE && dims.apply_epilogue == 1u) {
+    if (HAS_EPILOGUE && uniforms.apply_epilogue == 1u) {
         x = epilogue(vec4(x + load_bias(bias_index))).x;
     }
     c[index] = Result(x);
 }
 """
 
-_BIAS_FOURS = """
+_BIAS_VEC4 = """
 @group(0) @binding(2) var<storage, read> bias: array<vec4<Bias>>;
 
 fn load_bias_vec4(col: u32) -> vec4<f32> {
@@ -136,18 +136,18 @@ fn load_bias(col: u32) -> f32 {
 """
 
 
-def access(form: Form, *, words: bool = False) -> str:
-    """The buffers and the functions that read and write them, by fours where the form says so.
+def access(signature: Signature, *, packed_loads: bool = False) -> str:
+    """The buffers and the functions that read and write them, vectorized where the signature allows it.
 
-    With `words`, f16 that is loaded by fours comes as words of two, for the kernel to widen when it needs it.
+    With `packed_loads`, vectorized loads of f16 give u32 words of two numbers, which the kernel widens.
     """
-    fours = _WORDS if words and form.stored is F16 and not form.pairs else _FOURS
-    reads = zip("ab", (form.a_fours, form.b_fours), (0, 1), strict=True)
+    vectors = _PACKED if packed_loads and signature.stored is F16 and not signature.half2 else _VEC4
+    reads = zip("ab", (signature.a_vec4, signature.b_vec4), (0, 1), strict=True)
     return "".join(
         [
             _WITHIN,
-            *((fours if by_fours else _ONES).format(x=x, binding=binding) for x, by_fours, binding in reads),
-            _RESULT_FOURS if form.c_fours else _RESULT_ONES,
-            (_BIAS_FOURS if form.c_fours else _BIAS_ONES) if form.bias else _NO_BIAS,
+            *((vectors if vec4 else _ONES).format(x=x, binding=binding) for x, vec4, binding in reads),
+            _RESULT_VEC4 if signature.c_vec4 else _RESULT_ONES,
+            (_BIAS_VEC4 if signature.c_vec4 else _BIAS_ONES) if signature.bias else _NO_BIAS,
         ]
     )

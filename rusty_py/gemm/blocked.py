@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from rusty_py.dtypes import F16, F32
-from rusty_py.gemm.kernel import Kernel, definitions, has_room
-from rusty_py.gemm.problem import Form, Problem
+from rusty_py.gemm.kernel import KernelConfig, definitions, has_room
+from rusty_py.gemm.problem import GemmProblem, Signature
 from rusty_py.runtime.adapter import Limits
 from rusty_py.runtime.launch import Spec
 from rusty_py.shapes import ceil_div
@@ -14,8 +14,8 @@ SUM_DEPTH = 64
 """How many products are added up in f16, where that is asked for, before f32 takes their sum."""
 
 # The type of four elements as loaded, how they are loaded (a vec4, or `stride` apart), and their conversion.
-_FOUR = "vec4<Loaded>", "load_{x}_vec4(index)", "vec4<TileElement>(fetched)"
-_WORDS = "vec2<u32>", "load_{x}_vec4(index)", "vec4(unpack2x16float(fetched.x), unpack2x16float(fetched.y))"
+_VEC4_LOAD = "vec4<Loaded>", "load_{x}_vec4(index)", "vec4<TileElement>(fetched)"
+_PACKED = "vec2<u32>", "load_{x}_vec4(index)", "vec4(unpack2x16float(fetched.x), unpack2x16float(fetched.y))"
 _SINGLE = (
     "vec4<Loaded>",
     "vec4(load_{x}(index), load_{x}(index + stride), load_{x}(index + 2u * stride),"
@@ -34,7 +34,7 @@ fn convert_{x}(fetched: {X}Fetch) -> vec4<TileElement> {{
 }}
 """
 
-_SUMS = """
+_ACC = """
 alias Acc = vec4<f32>;
 
 fn multiply_add(a: f32, b: vec4<f32>, acc: Acc) -> Acc {
@@ -59,7 +59,7 @@ fn tile_scalar_to_f32(x: f32) -> f32 {
 """
 
 # Compilers remove the conversion to f32 and back.
-_SUMS_OF_PAIRS = """
+_HALF2_ACC = """
 alias Acc = array<vec2<f16>, 4>;
 
 fn unpack_half2(packed: u32) -> vec2<f16> {
@@ -96,7 +96,7 @@ fn tile_scalar_to_f32(x: u32) -> f32 {
 
 
 @dataclass(frozen=True)
-class Blocked(Kernel):
+class Blocked(KernelConfig):
     """How a product is cut: see wgsl/matmul/blocked.wgsl, which says the same in capitals."""
 
     block_m: int
@@ -106,13 +106,13 @@ class Blocked(Kernel):
     thread_n: int
     lanes_m: int
     stages: int
-    slices: int = 1
+    slice_k: int = 1
     accumulates_f16 = True
 
     @property
     def name(self) -> str:
         name = f"blocked {self.block_m}x{self.block_n}x{self.block_k}"
-        return f"{name} in {self.slices} slices" if self.slices > 1 else name
+        return f"{name}, slice-K {self.slice_k}" if self.slice_k > 1 else name
 
     @property
     def block(self) -> tuple[int, int]:
@@ -120,7 +120,7 @@ class Blocked(Kernel):
 
     @property
     def threads(self) -> int:
-        return self.block_m * self.block_n // (self.thread_m * self.thread_n) * self.slices
+        return self.block_m * self.block_n // (self.thread_m * self.thread_n) * self.slice_k
 
     def whole(self) -> bool:
         """Whether the parts add up: whole subgroups, each of whose threads loads as much as the others."""
@@ -131,26 +131,30 @@ class Blocked(Kernel):
         lines = {self.block_k, self.block_m // 4, self.block_n // 4}
         shared = (self.block_k * self.block_m // 4, self.block_k * self.block_n // 4)
         loads = all(threads % line == 0 for line in lines) and all(part % threads == 0 for part in shared)
-        return loads and (self.slices == 1 or self._may_slice())
+        return loads and (self.slice_k == 1 or self._may_slice())
 
     def _may_slice(self) -> bool:
         """Whether slices read where they can, and have room to add each other's sums."""
-        rows = self.slices * self.block_m // self.thread_m
+        rows = self.slice_k * self.block_m // self.thread_m
         return self.block_k >= 16 and self.lanes_m in (4, 8) and rows <= self.stages * self.block_k
 
-    def suits(self, limits: Limits, problem: Problem) -> bool:
+    def supports(self, limits: Limits, problem: GemmProblem) -> bool:
         return has_room(limits, self.spec(problem))
 
-    def spec(self, problem: Problem) -> Spec:
+    def spec(self, problem: GemmProblem) -> Spec:
         edges = bool(problem.m % self.block_m or problem.n % self.block_n)
         small = problem.m < self.block_m or problem.n < self.block_n
-        form = problem.form
+        signature = problem.signature
         # Only pairs are added up in f16: single numbers are no faster than f32.
-        sums = F16 if form.pairs else F32
-        return self._spec(replace(form, sums=sums, clamps=False), edges or form.clamps, small or form.clamps)
+        accumulate_dtype = F16 if signature.half2 else F32
+        return self._spec(
+            replace(signature, accumulate_dtype=accumulate_dtype, clamps=False),
+            edges or signature.clamps,
+            small or signature.clamps,
+        )
 
     @cache  # noqa: B019  There are few, and they are constants.
-    def _spec(self, form: Form, edges: bool, clamps: bool) -> Spec:
+    def _spec(self, signature: Signature, edges: bool, clamps: bool) -> Spec:
         constants = {
             "BLOCK_M": self.block_m,
             "BLOCK_N": self.block_n,
@@ -160,20 +164,20 @@ class Blocked(Kernel):
             "LANES_M": self.lanes_m,
             "LANES_N": 32 // self.lanes_m,
             "STAGES": self.stages,
-            "SLICE_K": self.slices,
+            "SLICE_K": self.slice_k,
             "THREADS": self.threads,
-            "FLUSH_TILES": ceil_div(SUM_DEPTH, self.block_k) if form.pairs else 0,
+            "FLUSH_TILES": ceil_div(SUM_DEPTH, self.block_k) if signature.half2 else 0,
         }
-        word = "u32" if form.pairs else ""
+        word = "u32" if signature.half2 else ""
         text = definitions(
             constants,
-            form,
+            signature,
             edges=edges,
             clamps=clamps,
             terms=word,
-            loaded=word or form.stored.wgsl,
+            loaded=word or signature.stored.wgsl,
             held=word,
-            words=True,
+            packed_loads=True,
         )
         return Spec(
             "matmul/blocked",
@@ -181,8 +185,8 @@ class Blocked(Kernel):
             outputs=1,
             threads=self.threads,
             workgroup_bytes=4 * self.stages * self.block_k * (self.block_m + self.block_n),
-            definitions=text + _loads(form) + (_SUMS_OF_PAIRS if form.pairs else _SUMS),
-            variant=f"{self.name.removeprefix('blocked ')}, {form}"
+            definitions=text + _loads(signature) + (_HALF2_ACC if signature.half2 else _ACC),
+            variant=f"{self.name.removeprefix('blocked ')}, {signature}"
             + (", small" if clamps else ", edges" * edges),
         )
 
@@ -190,11 +194,11 @@ class Blocked(Kernel):
         return ceil_div(k, self.block_k)
 
 
-def _loads(form: Form) -> str:
+def _loads(signature: Signature) -> str:
     """The functions of blocked.wgsl that load a and b."""
-    fours = _WORDS if form.stored is F16 and not form.pairs else _FOUR
+    vectors = _PACKED if signature.stored is F16 and not signature.half2 else _VEC4_LOAD
     text = ""
-    for x, by_fours in (("a", form.a_fours), ("b", form.b_fours)):
-        four, loaded, held = fours if by_fours else _SINGLE
+    for x, vec4 in (("a", signature.a_vec4), ("b", signature.b_vec4)):
+        four, loaded, held = vectors if vec4 else _SINGLE
         text += _LOADS.format(x=x, X=x.upper(), four=four, loaded=loaded.format(x=x), held=held)
     return text

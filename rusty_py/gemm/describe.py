@@ -13,7 +13,7 @@ import numpy as np
 from rusty_py import dtypes
 from rusty_py.dtypes import F16, F32, Dtype
 from rusty_py.errors import DtypeError, ShapeError, UnsupportedError
-from rusty_py.gemm.problem import Place, Places, Problem
+from rusty_py.gemm.problem import GemmProblem, MatrixLayout, MatrixLayouts
 from rusty_py.runtime.device import Device
 from rusty_py.views import Shape, View, broadcast_strides, collapse, reshaped, row_major
 
@@ -81,38 +81,38 @@ def matrices(x: View, size: tuple[int, int]) -> View | None:
     """`x` as matrices of `size` that have a stride of 1; None where that takes a copy."""
     shape = (*x.shape[:-2], *size)
     strides = reshaped(x.shape, x.strides, shape) or row_major(shape)
-    place = Place(0, 0, *strides[-2:]).settled(*size)
+    place = MatrixLayout(0, 0, *strides[-2:]).normalized(*size)
     return View(x.offset, shape, (*strides[:-2], *place[2:])) if 1 in place[2:] else None
 
 
 def problem_of(
-    x: View, y: View, z: View, *, dtype: Dtype, sums: Dtype, bias: bool, activation: str
-) -> Problem:
+    x: View, y: View, z: View, *, dtype: Dtype, accumulate_dtype: Dtype, bias: bool, activation: str
+) -> GemmProblem:
     """The problem of one launch: the products along the last of the leading axes that do not join."""
     sizes, _ = _batch(x, y, z)
     (m, k), n = x.shape[-2:], y.shape[-1]
     # The divisor of the steps of all leading axes stands for them: vectors need its multiples alone.
-    a, b, c = (Place(each.offset, gcd(*each.strides[:-2]), *each.strides[-2:]) for each in (x, y, z))
-    return Problem.of(
+    a, b, c = (MatrixLayout(each.offset, gcd(*each.strides[:-2]), *each.strides[-2:]) for each in (x, y, z))
+    return GemmProblem.of(
         m,
         k,
         n,
         sizes[-1] if sizes else 1,
         places=(a, b, c),
         dtype=dtype,
-        sums=sums,
+        accumulate_dtype=accumulate_dtype,
         bias=bias,
         activation=activation,
     )
 
 
-def places_of(x: View, y: View, z: View) -> Iterator[Places]:
+def places_of(x: View, y: View, z: View) -> Iterator[MatrixLayouts]:
     """Where the matrices of each launch are: one for each index of the leading axes before the last."""
     views = x, y, z
     sizes, steps = _batch(x, y, z)
     for position in product(*map(range, sizes[:-1])):
         a, b, c = (
-            Place(
+            MatrixLayout(
                 view.offset + sum(i * stride for i, stride in zip(position, step, strict=False)),
                 step[-1] if step else 0,
                 *view.strides[-2:],

@@ -6,22 +6,22 @@ from itertools import product
 from typing import Any, NamedTuple
 
 from rusty_py.dtypes import F16, F32
-from rusty_py.gemm.kernel import Kernel
-from rusty_py.gemm.plan import Machine, Plan
-from rusty_py.gemm.problem import Form, Problem
+from rusty_py.gemm.kernel import KernelConfig
+from rusty_py.gemm.plan import CostModel, GemmPlan
+from rusty_py.gemm.problem import GemmProblem, Signature
 from rusty_py.runtime.adapter import Limits
 from rusty_py.runtime.launch import Spec
 
-SPLITS = (1, 2, 4, 8, 16, 32, 64)
+SPLIT_K = (1, 2, 4, 8, 16, 32, 64)
 
 
 class Choice(NamedTuple):
-    """How a problem may be computed: what a `Plan` says beside the problem and the reason."""
+    """How a problem may be computed: what a `GemmPlan` says beside the problem and the reason."""
 
-    kernel: Kernel
-    splits: int = 1
+    kernel: KernelConfig
+    split_k: int = 1
     packs: str = ""
-    turned: bool = False
+    transposed: bool = False
 
 
 def _any(kernel: Any) -> bool:
@@ -32,7 +32,7 @@ def _never(kernel: Any) -> int:
     return 0
 
 
-def _no_candidates(limits: Limits, problem: Problem) -> Iterator[Plan]:
+def _no_candidates(limits: Limits, problem: GemmProblem) -> Iterator[GemmPlan]:
     return iter(())
 
 
@@ -40,12 +40,12 @@ def _no_key(kernel: Any) -> object:
     return ()
 
 
-def _no_oddity(plan: Plan) -> float:
+def _no_atypicality(plan: GemmPlan) -> float:
     return 0.0
 
 
 @dataclass(frozen=True)
-class Family:
+class KernelFamily:
     """Kernels of one text. `choices` are the values of each field, of which only `whole` combinations work.
 
     `cost` is the model's time of a plan in seconds, without packing, joining and launching. `candidates` are
@@ -53,60 +53,66 @@ class Family:
     `variants` are the Specs to compile or check ahead, enough for every line of the text.
 
     For the tuner: `cpu` and `gpu` say where the kernels are worth a try. A first look takes one kernel for
-    each block and `search_key`, and of equal cost those of the least `oddity`.
+    each block and `search_key`, and of equal cost those of the least `atypicality`.
 
-    `least_part`: the shortest part of k that a split sum may have; 0 where sums cannot be split. `packs`:
-    whether copied operands may help. `thin`: only for few rows, or, turned, for few columns.
+    `min_part`: the shortest part of k that a split sum may have; 0 where sums cannot be split. `packs`:
+    whether copied operands may help. `gemv`: only for few rows, or, turned, for few columns.
     """
 
-    make: Callable[..., Kernel]
+    make: Callable[..., KernelConfig]
     choices: Mapping[str, tuple[int, ...]]
-    cost: Callable[[Plan, Machine], float]
+    cost: Callable[[GemmPlan, CostModel], float]
     variants: Callable[[], Iterator[Spec]]
-    candidates: Callable[[Limits, Problem], Iterator[Plan]] = _no_candidates
-    cpu_candidates: Callable[[Limits, Problem], Iterator[Plan]] = _no_candidates
+    candidates: Callable[[Limits, GemmProblem], Iterator[GemmPlan]] = _no_candidates
+    cpu_candidates: Callable[[Limits, GemmProblem], Iterator[GemmPlan]] = _no_candidates
     whole: Callable[[Any], bool] = _any
-    least_part: Callable[[Any], int] = _never
+    min_part: Callable[[Any], int] = _never
     search_key: Callable[[Any], object] = _no_key
-    oddity: Callable[[Plan], float] = _no_oddity
+    atypicality: Callable[[GemmPlan], float] = _no_atypicality
     cpu: bool = True
     gpu: bool = True
     packs: bool = False
-    thin: bool = False
+    gemv: bool = False
 
-    def kernels(self) -> Iterator[Kernel]:
+    def kernels(self) -> Iterator[KernelConfig]:
         """All of them, small numbers first."""
         for values in product(*self.choices.values()):
             kernel = self.make(**dict(zip(self.choices, values, strict=True)))
             if self.whole(kernel):
                 yield kernel
 
-    def packings(self, form: Form, *, turned: bool = False) -> list[str]:
+    def packings(self, signature: Signature, *, transposed: bool = False) -> list[str]:
         """Which operands may be copied first: those that kernels would put together from single numbers.
 
         For thin products that is the one of few rows, which they read again and again.
         """
-        a, b = "a" * (form.a_along_k or not form.a_fours), "b" * (form.b_along_k or not form.b_fours)
-        if self.thin:
-            a, b = "a" * (not turned and not form.a_along_k), "b" * (turned and not form.b_along_k)
+        a, b = (
+            "a" * (signature.a_along_k or not signature.a_vec4),
+            "b" * (signature.b_along_k or not signature.b_vec4),
+        )
+        if self.gemv:
+            a, b = (
+                "a" * (not transposed and not signature.a_along_k),
+                "b" * (transposed and not signature.b_along_k),
+            )
         elif not self.packs:
             a, b = "", ""
-        pairs = "ab" if self.packs and form.sums is F16 else ""
-        return list(dict.fromkeys(("", a, b, a + b, pairs)))
+        half2 = "ab" if self.packs and signature.accumulate_dtype is F16 else ""
+        return list(dict.fromkeys(("", a, b, a + b, half2)))
 
 
-def splits_of(k: int, least_part: int) -> Iterator[int]:
-    """The numbers of parts worth a thought: those that leave no part shorter than `least_part`."""
-    return (splits for splits in SPLITS if splits == 1 or k >= splits * least_part)
+def split_k_choices(k: int, min_part: int) -> Iterator[int]:
+    """The numbers of parts worth a thought: those that leave no part shorter than `min_part`."""
+    return (split_k for split_k in SPLIT_K if split_k == 1 or k >= split_k * min_part)
 
 
-def forms() -> Iterator[Form]:
+def signatures() -> Iterator[Signature]:
     """Enough for each line of the texts: the layouts, by fours and not, the types, what follows."""
-    for a_along_k, b_along_k, fours in product((True, False), repeat=3):
-        yield Form(a_along_k, b_along_k, a_fours=fours, b_fours=fours, c_fours=fours)
-    for fours in (True, False):
-        given = {"a_fours": fours, "b_fours": fours, "c_fours": fours, "stored": F16, "result": F16}
-        yield Form(**given)  # type: ignore[arg-type]
+    for a_along_k, b_along_k, vec4 in product((True, False), repeat=3):
+        yield Signature(a_along_k, b_along_k, a_vec4=vec4, b_vec4=vec4, c_vec4=vec4)
+    for vec4 in (True, False):
+        given = {"a_vec4": vec4, "b_vec4": vec4, "c_vec4": vec4, "stored": F16, "result": F16}
+        yield Signature(**given)  # type: ignore[arg-type]
         # What splits a sum leaves the parts in f32.
-        yield Form(**(given | {"result": F32}))  # type: ignore[arg-type]
-        yield Form(a_fours=fours, b_fours=fours, c_fours=fours, bias=True, activation="gelu")
+        yield Signature(**(given | {"result": F32}))  # type: ignore[arg-type]
+        yield Signature(a_vec4=vec4, b_vec4=vec4, c_vec4=vec4, bias=True, activation="gelu")

@@ -12,13 +12,13 @@ from rusty_py.dtypes import Dtype
 from rusty_py.errors import DeviceError, OutOfMemory
 from rusty_py.gemm.describe import check_computes, check_out, is_array, kind_of, result_shape
 from rusty_py.gemm.options import MatmulOptions
-from rusty_py.gemm.stream import Job, fits, stream
+from rusty_py.gemm.stream import StreamJob, fits, stream
 from rusty_py.runtime.device import Device, default_device
 from rusty_py.shapes import matmul_shapes
 from rusty_py.views import View, row_major
 
 Host = NDArray[Any]
-Whole = Callable[[Device, Job, MatmulOptions], None]
+Whole = Callable[[Device, StreamJob, MatmulOptions], None]
 """Computes a job by arrays on the device, which hold all of it."""
 
 
@@ -45,8 +45,8 @@ def multiply(
             x = np.broadcast_to(zero, (*x.shape[:-2], m, 1))
             y = np.broadcast_to(zero, (*y.shape[:-2], 1, n))
         added = np.asarray(out).reshape(result.shape) if options.accumulate else None
-        sums, activation = options.sums_of(kind), options.activation or ""
-        job = Job(x, y, result, kind, sums, added, activation=activation, tile=options.tile)
+        accumulate_dtype, activation = options.accumulate_dtype_of(kind), options.activation or ""
+        job = StreamJob(x, y, result, kind, accumulate_dtype, added, activation=activation, tile=options.tile)
         _compute(device, job, options, whole)
     if out is not None:
         out[...] = result.reshape(shape)
@@ -55,21 +55,21 @@ def multiply(
     return result[()] if result.ndim == 0 else result  # A scalar, as NumPy returns.
 
 
-def _compute(device: Device, job: Job, options: MatmulOptions, whole: Whole) -> None:
+def _compute(device: Device, job: StreamJob, options: MatmulOptions, whole: Whole) -> None:
     """Computes the job: whole where there is room, else in blocks."""
     if device.graph is not None:
         raise DeviceError("matmul: of NumPy's arrays not in a capture, where nothing is computed")
     sizes = [each.size * job.kind.itemsize for each in (job.a, job.b, job.c)]
-    most_bytes = None
+    max_bytes = None
     if fits(device, *sizes):
         try:
             return whole(device, job, options)
         except OutOfMemory:
-            most_bytes = sum(sizes) // 2
+            max_bytes = sum(sizes) // 2
     if options.bias is not None:
         held = options.bias.numpy() if is_array(options.bias) else np.asarray(options.bias)
         job = replace(job, bias=dtypes.cast(held, job.kind, operation="matmul"))
-    return stream(device, job, most_bytes=most_bytes)
+    return stream(device, job, max_bytes=max_bytes)
 
 
 def is_column_major(x: Host) -> bool:

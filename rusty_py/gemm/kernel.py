@@ -5,12 +5,12 @@ from typing import ClassVar, Protocol
 
 from rusty_py import shaders
 from rusty_py.gemm.access import access
-from rusty_py.gemm.problem import ACTIVATIONS, Form, Problem
+from rusty_py.gemm.problem import ACTIVATIONS, GemmProblem, Signature
 from rusty_py.runtime.adapter import Limits
 from rusty_py.runtime.launch import Spec
 
 # max and clamp lose NaN, so that its bits decide.
-_FINISH = """
+_EPILOGUE = """
 fn epilogue(x: vec4<f32>) -> vec4<f32> {{
     let is_nan = (bitcast<vec4<u32>>(x) & vec4(0x7fffffffu)) > vec4(0x7f800000u);
     return select({activation}, x, is_nan);
@@ -18,7 +18,7 @@ fn epilogue(x: vec4<f32>) -> vec4<f32> {{
 """
 
 
-class Kernel(Protocol):
+class KernelConfig(Protocol):
     """A family of kernels with its sizes chosen. Hashable."""
 
     packs_along_k: ClassVar[bool] = False
@@ -34,10 +34,10 @@ class Kernel(Protocol):
     def block(self) -> tuple[int, int]:
         """The rows and columns of c that one workgroup computes."""
 
-    def suits(self, limits: Limits, problem: Problem) -> bool:
+    def supports(self, limits: Limits, problem: GemmProblem) -> bool:
         """Whether it computes the problem, and the device has room for it."""
 
-    def spec(self, problem: Problem) -> Spec:
+    def spec(self, problem: GemmProblem) -> Spec:
         """What is compiled for it."""
 
     def loops(self, k: int) -> int:
@@ -51,7 +51,7 @@ def has_room(limits: Limits, spec: Spec) -> bool:
 
 def definitions(
     constants: Mapping[str, int],
-    form: Form,
+    signature: Signature,
     *,
     edges: bool,
     clamps: bool | None = None,
@@ -59,39 +59,39 @@ def definitions(
     loaded: str = "",
     held: str = "",
     result: str = "",
-    words: bool = False,
+    packed_loads: bool = False,
 ) -> str:
-    """Constants, types and functions for a text that takes `dims.wgsl`, and how it reads and writes.
+    """Constants, types and functions for a text that takes `uniforms.wgsl`, and how it reads and writes.
 
     `edges` says that workgroups may reach over the edge of c, and `clamps`, where it differs, that loads may
     leave the buffers. WGSL types, where they are not the form's: `terms`, of a and b; `loaded`, what they are
-    loaded as; `held`, what is multiplied; `result`, of c. `words` is for `access`.
+    loaded as; `held`, what is multiplied; `result`, of c. `packed_loads` is for `access`.
     """
     flags = {
-        "A_ALONG_K": form.a_along_k,
-        "B_ALONG_K": form.b_along_k,
+        "A_ALONG_K": signature.a_along_k,
+        "B_ALONG_K": signature.b_along_k,
         "EDGES": edges,
         "CLAMP_LOADS": edges if clamps is None else clamps,
-        "HAS_EPILOGUE": form.bias or bool(form.activation),
-        "A_VEC4": form.a_fours,
-        "B_VEC4": form.b_fours,
-        "C_VEC4": form.c_fours,
+        "HAS_EPILOGUE": signature.bias or bool(signature.activation),
+        "A_VEC4": signature.a_vec4,
+        "B_VEC4": signature.b_vec4,
+        "C_VEC4": signature.c_vec4,
     }
     types = {
-        "Stored": terms or form.stored.wgsl,
-        "Bias": form.stored.wgsl,
-        "Loaded": loaded or form.sums.wgsl,
-        "TileElement": held or form.sums.wgsl,
-        "Result": result or form.result.wgsl,
+        "Stored": terms or signature.stored.wgsl,
+        "Bias": signature.stored.wgsl,
+        "Loaded": loaded or signature.accumulate_dtype.wgsl,
+        "TileElement": held or signature.accumulate_dtype.wgsl,
+        "Result": result or signature.result.wgsl,
     }
     return "".join(
         [
             *(f"const {name}: u32 = {value}u;\n" for name, value in constants.items()),
             *(f"const {name}: bool = {str(value).lower()};\n" for name, value in flags.items()),
             *(f"alias {name} = {wgsl};\n" for name, wgsl in types.items()),
-            _FINISH.format(activation=ACTIVATIONS.get(form.activation, "x")),
-            shaders.read("matmul/dims"),
-            "@group(0) @binding(4) var<uniform> dims: Dims;\n",
-            access(form, words=words),
+            _EPILOGUE.format(activation=ACTIVATIONS.get(signature.activation, "x")),
+            shaders.read("matmul/uniforms"),
+            "@group(0) @binding(4) var<uniform> uniforms: Uniforms;\n",
+            access(signature, packed_loads=packed_loads),
         ]
     )

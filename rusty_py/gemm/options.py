@@ -21,7 +21,7 @@ class MatmulOptions:
     tile: Tile = "auto"
     bias: Any = None
     activation: str | None = None
-    sums: str | None = None
+    accumulate_dtype: str | None = None
     accumulate: bool = False
 
     def check(self) -> None:
@@ -31,8 +31,8 @@ class MatmulOptions:
         if self.activation is not None and self.activation not in ACTIVATIONS:
             names = ", ".join(("none", *ACTIVATIONS))
             raise LimitError(f"matmul: no such activation: {self.activation!r}; choose one of {names}")
-        if self.sums not in (None, F32.name, F16.name):
-            raise DtypeError(f"matmul: sums are f32 or f16: got {self.sums!r}")
+        if self.accumulate_dtype not in (None, F32.name, F16.name):
+            raise DtypeError(f"matmul: accumulate_dtype is f32 or f16: got {self.accumulate_dtype!r}")
 
     def key(self) -> dict[str, Any]:
         """What differs from the defaults, as a key of plans; of the bias, that there is one."""
@@ -45,15 +45,15 @@ class MatmulOptions:
             key["tile"] = self.tile
         if self.dtype is not None:
             key["dtype"] = self.dtype
-        if self.sums is not None:
-            key["sums"] = self.sums
+        if self.accumulate_dtype is not None:
+            key["accumulate_dtype"] = self.accumulate_dtype
         if self.accumulate:
             key["accumulate"] = True
         return key
 
     def check_for(self, n: int, kind: Dtype) -> None:
         """Raises ShapeError for a bias that is none of n numbers, DtypeError for one of another kind."""
-        self.sums_of(kind)
+        self.accumulate_dtype_of(kind)
         if self.bias is None:
             return
         shape = shape_of(self.bias)
@@ -62,10 +62,10 @@ class MatmulOptions:
         if not is_array(self.bias):
             dtypes.cast(np.asarray(self.bias)[:0], kind, operation="matmul")
 
-    def sums_of(self, kind: Dtype) -> Dtype:
+    def accumulate_dtype_of(self, kind: Dtype) -> Dtype:
         """What products of `kind` are added up in. Raises DtypeError for f16 sums of f32."""
-        if self.sums == F16.name:
+        if self.accumulate_dtype == F16.name:
             if kind is not F16:
-                raise DtypeError(f'matmul: sums="f16" is for float16 operands: got {kind.numpy}')
+                raise DtypeError(f'matmul: accumulate_dtype="f16" needs float16 operands: got {kind.numpy}')
             return F16
         return F32

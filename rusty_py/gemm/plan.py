@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from rusty_py.dtypes import F16
-from rusty_py.gemm.kernel import Kernel
-from rusty_py.gemm.problem import Problem
+from rusty_py.gemm.kernel import KernelConfig
+from rusty_py.gemm.problem import GemmProblem
 from rusty_py.shapes import ceil_div
 
 # What is left of a rate where numbers of an operand larger than the caches by far are loaded one by one.
@@ -12,40 +12,44 @@ _GATHERED_FAR, _FAR_BYTES = 0.8, 1e8
 
 
 @dataclass(frozen=True)
-class Plan:
-    """How a problem is computed: by `kernel`, its sums in `splits` parts that another launch adds up.
+class GemmPlan:
+    """How a problem is computed: by `kernel`, its sums in `split_k` parts that another launch adds up.
 
     `packs` names the operands, "a" and "b", that are copied first to where the kernel reads them best.
-    `turned`: as c^T = b^T a^T, so that few columns are few rows to the kernel.
+    `transposed`: as c^T = b^T a^T, so that few columns are few rows to the kernel.
     """
 
-    problem: Problem
-    kernel: Kernel
-    splits: int = 1
+    problem: GemmProblem
+    kernel: KernelConfig
+    split_k: int = 1
     packs: str = ""
     why: str = ""
-    turned: bool = False
+    transposed: bool = False
 
     @property
-    def seen(self) -> Problem:
+    def seen(self) -> GemmProblem:
         """The problem as the kernel sees it."""
-        return self.problem.turned() if self.turned else self.problem
+        return self.problem.transposed() if self.transposed else self.problem
 
     @property
-    def pairs(self) -> bool:
+    def half2(self) -> bool:
         """Whether a and b are copied to where two steps of k are one number, and added up in f16."""
-        return self.kernel.accumulates_f16 and self.packs == "ab" and self.problem.form.sums is F16
+        return (
+            self.kernel.accumulates_f16
+            and self.packs == "ab"
+            and self.problem.signature.accumulate_dtype is F16
+        )
 
     def __str__(self) -> str:
         how = [self.kernel.name]
-        how += ["turned"] * self.turned
-        how += [f"{' and '.join(self.packs)} packed{' in pairs' * self.pairs}"] if self.packs else []
-        how += [f"{self.splits} parts along k"] if self.splits > 1 else []
-        return f"{self.problem} ({self.problem.form}): {', '.join(how)}: {self.why}"
+        how += ["transposed"] * self.transposed
+        how += [f"{' and '.join(self.packs)} packed{' as half2' * self.half2}"] if self.packs else []
+        how += [f"split-K {self.split_k}"] if self.split_k > 1 else []
+        return f"{self.problem} ({self.problem.signature}): {', '.join(how)}: {self.why}"
 
 
 @dataclass(frozen=True)
-class Machine:
+class CostModel:
     """A GPU, as far as the model knows it.
 
     `multiplications` are those of the fastest kernel on one of its `cores` (multiprocessors) in a second,
@@ -60,29 +64,29 @@ class Machine:
 
 # Typical ones of the kind: WebGPU tells neither how many multiprocessors there are nor how fast they are.
 _MACHINES = {
-    "DiscreteGPU": Machine(132, 1.93e11, 3.5e12, 3e-6),
-    "CPU": Machine(4, 3e10, 1e10, 1e-4),  # Only the tuner asks: untuned plans take the first candidate.
-    "IntegratedGPU": Machine(16, 1.3e11, 1.5e11, 1e-5),
+    "DiscreteGPU": CostModel(132, 1.93e11, 3.5e12, 3e-6),
+    "CPU": CostModel(4, 3e10, 1e10, 1e-4),  # Only the tuner asks: untuned plans take the first candidate.
+    "IntegratedGPU": CostModel(16, 1.3e11, 1.5e11, 1e-5),
 }
 
 
-def machine_of(kind: str) -> Machine:
+def machine_of(kind: str) -> CostModel:
     """A typical one of an adapter's type."""
     return _MACHINES.get(kind, _MACHINES["DiscreteGPU"])
 
 
-def tile_cost(plan: Plan, machine: Machine, rate: float) -> float:
+def tile_cost(plan: GemmPlan, machine: CostModel, rate: float) -> float:
     """Seconds of a kernel bound by multiplying, a tile of c on a multiprocessor at a time.
 
     `rate` is the kernel's where it fills the device, as a fraction of the fastest kernel's.
     """
-    problem, form = plan.problem, plan.problem.form
+    problem, signature = plan.problem, plan.problem.signature
     rows, cols = plan.kernel.block
-    workgroups = ceil_div(problem.m, rows) * ceil_div(problem.n, cols) * problem.products * plan.splits
+    workgroups = ceil_div(problem.m, rows) * ceil_div(problem.n, cols) * problem.products * plan.split_k
     multiplied = machine.multiplications * rate
-    for which, size, fours in (("a", problem.m, form.a_fours), ("b", problem.n, form.b_fours)):
-        far = size * problem.k * form.stored.itemsize > _FAR_BYTES
-        if far and not fours and which not in plan.packs:
+    for which, size, vec4 in (("a", problem.m, signature.a_vec4), ("b", problem.n, signature.b_vec4)):
+        far = size * problem.k * signature.stored.itemsize > _FAR_BYTES
+        if far and not vec4 and which not in plan.packs:
             multiplied *= _GATHERED_FAR
-    depth = ceil_div(problem.k, plan.splits)
+    depth = ceil_div(problem.k, plan.split_k)
     return ceil_div(workgroups, machine.cores) * rows * cols * depth / multiplied

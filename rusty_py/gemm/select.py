@@ -4,12 +4,12 @@ from functools import lru_cache
 
 from rusty_py.dtypes import F32
 from rusty_py.errors import LimitError
-from rusty_py.gemm.kernel import Kernel
-from rusty_py.gemm.plan import Machine, Plan, machine_of
-from rusty_py.gemm.problem import Problem
+from rusty_py.gemm.kernel import KernelConfig
+from rusty_py.gemm.plan import CostModel, GemmPlan, machine_of
+from rusty_py.gemm.problem import GemmProblem
+from rusty_py.gemm.search_space import FAMILIES, family_of
 from rusty_py.gemm.simple import TILES, Naive, Tiled
-from rusty_py.gemm.space import FAMILIES, family_of
-from rusty_py.gemm.tuned import choice
+from rusty_py.gemm.tuning_cache import choice
 from rusty_py.runtime.adapter import Limits
 from rusty_py.runtime.device import Device
 from rusty_py.runtime.launch import check_workgroup
@@ -18,7 +18,7 @@ Tile = int | str
 """A tile edge (8, 16, 32), "naive" for the kernel without tiles, or "auto"."""
 
 
-def plan(device: Device, problem: Problem, *, tile: Tile = "auto") -> Plan:
+def plan(device: Device, problem: GemmProblem, *, tile: Tile = "auto") -> GemmPlan:
     """The kernel asked for by `tile`, else what tuning found, else what the model expects to be the fastest.
 
     Raises LimitError for a tile there is no kernel for, or no room, and for one that cannot do what is asked.
@@ -26,24 +26,24 @@ def plan(device: Device, problem: Problem, *, tile: Tile = "auto") -> Plan:
     if tile == "auto":
         tuned = choice(device, problem)
         if tuned is not None:
-            return Plan(problem, tuned.kernel, tuned.splits, tuned.packs, tuned.why, tuned.turned)
+            return GemmPlan(problem, tuned.kernel, tuned.split_k, tuned.packs, tuned.why, tuned.transposed)
         return untuned(device.limits, device.adapter.type, problem)
     kernel = kernel_of(tile)
     check_workgroup(device, kernel.spec(problem))
-    if not kernel.suits(device.limits, problem):
+    if not kernel.supports(device.limits, problem):
         raise LimitError(
             f"matmul: {kernel.name} multiplies float32, without bias and activation;"
-            f' asked for {problem.form}: use tile="auto"'
+            f' asked for {problem.signature}: use tile="auto"'
         )
-    return Plan(problem, kernel, why="asked for")
+    return GemmPlan(problem, kernel, why="asked for")
 
 
-def untuned(limits: Limits, kind: str, problem: Problem) -> Plan:
+def untuned(limits: Limits, kind: str, problem: GemmProblem) -> GemmPlan:
     """What the model expects to be the fastest on an adapter of that type. Raises LimitError if none fits."""
     return _chosen(limits, kind, problem)
 
 
-def kernel_of(tile: Tile) -> Kernel:
+def kernel_of(tile: Tile) -> KernelConfig:
     """The kernel of a tile edge, or of "naive". Raises LimitError for others."""
     if tile == "naive":
         return Naive()
@@ -54,27 +54,27 @@ def kernel_of(tile: Tile) -> Kernel:
 
 
 @lru_cache(4096)
-def _chosen(limits: Limits, kind: str, problem: Problem) -> Plan:
+def _chosen(limits: Limits, kind: str, problem: GemmProblem) -> GemmPlan:
     machine = machine_of(kind)
     if kind == "CPU":
         found = (each for family in FAMILIES.values() for each in family.cpu_candidates(limits, problem))
         chosen = next(found, None)
     else:
         plans = (each for family in FAMILIES.values() for each in family.candidates(limits, problem))
-        chosen = min(plans, key=lambda each: (cost(each, machine), each.turned), default=None)
+        chosen = min(plans, key=lambda each: (cost(each, machine), each.transposed), default=None)
     if chosen is None:
-        raise LimitError(f"matmul: no kernel for {problem} ({problem.form}) fits the device")
+        raise LimitError(f"matmul: no kernel for {problem} ({problem.signature}) fits the device")
     return chosen
 
 
-def cost(plan: Plan, machine: Machine) -> float:
+def cost(plan: GemmPlan, machine: CostModel) -> float:
     """What a plan takes on the machine, in seconds, by a model: its kernel, what it packs, joining parts."""
     seconds = family_of(plan.kernel).cost(plan, machine)
     problem = plan.problem
     elements = sum({"a": problem.m, "b": problem.n}[which] * problem.k for which in plan.packs)
-    moved = 2 * elements * problem.products * problem.form.stored.itemsize
+    moved = 2 * elements * problem.products * problem.signature.stored.itemsize
     launches = 1 + len(plan.packs)
-    if plan.splits > 1:
-        moved += (2 * plan.splits + 1) * problem.m * problem.n * problem.products * F32.itemsize
+    if plan.split_k > 1:
+        moved += (2 * plan.split_k + 1) * problem.m * problem.n * problem.products * F32.itemsize
         launches += 1
     return seconds + launches * machine.launch + moved / machine.bandwidth

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 from rusty_py import shaders
 from rusty_py.dtypes import F32
-from rusty_py.gemm.family import Family
-from rusty_py.gemm.kernel import Kernel, has_room
-from rusty_py.gemm.plan import Machine, Plan, tile_cost
-from rusty_py.gemm.problem import Problem
+from rusty_py.gemm.family import KernelFamily
+from rusty_py.gemm.kernel import KernelConfig, has_room
+from rusty_py.gemm.plan import CostModel, GemmPlan, tile_cost
+from rusty_py.gemm.problem import GemmProblem
 from rusty_py.runtime.adapter import Limits
 from rusty_py.runtime.launch import Spec
 from rusty_py.shapes import ceil_div
@@ -16,24 +16,26 @@ TILES = (8, 16, 32)
 
 
 @dataclass(frozen=True)
-class Naive(Kernel):
+class Naive(KernelConfig):
     """Each thread reads a row of a and a column of b: wgsl/matmul/naive.wgsl. For float32."""
 
     name = "naive"
     block = (16, 16)
 
-    def suits(self, limits: Limits, problem: Problem) -> bool:
+    def supports(self, limits: Limits, problem: GemmProblem) -> bool:
         return _is_plain(problem) and has_room(limits, self.spec(problem))
 
-    def spec(self, problem: Problem | None = None) -> Spec:
-        return Spec("matmul/naive", inputs=2, outputs=1, threads=256, definitions=shaders.read("matmul/dims"))
+    def spec(self, problem: GemmProblem | None = None) -> Spec:
+        return Spec(
+            "matmul/naive", inputs=2, outputs=1, threads=256, definitions=shaders.read("matmul/uniforms")
+        )
 
     def loops(self, k: int) -> int:
         return k
 
 
 @dataclass(frozen=True)
-class Tiled(Kernel):
+class Tiled(KernelConfig):
     """A workgroup shares square tiles of a and b: wgsl/matmul/tiled.wgsl. For float32."""
 
     edge: int
@@ -46,10 +48,10 @@ class Tiled(Kernel):
     def block(self) -> tuple[int, int]:
         return self.edge, self.edge
 
-    def suits(self, limits: Limits, problem: Problem) -> bool:
+    def supports(self, limits: Limits, problem: GemmProblem) -> bool:
         return _is_plain(problem) and has_room(limits, self.spec(problem))
 
-    def spec(self, problem: Problem | None = None) -> Spec:
+    def spec(self, problem: GemmProblem | None = None) -> Spec:
         return Spec(
             "matmul/tiled",
             inputs=2,
@@ -57,29 +59,29 @@ class Tiled(Kernel):
             threads=self.edge**2,
             workgroup_bytes=2 * self.edge**2 * F32.itemsize,
             constants=(("TILE", self.edge),),
-            definitions=shaders.read("matmul/dims"),
+            definitions=shaders.read("matmul/uniforms"),
         )
 
     def loops(self, k: int) -> int:
         return ceil_div(k, self.edge) * (self.edge + 1)
 
 
-def _is_plain(problem: Problem) -> bool:
-    form = problem.form
-    kinds = {form.stored, form.sums, form.result}
-    return kinds == {F32} and not form.bias and not form.activation
+def _is_plain(problem: GemmProblem) -> bool:
+    signature = problem.signature
+    kinds = {signature.stored, signature.accumulate_dtype, signature.result}
+    return kinds == {F32} and not signature.bias and not signature.activation
 
 
-def _naive_cost(plan: Plan, machine: Machine) -> float:
+def _naive_cost(plan: GemmPlan, machine: CostModel) -> float:
     return tile_cost(plan, machine, 0.1)
 
 
-def _tiled_cost(plan: Plan, machine: Machine) -> float:
+def _tiled_cost(plan: GemmPlan, machine: CostModel) -> float:
     return tile_cost(plan, machine, 0.2 if plan.kernel.block == (32, 32) else 0.1)
 
 
-NAIVE_FAMILY = Family(Naive, {}, cost=_naive_cost, variants=lambda: iter((Naive().spec(),)))
-TILED_FAMILY = Family(
+NAIVE_FAMILY = KernelFamily(Naive, {}, cost=_naive_cost, variants=lambda: iter((Naive().spec(),)))
+TILED_FAMILY = KernelFamily(
     Tiled,
     {"edge": TILES},
     cost=_tiled_cost,

@@ -19,16 +19,16 @@ from numpy.typing import NDArray
 
 from rusty_py.dtypes import F32, Dtype
 from rusty_py.errors import DeviceError, LimitError, OutOfMemory
-from rusty_py.gemm.launches import Operands, joining, requests
-from rusty_py.gemm.plan import Plan
-from rusty_py.gemm.problem import Problem, contiguous
+from rusty_py.gemm.dispatch import Operands, dispatches, joining
+from rusty_py.gemm.large_bindings import Spans
+from rusty_py.gemm.plan import GemmPlan
+from rusty_py.gemm.problem import GemmProblem, contiguous
 from rusty_py.gemm.select import Tile, plan
-from rusty_py.gemm.windows import Spans
 from rusty_py.runtime.buffer import Buffer
 from rusty_py.runtime.device import Device
 from rusty_py.runtime.launch import launch
 from rusty_py.runtime.pool import size_class
-from rusty_py.runtime.transfer import Bytes, Chunks, Coming, Transfer
+from rusty_py.runtime.transfer import Bytes, Chunks, PendingRead, Transfer
 from rusty_py.shapes import Block, ceil_div
 from rusty_py.views import broadcast_strides, collapse
 
@@ -36,7 +36,7 @@ Host = NDArray[Any]
 
 # What the slots take where nobody said how much memory there is: WebGPU does not tell.
 _BYTES = {"DiscreteGPU": 4 << 30}
-_LEAST_BYTES = 1 << 30
+_MIN_BYTES = 1 << 30
 # What one step may send beside the computing; more than that waits for staging memory. And what a step
 # costs by itself, in bytes sent meanwhile.
 _STEP_BYTES = 64 << 20
@@ -46,7 +46,7 @@ _SLOTS = 2
 
 
 @dataclass(frozen=True)
-class Job:
+class StreamJob:
     """c = a @ b on the host, after which `activation` may follow: matrices whose leading axes broadcast.
 
     a: (..., m, k); b: (..., k, n); c: (..., m, n), C-contiguous, of `kind`, which a and b are cast to. With
@@ -57,7 +57,7 @@ class Job:
     b: Host
     c: Host
     kind: Dtype
-    sums: Dtype = F32
+    accumulate_dtype: Dtype = F32
     added: Host | None = None
     bias: Host | None = None
     activation: str = ""
@@ -67,32 +67,32 @@ class Job:
 def fits(device: Device, *sizes: int) -> bool:
     """Whether buffers of these bytes can all be bound whole, and be in the device's memory at once."""
     room = _room(device)
-    return max(sizes) <= _most_bytes(device) and sum(map(size_class, sizes)) <= room
+    return max(sizes) <= _max_bytes(device) and sum(map(size_class, sizes)) <= room
 
 
-def stream(device: Device, job: Job, *, most_bytes: int | None = None) -> None:
-    """Computes `job` in blocks that take no more memory than there is, nor than `most_bytes`.
+def stream(device: Device, job: StreamJob, *, max_bytes: int | None = None) -> None:
+    """Computes `job` in blocks that take no more memory than there is, nor than `max_bytes`.
 
     Raises OutOfMemory where not even small blocks find room, LimitError where none fits a binding; then c
     is worth nothing, as after any other error.
     """
     if device.graph is not None:
         raise DeviceError("matmul: of NumPy's arrays not in a capture, where nothing is computed")
-    room: float = min(_room(device), most_bytes or inf)
+    room: float = min(_room(device), max_bytes or inf)
     if room == inf:
-        room = _BYTES.get(device.adapter.type, _LEAST_BYTES)
+        room = _BYTES.get(device.adapter.type, _MIN_BYTES)
     while not _attempt(device, job, int(room)):
         room /= 2
 
 
-def _attempt(device: Device, job: Job, room: int) -> bool:
+def _attempt(device: Device, job: StreamJob, room: int) -> bool:
     """Whether there was memory for it. Only when this has returned is that of the slots free again."""
     steps = _Steps(job)
     spans = choose(device, steps, room)
     try:
         _Pipeline(device, steps, spans).run()
     except OutOfMemory:
-        if room < 2 * sum(count * nbytes for count, nbytes in footprint(steps, _least(steps))):
+        if room < 2 * sum(count * nbytes for count, nbytes in footprint(steps, _minimum(steps))):
             raise
         return False
     return True
@@ -104,11 +104,11 @@ def _room(device: Device) -> float:
     return inf if pool.memory_limit is None else pool.memory_limit - pool.stats().live_bytes
 
 
-def _most_bytes(device: Device) -> int:
+def _max_bytes(device: Device) -> int:
     return min(device.limits.binding_bytes, device.limits.buffer_bytes)
 
 
-class Step(NamedTuple):
+class BlockStep(NamedTuple):
     """One block of some products: `outer` is the place of the first in the axes that do not join."""
 
     outer: tuple[int, ...]
@@ -123,7 +123,7 @@ class Step(NamedTuple):
 class _Steps:
     """A job as matrices along one axis, and further leading axes before it."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: StreamJob) -> None:
         self.job = job
         lead = job.c.shape[:-2]
         given = [job.a, job.b, job.c, *([] if job.added is None else [job.added])]
@@ -139,7 +139,7 @@ class _Steps:
         (m, k), n = job.a.shape[-2:], job.b.shape[-1]
         self.whole = Spans(products, m, n, k)
 
-    def order(self, spans: Spans) -> Iterator[Step]:
+    def order(self, spans: Spans) -> Iterator[BlockStep]:
         """All blocks: products, rows, columns, depth, the last two there and back again."""
         whole = self.whole
         cols, depths = _ranges(whole.cols, spans.cols), _ranges(whole.depth, spans.depth)
@@ -149,7 +149,7 @@ class _Steps:
                     for col in cols:
                         for i, depth in enumerate(depths):
                             block = Block(*row, *col, *depth)
-                            yield Step(outer, products, block, i == 0, i == len(depths) - 1)
+                            yield BlockStep(outer, products, block, i == 0, i == len(depths) - 1)
                         depths = depths[::-1]
                     cols = cols[::-1]
 
@@ -190,31 +190,31 @@ def choose(device: Device, steps: _Steps, room: int) -> Spans:
 
     Raises LimitError or OutOfMemory where not even the smallest do.
     """
-    most = _most_bytes(device)
-    best, least = None, inf
+    limit = _max_bytes(device)
+    best, minimum = None, inf
     for spans in _candidates(steps.whole):
         slots = footprint(steps, spans)
         if _split_sums(steps, spans) and spans.rows > device.limits.groups:
             continue  # A row is a workgroup of the kernel that finishes them.
-        if max(nbytes for count, nbytes in slots if count) > most:
+        if max(nbytes for count, nbytes in slots if count) > limit:
             continue
         if sum(count * size_class(nbytes) for count, nbytes in slots) > room:
             continue
-        if (price := cost(steps, spans)) < least:
-            best, least = spans, price
+        if (price := cost(steps, spans)) < minimum:
+            best, minimum = spans, price
     if best is None:
-        slots = footprint(steps, _least(steps))
+        slots = footprint(steps, _minimum(steps))
         largest = max(nbytes for count, nbytes in slots if count)
-        if largest > most:
+        if largest > limit:
             raise LimitError(
-                f"matmul: the smallest block is larger than one binding: {largest} > {most} bytes"
+                f"matmul: the smallest block is larger than one binding: {largest} > {limit} bytes"
             )
         needed = sum(count * size_class(nbytes) for count, nbytes in slots)
         raise OutOfMemory(f"matmul: no room for the smallest blocks: {needed:,} bytes, {room:,} are left")
     return best
 
 
-def _least(steps: _Steps) -> Spans:
+def _minimum(steps: _Steps) -> Spans:
     return Spans(1, *(min(whole, _UNIT) for whole in steps.whole[1:]))
 
 
@@ -291,7 +291,7 @@ class _Slots:
 class _Ready(NamedTuple):
     """A step whose operands are on their way to the device."""
 
-    step: Step
+    step: BlockStep
     a: Buffer
     b: Buffer
     c: Buffer
@@ -305,36 +305,36 @@ class _Pipeline:
         self._device, self._steps, self._job = device, steps, steps.job
         self._order = steps.order(spans)
         slots = footprint(steps, spans)
-        self._a, self._b, self._c, self._bias, sums = (
+        self._a, self._b, self._c, self._bias, partial = (
             _Slots(device, count, nbytes, label)
             for (count, nbytes), label in zip(
                 slots, ("a", "b", "c", "bias", "sums of a product"), strict=True
             )
         )
-        self._sums = sums.next() if slots[-1][0] else None
+        self._partial_sums = partial.next() if slots[-1][0] else None
         self._target: Buffer | None = None
         # a and b lie as they do on the host, by rows or by columns.
-        self._turned = [abs(x.strides[-2]) < abs(x.strides[-1]) for x in (steps.a, steps.b)]
+        self._transposed = [abs(x.strides[-2]) < abs(x.strides[-1]) for x in (steps.a, steps.b)]
 
     def run(self) -> None:
         """Three steps at a time: one is collected, one computed, one sent."""
         queue = self._device.queue
         under_way: deque[tuple[int, int]] = deque()
-        coming: deque[tuple[Step, Coming]] = deque()
+        pending: deque[tuple[BlockStep, PendingRead]] = deque()
         try:
             ready = self._send()
             while ready is not None:
                 self._launch(ready)
-                under_way.append(queue.mark())
+                under_way.append(queue.fence())
                 if len(under_way) > 1:  # The next step takes the memory of the one before.
-                    queue.pass_mark(under_way.popleft())
-                    self._collect(coming)
+                    queue.wait_fence(under_way.popleft())
+                    self._collect(pending)
                 if ready.step.last:
-                    coming.append((ready.step, self._start(ready)))
+                    pending.append((ready.step, self._start(ready)))
                 ready = self._send()
-            self._collect(coming)
+            self._collect(pending)
         finally:
-            for _, each in coming:
+            for _, each in pending:
                 self._device.transfer.drop(each)
 
     def _send(self) -> _Ready | None:
@@ -345,13 +345,13 @@ class _Pipeline:
         at, block = step.outer, step.block
         rows, cols, depth = slice(*block[:2]), slice(*block[2:4]), slice(*block[4:])
         operands = []
-        for x, slots, turned, axes in (
-            (steps.a, self._a, self._turned[0], (rows, depth)),
-            (steps.b, self._b, self._turned[1], (depth, cols)),
+        for x, slots, transposed, axes in (
+            (steps.a, self._a, self._transposed[0], (rows, depth)),
+            (steps.b, self._b, self._transposed[1], (depth, cols)),
         ):
             products = slice(0, 1) if x.strides[-3] == 0 else slice(*step.products)
             part = _part(x, at, products, *axes)
-            operands.append(slots.send(part.swapaxes(-1, -2) if turned else part, kind))
+            operands.append(slots.send(part.swapaxes(-1, -2) if transposed else part, kind))
         a, b = operands
         bias = None if self._job.bias is None else self._bias.send(self._job.bias[cols], kind)
         if step.first:
@@ -367,65 +367,65 @@ class _Pipeline:
         job, step, block = self._job, ready.step, ready.step.block
         count = step.products[1] - step.products[0]
         m, n, k = block.rows, block.cols, block.depth
-        layout = "".join("nt"[turned] for turned in self._turned)
+        layout = "".join("nt"[transposed] for transposed in self._transposed)
         a, b, c = contiguous(m, k, n, count, layout=layout)
         a, b = (  # One matrix for all products is sent once.
             place._replace(step=0) if x.strides[-3] == 0 else place
             for place, x in ((a, self._steps.a), (b, self._steps.b))
         )
-        problem = Problem.of(
+        problem = GemmProblem.of(
             m,
             k,
             n,
             count,
             places=(a, b, c),
             dtype=job.kind,
-            sums=job.sums,
+            accumulate_dtype=job.accumulate_dtype,
             bias=job.bias is not None,
             activation=job.activation,
         )
         added = job.added is not None
         x = Operands(ready.a, ready.b, ready.c, a, b, c, ready.bias)
         device = self._device
-        if self._sums is None:
+        if self._partial_sums is None:
             chosen = self._plan(problem)
             accumulate = added or not step.first
-            for each in requests(device, chosen, x, accumulate=accumulate, finishes=step.last):
+            for each in dispatches(device, chosen, x, accumulate=accumulate, has_epilogue=step.last):
                 launch(device, **each._asdict())
             return
-        inner = replace(problem, form=replace(problem.form, result=F32, bias=False, activation=""))
+        inner = replace(problem, signature=replace(problem.signature, result=F32, bias=False, activation=""))
         chosen = self._plan(inner)
-        y = replace(x, c=self._sums, bias=None)
-        for each in requests(device, chosen, y, accumulate=not step.first):
+        y = replace(x, c=self._partial_sums, bias=None)
+        for each in dispatches(device, chosen, y, accumulate=not step.first):
             launch(device, **each._asdict())
         if step.last:
             whole = replace(chosen, problem=problem)
-            launch(device, **joining(whole, x, self._sums, accumulate=added)._asdict())
+            launch(device, **joining(whole, x, self._partial_sums, accumulate=added)._asdict())
 
-    def _plan(self, problem: Problem) -> Plan:
+    def _plan(self, problem: GemmProblem) -> GemmPlan:
         """How a block is computed: in memory of its own only where the slots left some."""
         device = self._device
-        chosen = replace(plan(device, problem, tile=self._job.tile), splits=1)
+        chosen = replace(plan(device, problem, tile=self._job.tile), split_k=1)
         lines = {"a": problem.m, "b": problem.n}
         packed = [problem.products * (lines[which] + 3) * problem.k for which in chosen.packs]
-        sizes = [each * problem.form.stored.itemsize for each in packed]
+        sizes = [each * problem.signature.stored.itemsize for each in packed]
         return chosen if not sizes or fits(device, *sizes) else replace(chosen, packs="")
 
-    def _start(self, ready: _Ready) -> Coming:
+    def _start(self, ready: _Ready) -> PendingRead:
         """Begins to read a result: recorded now, it does not wait for the next step."""
         products, block = ready.step.products, ready.step.block
         size = (products[1] - products[0]) * block.rows * block.cols
         return self._device.transfer.start(ready.c.memory, size * self._job.kind.itemsize)
 
-    def _collect(self, coming: deque[tuple[Step, Coming]]) -> None:
+    def _collect(self, pending: deque[tuple[BlockStep, PendingRead]]) -> None:
         """Copies the results that are under way to where they belong."""
-        while coming:
-            step, result = coming[0]
+        while pending:
+            step, result = pending[0]
             block = step.block
             rows, cols = slice(*block[:2]), slice(*block[2:4])
             target = _part(self._steps.c, step.outer, slice(*step.products), rows, cols)
             self._device.transfer.finish(result, partial(_fill, self._device.transfer, target))
-            coming.popleft()
+            pending.popleft()
 
 
 def _part(x: Host, outer: tuple[int, ...], *axes: slice) -> Host:

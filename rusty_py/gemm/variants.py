@@ -1,7 +1,7 @@
 """Kernels that a product may launch, every line of their texts, to compile or check them ahead."""
 
 from rusty_py.gemm import helpers
-from rusty_py.gemm.space import FAMILIES
+from rusty_py.gemm.search_space import FAMILIES
 from rusty_py.runtime.launch import Spec
 
 

@@ -8,7 +8,7 @@ from rusty_py.runtime.launch import Launch
 
 
 @dataclass(frozen=True)
-class Problem:
+class BenchProblem:
     """What is computed, by whichever kernel. `bytes` is the least that must be moved:
     `written_bytes` of them are written, the others are read.
 
@@ -36,7 +36,7 @@ class Case:
     one behind the other.
     """
 
-    problem: Problem
+    problem: BenchProblem
     variant: str
     kernel: str
     sha256: str
@@ -44,7 +44,7 @@ class Case:
 
 
 @dataclass(frozen=True)
-class Proof:
+class Verification:
     """What was checked, and what came out.
 
     `error` is the largest distance from float64 as a fraction of the bound, `relative_error` the
@@ -93,8 +93,8 @@ class Work(Protocol):
     def poison(self) -> None:
         """Fills what the launches write with what no kernel writes, so that nothing old passes for new."""
 
-    def prove(self) -> Proof:
+    def verify(self) -> Verification:
         """Poisons the output, runs, compares."""
 
-    def recheck(self) -> Proof:
+    def recheck(self) -> Verification:
         """Compares the output as timing left it."""

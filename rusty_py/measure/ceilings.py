@@ -34,7 +34,7 @@ class _Stream:
         return self.source.nbytes // _VEC4_BYTES
 
 
-class Ceilings:
+class CeilingMeter:
     """Measures ceilings on a device; each call measures afresh. Rates are the best of a few samples.
 
     A ceiling stands for what cannot be passed, so the least disturbed sample is the right one.
@@ -46,10 +46,10 @@ class Ceilings:
         self._fma_groups = 16 if device.adapter.is_cpu else 1024
         self.fma_launch = self._fma(self._fma_groups)
 
-    def fit(self, least_s: float) -> None:
-        """Makes the arithmetic launch large enough to take `least_s`, so that it fills the device."""
+    def fit(self, min_s: float) -> None:
+        """Makes the arithmetic launch large enough to take `min_s`, so that it fills the device."""
         while self._fma_groups < self.device.limits.groups // 2:
-            if self._warm_ns(self.fma_launch, repeats=1) >= least_s * 1e9:
+            if self._warm_ns(self.fma_launch, repeats=1) >= min_s * 1e9:
                 break
             self._fma_groups *= 2
             self.fma_launch = self._fma(self._fma_groups)
@@ -72,24 +72,24 @@ class Ceilings:
 
     def _vectors(self, nbytes: int) -> Buffer:
         """Random vec4 elements, as many as `nbytes` and a buffer have room for."""
-        most = min(self.device.limits.binding_bytes, self.device.limits.buffer_bytes, _LARGEST_BUFFER)
-        count = max(1, min(nbytes, most) // _VEC4_BYTES)
+        limit = min(self.device.limits.binding_bytes, self.device.limits.buffer_bytes, _LARGEST_BUFFER)
+        count = max(1, min(nbytes, limit) // _VEC4_BYTES)
         return self.device.upload(np.random.default_rng().random(4 * count, np.float32), label="source")
 
     def _gbps(self, stream: _Stream) -> float:
         # Which number of groups is fastest depends on the device and on what its caches hold.
-        most_groups = min(ceil_div(stream.count, stream.spec.threads), self.device.limits.groups)
-        choices = {min(groups, most_groups) for groups in _STREAM_GROUPS}
+        max_groups = min(ceil_div(stream.count, stream.spec.threads), self.device.limits.groups)
+        choices = {min(groups, max_groups) for groups in _STREAM_GROUPS}
         # By the wall clock a submission is 30 times what a launch in it costs, and more on a busy machine:
         # shorter launches would measure that and take it for memory.
         empty = self._empty()
-        least_ns = 20 * min(self._warm_ns(empty, repeats=1) for _ in range(3))
-        launches = [self._passes(stream, groups, least_ns) for groups in sorted(choices)]
+        min_ns = 20 * min(self._warm_ns(empty, repeats=1) for _ in range(3))
+        launches = [self._passes(stream, groups, min_ns) for groups in sorted(choices)]
         best = min(launches, key=lambda launch: self._warm_ns(launch, repeats=1) / launch.flops)
         return best.flops / self._run_ns(best)
 
-    def _passes(self, stream: _Stream, groups: int, least_ns: float) -> Launch:
-        """A launch of enough passes that it takes `least_ns` where it can. Its flops are bytes."""
+    def _passes(self, stream: _Stream, groups: int, min_ns: float) -> Launch:
+        """A launch of enough passes that it takes `min_ns` where it can. Its flops are bytes."""
         count = stream.count
         stride = groups * stream.spec.threads
         passes = 1
@@ -99,7 +99,7 @@ class Ceilings:
                 stream.spec,
                 inputs=[stream.source],
                 outputs=[stream.output],
-                dims=(count, passes, stride, pass_shift(count)),
+                uniforms=(count, passes, stride, pass_shift(count)),
                 workgroups=(groups, 1, 1),
                 flops=passes * stream.pass_bytes,
             )
@@ -107,7 +107,7 @@ class Ceilings:
             steps = 2 * passes * (ceil_div(count, stride) + 1)
             if groups > _RESIDENT_GROUPS or 2 * steps > self.device.limits.loop_steps or passes >= 1 << 16:
                 return launch
-            if self._warm_ns(launch, repeats=1) > least_ns:
+            if self._warm_ns(launch, repeats=1) > min_ns:
                 return launch
             passes *= 2
 
@@ -117,9 +117,9 @@ class Ceilings:
 
     def _empty(self) -> Launch:
         word = self.device.empty(4, label="word")
-        return prepare(self.device, FILL, outputs=[word], dims=(1, 0, FILL.threads), workgroups=(1, 1, 1))
+        return prepare(self.device, FILL, outputs=[word], uniforms=(1, 0, FILL.threads), workgroups=(1, 1, 1))
 
-    def anchor_ns(self, repeats: int) -> float:
+    def drift_control_ns(self, repeats: int) -> float:
         """One sample of fixed arithmetic by the wall clock: its drift is the machine's."""
         return self.timer.sample([[self.fma_launch] * repeats]).wall_ns
 
@@ -130,7 +130,7 @@ class Ceilings:
             FMA,
             inputs=[self.device.upload(seeds, label="seeds")],
             outputs=[self.device.empty(4 * FMA.threads, label="sums")],
-            dims=(_FMA_STEPS,),
+            uniforms=(_FMA_STEPS,),
             workgroups=(groups, 1, 1),
             flops=groups * FMA.threads * _FMA_STEPS * _FMA_A_STEP * 2,
         )

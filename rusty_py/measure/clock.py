@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rusty_py.runtime.launch import Launch
-from rusty_py.runtime.timing import Sample, Timer
+from rusty_py.runtime.timing import TimedSample, Timer
 
 
 @dataclass(frozen=True)
@@ -14,7 +14,7 @@ class Clock:
     name: str
     reason: str
 
-    def ns(self, sample: Sample) -> float:
+    def ns(self, sample: TimedSample) -> float:
         """The sample's time by this clock."""
         if self.name == "gpu" and sample.gpu_ns is not None:
             return sample.gpu_ns
@@ -33,13 +33,13 @@ def check_clock(timer: Timer, work: Launch, *, at_least_s: float) -> Clock:
     for _ in range(3):
         once = [timer.sample([[work] * repeats]) for _ in range(3)]
         twice = [timer.sample([[work] * repeats] * 2) for _ in range(3)]
-        clock = compare_clocks(_least(once), _least(twice))
+        clock = compare_clocks(_minimum(once), _minimum(twice))
         if clock.name == "gpu":
             break
     return clock
 
 
-def compare_clocks(once: Sample, twice: Sample) -> Clock:
+def compare_clocks(once: TimedSample, twice: TimedSample) -> Clock:
     """Which clock to trust, from samples of some work and of twice that work."""
     if once.gpu_ns is None or twice.gpu_ns is None:
         return Clock("wall", once.fault or twice.fault)
@@ -54,5 +54,5 @@ def compare_clocks(once: Sample, twice: Sample) -> Clock:
     return Clock("gpu", f"timestamps agree with the wall clock within {abs(added - 1):.1%}")
 
 
-def _least(samples: Sequence[Sample]) -> Sample:
+def _minimum(samples: Sequence[TimedSample]) -> TimedSample:
     return min(samples, key=lambda sample: sample.wall_ns)

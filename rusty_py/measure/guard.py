@@ -19,20 +19,22 @@ def memory_ns(*, copy_gbps: float, read_gbps: float, read_bytes: int, written_by
     return copied / copy_gbps + only_read / max(copy_gbps, read_gbps)
 
 
-def rejection(gflops: float, roof: float, *, again: Callable[[], tuple[float, float]]) -> tuple[str, float]:
+def rejection(
+    gflops: float, roofline: float, *, again: Callable[[], tuple[float, float]]
+) -> tuple[str, float]:
     """(reason, roof): why a rate is refused, '' where it stands, and the roof it was held against.
 
     A rate above the roof has both measured `again`, as (rate, roof): the roof may have been taken on a
     slow moment. More than 10 % above the new one is refused.
     """
-    if gflops <= roof:
-        return "", roof
-    second, roof = again()
+    if gflops <= roofline:
+        return "", roofline
+    second, roofline = again()
     gflops = max(gflops, second)
-    if gflops <= TOLERANCE * roof:
-        return "", roof
+    if gflops <= TOLERANCE * roofline:
+        return "", roofline
     return (
-        f"{gflops:,.0f} GFLOPS is {gflops / roof:.0%} of what this machine can do, {roof:,.0f};"
+        f"{gflops:,.0f} GFLOPS is {gflops / roofline:.0%} of what this machine can do, {roofline:,.0f};"
         " both were measured twice",
-        roof,
+        roofline,
     )

@@ -12,7 +12,7 @@ CHURN = Spec("bench/churn", inputs=1, outputs=1, threads=256)
 def scale(factor: int) -> Spec:
     """scaled = factor · x, each factor compiled by itself."""
     return Spec(
-        "bench/scale", inputs=1, outputs=1, threads=256, constants=(("FACTOR", factor),), has_dims=False
+        "bench/scale", inputs=1, outputs=1, threads=256, constants=(("FACTOR", factor),), has_uniforms=False
     )
 
 

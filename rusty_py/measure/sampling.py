@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 
-from rusty_py.measure.case import Case, Proof, Timed, Work
+from rusty_py.measure.case import Case, Timed, Verification, Work
 from rusty_py.measure.clock import Clock
 from rusty_py.measure.stats import summarise
 from rusty_py.runtime.adapter import Adapter
 from rusty_py.runtime.device import Device
 from rusty_py.runtime.launch import Launch, submissions
-from rusty_py.runtime.timing import Sample, Timer
+from rusty_py.runtime.timing import TimedSample, Timer
 
 _SETTLED = 0.01  # Noise of the median, as a fraction, at which more samples change little.
 
@@ -63,7 +63,7 @@ class Track:
 
     case: Case
     work: Work
-    proof: Proof
+    proof: Verification
     parts: list[list[Launch]] = field(default_factory=list)
     runs: int = 1
     samples: list[Timed] = field(default_factory=list)
@@ -88,7 +88,7 @@ class Sampler:
             seconds = self.timer.sample(track.parts).wall_ns / 1e9
             flops = track.case.problem.flops * track.runs
             main = max(launches, key=lambda launch: launch.flops)  # Others pack before it, or join after.
-            self.device.pace.observe(main.spec, flops=flops, seconds=seconds)
+            self.device.throughput.observe(main.spec, flops=flops, seconds=seconds)
             spent_s += seconds
             wanted = math.ceil(self.options.sample_s * track.runs / seconds)
             warm = spent_s >= self.options.warmup_s or time.monotonic() > self.deadline
@@ -97,14 +97,14 @@ class Sampler:
             track.runs = max(1, min(wanted, 8 * track.runs))
         track.parts = list(submissions(self.device, track.work.launches() * track.runs))
 
-    def rounds(self, tracks: Sequence[Track], *, anchor: Callable[[], None], share_s: float) -> str:
+    def rounds(self, tracks: Sequence[Track], *, drift_control: Callable[[], None], share_s: float) -> str:
         """Samples all tracks once a round, after the anchor, and says why it stopped.
 
         The deadline ends it at once, `share_s` seconds once there are enough samples.
         """
         start = time.monotonic()
         for index in count():
-            anchor()
+            drift_control()
             taken = [(track, self.sample(track)) for track in self.shuffle.sample(tracks, len(tracks))]
             for track, sample in taken:  # Only now, so that Ctrl-C leaves whole rounds.
                 track.samples.append(Timed(index, track.runs, sample.wall_ns, sample.gpu_ns, sample.fault))
@@ -113,7 +113,7 @@ class Sampler:
                 break
         return stopped
 
-    def sample(self, track: Track) -> Sample:
+    def sample(self, track: Track) -> TimedSample:
         """One sample, written over a poisoned output."""
         track.work.poison()
         return self.timer.sample(track.parts)
@@ -124,8 +124,8 @@ class Sampler:
             return f"budget: cut short after {taken} samples; try --max-time"
         if taken < self.options.min_samples:
             return ""
-        least_s = min(sum(timed.wall_ns for timed in track.samples) for track in tracks) / 1e9
-        if least_s < self.options.min_time_s:
+        min_s = min(sum(timed.wall_ns for timed in track.samples) for track in tracks) / 1e9
+        if min_s < self.options.min_time_s:
             return ""
         if taken >= self.options.max_samples:
             return f"{taken} samples"

@@ -202,7 +202,7 @@ def _launch(spec: Spec, out: Array, count: int, words: Sequence[int]) -> None:
             device,
             spec,
             outputs=[out.buffer],
-            dims=(count, *words),
+            uniforms=(count, *words),
             workgroups=(groups, 1, 1),
             flops=count,
         )

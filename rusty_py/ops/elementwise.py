@@ -395,7 +395,7 @@ def _compute(body: Body, operands: Sequence[Array | int], out: Array, *, fresh: 
         spec,
         inputs=[each.buffer for each in arrays],
         outputs=[out.buffer],
-        dims=generator.dims(skeleton, sizes, starts, strides, numbers, operation=body.name),
+        uniforms=generator.uniforms(skeleton, sizes, starts, strides, numbers, operation=body.name),
         workgroups=_groups(device, skeleton, sizes, operation=body.name),
         flops=out.size * (_GENERAL_FLOPS if skeleton.index == "general" else 1),
     )

@@ -48,7 +48,7 @@ class Skeleton:
 
     index: "flat", "grid" or "general". `width` elements, 1 or 4, are an item. Each operand's access is
     "vec4", four neighbours in one load; "scalar", a load for each element; "one", an element that an item
-    shares; or "number", which lies in the dims. `wide_axes`: "general" has more than four axes.
+    shares; or "number", which lies in the uniforms. `wide_axes`: "general" has more than four axes.
     """
 
     index: str
@@ -81,7 +81,7 @@ def spec(body: Body, skeleton: Skeleton) -> Spec:
     )
 
 
-def dims(
+def uniforms(
     skeleton: Skeleton,
     sizes: Shape,
     starts: Sequence[int],
@@ -90,7 +90,7 @@ def dims(
     *,
     operation: str,
 ) -> list[int]:
-    """The words of `Dims` for elements in a box of `sizes`, of which `strides` says each operand's.
+    """The words of `Uniforms` for elements in a box of `sizes`, of which `strides` says each operand's.
 
     `starts` and `strides` are those of the operands that are arrays, then the result's. Raises LimitError
     where they are more than a launch has room for.
@@ -121,7 +121,7 @@ def _text(body: Body, skeleton: Skeleton) -> str:
     operands = [*zip(NAMES[: len(body.types)], body.types, skeleton.access, strict=True)]
     arrays = [name for name, _, access in operands if access != "number"]
     return (
-        _dims_text(len(arrays) + 1, skeleton)
+        _uniforms_text(len(arrays) + 1, skeleton)
         + _bindings(operands, body.result, skeleton)
         + body.helpers
         + _apply(operands, body)
@@ -129,12 +129,12 @@ def _text(body: Body, skeleton: Skeleton) -> str:
     )
 
 
-def _dims_text(count: int, skeleton: Skeleton) -> str:
+def _uniforms_text(count: int, skeleton: Skeleton) -> str:
     """`count` arrays, the result among them: places in vectors of four, in the order of the bindings."""
     fours = ceil_div(count, 4)
     rows = (count + 1) * (2 if skeleton.wide_axes else 1) if skeleton.index == "general" else count
     return (
-        "struct Dims {\n    sizes: vec4<u32>,\n    numbers: vec4<u32>,\n"
+        "struct Uniforms {\n    sizes: vec4<u32>,\n    numbers: vec4<u32>,\n"
         f"    starts: array<vec4<u32>, {fours}>,\n    lanes: array<vec4<u32>, {fours}>,\n"
         f"    strides: array<vec4<u32>, {rows}>,\n}}\n"
     )
@@ -149,7 +149,7 @@ def _bindings(operands: list[tuple[str, str, str]], result: str, skeleton: Skele
             number += 1
     held = f"vec4<{result}>" if skeleton.width == 4 else result
     lines.append(f"@group(0) @binding({number}) var<storage, read_write> out: array<{held}>;")
-    lines.append(f"@group(0) @binding({number + 1}) var<uniform> dims: Dims;")
+    lines.append(f"@group(0) @binding({number + 1}) var<uniform> uniforms: Uniforms;")
     return "\n".join(lines) + "\n"
 
 
@@ -167,7 +167,7 @@ def _run(operands: list[tuple[str, str, str]], arrays: list[str], result: str, s
     number = 0
     for name, kind, access in operands:
         if access == "number":
-            value = _NUMBER[kind].format(f"dims.numbers.{_LANES[number]}")
+            value = _NUMBER[kind].format(f"uniforms.numbers.{_LANES[number]}")
             number += 1
         elif access == "vec4":
             value = f"{name}_in[{name}_at / 4u]"
@@ -199,25 +199,25 @@ def _part(name: str, access: str, lane: str) -> str:
 def _lane(array: int, name: str, lane: int, skeleton: Skeleton) -> str:
     """Where one of the four elements of an item lies."""
     if skeleton.index == "flat":
-        stride = f"dims.strides[{array}].x"
-        return f"position(dims.starts[{array // 4}].{_LANES[array % 4]}, {stride}, 4u * i + {lane}u)"
-    return f"{name}_at + {lane}u * dims.lanes[{array // 4}].{_LANES[array % 4]}"
+        stride = f"uniforms.strides[{array}].x"
+        return f"position(uniforms.starts[{array // 4}].{_LANES[array % 4]}, {stride}, 4u * i + {lane}u)"
+    return f"{name}_at + {lane}u * uniforms.lanes[{array // 4}].{_LANES[array % 4]}"
 
 
 def _starts(arrays: list[str], skeleton: Skeleton) -> list[str]:
     """Lines that give each array's `_at`, where its item begins; the result's comes last."""
     names = [*arrays, "out"]
-    starts = [f"dims.starts[{i // 4}].{_LANES[i % 4]}" for i in range(len(names))]
+    starts = [f"uniforms.starts[{i // 4}].{_LANES[i % 4]}" for i in range(len(names))]
     if skeleton.index == "flat":
         first = f"{skeleton.width}u * i" if skeleton.width > 1 else "i"
         return [
-            f"let {name}_at = {start} + {first} * dims.strides[{i}].x;"
+            f"let {name}_at = {start} + {first} * uniforms.strides[{i}].x;"
             for i, (name, start) in enumerate(zip(names, starts, strict=True))
         ]
     if skeleton.index == "grid":
         return [
             f"let {name}_at = {start} + "
-            + " + ".join(f"at.{axis} * dims.strides[{i}].{axis}" for axis in "xyz")
+            + " + ".join(f"at.{axis} * uniforms.strides[{i}].{axis}" for axis in "xyz")
             + ";"
             for i, (name, start) in enumerate(zip(names, starts, strict=True))
         ]
@@ -229,12 +229,12 @@ def _starts(arrays: list[str], skeleton: Skeleton) -> list[str]:
     return [
         *(f"var {name}_at = {start};" for name, start in zip(names, starts, strict=True)),
         "var rest = i;",
-        "for (var left = dims.sizes.y; left > 0u; left--) {",
-        f"    let size = dims.strides[{rows[0]}][{axis}];",
+        "for (var left = uniforms.sizes.y; left > 0u; left--) {",
+        f"    let size = uniforms.strides[{rows[0]}][{axis}];",
         "    let place = rest % size;",
         "    rest /= size;",
         *(
-            f"    {name}_at += place * dims.strides[{row}][{axis}];"
+            f"    {name}_at += place * uniforms.strides[{row}][{axis}];"
             for name, row in zip(names, rows[1:], strict=True)
         ),
         "}",

@@ -23,12 +23,12 @@ from rusty_py.gemm.describe import (
     result_shape,
     shape_of,
 )
-from rusty_py.gemm.launches import Operands, requests
+from rusty_py.gemm.dispatch import Operands, dispatches
 from rusty_py.gemm.options import MatmulOptions
-from rusty_py.gemm.plan import Plan
-from rusty_py.gemm.problem import Problem
+from rusty_py.gemm.plan import GemmPlan
+from rusty_py.gemm.problem import GemmProblem
 from rusty_py.gemm.select import Tile, plan
-from rusty_py.gemm.stream import Job
+from rusty_py.gemm.stream import StreamJob
 from rusty_py.operation import OPERATIONS, Cost, Operation, apply, once_each
 from rusty_py.ops.creation import asarray, zeros
 from rusty_py.ops.matmul_operands import as_matrices, bias_row, operand, planned, target, view_of
@@ -47,7 +47,7 @@ class _Options(TypedDict, total=False):
     bias: Array | ArrayLike | None
     activation: str | None
     dtype: str | None
-    sums: str | None
+    accumulate_dtype: str | None
     tile: Tile
     device: Device | None
 
@@ -79,7 +79,7 @@ class Matmul:
         bias: Array | ArrayLike | None = None,
         activation: str | None = None,
         dtype: str | None = None,
-        sums: str | None = None,
+        accumulate_dtype: str | None = None,
         tile: Tile = "auto",
         device: Device | None = None,
     ) -> Array | NDArray[Any]:
@@ -93,11 +93,11 @@ class Matmul:
         `out` takes the result and is returned; with `accumulate` it is added to what `out` holds. `bias`,
         (n,), is added to every row, and then `activation` applied: "relu", "gelu", "silu", "sigmoid", "tanh",
         or "none", the same as None.
-        Float16 is added up in float32; `sums="f16"` may add up a few terms at a time in float16, if faster.
+        float16 accumulates in float32; `accumulate_dtype="f16"` allows short partial sums in float16.
         `tile` chooses the kernel, `device` the GPU. Raises ShapeError, DtypeError, LimitError for a tile the
         device has no room for, DeviceError, OutOfMemory.
         """
-        options = MatmulOptions(dtype, tile, bias, _activation(activation), sums, accumulate)
+        options = MatmulOptions(dtype, tile, bias, _activation(activation), accumulate_dtype, accumulate)
         options.check()
         if accumulate and out is None:
             raise ShapeError("matmul: accumulate adds to what `out` holds: pass out=")
@@ -113,15 +113,15 @@ class Matmul:
         bias: Array | ArrayLike | None = None,
         activation: str | None = None,
         dtype: str | None = None,
-        sums: str | None = None,
+        accumulate_dtype: str | None = None,
         tile: Tile = "auto",
         device: Device | None = None,
-    ) -> Plan:
+    ) -> GemmPlan:
         """How `matmul` with these arguments computes: which kernel, in how many parts, and why; a line.
 
         Computes nothing. Raises what `matmul` would for these shapes, dtypes and options.
         """
-        options = MatmulOptions(dtype, tile, bias, _activation(activation), sums)
+        options = MatmulOptions(dtype, tile, bias, _activation(activation), accumulate_dtype)
         options.check()
         left, right = shape_of(a), shape_of(b)
         m, k, n, batch = matmul_shapes(left, right)
@@ -211,7 +211,7 @@ def _forward(*arrays: Array, has_bias: bool = False, has_out: bool = False, **gi
     chosen = plan(device, _problem(*views, kind, options), tile=options.tile)
     for places in places_of(*views):
         operands = Operands(x.buffer, y.buffer, z.buffer, *places, None if bias is None else bias.buffer)
-        for each in requests(device, chosen, operands, accumulate=options.accumulate):
+        for each in dispatches(device, chosen, operands, accumulate=options.accumulate):
             launch(device, **each._asdict())
     if out is None:
         return z.reshape(shape)
@@ -220,9 +220,17 @@ def _forward(*arrays: Array, has_bias: bool = False, has_out: bool = False, **gi
     return out
 
 
-def _problem(x: View, y: View, z: View, kind: Dtype, options: MatmulOptions) -> Problem:
+def _problem(x: View, y: View, z: View, kind: Dtype, options: MatmulOptions) -> GemmProblem:
     bias, activation = options.bias is not None, options.activation or ""
-    return problem_of(x, y, z, dtype=kind, sums=options.sums_of(kind), bias=bias, activation=activation)
+    return problem_of(
+        x,
+        y,
+        z,
+        dtype=kind,
+        accumulate_dtype=options.accumulate_dtype_of(kind),
+        bias=bias,
+        activation=activation,
+    )
 
 
 def _samples() -> Iterator[Sample]:
@@ -270,7 +278,7 @@ MATMUL = OPERATIONS.add(
 MATMUL_INTO = OPERATIONS.add(Operation("matmul into", partial(_forward, has_out=True), writes=True))
 
 
-def _whole(device: Device, job: Job, options: MatmulOptions) -> None:
+def _whole(device: Device, job: StreamJob, options: MatmulOptions) -> None:
     """A product of NumPy's arrays by arrays on the device."""
     given = (job.a, job.b) if options.bias is None else (job.a, job.b, options.bias)
     arrays = [operand(each, job.kind, device) for each in given]

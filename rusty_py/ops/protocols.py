@@ -30,16 +30,16 @@ _VIEWS: dict[Callable[..., object], Callable[..., object]] = {
 }
 
 
-def ufunc(ufunc: np.ufunc, method: str, inputs: tuple[object, ...], about: Mapping[str, object]) -> object:
+def ufunc(ufunc: np.ufunc, method: str, inputs: tuple[object, ...], kwargs: Mapping[str, object]) -> object:
     """Called by NumPy for `ufunc`, of which one operand is an Array."""
-    if method == "__call__" and not about:
+    if method == "__call__" and not kwargs:
         result = _on_device(ufunc, inputs)
         if result is not NotImplemented:
             return result
-    outs = (inputs[0],) if method == "at" else about.get("out", ())
+    outs = (inputs[0],) if method == "at" else kwargs.get("out", ())
     if isinstance(outs, tuple) and any(isinstance(out, Array) for out in outs):
         raise UnsupportedError(f"{ufunc.__name__}: writes into NumPy arrays only: use x.assign(...)")
-    return _on_host(getattr(ufunc, method), inputs, about)
+    return _on_host(getattr(ufunc, method), inputs, kwargs)
 
 
 def _on_device(ufunc: np.ufunc, inputs: tuple[object, ...]) -> object:
@@ -61,25 +61,25 @@ def _on_device(ufunc: np.ufunc, inputs: tuple[object, ...]) -> object:
 
 
 def function(
-    function: Callable[..., Any], arguments: tuple[object, ...], about: Mapping[str, object]
+    function: Callable[..., Any], arguments: tuple[object, ...], kwargs: Mapping[str, object]
 ) -> object:
     """Called by NumPy for any other of its functions, of which one argument is or holds an Array."""
     if function in _VIEWS and arguments and isinstance(arguments[0], Array):
-        if _binds(signature(_VIEWS[function]), arguments, about):
-            return _VIEWS[function](*arguments, **about)
-    elif function in _OURS and (given := _given(_OURS[function], arguments, about)) is not None:
+        if _binds(signature(_VIEWS[function]), arguments, kwargs):
+            return _VIEWS[function](*arguments, **kwargs)
+    elif function in _OURS and (given := _given(_OURS[function], arguments, kwargs)) is not None:
         ours = _OURS[function].function
         assert ours is not None
         return ours(*given[0], **given[1])
-    return _on_host(function, arguments, about)
+    return _on_host(function, arguments, kwargs)
 
 
 def _given(
-    ours: Operation, arguments: tuple[object, ...], about: Mapping[str, object]
+    ours: Operation, arguments: tuple[object, ...], kwargs: Mapping[str, object]
 ) -> tuple[tuple[object, ...], dict[str, object]] | None:
     """NumPy's arguments as our function takes them; None for those that NumPy's must see to."""
     mine, numpys = _signatures(ours)
-    named = dict(about)
+    named = dict(kwargs)
     if not _binds(mine, arguments, named):  # What NumPy takes by position, ours may take by name.
         if numpys is None or not _binds(numpys, arguments, named):
             return None
@@ -119,11 +119,11 @@ def _signatures(ours: Operation) -> tuple[Signature, Signature | None]:
 
 
 def _on_host(
-    function: Callable[..., Any], arguments: tuple[object, ...], about: Mapping[str, object]
+    function: Callable[..., Any], arguments: tuple[object, ...], kwargs: Mapping[str, object]
 ) -> object:
     """NumPy's function of the values, which are read-only: it shall not write into what is a copy."""
     try:
-        return function(*map(_host, arguments), **{name: _host(each) for name, each in about.items()})
+        return function(*map(_host, arguments), **{name: _host(each) for name, each in kwargs.items()})
     except ValueError as error:
         if "read-only" not in str(error):
             raise

@@ -289,7 +289,7 @@ def _reduce(row: Reduction, x: Array, axes: Shape, target: Dtype, *, keepdims: b
             kernel_spec(row, kernel, x.kind, made),
             inputs=[x.buffer],
             outputs=[out.buffer],
-            dims=(out.size, *sizes, x.offset),
+            uniforms=(out.size, *sizes, x.offset),
             workgroups=(_groups(x.device, kernel, out.size, ceil_div(n, width), operation=row.name), 1, 1),
             flops=outer * n * inner,
         )

@@ -8,9 +8,9 @@ from rusty_py.errors import DeviceError
 if TYPE_CHECKING:
     from rusty_py.runtime.capi import Handle
     from rusty_py.runtime.device import Device
-    from rusty_py.runtime.pool import Memory, Source
+    from rusty_py.runtime.pool import Allocation, Allocator
 
-WINDOW_BYTES = 256
+BINDING_BYTES = 256
 """Windows begin at multiples of this on every adapter."""
 
 
@@ -33,7 +33,7 @@ class Buffer:
 
     start = 0  # Of what a launch binds, as a window's is.
 
-    def __init__(self, device: "Device", pool: "Source", size: int, nbytes: int, label: str) -> None:
+    def __init__(self, device: "Device", pool: "Allocator", size: int, nbytes: int, label: str) -> None:
         self.device = device
         self.pool = pool
         self.nbytes = nbytes
@@ -71,14 +71,14 @@ class Buffer:
             raise DeviceError(f"{operation}: buffer {self.label!r} is of another device: {self.device}")
         if self.destroyed:
             raise DeviceError(f"{operation}: buffer {self.label!r} is destroyed")
-        if self.memory.refusal:
-            raise DeviceError(f"{operation}: buffer {self.label!r} {self.memory.refusal}")
+        if self.memory.unusable_reason:
+            raise DeviceError(f"{operation}: buffer {self.label!r} {self.memory.unusable_reason}")
 
 
-class Window(NamedTuple):
+class BufferBinding(NamedTuple):
     """`nbytes` of a buffer from byte `start` on: what a launch binds in place of more than a binding takes.
 
-    `start` is a multiple of `WINDOW_BYTES`, `nbytes` of 4.
+    `start` is a multiple of `BINDING_BYTES`, `nbytes` of 4.
     """
 
     buffer: Buffer
@@ -95,7 +95,7 @@ class Window(NamedTuple):
         return self.nbytes
 
     @property
-    def memory(self) -> "Memory":
+    def memory(self) -> "Allocation":
         return self.buffer.memory
 
     @property
@@ -115,10 +115,12 @@ class Window(NamedTuple):
         self.buffer.ensure_usable(operation, device)
 
 
-class Recording:
+class CommandBuffer:
     """Commands that wait to be submitted to their device, once, and the buffers they use."""
 
-    def __init__(self, device: "Device", commands: "Handle", buffers: Iterable[Buffer | Window]) -> None:
+    def __init__(
+        self, device: "Device", commands: "Handle", buffers: Iterable[Buffer | BufferBinding]
+    ) -> None:
         self.device = device
         self.commands = commands
         self.buffers = tuple(buffers)

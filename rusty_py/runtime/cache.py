@@ -5,7 +5,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from rusty_py.runtime.capi import Handle, Step
+from rusty_py.runtime.capi import EncodedDispatch, Handle
 
 if TYPE_CHECKING:
     import wgpu
@@ -15,10 +15,10 @@ _Value = TypeVar("_Value")
 
 _serials = itertools.count(1)
 
-_MOST_PIPELINES = 1024
-_MOST_BINDINGS = 4096
-_MOST_PLANS = 4096
-_MOST_STEPS = 8192
+_MAX_PIPELINES = 1024
+_MAX_BINDINGS = 4096
+_MAX_PLANS = 4096
+_MAX_STEPS = 8192
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Cache:
         self._layouts: dict[Hashable, wgpu.GPUBindGroupLayout] = {}
         self.plans: dict[Hashable, Any] = {}
         """Launch plans, by what `apply` finds them; `plan_hits` counts how often it did."""
-        self.steps: dict[Hashable, list[Step]] = {}
+        self.steps: dict[Hashable, list[EncodedDispatch]] = {}
         """The dispatches of plans that are bound already, by plan, values and buffers."""
         self.plan_hits = self._plan_misses = 0
         self._pipeline_hits = self._pipeline_misses = 0
@@ -76,7 +76,7 @@ class Cache:
     def add_pipeline(self, key: Hashable, made: Pipeline) -> None:
         """Keeps a new pipeline."""
         self._pipeline_misses += 1
-        _put(self._pipelines, key, made, _MOST_PIPELINES)
+        _put(self._pipelines, key, made, _MAX_PIPELINES)
 
     def layout(
         self, key: Hashable, make: "Callable[[], wgpu.GPUBindGroupLayout]"
@@ -96,21 +96,21 @@ class Cache:
     def add_bindings(self, key: tuple[int, ...], made: Handle) -> None:
         """Keeps a new bind group."""
         self._binding_misses += 1
-        _put(self._bindings, key, made, _MOST_BINDINGS)
+        _put(self._bindings, key, made, _MAX_BINDINGS)
 
     def add_plan(self, key: Hashable, made: object) -> None:
         """Keeps a new launch plan."""
         self._plan_misses += 1
-        _put(self.plans, key, made, _MOST_PLANS)
+        _put(self.plans, key, made, _MAX_PLANS)
 
     def forget_plans(self) -> None:
         """Gives up all launch plans: what they were derived from has changed."""
         self.plans.clear()
         self.steps.clear()
 
-    def add_steps(self, key: Hashable, made: list[Step]) -> None:
+    def add_steps(self, key: Hashable, made: list[EncodedDispatch]) -> None:
         """Keeps the dispatches of a plan that were bound."""
-        _put(self.steps, key, made, _MOST_STEPS)
+        _put(self.steps, key, made, _MAX_STEPS)
 
     def forget_bindings(self) -> None:
         """Gives up all bind groups."""
@@ -132,7 +132,7 @@ class Cache:
         )
 
 
-def _put(kept: dict[_Key, _Value], key: _Key, value: _Value, most: int) -> None:
-    if len(kept) >= most:
+def _put(kept: dict[_Key, _Value], key: _Key, value: _Value, limit: int) -> None:
+    if len(kept) >= limit:
         del kept[next(iter(kept))]
     kept[key] = value

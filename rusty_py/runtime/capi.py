@@ -23,8 +23,8 @@ Handle = Any
 """A C pointer of cffi that holds a reference to the object it points to."""
 
 
-class Step(NamedTuple):
-    """One dispatch, bound: what `Commands.encode` needs of it, and nothing else."""
+class EncodedDispatch(NamedTuple):
+    """One dispatch, bound: what `CApi.encode` needs of it, and nothing else."""
 
     pipeline: Handle
     bindings: Handle
@@ -45,7 +45,7 @@ class Copy(NamedTuple):
     size: int
 
 
-class Commands:
+class CApi:
     """wgpu-native's functions, and the callbacks by which it answers. There is one, from `commands()`.
 
     `instrument` makes a library of wgpu-native's that is called in its place: a benchmark times the calls.
@@ -108,13 +108,13 @@ class Commands:
         return self.ffi.gc(group, self._free_bindings)
 
     def offsets(self, offset: int) -> Handle:
-        """A dynamic offset, as `Step.offsets` wants it."""
+        """A dynamic offset, as `EncodedDispatch.offsets` wants it."""
         return self.ffi.new(self.types["uint32_t[1]"], [offset])
 
     def encode(
         self,
         device: Handle,
-        steps: Sequence[Step],
+        steps: Sequence[EncodedDispatch],
         copies: Sequence[Copy] = (),
         *,
         timestamps: Handle | None = None,
@@ -134,7 +134,7 @@ class Commands:
             finished = self._finish(encoder)
         return finished
 
-    def _encode_pass(self, encoder: Handle, steps: Sequence[Step], timestamps: Handle) -> None:
+    def _encode_pass(self, encoder: Handle, steps: Sequence[EncodedDispatch], timestamps: Handle) -> None:
         lib = self.lib
         set_pipeline = lib.wgpuComputePassEncoderSetPipeline
         set_bindings = lib.wgpuComputePassEncoderSetBindGroup
@@ -262,6 +262,6 @@ def _unless_forked(release: Callable[[Handle], None]) -> Callable[[Handle], None
 
 
 @cache
-def commands() -> Commands:
-    """The process's `Commands`; imports wgpu at the first call."""
-    return Commands()
+def commands() -> CApi:
+    """The process's `CApi`; imports wgpu at the first call."""
+    return CApi()

@@ -19,12 +19,12 @@ from rusty_py.errors import DeviceError, LimitError, OutOfMemory, ShapeError
 from rusty_py.runtime import native
 from rusty_py.runtime.adapter import Adapter, Limits, choose
 from rusty_py.runtime.buffer import Buffer as Buffer
-from rusty_py.runtime.buffer import Recording as Recording
+from rusty_py.runtime.buffer import CommandBuffer as CommandBuffer
 from rusty_py.runtime.cache import Cache, CacheStats
 from rusty_py.runtime.pool import Pool, PoolStats, size_class
 from rusty_py.runtime.queue import Queue
-from rusty_py.runtime.throughput import Pace
-from rusty_py.runtime.transfer import MOST_STAGED_BYTES, Transfer
+from rusty_py.runtime.throughput import Throughput
+from rusty_py.runtime.transfer import MAX_STAGED_BYTES, Transfer
 
 if TYPE_CHECKING:
     import wgpu
@@ -67,7 +67,7 @@ class Device:
             checked = os.environ.get("RUSTY_PY_CHECKED", "0") not in ("", "0")
         self.checked = checked or not native.has_unchecked_modules()
         self.closed = False
-        self.pace = Pace(self.adapter.type)
+        self.throughput = Throughput(self.adapter.type)
         self.recorders: dict[int, Graph | Planner] = {}  # By thread: see `recorder`.
         self.composing: set[int] = set()  # Threads inside of an operation: see operation.py.
         self.attachments: dict[object, Any] = {}  # What higher layers keep for a device.
@@ -96,7 +96,7 @@ class Device:
         storage |= flags.MAP_READ * mapped_read | flags.MAP_WRITE * mapped_write
         create = partial(_create_buffer, self.raw, self.queue)  # No cycle back to this device.
         pool = partial(Pool, before_destroy=self.queue.flush)
-        staging = partial(pool, max_cached_bytes=MOST_STAGED_BYTES)
+        staging = partial(pool, max_cached_bytes=MAX_STAGED_BYTES)
         self.pool = pool(partial(create, storage), memory_limit=memory_limit)
         self.transfer = Transfer(
             self.queue,
@@ -197,7 +197,7 @@ class Device:
         except wgpu.GPUError:
             self.queue.refuse_lost("zeros")
             raise
-        self.submit(Recording(self, clear, [buffer]))
+        self.submit(CommandBuffer(self, clear, [buffer]))
         return buffer
 
     def _from_pool(self, nbytes: int, label: str) -> Buffer:
@@ -289,7 +289,7 @@ class Device:
 
         return capture(self)
 
-    def submit(self, *recordings: Recording) -> None:
+    def submit(self, *recordings: CommandBuffer) -> None:
         """Sends recordings to the GPU, each for the first and last time. Returns before they are done.
 
         Raises DeviceError where wgpu-native would abort: closed device, second submission of a recording,
@@ -338,8 +338,8 @@ def _create_buffer(device: "wgpu.GPUDevice", queue: Queue, usage: int, nbytes: i
 
 
 @lru_cache(maxsize=1024)
-def _sizes(nbytes: int, most: int) -> tuple[int, int]:
-    return min(size_class(nbytes), _whole_words(most - 3)), max(4, _whole_words(nbytes))
+def _sizes(nbytes: int, limit: int) -> tuple[int, int]:
+    return min(size_class(nbytes), _whole_words(limit - 3)), max(4, _whole_words(nbytes))
 
 
 def _whole_words(nbytes: int) -> int:

@@ -15,10 +15,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from rusty_py.errors import DeviceError
-from rusty_py.runtime.buffer import Buffer, Window
-from rusty_py.runtime.capi import Step
+from rusty_py.runtime.buffer import Buffer, BufferBinding
+from rusty_py.runtime.capi import EncodedDispatch
 from rusty_py.runtime.launch import Spec, bind, check
-from rusty_py.runtime.pool import Memory, VirtualSource
+from rusty_py.runtime.pool import Allocation, VirtualAllocator
 from rusty_py.runtime.throughput import SUBMISSION_SECONDS
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 class Operand:
     """What a launch binds: a part of a memory from `start` on, virtual until the capture ends."""
 
-    memory: Memory
+    memory: Allocation
     nbytes: int
     start: int = 0
     bound_bytes: int = 0
@@ -46,7 +46,7 @@ class Node:
 
     inputs: tuple[Operand, ...]
     outputs: tuple[Operand, ...]
-    bind: Callable[[Sequence[Operand]], Step]
+    bind: Callable[[Sequence[Operand]], EncodedDispatch]
     seconds: float
 
 
@@ -71,14 +71,14 @@ class Graph:
         self.device = device
         self.levels: list[list[int]] = []
         """The numbers of the launches, in the order of their capture, level by level."""
-        self._virtual = VirtualSource("has no memory before its capture ends")
+        self._virtual = VirtualAllocator("has no memory before its capture ends")
         self._nodes: list[Node] = []
         self._made: list[weakref.ref[Buffer]] = []
         self._held: dict[Buffer, None] = {}  # In use beyond the graph: inputs and outputs.
         self._shared: list[Buffer] = []
-        self._parts: list[list[Step]] = []
-        self._memories: list[Memory] = []
-        self._outputs: list[Memory] = []
+        self._parts: list[list[EncodedDispatch]] = []
+        self._memories: list[Allocation] = []
+        self._outputs: list[Allocation] = []
         self._unshared_bytes = 0
 
     def buffer(self, size: int, nbytes: int, label: str) -> Buffer:
@@ -87,22 +87,22 @@ class Graph:
         self._made.append(weakref.ref(buffer))
         return buffer
 
-    def made(self, buffer: Buffer | Window) -> bool:
+    def made(self, buffer: Buffer | BufferBinding) -> bool:
         """Whether the buffer was made in this capture, and so may be launched on without memory."""
         return _whole(buffer).pool is self._virtual
 
     def launch(
         self,
         spec: Spec,
-        inputs: Sequence[Buffer | Window],
-        outputs: Sequence[Buffer | Window],
-        dims: Sequence[int],
+        inputs: Sequence[Buffer | BufferBinding],
+        outputs: Sequence[Buffer | BufferBinding],
+        uniforms: Sequence[int],
         workgroups: tuple[int, int, int],
         flops: int,
     ) -> None:
         """Writes a launch down. Raises what `kernel.launch` would."""
         with self.device.lock:
-            check(self.device, spec, (*inputs, *outputs), dims, workgroups, made=self.made)
+            check(self.device, spec, (*inputs, *outputs), uniforms, workgroups, made=self.made)
         for buffer in (*inputs, *outputs):
             if buffer.memory.handle is not None:
                 self._held[_whole(buffer)] = None
@@ -110,8 +110,8 @@ class Graph:
             tuple(Operand(each.memory, each.nbytes, each.start, each.bound_bytes) for each in buffers)
             for buffers in (inputs, outputs)
         )
-        bound = partial(_bound, self.device, spec, dims=tuple(dims), workgroups=workgroups)
-        self._nodes.append(Node(reads, writes, bound, flops / self.device.pace.rate(spec)))
+        bound = partial(_bound, self.device, spec, uniforms=tuple(uniforms), workgroups=workgroups)
+        self._nodes.append(Node(reads, writes, bound, flops / self.device.throughput.rate(spec)))
 
     def replay(self) -> None:
         """Submits the launches again, behind all that was recorded before. Returns before they are done.
@@ -125,12 +125,12 @@ class Graph:
         with queue.lock:
             self.device.ensure_usable("replay")
             for buffer in self._held:
-                if buffer.destroyed or (buffer.memory.refusal and buffer.memory not in self._outputs):
+                if buffer.destroyed or (buffer.memory.unusable_reason and buffer.memory not in self._outputs):
                     buffer.ensure_usable("replay", self.device)
             for part in self._parts:
                 queue.send([], self._memories, steps=part)
             for memory in self._outputs:
-                memory.refusal = ""
+                memory.unusable_reason = ""
             self._outputs.clear()
 
     def stats(self) -> GraphStats:
@@ -151,8 +151,8 @@ class Graph:
         real = {buffer.memory.serial: self._make_output(buffer) for buffer in alive}
         self.levels = _levels(self._nodes)
         self._share(real)
-        steps: list[tuple[Step, float]] = []
-        memories: dict[Memory, None] = {}
+        steps: list[tuple[EncodedDispatch, float]] = []
+        memories: dict[Allocation, None] = {}
         for number in (number for level in self.levels for number in level):
             node = self._nodes[number]
             operands = [
@@ -164,17 +164,17 @@ class Graph:
         self._memories = list(memories)
         self._parts = list(_parts(steps))
 
-    def _make_output(self, buffer: Buffer) -> Memory:
+    def _make_output(self, buffer: Buffer) -> Allocation:
         """Makes a captured buffer that lives on one like any other, though without values yet."""
         buffer.memory = self.device.pool.take(buffer.memory.size)
         buffer.binding = buffer.memory.serial << 64 | buffer.nbytes
         buffer.pool = self.device.pool
-        buffer.memory.refusal = "has no values before its graph is replayed"
+        buffer.memory.unusable_reason = "has no values before its graph is replayed"
         self._outputs.append(buffer.memory)
         self._held[buffer] = None
         return buffer.memory
 
-    def _share(self, real: dict[int, Memory]) -> None:
+    def _share(self, real: dict[int, Allocation]) -> None:
         """Adds memory for every intermediate to `real`, shared where one is done before the other begins."""
         sizes: dict[int, int] = {}
         spans: dict[int, tuple[int, int]] = {}
@@ -250,15 +250,15 @@ def _bound(
     spec: Spec,
     operands: Sequence[Operand],
     *,
-    dims: tuple[int, ...],
+    uniforms: tuple[int, ...],
     workgroups: tuple[int, int, int],
-) -> Step:
+) -> EncodedDispatch:
     with device.lock:
-        return bind(device, spec, operands, dims=dims, workgroups=workgroups)
+        return bind(device, spec, operands, uniforms=uniforms, workgroups=workgroups)
 
 
-def _whole(buffer: Buffer | Window) -> Buffer:
-    return buffer.buffer if isinstance(buffer, Window) else buffer
+def _whole(buffer: Buffer | BufferBinding) -> Buffer:
+    return buffer.buffer if isinstance(buffer, BufferBinding) else buffer
 
 
 def _levels(nodes: Sequence[Node]) -> list[list[int]]:
@@ -282,9 +282,9 @@ def _levels(nodes: Sequence[Node]) -> list[list[int]]:
     return levels
 
 
-def _parts(steps: Sequence[tuple[Step, float]]) -> Iterator[list[Step]]:
+def _parts(steps: Sequence[tuple[EncodedDispatch, float]]) -> Iterator[list[EncodedDispatch]]:
     """The steps in submissions that are not too long."""
-    part: list[Step] = []
+    part: list[EncodedDispatch] = []
     seconds = 0.0
     for step, cost in steps:
         if part and seconds + cost > SUBMISSION_SECONDS:

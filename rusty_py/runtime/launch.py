@@ -13,23 +13,23 @@ from typing import TYPE_CHECKING, Protocol
 from rusty_py import shaders
 from rusty_py.errors import LimitError, ShaderError
 from rusty_py.runtime import native
-from rusty_py.runtime.buffer import Buffer, Recording, Window
+from rusty_py.runtime.buffer import Buffer, BufferBinding, CommandBuffer
 from rusty_py.runtime.cache import Pipeline
-from rusty_py.runtime.capi import Handle, Step
+from rusty_py.runtime.capi import EncodedDispatch, Handle
 from rusty_py.runtime.device import Device
-from rusty_py.runtime.uniforms import SLOT_BYTES, SLOT_WORDS, Slot
+from rusty_py.runtime.uniforms import SLOT_BYTES, SLOT_WORDS, UniformSlot
 
 if TYPE_CHECKING:
     import wgpu
 
-    from rusty_py.runtime.pool import Memory
+    from rusty_py.runtime.pool import Allocation
 
 
 @dataclass(frozen=True)
 class Spec:
     """What is compiled, and so the key of the pipeline cache. What only changes data is not in it.
 
-    `name` is the file below wgsl/, without its ending. Bindings: the inputs, the outputs, then the dims.
+    `name` is the file below wgsl/, without its ending. Bindings: the inputs, the outputs, then the uniforms.
     `threads` and `workgroup_bytes` are those of one workgroup, with the constants put in. The keys of
     `constants` are WebGPU's: the number of an override's @id, its name where it has none. `definitions` is
     WGSL that the file asks for and that is appended to it; `variant` is what to call it.
@@ -41,7 +41,7 @@ class Spec:
     threads: int
     workgroup_bytes: int = 0
     constants: tuple[tuple[str, int], ...] = ()
-    has_dims: bool = True
+    has_uniforms: bool = True
     definitions: str = ""
     variant: str = ""
     _hash: int = field(init=False, repr=False, compare=False)
@@ -75,8 +75,8 @@ class Launch:
     """One dispatch, ready to be recorded any number of times. `flops` is its work, for pacing."""
 
     spec: Spec
-    step: Step
-    buffers: tuple[Buffer | Window, ...]
+    step: EncodedDispatch
+    buffers: tuple[Buffer | BufferBinding, ...]
     flops: int
 
 
@@ -84,9 +84,9 @@ def launch(
     device: Device,
     spec: Spec,
     *,
-    inputs: Sequence[Buffer | Window] = (),
-    outputs: Sequence[Buffer | Window],
-    dims: Sequence[int] = (),
+    inputs: Sequence[Buffer | BufferBinding] = (),
+    outputs: Sequence[Buffer | BufferBinding],
+    uniforms: Sequence[int] = (),
     workgroups: tuple[int, int, int],
     flops: int = 0,
 ) -> None:
@@ -99,36 +99,36 @@ def launch(
     if not queue.usable:
         device.ensure_usable(spec.name)
     if device.recorders and (recorder := device.recorder) is not None:
-        recorder.launch(spec, inputs, outputs, dims, workgroups, flops)
+        recorder.launch(spec, inputs, outputs, uniforms, workgroups, flops)
         return
     buffers = (*inputs, *outputs)
     with queue.lock:
-        check(device, spec, buffers, dims, workgroups)
-        seconds = flops / device.pace.rate(spec)
-        timed = device.pace.worth_timing(spec, flops) and not queue.held
+        check(device, spec, buffers, uniforms, workgroups)
+        seconds = flops / device.throughput.rate(spec)
+        timed = device.throughput.worth_timing(spec, flops) and not queue.held
         if timed:
             queue.wait()
             start = time.perf_counter()
-        step = bind(device, spec, buffers, dims=dims, workgroups=workgroups)
+        step = bind(device, spec, buffers, uniforms=uniforms, workgroups=workgroups)
         memories = [buffer.memory for buffer in buffers]
         nbytes = sum([buffer.nbytes for buffer in buffers])
         queue.add([step], memories, seconds, nbytes)
         if timed:
             queue.wait()
-            device.pace.observe(spec, flops=flops, seconds=time.perf_counter() - start)
+            device.throughput.observe(spec, flops=flops, seconds=time.perf_counter() - start)
 
 
 def prepare(
     device: Device,
     spec: Spec,
     *,
-    inputs: Sequence[Buffer | Window] = (),
-    outputs: Sequence[Buffer | Window],
-    dims: Sequence[int] = (),
+    inputs: Sequence[Buffer | BufferBinding] = (),
+    outputs: Sequence[Buffer | BufferBinding],
+    uniforms: Sequence[int] = (),
     workgroups: tuple[int, int, int],
     flops: int = 0,
 ) -> Launch:
-    """Checks one dispatch against the device's limits and binds its buffers and `dims`, u32 each.
+    """Checks one dispatch against the device's limits and binds its buffers and `uniforms`, u32 each.
 
     Raises LimitError, DeviceError for unusable buffers, ShaderError where the compiler refuses or where a
     buffer is both input and output.
@@ -136,13 +136,15 @@ def prepare(
     buffers = (*inputs, *outputs)
     device.ensure_usable(str(spec))
     with device.lock:
-        check(device, spec, buffers, dims, workgroups)
-        return Launch(spec, bind(device, spec, buffers, dims=dims, workgroups=workgroups), buffers, flops)
+        check(device, spec, buffers, uniforms, workgroups)
+        return Launch(
+            spec, bind(device, spec, buffers, uniforms=uniforms, workgroups=workgroups), buffers, flops
+        )
 
 
 def record(
     device: Device, launches: Iterable[Launch], *, timestamps: tuple["wgpu.GPUQuerySet", int] | None = None
-) -> Recording:
+) -> CommandBuffer:
     """One submission of `launches` in order. `timestamps`: where in a query set its start and end go."""
     import wgpu
 
@@ -157,10 +159,10 @@ def record(
         device.queue.refuse_lost("record")
         names = dict.fromkeys(str(launch.spec) for launch in launches)
         raise ShaderError(f"{', '.join(names)}: refused: {error}") from error
-    buffers: dict[Buffer | Window, None] = {}
+    buffers: dict[Buffer | BufferBinding, None] = {}
     for launch in launches:
         buffers.update(dict.fromkeys(launch.buffers))
-    return Recording(device, encoded, buffers)
+    return CommandBuffer(device, encoded, buffers)
 
 
 def run(device: Device, launches: Iterable[Launch]) -> None:
@@ -170,8 +172,8 @@ def run(device: Device, launches: Iterable[Launch]) -> None:
         device.submit(record(device, part))
         device.wait()
         flops = sum(launch.flops for launch in part)
-        most = max(part, key=lambda each: each.flops)
-        device.pace.observe(most.spec, flops=flops, seconds=time.perf_counter() - start)
+        largest = max(part, key=lambda each: each.flops)
+        device.throughput.observe(largest.spec, flops=flops, seconds=time.perf_counter() - start)
 
 
 def submissions(device: Device, launches: Iterable[Launch]) -> Iterator[list[Launch]]:
@@ -179,7 +181,7 @@ def submissions(device: Device, launches: Iterable[Launch]) -> Iterator[list[Lau
     part: list[Launch] = []
     seconds = 0.0
     for launch in launches:
-        cost = launch.flops / device.pace.flops(launch.spec)
+        cost = launch.flops / device.throughput.flops(launch.spec)
         if part and seconds + cost > 1.0:
             yield part
             part, seconds = [], 0.0
@@ -215,19 +217,21 @@ def check_workgroup(device: Device, spec: Spec) -> None:
 def check(
     device: Device,
     spec: Spec,
-    buffers: Sequence[Buffer | Window],
-    dims: Sequence[int],
+    buffers: Sequence[Buffer | BufferBinding],
+    uniforms: Sequence[int],
     workgroups: tuple[int, int, int],
     *,
-    made: Callable[[Buffer | Window], bool] | None = None,
+    made: Callable[[Buffer | BufferBinding], bool] | None = None,
 ) -> None:
     """Raises what wgpu would not, or only with the process. Buffers that were `made` need no memory yet."""
     if len(buffers) != spec.inputs + spec.outputs:
         raise ShaderError(
             f"{spec}: takes {spec.inputs} inputs and {spec.outputs} outputs, got {len(buffers)} buffers"
         )
-    if len(dims) > SLOT_WORDS:
-        raise LimitError(f"{spec}: more dims than a launch has room for: {len(dims)}, {SLOT_WORDS} words")
+    if len(uniforms) > SLOT_WORDS:
+        raise LimitError(
+            f"{spec}: more uniforms than a launch has room for: {len(uniforms)}, {SLOT_WORDS} words"
+        )
     limits = device.limits
     x, y, z = workgroups
     if not (0 <= x <= limits.groups and 0 <= y <= limits.groups and 0 <= z <= limits.groups):
@@ -238,7 +242,7 @@ def check(
     read = [buffer.memory for buffer in buffers[: spec.inputs]]
     for i, buffer in enumerate(buffers):
         planned = made is not None and made(buffer)
-        if buffer.destroyed or buffer.device is not device or (buffer.memory.refusal and not planned):
+        if buffer.destroyed or buffer.device is not device or (buffer.memory.unusable_reason and not planned):
             buffer.ensure_usable(str(spec), device)
         if buffer.nbytes > limits.binding_bytes:
             raise LimitError(
@@ -253,7 +257,7 @@ class Bound(Protocol):
     """What a launch binds: `bound_bytes` of a memory, from byte `start` on; `extent` is a key of both."""
 
     @property
-    def memory(self) -> "Memory": ...
+    def memory(self) -> "Allocation": ...
 
     @property
     def start(self) -> int: ...
@@ -270,13 +274,13 @@ def bind(
     spec: Spec,
     operands: Sequence[Bound],
     *,
-    dims: Sequence[int],
+    uniforms: Sequence[int],
     workgroups: tuple[int, int, int],
-) -> Step:
+) -> EncodedDispatch:
     """The dispatch as the C API wants it. The caller holds the device's lock."""
     pipeline = _pipeline(device, spec)
     queue = device.queue
-    slot = queue.params.slot(tuple(dims)) if spec.has_dims else None
+    slot = queue.params.slot(tuple(uniforms)) if spec.has_uniforms else None
     key = [pipeline.serial, slot.page.serial if slot else 0]
     for operand in operands:
         key.append(operand.memory.serial)
@@ -289,11 +293,15 @@ def bind(
         device.cache.add_bindings(bound, bindings)
     x, y, z = workgroups
     offset_count, offsets = (1, slot.offsets) if slot else (0, queue.commands.null)
-    return Step(pipeline.handle, bindings, offset_count, offsets, index(x), index(y), index(z))
+    return EncodedDispatch(pipeline.handle, bindings, offset_count, offsets, index(x), index(y), index(z))
 
 
 def _bindings(
-    device: Device, spec: Spec, pipeline: Pipeline, ranges: list[tuple[Handle, int, int]], slot: Slot | None
+    device: Device,
+    spec: Spec,
+    pipeline: Pipeline,
+    ranges: list[tuple[Handle, int, int]],
+    slot: UniformSlot | None,
 ) -> Handle:
     import wgpu
 
@@ -319,7 +327,7 @@ def _compile(device: Device, spec: Spec) -> Pipeline:
     import wgpu
 
     check_workgroup(device, spec)
-    shape = spec.inputs, spec.outputs, spec.has_dims
+    shape = spec.inputs, spec.outputs, spec.has_uniforms
     try:
         layout = device.cache.layout(shape, lambda: _layout(device, spec))
         if device.checked:
@@ -341,6 +349,6 @@ def _layout(device: Device, spec: Spec) -> "wgpu.GPUBindGroupLayout":
     """Inputs, outputs, and then a slot of parameters, which a dynamic offset chooses."""
     kinds: list[dict[str, object]] = [{"type": "read-only-storage"}] * spec.inputs
     kinds += [{"type": "storage"}] * spec.outputs
-    kinds += [{"type": "uniform", "has_dynamic_offset": True}] * spec.has_dims
+    kinds += [{"type": "uniform", "has_dynamic_offset": True}] * spec.has_uniforms
     entries = [{"binding": i, "visibility": "COMPUTE", "buffer": kind} for i, kind in enumerate(kinds)]
     return device.raw.create_bind_group_layout(entries=entries)

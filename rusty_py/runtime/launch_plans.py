@@ -12,14 +12,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from rusty_py.runtime.buffer import Buffer, Window
+from rusty_py.runtime.buffer import Buffer, BufferBinding
 from rusty_py.runtime.launch import Spec, bind, check, launch
-from rusty_py.runtime.pool import VirtualSource
+from rusty_py.runtime.pool import VirtualAllocator
 from rusty_py.runtime.throughput import SUBMISSION_SECONDS
 
 if TYPE_CHECKING:
     from rusty_py.layout import Layout
-    from rusty_py.runtime.capi import Step
+    from rusty_py.runtime.capi import EncodedDispatch
     from rusty_py.runtime.device import Device
 
 _serials = itertools.count(1)
@@ -62,28 +62,28 @@ class NotPlannable(Exception):
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Dispatch:
+class PlannedDispatch:
     """One launch of a plan. Buffers are numbered: the operands first, then what the plan takes.
 
-    `patches`: at which place in `dims` which value goes, and what is added to it.
+    `patches`: at which place in `uniforms` which value goes, and what is added to it.
     """
 
     spec: Spec
     buffers: tuple[int, ...]
-    dims: tuple[int, ...]
+    uniforms: tuple[int, ...]
     patches: tuple[tuple[int, int, int], ...]
     workgroups: tuple[int, int, int]
     flops: int
     nbytes: int
 
     def words(self, values: Sequence[int]) -> tuple[int, ...]:
-        """The dims for these values."""
+        """The uniforms for these values."""
         if not self.patches:
-            return self.dims
-        dims = list(self.dims)
+            return self.uniforms
+        uniforms = list(self.uniforms)
         for place, index, plus in self.patches:
-            dims[place] = (values[index] + plus) & 0xFFFFFFFF
-        return tuple(dims)
+            uniforms[place] = (values[index] + plus) & 0xFFFFFFFF
+        return tuple(uniforms)
 
 
 class Planner:
@@ -91,11 +91,11 @@ class Planner:
 
     def __init__(self, device: Device) -> None:
         self.device = device
-        self._source = VirtualSource("is part of a plan")
+        self._source = VirtualAllocator("is part of a plan")
         self._numbers: dict[int, int] = {}  # By the serials of virtual memories.
         self._buffers: list[Buffer] = []
         self._taken: list[tuple[int, int, str]] = []
-        self._dispatches: list[Dispatch] = []
+        self._dispatches: list[PlannedDispatch] = []
 
     def operand(self, buffer: Buffer) -> Buffer:
         """What stands for an operand's buffer."""
@@ -115,19 +115,19 @@ class Planner:
     def launch(
         self,
         spec: Spec,
-        inputs: Sequence[Buffer | Window],
-        outputs: Sequence[Buffer | Window],
-        dims: Sequence[int],
+        inputs: Sequence[Buffer | BufferBinding],
+        outputs: Sequence[Buffer | BufferBinding],
+        uniforms: Sequence[int],
         workgroups: tuple[int, int, int],
         flops: int,
     ) -> None:
         """Writes a launch down; raises what `launch` would."""
         buffers = (*inputs, *outputs)
-        if any(isinstance(each, Window) for each in buffers):
+        if any(isinstance(each, BufferBinding) for each in buffers):
             raise NotPlannable
         words: list[int] = []
         patches: list[tuple[int, int, int]] = []
-        for place, word in enumerate(dims):
+        for place, word in enumerate(uniforms):
             if isinstance(word, Symbol):
                 patches.append((place, word.index, word.plus))
                 word = 0
@@ -135,7 +135,7 @@ class Planner:
         check(self.device, spec, buffers, words, workgroups, made=lambda _: True)
         numbers = [self._numbers[each.memory.serial] for each in buffers]
         self._dispatches.append(
-            Dispatch(
+            PlannedDispatch(
                 spec,
                 tuple(numbers),
                 tuple(words),
@@ -164,7 +164,7 @@ class LaunchPlan:
         self,
         device: Device,
         name: str,
-        dispatches: tuple[Dispatch, ...],
+        dispatches: tuple[PlannedDispatch, ...],
         taken: tuple[tuple[int, int, str], ...],
         array: Callable[..., Any],
         result: int,
@@ -175,7 +175,7 @@ class LaunchPlan:
         self.array, self.result, self.layout, self._offset = array, result, layout, offset
         self._serial = next(_serials)
         self._nbytes = sum(each.nbytes for each in dispatches)
-        self.pace_version = -1
+        self.throughput_version = -1
         self._seconds = 0.0
         self._apart = False  # Long enough to be timed dispatch by dispatch, or submitted so.
         self.refresh(device)
@@ -187,13 +187,13 @@ class LaunchPlan:
 
     def refresh(self, device: Device) -> bool:
         """Takes in the rates seen since; False where it may have to be cut otherwise by now."""
-        pace, first = device.pace, self.pace_version < 0
-        self.pace_version = pace.version
-        self._seconds = sum(each.flops / pace.rate(each.spec) for each in self.dispatches)
+        throughput, first = device.throughput, self.throughput_version < 0
+        self.throughput_version = throughput.version
+        self._seconds = sum(each.flops / throughput.rate(each.spec) for each in self.dispatches)
         self._apart = (len(self.dispatches) > 1 and self._seconds > _MAX_SECONDS) or any(
-            pace.worth_timing(each.spec, each.flops) for each in self.dispatches
+            throughput.worth_timing(each.spec, each.flops) for each in self.dispatches
         )
-        return first or all(each.flops <= _RECUT * pace.flops(each.spec) for each in self.dispatches)
+        return first or all(each.flops <= _RECUT * throughput.flops(each.spec) for each in self.dispatches)
 
     def run(self, device: Device, operands: Sequence[Buffer], values: tuple[int, ...]) -> Buffer:
         """Records the launches on these buffers, and returns that of the result."""
@@ -210,7 +210,7 @@ class LaunchPlan:
         with queue.lock:
             for buffer in buffers:
                 memory = buffer.memory
-                if memory.refusal or buffer.destroyed:
+                if memory.unusable_reason or buffer.destroyed:
                     buffer.ensure_usable(self.name, device)
                 memories.append(memory)
                 parts.append(buffer.binding)
@@ -223,13 +223,15 @@ class LaunchPlan:
                 queue.add(steps, memories, self._seconds, self._nbytes)
         return buffers[self.result]
 
-    def _bind(self, device: Device, buffers: Sequence[Buffer], values: Sequence[int]) -> list[Step]:
+    def _bind(
+        self, device: Device, buffers: Sequence[Buffer], values: Sequence[int]
+    ) -> list[EncodedDispatch]:
         return [
             bind(
                 device,
                 each.spec,
                 [buffers[number] for number in each.buffers],
-                dims=each.words(values),
+                uniforms=each.words(values),
                 workgroups=each.workgroups,
             )
             for each in self.dispatches
@@ -244,7 +246,7 @@ class LaunchPlan:
                 each.spec,
                 inputs=[buffers[number] for number in each.buffers[: each.spec.inputs]],
                 outputs=[buffers[number] for number in each.buffers[each.spec.inputs :]],
-                dims=each.words(values),
+                uniforms=each.words(values),
                 workgroups=each.workgroups,
                 flops=each.flops,
             )

@@ -18,7 +18,7 @@ from rusty_py.runtime import native
 if TYPE_CHECKING:
     import wgpu
 
-_LEAST_BYTES = 256
+_MIN_BYTES = 256
 # To every doubling: above 256 bytes, a buffer is at most an eighth larger than asked for.
 _CLASSES = 8
 
@@ -27,11 +27,11 @@ _serials = itertools.count(1)
 
 
 @dataclass(eq=False, slots=True)
-class Memory:
+class Allocation:
     """A wgpu buffer: its C handle, and the number of the submission that used it last (see queue.py).
 
-    `serial` is its own among all that ever were; `refusal` says why no submission may use it now. What a
-    capture plans has neither buffer nor handle yet.
+    `serial` is unique in the process; `unusable_reason` says why no submission may use the allocation now.
+    Allocations planned in a capture have no buffer and no handle yet.
     """
 
     raw: "wgpu.GPUBuffer | None"
@@ -39,7 +39,7 @@ class Memory:
     handle: Any
     serial: int = field(default_factory=lambda: next(_serials))
     used_in: int = 0
-    refusal: str = ""
+    unusable_reason: str = ""
     destroyed: bool = False
 
     def destroy(self) -> None:
@@ -49,27 +49,27 @@ class Memory:
             self.raw.destroy()
 
 
-class Source(Protocol):
+class Allocator(Protocol):
     """Where a buffer has its memory from, and where it goes back to."""
 
-    def take(self, size: int) -> Memory:
+    def take(self, size: int) -> Allocation:
         """Memory of `size` bytes."""
 
-    def give(self, memory: Memory, *, destroyed: bool = False) -> None:
+    def give(self, memory: Allocation, *, destroyed: bool = False) -> None:
         """Takes it back."""
 
 
-class VirtualSource:
-    """Buffers without memory, for captures and plans; `refusal` says why no submission may use them."""
+class VirtualAllocator:
+    """Buffers without memory, for captures and plans. No submission may use them, for `unusable_reason`."""
 
-    def __init__(self, refusal: str) -> None:
-        self._refusal = refusal
+    def __init__(self, unusable_reason: str) -> None:
+        self._unusable_reason = unusable_reason
 
-    def take(self, size: int) -> Memory:
+    def take(self, size: int) -> Allocation:
         """Memory that is none."""
-        return Memory(None, size, None, refusal=self._refusal)
+        return Allocation(None, size, None, unusable_reason=self._unusable_reason)
 
-    def give(self, memory: Memory, *, destroyed: bool = False) -> None:
+    def give(self, memory: Allocation, *, destroyed: bool = False) -> None:
         """Nothing is kept."""
 
 
@@ -93,8 +93,8 @@ class PoolStats:
 
 def size_class(nbytes: int) -> int:
     """What is allocated for `nbytes`: 256, or the next of eight sizes between two powers of two."""
-    if nbytes <= _LEAST_BYTES:
-        return _LEAST_BYTES
+    if nbytes <= _MIN_BYTES:
+        return _MIN_BYTES
     step = (1 << (nbytes - 1).bit_length() - 1) // _CLASSES
     return -(-nbytes // step) * step
 
@@ -120,19 +120,19 @@ class Pool:
         self.max_cached_bytes = max_cached_bytes
         self.memory_limit = memory_limit
         # Buffers die anywhere, also inside the methods below: they queue here, without a lock.
-        self._returned: deque[tuple[Memory, bool]] = deque()
+        self._returned: deque[tuple[Allocation, bool]] = deque()
         # What is out, by serial. A cycle that holds a Buffer is finalised with all it alone can reach: were
         # the wgpu object among that, it would come back released.
-        self._lent: dict[int, Memory] = {}
+        self._lent: dict[int, Allocation] = {}
         self._lock = threading.Lock()
         # By age, the longest unused first; and the keys of that by class, the last returned last.
-        self._kept: OrderedDict[int, Memory] = OrderedDict()
+        self._kept: OrderedDict[int, Allocation] = OrderedDict()
         self._keys: dict[int, list[int]] = {}
         self._next_key = 0
         self._allocations = self._reuses = self._evictions = 0
         self._live_bytes = self._kept_bytes = self._peak_bytes = 0
 
-    def take(self, size: int) -> Memory:
+    def take(self, size: int) -> Allocation:
         """Memory of exactly `size` bytes, its content undefined: the last returned one, or a new one.
 
         Raises OutOfMemory where the limit, or the driver after everything kept was given up, has no room.
@@ -141,7 +141,7 @@ class Pool:
             if self._returned and size <= self.max_cached_bytes:
                 memory, destroyed = returned = self._returned.pop()
                 if memory.size == size and not destroyed:  # It goes on being lent: nothing to count anew.
-                    memory.refusal = ""
+                    memory.unusable_reason = ""
                     self._reuses += 1
                     return memory
                 self._returned.append(returned)
@@ -153,7 +153,7 @@ class Pool:
                 self._peak_bytes = self._live_bytes + self._kept_bytes
             return memory
 
-    def give(self, memory: Memory, *, destroyed: bool = False) -> None:
+    def give(self, memory: Allocation, *, destroyed: bool = False) -> None:
         """Takes memory back that `take` gave, which its owner may have `destroyed`."""
         self._returned.append((memory, destroyed))
 
@@ -181,7 +181,7 @@ class Pool:
                 self._peak_bytes,
             )
 
-    def _reuse(self, size: int) -> Memory | None:
+    def _reuse(self, size: int) -> Allocation | None:
         keys = self._keys.get(size)
         while keys:
             # None for a key whose memory went as Ctrl-C came between the two.
@@ -192,7 +192,7 @@ class Pool:
                 return memory
         return None
 
-    def _allocate(self, size: int) -> Memory:
+    def _allocate(self, size: int) -> Allocation:
         if self.memory_limit is not None:
             self._recount()
             self._evict_until(self.memory_limit - self._live_bytes - size)
@@ -209,13 +209,13 @@ class Pool:
             self._evict_until(0)
             raw = self._create(size)
         self._allocations += 1
-        return Memory(raw, size, raw._internal)
+        return Allocation(raw, size, raw._internal)
 
     def _collect(self) -> None:
         """Files what was returned since the last time."""
         while self._returned:
             memory, destroyed = self._returned.popleft()
-            size, memory.refusal = memory.size, ""
+            size, memory.unusable_reason = memory.size, ""
             self._lent.pop(memory.serial, None)
             self._live_bytes -= size
             if destroyed:

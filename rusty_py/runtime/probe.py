@@ -5,7 +5,7 @@ import numpy as np
 from rusty_py.runtime.device import Device
 from rusty_py.runtime.launch import Spec, launch
 
-SUBGROUP_SIZE = Spec("probe/subgroup_size", inputs=0, outputs=1, threads=64, has_dims=False)
+SUBGROUP_SIZE = Spec("probe/subgroup_size", inputs=0, outputs=1, threads=64, has_uniforms=False)
 
 
 def subgroup_size(device: Device) -> int | None:

@@ -21,10 +21,10 @@ from weakref import WeakSet
 from rusty_py.errors import DeviceError, ShaderError
 from rusty_py.runtime import native
 from rusty_py.runtime.adapter import Adapter
-from rusty_py.runtime.capi import Commands, Copy, Handle, Step, commands
-from rusty_py.runtime.pool import Memory
+from rusty_py.runtime.capi import CApi, Copy, EncodedDispatch, Handle, commands
+from rusty_py.runtime.pool import Allocation
 from rusty_py.runtime.throughput import SUBMISSION_SECONDS, nap
-from rusty_py.runtime.uniforms import Params
+from rusty_py.runtime.uniforms import UniformRing
 
 if TYPE_CHECKING:
     import wgpu
@@ -36,7 +36,7 @@ BATCH_BYTES = 1 << 30
 # wgpu holds what the host writes in memory that only a submission frees.
 _WRITTEN_BYTES = 32 << 20
 # How far the host may run ahead of the device: so many marks, each behind so many submissions.
-_MARKS, _MARK_SUBMISSIONS = 8, 32
+_FENCES, _FENCE_SUBMISSIONS = 8, 32
 # In an explicit batch only time counts, and a number that bounds what is held.
 _EXPLICIT_LAUNCHES = 4096
 
@@ -70,7 +70,7 @@ class Queue:
     """
 
     def __init__(self, device: "wgpu.GPUDevice", adapter: Adapter, *, timeout_s: float) -> None:
-        self.commands: Commands = commands()
+        self.commands: CApi = commands()
         self.raw, self.device = device.queue._internal, device._internal
         self._owners = device, device.queue  # Their handles are in use.
         self.name, self.timeout_s = str(adapter), timeout_s
@@ -78,7 +78,7 @@ class Queue:
         self._awake_s = 2e-4 if adapter.is_cpu else 2e-3
         self.lock = threading.RLock()
         _queues.add(self)
-        self.params = Params(device, self.commands)
+        self.params = UniformRing(device, self.commands)
         self.closed = False
         self.lost = False
         self.usable = True
@@ -86,16 +86,18 @@ class Queue:
         self.number = 1
         self.done = 0  # All submissions up to this one are known to have finished.
         self.submissions = 0
-        self._steps: list[Step] = []
+        self._steps: list[EncodedDispatch] = []
         self._seconds = 0.0
         self._bytes = 0
         self._written = 0
         self._held = 0  # Explicit batches that are open.
-        self._marks: deque[tuple[int, int]] = deque()  # Numbers, and the tokens that tell they are done.
-        self._unmarked = 0
-        self._mapped: set[Memory] = set()  # The host is copying from or to them.
+        self._fences: deque[tuple[int, int]] = deque()  # Numbers, and the tokens that tell they are done.
+        self._unfenced = 0
+        self._mapped: set[Allocation] = set()  # The host is copying from or to them.
 
-    def add(self, added: list[Step], memories: Iterable[Memory], seconds: float, nbytes: int) -> None:
+    def add(
+        self, added: list[EncodedDispatch], memories: Iterable[Allocation], seconds: float, nbytes: int
+    ) -> None:
         """Records dispatches that use `memories`, for one submission. The caller holds the lock."""
         number = self.number
         for memory in memories:
@@ -126,7 +128,7 @@ class Queue:
         """Whether an explicit batch is open."""
         return self._held > 0
 
-    def uses(self, memory: Memory) -> bool:
+    def uses(self, memory: Allocation) -> bool:
         """Whether a launch in the open batch uses `memory`."""
         return memory.used_in == self.number and bool(self._steps)
 
@@ -138,9 +140,9 @@ class Queue:
     def send(
         self,
         recorded: list[Handle],
-        memories: Iterable[Memory],
+        memories: Iterable[Allocation],
         *,
-        steps: Sequence[Step] = (),
+        steps: Sequence[EncodedDispatch] = (),
         copies: Sequence[Copy] = (),
         empty: bool = False,
     ) -> None:
@@ -170,9 +172,11 @@ class Queue:
                     self.number += 1
                     self.submissions += 1
                     self._seconds, self._bytes, self._written = 0.0, 0, 0
-            self._keep_pace()
+            self._keep_throughput()
 
-    def _submit(self, recorded: list[Handle], steps: Sequence[Step], copies: Sequence[Copy]) -> None:
+    def _submit(
+        self, recorded: list[Handle], steps: Sequence[EncodedDispatch], copies: Sequence[Copy]
+    ) -> None:
         batch: list[Handle] = []
         refused = None
         if self._steps or copies:
@@ -187,23 +191,23 @@ class Queue:
         if refused is not None:
             raise refused
 
-    def _keep_pace(self) -> None:
+    def _keep_throughput(self) -> None:
         """Waits where the host is far ahead: what is under way stays bounded, and so does any later wait."""
-        self._unmarked += 1
-        if self._unmarked < _MARK_SUBMISSIONS:
+        self._unfenced += 1
+        if self._unfenced < _FENCE_SUBMISSIONS:
             return
-        self._unmarked = 0
-        self._marks.append((self.number - 1, self.commands.ask_work_done(self.raw)))
-        self._pass_marks()
-        if len(self._marks) > _MARKS:
-            number, token = self._marks.popleft()
-            self.until(lambda: self.commands.answer(token))
+        self._unfenced = 0
+        self._fences.append((self.number - 1, self.commands.ask_work_done(self.raw)))
+        self._wait_fences()
+        if len(self._fences) > _FENCES:
+            number, token = self._fences.popleft()
+            self.poll_until(lambda: self.commands.answer(token))
             self.done = max(self.done, number)
 
-    def _pass_marks(self) -> None:
+    def _wait_fences(self) -> None:
         """Forgets the marks that the device has passed."""
-        while self._marks and self.commands.answer(self._marks[0][1]):
-            number, _ = self._marks.popleft()
+        while self._fences and self.commands.answer(self._fences[0][1]):
+            number, _ = self._fences.popleft()
             self.done = max(self.done, number)
 
     def _encode(self, copies: Sequence[Copy]) -> tuple[list[Handle], Exception | None]:
@@ -227,7 +231,7 @@ class Queue:
                 refused = DeviceError(f"transfer: refused: {error}")
         return good, refused
 
-    def write(self, memory: Memory, start: int, data: Handle, size: int) -> None:
+    def write(self, memory: Allocation, start: int, data: Handle, size: int) -> None:
         """Copies host memory to `memory`, behind every launch recorded so far that uses it."""
         with self.lock:
             if self.closed or memory.destroyed:
@@ -253,7 +257,7 @@ class Queue:
             return True
         return False
 
-    def finished(self, memory: Memory) -> bool:
+    def finished(self, memory: Allocation) -> bool:
         """Whether every recorded and submitted use of `memory` has finished; never blocks."""
         if memory.used_in > self.done:
             self.idle()
@@ -265,28 +269,28 @@ class Queue:
             self.flush()
             number = self.number
             if self.idle():
-                self._pass_marks()
+                self._wait_fences()
                 return
             token = self.commands.ask_work_done(self.raw)
-        self.until(lambda: self.commands.answer(token))
+        self.poll_until(lambda: self.commands.answer(token))
         with self.lock:
             self.done = max(self.done, number - 1)
-            self._pass_marks()
+            self._wait_fences()
 
-    def mark(self) -> tuple[int, int]:
-        """Submits the open batch. What `pass_mark` waits for: all that was recorded up to now."""
+    def fence(self) -> tuple[int, int]:
+        """Submits the open batch. What `wait_fence` waits for: all that was recorded up to now."""
         with self.lock:
             self.flush()
             return self.number - 1, self.commands.ask_work_done(self.raw)
 
-    def pass_mark(self, mark: tuple[int, int]) -> None:
+    def wait_fence(self, fence: tuple[int, int]) -> None:
         """Waits for what came before the mark, and for nothing that came later."""
-        number, token = mark
-        self.until(lambda: self.commands.answer(token))
+        number, token = fence
+        self.poll_until(lambda: self.commands.answer(token))
         with self.lock:
             self.done = max(self.done, number)
 
-    def until(self, answered: Callable[[], bool]) -> None:
+    def poll_until(self, answered: Callable[[], bool]) -> None:
         """Polls the device until `answered`. Raises DeviceError after `timeout_s`."""
         start = time.monotonic()
         while True:
@@ -314,13 +318,13 @@ class Queue:
         if self.is_lost():
             raise DeviceError(f"{operation}: the device was lost: {self.name}: make a new one")
 
-    def start_mapped(self, memory: Memory) -> None:
+    def start_mapped(self, memory: Allocation) -> None:
         """To be called before a mapped memory is touched; raises DeviceError where the device is closed."""
         self._mapped.add(memory)  # Before the test, since `close` does both the other way round.
         if self.closed:
             raise DeviceError(f"map: the device was closed meanwhile: {self.name}")
 
-    def end_mapped(self, memory: Memory) -> None:
+    def end_mapped(self, memory: Allocation) -> None:
         """To be called when it is left alone again, also where it never was touched."""
         self._mapped.discard(memory)
 

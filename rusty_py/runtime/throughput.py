@@ -14,7 +14,7 @@ _LONG_SECONDS = SUBMISSION_SECONDS / 4
 _UNSEEN = {"CPU": 0.2e9, "IntegratedGPU": 20e9, "DiscreteGPU": 200e9}
 
 
-class Pace:
+class Throughput:
     """Flops a second by kernel: a cautious guess at first, then what was last seen."""
 
     def __init__(self, adapter_type: str) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rusty_py.errors import DeviceError
-from rusty_py.runtime.capi import Commands, Handle
+from rusty_py.runtime.capi import CApi, Handle
 
 if TYPE_CHECKING:
     import wgpu
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 SLOT_BYTES = 256  # WebGPU's largest alignment of a dynamic offset, on every adapter.
 SLOT_WORDS = SLOT_BYTES // 4
 _PAGE_SLOTS = 256
-_MOST_PAGES = 16
+_MAX_PAGES = 16
 
 
 @dataclass(eq=False, slots=True)
-class Page:
+class UniformPage:
     """A uniform buffer of slots. `filled` slots have parameters, `written` of them on the device too."""
 
     raw: "wgpu.GPUBuffer"
@@ -33,23 +33,23 @@ class Page:
 
 
 @dataclass(eq=False, slots=True, frozen=True)
-class Slot:
+class UniformSlot:
     """Where one set of parameters lies."""
 
-    page: Page
+    page: UniformPage
     offsets: Handle
 
 
-class Params:
+class UniformRing:
     """Gives out slots; `write` brings new ones to the device. Its owner holds a lock."""
 
-    def __init__(self, device: "wgpu.GPUDevice", commands: Commands) -> None:
+    def __init__(self, device: "wgpu.GPUDevice", commands: CApi) -> None:
         self._device, self._commands = device, commands
-        self._slots: dict[tuple[int, ...], Slot] = {}
-        self._pages: list[Page] = []
+        self._slots: dict[tuple[int, ...], UniformSlot] = {}
+        self._pages: list[UniformPage] = []
         self._serial = 0
 
-    def slot(self, words: tuple[int, ...]) -> Slot:
+    def slot(self, words: tuple[int, ...]) -> UniformSlot:
         """The slot of `words`, u32 each, at most `SLOT_WORDS` of them."""
         found = self._slots.get(words)
         return found or self._add(words)
@@ -68,21 +68,21 @@ class Params:
         """Whether the last page has slots that the device has not."""
         return bool(self._pages) and self._pages[-1].written < self._pages[-1].filled
 
-    def _add(self, words: tuple[int, ...]) -> Slot:
+    def _add(self, words: tuple[int, ...]) -> UniformSlot:
         if not self._pages or self._pages[-1].filled == _PAGE_SLOTS:
             self._turn()
         page = self._pages[-1]
         offset = page.filled * SLOT_BYTES
         struct.pack_into(f"{len(words)}I", page.data, offset, *words)
         page.filled += 1
-        slot = self._slots[words] = Slot(page, self._commands.offsets(offset))
+        slot = self._slots[words] = UniformSlot(page, self._commands.offsets(offset))
         return slot
 
     def _turn(self) -> None:
         """A new page. Past the most, the oldest that are written are forgotten: their users keep them."""
         import wgpu
 
-        while len(self._pages) >= _MOST_PAGES and self._pages[0].written == _PAGE_SLOTS:
+        while len(self._pages) >= _MAX_PAGES and self._pages[0].written == _PAGE_SLOTS:
             old = self._pages.pop(0)
             self._slots = {words: slot for words, slot in self._slots.items() if slot.page is not old}
         size = _PAGE_SLOTS * SLOT_BYTES
@@ -92,4 +92,4 @@ class Params:
         except wgpu.GPUError as error:
             raise DeviceError(f"launch: the device gives no memory for parameters: {error}") from error
         self._serial += 1
-        self._pages.append(Page(raw, self._serial, bytearray(size)))
+        self._pages.append(UniformPage(raw, self._serial, bytearray(size)))

@@ -10,36 +10,36 @@ from pathlib import Path
 from time import monotonic
 
 from rusty_py.errors import DeviceError, LimitError
-from rusty_py.gemm import store, tuned
-from rusty_py.gemm.entry import Entry, choice_data, form_of, machine_of, shape_class
+from rusty_py.gemm import tuning_cache, tuning_file
 from rusty_py.gemm.family import Choice
-from rusty_py.gemm.plan import Plan
-from rusty_py.gemm.problem import Problem
+from rusty_py.gemm.plan import GemmPlan
+from rusty_py.gemm.problem import GemmProblem
+from rusty_py.gemm.tuning_entry import TuningEntry, choice_data, machine_of, shape_class, signature_key
 from rusty_py.runtime.adapter import Adapter
-from rusty_py.tune.child import COMMAND, Job, Reports, measure
-from rusty_py.tune.search import MOST, choice_of, contestants
+from rusty_py.tune.child import COMMAND, Reports, TuneJob, measure
+from rusty_py.tune.search import MAX, candidates, choice_of
 
 MAX_TIME_S, CPU_MAX_TIME_S = 25.0, 60.0
 SILENCE_S, CPU_SILENCE_S = 12.0, 30.0
 """A child that reports nothing for so long hangs."""
-LEAST_ROUNDS = 5
-LEAST_GAIN = 1.01
+MIN_ROUNDS = 5
+MIN_GAIN = 1.01
 """What a kernel must gain to be kept, beyond the noise: less is lost again in the next change of weather."""
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TuneOutcome:
     """What tuning a class came to. `best` is None where nothing was measured to the end.
 
-    `settled`: there were samples enough to tell. `stored`: the file has the best now; `reason` says why not.
+    `settled`: there were enough samples. `stored`: the file has the best now; `reason` says why not.
     `notes` is what was thrown out, and why.
     """
 
-    problem: Problem
-    default: Plan
+    problem: GemmProblem
+    default: GemmPlan
     tried: int
     seconds: float
-    best: Plan | None = None
+    best: GemmPlan | None = None
     gflops: float | None = None
     default_gflops: float | None = None
     ratio: float | None = None
@@ -53,33 +53,33 @@ class Outcome:
 
 def tune(
     adapter: Adapter,
-    problem: Problem,
+    problem: GemmProblem,
     *,
     max_time_s: float | None = None,
     path: Path | None = None,
     keep: bool = True,
-    most: int = MOST,
+    limit: int = MAX,
     command: Sequence[str] = COMMAND,
     silence_s: float | None = None,
-) -> Outcome:
-    """Measures up to `most` kernels for the problem's class in a child process, and keeps a better one.
+) -> TuneOutcome:
+    """Measures up to `limit` kernels for the problem's class in a child process, and keeps a better one.
 
     `path` is the file, by default the user's; with `keep` off nothing is written. Raises LimitError where no
     kernel fits or there is no file, DeviceError where the measuring cannot start, CacheError where the file
     cannot be written.
     """
     begun = monotonic()
-    path = path or store.location()
+    path = path or tuning_file.location()
     if path is None and keep:
-        raise LimitError(f"tune: there is no file to keep anything in: {store.nowhere()}")
+        raise LimitError(f"tune: there is no file to keep anything in: {tuning_file.nowhere()}")
     if path and keep:
-        store.check(path)
+        tuning_file.check(path)
     machine = machine_of(adapter)
-    refused = set(tuned.refused(path, machine)) if path else set()
-    plans = contestants(adapter, problem, most=most)
+    refused = set(tuning_cache.refused(path, machine)) if path else set()
+    plans = candidates(adapter, problem, limit=limit)
     plans = [plans[0], *(each for each in plans[1:] if each.kernel not in refused)]
     silence_s = silence_s or (CPU_SILENCE_S if adapter.is_cpu else SILENCE_S)
-    job = Job(
+    job = TuneJob(
         adapter.index,
         _arguments(problem),
         [choice_data(choice_of(each)) for each in plans],
@@ -91,14 +91,14 @@ def tune(
         raise DeviceError(f"tune: {problem}: {reports.failure}")
     if keep and path:
         for at, why in reports.killers.items():
-            tuned.refuse(path, machine, plans[at].kernel, why)
+            tuning_cache.refuse(path, machine, plans[at].kernel, why)
     outcome = _outcome(problem, plans, reports, seconds=monotonic() - begun)
     if keep and path:
         _keep(path, adapter, outcome)
     return outcome
 
 
-def _outcome(problem: Problem, plans: list[Plan], reports: Reports, *, seconds: float) -> Outcome:
+def _outcome(problem: GemmProblem, plans: list[GemmPlan], reports: Reports, *, seconds: float) -> TuneOutcome:
     wrong = {at: why for at, why in reports.out.items() if why.startswith("wrong")}
     thrown = {**wrong, **reports.killers}
     notes = tuple(f"{name_of(plans[at])}: {why}" for at, why in sorted(thrown.items()))
@@ -107,14 +107,14 @@ def _outcome(problem: Problem, plans: list[Plan], reports: Reports, *, seconds: 
         reason = "no other kernel to try" if len(plans) == 1 else "not measured to the end; try --max-time"
         if 0 in thrown:
             reason = f"the default fails: {thrown[0]}"
-        return Outcome(problem, plans[0], tried, seconds, reason=reason, wrong=bool(wrong), notes=notes)
-    faster = final.low > 1 and final.ratio >= LEAST_GAIN
+        return TuneOutcome(problem, plans[0], tried, seconds, reason=reason, wrong=bool(wrong), notes=notes)
+    faster = final.low > 1 and final.ratio >= MIN_GAIN
     reason = ""
-    if final.rounds < LEAST_ROUNDS:
+    if final.rounds < MIN_ROUNDS:
         faster, reason = False, f"{final.rounds} rounds are too few to tell; try --max-time"
     elif not faster:
         reason = "the default is faster" if final.high < 1 else "no faster, within the noise or 1 %"
-    return Outcome(
+    return TuneOutcome(
         problem,
         plans[0],
         tried,
@@ -125,27 +125,27 @@ def _outcome(problem: Problem, plans: list[Plan], reports: Reports, *, seconds: 
         ratio=final.ratio,
         interval=(final.low, final.high),
         stored=faster,
-        settled=final.rounds >= LEAST_ROUNDS,
+        settled=final.rounds >= MIN_ROUNDS,
         reason=reason,
         wrong=bool(wrong),
         notes=notes,
     )
 
 
-def _keep(path: Path, adapter: Adapter, outcome: Outcome) -> None:
+def _keep(path: Path, adapter: Adapter, outcome: TuneOutcome) -> None:
     """Puts what won into the file; where the default won, an older entry goes."""
     machine = machine_of(adapter)
     if not outcome.stored:
         if outcome.settled:
-            tuned.drop(path, machine, outcome.problem)
+            tuning_cache.drop(path, machine, outcome.problem)
         return
     assert outcome.best
     assert outcome.gflops
     assert outcome.default_gflops
     problem = outcome.problem
-    entry = Entry(
+    entry = TuningEntry(
         machine=vars(machine),
-        form=form_of(problem),
+        signature=signature_key(problem),
         shape=shape_class(problem),
         size=(problem.m, problem.k, problem.n, problem.products),
         **choice_of(outcome.best)._asdict(),
@@ -154,17 +154,22 @@ def _keep(path: Path, adapter: Adapter, outcome: Outcome) -> None:
         default_gflops=outcome.default_gflops,
         date=datetime.now(UTC).date().isoformat(),
     )
-    tuned.put(path, entry)
+    tuning_cache.put(path, entry)
 
 
-def name_of(plan: Plan | Choice) -> str:
+def name_of(plan: GemmPlan | Choice) -> str:
     """The kernel's name, and the rest of how the product is computed."""
-    how = ["turned"] * plan.turned + [f"{' and '.join(plan.packs)} packed"] * bool(plan.packs)
-    return ", ".join([plan.kernel.name, *how]) + f" in {plan.splits} parts" * (plan.splits > 1)
+    how = ["transposed"] * plan.transposed + [f"{' and '.join(plan.packs)} packed"] * bool(plan.packs)
+    return ", ".join([plan.kernel.name, *how]) + f", split-K {plan.split_k}" * (plan.split_k > 1)
 
 
-def _arguments(problem: Problem) -> dict[str, str | int]:
+def _arguments(problem: GemmProblem) -> dict[str, str | int]:
     """Those of `problem_of`, which makes the same problem in the child."""
-    form = problem.form
+    signature = problem.signature
     sizes = {"m": problem.m, "k": problem.k, "n": problem.n, "products": problem.products}
-    return {**sizes, "layout": form.layout, "dtype": form.stored.name, "sums": form.sums.name}
+    return {
+        **sizes,
+        "layout": signature.layout,
+        "dtype": signature.stored.name,
+        "sums": signature.accumulate_dtype.name,
+    }

@@ -41,7 +41,7 @@ class Reports:
 
 
 @dataclass(frozen=True)
-class Job:
+class TuneJob:
     """What a child is asked: which adapter, the arguments of `problem_of`, and the plans as plain data.
 
     One that reports nothing for `silence_s` hangs.
@@ -54,7 +54,7 @@ class Job:
     seed: int = 0
 
 
-def measure(job: Job, *, max_time_s: float, command: Sequence[str] = COMMAND) -> Reports:
+def measure(job: TuneJob, *, max_time_s: float, command: Sequence[str] = COMMAND) -> Reports:
     """Runs children until one comes to the end, all contestants are done, or the time is up."""
     reports = Reports()
     deadline = time.monotonic() + max_time_s
@@ -79,7 +79,7 @@ def measure(job: Job, *, max_time_s: float, command: Sequence[str] = COMMAND) ->
 
 
 def _one_child(
-    job: Job, left: Sequence[int], reports: Reports, *, deadline: float, command: Sequence[str]
+    job: TuneJob, left: Sequence[int], reports: Reports, *, deadline: float, command: Sequence[str]
 ) -> tuple[int, str] | None:
     """Runs a child for the contestants that are left. The one that ended it, and how, else None."""
     order = {

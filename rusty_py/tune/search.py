@@ -4,26 +4,35 @@ from dataclasses import replace
 
 from rusty_py.dtypes import DTYPES
 from rusty_py.gemm.family import Choice
-from rusty_py.gemm.plan import Plan, machine_of
-from rusty_py.gemm.problem import Problem, contiguous
+from rusty_py.gemm.plan import GemmPlan, machine_of
+from rusty_py.gemm.problem import GemmProblem, contiguous
+from rusty_py.gemm.search_space import family_of, space
 from rusty_py.gemm.select import cost, untuned
-from rusty_py.gemm.space import family_of, space
 from rusty_py.runtime.adapter import Adapter
 
-MOST = 300
+MAX = 300
 """How many a tuner may choose from. How many it measures is a question of time: a GPU's compiler takes some
 tenths of a second for each."""
 
 
 def problem_of(
-    m: int, k: int, n: int, *, layout: str = "nn", dtype: str = "f32", sums: str = "f32", products: int = 1
-) -> Problem:
+    m: int,
+    k: int,
+    n: int,
+    *,
+    layout: str = "nn",
+    dtype: str = "f32",
+    accumulate_dtype: str = "f32",
+    products: int = 1,
+) -> GemmProblem:
     """The problem of contiguous matrices, by names: those that a job of the measuring process has."""
     places = contiguous(m, k, n, products, layout=layout)
-    return Problem.of(m, k, n, products, places=places, dtype=DTYPES[dtype], sums=DTYPES[sums])
+    return GemmProblem.of(
+        m, k, n, products, places=places, dtype=DTYPES[dtype], accumulate_dtype=DTYPES[accumulate_dtype]
+    )
 
 
-def contestants(adapter: Adapter, problem: Problem, *, most: int = MOST) -> list[Plan]:
+def candidates(adapter: Adapter, problem: GemmProblem, *, limit: int = MAX) -> list[GemmPlan]:
     """The default, then the cheapest by the model, of which those come first that differ most.
 
     Raises LimitError where no kernel fits.
@@ -31,25 +40,25 @@ def contestants(adapter: Adapter, problem: Problem, *, most: int = MOST) -> list
     machine = machine_of(adapter.type)
     default = replace(untuned(adapter.limits, adapter.type, problem), why="default")
     found = [
-        Plan(problem, choice.kernel, choice.splits, choice.packs, "tried", choice.turned)
+        GemmPlan(problem, choice.kernel, choice.split_k, choice.packs, "tried", choice.transposed)
         for choice in space(adapter.limits, problem, cpu=adapter.is_cpu)
         if choice != choice_of(default)
     ]
-    found = sorted(found, key=lambda plan: (cost(plan, machine), _oddity(plan)))[: most - 1]
+    found = sorted(found, key=lambda plan: (cost(plan, machine), _atypicality(plan)))[: limit - 1]
     # What the model cannot tell apart: the first of each kind, then the others.
-    leaders: dict[object, Plan] = {}
+    leaders: dict[object, GemmPlan] = {}
     for plan in found:
         leaders.setdefault(_kind(plan), plan)
     first = list(leaders.values())
     return [default, *first, *(plan for plan in found if leaders[_kind(plan)] is not plan)]
 
 
-def choice_of(plan: Plan) -> Choice:
+def choice_of(plan: GemmPlan) -> Choice:
     """What the tuner's file keeps of a plan."""
-    return Choice(plan.kernel, plan.splits, plan.packs, plan.turned)
+    return Choice(plan.kernel, plan.split_k, plan.packs, plan.transposed)
 
 
-def distance(one: Plan, other: Plan) -> int:
+def distance(one: GemmPlan, other: GemmPlan) -> int:
     """In how many numbers two plans differ; kernels of two families in all."""
     if type(one.kernel) is not type(other.kernel):
         return 100
@@ -58,12 +67,12 @@ def distance(one: Plan, other: Plan) -> int:
     return len([name for name in x if x[name] != y[name]]) + len([1 for mine, its in others if mine != its])
 
 
-def _kind(plan: Plan) -> object:
+def _kind(plan: GemmPlan) -> object:
     """What a first look must not miss. How sums are split and what is packed follows what wins there."""
     kernel = plan.kernel
-    return type(kernel), kernel.block, family_of(kernel).search_key(kernel), plan.turned
+    return type(kernel), kernel.block, family_of(kernel).search_key(kernel), plan.transposed
 
 
-def _oddity(plan: Plan) -> float:
+def _atypicality(plan: GemmPlan) -> float:
     """What the model does not tell apart: how far a kernel is from a usual one."""
-    return family_of(plan.kernel).oddity(plan)
+    return family_of(plan.kernel).atypicality(plan)

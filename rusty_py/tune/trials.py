@@ -16,11 +16,11 @@ import numpy as np
 
 from rusty_py.dtypes import F32
 from rusty_py.errors import DeviceError, LimitError, OutOfMemory, RustyError, ShaderError
-from rusty_py.gemm.entry import choice_from
-from rusty_py.gemm.plan import Plan
+from rusty_py.gemm.plan import GemmPlan
+from rusty_py.gemm.tuning_entry import choice_from
 from rusty_py.measure import guard
 from rusty_py.measure.case import Timed
-from rusty_py.measure.ceilings import Ceilings
+from rusty_py.measure.ceilings import CeilingMeter
 from rusty_py.measure.clock import Clock, check_clock
 from rusty_py.measure.sampling import Options, Sampler, Track, run_ns
 from rusty_py.measure.signals import leave_to_parent
@@ -30,8 +30,8 @@ from rusty_py.runtime.device import Device
 from rusty_py.runtime.launch import Launch, record, run, submissions
 from rusty_py.runtime.throughput import SUBMISSION_SECONDS
 from rusty_py.runtime.timing import Timer
-from rusty_py.tune.exam import METHOD, Attempt, Exam
 from rusty_py.tune.search import distance, problem_of
+from rusty_py.tune.verifier import METHOD, Attempt, TrialVerifier
 
 Report = Callable[[dict[str, object]], None]
 
@@ -39,7 +39,7 @@ _FIRST_PHASE = 0.55  # Of the budget, for proving and a first look.
 _LAST_ROUNDS = 9
 _LAST_PHASE_S = 6.0  # Kept for the winner against the default, or less where there is less.
 _LAST_PHASE = 0.35
-_LEAST_S = 0.5
+_MIN_S = 0.5
 _BROAD = 16  # So many different ones, before those near the best.
 _NEAR = 0.8  # Of the best rate: those that a longer look may put first.
 _HOPELESS = 0.3
@@ -51,7 +51,7 @@ class Trials:
     """The contestants of one problem on a device; the first is the default."""
 
     def __init__(
-        self, device: Device, plans: Sequence[Plan], *, budget_s: float, report: Report, seed: int
+        self, device: Device, plans: Sequence[GemmPlan], *, budget_s: float, report: Report, seed: int
     ) -> None:
         self.device, self.plans, self.report = device, plans, report
         self.begun = time.monotonic()
@@ -61,12 +61,12 @@ class Trials:
         self.random = random.Random(seed)
         self.problem = plans[0].problem
         self.timer = Timer(device)
-        self.ceilings = Ceilings(device, self.timer, sample_s=0.02)
+        self.ceilings = CeilingMeter(device, self.timer, sample_s=0.02)
         self.clock = Clock("wall", "not checked")
         self.filler = [self.ceilings.fma_launch]
-        self.exam = Exam(device, self.problem, np.random.default_rng(seed))
+        self.verifier = TrialVerifier(device, self.problem, np.random.default_rng(seed))
         # The default's, and one for all others: hundreds would need much memory.
-        self.outputs = [device.empty(self.exam.c_bytes, label=label) for label in ("default", "others")]
+        self.outputs = [device.empty(self.verifier.c_bytes, label=label) for label in ("default", "others")]
 
     def run(self) -> None:
         """All phases; what they found is in the reports."""
@@ -116,7 +116,7 @@ class Trials:
     def _proved(self, at: int, best: float) -> tuple[Track | None, str]:
         """The contestant with its proof, or why it is out. Its pace comes first: it cuts the launches."""
         plan = self.plans[at]
-        attempt = Attempt(self.exam, plan, self.outputs[min(at, 1)])
+        attempt = Attempt(self.verifier, plan, self.outputs[min(at, 1)])
         for _ in range(2):  # The driver compiles at the first.
             part = next(submissions(self.device, attempt.launches()))
             start = time.perf_counter()
@@ -125,7 +125,7 @@ class Trials:
         rate = sum(each.flops for each in part) / seconds / 1e9
         if seconds > _TELLING_S and rate < _HOPELESS * best:
             return None, f"slow: {rate:,.0f} GFLOPS"
-        proof = attempt.prove()
+        proof = attempt.verify()
         if not proof.ok:
             return None, f"wrong: {proof.fault}"
         return Track(attempt.case, attempt, proof), ""
@@ -142,7 +142,7 @@ class Trials:
             track.samples = []
             self._alive()
             sampler.warm_up(track)
-        sampler.rounds(tracks, anchor=self._alive, share_s=self.deadline - time.monotonic())
+        sampler.rounds(tracks, drift_control=self._alive, share_s=self.deadline - time.monotonic())
         for track in tracks:
             track.parts = []  # Launches keep what they pack and split into: hundreds would need much memory.
         return [self._of(track) for track in tracks]
@@ -193,7 +193,7 @@ class Trials:
         pair = (default, winner)
         for track in pair:
             self._alive()
-            proof = track.work.prove()
+            proof = track.work.verify()
             if not proof.ok:
                 self.report({"event": "out", "at": at, "why": f"wrong, proved again: {proof.fault}"})
                 return
@@ -204,7 +204,7 @@ class Trials:
             track.samples = []
             self._alive()
             sampler.warm_up(track)
-        sampler.rounds(pair, anchor=self._alive, share_s=self.deadline - time.monotonic())
+        sampler.rounds(pair, drift_control=self._alive, share_s=self.deadline - time.monotonic())
         fault = self._fault_after(default, winner)
         if fault:
             self.report({"event": "out", "at": at, "why": fault})
@@ -221,13 +221,13 @@ class Trials:
         assert isinstance(winner.work, Attempt)
         results = [work.result() for work in (default.work, winner.work)]
         for c in results:
-            proof = self.exam.compare(c)
+            proof = self.verifier.compare(c)
             if not proof.ok:
                 return f"wrong after it was timed: {proof.fault}"
-        fault = self.exam.differs(results[1], results[0])
+        fault = self.verifier.differs(results[1], results[0])
         roof = self.ceilings.fma_gflops()
         rate = self._of(winner)
-        if not fault and self.problem.form.stored is F32 and rate > guard.TOLERANCE * roof:
+        if not fault and self.problem.signature.stored is F32 and rate > guard.TOLERANCE * roof:
             fault = f"{rate:,.0f} GFLOPS is more than this machine can do, {roof:,.0f}"
         return fault
 
@@ -260,11 +260,11 @@ def main() -> None:
     report({"event": "begun", "method": METHOD})
     problem = problem_of(**job["problem"])
     choices = [choice_from(each, problem) for each in job["plans"]]
-    plans = [Plan(problem, x.kernel, x.splits, x.packs, "tried", x.turned) for x in choices]
+    plans = [GemmPlan(problem, x.kernel, x.split_k, x.packs, "tried", x.transposed) for x in choices]
     try:
         # Unchecked whatever the environment says: as matmul runs for everyone.
         with Device(choose(job["adapter"]), checked=False) as device:
-            budget_s = max(_LEAST_S, job["until"] - time.time())
+            budget_s = max(_MIN_S, job["until"] - time.time())
             Trials(device, plans, budget_s=budget_s, report=report, seed=job["seed"]).run()
     except DeviceError:
         raise  # A device that is lost is the fault of what was tried: as if the process had died.

@@ -25,9 +25,9 @@ STORAGE_BOUNDS = [
     Mutant(
         "a guard off by one",
         FILL,
-        (("i < dims.count", "i <= dims.count"),),
+        (("i < uniforms.count", "i <= uniforms.count"),),
         KIND,
-        "out[i] = dims.word",
+        "out[i] = uniforms.word",
         "out",
         700,
         700,
@@ -63,11 +63,13 @@ STORAGE_BOUNDS = [
         300,
         300,
     ),
-    Mutant("a missing guard of rows", NAIVE, (("row >= dims.m || ", ""),), KIND, "a[a_row + k", "a", 51, 51),
+    Mutant(
+        "a missing guard of rows", NAIVE, (("row >= uniforms.m || ", ""),), KIND, "a[a_row + k", "a", 51, 51
+    ),
     Mutant(
         "the stride of the other matrix",
         NAIVE,
-        (("k * dims.b_row_stride];", "(k + 1u) * dims.b_row_stride];"),),
+        (("k * uniforms.b_row_stride];", "(k + 1u) * uniforms.b_row_stride];"),),
         KIND,
         "b[b_col + (k + 1u)",
         "b",
@@ -80,7 +82,7 @@ STORAGE_BOUNDS = [
     Mutant(
         "min removed from the rows",
         TILED,
-        (("min(row, dims.m - 1u)", "row"),),
+        (("min(row, uniforms.m - 1u)", "row"),),
         KIND,
         "a[a_row + min(a_k, k_end - 1u)",
         "a",
@@ -90,7 +92,7 @@ STORAGE_BOUNDS = [
     Mutant(
         "min removed from the columns",
         TILED,
-        (("min(col, dims.n - 1u)", "col"),),
+        (("min(col, uniforms.n - 1u)", "col"),),
         KIND,
         "b[b_col + min(b_k, k_end - 1u)",
         "b",
@@ -100,7 +102,7 @@ STORAGE_BOUNDS = [
     Mutant(
         "a start left out of the bound",
         SUM,
-        (("i < dims.n;", "i < dims.n + dims.width;"),),
+        (("i < uniforms.n;", "i < uniforms.n + uniforms.width;"),),
         KIND,
         "values[first",
         "values",
@@ -110,16 +112,19 @@ STORAGE_BOUNDS = [
     Mutant(
         "the remainder off by one",
         COPY,
-        (("if (at >= dims.count)", "if (at > dims.count)"), ("var start = 0u", "var start = dims.shift")),
+        (
+            ("if (at >= uniforms.count)", "if (at > uniforms.count)"),
+            ("var start = 0u", "var start = uniforms.shift"),
+        ),
         KIND,
         "source[at]",
         "source",
         601,
         601,
-        buffers={"dims": words(601, 1, 512, 100)},
+        buffers={"uniforms": words(601, 1, 512, 100)},
     ),
     Mutant(
-        "an operand that is too short", WHERE, (), KIND, "y[dims.y_at", "y", 4, 4, buffers={"y": "u32[4]"}
+        "an operand that is too short", WHERE, (), KIND, "y[uniforms.y_at", "y", 4, 4, buffers={"y": "u32[4]"}
     ),
     Mutant(
         "an output that is too short",
@@ -148,9 +153,9 @@ STORAGE_BOUNDS = [
     Mutant(
         "an index below zero, unsigned",
         UNARY,
-        (("dims.x_at + i * dims.x_step", "dims.x_at + (i + 1u) * dims.x_step"),),
+        (("uniforms.x_at + i * uniforms.x_step", "uniforms.x_at + (i + 1u) * uniforms.x_step"),),
         KIND,
-        "values[dims.x_at",
+        "values[uniforms.x_at",
         "values",
         2**32 - 1,
         257,
@@ -227,7 +232,7 @@ STORAGE_BOUNDS = [
         FILL,
         (
             (
-                "        out[i] = dims.word;",
+                "        out[i] = uniforms.word;",
                 "loop { if (i != 699u) { break; } continuing { out[i + 1u] = 1u; break if true; } }",
             ),
         ),

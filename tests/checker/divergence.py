@@ -24,7 +24,7 @@ BARRIERS = [
         "a barrier after some threads returned",
         TILED,
         (
-            ("    var acc = 0.0;", "    if (row >= dims.m) { return; }\n    var acc = 0.0;"),
+            ("    var acc = 0.0;", "    if (row >= uniforms.m) { return; }\n    var acc = 0.0;"),
             (
                 "b_k < k_end);\n        workgroupBarrier();",
                 "b_k < k_end);\n        workgroupBarrier(); // First.",

@@ -10,12 +10,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from rusty_py.checker import Report, check
 from rusty_py.dtypes import F32
-from rusty_py.gemm import direct, variants
+from rusty_py.gemm import register_tiled_cpu, variants
 from rusty_py.gemm.blocked_family import BLOCKED
-from rusty_py.gemm.helpers import Join, Pack
-from rusty_py.gemm.problem import Form, Problem
+from rusty_py.gemm.gemv import GEMV_N, GEMV_T
+from rusty_py.gemm.helpers import Pack, SplitKReduce
+from rusty_py.gemm.problem import GemmProblem, Signature
 from rusty_py.gemm.simple import Tiled
-from rusty_py.gemm.thin import COLUMNS, DOTS
 from rusty_py.measure import kernels
 from rusty_py.ops import creation, generator
 from rusty_py.ops.all import elementwise, reduce
@@ -78,7 +78,7 @@ def _of(kind: str, expression: str, *, result: str = "", unary: bool = False, he
     )
 
 
-_SUMS = "alias elem = {0};\nalias total = {1};\nalias result = {2};\n"
+_ACC = "alias elem = {0};\nalias total = {1};\nalias result = {2};\n"
 
 
 def words(*values: int) -> NDArray[np.uint32]:
@@ -97,9 +97,11 @@ def _product(
 ) -> Buffers:
     b = (0, k * n, 1, k) if b_along_k else (0, k * n, n, 1)
     places = ((0, m * k, k, 1), b, (0, m * n, n, 1))
-    dims = words(m, n, k, 0, 0, 0, k, accumulate, 1, 1, k, *(word for place in places for word in place), 0)
+    uniforms = words(
+        m, n, k, 0, 0, 0, k, accumulate, 1, 1, k, *(word for place in places for word in place), 0
+    )
     shapes = {"a": f"f32[{batch},{m},{k}]", "b": f"f32[{batch},{k},{n}]", "c": f"f32[{batch},{m},{n}]"}
-    return {**shapes, "dims": dims}
+    return {**shapes, "uniforms": uniforms}
 
 
 def _groups(block: tuple[int, int], m: int, n: int) -> tuple[int, int]:
@@ -107,7 +109,7 @@ def _groups(block: tuple[int, int], m: int, n: int) -> tuple[int, int]:
 
 
 def _box(starts: Sequence[int], *axes: Sequence[int]) -> NDArray[np.uint32]:
-    """The dims of a strided kernel: `axes` are its shape, then the strides of each operand."""
+    """The uniforms of a strided kernel: `axes` are its shape, then the strides of each operand."""
     padded = [words(*axis, *[0] * (8 - len(axis))) for axis in axes]
     count = int(np.prod(axes[0]))
     return np.concatenate([words(count, len(axes[0]), 0, 0, *starts, *[0] * (4 - len(starts))), *padded])
@@ -116,36 +118,36 @@ def _box(starts: Sequence[int], *axes: Sequence[int]) -> NDArray[np.uint32]:
 TILED = Launch("matmul/tiled[TILE=4]", Tiled(4).spec().text, (2, 2), _product(5, 9, 7), {"TILE": 4})
 NARROW = Launch("matmul/tiled[TILE=4], k below the tile", TILED.wgsl, (2, 2), _product(5, 3, 7), {"TILE": 4})
 NAIVE = _launch("matmul/naive", (1, 2), _product(17, 3, 5))
-FILL = _launch("creation/fill", (2,), {"out": "u32[700]", "dims": words(700, 7)})
-ARANGE = _launch("creation/arange[i32]", (1,), {"out": "i32[259]", "dims": words(259, -5, 3)})
+FILL = _launch("creation/fill", (2,), {"out": "u32[700]", "uniforms": words(700, 7)})
+ARANGE = _launch("creation/arange[i32]", (1,), {"out": "i32[259]", "uniforms": words(259, -5, 3)})
 SUM = _text(
     "sum",
     (1,),
-    {"values": "f32[3,13,7]", "out": "f32[3,2,7]", "dims": words(42, 13, 2, 7, 0)},
-    _SUMS.format("f32", "f32", "f32"),
+    {"values": "f32[3,13,7]", "out": "f32[3,2,7]", "uniforms": words(42, 13, 2, 7, 0)},
+    _ACC.format("f32", "f32", "f32"),
 )
 BINARY = _text(
     "binary",
     (2,),
-    {"a": "f32[301]", "b": "f32[1]", "out": "f32[301]", "dims": words(301, 0, 1, 0, 0)},
+    {"a": "f32[301]", "b": "f32[1]", "out": "f32[301]", "uniforms": words(301, 0, 1, 0, 0)},
     _of("f32", "x + y"),
 )
 POWER = _text(
     "binary",
     (1,),
-    {"a": "i32[67]", "b": "i32[67]", "out": "i32[67]", "dims": words(67, 0, 1, 0, 1)},
+    {"a": "i32[67]", "b": "i32[67]", "out": "i32[67]", "uniforms": words(67, 0, 1, 0, 1)},
     _of("i32", "power(x, y)", helpers=elementwise.ROWS["power"].helpers["i32"]),
 )
 ADD = _text(
     "binary",
     (1,),
-    {"a": "i32[67]", "b": "i32[67]", "out": "i32[67]", "dims": words(67, 0, 1, 0, 1)},
+    {"a": "i32[67]", "b": "i32[67]", "out": "i32[67]", "uniforms": words(67, 0, 1, 0, 1)},
     _of("i32", "x + y"),
 )
 CAST = _text(
     "unary",
     (1,),
-    {"values": "f32:1e30,-1e30,nan,inf,0.5", "out": "i32[5]", "dims": words(5, 0, 1, 0, 1, 0)},
+    {"values": "f32:1e30,-1e30,nan,inf,0.5", "out": "i32[5]", "uniforms": words(5, 0, 1, 0, 1, 0)},
     _of("f32", "i32(clamp(f32(x), -2147483648.0, 2147483520.0))", result="i32", unary=True),
 )
 BINARY_STRIDED = _text(
@@ -155,7 +157,7 @@ BINARY_STRIDED = _text(
         "a": "f32[5,3,7]",
         "b": "f32[7]",
         "out": "f32[3,5,7]",
-        "dims": _box((0, 0), (3, 5, 7), (7, 21, 1), (0, 0, 1)),
+        "uniforms": _box((0, 0), (3, 5, 7), (7, 21, 1), (0, 0, 1)),
     },
     _of("f32", "x * y"),
 )
@@ -166,7 +168,7 @@ DEEP = _text(
         "a": "i32[96]",
         "b": "i32[96]",
         "out": "i32[96]",
-        "dims": _box((0, 0), (2, 1, 4, 3, 4), (48, 48, 12, 4, 1), (1, 1, 2, 8, 24)),
+        "uniforms": _box((0, 0), (2, 1, 4, 3, 4), (48, 48, 12, 4, 1), (1, 1, 2, 8, 24)),
     },
     _of("i32", "x - y"),
     "of five axes",
@@ -174,20 +176,20 @@ DEEP = _text(
 UNARY = _text(
     "unary",
     (1,),
-    {"values": "f32[257]", "out": "f32[257]", "dims": words(257, 256, -1, 0, 1, 0)},
+    {"values": "f32[257]", "out": "f32[257]", "uniforms": words(257, 256, -1, 0, 1, 0)},
     _of("f32", "-x", unary=True),
     "backwards",
 )
 UNARY_STRIDED = _text(
     "unary_strided",
     (1,),
-    {"values": "f16[4,9]", "out": "f32[9,4]", "dims": _box((0, 0), (9, 4), (1, 9), (4, 1))},
+    {"values": "f16[4,9]", "out": "f32[9,4]", "uniforms": _box((0, 0), (9, 4), (1, 9), (4, 1))},
     _of("f16", "f32(x)", result="f32", unary=True),
 )
 HALVES = _text(
     "unary",
     (1,),
-    {"values": "f16[259]", "out": "f16[259]", "dims": words(259, 0, 1, 0, 1, 0)},
+    {"values": "f16[259]", "out": "f16[259]", "uniforms": words(259, 0, 1, 0, 1, 0)},
     _of("f16", "x", unary=True),
     "two to a word",
 )
@@ -199,7 +201,7 @@ WHERE = _text(
         "x": "u32[7]",
         "y": "u32[7]",
         "out": "u32[7]",
-        "dims": words(7, 0, 1, 0, 1, 0, 1),
+        "uniforms": words(7, 0, 1, 0, 1, 0, 1),
     },
     "alias elem = u32;\n",
 )
@@ -211,17 +213,20 @@ WHERE_STRIDED = _text(
         "x": "u32[15]",
         "y": "u32[5]",
         "out": "u32[15]",
-        "dims": _box((0, 0, 0), (3, 5), (1, 0), (5, 1), (0, 1)),
+        "uniforms": _box((0, 0, 0), (3, 5), (1, 0), (5, 1), (0, 1)),
     },
     "alias elem = u32;\n",
 )
 SCALE = _launch("bench/scale[FACTOR=2]", (2,), {"x": "f32[300]", "scaled": "f32[300]"})
-CHURN = _launch("bench/churn", (2,), {"seeds": "u32[300]", "states": "u32[300]", "dims": words(5)})
+CHURN = _launch("bench/churn", (2,), {"seeds": "u32[300]", "states": "u32[300]", "uniforms": words(5)})
 COPY = _launch(
-    "bench/copy", (2,), {"source": "f32[601,4]", "copied": "f32[601,4]", "dims": words(601, 1, 512, 0)}
+    "bench/copy", (2,), {"source": "f32[601,4]", "copied": "f32[601,4]", "uniforms": words(601, 1, 512, 0)}
 )
-FMA = _launch("bench/fma", (2,), {"seeds": "f32:0.5,0.25", "sums": "f32[256]", "dims": words(3)})
-POISON = _launch("bench/fill", (2,), {"words": "u32[600]", "dims": words(600, 7, 512)})
+READ = _launch(
+    "bench/read", (2,), {"source": "f32[601,4]", "sums": "f32[2]", "uniforms": words(601, 2, 512, 256)}
+)
+FMA = _launch("bench/fma", (2,), {"seeds": "f32:0.5,0.25", "sums": "f32[256]", "uniforms": words(3)})
+POISON = _launch("bench/fill", (2,), {"words": "u32[600]", "uniforms": words(600, 7, 512)})
 PROBE = Launch("probe/subgroup_size", probe.SUBGROUP_SIZE.text, (1,), {"size": "u32[1]"})
 
 
@@ -235,7 +240,7 @@ def _generated(body: Body, skeleton: Skeleton, shape: tuple[int, ...], groups: S
         "one": (0, (*rows[:-1], 0)),
     }
     chosen = [ways[access] for access in skeleton.access] + [(0, rows)]
-    dims = generator.dims(
+    uniforms = generator.uniforms(
         skeleton, shape, [each for each, _ in chosen], [each for _, each in chosen], (), operation=""
     )
     kernel = generator.spec(body, skeleton)
@@ -244,15 +249,15 @@ def _generated(body: Body, skeleton: Skeleton, shape: tuple[int, ...], groups: S
         str(kernel),
         kernel.text,
         tuple(groups),
-        {**held, "out": f"{body.result}[{size}]", "dims": words(*dims)},
+        {**held, "out": f"{body.result}[{size}]", "uniforms": words(*uniforms)},
     )
 
 
-_FOURS = Form()
-_ONES = Form(a_fours=False, b_fours=False, c_fours=False, bias=True, activation="gelu")
+_VEC4 = Signature()
+_ONES = Signature(a_vec4=False, b_vec4=False, c_vec4=False, bias=True, activation="gelu")
 _BLOCKED = min(BLOCKED, key=lambda each: each.block_m * each.block_n)
 _ROWS, _COLS = _BLOCKED.block
-_F16_SUM = {"values": "f16[257]", "out": "f16[1]", "dims": words(1, 257, 1, 1, 0)}
+_F16_SUM = {"values": "f16[257]", "out": "f16[1]", "uniforms": words(1, 257, 1, 1, 0)}
 CLEAN = [
     TILED,
     NARROW,
@@ -267,44 +272,48 @@ CLEAN = [
     _launch("matmul/tiled[TILE=16]", (1, 1), _product(15, 1, 16)),
     NAIVE,
     _launch(
-        str(_BLOCKED.spec(Problem(_ROWS + 4, 20, _COLS + 4, form=_FOURS))),
+        str(_BLOCKED.spec(GemmProblem(_ROWS + 4, 20, _COLS + 4, signature=_VEC4))),
         (2, 2),
         _product(_ROWS + 4, 20, _COLS + 4),
     ),
     *(
-        _launch(str(kernel.spec(Problem(17, 9, 19, form=_ONES))), _groups(kernel.block, 17, 19), buffers)
-        for kernel, buffers in [(each, _product(17, 9, 19) | {"bias": "f32[19]"}) for each in direct.SMALL]
+        _launch(
+            str(kernel.spec(GemmProblem(17, 9, 19, signature=_ONES))), _groups(kernel.block, 17, 19), buffers
+        )
+        for kernel, buffers in [
+            (each, _product(17, 9, 19) | {"bias": "f32[19]"}) for each in register_tiled_cpu.SMALL
+        ]
     ),
     _launch(
-        str(COLUMNS[2].spec(Problem(2, 68, 132))),
-        _groups(COLUMNS[2].block, 2, 132),
+        str(GEMV_N[2].spec(GemmProblem(2, 68, 132))),
+        _groups(GEMV_N[2].block, 2, 132),
         _product(2, 68, 132),
     ),
     _launch(
-        str(DOTS[2].spec(Problem(2, 68, 33, form=Form(b_along_k=True)))),
-        _groups(DOTS[2].block, 2, 33),
+        str(GEMV_T[2].spec(GemmProblem(2, 68, 33, signature=Signature(b_along_k=True)))),
+        _groups(GEMV_T[2].block, 2, 33),
         _product(2, 68, 33, b_along_k=True),
     ),
     _launch(
-        str(Pack().spec(Problem(37, 41, 1))),
+        str(Pack().spec(GemmProblem(37, 41, 1))),
         (2, 2, 2),
         {
             "a": "f32[2,37,41]",
             "b": "f32[1]",
             "c": "f32[2,41,40]",
-            "dims": words(
+            "uniforms": words(
                 37, 1, 41, 0, 0, 0, 41, 0, 1, 1, 41, 0, 37 * 41, 41, 1, 0, 0, 1, 1, 0, 41 * 40, 40, 1, 0
             ),
         },
     ),
     _launch(
-        str(Join().spec(Problem(5, 3, 8, form=_FOURS))),
+        str(SplitKReduce().spec(GemmProblem(5, 3, 8, signature=_VEC4))),
         (1, 5, 2),
         {
             "a": "f32[6,5,8]",
             "b": "f32[1]",
             "c": "f32[2,5,8]",
-            "dims": words(5, 8, 3, 0, 0, 0, 3, 0, 1, 3, 4, 0, 40, 8, 1, 0, 0, 1, 1, 0, 40, 8, 1, 0),
+            "uniforms": words(5, 8, 3, 0, 0, 0, 3, 0, 1, 3, 4, 0, 40, 8, 1, 0, 0, 1, 1, 0, 40, 8, 1, 0),
         },
     ),
     _launch(
@@ -315,7 +324,7 @@ CLEAN = [
     ),
     FILL,
     ARANGE,
-    _launch("creation/arange[f16]", (1,), {"out": "f16[257]", "dims": words(257, 0, 0x3F800000)}),
+    _launch("creation/arange[f16]", (1,), {"out": "f16[257]", "uniforms": words(257, 0, 0x3F800000)}),
     SUM,
     *(
         _generated(elementwise.ROWS["add"].body(F32), Skeleton(index, width, access), shape, groups)
@@ -329,19 +338,19 @@ CLEAN = [
     _launch(
         "reduce/threads[max i32 to i32]",
         (1,),
-        {"values": "i32[3,13,7]", "out": "i32[3,2,7]", "dims": words(42, 13, 2, 7, 0)},
+        {"values": "i32[3,13,7]", "out": "i32[3,2,7]", "uniforms": words(42, 13, 2, 7, 0)},
     ),
     _launch(
         "reduce/groups[sum f32 to f32]",
         (2,),
-        {"values": "f32[3,1300]", "out": "f32[3]", "dims": words(3, 1300, 1, 0)},
+        {"values": "f32[3,1300]", "out": "f32[3]", "uniforms": words(3, 1300, 1, 0)},
     ),
-    _text("sum", (1,), _F16_SUM, _SUMS.format("f16", "f32", "f16")),
+    _text("sum", (1,), _F16_SUM, _ACC.format("f16", "f32", "f16")),
     _text(
         "sum",
         (1,),
-        {"values": "u32[5,11]", "out": "i32[5,1]", "dims": words(5, 11, 1, 1, 0)},
-        _SUMS.format("u32", "i32", "i32"),
+        {"values": "u32[5,11]", "out": "i32[5,1]", "uniforms": words(5, 11, 1, 1, 0)},
+        _ACC.format("u32", "i32", "i32"),
     ),
     BINARY,
     ADD,
@@ -350,7 +359,7 @@ CLEAN = [
     _text(
         "binary",
         (1,),
-        {"a": "u32[67]", "b": "u32[67]", "out": "u32[67]", "dims": words(67, 0, 1, 66, -1)},
+        {"a": "u32[67]", "b": "u32[67]", "out": "u32[67]", "uniforms": words(67, 0, 1, 66, -1)},
         _of("u32", "select(0u, 1u, x < y)"),
     ),
     BINARY_STRIDED,
@@ -367,7 +376,7 @@ CLEAN = [
             "x": "f16[9]",
             "y": "f16[1]",
             "out": "f16[9]",
-            "dims": words(9, 0, 0, 0, 1, 0, 0),
+            "uniforms": words(9, 0, 0, 0, 1, 0, 0),
         },
         "alias elem = f16;\n",
     ),
@@ -375,6 +384,7 @@ CLEAN = [
     SCALE,
     CHURN,
     COPY,
+    READ,
     FMA,
     POISON,
     PROBE,

@@ -14,9 +14,9 @@ from rusty_py import DtypeError, LimitError, ShaderError, ShapeError, ToolError
 from rusty_py.checker import check
 from rusty_py.checker.build import build
 from rusty_py.checker.check import check_translation
-from rusty_py.checker.contents import MOST_BYTES
-from rusty_py.checker.report import Run
-from rusty_py.checker.run import Job
+from rusty_py.checker.contents import MAX_BYTES
+from rusty_py.checker.report import CheckRun
+from rusty_py.checker.run import CheckJob
 from rusty_py.checker.run import run as run_job
 from rusty_py.checker.translate import translate
 
@@ -94,13 +94,13 @@ def test_names_that_cannot_be_told_apart_are_refused() -> None:
 
 @pytest.mark.parametrize("seeds", [1, 5])
 def test_a_kernel_without_subgroups_runs_once_an_order(seeds: int) -> None:
-    assert scale(seeds=seeds).runs == tuple(Run(16, seed) for seed in range(seeds))
+    assert scale(seeds=seeds).runs == tuple(CheckRun(16, seed) for seed in range(seeds))
 
 
 def test_a_kernel_with_subgroups_runs_once_an_order_and_size() -> None:
     text = kernel("out[i] = subgroupAdd(1u);", threads=32)
     report = run(text, subgroup_sizes=(8, 32), seeds=2)
-    assert report.runs == (Run(8, 0), Run(8, 1), Run(32, 0), Run(32, 1))
+    assert report.runs == (CheckRun(8, 0), CheckRun(8, 1), CheckRun(32, 0), CheckRun(32, 1))
     assert set(report.outputs["out"][:32].tolist()) == {8}
 
 
@@ -118,7 +118,7 @@ def test_a_clean_kernel_leaves_the_same_in_every_order() -> None:
     contents = {"out": np.arange(64, dtype=np.uint32).tobytes()}
     for seed in range(4):
         # What is kept is what the first run left.
-        job = Job((1, 1, 1), (64, 1, 1), contents, [256], [(16, seed)], step_limit=100, time_limit=10)
+        job = CheckJob((1, 1, 1), (64, 1, 1), contents, [256], [(16, seed)], step_limit=100, time_limit=10)
         outcome = run_job(program, job)
         assert outcome.findings == []
         assert np.frombuffer(outcome.contents["out"], np.uint32).tolist() == [63 * 32] * 64
@@ -153,15 +153,15 @@ def test_buffers_that_do_not_fit_are_refused(buffers: Any, error: type[Exception
 
 def test_a_buffer_smaller_than_its_structure_is_refused() -> None:
     text = """
-        struct Dims { m: u32, n: u32, scale: vec4<f32> }
+        struct Uniforms { m: u32, n: u32, scale: vec4<f32> }
         @group(0) @binding(0) var<storage, read_write> half: array<f32, 8>;
-        @group(0) @binding(1) var<uniform> dims: Dims;
-        @compute @workgroup_size(1) fn main() { half[0] = dims.scale.x; }
+        @group(0) @binding(1) var<uniform> uniforms: Uniforms;
+        @compute @workgroup_size(1) fn main() { half[0] = uniforms.scale.x; }
     """
-    with pytest.raises(ShapeError, match=r"buffer dims: smaller than its type: 8 < 32 bytes: Dims"):
-        check(text, workgroups=1, buffers={"half": "f32[8]", "dims": np.zeros(2, np.uint32)})
+    with pytest.raises(ShapeError, match=r"buffer uniforms: smaller than its type: 8 < 32 bytes: Uniforms"):
+        check(text, workgroups=1, buffers={"half": "f32[8]", "uniforms": np.zeros(2, np.uint32)})
     with pytest.raises(ShapeError, match=r"buffer half: smaller than its type: 28 < 32 bytes: array<f32, 8>"):
-        check(text, workgroups=1, buffers={"half": "f32[7]", "dims": np.zeros(8, np.uint32)})
+        check(text, workgroups=1, buffers={"half": "f32[7]", "uniforms": np.zeros(8, np.uint32)})
 
 
 def test_workgroup_memory_is_no_buffer() -> None:
@@ -173,8 +173,8 @@ def test_workgroup_memory_is_no_buffer() -> None:
 
 
 def test_buffers_that_are_too_large_together_are_refused() -> None:
-    half = np.broadcast_to(np.float32(0), (MOST_BYTES // 8 + 1,))
-    with pytest.raises(LimitError, match=rf"buffers are too large: {MOST_BYTES + 8} > {MOST_BYTES} bytes"):
+    half = np.broadcast_to(np.float32(0), (MAX_BYTES // 8 + 1,))
+    with pytest.raises(LimitError, match=rf"buffers are too large: {MAX_BYTES + 8} > {MAX_BYTES} bytes"):
         scale(buffers={"x": half, "out": half})
 
 
@@ -313,7 +313,7 @@ def test_a_check_that_takes_too_long_is_a_finding() -> None:
     report = run(kernel(body), time_limit=0.2, step_limit=1 << 40)
     assert [each.kind for each in report.findings] == ["time limit"]
     assert "not at its end after 0.2 s" in report.findings[0].message
-    assert report.runs == (Run(16, 0),)
+    assert report.runs == (CheckRun(16, 0),)
     assert report.outputs == {}
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from rusty_py import DtypeError, LimitError, ShapeError
 from rusty_py.checker import contents
-from rusty_py.checker.contents import MOST_BYTES, array, parse, scalar_of
+from rusty_py.checker.contents import MAX_BYTES, array, parse, scalar_of
 
 from .kernels import is_answered
 
@@ -67,9 +67,9 @@ def test_numbers_that_the_type_lacks_are_refused(text: str) -> None:
         parse(text, name="a")
 
 
-@pytest.mark.parametrize("text", [f"f32[{MOST_BYTES // 4 + 1}]", "f16[999999999,999999999]"])
+@pytest.mark.parametrize("text", [f"f32[{MAX_BYTES // 4 + 1}]", "f16[999999999,999999999]"])
 def test_a_description_of_too_many_bytes_is_refused_before_they_are_made(text: str) -> None:
-    with pytest.raises(LimitError, match=f"buffer a: too large: .*{MOST_BYTES} bytes"):
+    with pytest.raises(LimitError, match=f"buffer a: too large: .*{MAX_BYTES} bytes"):
         parse(text, name="a")
 
 
@@ -79,7 +79,7 @@ SHAPES = st.integers(0, 4000).map(lambda digits: f"f32[{10**digits}]")
 @given(st.text("f32i16u[],:x-. 0\u0663", max_size=40) | SHAPES)
 def test_any_description_is_understood_or_refused_by_our_errors(text: str) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(contents, "MOST_BYTES", 1 << 16)
+        patch.setattr(contents, "MAX_BYTES", 1 << 16)
         assert is_answered(lambda: parse(text, name="a"))
 
 
@@ -97,7 +97,7 @@ def test_the_scalar_of_a_type_is_found(kind: str, dtype: type) -> None:
     assert scalar_of(kind) == dtype
 
 
-@pytest.mark.parametrize("kind", ["Dims", "array<Dims>", "array<f32_pair, 3>"])
+@pytest.mark.parametrize("kind", ["Uniforms", "array<Uniforms>", "array<f32_pair, 3>"])
 def test_a_structure_has_no_one_scalar(kind: str) -> None:
     assert scalar_of(kind) is None
 
@@ -117,8 +117,8 @@ def test_an_array_of_another_dtype_is_refused_with_the_one_to_give(dtype: type) 
 
 
 def test_a_structure_takes_no_dtype_that_wgsl_lacks() -> None:
-    with pytest.raises(DtypeError, match="float64 for Dims: give float32 or float16 or int32 or uint32"):
-        array(np.ones(4), name="a", kind="Dims")
+    with pytest.raises(DtypeError, match="float64 for Uniforms: give float32 or float16 or int32 or uint32"):
+        array(np.ones(4), name="a", kind="Uniforms")
 
 
 def test_a_structured_array_is_taken_as_it_is() -> None:
@@ -175,6 +175,6 @@ def test_an_array_without_axes_keeps_that_shape() -> None:
 
 
 def test_an_array_of_too_many_bytes_is_refused() -> None:
-    large = np.broadcast_to(np.float32(0), (MOST_BYTES // 4 + 1,))
-    with pytest.raises(LimitError, match=f"too large: {MOST_BYTES + 4} > {MOST_BYTES} bytes"):
+    large = np.broadcast_to(np.float32(0), (MAX_BYTES // 4 + 1,))
+    with pytest.raises(LimitError, match=f"too large: {MAX_BYTES + 4} > {MAX_BYTES} bytes"):
         array(large, name="a", kind="array<f32>")

@@ -22,7 +22,7 @@ GAPS = [
     Gap(
         "a neighbour's vector read whole, and one component used that nobody writes",
         COPY,
-        ("copied[i] = source[at];", "copied[at].x = copied[(at + 1u) % dims.count].y;"),
+        ("copied[i] = source[at];", "copied[at].x = copied[(at + 1u) % uniforms.count].y;"),
         "clang reads only the component, as a GPU's compiler may or may not",
     ),
     Gap(

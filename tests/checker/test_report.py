@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from rusty_py.checker import Finding, Place, Report, Run, Thread
+from rusty_py.checker import CheckRun, Finding, Report, SourceSpan, Thread
 from rusty_py.checker.findings import _SENTENCES, LATE
 
 from .kernels import kernel, run
@@ -27,7 +27,7 @@ def report(*findings: Finding, wgsl: str = "abc\n", **options: Any) -> Report:
         "entry": "main",
         "workgroups": (2, 1, 1),
         "threads": (8, 1, 1),
-        "runs": (Run(16, 0),),
+        "runs": (CheckRun(16, 0),),
         "outputs": {},
         **options,
     }
@@ -45,12 +45,12 @@ def test_a_clean_report_is_one_line() -> None:
 
 
 def test_a_report_of_several_subgroup_sizes_names_them() -> None:
-    runs = (Run(16, 0), Run(16, 1), Run(32, 0))
+    runs = (CheckRun(16, 0), CheckRun(16, 1), CheckRun(32, 0))
     assert str(report(runs=runs)).endswith("(2x1x1 workgroups of 8x1x1 threads, 3 runs, subgroups of 16, 32)")
 
 
 def test_a_finding_has_its_place_its_source_and_a_caret() -> None:
-    finding = Finding("race", "x[1] of 2: why", Place(2, 5, 4))
+    finding = Finding("race", "x[1] of 2: why", SourceSpan(2, 5, 4))
     assert str(report(finding, wgsl="one\n    x[1] = 2;\n", name="my.wgsl")).split("\n") == [
         "my.wgsl:2:5: race: x[1] of 2: why",
         "      2 |     x[1] = 2;",
@@ -61,8 +61,8 @@ def test_a_finding_has_its_place_its_source_and_a_caret() -> None:
 
 
 def test_the_other_place_is_shown_where_it_is_another_line() -> None:
-    there = Finding("race", "why", Place(1, 1, 1), other_place=Place(2, 1, 2))
-    here = Finding("race", "why", Place(1, 1, 1), other_place=Place(1, 2, 2))
+    there = Finding("race", "why", SourceSpan(1, 1, 1), other_place=SourceSpan(2, 1, 2))
+    here = Finding("race", "why", SourceSpan(1, 1, 1), other_place=SourceSpan(1, 2, 2))
     assert "and there:\n      2 | def\n        | ^^\n" in str(report(there, wgsl="abc\ndef"))
     assert "and there" not in str(report(here, wgsl="abc\ndef"))
 
@@ -84,7 +84,7 @@ def test_the_other_place_is_shown_where_it_is_another_line() -> None:
 def test_two_places_of_a_line_are_underlined_in_one_excerpt(
     line: str, place: tuple[int, int], other: tuple[int, int], below: str
 ) -> None:
-    finding = Finding("race", "why", Place(1, *place), other_place=Place(1, *other))
+    finding = Finding("race", "why", SourceSpan(1, *place), other_place=SourceSpan(1, *other))
     text = str(report(finding, wgsl=line))
     assert carets(text) == [(line, below)]
     assert "and there" not in text
@@ -97,7 +97,7 @@ def test_a_finding_without_a_place_is_a_line() -> None:
 
 
 def test_several_findings_are_counted_and_parted_by_blank_lines() -> None:
-    finding = Finding("race", "why", Place(1, 1, 3))
+    finding = Finding("race", "why", SourceSpan(1, 1, 3))
     text = str(report(finding, finding))
     assert text.count("\n\n") == 2
     assert text.endswith("main: 2 findings (2x1x1 workgroups of 8x1x1 threads, 1 run)")
@@ -117,16 +117,16 @@ def test_several_findings_are_counted_and_parted_by_blank_lines() -> None:
     ],
 )
 def test_the_caret_stands_under_the_place_as_a_terminal_shows_it(line: str, word: str, below: str) -> None:
-    finding = Finding("race", "why", Place(2, line.index(word) + 1, len(word)))
+    finding = Finding("race", "why", SourceSpan(2, line.index(word) + 1, len(word)))
     assert carets(str(report(finding, wgsl=f"// first\n{line}\n// last"))) == [(line.rstrip("\r"), below)]
 
 
 def test_an_empty_place_still_has_a_caret() -> None:
-    assert carets(str(report(Finding("race", "why", Place(1, 2, 0))))) == [("abc", " ^")]
+    assert carets(str(report(Finding("race", "why", SourceSpan(1, 2, 0))))) == [("abc", " ^")]
 
 
 def test_the_source_cannot_steer_the_terminal() -> None:
-    finding = Finding("race", "why", Place(1, 13, 1))
+    finding = Finding("race", "why", SourceSpan(1, 13, 1))
     text = str(report(finding, wgsl="/* \x1b[2J\x07 */ x"))
     assert carets(text) == [("/* \ufffd[2J\ufffd */ x", "            ^")]
 
@@ -167,7 +167,7 @@ def test_the_schema_knows_every_kind_of_finding() -> None:
     assert set(SCHEMA["$defs"]["Finding"]["properties"]["kind"]["enum"]) == {LATE, *_SENTENCES}
 
 
-FULL = Finding("race", "why", Place(1, 1, 3), "out", 3, 64, FIRST, SECOND, Place(1, 2, 1))
+FULL = Finding("race", "why", SourceSpan(1, 1, 3), "out", 3, 64, FIRST, SECOND, SourceSpan(1, 2, 1))
 
 
 @pytest.mark.parametrize(

@@ -46,9 +46,9 @@ def anything(name: str, shape: tuple[int, ...], kind: np.dtype) -> Numbers:
 def to_integer(values: Numbers, kind: np.dtype) -> Numbers:
     """Towards zero, after naga's clamp to what both types have; a NaN becomes the least."""
     limits = np.iinfo(kind)
-    most = float(np.finfo(values.dtype).max)
+    limit = float(np.finfo(values.dtype).max)
     below = np.nextafter(np.float32(float(limits.max) + 1), np.float32(0))
-    clamped = np.fmin(np.fmax(values.astype(np.float64), max(limits.min, -most)), min(float(below), most))
+    clamped = np.fmin(np.fmax(values.astype(np.float64), max(limits.min, -limit)), min(float(below), limit))
     return np.trunc(clamped).astype(kind)
 
 
@@ -84,11 +84,11 @@ def bitcasts(shape: tuple[int, ...]) -> list[Case]:
 def normalized(kind: np.dtype, wgsl: str, sign: str) -> list[Case]:
     """Packed and unpacked: near the middle of each step, so that no rounding decides, and out of range."""
     limits, width = np.iinfo(kind), 4 // kind.itemsize
-    least = -limits.max if sign == "s" else 0
+    minimum = -limits.max if sign == "s" else 0
     random = rng(wgsl)
-    steps = random.integers(least, limits.max, (ROWS, width), endpoint=True)
+    steps = random.integers(minimum, limits.max, (ROWS, width), endpoint=True)
     values = ((steps + random.uniform(-0.4, 0.4, steps.shape)) / limits.max).astype(F32)
-    values[:4], steps[:4] = [[3.0], [-2.0], [np.inf], [-np.inf]], [[limits.max], [least]] * 2
+    values[:4], steps[:4] = [[3.0], [-2.0], [np.inf], [-np.inf]], [[limits.max], [minimum]] * 2
     packed = steps.astype(kind).view(U32)[:, 0]
     bits = random.integers(0, 2**32, ROWS, np.uint32)
     unpacked = np.fmax(bits.view(kind).reshape(ROWS, width) / float(limits.max), -1)

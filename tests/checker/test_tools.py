@@ -81,10 +81,10 @@ def kernels_in(cache: Path) -> list[Path]:
 
 
 @contextmanager
-def small_files(most_bytes: int) -> Iterator[None]:
+def small_files(max_bytes: int) -> Iterator[None]:
     """No file may grow past that: what a full disk is like."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (max_bytes, before[1]))
     try:
         yield
     finally:
@@ -379,7 +379,7 @@ def test_the_programs_unused_for_longest_are_forgotten(cache: Path, monkeypatch:
     for age, path in enumerate([old, older]):
         path.touch()
         os.utime(path, (1000 - age, 1000 - age))
-    monkeypatch.setattr(build, "MOST_KEPT", 4)  # The runner, a header and a kernel, and one more.
+    monkeypatch.setattr(build, "MAX_KEPT", 4)  # The runner, a header and a kernel, and one more.
     run(STORE)
     assert [path for path in (old, older) if path.exists()] == [old]
     assert run(STORE).clean

@@ -10,9 +10,9 @@ from rusty_py.checker.overrides import bake
 from rusty_py.checker.translate import ask, translate
 from rusty_py.checker.wgsl import (
     MARK,
-    MOST_CHARACTERS,
-    MOST_NESTED,
-    MOST_NESTED_BLOCKS,
+    MAX_CHARACTERS,
+    MAX_NESTED,
+    MAX_NESTED_BLOCKS,
     check_size,
     mark,
     names,
@@ -234,16 +234,16 @@ def test_an_override_in_a_comment_is_none() -> None:
 
 
 def test_a_text_of_the_most_characters_is_read_and_one_more_is_refused() -> None:
-    check_size("/" * MOST_CHARACTERS)
-    with pytest.raises(LimitError, match=rf"too long: {MOST_CHARACTERS + 1} > {MOST_CHARACTERS} characters"):
-        check_size("/" * (MOST_CHARACTERS + 1))
+    check_size("/" * MAX_CHARACTERS)
+    with pytest.raises(LimitError, match=rf"too long: {MAX_CHARACTERS + 1} > {MAX_CHARACTERS} characters"):
+        check_size("/" * (MAX_CHARACTERS + 1))
 
 
 @pytest.mark.parametrize("pair", ["()", "[]", "{}"])
 def test_brackets_nested_too_deep_are_refused_with_their_line(pair: str) -> None:
-    check_size(pair[0] * MOST_NESTED + pair[1] * MOST_NESTED)
-    with pytest.raises(LimitError, match=rf"nested deeper than {MOST_NESTED}: line 3"):
-        check_size("\n\n" + pair[0] * (MOST_NESTED + 1))
+    check_size(pair[0] * MAX_NESTED + pair[1] * MAX_NESTED)
+    with pytest.raises(LimitError, match=rf"nested deeper than {MAX_NESTED}: line 3"):
+        check_size("\n\n" + pair[0] * (MAX_NESTED + 1))
 
 
 def test_brackets_in_comments_do_not_nest() -> None:
@@ -252,18 +252,18 @@ def test_brackets_in_comments_do_not_nest() -> None:
 
 @pytest.mark.parametrize("shape", ["else if", "block"])
 def test_statements_nested_too_deep_are_refused_with_their_line(shape: str) -> None:
-    n = 10 * MOST_NESTED_BLOCKS
+    n = 10 * MAX_NESTED_BLOCKS
     body = "if a {}" + "\nelse if a {}" * n if shape == "else if" else "{" * n + "}" * n
-    line = MOST_NESTED_BLOCKS + 1 if shape == "else if" else 1
-    with pytest.raises(LimitError, match=rf"nested deeper than {MOST_NESTED_BLOCKS}: line {line}$"):
+    line = MAX_NESTED_BLOCKS + 1 if shape == "else if" else 1
+    with pytest.raises(LimitError, match=rf"nested deeper than {MAX_NESTED_BLOCKS}: line {line}$"):
         mark(f"fn f() {{ {body} }}")
 
 
 @pytest.mark.usefixtures("checker")
 def test_a_long_chain_of_else_if_keeps_its_places() -> None:
-    chain = "if x == 0 { x = 1; } " + "else if x == 1 { x = 2; }\n" * (MOST_NESTED_BLOCKS - 3)
+    chain = "if x == 0 { x = 1; } " + "else if x == 1 { x = 2; }\n" * (MAX_NESTED_BLOCKS - 3)
     text = f"@compute @workgroup_size(1) fn main() {{ var x = 1; {chain} }}"
-    assert len({each for each in translate(text).lines if each}) > MOST_NESTED_BLOCKS
+    assert len({each for each in translate(text).lines if each}) > MAX_NESTED_BLOCKS
 
 
 def test_a_function_that_does_not_end_is_refused() -> None:

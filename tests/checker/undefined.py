@@ -10,7 +10,7 @@ from .grafts import UNIFORM_LOAD
 from .launches import ADD, CAST, CHURN, COPY, FILL, POWER, SCALE, SUM, words
 from .mutant import Mutant
 
-MOST_STEPS = {"step_limit": 1000}
+MAX_STEPS = {"step_limit": 1000}
 _VECTOR = "device metal::float4 const"
 _DOT = "u32(dot(vec4(i32(state), 7, 7, 7), vec4(1 << 20u)))"
 
@@ -25,10 +25,10 @@ IN_WGSL = [
     Mutant(
         "a shift by 32 bits",
         CHURN,
-        (("1664525u * state", "(state >> (27u + i + dims.steps / 5u))"),),
+        (("1664525u * state", "(state >> (27u + i + uniforms.steps / 5u))"),),
         "bad shift",
         "state = (state >>",
-        buffers={"dims": words(9)},
+        buffers={"uniforms": words(9)},
     ),
     Mutant(
         "a shift by more bits than there are",
@@ -89,9 +89,9 @@ IN_METAL = [
         SUM,
         (),
         "bad division",
-        "let j = row % dims.width",
+        "let j = row % uniforms.width",
         metal=(("lhs % metal::select(rhs, 1u, rhs == 0u)", "lhs % rhs"),),
-        buffers={"dims": words(42, 13, 0, 7, 0)},
+        buffers={"uniforms": words(42, 13, 0, 7, 0)},
     ),
     Mutant(
         "a division of the smallest integer by -1",
@@ -129,10 +129,10 @@ ENDLESS = [
     Mutant(
         "a loop that does not count",
         CHURN,
-        (("dims.steps; i++", "dims.steps; i += 0u"),),
+        (("uniforms.steps; i++", "uniforms.steps; i += 0u"),),
         "endless loop",
         "for (var i",
-        options=MOST_STEPS,
+        options=MAX_STEPS,
     ),
     Mutant(
         "a loop whose stride is zero",
@@ -140,7 +140,7 @@ ENDLESS = [
         (("groups.x * 256u", "(groups.x - 2u) * 256u"),),
         "endless loop",
         "for (var i",
-        options=MOST_STEPS,
+        options=MAX_STEPS,
     ),
     Mutant(
         "a loop that waits for another thread",
@@ -154,7 +154,7 @@ ENDLESS = [
         ),
         "endless loop",
         "while (atomicLoad",
-        options=MOST_STEPS,
+        options=MAX_STEPS,
         brings=("uninitialised read",),
     ),
     Mutant(
@@ -163,7 +163,7 @@ ENDLESS = [
         (),
         "time limit",
         "",
-        buffers={"dims": words(-1)},
+        buffers={"uniforms": words(-1)},
         options={"step_limit": 10**15, "time_limit": 0.5},
     ),
 ]

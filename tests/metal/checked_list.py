@@ -35,7 +35,7 @@ Made by `python -m tests.metal.checked_list`.
 
 
 @dataclass
-class Kernel:
+class KernelResult:
     """What one kernel came to."""
 
     launches: int = 0
@@ -61,11 +61,11 @@ class Checked:
             self.errors[work.name] = work.expected().error(result)
         return self.errors[work.name]
 
-    def kernels(self) -> dict[Spec, Kernel]:
+    def kernels(self) -> dict[Spec, KernelResult]:
         """By Spec, those that were launched."""
-        found: dict[Spec, Kernel] = {}
+        found: dict[Spec, KernelResult] = {}
         for spec, report in self.metal.reports:
-            kernel = found.setdefault(spec, Kernel())
+            kernel = found.setdefault(spec, KernelResult())
             kernel.launches += 1
             kernel.runs += len(report.runs)
         for name, specs in self.specs.items():
@@ -94,7 +94,7 @@ def checked(adapter: Adapter) -> Iterator[Checked]:
 
 def document(results: Checked) -> str:
     """The list as Markdown."""
-    files: dict[str, list[Kernel]] = {}
+    files: dict[str, list[KernelResult]] = {}
     for spec, kernel in results.kernels().items():
         files.setdefault(spec.name, []).append(kernel)
     rows = [

@@ -44,21 +44,21 @@ class MetalText:
         *,
         inputs: Sequence[Buffer] = (),
         outputs: Sequence[Buffer],
-        dims: Sequence[int] = (),
+        uniforms: Sequence[int] = (),
         workgroups: tuple[int, int, int],
         flops: int = 0,
     ) -> None:
         """What `kernel.launch` does. Fails where the checker finds something."""
         if device.recorder is not None:  # It is planned, and launched later.
-            about = {"inputs": inputs, "outputs": outputs, "dims": dims}
-            launch.launch(device, spec, **about, workgroups=workgroups, flops=flops)
+            kwargs = {"inputs": inputs, "outputs": outputs, "uniforms": uniforms}
+            launch.launch(device, spec, **kwargs, workgroups=workgroups, flops=flops)
             return
         buffers = dict(enumerate([*inputs, *outputs]))
         declares = declared.bindings(source_of(spec))
         bound = {name: buffers[number] for number, (name, _) in declares.items() if number in buffers}
         contents = {name: words(device, buffer) for name, buffer in bound.items()}
-        if spec.has_dims:
-            contents["dims"] = np.array([*dims, *[0] * (SLOT_WORDS - len(dims))], np.uint32)
+        if spec.has_uniforms:
+            contents["uniforms"] = np.array([*uniforms, *[0] * (SLOT_WORDS - len(uniforms))], np.uint32)
         report = check(
             text_of(spec),
             constants=dict(spec.constants),

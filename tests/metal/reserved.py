@@ -27,7 +27,7 @@ _METAL = """
     CHAR_BIT HUGE_VAL HUGE_VALF HUGE_VALH INFINITY MAXDOUBLE MAXFLOAT MAXHALF NAN assert defined restrict
 """
 
-_WORDS = frozenset((_CPP + _METAL).split())
+_PACKED = frozenset((_CPP + _METAL).split())
 
 _FAMILIES = re.compile(
     r"(packed_|simd_)?(bool|u?char|u?short|u?int|u?long|half|bfloat|float)[234](x[234])?"
@@ -40,4 +40,4 @@ _FAMILIES = re.compile(
 
 def reserved_names(wgsl: str) -> list[str]:
     """The identifiers that `wgsl` declares and Metal keeps for itself. Not `main`: naga always renames it."""
-    return sorted(name for name in declared.names(wgsl) if name in _WORDS or _FAMILIES.fullmatch(name))
+    return sorted(name for name in declared.names(wgsl) if name in _PACKED or _FAMILIES.fullmatch(name))

@@ -46,7 +46,7 @@ def test_a_word_of_metal_is_caught() -> None:
         "fn half() {}",
         "fn f(@builtin(local_invocation_index) half: u32) {}",
         "struct half { x: f32 }",
-        "struct Dims { m: u32, half : u32 }",
+        "struct Uniforms { m: u32, half : u32 }",
         "alias half = f32;",
     ],
 )

@@ -14,9 +14,9 @@ from rusty_py import Device, array, dtypes, oracle
 from rusty_py.dtypes import BOOL, ELEMENTS, F16, F32, I32, U32, Dtype
 from rusty_py.gemm import blocked_family
 from rusty_py.gemm.blocked import SUM_DEPTH
-from rusty_py.gemm.launches import Operands, requests
-from rusty_py.gemm.plan import Plan
-from rusty_py.gemm.problem import Form, Place, Problem
+from rusty_py.gemm.dispatch import Operands, dispatches
+from rusty_py.gemm.plan import GemmPlan
+from rusty_py.gemm.problem import GemmProblem, MatrixLayout, Signature
 from rusty_py.gemm.simple import TILES
 from rusty_py.measure import kernels
 from rusty_py.operation import OPERATIONS, Operation, apply
@@ -113,7 +113,7 @@ def _in_skeleton(
     ]
     arrays = [each for each in operands if each.held is not None]
     rows = _strides(np.empty(shape, np.int8))
-    dims = generator.dims(
+    uniforms = generator.uniforms(
         skeleton,
         shape,
         [*(each.start for each in arrays), 0],
@@ -130,7 +130,7 @@ def _in_skeleton(
         groups = (1, 2, 3) if skeleton.index == "grid" else (1, 1, 1)
         inputs = [device.upload(each.held) for each in arrays]
         spec = generator.spec(body, skeleton)
-        launch(device, spec, inputs=inputs, outputs=[buffer], dims=dims, workgroups=groups)
+        launch(device, spec, inputs=inputs, outputs=[buffer], uniforms=uniforms, workgroups=groups)
         device.read(buffer, out)
         return out
 
@@ -192,8 +192,15 @@ def _passes() -> Iterator[Work]:
         ) -> np.ndarray:
             out = np.empty((2, 3), target.numpy)
             buffer = device.empty(out.nbytes)
-            dims = (out.size, *sizes, 0)
-            launch(device, spec, inputs=[device.upload(x)], outputs=[buffer], dims=dims, workgroups=(4, 1, 1))
+            uniforms = (out.size, *sizes, 0)
+            launch(
+                device,
+                spec,
+                inputs=[device.upload(x)],
+                outputs=[buffer],
+                uniforms=uniforms,
+                workgroups=(4, 1, 1),
+            )
             device.read(buffer, out)
             return out
 
@@ -243,21 +250,23 @@ def _batch() -> tuple[np.ndarray, np.ndarray]:
 
 def _planned_products() -> Iterator[Work]:
     """Each kernel that is chosen for GPUs in the forms of `variants`, its sums as a whole and in parts."""
-    for kernel, form in blocked_family.blocked():
+    for kernel, signature in blocked_family.blocked():
         rows, cols = kernel.block
         # Over the edge of one workgroup. What lies one by one has odd sizes.
-        m, k, n = (rows + 4, 20, cols + 4) if form.c_fours else (rows + 3, 19, cols + 1)
-        problem = Problem(m, k, n, form=form)
-        yield _planned(Plan(problem, kernel), "")
-        yield _planned(Plan(problem, kernel, 2), "in two parts")
+        m, k, n = (rows + 4, 20, cols + 4) if signature.c_vec4 else (rows + 3, 19, cols + 1)
+        problem = GemmProblem(m, k, n, signature=signature)
+        yield _planned(GemmPlan(problem, kernel), "")
+        yield _planned(GemmPlan(problem, kernel, 2), "in two parts")
     for kernel, less in blocked_family.without_edges():
         if less:
-            problem = Problem(kernel.block_m - 4, 20, kernel.block_n - 4)
-            yield _planned(Plan(problem, kernel), "less than a block")
+            problem = GemmProblem(kernel.block_m - 4, 20, kernel.block_n - 4)
+            yield _planned(GemmPlan(problem, kernel), "less than a block")
         else:
-            whole = Problem(2 * kernel.block_m, 48, kernel.block_n, products=2)
-            yield _planned(Plan(whole, kernel), "a batch at once")
-            yield _planned(Plan(whole, kernel), "a batch in two launches", loop_steps=kernel.loops(48) - 1)
+            whole = GemmProblem(2 * kernel.block_m, 48, kernel.block_n, products=2)
+            yield _planned(GemmPlan(whole, kernel), "a batch at once")
+            yield _planned(
+                GemmPlan(whole, kernel), "a batch in two launches", loop_steps=kernel.loops(48) - 1
+            )
 
 
 def _packed() -> Iterator[Work]:
@@ -269,11 +278,17 @@ def _packed() -> Iterator[Work]:
         def compute(
             device: Device, launch: Launch, x: np.ndarray = x, kind: Dtype = kind, along_k: bool = along_k
         ) -> np.ndarray:
-            form = Form(along_k, a_fours=False, c_fours=False, stored=kind, result=kind)
+            signature = Signature(along_k, a_vec4=False, c_vec4=False, stored=kind, result=kind)
             held = device.upload(np.ascontiguousarray(x if along_k else x.swapaxes(1, 2)))
-            place = Place(0, 37 * 41, 41, 1) if along_k else Place(0, 37 * 41, 1, 37)
-            operands = Operands(held, held, held, place, Place(0, 0, 5, 1), Place(0, 37 * 5, 5, 1))
-            packing = next(requests(device, Plan(Problem(37, 41, 5, 2, form), kernel, packs="a"), operands))
+            place = MatrixLayout(0, 37 * 41, 41, 1) if along_k else MatrixLayout(0, 37 * 41, 1, 37)
+            operands = Operands(
+                held, held, held, place, MatrixLayout(0, 0, 5, 1), MatrixLayout(0, 37 * 5, 5, 1)
+            )
+            packing = next(
+                dispatches(
+                    device, GemmPlan(GemmProblem(37, 41, 5, 2, signature), kernel, packs="a"), operands
+                )
+            )
             launch(device, **packing._asdict())
             copied = np.empty((2, 41, 40), kind.numpy)
             device.read(packing.outputs[0], copied)
@@ -284,47 +299,53 @@ def _packed() -> Iterator[Work]:
 
         yield Work(f"pack {kind.name} {'along k' if along_k else 'across'}", compute, expected)
     rows, cols = kernel.block
-    unpacked = Form(b_along_k=True, a_fours=False, b_fours=False)
-    yield _planned(Plan(Problem(rows + 4, 19, cols + 4, form=unpacked), kernel, packs="ab"), "both packed")
+    unpacked = Signature(b_along_k=True, a_vec4=False, b_vec4=False)
+    yield _planned(
+        GemmPlan(GemmProblem(rows + 4, 19, cols + 4, signature=unpacked), kernel, packs="ab"), "both packed"
+    )
     for result, more, a_along_k in product((F16, F32), (3, 4), (True, False)):
-        fours = more == 4
-        form = Form(a_along_k, not a_along_k, fours, fours, fours, stored=F16, result=result, sums=F16)
-        for splits in (1, 2):
-            problem = Problem(rows + more, 2 * kernel.block_k + more, cols + more, form=form)
-            yield _planned(Plan(problem, kernel, splits, packs="ab"), f"in pairs, in {splits} parts")
-    fastest = blocked_family.FASTEST_IN_PAIRS
+        vec4 = more == 4
+        signature = Signature(
+            a_along_k, not a_along_k, vec4, vec4, vec4, stored=F16, result=result, accumulate_dtype=F16
+        )
+        for split_k in (1, 2):
+            problem = GemmProblem(rows + more, 2 * kernel.block_k + more, cols + more, signature=signature)
+            yield _planned(GemmPlan(problem, kernel, split_k, packs="ab"), f"half2, split-K {split_k}")
+    fastest = blocked_family.FASTEST_HALF2
     rows, cols = fastest.block
-    large = Problem(rows + 4, 44, cols + 4, form=Form(stored=F16, result=F16, sums=F16))
-    yield _planned(Plan(large, fastest, packs="ab"), "in pairs")
+    large = GemmProblem(
+        rows + 4, 44, cols + 4, signature=Signature(stored=F16, result=F16, accumulate_dtype=F16)
+    )
+    yield _planned(GemmPlan(large, fastest, packs="ab"), "half2")
 
 
-def _planned(chosen: Plan, name: str, *, loop_steps: int = 1 << 30) -> Work:
+def _planned(chosen: GemmPlan, name: str, *, loop_steps: int = 1 << 30) -> Work:
     """One plan, carried out and compared: beside `bias` and the activation, it adds to what c holds."""
-    problem, form = chosen.problem, chosen.problem.form
+    problem, signature = chosen.problem, chosen.problem.signature
     m, k, n, products = problem.m, problem.k, problem.n, problem.products
     a, b, c, bias = (
-        _uniform(*shape, seed=seed).astype(form.stored.numpy)
+        _uniform(*shape, seed=seed).astype(signature.stored.numpy)
         for seed, shape in enumerate([(products, m, k), (products, k, n), (products, m, n), (n,)], 6)
     )
 
     def compute(device: Device, launch: Launch) -> np.ndarray:
-        held = device.upload(np.ascontiguousarray(a if form.a_along_k else a.swapaxes(1, 2)))
-        other = device.upload(np.ascontiguousarray(b.swapaxes(1, 2) if form.b_along_k else b))
-        out = device.upload(c.astype(form.result.numpy))
+        held = device.upload(np.ascontiguousarray(a if signature.a_along_k else a.swapaxes(1, 2)))
+        other = device.upload(np.ascontiguousarray(b.swapaxes(1, 2) if signature.b_along_k else b))
+        out = device.upload(c.astype(signature.result.numpy))
         operands = Operands(
             held,
             other,
             out,
-            Place(0, m * k, k, 1) if form.a_along_k else Place(0, m * k, 1, m),
-            Place(0, k * n, 1, k) if form.b_along_k else Place(0, k * n, n, 1),
-            Place(0, m * n, n, 1),
-            device.upload(bias) if form.bias else None,
+            MatrixLayout(0, m * k, k, 1) if signature.a_along_k else MatrixLayout(0, m * k, 1, m),
+            MatrixLayout(0, k * n, 1, k) if signature.b_along_k else MatrixLayout(0, k * n, n, 1),
+            MatrixLayout(0, m * n, n, 1),
+            device.upload(bias) if signature.bias else None,
         )
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(device, "limits", replace(device.limits, loop_steps=loop_steps))
-            for request in requests(device, chosen, operands, accumulate=True):
+            for request in dispatches(device, chosen, operands, accumulate=True):
                 launch(device, **request._asdict())
-        result = np.empty((products, m, n), form.result.numpy)
+        result = np.empty((products, m, n), signature.result.numpy)
         device.read(out, result)
         return result
 
@@ -333,16 +354,16 @@ def _planned(chosen: Plan, name: str, *, loop_steps: int = 1 << 30) -> Work:
         for i in range(products):
             reference[i], bound[i] = (
                 oracle.matmul_of_f16_sums(a[i], b[i], depth=SUM_DEPTH)
-                if form.sums is F16
+                if signature.accumulate_dtype is F16
                 else oracle.matmul(a[i], b[i], dtype=F32)
             )
-        terms = [c.astype(form.result.numpy), *[bias] * form.bias]
-        reference, bound = oracle.finished(reference, bound, terms=terms, activation=form.activation)
-        if form.result is F16:
+        terms = [c.astype(signature.result.numpy), *[bias] * signature.bias]
+        reference, bound = oracle.finished(reference, bound, terms=terms, activation=signature.activation)
+        if signature.result is F16:
             bound = bound + oracle.rounding(np.abs(reference) + bound, ulps=0.5, dtype=F16)
         return Expected(reference, bound)
 
-    title = ", ".join(filter(None, [f"matmul {chosen.kernel.name}", str(problem), str(form), name]))
+    title = ", ".join(filter(None, [f"matmul {chosen.kernel.name}", str(problem), str(signature), name]))
     return Work(title, compute, expected)
 
 
@@ -426,13 +447,13 @@ def _launched(
     spec: Spec,
     inputs: list[np.ndarray],
     count: int,
-    dims: tuple[int, ...],
+    uniforms: tuple[int, ...],
     groups: int,
 ) -> np.ndarray:
     """The words that a kernel wrote."""
     out = device.empty(4 * count)
     held = [device.upload(each) for each in inputs]
-    launch(device, spec, inputs=held, outputs=[out], dims=dims, workgroups=(groups, 1, 1))
+    launch(device, spec, inputs=held, outputs=[out], uniforms=uniforms, workgroups=(groups, 1, 1))
     words = np.empty(count, np.uint32)
     device.read(out, words)
     return words

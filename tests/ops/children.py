@@ -17,7 +17,7 @@ from rusty_py.runtime.transfer import mapped
 from tests.ops.products import launches
 
 def fill(device, buffer):
-    return prepare(device, FILL, outputs=[buffer], dims=(4, 7, 256), workgroups=(1, 1, 1))
+    return prepare(device, FILL, outputs=[buffer], uniforms=(4, 7, 256), workgroups=(1, 1, 1))
 
 def refused(action, *arguments):
     try:

@@ -8,10 +8,10 @@ import numpy as np
 
 from rusty_py import Device, oracle
 from rusty_py.dtypes import F16, F32, Dtype
-from rusty_py.gemm.kernel import Kernel
-from rusty_py.gemm.launches import Operands, requests
-from rusty_py.gemm.plan import Plan
-from rusty_py.gemm.problem import Form, Place, Problem
+from rusty_py.gemm.dispatch import Operands, dispatches
+from rusty_py.gemm.kernel import KernelConfig
+from rusty_py.gemm.plan import GemmPlan
+from rusty_py.gemm.problem import GemmProblem, MatrixLayout, Signature
 from rusty_py.oracle import Expected
 
 ORDERS = ("rows", "columns", "apart", "backwards")
@@ -24,7 +24,7 @@ class Placed:
     """Matrices in a flat array, and where."""
 
     flat: np.ndarray
-    place: Place
+    place: MatrixLayout
 
     def find(self, flat: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
         """The matrices of `shape` in `flat`, which is a copy of ours."""
@@ -59,29 +59,29 @@ def place(values: np.ndarray, order: str, *, whole: int, start: int = 0, filler:
             at += (rows - 1) * -row
         case _:
             raise AssertionError(order)
-    places = _indices(Place(at, step, row, col), values.shape)
+    places = _indices(MatrixLayout(at, step, row, col), values.shape)
     flat = np.full(up(int(places.max()) + 1), filler, values.dtype)
     flat[places] = values
-    return Placed(_even(flat, filler), Place(at, step, row, col))
+    return Placed(_even(flat, filler), MatrixLayout(at, step, row, col))
 
 
 @dataclass(frozen=True)
 class PlacedProduct:
     """c = finish(a @ b + c) for matrices drawn from `seed`, how all that lies, and how it is computed.
 
-    `fours`: what can be read or stored by fours is, and all sizes that this asks for are multiples of 4.
+    `vec4`: what can be read or stored by fours is, and all sizes that this asks for are multiples of 4.
     `limits`: of the device, in place of its own.
     """
 
-    kernel: Kernel
+    kernel: KernelConfig
     m: int
     k: int
     n: int
     seed: int = 0
     products: int = 1
-    splits: int = 1
-    turned: bool = False
-    fours: bool = False
+    split_k: int = 1
+    transposed: bool = False
+    vec4: bool = False
     a_order: str = "rows"
     b_order: str = "rows"
     c_order: str = "rows"
@@ -96,9 +96,9 @@ class PlacedProduct:
     @property
     def name(self) -> str:
         plan = self.plan()
-        details = [f"{self.splits} parts"] * (self.splits > 1) + ["turned"] * self.turned
-        details += ["added"] * self.add + [f"{name} {most}" for name, most in self.limits.items()]
-        return f"matmul {', '.join([self.kernel.name, f'{plan.problem} {plan.problem.form}', *details])}"
+        details = [f"{self.split_k} parts"] * (self.split_k > 1) + ["transposed"] * self.transposed
+        details += ["added"] * self.add + [f"{name} {limit}" for name, limit in self.limits.items()]
+        return f"matmul {', '.join([self.kernel.name, f'{plan.problem} {plan.problem.signature}', *details])}"
 
     def operands(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """a, b, bias, and c before."""
@@ -115,7 +115,7 @@ class PlacedProduct:
     def placed(self) -> tuple[Placed, Placed, np.ndarray, Placed]:
         """a, b, bias and c as they lie in memory. What no kernel may take into account is not a number."""
         a, b, bias, c = self.operands()
-        whole = 4 if self.fours else 1
+        whole = 4 if self.vec4 else 1
         return (
             place(a, self.a_order, whole=whole, start=self.start),
             place(b, self.b_order, whole=whole, start=self.start),
@@ -123,21 +123,21 @@ class PlacedProduct:
             place(c, self.c_order, whole=whole, start=self.start, filler=AROUND),
         )
 
-    def plan(self) -> Plan:
+    def plan(self) -> GemmPlan:
         a, b, _, c = self.placed()
-        form = Form(
+        signature = Signature(
             a_along_k=a.place.col == 1,
             b_along_k=b.place.col != 1,
-            a_fours=self.fours and a.place.lies_by_fours(self.m, self.k),
-            b_fours=self.fours and b.place.lies_by_fours(self.k, self.n),
-            c_fours=self.fours and c.place.lies_by_fours(self.m, self.n),
+            a_vec4=self.vec4 and a.place.vec4_aligned(self.m, self.k),
+            b_vec4=self.vec4 and b.place.vec4_aligned(self.k, self.n),
+            c_vec4=self.vec4 and c.place.vec4_aligned(self.m, self.n),
             stored=self.stored,
             result=self.result,
             bias=self.bias,
             activation=self.activation,
         )
-        problem = Problem(self.m, self.k, self.n, self.products, form)
-        return Plan(problem, self.kernel, self.splits, turned=self.turned)
+        problem = GemmProblem(self.m, self.k, self.n, self.products, signature)
+        return GemmPlan(problem, self.kernel, self.split_k, transposed=self.transposed)
 
     def compute(self, device: Device, launch: Callable[..., None]) -> np.ndarray:
         """c, (products, m, n), and behind it what lies around c in memory."""
@@ -145,7 +145,7 @@ class PlacedProduct:
         held = [device.upload(each) for each in (a.flat, b.flat, c.flat)]
         operands = Operands(*held, a.place, b.place, c.place, device.upload(bias) if self.bias else None)
         with limited(device, self.limits):
-            for request in requests(device, self.plan(), operands, accumulate=self.add):
+            for request in dispatches(device, self.plan(), operands, accumulate=self.add):
                 launch(device, **request._asdict())
         flat = np.empty_like(c.flat)
         device.read(operands.c, flat)
@@ -190,7 +190,7 @@ def limited(device: Device, limits: dict[str, int]) -> Iterator[None]:
         device.limits = own
 
 
-def _indices(where: Place, shape: tuple[int, ...]) -> np.ndarray:
+def _indices(where: MatrixLayout, shape: tuple[int, ...]) -> np.ndarray:
     p, i, j = np.indices(shape, sparse=True)
     return where.at + p * where.step + i * where.row + j * where.col
 

@@ -9,13 +9,13 @@ from numpy.typing import ArrayLike
 
 from rusty_py import Device, oracle
 from rusty_py.dtypes import F32
-from rusty_py.gemm.launches import Operands, requests
-from rusty_py.gemm.plan import Plan
-from rusty_py.gemm.problem import Place, Problem
+from rusty_py.gemm.dispatch import Operands, dispatches
+from rusty_py.gemm.plan import GemmPlan
+from rusty_py.gemm.problem import GemmProblem, MatrixLayout
 from rusty_py.gemm.select import Tile, kernel_of
 from rusty_py.runtime.buffer import Buffer
 from rusty_py.runtime.launch import Launch, prepare
-from rusty_py.runtime.pool import Memory
+from rusty_py.runtime.pool import Allocation
 
 
 def assert_product(c: np.ndarray, a: ArrayLike, b: ArrayLike) -> None:
@@ -39,7 +39,7 @@ def poison(device: Device) -> Iterator[None]:
     """Memory that is fresh meanwhile holds NaN: what is not written shows, and what must not be read."""
     take = device.pool.take
 
-    def poisoned(size: int) -> Memory:
+    def poisoned(size: int) -> Allocation:
         memory = take(size)
         device.transfer.upload(memory, np.full(size, 0xFF, np.uint8))
         return memory
@@ -67,8 +67,9 @@ def launches(
     accumulate: bool = False,
 ) -> list[Launch]:
     """The launches of c = a @ b, or c += a @ b, by the kernel of `tile`; matrices that lie row by row."""
-    plan = Plan(Problem(m, k, n), kernel_of(tile))
-    operands = Operands(a, b, c, Place(0, 0, k, 1), Place(0, 0, n, 1), Place(0, 0, n, 1))
+    plan = GemmPlan(GemmProblem(m, k, n), kernel_of(tile))
+    operands = Operands(a, b, c, MatrixLayout(0, 0, k, 1), MatrixLayout(0, 0, n, 1), MatrixLayout(0, 0, n, 1))
     return [
-        prepare(device, **each._asdict()) for each in requests(device, plan, operands, accumulate=accumulate)
+        prepare(device, **each._asdict())
+        for each in dispatches(device, plan, operands, accumulate=accumulate)
     ]

@@ -8,22 +8,22 @@ import pytest
 
 from rusty_py import Device, array, matmul
 from rusty_py.dtypes import F16, F32
-from rusty_py.gemm import direct
+from rusty_py.gemm import register_tiled_cpu
 from rusty_py.gemm.blocked_family import SMALLEST
-from rusty_py.gemm.kernel import Kernel
+from rusty_py.gemm.gemv import GemvN, GemvT
+from rusty_py.gemm.kernel import KernelConfig
 from rusty_py.gemm.problem import ACTIVATIONS
-from rusty_py.gemm.thin import Columns, Dots
 from rusty_py.runtime.launch import launch
 
 from .operands import needs
 from .placed import PlacedProduct
 
 pytestmark = pytest.mark.one_mode
-KERNELS: tuple[Kernel, ...] = (
-    *direct.SMALL,
+KERNELS: tuple[KernelConfig, ...] = (
+    *register_tiled_cpu.SMALL,
     SMALLEST,
-    Columns(2, lanes_n=4, lanes_k=1, steps=2),
-    Dots(2, cols=2, lanes_n=1, lanes_k=1, steps=2),
+    GemvN(2, lanes_n=4, lanes_k=1, steps=2),
+    GemvT(2, cols=2, lanes_n=1, lanes_k=1, steps=2),
 )
 
 
@@ -45,20 +45,20 @@ def test_every_kernel_and_activation_keeps_nan(device: Device, dtype: object) ->
     cases = [(SMALLEST, True, 1, activation) for activation in ACTIVATIONS]
     stores = product(KERNELS, ((True, 1), (False, 1), (True, 2)))
     turns = cycle(ACTIVATIONS)
-    cases += [(kernel, fours, splits, next(turns)) for kernel, (fours, splits) in stores]
-    for kernel, fours, splits, activation in dict.fromkeys(cases):
+    cases += [(kernel, vec4, split_k, next(turns)) for kernel, (vec4, split_k) in stores]
+    for kernel, vec4, split_k, activation in dict.fromkeys(cases):
         placed = ProductWithNan(
             kernel,
             4,
             8,
             12,
-            fours=fours,
-            splits=splits,
-            b_order="columns" if isinstance(kernel, Dots) else "rows",
+            vec4=vec4,
+            split_k=split_k,
+            b_order="columns" if isinstance(kernel, GemvT) else "rows",
             bias=True,
             activation=activation,
             stored=dtype,
-            result=F32 if splits > 1 else dtype,
+            result=F32 if split_k > 1 else dtype,
         )
         result, expected = placed.compute(device, launch), placed.expected()
         nan = np.isnan(expected.reference)

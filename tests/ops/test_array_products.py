@@ -64,7 +64,7 @@ def test_views_are_multiplied(device: Device, tile: int | str) -> None:
 def test_a_batch_is_one_launch(unchecked: Device, monkeypatch: pytest.MonkeyPatch) -> None:
     launched, launch = [], ops.launch
     monkeypatch.setattr(
-        ops, "launch", lambda *one, **about: launched.append(about["workgroups"]) or launch(*one, **about)
+        ops, "launch", lambda *one, **kwargs: launched.append(kwargs["workgroups"]) or launch(*one, **kwargs)
     )
     a, b = uniform(2, 7, 5, 6, seed=1), uniform(2, 7, 6, 4, seed=2)
     assert_is_product(on(unchecked, a) @ on(unchecked, b), a, b)
@@ -79,13 +79,13 @@ def test_a_batch_is_split_for_a_small_or_slow_device(
     with small(device, groups=3, loop_steps=40) as narrow:
         assert_is_product(matmul(on(narrow, a), on(narrow, b), tile=tile), a, b)
         assert_product(matmul(a, b, tile=tile, device=narrow), a, b)
-    monkeypatch.setattr(device.pace, "flops", lambda kernel, **about: 200_000)
+    monkeypatch.setattr(device.throughput, "flops", lambda kernel, **kwargs: 200_000)
     assert_is_product(matmul(on(device, a), on(device, b), tile=tile), a, b)
 
 
 def test_numpys_operands_are_sent_once(unchecked: Device, monkeypatch: pytest.MonkeyPatch) -> None:
     sent, upload = [], unchecked.upload
-    monkeypatch.setattr(unchecked, "upload", lambda x, **about: sent.append(x.shape) or upload(x, **about))
+    monkeypatch.setattr(unchecked, "upload", lambda x, **kwargs: sent.append(x.shape) or upload(x, **kwargs))
     a, b = uniform(5, 1, 8, 9, seed=1), uniform(3, 9, 4, seed=2)
     assert_product(matmul(a, b, device=unchecked), a, b)
     assert sent == [(5, 1, 8, 9), (3, 9, 4)]

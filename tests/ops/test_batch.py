@@ -67,7 +67,7 @@ def test_a_batch_goes_out_when_it_has_64_launches(fresh: Device) -> None:
 
 def test_a_batch_goes_out_when_its_work_is_long(fresh: Device) -> None:
     buffer = zeroed(fresh)
-    flops = int(0.6 * queue.BATCH_SECONDS * fresh.pace.rate(FILL))
+    flops = int(0.6 * queue.BATCH_SECONDS * fresh.throughput.rate(FILL))
     before = sent(fresh)
     fill(fresh, buffer, 1, flops=flops)
     assert sent(fresh) == before
@@ -185,7 +185,7 @@ def test_reading_in_a_block_sends_what_it_has_so_far(moving: Device) -> None:
 
 def test_a_long_block_goes_out_in_parts(fresh: Device) -> None:
     buffer = zeroed(fresh)
-    flops = int(0.06 * fresh.pace.rate(FILL))  # Of 0.2 s at most: four launches are past it.
+    flops = int(0.06 * fresh.throughput.rate(FILL))  # Of 0.2 s at most: four launches are past it.
     before = sent(fresh)
     with fresh.batch():
         for i in range(9):
@@ -311,7 +311,7 @@ def staircase(device: Device, launches: int) -> np.ndarray:
 def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     """Parameters of 4 launches a page, and 2 pages."""
     monkeypatch.setattr(uniforms, "_PAGE_SLOTS", 4)
-    monkeypatch.setattr(uniforms, "_MOST_PAGES", 2)
+    monkeypatch.setattr(uniforms, "_MAX_PAGES", 2)
 
 
 @pytest.mark.parametrize("launches", [255, 256, 257, 700])
@@ -334,13 +334,13 @@ def test_a_page_forgotten_before_it_is_written_takes_its_parameters_along(
     fresh: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(uniforms, "_PAGE_SLOTS", 4)
-    turn = uniforms.Params._turn
+    turn = uniforms.UniformRing._turn
 
-    def forget(self: uniforms.Params) -> None:
+    def forget(self: uniforms.UniformRing) -> None:
         self._pages.clear()
         turn(self)
 
-    monkeypatch.setattr(uniforms.Params, "_turn", forget)
+    monkeypatch.setattr(uniforms.UniformRing, "_turn", forget)
     assert not np.array_equal(staircase(fresh, 9), np.arange(9, 0, -1))
 
 
@@ -361,7 +361,7 @@ def test_a_prepared_launch_outlives_the_page_of_its_parameters(fresh: Device) ->
     kept = prepared_fill(fresh, buffer, 77)
     for launches in (60, 50, 40):
         staircase(fresh, launches)
-    assert all(dims[1] != 77 for dims in fresh.queue.params._slots)
+    assert all(uniforms[1] != 77 for uniforms in fresh.queue.params._slots)
     run(fresh, [kept])
     assert words(fresh, buffer).tolist() == [77] * 4
 
@@ -401,7 +401,7 @@ def test_a_negative_number_of_groups_is_refused_before_it_spoils_the_batch(
     good = zeroed(fresh)
     fill(fresh, good, 7)
     with pytest.raises(LimitError):
-        launch(fresh, FILL, outputs=[good], dims=(4, 1, 256), workgroups=groups)
+        launch(fresh, FILL, outputs=[good], uniforms=(4, 1, 256), workgroups=groups)
     assert words(fresh, good).tolist() == [7] * 4
 
 
@@ -412,18 +412,18 @@ def test_what_is_no_number_of_groups_is_refused_before_it_spoils_the_batch(
     good = zeroed(fresh)
     fill(fresh, good, 7)
     with pytest.raises((TypeError, RustyError)):
-        launch(fresh, FILL, outputs=[good], dims=(4, 1, 256), workgroups=groups)
+        launch(fresh, FILL, outputs=[good], uniforms=(4, 1, 256), workgroups=groups)
     assert words(fresh, good).tolist() == [7] * 4
 
 
-@pytest.mark.parametrize("dims", [(-1, 1, 256), (1 << 32, 1, 256), (1.5, 1, 256)])
+@pytest.mark.parametrize("uniforms", [(-1, 1, 256), (1 << 32, 1, 256), (1.5, 1, 256)])
 def test_parameters_that_are_no_u32_are_refused_and_the_device_goes_on(
-    fresh: Device, dims: tuple[object, ...]
+    fresh: Device, uniforms: tuple[object, ...]
 ) -> None:
     good = zeroed(fresh)
     fill(fresh, good, 7)
     with pytest.raises(Exception, match=r"argument|format"):
-        launch(fresh, FILL, outputs=[good], dims=dims, workgroups=(1, 1, 1))
+        launch(fresh, FILL, outputs=[good], uniforms=uniforms, workgroups=(1, 1, 1))
     fill(fresh, good, 8, count=1)
     assert words(fresh, good).tolist() == [8, 7, 7, 7]
 
@@ -431,7 +431,7 @@ def test_parameters_that_are_no_u32_are_refused_and_the_device_goes_on(
 def test_numpy_integers_will_do_for_groups_and_parameters(fresh: Device) -> None:
     buffer = zeroed(fresh)
     groups = tuple(np.ones(3, np.int64))
-    launch(fresh, FILL, outputs=[buffer], dims=np.array([4, 9, 256]), workgroups=groups)
+    launch(fresh, FILL, outputs=[buffer], uniforms=np.array([4, 9, 256]), workgroups=groups)
     assert words(fresh, buffer).tolist() == [9] * 4
 
 
@@ -443,7 +443,9 @@ def test_a_launch_that_wgpu_refuses_is_told_and_the_others_of_its_batch_run(
     wants = Spec("fixed", inputs=1, outputs=1, threads=256)
     good, tiny = zeroed(fresh), zeroed(fresh, 1)
     fill(fresh, good, 7)
-    launch(fresh, wants, inputs=[tiny], outputs=[zeroed(fresh)], dims=(1, 1, 256, 0), workgroups=(1, 1, 1))
+    launch(
+        fresh, wants, inputs=[tiny], outputs=[zeroed(fresh)], uniforms=(1, 1, 256, 0), workgroups=(1, 1, 1)
+    )
     fill(fresh, good, 8, count=1)
     with pytest.raises(ShaderError, match="wgpu refuses a launch of this batch"):
         fresh.wait()
@@ -456,7 +458,7 @@ GIVEN_UP = """
 d = Device({how})
 x = d.upload(np.zeros(4, np.uint32)); out = d.upload(np.zeros(4, np.uint32))
 def go(b, value):
-    launch(d, FILL, outputs=[b], dims=(4, value, 256), workgroups=(1, 1, 1))
+    launch(d, FILL, outputs=[b], uniforms=(4, value, 256), workgroups=(1, 1, 1))
 {guard}
 go(x, 3); go(out, 7)
 {lose}
@@ -491,7 +493,7 @@ def test_without_a_flush_memory_given_up_in_the_open_batch_ends_the_process(
 SENT_MEANWHILE = """
 d = Device()
 x = d.empty(1024)
-launch(d, FILL, outputs=[x], dims=(256, 3, 256), workgroups=(1, 1, 1))
+launch(d, FILL, outputs=[x], uniforms=(256, 3, 256), workgroups=(1, 1, 1))
 del x
 d.pool_stats()
 {guard}
@@ -537,10 +539,10 @@ def test_nobody_submits_while_a_buffer_is_mapped_for_reading(
 
     copy, other = np.copyto, Thread(target=submit)
 
-    def copy_late(*about: object) -> None:
+    def copy_late(*kwargs: object) -> None:
         other.start()
         early.append(done.wait(0.2))
-        copy(*about)
+        copy(*kwargs)
 
     with monkeypatch.context() as patched:
         patched.setattr(np, "copyto", copy_late)
@@ -558,7 +560,7 @@ stop = threading.Event()
 def work():
     value = 1
     while not stop.is_set():
-        launch(d, FILL, outputs=[b], dims=(256, value, 256), workgroups=(1, 1, 1))
+        launch(d, FILL, outputs=[b], uniforms=(256, value, 256), workgroups=(1, 1, 1))
         value += 1
         if value % 7 == 0:
             d.wait()

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from rusty_py import Array, Device, Limits, array, matmul, oracle
 from rusty_py.dtypes import F16, F32
-from rusty_py.gemm import plan
+from rusty_py.gemm import select
 from rusty_py.gemm.blocked import SUM_DEPTH, Blocked
-from rusty_py.gemm.plan import Plan
-from rusty_py.gemm.problem import ACTIVATIONS, Problem
+from rusty_py.gemm.plan import GemmPlan
+from rusty_py.gemm.problem import ACTIVATIONS, GemmProblem
 from rusty_py.views import View
 
 from ..each import each_reported
@@ -27,18 +27,18 @@ SMALL = [
     # Too little workgroup memory to exchange what is stored.
     Blocked(64, 32, 8, thread_m=4, thread_n=8, lanes_m=16, stages=1),
     # Half the steps of a tile a thread.
-    Blocked(32, 32, 32, thread_m=4, thread_n=8, lanes_m=8, stages=1, slices=2),
-    Blocked(32, 32, 16, thread_m=4, thread_n=4, lanes_m=8, stages=2, slices=2),
+    Blocked(32, 32, 32, thread_m=4, thread_n=8, lanes_m=8, stages=1, slice_k=2),
+    Blocked(32, 32, 16, thread_m=4, thread_n=4, lanes_m=8, stages=2, slice_k=2),
     # Room to exchange half of its rows at a time.
-    Blocked(32, 32, 16, thread_m=8, thread_n=4, lanes_m=4, stages=1, slices=2),
+    Blocked(32, 32, 16, thread_m=8, thread_n=4, lanes_m=4, stages=1, slice_k=2),
 ]
 # Both sides of a vector, a stage and a block, and what is drawn between.
 SIZES = st.one_of(
     st.sampled_from([1, 2, 3, 4, 5, 8, 15, 16, 17, 31, 32, 33, 64, 96, 128]), st.integers(1, 140)
 )
-FOURS = st.sampled_from([4, 16, 20, 32, 64, 128])
+MULTIPLES_OF_4 = st.sampled_from([4, 16, 20, 32, 64, 128])
 # Several shapes that one kernel computes: to compile it takes far longer than to run it.
-SHAPES = st.tuples(*[st.sampled_from([FOURS, SIZES.filter(lambda size: size % 4 > 0)])] * 3).flatmap(
+SHAPES = st.tuples(*[st.sampled_from([MULTIPLES_OF_4, SIZES.filter(lambda size: size % 4 > 0)])] * 3).flatmap(
     lambda kinds: st.lists(st.tuples(*kinds), min_size=3, max_size=4)
 )
 LAYOUTS = ["nn", "nt", "tn", "tt"]
@@ -48,13 +48,13 @@ Force = Callable[..., None]
 
 @pytest.fixture
 def force(monkeypatch: pytest.MonkeyPatch) -> Force:
-    """`force(kernel, splits, packs)` makes it the choice for every problem."""
+    """`force(kernel, split_k, packs)` makes it the choice for every problem."""
 
-    def force(kernel: Blocked, splits: int = 1, packs: str = "") -> None:
-        def chosen(limits: Limits, kind: str, problem: Problem) -> Plan:
-            return Plan(problem, kernel, splits, packs, why="forced")
+    def force(kernel: Blocked, split_k: int = 1, packs: str = "") -> None:
+        def chosen(limits: Limits, kind: str, problem: GemmProblem) -> GemmPlan:
+            return GemmPlan(problem, kernel, split_k, packs, why="forced")
 
-        monkeypatch.setattr(plan, "_chosen", chosen)
+        monkeypatch.setattr(select, "_chosen", chosen)
 
     return force
 
@@ -135,7 +135,7 @@ LAID = st.builds(
     shapes=SHAPES,
     a_laid=LAID,
     b_laid=LAID,
-    splits=st.integers(1, 5),
+    split_k=st.integers(1, 5),
     seed=st.integers(0, 2**32 - 1),
 )
 def test_any_size_layout_and_number_of_parts(
@@ -145,10 +145,10 @@ def test_any_size_layout_and_number_of_parts(
     shapes: list[tuple[int, int, int]],
     a_laid: Laid,
     b_laid: Laid,
-    splits: int,
+    split_k: int,
     seed: int,
 ) -> None:
-    force(blocked, splits)
+    force(blocked, split_k)
     rng = np.random.default_rng(seed)
     for m, k, n in shapes:
         a, b = normal(rng, m, k), normal(rng, k, n)
@@ -160,16 +160,16 @@ def test_any_size_layout_and_number_of_parts(
 @pytest.mark.one_mode
 @settings(max_examples=3, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    shapes=st.lists(st.tuples(FOURS, FOURS, FOURS), min_size=3, max_size=4),
-    splits=st.integers(1, 5),
+    shapes=st.lists(st.tuples(MULTIPLES_OF_4, MULTIPLES_OF_4, MULTIPLES_OF_4), min_size=3, max_size=4),
+    split_k=st.integers(1, 5),
     seed=st.integers(0, 2**32 - 1),
 )
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_sizes_that_fours_divide(
-    device: Device, force: Force, layout: str, shapes: list[tuple[int, int, int]], splits: int, seed: int
+    device: Device, force: Force, layout: str, shapes: list[tuple[int, int, int]], split_k: int, seed: int
 ) -> None:
     rng = np.random.default_rng(seed)
-    force(SMALL[seed % len(SMALL)], splits)
+    force(SMALL[seed % len(SMALL)], split_k)
     x, y = (Laid(transposed=each == "t") for each in layout)
     for m, k, n in shapes:
         a, b = normal(rng, m, k), normal(rng, k, n)
@@ -189,7 +189,7 @@ def test_sizes_that_fours_divide(
     n=st.integers(1, 40),
     a_laid=LAID,
     b_laid=LAID,
-    splits=st.integers(1, 3),
+    split_k=st.integers(1, 3),
     seed=st.integers(0, 2**32 - 1),
 )
 def test_batches_broadcast(
@@ -201,10 +201,10 @@ def test_batches_broadcast(
     n: int,
     a_laid: Laid,
     b_laid: Laid,
-    splits: int,
+    split_k: int,
     seed: int,
 ) -> None:
-    force(SMALL[seed % len(SMALL)], splits)
+    force(SMALL[seed % len(SMALL)], split_k)
     rng = np.random.default_rng(seed)
     a, b = normal(rng, *lead[0], m, k), normal(rng, *lead[1], k, n)
     with poison(device):
@@ -218,7 +218,7 @@ def test_batches_broadcast(
     m=SIZES,
     k=SIZES,
     n=SIZES,
-    splits=st.integers(1, 3),
+    split_k=st.integers(1, 3),
     accumulate=st.booleans(),
     biased=st.booleans(),
     activation=st.sampled_from([None, *ACTIVATIONS]),
@@ -231,14 +231,14 @@ def test_what_follows_a_product(
     m: int,
     k: int,
     n: int,
-    splits: int,
+    split_k: int,
     accumulate: bool,
     biased: bool,
     activation: str | None,
     laid: Laid,
     seed: int,
 ) -> None:
-    force(SMALL[seed % len(SMALL)], splits)
+    force(SMALL[seed % len(SMALL)], split_k)
     rng = np.random.default_rng(seed)
     a, b, before, bias = normal(rng, m, k), normal(rng, k, n), normal(rng, m, n), normal(rng, n)
     out = laid.array(device, before if accumulate else np.full((m, n), np.nan, np.float32))
@@ -264,22 +264,26 @@ def test_what_follows_a_product(
 
 
 @pytest.mark.one_mode
-@pytest.mark.parametrize("splits", [1, 3])
-@pytest.mark.parametrize(("sums", "packs"), [("f32", ""), ("f32", "a"), ("f16", ""), ("f16", "ab")])
-def test_products_of_float16(device: Device, force: Force, sums: str, packs: str, splits: int) -> None:
+@pytest.mark.parametrize("split_k", [1, 3])
+@pytest.mark.parametrize(
+    ("accumulate_dtype", "packs"), [("f32", ""), ("f32", "a"), ("f16", ""), ("f16", "ab")]
+)
+def test_products_of_float16(
+    device: Device, force: Force, accumulate_dtype: str, packs: str, split_k: int
+) -> None:
     needs(device, F16)
-    force(SMALL[0], splits, packs)
+    force(SMALL[0], split_k, packs)
     rng = np.random.default_rng()
     for m, k, n in [(33, 31, 35), (1, 1, 1), (40, 140, 37), (64, 148, 36), (32, 16, 64)]:
         a, b, bias = (normal(rng, *shape).astype(np.float16) for shape in ((m, k), (k, n), (n,)))
         gap = 4 if n % 4 == 0 else 3
         x, y = Laid(offset=2, gap=gap).array(device, a), Laid(transposed=n % 4 > 0, gap=gap).array(device, b)
         with poison(device):
-            c = matmul(x, y, sums=sums, bias=bias).numpy()
+            c = matmul(x, y, accumulate_dtype=accumulate_dtype, bias=bias).numpy()
         assert c.dtype == np.float16
         reference, bound = (
             oracle.matmul_of_f16_sums(a, b, depth=SUM_DEPTH)
-            if sums == "f16"
+            if accumulate_dtype == "f16"
             else oracle.matmul(a, b, dtype=F32)
         )
         reference, bound = oracle.finished(reference, bound, terms=[bias])
@@ -294,7 +298,7 @@ def test_batches_of_float16_are_added_up_in_pairs(device: Device, force: Force, 
     a, b = (normal(rng, *shape).astype(np.float16) for shape in ((3, 1, 36, 77), (2, 77, 40)))
     x, y = array(a.swapaxes(-1, -2), device=device).mT, array(b, device=device)
     with poison(device):
-        c = matmul(x, y, sums="f16").numpy()
+        c = matmul(x, y, accumulate_dtype="f16").numpy()
     for i, j in np.ndindex(3, 2):
         reference, bound = oracle.matmul_of_f16_sums(a[i, 0], b[j], depth=SUM_DEPTH)
         bound += oracle.rounding(np.abs(reference) + bound, ulps=0.5, dtype=F16)
@@ -308,17 +312,20 @@ def test_float16_is_added_up_in_float32_unless_asked(device: Device, force: Forc
     a, b = rng.random((8, 400)).astype(np.float16), rng.random((400, 8)).astype(np.float16)
     reference, bound = oracle.matmul(a, b, dtype=F32)
     bound += oracle.rounding(reference + bound, ulps=0.5, dtype=F16)
-    exact, fast = (matmul(a, b, sums=sums, device=device).astype(float) for sums in ("f32", "f16"))
+    exact, fast = (
+        matmul(a, b, accumulate_dtype=accumulate_dtype, device=device).astype(float)
+        for accumulate_dtype in ("f32", "f16")
+    )
     assert_within(exact, reference, bound)
     assert (np.abs(fast - reference) > bound).any()
 
 
-@pytest.mark.parametrize("splits", [1, 3])
+@pytest.mark.parametrize("split_k", [1, 3])
 def test_a_sum_longer_than_a_loop_takes_two_launches(
-    device: Device, force: Force, blocked: Blocked, monkeypatch: pytest.MonkeyPatch, splits: int
+    device: Device, force: Force, blocked: Blocked, monkeypatch: pytest.MonkeyPatch, split_k: int
 ) -> None:
     k = 100
-    force(blocked, splits)
+    force(blocked, split_k)
     monkeypatch.setattr(device, "limits", replace(device.limits, loop_steps=blocked.loops(k) - 1))
     rng = np.random.default_rng()
     a, b, bias = normal(rng, 40, k), normal(rng, k, 36), normal(rng, 36)
@@ -351,7 +358,7 @@ def test_a_slow_device_is_given_a_block_at_a_time(
     device: Device, force: Force, blocked: Blocked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     force(blocked, 2)
-    monkeypatch.setattr(device.pace, "flops", lambda kernel, **about: 60_000)
+    monkeypatch.setattr(device.throughput, "flops", lambda kernel, **kwargs: 60_000)
     rng = np.random.default_rng()
     a, b = normal(rng, 3, 70, 100), normal(rng, 3, 100, 66)
     with poison(device):

@@ -12,7 +12,7 @@ from rusty_py.runtime import transfer
 @pytest.fixture
 def staged(adapter: Adapter, monkeypatch: pytest.MonkeyPatch) -> Iterator[Device]:
     monkeypatch.setattr(transfer, "CHUNK_BYTES", 4096)
-    monkeypatch.setattr(transfer, "_LEAST_CHUNK_BYTES", 1024)
+    monkeypatch.setattr(transfer, "_MIN_CHUNK_BYTES", 1024)
     monkeypatch.setattr(transfer, "_QUEUED_BYTES", 100)
     with Device(adapter, staged=True) as device:
         yield device
@@ -39,7 +39,7 @@ def test_an_error_in_a_thread_of_a_transfer_is_raised_and_the_device_goes_on(
     sent = np.random.default_rng().integers(0, 256, 100_000, np.uint8)
     buffer, received = staged.upload(sent), np.zeros_like(sent)
 
-    def fail(*about: object, **more: object) -> None:
+    def fail(*kwargs: object, **more: object) -> None:
         raise ZeroDivisionError
 
     with monkeypatch.context() as patched:

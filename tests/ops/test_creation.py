@@ -27,15 +27,15 @@ def assert_same(x: Array, expected: np.ndarray) -> None:
 @EVERY_KIND
 def test_zeros_ones_and_full(device: Device, kind: Dtype) -> None:
     needs(device, kind)
-    about = {"dtype": kind, "device": device}
+    kwargs = {"dtype": kind, "device": device}
     value = {"f": -1.25, "i": -7, "u": 2**32 - 1, "b": True}[kind.kind]
     with each_reported() as case:
         for shape in SHAPES:
             with case(shape):
-                assert_same(rp.zeros(shape, **about), np.zeros(shape, kind.numpy))
-                assert_same(rp.ones(shape, **about), np.ones(shape, kind.numpy))
-                assert_same(rp.full(shape, value, **about), np.full(shape, value, kind.numpy))
-                empty = rp.empty(shape, **about)
+                assert_same(rp.zeros(shape, **kwargs), np.zeros(shape, kind.numpy))
+                assert_same(rp.ones(shape, **kwargs), np.ones(shape, kind.numpy))
+                assert_same(rp.full(shape, value, **kwargs), np.full(shape, value, kind.numpy))
+                empty = rp.empty(shape, **kwargs)
                 assert (empty.shape, empty.dtype) == (np.empty(shape).shape, kind.numpy)
 
 

@@ -15,8 +15,8 @@ from rusty_py import (
     OutOfMemory,
     default_device,
     matmul,
-    native,
 )
+from rusty_py.runtime import native
 from rusty_py.runtime.adapter import ENVIRONMENT
 
 from .children import outcome
@@ -92,7 +92,7 @@ def test_a_device_without_room_is_out_of_memory(
 ) -> None:
     import wgpu
 
-    def refuse(**about: object) -> None:
+    def refuse(**kwargs: object) -> None:
         raise getattr(wgpu, kind)("Not enough memory left")
 
     monkeypatch.setattr(unchecked.raw, "create_buffer", refuse)

@@ -18,7 +18,7 @@ from rusty_py.runtime.launch import launch
 from rusty_py.runtime.pool import size_class
 
 from .children import outcome
-from .work import MIX, Words, fill, mix, mix_dims, mixed, prepared_fill, random_words, words
+from .work import MIX, Words, fill, mix, mix_uniforms, mixed, prepared_fill, random_words, words
 
 
 @pytest.fixture(params=["mapped", "staged"])
@@ -78,8 +78,8 @@ def run(device: Device, program: list[Operation], buffers: list[Buffer]) -> list
     inputs, buffers = len(buffers), list(buffers)
 
     def mix_words(x: Buffer, y: Buffer, out: Buffer, count: int) -> None:
-        dims, groups = mix_dims(count), (1, 1, 1)
-        launch(device, MIX, inputs=[x, y], outputs=[out], dims=dims, workgroups=groups)
+        uniforms, groups = mix_uniforms(count), (1, 1, 1)
+        launch(device, MIX, inputs=[x, y], outputs=[out], uniforms=uniforms, workgroups=groups)
 
     for kind, i, j, k in program:
         x, y, z = (buffers[number % len(buffers)] for number in (i, j, k))
@@ -219,7 +219,7 @@ def test_a_graph_of_long_work_goes_out_in_parts(fresh: Device) -> None:
     buffer = fresh.upload(np.zeros(4, np.uint32))
     with fresh.capture() as graph:
         for i in range(6):
-            fill(fresh, buffer, i, flops=int(0.15 * fresh.pace.rate(FILL)))
+            fill(fresh, buffer, i, flops=int(0.15 * fresh.throughput.rate(FILL)))
     before = fresh.queue.submissions
     graph.replay()
     assert fresh.queue.submissions == before + 6
@@ -420,8 +420,8 @@ def test_an_input_destroyed_before_a_replay_is_told(adapter: Adapter) -> None:
 d = Device()
 x, out = d.upload(np.ones(4, np.uint32), label='x'), d.empty(16)
 with d.capture() as g:
-    launch(d, FILL, outputs=[x], dims=(4, 7, 256), workgroups=(1, 1, 1))
-    launch(d, FILL, outputs=[out], dims=(4, 7, 256), workgroups=(1, 1, 1))
+    launch(d, FILL, outputs=[x], uniforms=(4, 7, 256), workgroups=(1, 1, 1))
+    launch(d, FILL, outputs=[out], uniforms=(4, 7, 256), workgroups=(1, 1, 1))
 g.replay()
 x.destroy()
 refused(g.replay)

@@ -32,8 +32,14 @@ def fresh(device: Device) -> Iterator[Device]:
 
 
 def times(factor: int, *, name: str = "double", **changes: object) -> Spec:
-    about = {"inputs": 1, "outputs": 1, "threads": 64, "constants": (("FACTOR", factor),), "has_dims": False}
-    return Spec(name, **(about | changes))
+    kwargs = {
+        "inputs": 1,
+        "outputs": 1,
+        "threads": 64,
+        "constants": (("FACTOR", factor),),
+        "has_uniforms": False,
+    }
+    return Spec(name, **(kwargs | changes))
 
 
 def words(device: Device, buffer: object, count: int) -> list[int]:
@@ -45,7 +51,7 @@ def words(device: Device, buffer: object, count: int) -> list[int]:
 def fill(device: Device, count: int, value: int) -> list[int]:
     """The words of a buffer that FILL wrote the first `count` of."""
     buffer = device.upload(np.zeros(10, np.uint32))
-    launch(device, FILL, outputs=[buffer], dims=(count, value, 256), workgroups=(1, 1, 1))
+    launch(device, FILL, outputs=[buffer], uniforms=(count, value, 256), workgroups=(1, 1, 1))
     return words(device, buffer, 10)
 
 
@@ -73,7 +79,7 @@ def test_launches_run_in_the_order_they_are_recorded(fresh: Device, kernels: Pat
 
 def test_a_launch_may_be_recorded_again(device: Device) -> None:
     buffer = device.upload(np.zeros(4, np.uint32))
-    prepared = prepare(device, FILL, outputs=[buffer], dims=(4, 7, 256), workgroups=(1, 1, 1))
+    prepared = prepare(device, FILL, outputs=[buffer], uniforms=(4, 7, 256), workgroups=(1, 1, 1))
     for _ in range(2):
         device.write(buffer, np.zeros(4, np.uint32))
         run(device, [prepared])
@@ -84,22 +90,24 @@ def test_running_tells_the_pace_of_every_submission(
     unchecked: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = []
-    monkeypatch.setattr(unchecked.pace, "flops", lambda kernel, **about: 10)
-    monkeypatch.setattr(unchecked.pace, "observe", lambda kernel, **about: seen.append((kernel, about)))
+    monkeypatch.setattr(unchecked.throughput, "flops", lambda kernel, **kwargs: 10)
+    monkeypatch.setattr(
+        unchecked.throughput, "observe", lambda kernel, **kwargs: seen.append((kernel, kwargs))
+    )
     buffer = unchecked.empty(16)
-    work = prepare(unchecked, FILL, outputs=[buffer], dims=(4, 1, 256), workgroups=(1, 1, 1), flops=5)
+    work = prepare(unchecked, FILL, outputs=[buffer], uniforms=(4, 1, 256), workgroups=(1, 1, 1), flops=5)
     run(unchecked, [work] * 3)
-    assert [(kernel, about["flops"]) for kernel, about in seen] == [(FILL, 10), (FILL, 5)]
-    assert all(about["seconds"] > 0 for _, about in seen)
+    assert [(kernel, kwargs["flops"]) for kernel, kwargs in seen] == [(FILL, 10), (FILL, 5)]
+    assert all(kwargs["seconds"] > 0 for _, kwargs in seen)
 
 
 def test_the_first_long_launches_of_a_kernel_tell_its_pace(fresh: Device) -> None:
     buffer = fresh.upload(np.zeros(4, np.uint32))
-    flops = fresh.pace.flops(FILL)  # Long by the guess.
+    flops = fresh.throughput.flops(FILL)  # Long by the guess.
     for number in range(1, 4):
-        assert fresh.pace.knows(FILL) == (number > 2)
-        launch(fresh, FILL, outputs=[buffer], dims=(4, number, 256), workgroups=(1, 1, 1), flops=flops)
-    assert fresh.pace.rate(FILL) > flops
+        assert fresh.throughput.knows(FILL) == (number > 2)
+        launch(fresh, FILL, outputs=[buffer], uniforms=(4, number, 256), workgroups=(1, 1, 1), flops=flops)
+    assert fresh.throughput.rate(FILL) > flops
     assert words(fresh, buffer, 4) == [3] * 4
 
 
@@ -107,9 +115,9 @@ def test_nothing_is_waited_for_within_a_batch(fresh: Device) -> None:
     buffer = fresh.upload(np.zeros(4, np.uint32))
     with fresh.batch():
         for _ in range(3):
-            flops = fresh.pace.flops(FILL) // 2
-            launch(fresh, FILL, outputs=[buffer], dims=(4, 7, 256), workgroups=(1, 1, 1), flops=flops)
-    assert not fresh.pace.knows(FILL)
+            flops = fresh.throughput.flops(FILL) // 2
+            launch(fresh, FILL, outputs=[buffer], uniforms=(4, 7, 256), workgroups=(1, 1, 1), flops=flops)
+    assert not fresh.throughput.knows(FILL)
     assert words(fresh, buffer, 4) == [7] * 4
 
 
@@ -149,14 +157,14 @@ def test_what_the_device_does_not_allow_is_refused(
     with small(unchecked, **changes) as narrow:
         buffer = narrow.empty(40, label="words")
         with pytest.raises(LimitError, match=said):
-            launch(narrow, FILL, outputs=[buffer], dims=(10, 1, 1024), workgroups=(4, 1, 1))
+            launch(narrow, FILL, outputs=[buffer], uniforms=(10, 1, 1024), workgroups=(4, 1, 1))
 
 
 def test_more_workgroup_memory_than_the_device_has_is_refused(unchecked: Device) -> None:
     a, b, c = (unchecked.empty(4) for _ in range(3))
-    most = unchecked.limits.workgroup_bytes
-    greedy = Spec("matmul/tiled", inputs=2, outputs=1, threads=64, workgroup_bytes=most + 1)
-    with pytest.raises(LimitError, match=f"needs {most + 1} bytes of workgroup memory, .* allows {most}"):
+    limit = unchecked.limits.workgroup_bytes
+    greedy = Spec("matmul/tiled", inputs=2, outputs=1, threads=64, workgroup_bytes=limit + 1)
+    with pytest.raises(LimitError, match=f"needs {limit + 1} bytes of workgroup memory, .* allows {limit}"):
         launch(unchecked, greedy, inputs=[a, b], outputs=[c], workgroups=(1, 1, 1))
 
 
@@ -165,14 +173,14 @@ def test_more_groups_than_webgpu_allows_are_refused_in_every_dimension(
     unchecked: Device, groups: tuple[int, int, int]
 ) -> None:
     with small(unchecked, groups=65535) as device, pytest.raises(LimitError, match="more workgroups"):
-        launch(device, FILL, outputs=[device.empty(4)], dims=(1, 1, 256), workgroups=groups)
+        launch(device, FILL, outputs=[device.empty(4)], uniforms=(1, 1, 256), workgroups=groups)
 
 
 @pytest.mark.parametrize("count", [0, 2])
 def test_the_wrong_number_of_buffers_is_refused(unchecked: Device, count: int) -> None:
     buffers = [unchecked.empty(16) for _ in range(count)]
     with pytest.raises(ShaderError, match=f"^bench/fill: takes 0 inputs and 1 outputs, got {count} buffers$"):
-        launch(unchecked, FILL, outputs=buffers, dims=(4, 1, 256), workgroups=(1, 1, 1))
+        launch(unchecked, FILL, outputs=buffers, uniforms=(4, 1, 256), workgroups=(1, 1, 1))
 
 
 def test_a_spec_that_miscounts_its_bindings_is_refused(fresh: Device, kernels: Path) -> None:
@@ -224,7 +232,7 @@ def test_an_override_left_out_is_refused(fresh: Device) -> None:
     buffers = [fresh.empty(16) for _ in range(3)]
     bare = Spec("matmul/tiled", inputs=2, outputs=1, threads=64)
     with pytest.raises(ShaderError, match=r"^matmul/tiled: the compiler refuses it: "):
-        launch(fresh, bare, inputs=buffers[:2], outputs=buffers[2:], dims=[1] * 8, workgroups=(1, 1, 1))
+        launch(fresh, bare, inputs=buffers[:2], outputs=buffers[2:], uniforms=[1] * 8, workgroups=(1, 1, 1))
 
 
 def test_a_kernel_that_does_not_exist_is_refused(fresh: Device) -> None:
@@ -250,7 +258,7 @@ def test_a_kernel_is_compiled_once_however_many_threads_ask(
     compiled = []
     create = fresh.raw.create_compute_pipeline
     monkeypatch.setattr(
-        fresh.raw, "create_compute_pipeline", lambda **about: compiled.append(about) or create(**about)
+        fresh.raw, "create_compute_pipeline", lambda **kwargs: compiled.append(kwargs) or create(**kwargs)
     )
     together = Barrier(4)
 
@@ -272,7 +280,7 @@ def test_checked_kernels_are_compiled_with_checks_and_others_without(
     monkeypatch.setattr(
         native,
         "unchecked_module",
-        lambda device, code, **about: without.append(about) or create(device, code, **about),
+        lambda device, code, **kwargs: without.append(kwargs) or create(device, code, **kwargs),
     )
     fill(fresh, 1, 5)
     assert len(without) == (0 if fresh.checked else 1)
@@ -283,7 +291,7 @@ def test_fill_reaches_every_word_whatever_the_number_of_groups(device: Device, g
     count = 70_001
     buffer = device.upload(np.zeros(count + 1, np.uint32))
     stride = groups * FILL.threads
-    launch(device, FILL, outputs=[buffer], dims=(count, 9, stride), workgroups=(groups, 1, 1))
+    launch(device, FILL, outputs=[buffer], uniforms=(count, 9, stride), workgroups=(groups, 1, 1))
     got = np.zeros(count + 1, np.uint32)
     device.read(buffer, got)
     assert (got[:-1] == 9).all()

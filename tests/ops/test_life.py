@@ -17,7 +17,7 @@ from wgpu.backends.wgpu_native import lib
 d = Device()
 b, c = d.upload(np.arange(4, dtype=np.uint32), label="b"), d.upload(np.arange(4, dtype=np.uint32))
 launched = lambda buffer, value=7: launch(
-    d, FILL, outputs=[buffer], dims=(4, value, 256), workgroups=(1, 1, 1)
+    d, FILL, outputs=[buffer], uniforms=(4, value, 256), workgroups=(1, 1, 1)
 )
 got = np.zeros(4, np.uint32)
 with d.capture() as graph:
@@ -66,8 +66,8 @@ with Device() as e:
     buffer = e.upload(np.zeros(4, np.uint32))
     with e.batch():
         run(e, [fill(e, buffer)])
-        launch(e, FILL, outputs=[buffer], dims=(4, 7, 256), workgroups=(1, 1, 1))
-    launch(e, FILL, outputs=[buffer], dims=(4, 8, 256), workgroups=(1, 1, 1))
+        launch(e, FILL, outputs=[buffer], uniforms=(4, 7, 256), workgroups=(1, 1, 1))
+    launch(e, FILL, outputs=[buffer], uniforms=(4, 8, 256), workgroups=(1, 1, 1))
 e.close()
 told(lambda: e.read(buffer, got))
 """

@@ -231,7 +231,7 @@ def test_splitting_is_real(unchecked: Device, monkeypatch: pytest.MonkeyPatch) -
 def test_a_product_in_many_submissions_is_right(
     device: Device, tile: int | str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(device.pace, "flops", lambda kernel, **about: 50_000)
+    monkeypatch.setattr(device.throughput, "flops", lambda kernel, **kwargs: 50_000)
     a, b = uniform(101, 131, seed=1), uniform(131, 77, seed=2)
     assert_product(matmul(a, b, tile=tile, device=device), a, b)
 

@@ -258,7 +258,7 @@ def test_float16_is_refused_with_the_way_out_where_there_is_none(
     monkeypatch.setattr(unchecked, "adapter", replace(unchecked.adapter, features=frozenset()))
     a, b = A.astype(np.float16), B.astype(np.float16)
     for compute in (matmul, matmul.plan):
-        for options in ({}, {"sums": "f16"}, {"bias": BIAS.astype(np.float16)}):
+        for options in ({}, {"accumulate_dtype": "f16"}, {"bias": BIAS.astype(np.float16)}):
             with pytest.raises(DtypeError, match=r'^matmul: .* does not compute in f16: use dtype="f32"$'):
                 compute(a, b, device=unchecked, **options)
         with pytest.raises(DtypeError, match=r'use dtype="f32"$'):
@@ -283,7 +283,7 @@ def test_a_plan_is_a_line_with_sizes_kernel_and_reason(unchecked: Device, tile: 
 
 
 def test_a_plan_computes_nothing(unchecked: Device, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*arguments: object, **about: object) -> None:
+    def refuse(*arguments: object, **kwargs: object) -> None:
         raise AssertionError("a plan takes no memory")
 
     a, b = on(unchecked, A), on(unchecked, B)
@@ -311,7 +311,7 @@ def test_a_plan_is_for_the_layouts_that_are_multiplied(
 
     planned, plan = [], operation.plan
     monkeypatch.setattr(
-        operation, "plan", lambda *one, **about: planned.append(plan(*one, **about)) or planned[-1]
+        operation, "plan", lambda *one, **kwargs: planned.append(plan(*one, **kwargs)) or planned[-1]
     )
     a, b = view(A, B)
     matmul.plan(a, b, device=unchecked)
@@ -327,7 +327,7 @@ def test_a_plan_is_for_the_layouts_that_are_multiplied(
     for said, done in (planned[:2], planned[2:]):
         assert said == done
         if a.ndim == 2:
-            assert str(said.problem.form).startswith(layouts)
+            assert str(said.problem.signature).startswith(layouts)
 
 
 def test_a_plan_is_refused_as_its_product_would_be(unchecked: Device) -> None:

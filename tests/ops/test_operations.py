@@ -221,11 +221,13 @@ def test_a_kernel_may_have_many_operands(unchecked: Device, index: str, arity: i
     rows = (1,) if index == "flat" else (8, 1)
     strides = [(*rows[:-1], 0) if access == "one" else rows for access in skeleton.access]
     given = [values(U32, *shape, seed=i) for i in range(arity)]
-    dims = generator.dims(skeleton, shape, [0] * (arity + 1), [*strides, rows], (), operation=body.name)
+    uniforms = generator.uniforms(
+        skeleton, shape, [0] * (arity + 1), [*strides, rows], (), operation=body.name
+    )
     out = unchecked.empty(4 * 24)
     inputs = [unchecked.upload(x) for x in given]
     spec = generator.spec(body, skeleton)
-    launch(unchecked, spec, inputs=inputs, outputs=[out], dims=dims, workgroups=(1, 1, 1))
+    launch(unchecked, spec, inputs=inputs, outputs=[out], uniforms=uniforms, workgroups=(1, 1, 1))
     result = np.empty(shape, np.uint32)
     unchecked.read(out, result)
     seen = [x[..., :1] if access == "one" else x for x, access in zip(given, skeleton.access, strict=True)]
@@ -242,7 +244,7 @@ def test_more_operands_than_a_kernel_takes_are_refused() -> None:
             generator.spec(Body("f", ("u32",) * len(access), "u32", "x"), Skeleton("flat", 1, access))
     wide = Skeleton("general", 1, ("scalar",) * 7, wide_axes=True)
     with pytest.raises(LimitError, match=r"^f: more operands than a launch has room for: 7 arrays$"):
-        generator.dims(wide, (2,) * 5, [0] * 8, [(1,) * 5] * 8, (), operation="f")
+        generator.uniforms(wide, (2,) * 5, [0] * 8, [(1,) * 5] * 8, (), operation="f")
 
 
 @pytest.mark.parametrize("name", reduce.REDUCTIONS)

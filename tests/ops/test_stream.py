@@ -20,13 +20,13 @@ from rusty_py import (
     OutOfMemory,
     ShapeError,
     matmul,
-    transfer,
 )
 from rusty_py.dtypes import F32
 from rusty_py.gemm import host, stream
 from rusty_py.gemm.blocked_family import BLOCKED
-from rusty_py.gemm.plan import Plan
-from rusty_py.gemm.windows import Spans
+from rusty_py.gemm.large_bindings import Spans
+from rusty_py.gemm.plan import GemmPlan
+from rusty_py.runtime import transfer
 
 from .operands import needs
 from .products import assert_product, uniform
@@ -39,8 +39,8 @@ SIZES = st.one_of(st.sampled_from([1, 2, 15, 16, 17, 31, 33, 64]), st.integers(1
 def small(device: Device, *, memory_limit: int | None = None, staged: bool = False, **changes: int) -> Device:
     """A device like another, but for its limits."""
     limits = Limits(**(vars(device.adapter.limits) | changes))
-    about: dict[str, Any] = {"memory_limit": memory_limit, "staged": staged, "limits": limits}
-    return Device(device.adapter, checked=device.checked, **about)
+    kwargs: dict[str, Any] = {"memory_limit": memory_limit, "staged": staged, "limits": limits}
+    return Device(device.adapter, checked=device.checked, **kwargs)
 
 
 NARROW = {
@@ -60,22 +60,22 @@ def narrow(request: pytest.FixtureRequest, device: Device) -> Iterator[Device]:
 
 
 @contextmanager
-def streaming(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[stream.Job]]:
+def streaming(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[stream.StreamJob]]:
     """The jobs that are streamed meanwhile."""
-    jobs: list[stream.Job] = []
+    jobs: list[stream.StreamJob] = []
     with monkeypatch.context() as patch:
         original = host.stream
         patch.setattr(
-            host, "stream", lambda device, job, **about: jobs.append(job) or original(device, job, **about)
+            host, "stream", lambda device, job, **kwargs: jobs.append(job) or original(device, job, **kwargs)
         )
         yield jobs
 
 
 @settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(m=SIZES, k=SIZES, n=SIZES, turned=st.tuples(st.booleans(), st.booleans()))
-def test_products_of_any_size(narrow: Device, m: int, k: int, n: int, turned: tuple[bool, bool]) -> None:
+@given(m=SIZES, k=SIZES, n=SIZES, transposed=st.tuples(st.booleans(), st.booleans()))
+def test_products_of_any_size(narrow: Device, m: int, k: int, n: int, transposed: tuple[bool, bool]) -> None:
     a, b = uniform(m, k, seed=1), uniform(k, n, seed=2)
-    x, y = (z.T.copy().T if turn else z for z, turn in zip((a, b), turned, strict=True))
+    x, y = (z.T.copy().T if turn else z for z, turn in zip((a, b), transposed, strict=True))
     assert_product(matmul(x, y, device=narrow), a, b)
     if narrow.pool.memory_limit is not None:
         assert narrow.pool_stats().peak_bytes <= narrow.pool.memory_limit
@@ -111,12 +111,12 @@ def test_tiles_are_taken(narrow: Device, tile: int | str) -> None:
     assert_product(matmul(a, b, tile=tile, device=narrow), a, b)
 
 
-@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("transposed", [False, True])
 @pytest.mark.parametrize("k", [0, 7, 90])
-def test_bias_activation_and_what_is_there_come_once(narrow: Device, k: int, turned: bool) -> None:
+def test_bias_activation_and_what_is_there_come_once(narrow: Device, k: int, transposed: bool) -> None:
     a, b, bias = uniform(45, k, seed=1), uniform(k, 61, seed=2), uniform(61, seed=3)
     before = uniform(45, 61, seed=4)
-    out = np.asfortranarray(before) if turned else before.copy()
+    out = np.asfortranarray(before) if transposed else before.copy()
     c = matmul(a, b, out=out, accumulate=True, bias=bias, activation="relu", device=narrow)
     assert c is out
     expected = np.maximum(a.astype(float) @ b + before + bias, 0)
@@ -153,7 +153,7 @@ def test_large_blocks_are_copied_by_several_threads(
 ) -> None:
     monkeypatch.setattr(transfer, "THREADS", 3)
     monkeypatch.setattr(transfer, "_THREAD_BYTES", 256)
-    monkeypatch.setattr(transfer, "_LEAST_CHUNK_BYTES", 64)
+    monkeypatch.setattr(transfer, "_MIN_CHUNK_BYTES", 64)
     a, b = uniform(101, 90, seed=1), uniform(90, 113, seed=2)
     with small(unchecked, memory_limit=40_000) as narrow:
         assert_product(matmul(a, b, device=narrow), a, b)
@@ -173,7 +173,7 @@ def test_what_fits_is_not_streamed(unchecked: Device, monkeypatch: pytest.Monkey
         assert len(jobs) == 1
 
 
-def sent_and_held(order: Iterator[stream.Step]) -> tuple[Counter[object], Counter[object]]:
+def sent_and_held(order: Iterator[stream.BlockStep]) -> tuple[Counter[object], Counter[object]]:
     """How often each block of a and of b is sent, if two of each stay where they are."""
     sent: tuple[Counter[object], Counter[object]] = (Counter(), Counter())
     held: tuple[list[object], list[object]] = ([], [])
@@ -197,7 +197,7 @@ def test_blocks_are_sent_as_often_as_the_order_says(
     m, k, n = size
     a, b = uniform(m, k, seed=1), uniform(k, n, seed=2)
     with small(unchecked, memory_limit=16_000) as narrow:
-        steps = stream._Steps(stream.Job(a, b, np.empty((m, n), np.float32), F32))
+        steps = stream._Steps(stream.StreamJob(a, b, np.empty((m, n), np.float32), F32))
         spans = stream.choose(narrow, steps, 16_000)
         uploads, write = [], narrow.write
         monkeypatch.setattr(narrow, "write", lambda x, y: uploads.append(y.nbytes) or write(x, y))
@@ -208,7 +208,7 @@ def test_blocks_are_sent_as_often_as_the_order_says(
 
 def test_a_row_of_blocks_stays_while_columns_pass() -> None:
     a, b = np.empty((64, 32)), np.empty((32, 96))
-    steps = stream._Steps(stream.Job(a, b, np.empty((64, 96)), F32))
+    steps = stream._Steps(stream.StreamJob(a, b, np.empty((64, 96)), F32))
     order = list(steps.order(Spans(1, 32, 32, 32)))
     assert [(step.block.row0, step.block.col0) for step in order] == [
         (0, 0),
@@ -226,7 +226,7 @@ def test_a_row_of_blocks_stays_while_columns_pass() -> None:
 @pytest.mark.parametrize("spans", [Spans(1, 32, 32, 16), Spans(2, 64, 96, 40), Spans(1, 48, 96, 40)], ids=str)
 def test_blocks_cover_each_product_once(spans: Spans) -> None:
     a, b = np.empty((3, 64, 40)), np.empty((40, 96))
-    steps = stream._Steps(stream.Job(a, b, np.empty((3, 64, 96)), F32))
+    steps = stream._Steps(stream.StreamJob(a, b, np.empty((3, 64, 96)), F32))
     seen = np.zeros((3, 64, 96, 40), int)
     for step in steps.order(spans):
         row0, row1, col0, col1, k0, k1 = step.block
@@ -244,10 +244,10 @@ def test_while_one_block_computes_its_neighbours_are_moved(
     cls = stream._Pipeline
 
     def noting(name: str, call: Callable[..., object]) -> Callable[..., object]:
-        def noted(self: object, *about: Any) -> object:
-            if name != "_collect" or about[0]:
+        def noted(self: object, *kwargs: Any) -> object:
+            if name != "_collect" or kwargs[0]:
                 events.append(name)
-            return call(self, *about)
+            return call(self, *kwargs)
 
         return noted
 
@@ -303,11 +303,11 @@ def test_ctrl_c_leaves_nothing_behind(
     with small(unchecked, memory_limit=12_000, staged=staged) as narrow:
         calls, original = [], getattr(stream._Pipeline, moment)
 
-        def interrupted(self: object, *about: object) -> object:
+        def interrupted(self: object, *kwargs: object) -> object:
             calls.append(1)
             if len(calls) == 5:
                 raise KeyboardInterrupt
-            return original(self, *about)
+            return original(self, *kwargs)
 
         with monkeypatch.context() as patch:
             patch.setattr(stream._Pipeline, moment, interrupted)
@@ -324,15 +324,15 @@ def test_blocks_are_packed_where_memory_is_left(unchecked: Device, monkeypatch: 
     monkeypatch.setattr(
         stream,
         "plan",
-        lambda device, problem, **about: Plan(problem, BLOCKED_KERNEL, packs="ab"),
+        lambda device, problem, **kwargs: GemmPlan(problem, BLOCKED_KERNEL, packs="ab"),
     )
-    packed, original = [], stream.requests
+    packed, original = [], stream.dispatches
     monkeypatch.setattr(
-        stream, "requests", lambda *one, **about: packed.append(one[1].packs) or original(*one, **about)
+        stream, "requests", lambda *one, **kwargs: packed.append(one[1].packs) or original(*one, **kwargs)
     )
     a, b = uniform(100, 90, seed=1), uniform(90, 110, seed=2)
-    for about in ({"memory_limit": 40_000}, {"binding_bytes": 20_000}):
-        with small(unchecked, **about) as narrow:
+    for kwargs in ({"memory_limit": 40_000}, {"binding_bytes": 20_000}):
+        with small(unchecked, **kwargs) as narrow:
             assert_product(matmul(a, b, device=narrow), a, b)
             if narrow.pool.memory_limit:
                 assert narrow.pool_stats().peak_bytes <= narrow.pool.memory_limit

@@ -8,7 +8,7 @@ import pytest
 from rusty_py import Device, array, matmul
 from rusty_py.bench.suites.matmul import MatmulSetup, case, problem_of, product_of
 from rusty_py.bench.suites.shapes import LAYOUTS, Size
-from rusty_py.gemm.launches import requests
+from rusty_py.gemm.dispatch import dispatches
 
 from ..each import each_reported
 
@@ -42,12 +42,12 @@ def assert_same_problem(device: Device, size: Size) -> None:
 def test_auto_proves_itself_and_says_what_it_is(device: Device, size: Size) -> None:
     problem = problem_of(size)
     work = MatmulSetup(problem, device, np.random.default_rng(0)).work(case(problem, "auto"))
-    proof = work.prove()
+    proof = work.verify()
     assert proof.fault == ""
     assert 0 < proof.error < 1
     assert work.recheck().fault == ""
     assert work.case.plan == str(work.plan)
-    main = max(requests(device, work.plan, work.operands), key=lambda each: each.flops)
+    main = max(dispatches(device, work.plan, work.operands), key=lambda each: each.flops)
     assert str(main.spec) in work.case.kernel
     assert len(work.case.sha256) == 64
 
@@ -55,7 +55,7 @@ def test_auto_proves_itself_and_says_what_it_is(device: Device, size: Size) -> N
 def test_everything_that_the_launches_write_is_poisoned(device: Device) -> None:
     problem = problem_of(Size(32, 48, 16))
     work = MatmulSetup(problem, device, np.random.default_rng(0)).work(case(problem, "auto"))
-    assert work.prove().ok
+    assert work.verify().ok
     work.poison()
     for launch in work.made:
         for buffer in launch.buffers[launch.spec.inputs :]:

@@ -15,7 +15,7 @@ MIXED = """
 import faulthandler, random, time
 from concurrent.futures import ThreadPoolExecutor
 from rusty_py.measure.kernels import scale
-from tests.ops.work import MIX, mix_dims
+from tests.ops.work import MIX, mix_uniforms
 faulthandler.dump_traceback_later({seconds} + 60, exit=True)
 d = Device(staged={staged}, timeout_s=30.0)
 d.pool.max_cached_bytes = {cached}
@@ -26,7 +26,7 @@ def mixed(x, y):
     return np.uint32(3) * x + (y ^ (y >> np.uint32(7)))
 
 def mix(x, y, out):
-    launch(d, MIX, inputs=[x, y], outputs=[out], dims=mix_dims(N), workgroups=(2, 1, 1))
+    launch(d, MIX, inputs=[x, y], outputs=[out], uniforms=mix_uniforms(N), workgroups=(2, 1, 1))
 
 def fresh(rng):
     return rng.integers(1, 1 << 32, N, np.uint32)
@@ -50,7 +50,7 @@ def work(seed):
     def fills():
         c, value = d.zeros(4 * N), choose.randrange(1 << 32)
         count = choose.randrange(1, N)
-        launch(d, FILL, outputs=[c], dims=(count, value, 256), workgroups=(1, 1, 1))
+        launch(d, FILL, outputs=[c], uniforms=(count, value, 256), workgroups=(1, 1, 1))
         check(c, np.where(np.arange(N) < count, value, 0), "fills")
 
     def writes():
@@ -97,7 +97,7 @@ def work(seed):
 
     def destroys():
         c = d.upload(x)
-        launch(d, FILL, outputs=[c], dims=(N, 5, 256), workgroups=(1, 1, 1))
+        launch(d, FILL, outputs=[c], uniforms=(N, 5, 256), workgroups=(1, 1, 1))
         c.destroy()
 
     def compiles():
@@ -110,7 +110,7 @@ def work(seed):
 
     def runs():
         c = d.empty(4 * N)
-        run(d, [prepare(d, FILL, outputs=[c], dims=(N, 9, 256), workgroups=(1, 1, 1))])
+        run(d, [prepare(d, FILL, outputs=[c], uniforms=(N, 9, 256), workgroups=(1, 1, 1))])
         check(c, np.full(N, 9), "runs")
 
     actions = dict(zip(STEPS, (launches, fills, writes, batches, captures, replays, waits, purges, destroys,
@@ -162,11 +162,11 @@ def work(number):
     while time.monotonic() < end:
         match number % 4:
             case 0:
-                launch(d, FILL, outputs=[b], dims=(300, number, 256), workgroups=(1, 1, 1))
+                launch(d, FILL, outputs=[b], uniforms=(300, number, 256), workgroups=(1, 1, 1))
             case 1:
                 d.write(b, np.full(300, number, np.uint32))
             case 2:
-                launch(d, FILL, outputs=[b], dims=(300, number, 256), workgroups=(1, 1, 1))
+                launch(d, FILL, outputs=[b], uniforms=(300, number, 256), workgroups=(1, 1, 1))
                 d.wait()
         d.read(b, got)
         torn += got.min() != got.max()
@@ -201,11 +201,11 @@ def test_a_buffer_may_be_used_while_another_thread_reads_it(
         def use() -> object:
             return words(device, buffer) if action == "read" else device.write(buffer, x)
 
-        def copy_late(*about: object) -> None:
+        def copy_late(*kwargs: object) -> None:
             monkeypatch.undo()
             others.append(thread.submit(use))
             wait(others, timeout=0.3)
-            copy(*about)
+            copy(*kwargs)
 
         monkeypatch.setattr(np, "copyto", copy_late)
         np.testing.assert_array_equal(words(device, buffer), x)
@@ -248,7 +248,7 @@ d.pool.max_cached_bytes = 2000
 x = np.arange(300, dtype=np.uint32)
 
 def go(b):
-    launch(d, FILL, outputs=[b], dims=(300, 3, 256), workgroups=(1, 1, 1))
+    launch(d, FILL, outputs=[b], uniforms=(300, 3, 256), workgroups=(1, 1, 1))
 
 for i in range(20):
     a, b = d.upload(x), d.zeros(1200)

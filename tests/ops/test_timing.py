@@ -7,19 +7,19 @@ import pytest
 
 from rusty_py import Device
 from rusty_py.bench.report import json
-from rusty_py.bench.run import Run
+from rusty_py.bench.run import BenchRun
 from rusty_py.bench.runner import measure
 from rusty_py.bench.suites import matmul as suite
 from rusty_py.bench.suites.matmul import MatmulSuite
 from rusty_py.bench.suites.shapes import Size
 from rusty_py.gemm.simple import TILES
-from rusty_py.measure.ceilings import Ceilings
+from rusty_py.measure.ceilings import CeilingMeter
 from rusty_py.measure.clock import Clock, check_clock
 from rusty_py.measure.kernels import FILL
 from rusty_py.measure.sampling import Options
 from rusty_py.runtime import probe
 from rusty_py.runtime.launch import Launch, prepare
-from rusty_py.runtime.timing import Sample, Timer
+from rusty_py.runtime.timing import TimedSample, Timer
 
 from .products import launches, uniform
 
@@ -32,7 +32,7 @@ def timer(unchecked: Device) -> Timer:
 
 
 def empty_launch(device: Device) -> Launch:
-    return prepare(device, FILL, outputs=[device.empty(4)], dims=(0, 0, 256), workgroups=(1, 1, 1))
+    return prepare(device, FILL, outputs=[device.empty(4)], uniforms=(0, 0, 256), workgroups=(1, 1, 1))
 
 
 def product(device: Device, n: int) -> list[Launch]:
@@ -52,11 +52,11 @@ def test_a_sample_has_both_clocks_or_says_why_not(unchecked: Device, timer: Time
 def test_several_submissions_are_timed_together(unchecked: Device, timer: Timer) -> None:
     work = product(unchecked, 128)
 
-    def least_ns(submissions: int) -> float:
+    def min_ns(submissions: int) -> float:
         samples = [timer.sample([work] * submissions) for _ in range(5)]
         return min(each.gpu_ns or each.wall_ns for each in samples)
 
-    assert least_ns(8) > 2 * least_ns(1)
+    assert min_ns(8) > 2 * min_ns(1)
 
 
 def test_more_submissions_than_stamps_are_timed_by_the_wall_clock(unchecked: Device, timer: Timer) -> None:
@@ -80,7 +80,7 @@ def test_the_clock_check_trusts_one_clock_and_says_why(unchecked: Device, timer:
 
 
 def test_ceilings_are_positive_and_an_empty_launch_is_short(unchecked: Device, timer: Timer) -> None:
-    ceilings = Ceilings(unchecked, timer, sample_s=0.005)
+    ceilings = CeilingMeter(unchecked, timer, sample_s=0.005)
     ceilings.clock = Clock("wall", "for this test")
     ceilings.fit(1e-3)
     assert ceilings.fma_gflops() > 0.1
@@ -94,11 +94,11 @@ def test_a_submission_that_costs_much_does_not_lower_the_ceilings_of_bandwidth(u
     class Slow(Timer):
         """1 ms for a submission, and bytes at 10 GB/s."""
 
-        def sample(self, submissions: Sequence[Sequence[Launch]]) -> Sample:
+        def sample(self, submissions: Sequence[Sequence[Launch]]) -> TimedSample:
             nbytes = sum(launch.flops for part in submissions for launch in part)
-            return Sample(1e6 * len(submissions) + nbytes / 10, None, "for this test")
+            return TimedSample(1e6 * len(submissions) + nbytes / 10, None, "for this test")
 
-    ceilings = Ceilings(unchecked, Slow(unchecked), sample_s=0.005)
+    ceilings = CeilingMeter(unchecked, Slow(unchecked), sample_s=0.005)
     ceilings.clock = Clock("wall", "for this test")
     for nbytes in (1 << 14, 1 << 20, 1 << 24):
         assert 9 < ceilings.copy_gbps(nbytes) <= 10, nbytes
@@ -121,7 +121,7 @@ def test_a_device_without_subgroups_has_no_size_of_them(
     assert probe.subgroup_size(unchecked) is None
 
 
-def benchmark(device: Device, *sizes: int) -> Run:
+def benchmark(device: Device, *sizes: int) -> BenchRun:
     options = Options.for_adapter(device.adapter, runs=3, warmup_s=0.0, seed=1)
     suite = MatmulSuite([Size(n, n, n) for n in sizes], ["naive", *TILES])
     return measure(suite, device, options, context={}, say=lambda text: None)
@@ -146,8 +146,8 @@ def test_the_benchmark_proves_and_times_every_kernel(unchecked: Device) -> None:
 def test_the_benchmark_gives_a_wrong_kernel_no_rate(
     unchecked: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    requests = suite.requests
-    monkeypatch.setattr(suite, "requests", lambda *arguments: requests(*arguments, accumulate=True))
+    dispatches = suite.dispatches
+    monkeypatch.setattr(suite, "requests", lambda *arguments: dispatches(*arguments, accumulate=True))
     for result in benchmark(unchecked, 33).results:
         assert result.verdict == "wrong"
         assert (result.gflops, result.stats, result.samples) == (None, None, ())
@@ -164,7 +164,7 @@ def test_the_benchmark_skips_what_the_budget_has_no_room_for(unchecked: Device) 
 
 def test_timed_results_are_left_in_the_output(unchecked: Device, timer: Timer) -> None:
     buffer = unchecked.upload(np.zeros(4, np.uint32))
-    work = prepare(unchecked, FILL, outputs=[buffer], dims=(4, 3, 256), workgroups=(1, 1, 1))
+    work = prepare(unchecked, FILL, outputs=[buffer], uniforms=(4, 3, 256), workgroups=(1, 1, 1))
     timer.sample([[work]])
     got = np.zeros(4, np.uint32)
     unchecked.read(buffer, got)

@@ -7,7 +7,7 @@ import pytest
 
 from rusty_py import Adapter, Device, DeviceError
 from rusty_py.runtime import transfer
-from rusty_py.runtime.transfer import MOST_STAGED_BYTES
+from rusty_py.runtime.transfer import MAX_STAGED_BYTES
 
 from .children import outcome
 from .work import fill, mix, mixed, random_words, words
@@ -27,7 +27,7 @@ def device(
 ) -> Iterator[Device]:
     """A device that moves data in one of the ways."""
     monkeypatch.setattr(transfer, "CHUNK_BYTES", 4096)
-    monkeypatch.setattr(transfer, "_LEAST_CHUNK_BYTES", 1024)
+    monkeypatch.setattr(transfer, "_MIN_CHUNK_BYTES", 1024)
     for name, value in WAYS[request.param].items():
         monkeypatch.setattr(transfer, name, value)
     with Device(adapter, staged=request.param != "mapped") as device:
@@ -142,11 +142,11 @@ class Interrupted:
     def __init__(self, function: Callable[..., object], *, after: bool, calls: int) -> None:
         self.function, self.after, self.calls = function, after, calls
 
-    def __call__(self, *about: object, **more: object) -> object:
+    def __call__(self, *kwargs: object, **more: object) -> object:
         self.calls -= 1
         if self.calls == 0 and not self.after:
             raise KeyboardInterrupt
-        answer = self.function(*about, **more)
+        answer = self.function(*kwargs, **more)
         if self.calls == 0:
             raise KeyboardInterrupt
         return answer
@@ -229,9 +229,9 @@ def watch(frame, event, argument):
         raise KeyboardInterrupt
 
 def work(value):
-    launch(d, FILL, outputs=[a], dims=(64, value, 256), workgroups=(1, 1, 1))
+    launch(d, FILL, outputs=[a], uniforms=(64, value, 256), workgroups=(1, 1, 1))
     d.write(b, x)
-    launch(d, FILL, outputs=[b], dims=(32, value, 256), workgroups=(1, 1, 1))
+    launch(d, FILL, outputs=[b], uniforms=(32, value, 256), workgroups=(1, 1, 1))
     d.write(b, np.full(16, 9, np.uint32))
     got, other = np.zeros(64, np.uint32), np.zeros(64, np.uint32)
     d.read(b, got)
@@ -324,14 +324,14 @@ print((peak[0] - start) // MIB, (array == back)[:{part} * MIB // 4].all())
 """
 
 
-def grown_mib(**about: int) -> int:
-    grown, right = outcome(RESIDENT.format(**about), timeout_s=120).split()
+def grown_mib(**kwargs: int) -> int:
+    grown, right = outcome(RESIDENT.format(**kwargs), timeout_s=120).split()
     assert right == "True"
     return int(grown)
 
 
 # Staging memory to read and to write, and some room for what else moves.
-STAGED_MIB = 2 * MOST_STAGED_BYTES // 2**20 + 50
+STAGED_MIB = 2 * MAX_STAGED_BYTES // 2**20 + 50
 
 
 def test_a_large_staged_transfer_needs_little_more_than_its_arrays(adapter: Adapter) -> None:

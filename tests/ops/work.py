@@ -20,9 +20,9 @@ _FLAT = Skeleton("flat", 1, ("scalar", "scalar"))
 MIX = generator.spec(_MIX, _FLAT)
 
 
-def mix_dims(count: int) -> list[int]:
-    """The dims of MIX for `count` words."""
-    return generator.dims(_FLAT, (count,), (0, 0, 0), [(1,)] * 3, (), operation="mix")
+def mix_uniforms(count: int) -> list[int]:
+    """The uniforms of MIX for `count` words."""
+    return generator.uniforms(_FLAT, (count,), (0, 0, 0), [(1,)] * 3, (), operation="mix")
 
 
 def random_words(count: int) -> Words:
@@ -39,18 +39,18 @@ def words(device: Device, buffer: Buffer) -> Words:
 def fill(device: Device, buffer: Buffer, value: int, *, count: int | None = None, flops: int = 0) -> None:
     """The first `count` words of the buffer, or all, become `value`."""
     count = buffer.nbytes // 4 if count is None else count
-    launch(device, FILL, outputs=[buffer], dims=(count, value, 256), workgroups=(1, 1, 1), flops=flops)
+    launch(device, FILL, outputs=[buffer], uniforms=(count, value, 256), workgroups=(1, 1, 1), flops=flops)
 
 
 def prepared_fill(device: Device, buffer: Buffer, value: int) -> Launch:
-    dims = (buffer.nbytes // 4, value, 256)
-    return prepare(device, FILL, outputs=[buffer], dims=dims, workgroups=(1, 1, 1))
+    uniforms = (buffer.nbytes // 4, value, 256)
+    return prepare(device, FILL, outputs=[buffer], uniforms=uniforms, workgroups=(1, 1, 1))
 
 
 def mix(device: Device, x: Buffer, y: Buffer, out: Buffer) -> None:
     """All words of `out` become those of `mixed`."""
-    dims = mix_dims(out.nbytes // 4)
-    launch(device, MIX, inputs=[x, y], outputs=[out], dims=dims, workgroups=(1, 1, 1))
+    uniforms = mix_uniforms(out.nbytes // 4)
+    launch(device, MIX, inputs=[x, y], outputs=[out], uniforms=uniforms, workgroups=(1, 1, 1))
 
 
 def mixed(x: Words, y: Words) -> Words:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rusty_py.bench.report import figures
+from rusty_py.bench.report import results
 from rusty_py.bench.report.json import parse
 
 ROOT = Path(__file__).parents[2]
@@ -51,7 +51,7 @@ def test_the_chart_is_made_from_its_file() -> None:
 def test_a_published_result_names_adapter_date_and_commit_and_has_no_faults(result: Path) -> None:
     text = result.read_text(encoding="utf-8")
     if "command" in json.loads(text):
-        published = figures.parse(text)
+        published = results.parse(text)
         verdicts = {figure.verdict for row in published.rows for figure in row.figures}
     else:
         published = parse(text)

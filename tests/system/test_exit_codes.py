@@ -32,7 +32,7 @@ no_metal = pytest.mark.skipif(sys.platform == "darwin", reason="Metal cannot be 
         (["--preset", "all"], ["--preset", "'all'", "shapes"]),
         (["--preset", "shapes", "--size", "64"], ["--preset", "--size"]),
         (["--dtype", "f64"], ["'f64'", "f32", "f16"]),
-        (["--sums", "f16"], ["--sums", "--dtype f16"]),
+        (["--accumulate-dtype", "f16"], ["--accumulate-dtype", "--dtype f16"]),
         (["--runs", "0"], ["--runs"]),
         (["--runs", "many"], ["--runs", "integer"]),
         (["--runs", "3", "--min-time", "1"], ["--runs", "--min-time"]),

@@ -19,7 +19,16 @@ from .program import NO_DRIVER, Sabotaged, python, rusty_bench, strict_json
         (
             ["matmul", "--help"],
             [
-                *("--size", "--preset", "--tile", "--dtype", "--sums", "--adapter", "--runs", "--max-time"),
+                *(
+                    "--size",
+                    "--preset",
+                    "--tile",
+                    "--dtype",
+                    "--accumulate-dtype",
+                    "--adapter",
+                    "--runs",
+                    "--max-time",
+                ),
                 *("--json", "--ascii"),
             ],
         ),
@@ -27,7 +36,16 @@ from .program import NO_DRIVER, Sabotaged, python, rusty_bench, strict_json
         (["transfer", "--help"], ["--size", "--adapter", "--runs", "--json", "--ascii"]),
         (
             ["tune", "--help"],
-            ["--size", "--preset", "--dtype", "--sums", "--max-time", "--list", "--clear", "--dry-run"],
+            [
+                "--size",
+                "--preset",
+                "--dtype",
+                "--accumulate-dtype",
+                "--max-time",
+                "--list",
+                "--clear",
+                "--dry-run",
+            ],
         ),
         (["info", "--help"], ["--format", "--adapter"]),
         (["doctor", "-h"], ["--adapter"]),
@@ -196,7 +214,7 @@ def test_doctor_outlives_a_driver_that_crashes_and_says_where(sabotaged: Sabotag
         from rusty_py.bench import doctor
 
         def crash(adapter):
-            yield doctor.Finding("the first kernel", "right")
+            yield doctor.Diagnosis("the first kernel", "right")
             os.abort()
 
         doctor._on_device = crash

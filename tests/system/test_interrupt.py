@@ -209,11 +209,11 @@ def test_the_rows_of_host_costs_are_kept(command: str, tmp_path: Path, sabotaged
     done = sabotaged(
         """
         import os, signal
-        from rusty_py.bench import rounds
+        from rusty_py.bench import interleaved
         from rusty_py.bench.overhead import startup
 
         startup.rows = lambda *_, **__: []
-        measure_plan, plans = rounds.Rounds._measure_plan, []
+        measure_plan, plans = interleaved.Rounds._measure_plan, []
 
         def stop_at_the_third(self, plan, *arguments):
             plans.append(plan)
@@ -221,7 +221,7 @@ def test_the_rows_of_host_costs_are_kept(command: str, tmp_path: Path, sabotaged
                 os.kill(os.getpid(), signal.SIGTERM)
             measure_plan(self, plan, *arguments)
 
-        rounds.Rounds._measure_plan = stop_at_the_third
+        interleaved.Rounds._measure_plan = stop_at_the_third
         """,
         *(command, "--runs", "1", "--json", target),
     )
@@ -240,7 +240,7 @@ def test_devices_that_are_made_for_host_costs_may_be_interrupted(
         """
         import os, signal
         from rusty_py.bench import overhead
-        from rusty_py.bench.figures import skipped_row
+        from rusty_py.bench.results import skipped_row
 
         overhead.startup.rows = lambda *_, **__: [skipped_row("a cold start", "not here")]
         overhead.Plain = lambda adapter: os.kill(os.getpid(), signal.SIGINT)
@@ -333,7 +333,7 @@ def _interrupt_in_round(round: int, *, moment: str, number: signal.Signals = sig
 
         def counted_anchor_ns(self, repeats):
             taken = anchor_ns(self, repeats)
-            rounds.append(taken)
+            interleaved.append(taken)
             samples.clear()
             return taken
 

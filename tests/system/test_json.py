@@ -115,11 +115,11 @@ def test_the_json_holds_every_sample_and_the_figures_follow_from_them(measured: 
 
 
 def test_the_json_names_each_kernel_by_the_hash_of_its_text(measured: Measured) -> None:
-    naive, tiled, dims = (
+    naive, tiled, uniforms = (
         (ROOT / "wgsl" / "matmul" / f"{name}.wgsl").read_text(encoding="utf-8")
-        for name in ("naive", "tiled", "dims")
+        for name in ("naive", "tiled", "uniforms")
     )
-    naive, tiled = (f"{text}\n{dims}\n" for text in (naive, tiled))
+    naive, tiled = (f"{text}\n{uniforms}\n" for text in (naive, tiled))
     texts = {"naive": naive, "tile 8": tiled.replace("override TILE: u32;", "const TILE: u32 = 8u;")}
     expected = {variant: hashlib.sha256(text.encode()).hexdigest() for variant, text in texts.items()}
     told = {result["case"]["variant"]: result["case"]["sha256"] for result in measured.json["results"]}

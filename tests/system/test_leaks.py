@@ -11,14 +11,14 @@ from ..ops.children import outcome
 KEPT = """
 import gc, psutil
 from wgpu.backends.wgpu_native._helpers import generate_report
-from tests.ops.work import MIX, mix_dims
+from tests.ops.work import MIX, mix_uniforms
 d = Device(staged={staged})
 N = 1000
 x = np.arange(N, dtype=np.uint32)
 a, b, got = d.upload(x), d.upload(x), np.zeros(N, np.uint32)
 
 def mix(p, q, out, count=N):
-    launch(d, MIX, inputs=[p, q], outputs=[out], dims=mix_dims(count), workgroups=(1, 1, 1))
+    launch(d, MIX, inputs=[p, q], outputs=[out], uniforms=mix_uniforms(count), workgroups=(1, 1, 1))
 
 def step(i):
 {step}
@@ -102,9 +102,9 @@ CAPTURES = {
 }
 
 
-def kept(step: str, *, staged: bool, steps: int, warm_up: int, most_mib: float = 8) -> str:
+def kept(step: str, *, staged: bool, steps: int, warm_up: int, max_mib: float = 8) -> str:
     step = step if step.startswith("\n") else "    " + step
-    script = KEPT.format(step=step, staged=staged, steps=steps, warm_up=warm_up, most_mib=most_mib)
+    script = KEPT.format(step=step, staged=staged, steps=steps, warm_up=warm_up, max_mib=max_mib)
     return outcome(script, timeout_s=300)
 
 
@@ -142,8 +142,8 @@ def test_thousands_of_captures_keep_nothing(adapter: Adapter, what: str) -> None
 @pytest.mark.slow
 def test_devices_keep_little(adapter: Adapter) -> None:
     # wgpu-native and Mesa keep up to 3 MB for each device that there was, with NVIDIA's driver it is 5.
-    most_mib = 20 * (4 if choose().is_cpu else 6)
-    assert kept(CAPTURES["devices"], staged=False, steps=20, warm_up=5, most_mib=most_mib) == NOTHING
+    max_mib = 20 * (4 if choose().is_cpu else 6)
+    assert kept(CAPTURES["devices"], staged=False, steps=20, warm_up=5, max_mib=max_mib) == NOTHING
 
 
 @pytest.mark.xfail(
@@ -160,8 +160,8 @@ d = Device()
 
 def step():
     a, b = d.upload(x), d.empty(4000)
-    launch(d, FILL, outputs=[b], dims=(1000, 1, 256), workgroups=(1, 1, 1))
-    launch(d, FILL, outputs=[a], dims=(1000, 1, 256), workgroups=(1, 1, 1))
+    launch(d, FILL, outputs=[b], uniforms=(1000, 1, 256), workgroups=(1, 1, 1))
+    launch(d, FILL, outputs=[a], uniforms=(1000, 1, 256), workgroups=(1, 1, 1))
     got = np.zeros_like(x)
     d.read(b, got)
 

@@ -75,14 +75,14 @@ def test_progress_is_shown_on_a_terminal_and_results_stay_clean() -> None:
     ):
         terminal.leave_end()
         results, _ = child.communicate(timeout=PATIENCE_S)
-    progress = terminal.text
+    progress_line = terminal.text
     assert child.returncode == 0
-    assert "Running benchmarks" in progress
-    assert "33×33×33" in progress
+    assert "Running benchmarks" in progress_line
+    assert "33×33×33" in progress_line
     assert results.startswith("╔")  # A progress bar that captures what is printed would take the banner.
     assert "GFLOPS" in results
     assert "\x1b" not in results
-    assert "GFLOPS" not in progress
+    assert "GFLOPS" not in progress_line
 
 
 def test_results_on_a_terminal_hold_no_escape_codes() -> None:

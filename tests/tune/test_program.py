@@ -7,10 +7,10 @@ import pytest
 from rusty_py import Adapter
 from rusty_py.bench import tuning
 from rusty_py.bench.suites import shapes
-from rusty_py.gemm import store
-from rusty_py.gemm.entry import form_of, shape_class
-from rusty_py.tune import Outcome
-from rusty_py.tune.search import contestants
+from rusty_py.gemm import tuning_file
+from rusty_py.gemm.tuning_entry import shape_class, signature_key
+from rusty_py.tune import TuneOutcome
+from rusty_py.tune.search import candidates
 
 from ..system import program
 from ..system.program import Done, table
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.alone
 
 
 def rusty_bench(*arguments: str, path: Path | str) -> Done:
-    return program.rusty_bench(*arguments, env={"RUSTY_PY_TUNING": str(path), "COLUMNS": "200"})
+    return program.rusty_bench(*arguments, env={"RUSTY_PY_TUNING": str(path), "GEMV_N": "200"})
 
 
 def test_a_class_is_a_row(adapter: Adapter, tmp_path: Path) -> None:
@@ -27,8 +27,8 @@ def test_a_class_is_a_row(adapter: Adapter, tmp_path: Path) -> None:
     assert done.code == 0, done.err
     assert done.out.startswith(str(adapter))
     (row,) = [line for line in done.out.split("\n") if line.startswith("40×40×40  ")]
-    assert "tn, a b c by fours" in row
-    assert "direct" in row or not adapter.is_cpu
+    assert "tn, vec4 a b c" in row
+    assert "register-tiled" in row or not adapter.is_cpu
     assert "kernels proved and timed in" in done.out
 
 
@@ -57,7 +57,7 @@ def test_a_dry_run_keeps_nothing(adapter: Adapter, tmp_path: Path) -> None:
         (["--size", "64", "--preset", "shapes"], "t.json", 2, "the preset has its own sizes"),
         (["--size", "64,64:xy"], "t.json", 2, "'64:xy' is not a size"),
         (["--dtype", "f64"], "t.json", 2, "'f64' is not one of"),
-        (["--sums", "f16"], "t.json", 2, "--sums f16 is for --dtype f16"),
+        (["--accumulate-dtype", "f16"], "t.json", 2, "--accumulate-dtype f16 needs --dtype f16"),
         (["--size", "0"], "t.json", 2, "is not a size"),
         (["--size", "9"], "off", 2, "there is no file to keep anything in"),
         (["--size", "9", "--adapter", "no such"], "t.json", 3, "none matches"),
@@ -79,31 +79,31 @@ def test_a_file_that_cannot_be_written_is_known_before_anything_is_measured(
     done = rusty_bench("tune", "--size", "2048", path=tmp_path / "file" / "t.json")
     assert done.code == 2
     assert "cannot be kept" in done.err
-    assert store.ENVIRONMENT in done.err
+    assert tuning_file.ENVIRONMENT in done.err
 
 
 def test_the_sizes_are_those_of_matmul_and_what_is_left_can_be_asked_for_again() -> None:
     sizes = [shapes.parse(text) for text in ("40", "8x20x30x40:nt", "1x4096x4096", "512x64x1")]
-    found = tuning.problems(sizes, dtype="f32", sums="f32")
+    found = tuning.problems(sizes, dtype="f32", accumulate_dtype="f32")
     assert [str(each) for each in found] == ["40×40×40", "8×20×30×40", "1×4096×4096", "512×64×1"]
     again = [shapes.parse(tuning.size_text(each)) for each in found]
-    assert tuning.problems(again, dtype="f32", sums="f32") == found
+    assert tuning.problems(again, dtype="f32", accumulate_dtype="f32") == found
 
 
 def test_a_preset_is_tuned_class_by_class() -> None:
-    found = tuning.of_classes(tuning.problems(shapes.preset(), dtype="f32", sums="f32"))
+    found = tuning.of_classes(tuning.problems(shapes.preset(), dtype="f32", accumulate_dtype="f32"))
     names = [str(each) for each in found]
-    assert len({(form_of(each), shape_class(each)) for each in found}) == len(found)
+    assert len({(signature_key(each), shape_class(each)) for each in found}) == len(found)
     assert "1024×1024×1024" in names
     assert "1000×1000×1000" not in names
     assert "1023×1023×1023" in names  # One by one: another form.
 
 
 def test_an_interval_of_too_few_rounds_is_not_shown(adapter: Adapter) -> None:
-    (problem,) = tuning.problems([shapes.parse("40")], dtype="f32", sums="f32")
-    default, best = contestants(adapter, problem)[:2]
+    (problem,) = tuning.problems([shapes.parse("40")], dtype="f32", accumulate_dtype="f32")
+    default, best = candidates(adapter, problem)[:2]
     for settled, shown in ((False, ""), (True, "1.20 to 1.30")):
-        outcome = Outcome(
+        outcome = TuneOutcome(
             problem,
             default,
             2,
@@ -119,12 +119,14 @@ def test_an_interval_of_too_few_rounds_is_not_shown(adapter: Adapter) -> None:
 
 
 def test_what_an_interrupt_left_is_told(adapter: Adapter) -> None:
-    problems = tuning.problems([shapes.parse("40"), shapes.parse("64:tn")], dtype="f32", sums="f32")
+    problems = tuning.problems(
+        [shapes.parse("40"), shapes.parse("64:tn")], dtype="f32", accumulate_dtype="f32"
+    )
 
     def interrupt(text: str) -> None:
-        assert text == "tuning 1 of 2: 40×40×40 (nn, a b c by fours)"
+        assert text == "tuning 1 of 2: 40×40×40 (nn, vec4 a b c)"
         raise KeyboardInterrupt
 
-    run = tuning.tune_all(adapter, problems, max_time_s=1, keep=False, say=interrupt)
+    run = tuning.tune_all(adapter, problems, max_time_s=1, keep=False, progress=interrupt)
     assert run.interrupted
     assert tuning.table(run).endswith("not tuned: --size 40x40x40 --size 64x64x64:tn")

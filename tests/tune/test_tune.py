@@ -12,23 +12,23 @@ import numpy as np
 import pytest
 
 from rusty_py import Adapter, CacheError, Device, DeviceError, LimitError, matmul, ones
-from rusty_py.gemm import store, tuned
-from rusty_py.gemm.direct import Direct
-from rusty_py.gemm.entry import Entry, form_of, machine_of, shape_class
-from rusty_py.gemm.plan import Plan
-from rusty_py.gemm.problem import Problem
+from rusty_py.gemm import tuning_cache, tuning_file
+from rusty_py.gemm.gemv import GemvN, GemvT
+from rusty_py.gemm.plan import GemmPlan
+from rusty_py.gemm.problem import GemmProblem
+from rusty_py.gemm.register_tiled_cpu import RegisterTiledCpu
+from rusty_py.gemm.search_space import FAMILIES, supports
 from rusty_py.gemm.simple import Naive, Tiled
-from rusty_py.gemm.space import FAMILIES, suits
-from rusty_py.gemm.thin import Columns, Dots
-from rusty_py.measure.ceilings import Ceilings
-from rusty_py.runtime.buffer import Recording
+from rusty_py.gemm.tuning_entry import TuningEntry, machine_of, shape_class, signature_key
+from rusty_py.measure.ceilings import CeilingMeter
+from rusty_py.runtime.buffer import CommandBuffer
 from rusty_py.runtime.launch import Launch, record
 from rusty_py.runtime.throughput import SUBMISSION_SECONDS
 from rusty_py.runtime.timing import Timer
 from rusty_py.tune import tune
-from rusty_py.tune.exam import Attempt, Exam
-from rusty_py.tune.search import choice_of, contestants, distance, problem_of
+from rusty_py.tune.search import candidates, choice_of, distance, problem_of
 from rusty_py.tune.trials import Trials, repeated
+from rusty_py.tune.verifier import Attempt, TrialVerifier
 
 pytestmark = pytest.mark.alone
 
@@ -38,24 +38,24 @@ SMALL = problem_of(33, 40, 36)
 @pytest.fixture
 def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     file = tmp_path / "matmul.json"
-    monkeypatch.setenv(store.ENVIRONMENT, str(file))
+    monkeypatch.setenv(tuning_file.ENVIRONMENT, str(file))
     return file
 
 
-def put(path: Path, adapter: Adapter, problem: Problem, kernel: Naive | Tiled) -> Entry:
-    entry = Entry(
+def put(path: Path, adapter: Adapter, problem: GemmProblem, kernel: Naive | Tiled) -> TuningEntry:
+    entry = TuningEntry(
         machine=vars(machine_of(adapter)),
-        form=form_of(problem),
+        signature=signature_key(problem),
         shape=shape_class(problem),
         size=(problem.m, problem.k, problem.n, problem.products),
         kernel=kernel,
-        splits=1,
+        split_k=1,
         gflops=112.0,
         default="naive",
         default_gflops=100.0,
         date="2026-11-21",
     )
-    tuned.put(path, entry)
+    tuning_cache.put(path, entry)
     return entry
 
 
@@ -64,8 +64,7 @@ def test_matmul_obeys_an_entry_and_its_plan_says_so(path: Path, adapter: Adapter
     a, b = np.ones((33, 40), np.float32), np.ones((40, 36), np.float32)
     with Device(adapter) as device:
         assert str(matmul.plan(a, b, device=device)) == (
-            "33×40×36 (nn, a b c by fours): tile 8:"
-            " tuned 2026-11-21: 1.12 times the rate of naive at 33×40×36"
+            "33×40×36 (nn, vec4 a b c): tile 8: tuned 2026-11-21: 1.12 times the rate of naive at 33×40×36"
         )
         assert "asked for" in str(matmul.plan(a, b, tile="naive", device=device))
         np.testing.assert_array_equal(matmul(a, b, device=device), np.full((33, 36), 40, np.float32))
@@ -87,8 +86,8 @@ def test_a_device_reads_the_file_once(path: Path, adapter: Adapter) -> None:
 def slow_default(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a bad guess would be: a kernel that is three times slower than the best."""
 
-    def untuned(limits: object, kind: str, problem: Problem) -> Plan:
-        return Plan(problem, Tiled(8), why="a bad guess")
+    def untuned(limits: object, kind: str, problem: GemmProblem) -> GemmPlan:
+        return GemmPlan(problem, Tiled(8), why="a bad guess")
 
     monkeypatch.setattr("rusty_py.tune.search.untuned", untuned)
 
@@ -100,7 +99,7 @@ def test_a_faster_kernel_is_proved_and_kept_and_taken_from_then_on(path: Path, a
     assert outcome.stored, outcome
     assert outcome.ratio
     assert outcome.ratio > 1
-    (entry,) = tuned.read(path)
+    (entry,) = tuning_cache.read(path)
     assert outcome.best
     assert entry.kernel == outcome.best.kernel
     with Device(adapter) as device:
@@ -115,7 +114,7 @@ def test_a_slower_kernel_is_not_kept_and_an_older_entry_goes(
     lines = [*tried(0, 3.0), *tried(1, 2.0), FINAL | {"ratio": 0.6, "low": 0.5, "high": 0.7}, END]
     outcome = tune(adapter, SMALL, command=actor(tmp_path, [lines]))
     assert (outcome.stored, outcome.reason) == (False, "the default is faster")
-    assert tuned.read(path) == []
+    assert tuning_cache.read(path) == []
 
 
 @pytest.mark.parametrize("layout", ["nn", "nt", "tn", "tt"])
@@ -125,54 +124,56 @@ def test_the_exam_passes_right_kernels_in_any_layout(
 ) -> None:
     m, k, n, products = sizes
     problem = problem_of(m, k, n, layout=layout, products=products)
-    exam = Exam(unchecked, problem, np.random.default_rng(1))
+    verifier = TrialVerifier(unchecked, problem, np.random.default_rng(1))
     results = []
     for kernel in (Naive(), Tiled(8)):
-        attempt = Attempt(exam, Plan(problem, kernel))
-        assert attempt.prove().ok
+        attempt = Attempt(verifier, GemmPlan(problem, kernel))
+        assert attempt.verify().ok
         results.append(attempt.result())
-    assert exam.differs(*results) == ""
+    assert verifier.differs(*results) == ""
 
 
 SAMPLE = random.Random(3)
 THIN = [
-    *(("nn", kernel) for kernel in SAMPLE.sample(list(FAMILIES["columns"].kernels()), 5)),
-    *(("nt", kernel) for kernel in SAMPLE.sample(list(FAMILIES["dots"].kernels()), 5)),
+    *(("nn", kernel) for kernel in SAMPLE.sample(list(FAMILIES["gemv_n"].kernels()), 5)),
+    *(("nt", kernel) for kernel in SAMPLE.sample(list(FAMILIES["gemv_t"].kernels()), 5)),
 ]
 
 
 @pytest.mark.parametrize(("layout", "kernel"), THIN, ids=str)
-@pytest.mark.parametrize("turned", [False, True], ids=["few rows", "few columns"])
+@pytest.mark.parametrize("transposed", [False, True], ids=["few rows", "few columns"])
 def test_thin_kernels_of_the_space_are_right(
-    unchecked: Device, layout: str, kernel: Columns | Dots, turned: bool
+    unchecked: Device, layout: str, kernel: GemvN | GemvT, transposed: bool
 ) -> None:
     # Turned, a is what the kernel reads as b: by columns for the one, by rows for the other.
     problem = problem_of(5, 4100, 70, layout=layout)
-    if turned:
+    if transposed:
         problem = problem_of(70, 4100, 5, layout={"nn": "tn", "nt": "nt"}[layout])
-    exam = Exam(unchecked, problem, np.random.default_rng(1))
-    for splits in (1, 2):
-        plan = Plan(problem, kernel, splits, turned=turned)
-        if suits(choice_of(plan), unchecked.limits, problem):  # Not all have as many rows of k for each part.
-            assert Attempt(exam, plan).prove().ok
+    verifier = TrialVerifier(unchecked, problem, np.random.default_rng(1))
+    for split_k in (1, 2):
+        plan = GemmPlan(problem, kernel, split_k, transposed=transposed)
+        if supports(
+            choice_of(plan), unchecked.limits, problem
+        ):  # Not all have as many rows of k for each part.
+            assert Attempt(verifier, plan).verify().ok
         else:
-            assert splits > 1
+            assert split_k > 1
 
 
-@pytest.mark.parametrize("kernel", SAMPLE.sample(list(FAMILIES["direct"].kernels()), 4), ids=str)
-def test_direct_kernels_of_the_space_are_right(unchecked: Device, kernel: Direct) -> None:
+@pytest.mark.parametrize("kernel", SAMPLE.sample(list(FAMILIES["register_tiled_cpu"].kernels()), 4), ids=str)
+def test_direct_kernels_of_the_space_are_right(unchecked: Device, kernel: RegisterTiledCpu) -> None:
     problem = problem_of(70, 600, 36, layout="nt")
-    if not kernel.suits(unchecked.limits, problem):
+    if not kernel.supports(unchecked.limits, problem):
         pytest.skip("no subgroups of eight")
-    exam = Exam(unchecked, problem, np.random.default_rng(1))
-    for splits in (1, 2):
-        assert Attempt(exam, Plan(problem, kernel, splits)).prove().ok
+    verifier = TrialVerifier(unchecked, problem, np.random.default_rng(1))
+    for split_k in (1, 2):
+        assert Attempt(verifier, GemmPlan(problem, kernel, split_k)).verify().ok
 
 
 def test_the_exam_passes_packed_operands(unchecked: Device) -> None:
     problem = problem_of(33, 40, 36, layout="nt", products=2)
-    exam = Exam(unchecked, problem, np.random.default_rng(1))
-    assert Attempt(exam, Plan(problem, Tiled(8), packs="ab")).prove().ok
+    verifier = TrialVerifier(unchecked, problem, np.random.default_rng(1))
+    assert Attempt(verifier, GemmPlan(problem, Tiled(8), packs="ab")).verify().ok
 
 
 @dataclass(frozen=True)
@@ -186,7 +187,7 @@ class Wrong(Tiled):
 
 def test_a_kernel_that_is_wrong_is_thrown_out(unchecked: Device) -> None:
     events: list[dict[str, object]] = []
-    plans = [Plan(SMALL, Naive()), Plan(SMALL, Wrong(8)), Plan(SMALL, Tiled(16))]
+    plans = [GemmPlan(SMALL, Naive()), GemmPlan(SMALL, Wrong(8)), GemmPlan(SMALL, Tiled(16))]
     Trials(unchecked, plans, budget_s=10, report=events.append, seed=1).run()
     wrong = [event["at"] for event in events if str(event.get("why")).startswith("wrong: ")]
     assert wrong == [1]
@@ -194,14 +195,14 @@ def test_a_kernel_that_is_wrong_is_thrown_out(unchecked: Device) -> None:
 
 
 def test_one_wrong_number_is_seen(unchecked: Device) -> None:
-    exam = Exam(unchecked, SMALL, np.random.default_rng(1))
-    attempt = Attempt(exam, Plan(SMALL, Naive()))
-    assert attempt.prove().ok
+    verifier = TrialVerifier(unchecked, SMALL, np.random.default_rng(1))
+    attempt = Attempt(verifier, GemmPlan(SMALL, Naive()))
+    assert attempt.verify().ok
     c = attempt.result().copy()
     c[0, 0, 0] += 0.01  # type: ignore[operator]
-    assert "outside the rounding bound" in exam.compare(c).fault
+    assert "outside the rounding bound" in verifier.compare(c).fault
     c[0, 0, 0] = np.nan
-    assert not exam.compare(c).ok
+    assert not verifier.compare(c).ok
 
 
 # What follows needs a child that misbehaves: a script in the place of the tuner's own.
@@ -253,14 +254,14 @@ def jobs(folder: Path) -> list[dict[str, object]]:
 def test_a_kernel_that_ends_the_child_is_remembered_and_the_rest_is_tuned(
     path: Path, adapter: Adapter, tmp_path: Path, end: Line, why: str
 ) -> None:
-    plans = contestants(adapter, SMALL)
+    plans = candidates(adapter, SMALL)
     first = [*tried(0, 2.0), {"event": "trying", "at": 1}, end]
     second = [{"do": "noise"}, *tried(0, 2.0), *tried(1, 3.0), FASTER, END]
     outcome = tune(adapter, SMALL, command=actor(tmp_path, [first, second]), silence_s=2.0)
     assert outcome.notes == (f"{plans[1].kernel.name}: {why}",)
     assert outcome.best == plans[2]
     assert outcome.stored
-    assert tuned.refused(path, machine_of(adapter)) == [plans[1].kernel]
+    assert tuning_cache.refused(path, machine_of(adapter)) == [plans[1].kernel]
     first_job, second_job = jobs(tmp_path)
     assert len(second_job["plans"]) == len(first_job["plans"]) - 1  # type: ignore[arg-type]
     # And is not tried another day.
@@ -296,7 +297,7 @@ def test_a_file_that_cannot_be_written_is_a_typed_error(
     tmp_path: Path, adapter: Adapter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").touch()
-    monkeypatch.setenv(store.ENVIRONMENT, str(tmp_path / "file" / "matmul.json"))
+    monkeypatch.setenv(tuning_file.ENVIRONMENT, str(tmp_path / "file" / "matmul.json"))
     with pytest.raises(CacheError, match="set RUSTY_PY_TUNING"):
         tune(adapter, SMALL, command=actor(tmp_path, [[*tried(0, 2.0), *tried(1, 3.0), FASTER, END]]))
 
@@ -309,7 +310,7 @@ def test_without_a_file_nothing_can_be_kept(adapter: Adapter) -> None:
 def test_gpus_get_kernels_that_differ_first_and_the_default_before_all(adapter: Adapter) -> None:
     limits = replace(adapter.limits, threads=1024, workgroup_bytes=32768)
     gpu = replace(adapter, type="DiscreteGPU", limits=limits)
-    plans = contestants(gpu, problem_of(4096, 4096, 4096))
+    plans = candidates(gpu, problem_of(4096, 4096, 4096))
     assert plans[0].why == "default"
     assert len(plans) == len({choice_of(plan) for plan in plans}) == 300
     assert all(distance(one, other) > 0 for one in plans[:16] for other in plans[:16] if one is not other)
@@ -319,11 +320,15 @@ def test_a_gpu_has_work_while_the_host_compiles(unchecked: Device, monkeypatch: 
     events: list[dict[str, object]] = []
     occupied: list[dict[str, object]] = []
     trials = Trials(
-        unchecked, [Plan(SMALL, Naive()), Plan(SMALL, Tiled(8))], budget_s=1.0, report=events.append, seed=1
+        unchecked,
+        [GemmPlan(SMALL, Naive()), GemmPlan(SMALL, Tiled(8))],
+        budget_s=1.0,
+        report=events.append,
+        seed=1,
     )
     trials.cpu = False
 
-    def submitted(device: Device, launches: Sequence[Launch]) -> Recording:
+    def submitted(device: Device, launches: Sequence[Launch]) -> CommandBuffer:
         assert {launch.spec for launch in launches} == {trials.ceilings.fma_launch.spec}
         occupied.append(events[-1])
         return record(device, launches)
@@ -336,6 +341,6 @@ def test_a_gpu_has_work_while_the_host_compiles(unchecked: Device, monkeypatch: 
 
 @pytest.mark.parametrize("once_s", [2e-4, 0.003, 0.15, 3.0])
 def test_that_work_is_no_longer_than_a_submission_or_one_launch(unchecked: Device, once_s: float) -> None:
-    launch = Ceilings(unchecked, Timer(unchecked), sample_s=0.02).fma_launch
+    launch = CeilingMeter(unchecked, Timer(unchecked), sample_s=0.02).fma_launch
     count = len(repeated(launch, once_s=once_s))
     assert count == 1 or SUBMISSION_SECONDS - once_s < count * once_s <= SUBMISSION_SECONDS

@@ -23,11 +23,11 @@ from rusty_py.dtypes import (
 
 
 def test_f32_is_what_numpy_says_of_float32() -> None:
-    about = np.finfo(np.float32)
+    kwargs = np.finfo(np.float32)
     assert (F32.itemsize, F32.eps, F32.numpy) == (
         np.dtype(np.float32).itemsize,
-        float(about.eps),
-        about.dtype,
+        float(kwargs.eps),
+        kwargs.dtype,
     )
 
 

@@ -14,15 +14,15 @@ from rusty_py.dtypes import F16
 from rusty_py.gemm import variants
 from rusty_py.gemm.blocked import Blocked
 from rusty_py.gemm.blocked_family import BLOCKED, candidates
-from rusty_py.gemm.direct import ALONE, SHARING
-from rusty_py.gemm.family import forms
-from rusty_py.gemm.launches import Operands, Request, requests
-from rusty_py.gemm.plan import Plan, machine_of
-from rusty_py.gemm.problem import ACTIVATIONS, Form, Place, Problem, contiguous
+from rusty_py.gemm.dispatch import Dispatch, Operands, dispatches
+from rusty_py.gemm.family import signatures
+from rusty_py.gemm.gemv import GemvN
+from rusty_py.gemm.plan import GemmPlan, machine_of
+from rusty_py.gemm.problem import ACTIVATIONS, GemmProblem, MatrixLayout, Signature, contiguous
+from rusty_py.gemm.register_tiled_cpu import ALONE, SHARING
 from rusty_py.gemm.select import Tile, cost, kernel_of, plan
 from rusty_py.gemm.simple import TILES, Naive
-from rusty_py.gemm.thin import Columns
-from rusty_py.gemm.tuned import Tuned
+from rusty_py.gemm.tuning_cache import Tuned
 from rusty_py.shapes import ceil_div
 
 from ..each import each_reported
@@ -30,7 +30,7 @@ from ..each import each_reported
 USUAL = Limits(1024, 32768, groups=65535, binding_bytes=2**27, buffer_bytes=2**31)
 LEAST = Limits(256, 16384, groups=65535, binding_bytes=2**27, buffer_bytes=2**28)
 SIZES = st.integers(1, 5000)
-FORMS = list(forms())
+FORMS = list(signatures())
 
 
 def device(*, kind: str = "DiscreteGPU", **changes: int) -> Device:
@@ -38,7 +38,7 @@ def device(*, kind: str = "DiscreteGPU", **changes: int) -> Device:
     return SimpleNamespace(
         adapter=SimpleNamespace(is_cpu=kind == "CPU", type=kind),
         limits=replace(USUAL, **changes),
-        pace=SimpleNamespace(flops=lambda spec: 10**15),
+        throughput=SimpleNamespace(flops=lambda spec: 10**15),
         attachments={Tuned: Tuned()},
         empty=lambda nbytes, label: SimpleNamespace(nbytes=nbytes),
     )
@@ -58,16 +58,16 @@ def buffers() -> list[SimpleNamespace]:
     row=st.integers(-20, 20),
     rows=st.integers(1, 9),
     cols=st.integers(1, 9),
-    turned=st.booleans(),
+    transposed=st.booleans(),
 )
 def test_what_lies_by_fours_is_covered_by_vectors_of_four(
-    at: int, step: int, row: int, rows: int, cols: int, turned: bool
+    at: int, step: int, row: int, rows: int, cols: int, transposed: bool
 ) -> None:
-    place = Place(at, step, *((1, row) if turned else (row, 1)))
-    rows, cols = (cols, rows) if turned else (rows, cols)
+    place = MatrixLayout(at, step, *((1, row) if transposed else (row, 1)))
+    rows, cols = (cols, rows) if transposed else (rows, cols)
     products, i, j = np.ogrid[:3, :rows, :cols]
     cells = at + products * place.step + i * place.row + j * place.col
-    if place.lies_by_fours(rows, cols):
+    if place.vec4_aligned(rows, cols):
         lines = cells.swapaxes(1, 2) if place.col != 1 else cells
         vectors = lines.reshape(-1, 4)
         assert (vectors[:, 0] % 4 == 0).all()
@@ -75,36 +75,40 @@ def test_what_lies_by_fours_is_covered_by_vectors_of_four(
 
 
 def test_lies_by_fours_asks_for_all_of_it() -> None:
-    assert Place(4, 8, 12, 1).lies_by_fours(3, 8)
-    assert Place(4, 8, 1, 12).lies_by_fours(8, 3)
+    assert MatrixLayout(4, 8, 12, 1).vec4_aligned(3, 8)
+    assert MatrixLayout(4, 8, 1, 12).vec4_aligned(8, 3)
     for place, size in [
-        (Place(2, 8, 12, 1), (3, 8)),
-        (Place(4, 6, 12, 1), (3, 8)),
-        (Place(4, 8, 10, 1), (3, 8)),
-        (Place(4, 8, 12, 1), (4, 7)),
-        (Place(4, 8, 1, 12), (7, 4)),
+        (MatrixLayout(2, 8, 12, 1), (3, 8)),
+        (MatrixLayout(4, 6, 12, 1), (3, 8)),
+        (MatrixLayout(4, 8, 10, 1), (3, 8)),
+        (MatrixLayout(4, 8, 12, 1), (4, 7)),
+        (MatrixLayout(4, 8, 1, 12), (7, 4)),
     ]:
-        assert not place.lies_by_fours(*size)
+        assert not place.vec4_aligned(*size)
 
 
-@given(place=st.builds(Place, *[st.integers(-20, 20)] * 4), rows=st.integers(1, 4), cols=st.integers(1, 4))
-def test_a_settled_place_has_the_same_elements(place: Place, rows: int, cols: int) -> None:
-    settled = place.settled(rows, cols)
+@given(
+    place=st.builds(MatrixLayout, *[st.integers(-20, 20)] * 4), rows=st.integers(1, 4), cols=st.integers(1, 4)
+)
+def test_a_settled_place_has_the_same_elements(place: MatrixLayout, rows: int, cols: int) -> None:
+    normalized = place.normalized(rows, cols)
     i, j = np.ogrid[:rows, :cols]
     np.testing.assert_array_equal(
-        place.at + i * place.row + j * place.col, settled.at + i * settled.row + j * settled.col
+        place.at + i * place.row + j * place.col, normalized.at + i * normalized.row + j * normalized.col
     )
-    assert settled[:2] == place[:2]
+    assert normalized[:2] == place[:2]
     if 1 in (rows, cols):
-        assert 1 in settled[2:]
+        assert 1 in normalized[2:]
 
 
 def test_a_problem_reads_its_form_from_the_places_of_its_matrices() -> None:
-    places = Place(4, 0, 1, 8), Place(0, 0, 24, 1), Place(0, 0, 10, 1)
-    made = Problem.of(8, 12, 9, places=places, dtype=F16, sums=F16, bias=True, activation="relu")
-    form = Form(False, False, True, False, False, F16, F16, F16, bias=True, activation="relu")
-    assert made == Problem(8, 12, 9, form=form)
-    assert Problem.of(8, 12, 8, 3, places=contiguous(8, 12, 8, 3)) == Problem(8, 12, 8, 3)
+    places = MatrixLayout(4, 0, 1, 8), MatrixLayout(0, 0, 24, 1), MatrixLayout(0, 0, 10, 1)
+    made = GemmProblem.of(
+        8, 12, 9, places=places, dtype=F16, accumulate_dtype=F16, bias=True, activation="relu"
+    )
+    signature = Signature(False, False, True, False, False, F16, F16, F16, bias=True, activation="relu")
+    assert made == GemmProblem(8, 12, 9, signature=signature)
+    assert GemmProblem.of(8, 12, 8, 3, places=contiguous(8, 12, 8, 3)) == GemmProblem(8, 12, 8, 3)
 
 
 @given(
@@ -118,42 +122,45 @@ def test_contiguous_matrices_fill_their_buffers(m: int, k: int, n: int, products
         cells = place.at + p * place.step + i * place.row + j * place.col
         assert sorted(cells.ravel()) == list(range(products * rows * cols))
         assert 1 in place[2:]
-    form = Problem.of(m, k, n, products, places=places).form
+    signature = GemmProblem.of(m, k, n, products, places=places).signature
     if 1 not in (m, k, n):
-        assert form.layout == layout
-    assert contiguous(m, k, n, products, layout=form.layout) == places
+        assert signature.layout == layout
+    assert contiguous(m, k, n, products, layout=signature.layout) == places
 
 
 # What plans are called.
 
 
 @pytest.mark.parametrize(
-    ("form", "said"),
+    ("signature", "said"),
     [
-        (Form(), "nn, a b c by fours"),
-        (Form(a_along_k=False), "tn, a b c by fours"),
-        (Form(b_along_k=True), "nt, a b c by fours"),
-        (Form(a_along_k=False, b_along_k=True, a_fours=False), "tt, b c by fours"),
-        (Form(a_fours=False, b_fours=False, c_fours=False), "nn, one by one"),
-        (Form(stored=F16, result=F16), "nn, a b c by fours, f16 f32 f16"),
-        (Form(stored=F16, result=F16, sums=F16, bias=True), "nn, a b c by fours, f16 f16 f16, bias"),
-        (Form(bias=True, activation="gelu"), "nn, a b c by fours, bias, gelu"),
-        (Form(activation="relu"), "nn, a b c by fours, relu"),
+        (Signature(), "nn, vec4 a b c"),
+        (Signature(a_along_k=False), "tn, vec4 a b c"),
+        (Signature(b_along_k=True), "nt, vec4 a b c"),
+        (Signature(a_along_k=False, b_along_k=True, a_vec4=False), "tt, vec4 b c"),
+        (Signature(a_vec4=False, b_vec4=False, c_vec4=False), "nn, scalar"),
+        (Signature(stored=F16, result=F16), "nn, vec4 a b c, f16 f32 f16"),
+        (
+            Signature(stored=F16, result=F16, accumulate_dtype=F16, bias=True),
+            "nn, vec4 a b c, f16 f16 f16, bias",
+        ),
+        (Signature(bias=True, activation="gelu"), "nn, vec4 a b c, bias, gelu"),
+        (Signature(activation="relu"), "nn, vec4 a b c, relu"),
     ],
 )
-def test_a_form_is_named_by_what_it_asks_of_a_kernel(form: Form, said: str) -> None:
-    assert str(form) == said
+def test_a_form_is_named_by_what_it_asks_of_a_kernel(signature: Signature, said: str) -> None:
+    assert str(signature) == said
 
 
 def test_forms_of_one_name_are_one() -> None:
-    assert len({str(form) for form in FORMS}) == len(set(FORMS)) == len(FORMS)
+    assert len({str(signature) for signature in FORMS}) == len(set(FORMS)) == len(FORMS)
 
 
 def test_a_plan_is_named_by_problem_kernel_parts_and_reason() -> None:
-    problem = Problem(5, 7, 3, products=2)
-    assert str(Plan(problem, Naive(), why="of a test")) == "2×5×7×3 (nn, a b c by fours): naive: of a test"
-    assert str(Plan(Problem(5, 7, 3), kernel_of(16), 4, why="of a test")) == (
-        "5×7×3 (nn, a b c by fours): tile 16, 4 parts along k: of a test"
+    problem = GemmProblem(5, 7, 3, products=2)
+    assert str(GemmPlan(problem, Naive(), why="of a test")) == "2×5×7×3 (nn, vec4 a b c): naive: of a test"
+    assert str(GemmPlan(GemmProblem(5, 7, 3), kernel_of(16), 4, why="of a test")) == (
+        "5×7×3 (nn, vec4 a b c): tile 16, split-K 4: of a test"
     )
 
 
@@ -178,45 +185,45 @@ def test_a_blocking_keeps_the_rules_of_its_kernel(kernel: object) -> None:
 )
 def test_slices_need_steps_lanes_and_room(lacking: Blocked) -> None:
     assert lacking.whole()
-    assert not replace(lacking, slices=2).whole()
-    has = replace(lacking, block_k=16, lanes_m=8, stages=2, slices=2)
+    assert not replace(lacking, slice_k=2).whole()
+    has = replace(lacking, block_k=16, lanes_m=8, stages=2, slice_k=2)
     assert (has.whole(), has.threads) == (True, 2 * lacking.threads)
-    assert has.name.endswith("x16 in 2 slices")
+    assert has.name.endswith("x16, slice-K 2")
 
 
 @given(
-    m=SIZES, k=SIZES, n=SIZES, products=st.integers(1, 50), form=st.sampled_from(FORMS),
+    m=SIZES, k=SIZES, n=SIZES, products=st.integers(1, 50), signature=st.sampled_from(FORMS),
     limits=st.sampled_from([USUAL, LEAST]),
 )  # fmt: skip
 def test_there_are_plans_and_each_suits(
-    m: int, k: int, n: int, products: int, form: Form, limits: Limits
+    m: int, k: int, n: int, products: int, signature: Signature, limits: Limits
 ) -> None:
-    problem = Problem(m, k, n, products, form)
+    problem = GemmProblem(m, k, n, products, signature)
     found = list(candidates(limits, problem))
     assert found
     for each in found:
         spec = each.kernel.spec(each.problem)
-        assert each.kernel.suits(limits, each.problem)
+        assert each.kernel.supports(limits, each.problem)
         assert (spec.threads <= limits.threads, spec.workgroup_bytes <= limits.workgroup_bytes) == (True,) * 2
-        assert 1 <= each.splits <= max(1, k)
+        assert 1 <= each.split_k <= max(1, k)
         assert "\n" not in str(each)
 
 
 @pytest.mark.parametrize("kind", ["DiscreteGPU", "IntegratedGPU", "Unknown", "CPU"])
 def test_every_problem_has_a_kernel_that_does_what_it_asks(kind: str) -> None:
     with each_reported() as case:
-        for activation, k, about in product(
+        for activation, k, kwargs in product(
             ["", *ACTIVATIONS], [1, 3, 100], [{"bias": True}, {"stored": F16, "result": F16}]
         ):
-            with case(f"{activation or 'no activation'}, k = {k}, {about}"):
-                form = Form(activation=activation, **about)
-                chosen = plan(device(kind=kind), Problem(7, k, 5, form=form))
-                assert chosen.kernel.suits(USUAL, chosen.problem)
-                assert chosen.problem.form.activation == activation
+            with case(f"{activation or 'no activation'}, k = {k}, {kwargs}"):
+                signature = Signature(activation=activation, **kwargs)
+                chosen = plan(device(kind=kind), GemmProblem(7, k, 5, signature=signature))
+                assert chosen.kernel.supports(USUAL, chosen.problem)
+                assert chosen.problem.signature.activation == activation
 
 
 def test_a_cpu_driver_takes_a_kernel_without_tiles() -> None:
-    problem = Problem(4096, 4096, 4096)
+    problem = GemmProblem(4096, 4096, 4096)
     assert plan(device(kind="CPU", subgroup=8), problem).kernel == SHARING
     assert plan(device(kind="CPU", subgroup=4), problem).kernel == ALONE
     assert plan(device(kind="CPU"), problem).kernel == ALONE
@@ -224,17 +231,17 @@ def test_a_cpu_driver_takes_a_kernel_without_tiles() -> None:
 
 def test_a_cpu_driver_takes_the_kernel_for_few_rows_and_columns_where_it_reads_what_lies_across_k() -> None:
     cpu = device(kind="CPU")
-    row, column = Problem(1, 4096, 4096), Problem(4096, 4096, 1, form=Form(a_along_k=False))
-    assert isinstance(plan(cpu, row).kernel, Columns)
-    assert isinstance(plan(cpu, column).kernel, Columns)
-    assert (plan(cpu, row).turned, plan(cpu, column).turned) == (False, True)
-    assert plan(cpu, Problem(1, 4096, 4096, form=Form(b_along_k=True))).kernel == ALONE
-    assert plan(cpu, Problem(4096, 4096, 1)).kernel == ALONE
+    row, column = GemmProblem(1, 4096, 4096), GemmProblem(4096, 4096, 1, signature=Signature(a_along_k=False))
+    assert isinstance(plan(cpu, row).kernel, GemvN)
+    assert isinstance(plan(cpu, column).kernel, GemvN)
+    assert (plan(cpu, row).transposed, plan(cpu, column).transposed) == (False, True)
+    assert plan(cpu, GemmProblem(1, 4096, 4096, signature=Signature(b_along_k=True))).kernel == ALONE
+    assert plan(cpu, GemmProblem(4096, 4096, 1)).kernel == ALONE
 
 
 def test_large_products_take_large_blocks_and_small_ones_more_of_them() -> None:
     def area(size: int) -> int:
-        chosen = plan(device(workgroup_bytes=49152), Problem(size, size, size))
+        chosen = plan(device(workgroup_bytes=49152), GemmProblem(size, size, size))
         return chosen.kernel.block[0] * chosen.kernel.block[1]
 
     assert area(4096) == max(each.block_m * each.block_n for each in BLOCKED)
@@ -244,66 +251,72 @@ def test_large_products_take_large_blocks_and_small_ones_more_of_them() -> None:
 @pytest.mark.parametrize("kind", ["DiscreteGPU", "IntegratedGPU"])
 @pytest.mark.parametrize("size", [64, 1024, 2047, 4096])
 def test_what_has_no_room_on_metal_is_not_chosen_there(kind: str, size: int) -> None:
-    for limits, form in product((USUAL, LEAST), (Form(), Form(False, True), Form(stored=F16, result=F16))):
+    for limits, signature in product(
+        (USUAL, LEAST), (Signature(), Signature(False, True), Signature(stored=F16, result=F16))
+    ):
         on = device(kind=kind, workgroup_bytes=limits.workgroup_bytes, threads=limits.threads)
-        chosen = plan(on, Problem(size, size, size, form=form))
+        chosen = plan(on, GemmProblem(size, size, size, signature=signature))
         assert chosen.kernel.spec(chosen.problem).workgroup_bytes <= limits.workgroup_bytes
 
 
 def test_few_blocks_of_long_sums_are_split() -> None:
-    assert plan(device(), Problem(64, 200_000, 64)).splits > 1
-    assert plan(device(), Problem(4096, 4096, 4096)).splits == 1
+    assert plan(device(), GemmProblem(64, 200_000, 64)).split_k > 1
+    assert plan(device(), GemmProblem(4096, 4096, 4096)).split_k == 1
 
 
 @given(m=SIZES, k=SIZES, n=SIZES, products=st.integers(1, 9), more=st.integers(1, 3000))
 def test_more_work_costs_no_less(m: int, k: int, n: int, products: int, more: int) -> None:
     machine = machine_of("DiscreteGPU")
-    problem = Problem(m, k, n, products)
-    larger = [Problem(m + more, k, n, products), Problem(m, k + more, n, products),
-              Problem(m, k, n + more, products), Problem(m, k, n, products + more)]  # fmt: skip
+    problem = GemmProblem(m, k, n, products)
+    larger = [GemmProblem(m + more, k, n, products), GemmProblem(m, k + more, n, products),
+              GemmProblem(m, k, n + more, products), GemmProblem(m, k, n, products + more)]  # fmt: skip
     for each in candidates(USUAL, problem):
-        least = cost(each, machine)
-        assert least > 0
-        assert all(cost(replace(each, problem=other), machine) >= least for other in larger)
+        minimum = cost(each, machine)
+        assert minimum > 0
+        assert all(cost(replace(each, problem=other), machine) >= minimum for other in larger)
 
 
 def test_no_room_for_any_kernel_is_said() -> None:
     with pytest.raises(LimitError, match=r"^matmul: no kernel for 64×64×64 \(nn, .*\) fits the device$"):
-        plan(device(threads=16), Problem(64, 64, 64))
+        plan(device(threads=16), GemmProblem(64, 64, 64))
 
 
 @pytest.mark.parametrize("tile", ["naive", *TILES])
 def test_a_tile_that_is_asked_for_is_taken(tile: Tile) -> None:
-    chosen = plan(device(kind="CPU"), Problem(8, 8, 8), tile=tile)
+    chosen = plan(device(kind="CPU"), GemmProblem(8, 8, 8), tile=tile)
     assert (chosen.kernel, chosen.why) == (kernel_of(tile), "asked for")
 
 
 def test_a_tile_that_has_no_room_is_refused() -> None:
     with pytest.raises(LimitError, match=r"needs 1024 threads .* allows 256; try a smaller tile$"):
-        plan(device(threads=256), Problem(8, 8, 8), tile=32)
+        plan(device(threads=256), GemmProblem(8, 8, 8), tile=32)
     with pytest.raises(LimitError, match=r"needs 8192 bytes of workgroup memory, .* allows 4096"):
-        plan(device(workgroup_bytes=4096), Problem(8, 8, 8), tile=32)
+        plan(device(workgroup_bytes=4096), GemmProblem(8, 8, 8), tile=32)
 
 
-@pytest.mark.parametrize("form", [Form(bias=True), Form(activation="relu"), Form(stored=F16, result=F16)])
+@pytest.mark.parametrize(
+    "signature", [Signature(bias=True), Signature(activation="relu"), Signature(stored=F16, result=F16)]
+)
 @pytest.mark.parametrize("tile", ["naive", *TILES])
-def test_a_tile_that_cannot_do_what_is_asked_is_refused(tile: Tile, form: Form) -> None:
+def test_a_tile_that_cannot_do_what_is_asked_is_refused(tile: Tile, signature: Signature) -> None:
     with pytest.raises(LimitError, match=r'multiplies float32, without bias and activation; .*tile="auto"$'):
-        plan(device(), Problem(8, 8, 8, form=form), tile=tile)
+        plan(device(), GemmProblem(8, 8, 8, signature=signature), tile=tile)
 
 
 @pytest.mark.parametrize("tile", TILES)
 def test_a_tile_takes_its_square_in_threads_and_two_of_it_in_memory(tile: int) -> None:
-    spec = kernel_of(tile).spec(Problem(1, 1, 1))
+    spec = kernel_of(tile).spec(GemmProblem(1, 1, 1))
     assert (spec.threads, spec.workgroup_bytes) == (tile * tile, 2 * tile * tile * 4)
 
 
 # What is launched.
 
 
-def launched(on: Device, kernel: object, m: int, k: int, n: int, **about: int) -> list[Request]:
-    operands = Operands(*buffers(), Place(0, m * k, k, 1), Place(0, k * n, n, 1), Place(0, m * n, n, 1))
-    return list(requests(on, Plan(Problem(m, k, n, **about), kernel), operands))
+def launched(on: Device, kernel: object, m: int, k: int, n: int, **kwargs: int) -> list[Dispatch]:
+    operands = Operands(
+        *buffers(), MatrixLayout(0, m * k, k, 1), MatrixLayout(0, k * n, n, 1), MatrixLayout(0, m * n, n, 1)
+    )
+    return list(dispatches(on, GemmPlan(GemmProblem(m, k, n, **kwargs), kernel), operands))
 
 
 def test_each_variant_is_a_spec_of_its_own() -> None:
@@ -317,7 +330,7 @@ def test_each_variant_is_a_spec_of_its_own() -> None:
 @pytest.mark.parametrize("kernel", BLOCKED, ids=lambda each: each.name)
 def test_blocks_of_a_long_product_begin_where_the_kernel_can_go_on(kernel: object) -> None:
     for each in launched(device(loop_steps=40, groups=7), kernel, 1024, 2048, 2048):
-        row0, col0, k0, k1 = each.dims[3:7]
+        row0, col0, k0, k1 = each.uniforms[3:7]
         assert (row0 % kernel.block_m, col0 % kernel.block_n) == (0, 0)
         assert (k0 % 16, k1 % 16) == (0, 0)
         assert kernel.loops(k1 - k0) <= 40
@@ -327,13 +340,13 @@ def test_blocks_of_a_long_product_begin_where_the_kernel_can_go_on(kernel: objec
 @pytest.mark.parametrize("loop_steps", [100, 65_535])
 def test_no_dispatch_loops_further_than_the_driver_can(tile: Tile, loop_steps: int) -> None:
     on = device(loop_steps=loop_steps)
-    sums = [each.dims[5:9] for each in launched(on, kernel_of(tile), 3, 200_000, 5)]
-    for k0, k1, accumulate, finishes in sums:
+    accumulate_dtype = [each.uniforms[5:9] for each in launched(on, kernel_of(tile), 3, 200_000, 5)]
+    for k0, k1, accumulate, has_epilogue in accumulate_dtype:
         tiles = 0 if tile == "naive" else ceil_div(k1 - k0, tile)
         assert k1 - k0 + tiles <= loop_steps
-        assert (accumulate, finishes) == (k0 > 0, k1 == 200_000)
-    assert [k0 for k0, *_ in sums] == [0, *(k1 for _, k1, *_ in sums[:-1])]
-    assert sums[-1][1] == 200_000
+        assert (accumulate, has_epilogue) == (k0 > 0, k1 == 200_000)
+    assert [k0 for k0, *_ in accumulate_dtype] == [0, *(k1 for _, k1, *_ in accumulate_dtype[:-1])]
+    assert accumulate_dtype[-1][1] == 200_000
 
 
 @pytest.mark.parametrize("kernel", [Naive(), *map(kernel_of, TILES), *BLOCKED], ids=lambda each: each.name)
@@ -341,14 +354,16 @@ def test_no_dispatch_has_more_groups_than_the_device_allows(kernel: object) -> N
     found = launched(device(groups=7), kernel, 3000, 3, 2900, products=9)
     assert max(max(each.workgroups) for each in found) <= 7
     assert len(found) > 1
-    assert sum(each.flops for each in found) == Problem(3000, 3, 2900, 9).flops
+    assert sum(each.flops for each in found) == GemmProblem(3000, 3, 2900, 9).flops
 
 
-@pytest.mark.parametrize("splits", [2, 5, 64])
+@pytest.mark.parametrize("split_k", [2, 5, 64])
 @pytest.mark.parametrize("m", [5, 70_000])
-def test_parts_are_launched_and_joined_where_the_device_allows(splits: int, m: int) -> None:
+def test_parts_are_launched_and_joined_where_the_device_allows(split_k: int, m: int) -> None:
     kernel = next(iter(BLOCKED))
-    operands = Operands(*buffers(), Place(0, 0, 999, 1), Place(0, 0, 3, 1), Place(0, 0, 3, 1))
-    found = list(requests(device(), Plan(Problem(m, 999, 3), kernel, splits), operands))
+    operands = Operands(
+        *buffers(), MatrixLayout(0, 0, 999, 1), MatrixLayout(0, 0, 3, 1), MatrixLayout(0, 0, 3, 1)
+    )
+    found = list(dispatches(device(), GemmPlan(GemmProblem(m, 999, 3), kernel, split_k), operands))
     assert len(found) == (2 if m == 5 else 1)
     assert max(max(each.workgroups) for each in found) <= USUAL.groups

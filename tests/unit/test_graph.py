@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rusty_py.runtime.graph import Node, Operand, _levels, _parts, assign
-from rusty_py.runtime.pool import Memory
+from rusty_py.runtime.pool import Allocation
 
 SPANS = st.tuples(st.integers(0, 12), st.integers(0, 6)).map(lambda span: (span[0], span[0] + span[1]))
 NEEDS = st.dictionaries(st.integers(0, 40), st.tuples(st.integers(1, 9).map(lambda n: 256 * n), SPANS))
@@ -16,7 +16,7 @@ PROGRAMS = st.lists(
 
 
 def nodes_of(program: list[tuple[set[int], set[int]]]) -> list[Node]:
-    memories = [Memory(None, 256, None) for _ in range(6)]
+    memories = [Allocation(None, 256, None) for _ in range(6)]
 
     def operands(numbers: set[int]) -> tuple[Operand, ...]:
         return tuple(Operand(memories[number], 256) for number in sorted(numbers))

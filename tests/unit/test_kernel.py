@@ -3,9 +3,9 @@ from types import SimpleNamespace
 import pytest
 
 from rusty_py import ShaderError
-from rusty_py.runtime.capi import Step
+from rusty_py.runtime.capi import EncodedDispatch
 from rusty_py.runtime.launch import Launch, Spec, submissions
-from rusty_py.runtime.throughput import SUBMISSION_SECONDS, Pace
+from rusty_py.runtime.throughput import SUBMISSION_SECONDS, Throughput
 
 RATE = 10**9
 FULL = int(RATE * SUBMISSION_SECONDS)
@@ -15,15 +15,15 @@ ONE, OTHER = Spec("one", inputs=1, outputs=1, threads=64), Spec("other", inputs=
 @pytest.fixture
 def device() -> SimpleNamespace:
     """As much of a device as knows its pace: 1 GFLOPS for one kernel, 2 for the other."""
-    pace = Pace("CPU")
+    throughput = Throughput("CPU")
     for kernel, rate in ((ONE, RATE), (OTHER, 2 * RATE)):
         for _ in range(2):
-            pace.observe(kernel, flops=10 * rate, seconds=10.0)
-    return SimpleNamespace(pace=pace)
+            throughput.observe(kernel, flops=10 * rate, seconds=10.0)
+    return SimpleNamespace(throughput=throughput)
 
 
 def launch(flops: int, spec: Spec = ONE) -> Launch:
-    return Launch(spec, Step(None, None, 0, None, 1, 1, 1), buffers=(), flops=flops)
+    return Launch(spec, EncodedDispatch(None, None, 0, None, 1, 1, 1), buffers=(), flops=flops)
 
 
 def sizes(device: SimpleNamespace, launches: list[Launch]) -> list[list[int]]:

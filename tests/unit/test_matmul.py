@@ -90,13 +90,13 @@ def test_an_unknown_activation_is_refused_with_the_choice(activation: str) -> No
         matmul.plan(ONES, ONES, activation=activation)
 
 
-@pytest.mark.parametrize("sums", ["", "f64", "i32"])
-def test_unknown_sums_are_refused_with_the_choice(sums: str) -> None:
-    said = f"^matmul: sums are f32 or f16: got '{sums}'$"
+@pytest.mark.parametrize("accumulate_dtype", ["", "f64", "i32"])
+def test_an_unknown_accumulator_dtype_is_refused_with_the_choice(accumulate_dtype: str) -> None:
+    said = f"^matmul: accumulate_dtype is f32 or f16: got '{accumulate_dtype}'$"
     with pytest.raises(DtypeError, match=said):
-        matmul(ONES, ONES, sums=sums)
+        matmul(ONES, ONES, accumulate_dtype=accumulate_dtype)
     with pytest.raises(DtypeError, match=said):
-        matmul.plan(ONES, ONES, sums=sums)
+        matmul.plan(ONES, ONES, accumulate_dtype=accumulate_dtype)
 
 
 def test_accumulating_takes_something_to_add_to() -> None:
@@ -149,14 +149,14 @@ def test_a_bias_of_another_kind_is_refused() -> None:
         matmul.plan(ONES, ONES, bias=np.zeros(3, np.complex64))
 
 
-def test_sums_of_float32_are_not_taken_in_float16() -> None:
-    said = r'^matmul: sums="f16" is for float16 operands: got float32$'
+def test_float32_does_not_accumulate_in_float16() -> None:
+    said = r'^matmul: accumulate_dtype="f16" needs float16 operands: got float32$'
     with pytest.raises(DtypeError, match=said):
-        matmul(ONES, ONES, sums="f16")
+        matmul(ONES, ONES, accumulate_dtype="f16")
     with pytest.raises(DtypeError, match=said):
-        matmul(ONES[:0], ONES, sums="f16")
+        matmul(ONES[:0], ONES, accumulate_dtype="f16")
     with pytest.raises(DtypeError, match=said):
-        matmul.plan(ONES, ONES, sums="f16")
+        matmul.plan(ONES, ONES, accumulate_dtype="f16")
 
 
 def test_everything_but_the_arrays_goes_by_keyword() -> None:

@@ -124,7 +124,7 @@ def test_a_marked_loop_that_cannot_be_read_is_refused(text: str, words: str) -> 
         shaders.unroll(text)
 
 
-@pytest.mark.parametrize("turns", ["dims.count", "n", "1.5", "2u << 1u", "f(2u)", "-1u"])
+@pytest.mark.parametrize("turns", ["uniforms.count", "n", "1.5", "2u << 1u", "f(2u)", "-1u"])
 def test_a_loop_whose_turns_are_not_known_cannot_be_unrolled(turns: str) -> None:
     with pytest.raises(ShaderError, match="unroll: not a number before the kernel runs"):
         shaders.unroll(f"for (var i = 0u; i < {turns}; i++) {{ // unroll\n}}")

@@ -65,31 +65,31 @@ def test_shapes_that_numpy_refuses_are_refused_with_both_shapes(
         matmul_shapes(a, b)
 
 
-@given(size=SIZES, most=SIZES, multiple=st.integers(1, 9), room=st.integers(1, 70_000))
+@given(size=SIZES, limit=SIZES, multiple=st.integers(1, 9), room=st.integers(1, 70_000))
 def test_split_covers_every_point_exactly_once(
-    size: tuple[int, int, int], most: tuple[int, int, int], multiple: int, room: int
+    size: tuple[int, int, int], limit: tuple[int, int, int], multiple: int, room: int
 ) -> None:
     times = np.zeros(size, int)
-    for block in split(size, most=most, multiple=multiple, fits=lambda block: volume(block) <= room):
+    for block in split(size, limit=limit, multiple=multiple, fits=lambda block: volume(block) <= room):
         times[block.row0 : block.row1, block.col0 : block.col1, block.k0 : block.k1] += 1
     assert (times == 1).all()
 
 
-@given(size=SIZES, most=SIZES, room=st.integers(1, 70_000))
+@given(size=SIZES, limit=SIZES, room=st.integers(1, 70_000))
 def test_no_block_is_larger_than_allowed(
-    size: tuple[int, int, int], most: tuple[int, int, int], room: int
+    size: tuple[int, int, int], limit: tuple[int, int, int], room: int
 ) -> None:
-    for block in split(size, most=most, multiple=1, fits=lambda block: volume(block) <= room):
-        assert (block.rows, block.cols, block.depth) <= tuple(map(min, size, most))
+    for block in split(size, limit=limit, multiple=1, fits=lambda block: volume(block) <= room):
+        assert (block.rows, block.cols, block.depth) <= tuple(map(min, size, limit))
         assert volume(block) <= room
 
 
-@given(size=SIZES, most=SIZES, multiple=st.integers(1, 9), room=st.integers(1, 70_000))
+@given(size=SIZES, limit=SIZES, multiple=st.integers(1, 9), room=st.integers(1, 70_000))
 def test_every_block_but_the_last_on_an_axis_is_a_multiple(
-    size: tuple[int, int, int], most: tuple[int, int, int], multiple: int, room: int
+    size: tuple[int, int, int], limit: tuple[int, int, int], multiple: int, room: int
 ) -> None:
-    whole = tuple(part * multiple for part in most)
-    for block in split(size, most=whole, multiple=multiple, fits=lambda block: volume(block) <= room):
+    whole = tuple(part * multiple for part in limit)
+    for block in split(size, limit=whole, multiple=multiple, fits=lambda block: volume(block) <= room):
         ends = (block.row1, block.col1, block.k1)
         for length, end, last in zip((block.rows, block.cols, block.depth), ends, size, strict=True):
             assert end == last or length % multiple == 0
@@ -98,13 +98,13 @@ def test_every_block_but_the_last_on_an_axis_is_a_multiple(
 MULTIPLES = st.tuples(*[st.integers(1, 9)] * 3)
 
 
-@given(size=SIZES, most=SIZES, multiples=MULTIPLES, room=st.integers(1, 70_000))
+@given(size=SIZES, limit=SIZES, multiples=MULTIPLES, room=st.integers(1, 70_000))
 def test_each_axis_may_have_a_multiple_of_its_own(
-    size: tuple[int, int, int], most: tuple[int, int, int], multiples: tuple[int, int, int], room: int
+    size: tuple[int, int, int], limit: tuple[int, int, int], multiples: tuple[int, int, int], room: int
 ) -> None:
-    whole = tuple(part * multiple for part, multiple in zip(most, multiples, strict=True))
+    whole = tuple(part * multiple for part, multiple in zip(limit, multiples, strict=True))
     times = np.zeros(size, int)
-    for block in split(size, most=whole, multiple=multiples, fits=lambda block: volume(block) <= room):
+    for block in split(size, limit=whole, multiple=multiples, fits=lambda block: volume(block) <= room):
         times[block.row0 : block.row1, block.col0 : block.col1, block.k0 : block.k1] += 1
         ends = (block.row1, block.col1, block.k1)
         lengths = (block.rows, block.cols, block.depth)
@@ -118,40 +118,40 @@ def test_each_axis_may_have_a_multiple_of_its_own(
     assert (times == 1).all()
 
 
-@given(size=SIZES, most=SIZES, multiple=st.integers(1, 9), room=st.integers(1, 70_000))
+@given(size=SIZES, limit=SIZES, multiple=st.integers(1, 9), room=st.integers(1, 70_000))
 def test_one_multiple_is_that_of_each_axis(
-    size: tuple[int, int, int], most: tuple[int, int, int], multiple: int, room: int
+    size: tuple[int, int, int], limit: tuple[int, int, int], multiple: int, room: int
 ) -> None:
     def blocks(multiple: int | tuple[int, int, int]) -> list[Block]:
-        return list(split(size, most=most, multiple=multiple, fits=lambda block: volume(block) <= room))
+        return list(split(size, limit=limit, multiple=multiple, fits=lambda block: volume(block) <= room))
 
     assert blocks(multiple) == blocks((multiple,) * 3)
 
 
 def test_an_axis_no_longer_than_its_multiple_stays_whole() -> None:
-    blocks = list(split((64, 64, 64), most=(64, 64, 64), multiple=(16, 32, 64), fits=lambda block: False))
+    blocks = list(split((64, 64, 64), limit=(64, 64, 64), multiple=(16, 32, 64), fits=lambda block: False))
     assert {(block.rows, block.cols, block.depth) for block in blocks} == {(16, 32, 64)}
 
 
 def test_blocks_come_in_the_order_of_rows_columns_depth() -> None:
-    blocks = list(split((5, 4, 3), most=(2, 2, 2), multiple=1, fits=always))
+    blocks = list(split((5, 4, 3), limit=(2, 2, 2), multiple=1, fits=always))
     assert blocks == sorted(blocks)
     assert blocks[:2] == [Block(0, 2, 0, 2, 0, 2), Block(0, 2, 0, 2, 2, 3)]
 
 
 def test_the_longest_axis_is_halved_first() -> None:
-    (first, *_) = split((8, 64, 8), most=(8, 64, 8), multiple=8, fits=lambda block: volume(block) <= 2048)
+    (first, *_) = split((8, 64, 8), limit=(8, 64, 8), multiple=8, fits=lambda block: volume(block) <= 2048)
     assert first == Block(0, 8, 0, 32, 0, 8)
 
 
 def test_what_no_halving_makes_fit_comes_in_the_smallest_blocks() -> None:
-    blocks = list(split((64, 64, 64), most=(64, 64, 64), multiple=32, fits=lambda block: False))
+    blocks = list(split((64, 64, 64), limit=(64, 64, 64), multiple=32, fits=lambda block: False))
     assert {(block.rows, block.cols, block.depth) for block in blocks} == {(32, 32, 32)}
 
 
 @pytest.mark.parametrize("size", [(0, 4, 4), (4, 0, 4), (4, 4, 0)])
 def test_nothing_is_split_into_no_blocks(size: tuple[int, int, int]) -> None:
-    assert list(split(size, most=(4, 4, 4), multiple=1, fits=always)) == []
+    assert list(split(size, limit=(4, 4, 4), multiple=1, fits=always)) == []
 
 
 def test_a_block_counts_a_multiplication_and_an_addition_a_point() -> None:

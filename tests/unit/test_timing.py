@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rusty_py.runtime.timing import Sample, judge
+from rusty_py.runtime.timing import TimedSample, judge
 
 MS = 1e6  # In nanoseconds.
 
@@ -14,7 +14,7 @@ def stamps(*pairs: tuple[float, float]) -> np.ndarray:
 
 def test_ordered_stamps_within_the_wall_clock_are_believed() -> None:
     sample = judge(stamps((1, 2 * MS + 1), (3 * MS, 4 * MS)), 5 * MS)
-    assert sample == Sample(5 * MS, 3 * MS)
+    assert sample == TimedSample(5 * MS, 3 * MS)
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ def test_ordered_stamps_within_the_wall_clock_are_believed() -> None:
     ids=["none", "no end", "no start", "backward", "standing", "passes swapped", "overlapping", "too long"],
 )
 def test_stamps_that_cannot_be_true_are_not_believed(pairs: list[tuple[float, float]], fault: str) -> None:
-    assert judge(stamps(*pairs), 5 * MS) == Sample(5 * MS, None, fault)
+    assert judge(stamps(*pairs), 5 * MS) == TimedSample(5 * MS, None, fault)
 
 
 def test_the_clocks_may_differ_by_their_grain() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from rusty_py import CacheError, user_cache
 from rusty_py.bench.context import homeless
-from rusty_py.gemm import store
+from rusty_py.gemm import tuning_file
 from rusty_py.runtime import native
 
 SHADERS = ("MESA_SHADER_CACHE_DIR", "__GL_SHADER_DISK_CACHE_PATH")
@@ -32,8 +32,8 @@ def finds_no_cache(fault: str) -> None:
     assert fault in user_cache.fault()
     with pytest.raises(CacheError, match=r"set HOME or XDG_CACHE_HOME to a folder that can be written$"):
         user_cache.folder("part")
-    assert store.location() is None
-    assert fault in store.nowhere()
+    assert tuning_file.location() is None
+    assert fault in tuning_file.nowhere()
     native.keep_compiled_shaders()
     assert set(SHADERS).isdisjoint(os.environ)
 
@@ -84,7 +84,7 @@ def test_the_folder_that_the_environment_names_needs_no_home(
         assert user_cache.fault() == ""
         assert user_cache.folder("part") == tmp_path / "new" / "rusty_py" / "part"
         assert user_cache.folder("part").is_dir()
-        assert store.location() == tmp_path / "new" / "rusty_py" / "tuning" / "matmul.json"
+        assert tuning_file.location() == tmp_path / "new" / "rusty_py" / "tuning" / "matmul.json"
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root writes into read-only directories")

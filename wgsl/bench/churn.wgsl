@@ -4,19 +4,19 @@
 // Dispatch: (ceil(count / 256), 1, 1); one thread per element.
 // Workgroup: 256 threads; no workgroup memory.
 
-struct Dims {
+struct Uniforms {
     steps: u32,
 }
 
 @group(0) @binding(0) var<storage, read> seeds: array<u32>;
 @group(0) @binding(1) var<storage, read_write> states: array<u32>;
-@group(0) @binding(2) var<uniform> dims: Dims;
+@group(0) @binding(2) var<uniform> uniforms: Uniforms;
 
 @compute @workgroup_size(256)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     if (id.x < arrayLength(&states)) {
         var state = seeds[id.x];
-        for (var i = 0u; i < dims.steps; i++) {
+        for (var i = 0u; i < uniforms.steps; i++) {
             state = 1664525u * state + 1013904223u;
         }
         states[id.x] = state;

@@ -5,13 +5,13 @@
 // Thread: 8 independent chains of vec4 FMAs, 4 FMAs per step and chain, so that the loop overhead is small:
 //   8 * 4 * 4 * 2 * steps flops.
 
-struct Dims {
+struct Uniforms {
     steps: u32,
 }
 
 @group(0) @binding(0) var<storage, read> seeds: array<vec2<f32>, 1>;
 @group(0) @binding(1) var<storage, read_write> sums: array<f32, 256>;
-@group(0) @binding(2) var<uniform> dims: Dims;
+@group(0) @binding(2) var<uniform> uniforms: Uniforms;
 
 fn chain(x: vec4<f32>, scale: f32, shift: f32) -> vec4<f32> {
     let a = vec4(scale);
@@ -33,7 +33,7 @@ fn main(@builtin(local_invocation_index) invocation: u32) {
     var x5 = x0 + 5.0;
     var x6 = x0 + 6.0;
     var x7 = x0 + 7.0;
-    for (var i = 0u; i < dims.steps; i++) {
+    for (var i = 0u; i < uniforms.steps; i++) {
         x0 = chain(x0, scale, shift);
         x1 = chain(x1, scale, shift);
         x2 = chain(x2, scale, shift);

@@ -4,7 +4,7 @@
 // Four independent loads are in flight per thread. The sum is stored, so no load can be optimised away.
 // Dispatch (any, 1, 1). Workgroup memory: 1 KiB. Bytes read: passes * count * 16.
 
-struct Dims {
+struct Uniforms {
     count: u32,
     passes: u32,
     stride: u32,
@@ -13,14 +13,14 @@ struct Dims {
 
 @group(0) @binding(0) var<storage, read> source: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read_write> sums: array<f32>;
-@group(0) @binding(2) var<uniform> dims: Dims;
+@group(0) @binding(2) var<uniform> uniforms: Uniforms;
 
 var<workgroup> partial: array<f32, 256>;
 
 // Both arguments are less than count: one subtraction is the remainder.
 fn element(start: u32, i: u32) -> vec4<f32> {
     let at = start + i;
-    return source[at - select(0u, dims.count, at >= dims.count)];
+    return source[at - select(0u, uniforms.count, at >= uniforms.count)];
 }
 
 @compute @workgroup_size(256)
@@ -34,9 +34,9 @@ fn main(
     var sum2 = vec4(0.0);
     var sum3 = vec4(0.0);
     var start = 0u;
-    let stride = dims.stride;
-    let by_fours = dims.count - min(dims.count, 3u * stride);
-    for (var pass_index = 0u; pass_index < dims.passes; pass_index++) {
+    let stride = uniforms.stride;
+    let by_fours = uniforms.count - min(uniforms.count, 3u * stride);
+    for (var pass_index = 0u; pass_index < uniforms.passes; pass_index++) {
         var i = id.x;
         for (; i < by_fours; i += 4u * stride) {
             sum0 += element(start, i);
@@ -44,12 +44,12 @@ fn main(
             sum2 += element(start, i + 2u * stride);
             sum3 += element(start, i + 3u * stride);
         }
-        for (; i < dims.count; i += stride) {
+        for (; i < uniforms.count; i += stride) {
             sum0 += element(start, i);
         }
-        start += dims.shift;
-        if (start >= dims.count) {
-            start -= dims.count;
+        start += uniforms.shift;
+        if (start >= uniforms.count) {
+            start -= uniforms.count;
         }
     }
 

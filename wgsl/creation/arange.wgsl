@@ -5,18 +5,18 @@
 // Workgroup: 256 threads; no workgroup memory.
 // Appended: elem, the element type; at(i, start, step) -> elem, element i.
 
-struct Dims {
+struct Uniforms {
     count: u32,
     start: u32,
     step: u32,
 }
 
 @group(0) @binding(0) var<storage, read_write> out: array<elem>;
-@group(0) @binding(1) var<uniform> dims: Dims;
+@group(0) @binding(1) var<uniform> uniforms: Uniforms;
 
 @compute @workgroup_size(256)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
-    for (var i = id.x; i < dims.count; i += groups.x * 256u) {
-        out[i] = at(i, dims.start, dims.step);
+    for (var i = id.x; i < uniforms.count; i += groups.x * 256u) {
+        out[i] = at(i, uniforms.start, uniforms.step);
     }
 }

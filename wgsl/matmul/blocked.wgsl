@@ -2,7 +2,7 @@
 //
 // Layout: a and b are contiguous along k or across it (A_ALONG_K, B_ALONG_K); the columns of c are contiguous.
 //   Vectorized loads and stores where A_VEC4, B_VEC4 and C_VEC4 allow them.
-// Dispatch: (ceil(cols / BLOCK_N), ceil(rows / BLOCK_M), products * split_k); dims.wgsl defines the region.
+// Dispatch: (ceil(cols / BLOCK_N), ceil(rows / BLOCK_M), products * split_k); uniforms.wgsl defines the region.
 // Workgroup: THREADS threads, SLICE_K for each THREAD_M x THREAD_N of the block.
 // Workgroup memory: STAGES * BLOCK_K * (BLOCK_M + BLOCK_N) elements of 4 bytes. Tiles are k-major, in vec4s across k,
 //   and swizzled against bank conflicts.
@@ -47,7 +47,7 @@
 //   multiply_add, acc_to_f32       acc + a * b; the four sums in f32
 //   f32_to_tile, tile_to_f32, tile_scalar_to_f32
 //                                  bitcast sums to TileElements and back, to pass them through workgroup memory
-//   Dims, and the functions of access.py: store_c, store_c_vec4_from (with the epilogue)
+//   Uniforms, and the functions of access.py: store_c, store_c_vec4_from (with the epilogue)
 // Loops marked `// unroll` are unrolled by shaders.py: arrays in registers are indexed by constants only.
 
 // Register prefetch: read the operands of the next step of k from the tiles while multiplying the current one. f16
@@ -170,8 +170,8 @@ fn block_origin(group: vec3<u32>, groups: vec3<u32>) -> vec2<u32> {
     let band_rows = min(BAND_BLOCKS, groups.y - band * BAND_BLOCKS);
     let in_band = linear - band * BAND_BLOCKS * groups.x;
     return vec2(
-        dims.row0 + (band * BAND_BLOCKS + in_band % band_rows) * BLOCK_M,
-        dims.col0 + in_band / band_rows * BLOCK_N,
+        uniforms.row0 + (band * BAND_BLOCKS + in_band % band_rows) * BLOCK_M,
+        uniforms.col0 + in_band / band_rows * BLOCK_N,
     );
 }
 
@@ -182,16 +182,16 @@ fn main(
     @builtin(local_invocation_index) t: u32,
 ) {
     // Find the k range of this split
-    let product = group.z / dims.split_k;
-    let k0 = dims.k0 + group.z % dims.split_k * dims.k_per_split;
-    let k1 = min(dims.k1, k0 + dims.k_per_split);
+    let product = group.z / uniforms.split_k;
+    let k0 = uniforms.k0 + group.z % uniforms.split_k * uniforms.k_per_split;
+    let k1 = min(uniforms.k1, k0 + uniforms.k_per_split);
 
     // Find the block. One that extends beyond the edge is shifted back inside, to (row0, col0)
     let origin = block_origin(group, groups);
     let block_row = origin.x;
     let block_col = origin.y;
-    let rows = select(dims.m, (dims.m + 3u) / 4u * 4u, A_VEC4 && !A_ALONG_K);
-    let cols = select(dims.n, (dims.n + 3u) / 4u * 4u, B_VEC4 && !B_ALONG_K);
+    let rows = select(uniforms.m, (uniforms.m + 3u) / 4u * 4u, A_VEC4 && !A_ALONG_K);
+    let cols = select(uniforms.n, (uniforms.n + 3u) / 4u * 4u, B_VEC4 && !B_ALONG_K);
     let row0 = select(block_row, min(block_row, rows - BLOCK_M), EDGES && !CLAMP_LOADS);
     let col0 = select(block_col, min(block_col, cols - BLOCK_N), EDGES && !CLAMP_LOADS);
 
@@ -200,14 +200,14 @@ fn main(
     let a_m = select(t % A_ROW * 4u, t / (BLOCK_K / A_LOAD_K) * (4u / A_LOAD_K), A_ALONG_K);
     let b_k = select(t / B_ROW, t % (BLOCK_K / B_LOAD_K) * B_LOAD_K, B_ALONG_K);
     let b_n = select(t % B_ROW * 4u, t / (BLOCK_K / B_LOAD_K) * (4u / B_LOAD_K), B_ALONG_K);
-    var a_index = dims.a_offset + product * dims.a_batch_stride + (row0 + a_m) * dims.a_row_stride
-        + (k0 + a_k) * dims.a_col_stride;
-    var b_index = dims.b_offset + product * dims.b_batch_stride + (k0 + b_k) * dims.b_row_stride
-        + (col0 + b_n) * dims.b_col_stride;
-    let a_load_stride = A_LOAD_STRIDE * select(dims.a_col_stride, dims.a_row_stride, A_ALONG_K);
-    let b_load_stride = B_LOAD_STRIDE * select(dims.b_row_stride, dims.b_col_stride, B_ALONG_K);
-    let a_fetch_stride = select(1u, dims.a_row_stride, A_ALONG_K);
-    let b_fetch_stride = select(1u, dims.b_col_stride, B_ALONG_K);
+    var a_index = uniforms.a_offset + product * uniforms.a_batch_stride + (row0 + a_m) * uniforms.a_row_stride
+        + (k0 + a_k) * uniforms.a_col_stride;
+    var b_index = uniforms.b_offset + product * uniforms.b_batch_stride + (k0 + b_k) * uniforms.b_row_stride
+        + (col0 + b_n) * uniforms.b_col_stride;
+    let a_load_stride = A_LOAD_STRIDE * select(uniforms.a_col_stride, uniforms.a_row_stride, A_ALONG_K);
+    let b_load_stride = B_LOAD_STRIDE * select(uniforms.b_row_stride, uniforms.b_col_stride, B_ALONG_K);
+    let a_fetch_stride = select(1u, uniforms.a_row_stride, A_ALONG_K);
+    let b_fetch_stride = select(1u, uniforms.b_col_stride, B_ALONG_K);
     let a_store = a_k * A_ROW + ((a_m / 4u) ^ a_swizzle(a_k));
     let b_store = b_k * B_ROW + ((b_n / 4u) ^ b_swizzle(b_k));
 
@@ -231,7 +231,7 @@ fn main(
     // Find this thread's first element of c
     let row = row0 + subgroup_row * SUBGROUP_M + lane_row * 4u;
     let col = col0 + subgroup_col * SUBGROUP_N + lane_col * 4u;
-    let c_index = dims.c_offset + group.z * dims.c_batch_stride + row * dims.c_row_stride + col;
+    let c_index = uniforms.c_offset + group.z * uniforms.c_batch_stride + row * uniforms.c_row_stride + col;
 
     // Load the first K tile, the partial one: k_tail steps, the rest zero
     let k_tail = (k1 - k0 - 1u) % BLOCK_K + 1u;
@@ -248,8 +248,8 @@ fn main(
             b_next[i] = fetch_b(b_index + i * b_load_stride, b_fetch_stride);
         }
     }
-    a_index += k_tail * dims.a_col_stride;
-    b_index += k_tail * dims.b_row_stride;
+    a_index += k_tail * uniforms.a_col_stride;
+    b_index += k_tail * uniforms.b_row_stride;
 
     // Main loop. The outer loop flushes the accumulators to `total`: once, or, in f16, every FLUSH_TILES tiles
     var acc = ThreadAcc();
@@ -278,8 +278,8 @@ fn main(
                 for (var i = 0u; i < B_LOADS; i++) { // unroll
                     b_next[i] = fetch_b(b_index + i * b_load_stride, b_fetch_stride);
                 }
-                a_index += BLOCK_K * dims.a_col_stride;
-                b_index += BLOCK_K * dims.b_row_stride;
+                a_index += BLOCK_K * uniforms.a_col_stride;
+                b_index += BLOCK_K * uniforms.b_row_stride;
             }
             // Multiply this slice of the tiles
             for (var k = 0u; k < SLICE_DEPTH; k++) { // unroll
@@ -360,10 +360,10 @@ fn main(
                     let down = row_offset(first_row + i * SLICE_K + slice);
                     let y = row + down;
                     let x = col + j * LANES_N * 4u;
-                    if (!EDGES || (y >= block_row && y < dims.m && x + 3u >= block_col && x < dims.n)) {
+                    if (!EDGES || (y >= block_row && y < uniforms.m && x + 3u >= block_col && x < uniforms.n)) {
                         store_c_vec4_from(
                             block_col,
-                            c_index + down * dims.c_row_stride + j * LANES_N * 4u,
+                            c_index + down * uniforms.c_row_stride + j * LANES_N * 4u,
                             x,
                             total[at],
                         );
@@ -387,8 +387,8 @@ fn main(
                 let down = row_offset(first_row + ((from_row / BLOCK_ROWS) ^ (SLICE_K - 1u)));
                 let y = row0 + from_thread / LANES_M * SUBGROUP_M + from_thread % LANES_M * 4u + down;
                 let x = col0 + (j * THREADS + t) % BLOCK_N;
-                if (!EDGES || (y >= block_row && y < dims.m && x >= block_col && x < dims.n)) {
-                    store_c(dims.c_offset + group.z * dims.c_batch_stride + y * dims.c_row_stride + x, x, sums[j]);
+                if (!EDGES || (y >= block_row && y < uniforms.m && x >= block_col && x < uniforms.n)) {
+                    store_c(uniforms.c_offset + group.z * uniforms.c_batch_stride + y * uniforms.c_row_stride + x, x, sums[j]);
                 }
             }
         }

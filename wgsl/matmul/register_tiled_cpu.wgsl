@@ -1,7 +1,7 @@
 // register_tiled_cpu: c[m, n] = sum_k a[m, k] * b[k, n], register tiles without workgroup memory. For CPU drivers.
 //
 // Layout: any strides of a and b; vec4 loads and stores where A_VEC4, B_VEC4 and C_VEC4 allow them.
-// Dispatch: (ceil(cols / block), ceil(rows / block), products * split_k); dims.wgsl defines the region.
+// Dispatch: (ceil(cols / block), ceil(rows / block), products * split_k); uniforms.wgsl defines the region.
 // Workgroup: LANES_M x LANES_N threads, neighbours along n; a block of c is THREAD_M * LANES_M rows by
 //   THREAD_N * LANES_N columns. No workgroup memory: operands come straight from a and b, and caches provide the reuse.
 // Thread: THREAD_M x THREAD_N accumulators in registers. Its columns are THREAD_N / 4 vec4s, 4 * LANES_N apart.
@@ -20,7 +20,7 @@
 //   SHUFFLE_LANES      1, or LANES_N: neighbours load different rows of a and exchange them, in a workgroup that is
 //                      one subgroup
 //   shuffle_lane(x, lane)   the x of that thread of the workgroup
-//   Dims, and the functions of access.py: load_a, load_a_vec4, load_b, load_b_vec4, store_c_vec4
+//   Uniforms, and the functions of access.py: load_a, load_a_vec4, load_b, load_b_vec4, store_c_vec4
 // Loops marked `// unroll` are unrolled by shaders.py: arrays in registers are indexed by constants only.
 
 const A_LOAD_SIZE: u32 = A_LOAD_M * A_LOAD_K;
@@ -49,23 +49,23 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     // Find the block
     let lane = t % LANES_N;
     let first_lane = t - lane;
-    let row = dims.row0 + (group.y * LANES_M + t / LANES_N) * THREAD_M;
-    let col = dims.col0 + group.x * LANES_N * THREAD_N + lane * 4u;
-    let product = group.z / dims.split_k;
-    let k0 = dims.k0 + group.z % dims.split_k * dims.k_per_split;
-    let k1 = min(dims.k1, k0 + dims.k_per_split);
+    let row = uniforms.row0 + (group.y * LANES_M + t / LANES_N) * THREAD_M;
+    let col = uniforms.col0 + group.x * LANES_N * THREAD_N + lane * 4u;
+    let product = group.z / uniforms.split_k;
+    let k0 = uniforms.k0 + group.z % uniforms.split_k * uniforms.k_per_split;
+    let k1 = min(uniforms.k1, k0 + uniforms.k_per_split);
     let k_last = k1 - 1u;
 
     // Where the rows of a and the columns of b start
     var a_rows = array<u32, A_LOADS>();
     for (var i = 0u; i < A_LOADS; i++) { // unroll
         let a_row = row + (i * SHUFFLE_LANES + lane % SHUFFLE_LANES) * A_LOAD_M;
-        a_rows[i] = dims.a_offset + product * dims.a_batch_stride + min(a_row, dims.m - 1u) * dims.a_row_stride;
+        a_rows[i] = uniforms.a_offset + product * uniforms.a_batch_stride + min(a_row, uniforms.m - 1u) * uniforms.a_row_stride;
     }
     var b_cols = array<u32, B_LOADS>();
     for (var j = 0u; j < B_LOADS; j++) { // unroll
         let b_col = col + j * B_LOAD_N / 4u * 4u * LANES_N + j * B_LOAD_N % 4u;
-        b_cols[j] = dims.b_offset + product * dims.b_batch_stride + min(b_col, dims.n - 1u) * dims.b_col_stride;
+        b_cols[j] = uniforms.b_offset + product * uniforms.b_batch_stride + min(b_col, uniforms.n - 1u) * uniforms.b_col_stride;
     }
 
     // Main loop
@@ -74,7 +74,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         // Load a and b
         var a_values = array<f32, A_LOADS * A_LOAD_M * STEP_K>();
         for (var h = 0u; h < STEP_K / A_LOAD_K; h++) { // unroll
-            let a_k = min(k + h * A_LOAD_K, k_last) * dims.a_col_stride;
+            let a_k = min(k + h * A_LOAD_K, k_last) * uniforms.a_col_stride;
             let in_range = k + h * A_LOAD_K < k1;
             for (var i = 0u; i < A_LOADS; i++) { // unroll
                 let x = select(vec4<f32>(), load_a_elements(a_rows[i] + a_k), in_range);
@@ -85,7 +85,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         }
         var b_values = array<vec4<f32>, STEP_K * THREAD_N4>();
         for (var h = 0u; h < STEP_K / B_LOAD_K; h++) { // unroll
-            let b_k = min(k + h * B_LOAD_K, k_last) * dims.b_row_stride;
+            let b_k = min(k + h * B_LOAD_K, k_last) * uniforms.b_row_stride;
             let in_range = k + h * B_LOAD_K < k1;
             for (var j = 0u; j < B_LOADS; j++) { // unroll
                 let x = select(vec4<f32>(), load_b_elements(b_cols[j] + b_k), in_range);
@@ -119,14 +119,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 
     // Epilogue. The accumulators are shifted up to the first FMA_ROWS rows, which are stored in each iteration: storing
     // all rows in unrolled code would take a driver longer to compile than the rest of the kernel.
-    let c_start = dims.c_offset + group.z * dims.c_batch_stride;
+    let c_start = uniforms.c_offset + group.z * uniforms.c_batch_stride;
     for (var row_offset = 0u; row_offset < THREAD_M; row_offset += FMA_ROWS) {
         for (var i = 0u; i < FMA_ROWS; i++) { // unroll
             let c_row = row + row_offset + i;
             for (var j = 0u; j < THREAD_N4; j++) { // unroll
                 let c_col = col + j * 4u * LANES_N;
-                if (c_row < dims.m && c_col < dims.n) {
-                    store_c_vec4(c_start + c_row * dims.c_row_stride + c_col, c_col, acc[i * THREAD_N4 + j]);
+                if (c_row < uniforms.m && c_col < uniforms.n) {
+                    store_c_vec4(c_start + c_row * uniforms.c_row_stride + c_col, c_col, acc[i * THREAD_N4 + j]);
                 }
             }
         }

@@ -4,20 +4,20 @@
 //   contiguous. The columns of c are contiguous. k is not used.
 // Dispatch: (ceil(n / 256), m, products); each thread computes four neighbouring columns of one row.
 // Workgroup: 64 threads; no workgroup memory.
-// Appended: Dims, and the functions of access.py: load_a_vec4, store_c_vec4 (with the epilogue).
+// Appended: Uniforms, and the functions of access.py: load_a_vec4, store_c_vec4 (with the epilogue).
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) t: u32) {
-    let row = dims.row0 + group.y;
-    let col = dims.col0 + (group.x * 64u + t) * 4u;
-    if (row >= dims.m || col >= dims.n) {
+    let row = uniforms.row0 + group.y;
+    let col = uniforms.col0 + (group.x * 64u + t) * 4u;
+    if (row >= uniforms.m || col >= uniforms.n) {
         return;
     }
-    var a_index = dims.a_offset + group.z * dims.split_k * dims.a_batch_stride + row * dims.a_row_stride + col;
+    var a_index = uniforms.a_offset + group.z * uniforms.split_k * uniforms.a_batch_stride + row * uniforms.a_row_stride + col;
     var acc = vec4<f32>();
-    for (var split = 0u; split < dims.split_k; split++) {
+    for (var split = 0u; split < uniforms.split_k; split++) {
         acc += load_a_vec4(a_index);
-        a_index += dims.a_batch_stride;
+        a_index += uniforms.a_batch_stride;
     }
-    store_c_vec4(dims.c_offset + group.z * dims.c_batch_stride + row * dims.c_row_stride + col, col, acc);
+    store_c_vec4(uniforms.c_offset + group.z * uniforms.c_batch_stride + row * uniforms.c_row_stride + col, col, acc);
 }

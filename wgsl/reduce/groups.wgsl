@@ -7,7 +7,7 @@
 // Appended: elem, total and result, the types of x, of the accumulator and of out; identity() -> total;
 //   combine(a: total, b: total) -> total, associative and commutative but for rounding.
 
-struct Dims {
+struct Uniforms {
     count: u32,
     n: u32,
     inner: u32,
@@ -16,16 +16,16 @@ struct Dims {
 
 @group(0) @binding(0) var<storage, read> values: array<elem>;
 @group(0) @binding(1) var<storage, read_write> out: array<result>;
-@group(0) @binding(2) var<uniform> dims: Dims;
+@group(0) @binding(2) var<uniform> uniforms: Uniforms;
 
 var<workgroup> parts: array<total, 256>;
 
 // Element i of the row that starts at `first`, or the identity beyond its end.
 fn element(first: u32, i: u32) -> total {
-    if (i >= dims.n) {
+    if (i >= uniforms.n) {
         return identity();
     }
-    return total(values[first + i * dims.inner]);
+    return total(values[first + i * uniforms.inner]);
 }
 
 @compute @workgroup_size(256)
@@ -34,13 +34,13 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) local_index: u32,
 ) {
-    for (var at = group.x; at < dims.count; at += groups.x) {
-        let first = dims.x_at + (at / dims.inner) * dims.n * dims.inner + at % dims.inner;
+    for (var at = group.x; at < uniforms.count; at += groups.x) {
+        let first = uniforms.x_at + (at / uniforms.inner) * uniforms.n * uniforms.inner + at % uniforms.inner;
         var a = identity();
         var b = identity();
         var c = identity();
         var d = identity();
-        for (var i = local_index; i < dims.n; i += 1024u) {
+        for (var i = local_index; i < uniforms.n; i += 1024u) {
             a = combine(a, element(first, i));
             b = combine(b, element(first, i + 256u));
             c = combine(c, element(first, i + 512u));

@@ -7,7 +7,7 @@
 // Appended: elem, total and result, the types of x, of the accumulator and of out; identity() -> total;
 //   combine(a: total, b: total) -> total, associative and commutative but for rounding.
 
-struct Dims {
+struct Uniforms {
     count: u32,
     n: u32,
     width: u32,
@@ -17,18 +17,18 @@ struct Dims {
 
 @group(0) @binding(0) var<storage, read> values: array<elem>;
 @group(0) @binding(1) var<storage, read_write> out: array<result>;
-@group(0) @binding(2) var<uniform> dims: Dims;
+@group(0) @binding(2) var<uniform> uniforms: Uniforms;
 
 @compute @workgroup_size(256)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
-    for (var at = id.x; at < dims.count; at += groups.x * 256u) {
-        let q = at % dims.inner;
-        let row = at / dims.inner;
-        let j = row % dims.width;
-        let first = dims.x_at + (row / dims.width) * dims.n * dims.inner + q;
+    for (var at = id.x; at < uniforms.count; at += groups.x * 256u) {
+        let q = at % uniforms.inner;
+        let row = at / uniforms.inner;
+        let j = row % uniforms.width;
+        let first = uniforms.x_at + (row / uniforms.width) * uniforms.n * uniforms.inner + q;
         var reduced = identity();
-        for (var i = j; i < dims.n; i += dims.width) {
-            reduced = combine(reduced, total(values[first + i * dims.inner]));
+        for (var i = j; i < uniforms.n; i += uniforms.width) {
+            reduced = combine(reduced, total(values[first + i * uniforms.inner]));
         }
         out[at] = result(reduced);
     }

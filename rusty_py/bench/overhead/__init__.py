@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from rusty_py.bench.figures import Figures
+from rusty_py.bench.interleaved import InterleavedOptions, InterleavedSampler, Progress, Schedule
 from rusty_py.bench.overhead import branches, eager, launches, memory, startup
 from rusty_py.bench.overhead.parts import TimedDevice
 from rusty_py.bench.plain import Plain, use_for_helper
-from rusty_py.bench.rounds import Options, Plan, Rounds, Say
+from rusty_py.bench.results import Results
 from rusty_py.runtime.adapter import Adapter
 from rusty_py.runtime.device import Device
 
@@ -21,7 +21,7 @@ _START_SHARE = 0.25
 
 
 @dataclass(frozen=True)
-class Devices:
+class OverheadDevices:
     """Ours, ours without its pool, ours with timed calls, and wgpu-py's."""
 
     device: Device
@@ -30,9 +30,9 @@ class Devices:
     plain: Plain
 
 
-def options(*, runs: int | None, max_time_s: float | None) -> Options:
+def options(*, runs: int | None, max_time_s: float | None) -> InterleavedOptions:
     """At least 5 samples a row, at most 31, unless `runs` says how many."""
-    return Options(
+    return InterleavedOptions(
         sample_s=_SAMPLE_S,
         min_samples=runs or 5,
         max_samples=runs or 31,
@@ -41,12 +41,14 @@ def options(*, runs: int | None, max_time_s: float | None) -> Options:
     )
 
 
-def measure(device: Device, options: Options, *, context: Mapping[str, object], say: Say) -> Figures:
+def measure(
+    device: Device, options: InterleavedOptions, *, context: Mapping[str, object], progress: Progress
+) -> Results:
     """Every row. Ctrl-C ends it early; what was measured is in the result."""
-    outcome = Figures("overhead", context)
-    rounds = Rounds(options, say)
+    outcome = Results("overhead", context)
+    rounds = InterleavedSampler(options, progress)
     try:
-        say("cold starts")
+        progress("cold starts")
         began = time.monotonic()
 
         def enough() -> bool:
@@ -61,38 +63,38 @@ def measure(device: Device, options: Options, *, context: Mapping[str, object], 
     return outcome
 
 
-def plans(devices: Devices) -> list[Plan]:
+def plans(devices: OverheadDevices) -> list[Schedule]:
     """What is sampled together, in the order of the rows."""
     device, plain = devices.device, devices.plain
     return [
-        Plan(launches.FOUND, lambda: launches.found(device), 0.3),
-        Plan(launches.COMPILED, lambda: launches.compiled(device, plain)),
-        Plan(launches.ENCODER, lambda: launches.encoder(device, plain), 0.5),
-        Plan(launches.RECORDED, lambda: launches.recorded(device, plain), 2.0),
-        Plan(launches.BOUND, lambda: launches.bound(device, plain)),
-        Plan(launches.SUBMITTED, lambda: launches.submitted(device, plain)),
-        Plan(launches.ADDED, lambda: launches.added(device)),
-        Plan(launches.WAITED, lambda: launches.waited(device, plain)),
-        Plan(launches.REPLAYED, lambda: launches.replayed(device, plain), 2.0),
-        Plan(launches.ROUND_TRIP, lambda: launches.round_trip(device, plain)),
+        Schedule(launches.FOUND, lambda: launches.found(device), 0.3),
+        Schedule(launches.COMPILED, lambda: launches.compiled(device, plain)),
+        Schedule(launches.ENCODER, lambda: launches.encoder(device, plain), 0.5),
+        Schedule(launches.RECORDED, lambda: launches.recorded(device, plain), 2.0),
+        Schedule(launches.BOUND, lambda: launches.bound(device, plain)),
+        Schedule(launches.SUBMITTED, lambda: launches.submitted(device, plain)),
+        Schedule(launches.ADDED, lambda: launches.added(device)),
+        Schedule(launches.WAITED, lambda: launches.waited(device, plain)),
+        Schedule(launches.REPLAYED, lambda: launches.replayed(device, plain), 2.0),
+        Schedule(launches.ROUND_TRIP, lambda: launches.round_trip(device, plain)),
         *(_pool_plan(devices, size) for size in memory.SIZES),
-        Plan(branches.TOGETHER, lambda: branches.branches(device)),
+        Schedule(branches.TOGETHER, lambda: branches.branches(device)),
         *(_eager_plan(devices, expression) for expression in (*eager.EXPRESSIONS, eager.REPLAYED)),
     ]
 
 
-def _pool_plan(devices: Devices, size: str) -> Plan:
+def _pool_plan(devices: OverheadDevices, size: str) -> Schedule:
     device, unpooled, plain = devices.device, devices.unpooled, devices.plain
-    return Plan(memory.pooled(size), lambda: memory.steps(device, unpooled, plain, size))
+    return Schedule(memory.pooled(size), lambda: memory.steps(device, unpooled, plain, size))
 
 
-def _eager_plan(devices: Devices, expression: eager.Expression) -> Plan:
+def _eager_plan(devices: OverheadDevices, expression: eager.Expression) -> Schedule:
     device, timed = devices.device, devices.timed
-    return Plan(expression.waited, lambda: eager.eager(device, timed, expression), 0.5)
+    return Schedule(expression.waited, lambda: eager.eager(device, timed, expression), 0.5)
 
 
 @contextmanager
-def _devices(device: Device) -> Iterator[Devices]:
+def _devices(device: Device) -> Iterator[OverheadDevices]:
     """The other devices, on the adapter of the first."""
     adapter: Adapter = device.adapter
     use_for_helper(adapter)
@@ -101,6 +103,6 @@ def _devices(device: Device) -> Iterator[Devices]:
     with Device(adapter, checked=device.checked) as unpooled, timed.device:
         unpooled.pool.max_cached_bytes = 0
         try:
-            yield Devices(device, unpooled, timed, plain)
+            yield OverheadDevices(device, unpooled, timed, plain)
         finally:
             plain.close()

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from rusty_py.bench.interleaved import Comparison, Implementation
 from rusty_py.bench.overhead.work import OURS, fault
-from rusty_py.bench.rounds import Contest, Contestant
 from rusty_py.measure.kernels import CHURN
 from rusty_py.runtime.device import Device
 from rusty_py.runtime.launch import launch
@@ -18,12 +18,12 @@ APART = f"{BRANCHES} independent kernels, a submission each"
 
 _GROUPS = 4  # Of one branch: so few that it leaves most of a GPU to the others.
 _COUNT = _GROUPS * CHURN.threads
-_LEAST_S = 1e-3
-_MOST_STEPS = 1 << 16
+_MIN_S = 1e-3
+_MAX_STEPS = 1 << 16
 _MASK = (1 << 32) - 1
 
 
-def branches(device: Device) -> Sequence[Contest]:
+def branches(device: Device) -> Sequence[Comparison]:
     """All branches captured as a graph, and each submitted by itself."""
     work = Branches(device)
 
@@ -42,8 +42,8 @@ def branches(device: Device) -> Sequence[Contest]:
     proof = f"{work.steps:,} steps of a generator of integers, bit for bit"
     seed = "over 1.5 times as fast as apart: the target"
     return [
-        Contest(TOGETHER, "wall", proof, [Contestant(OURS, together, work.prove)], seed=seed),
-        Contest(APART, "wall", proof, [Contestant(OURS, apart, work.prove)]),
+        Comparison(TOGETHER, "wall", proof, [Implementation(OURS, together, work.verify)], seed=seed),
+        Comparison(APART, "wall", proof, [Implementation(OURS, apart, work.verify)]),
     ]
 
 
@@ -66,11 +66,11 @@ class Branches:
             CHURN,
             inputs=[self.seeds[branch]],
             outputs=[self.states[branch]],
-            dims=[self.steps],
+            uniforms=[self.steps],
             workgroups=(_GROUPS, 1, 1),
         )
 
-    def prove(self, run: Callable[[], None]) -> str:
+    def verify(self, run: Callable[[], None]) -> str:
         """Whether `run` takes fresh seeds, of every branch, over poisoned states to the right ones."""
         rng = np.random.default_rng()
         seeds = [rng.integers(0, _MASK, _COUNT, np.uint32) for _ in range(BRANCHES)]
@@ -88,14 +88,14 @@ class Branches:
 
     def _long_enough(self) -> int:
         self.steps = 1 << 10
-        most = min(_MOST_STEPS, self.device.limits.loop_steps // 2)
+        limit = min(_MAX_STEPS, self.device.limits.loop_steps // 2)
         while True:
             self.launch(0)
             self.device.wait()  # Once, for drivers that compile at the first run.
             start = time.perf_counter()
             self.launch(0)
             self.device.wait()
-            if time.perf_counter() - start > _LEAST_S or 2 * self.steps > most:
+            if time.perf_counter() - start > _MIN_S or 2 * self.steps > limit:
                 return self.steps
             self.steps *= 2
 

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rusty_py import Array, asarray, matmul
+from rusty_py.bench.interleaved import Comparison, Implementation
 from rusty_py.bench.overhead.parts import TimedDevice
 from rusty_py.bench.overhead.work import OURS, fault
-from rusty_py.bench.rounds import Contest, Contestant
 from rusty_py.runtime.device import Device
 
 TIMED = "ours, calls timed"
@@ -84,14 +84,16 @@ def names() -> list[str]:
     return [*both, REPLAYED.waited]
 
 
-def eager(device: Device, timed: TimedDevice, expression: Expression) -> Sequence[Contest]:
+def eager(device: Device, timed: TimedDevice, expression: Expression) -> Sequence[Comparison]:
     """The rows of an expression: on `device`, and with timed calls on a device of their own."""
     proof = "integers, bit for bit as NumPy's"
     calls = [Calls(device, expression), Calls(timed.device, expression, timed)]
-    contests = [Contest(expression.waited, "wall", proof, [each.waited() for each in calls])]
+    comparisons = [Comparison(expression.waited, "wall", proof, [each.waited() for each in calls])]
     if not expression.graph:
-        contests.append(Contest(expression.recorded, "wall", proof, [each.recorded() for each in calls]))
-    return contests
+        comparisons.append(
+            Comparison(expression.recorded, "wall", proof, [each.recorded() for each in calls])
+        )
+    return comparisons
 
 
 class Calls:
@@ -104,18 +106,18 @@ class Calls:
         self._runs, self._cpu_ns = 1, 0
         self._prepare(self._operands())
 
-    def waited(self) -> Contestant:
+    def waited(self) -> Implementation:
         """Calls, and one wait at the end."""
-        most = _MAX_REPLAYS if self.expression.graph else _MAX_CALLS
-        return self._contestant(self._issue_all, self.device.wait, batch=False, most=most)
+        limit = _MAX_REPLAYS if self.expression.graph else _MAX_CALLS
+        return self._contestant(self._issue_all, self.device.wait, batch=False, limit=limit)
 
-    def recorded(self) -> Contestant:
+    def recorded(self) -> Implementation:
         """Calls that an open batch takes without a submission."""
-        return self._contestant(self._issue, None, batch=True, most=self._most_in_a_batch())
+        return self._contestant(self._issue, None, batch=True, limit=self._max_in_a_batch())
 
     def _contestant(
-        self, issue: Callable[[int], None], wait: Callable[[], None] | None, *, batch: bool, most: int
-    ) -> Contestant:
+        self, issue: Callable[[int], None], wait: Callable[[], None] | None, *, batch: bool, limit: int
+    ) -> Implementation:
         def run(n: int) -> None:
             self._runs = n
             if self.timed:
@@ -133,7 +135,9 @@ class Calls:
                 self._cpu_ns = process_time_ns() - start
 
         by = TIMED if self.timed else OURS
-        return Contestant(by, run, self._prove, self.device.wait, around, most=most, sampled=self._sampled)
+        return Implementation(
+            by, run, self._verify, self.device.wait, around, limit=limit, sampled=self._sampled
+        )
 
     def _issue(self, n: int) -> None:
         call = self._call
@@ -172,7 +176,7 @@ class Calls:
 
             self._call = replay
 
-    def _prove(self, run: Callable[[], None]) -> str:
+    def _verify(self, run: Callable[[], None]) -> str:
         """Whether `run` computes what NumPy does, of fresh operands.
 
         NumPy computes in int64, without BLAS: its threads would still be spinning in the samples after it,
@@ -184,7 +188,7 @@ class Calls:
         expected = (self.expression.numpy or self.expression.compute)(*operands)
         return fault(np.asarray(self._result), np.asarray(expected, np.float32))
 
-    def _most_in_a_batch(self) -> int:
+    def _max_in_a_batch(self) -> int:
         """How many calls an open batch takes for certain: it submits what it estimates to be long."""
         self._issue_all(_WARM_UP)
         self.device.wait()

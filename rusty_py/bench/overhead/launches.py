@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from rusty_py import asarray
+from rusty_py.bench.interleaved import Comparison, Implementation
 from rusty_py.bench.overhead.work import (
     COUNT,
     HELPER,
@@ -20,7 +21,6 @@ from rusty_py.bench.overhead.work import (
     then,
 )
 from rusty_py.bench.plain import Plain, compute_with_buffers
-from rusty_py.bench.rounds import Contest, Contestant
 from rusty_py.measure.kernels import DOUBLE, scale
 from rusty_py.runtime.capi import Copy
 from rusty_py.runtime.device import Device
@@ -47,7 +47,7 @@ _KEPT = 500  # Command buffers of wgpu-py's, at most, before they are submitted.
 _PAIRS = 48  # Buffers on either side: more pairs than a sample needs, fewer than the cache holds.
 
 
-def found(device: Device) -> Sequence[Contest]:
+def found(device: Device) -> Sequence[Comparison]:
     """The look-up that every launch makes."""
     work, cache = Doubling(device), device.cache
 
@@ -56,19 +56,19 @@ def found(device: Device) -> Sequence[Contest]:
             if cache.pipeline(DOUBLE) is None:
                 raise AssertionError("the pipeline was not in the cache")
 
-    def prove(sample: Callable[[], None]) -> str:
-        wrong = work.prove(lambda: work.launch(1))
+    def verify(sample: Callable[[], None]) -> str:
+        wrong = work.verify(lambda: work.launch(1))
         hits = device.cache_stats().pipeline_hits
         sample()
         return wrong or ("" if device.cache_stats().pipeline_hits > hits else "the cache was not asked")
 
-    ours = Contestant(OURS, run, prove)
-    return [Contest(FOUND, "cpu", PROOF, [ours], seed="4.58 us, DotCompute on Apple M2")]
+    ours = Implementation(OURS, run, verify)
+    return [Comparison(FOUND, "cpu", PROOF, [ours], seed="4.58 us, DotCompute on Apple M2")]
 
 
-def compiled(device: Device, plain: Plain) -> Sequence[Contest]:
+def compiled(device: Device, plain: Plain) -> Sequence[Comparison]:
     """A kernel that no cache knows: each has another constant."""
-    work, rival = Doubling(device), PlainDoubling(plain)
+    work, peer = Doubling(device), PlainDoubling(plain)
     factor = random.SystemRandom().randrange(3, 1 << 13)
     pipelines: list[Any] = []
 
@@ -88,26 +88,26 @@ def compiled(device: Device, plain: Plain) -> Sequence[Contest]:
         launch(device, scale(factor), inputs=[work.x], outputs=[work.y], workgroups=work.workgroups)
 
     def submit_last() -> None:
-        bindings = plain.bindings(pipelines[0], [rival.x, rival.y])
-        plain.queue.submit([plain.record(pipelines[0], [bindings], rival.groups)])
+        bindings = plain.bindings(pipelines[0], [peer.x, peer.y])
+        plain.queue.submit([plain.record(pipelines[0], [bindings], peer.groups)])
 
-    def prove(sample: Callable[[], None]) -> str:
-        return work.prove(then(sample, launch_last), lambda: factor)
+    def verify(sample: Callable[[], None]) -> str:
+        return work.verify(then(sample, launch_last), lambda: factor)
 
-    def prove_plain(sample: Callable[[], None]) -> str:
-        return rival.prove(then(sample, submit_last), lambda: factor)
+    def verify_plain(sample: Callable[[], None]) -> str:
+        return peer.verify(then(sample, submit_last), lambda: factor)
 
     few = 8  # Drivers keep what they compiled.
-    contestants = [
-        Contestant(OURS, ours, prove, most=few),
-        Contestant(PLAIN, theirs, prove_plain, most=few),
+    implementations = [
+        Implementation(OURS, ours, verify, limit=few),
+        Implementation(PLAIN, theirs, verify_plain, limit=few),
     ]
-    return [Contest(COMPILED, "wall", PROOF.replace("2", "FACTOR"), contestants)]
+    return [Comparison(COMPILED, "wall", PROOF.replace("2", "FACTOR"), implementations)]
 
 
-def encoder(device: Device, plain: Plain) -> Sequence[Contest]:
+def encoder(device: Device, plain: Plain) -> Sequence[Comparison]:
     """The encoder that a submission is recorded into."""
-    work, rival = Doubling(device), PlainDoubling(plain)
+    work, peer = Doubling(device), PlainDoubling(plain)
     commands, queue = device.queue.commands, device.queue
     size = work.x.nbytes
     last: list[Any] = []
@@ -128,34 +128,34 @@ def encoder(device: Device, plain: Plain) -> Sequence[Contest]:
         queue.send([], (work.x.memory, work.y.memory), copies=[copy])
 
     def copy_theirs() -> None:
-        last[0].copy_buffer_to_buffer(rival.x, 0, rival.y, 0, size)
+        last[0].copy_buffer_to_buffer(peer.x, 0, peer.y, 0, size)
         plain.queue.submit([last[0].finish()])
 
-    def prove(sample: Callable[[], None]) -> str:
-        return work.prove(then(sample, copy_ours), lambda: 1)
+    def verify(sample: Callable[[], None]) -> str:
+        return work.verify(then(sample, copy_ours), lambda: 1)
 
-    def prove_plain(sample: Callable[[], None]) -> str:
-        return rival.prove(then(sample, copy_theirs), lambda: 1)
+    def verify_plain(sample: Callable[[], None]) -> str:
+        return peer.verify(then(sample, copy_theirs), lambda: 1)
 
-    contestants = [Contestant(OURS, ours, prove), Contestant(PLAIN, theirs, prove_plain)]
+    implementations = [Implementation(OURS, ours, verify), Implementation(PLAIN, theirs, verify_plain)]
     proof = "a copy encoded and submitted, bit for bit"
-    return [Contest(ENCODER, "cpu", proof, contestants, seed="0.62 us on Apple M2")]
+    return [Comparison(ENCODER, "cpu", proof, implementations, seed="0.62 us on Apple M2")]
 
 
-def recorded(device: Device, plain: Plain) -> Sequence[Contest]:
+def recorded(device: Device, plain: Plain) -> Sequence[Comparison]:
     """A launch recorded, and one encoded with others; submitted off the clock."""
-    work, rival = Doubling(device), PlainDoubling(plain)
+    work, peer = Doubling(device), PlainDoubling(plain)
     # All that was recorded is kept and submitted: to drop it would cost ten times what recording does.
     kept: list[Any] = []
 
     def alone(n: int) -> None:
-        record, pipeline, bindings, groups = plain.record, rival.pipeline, [rival.bindings], rival.groups
+        record, pipeline, bindings, groups = plain.record, peer.pipeline, [peer.bindings], peer.groups
         for _ in range(n):
             kept.append(record(pipeline, bindings, groups))
 
     def together(n: int) -> None:
         for _ in range(n // _PASS):
-            kept.append(plain.record(rival.pipeline, [rival.bindings] * _PASS, rival.groups))
+            kept.append(plain.record(peer.pipeline, [peer.bindings] * _PASS, peer.groups))
 
     def encoded(n: int) -> None:
         inputs, outputs, workgroups = [work.x], [work.y], work.workgroups
@@ -177,35 +177,37 @@ def recorded(device: Device, plain: Plain) -> Sequence[Contest]:
         kept.clear()
 
     counts = _bindings(device)
-    ours = Contestant(OURS, work.launch, work.prove, device.wait, device.batch, most=4000, counts=counts)
-    passes = Contestant(OURS, encoded, work.prove, submit, step=_PASS)
-    single = Contestant(PLAIN, alone, rival.prove, submit_plain, most=_KEPT)
-    many = Contestant(PLAIN, together, rival.prove, submit_plain, step=_PASS)
+    ours = Implementation(
+        OURS, work.launch, work.verify, device.wait, device.batch, limit=4000, counts=counts
+    )
+    passes = Implementation(OURS, encoded, work.verify, submit, step=_PASS)
+    single = Implementation(PLAIN, alone, peer.verify, submit_plain, limit=_KEPT)
+    many = Implementation(PLAIN, together, peer.verify, submit_plain, step=_PASS)
     return [
-        Contest(RECORDED, "cpu", PROOF, [ours, single]),
-        Contest(ENCODED, "cpu", PROOF, [passes, many]),
+        Comparison(RECORDED, "cpu", PROOF, [ours, single]),
+        Comparison(ENCODED, "cpu", PROOF, [passes, many]),
     ]
 
 
-def submitted(device: Device, plain: Plain) -> Sequence[Contest]:
+def submitted(device: Device, plain: Plain) -> Sequence[Comparison]:
     """A launch with its share of all that follows on the host."""
-    work, rival = Doubling(device), PlainDoubling(plain)
+    work, peer = Doubling(device), PlainDoubling(plain)
 
     def theirs(n: int) -> None:
-        bindings = [rival.bindings] * BATCH_LAUNCHES
+        bindings = [peer.bindings] * BATCH_LAUNCHES
         for _ in range(n // BATCH_LAUNCHES):
-            plain.queue.submit([plain.record(rival.pipeline, bindings, rival.groups)])
+            plain.queue.submit([plain.record(peer.pipeline, bindings, peer.groups)])
 
-    contestants = [
-        Contestant(OURS, work.launch, work.prove, device.wait, step=BATCH_LAUNCHES),
-        Contestant(PLAIN, theirs, rival.prove, plain.wait, step=BATCH_LAUNCHES),
+    implementations = [
+        Implementation(OURS, work.launch, work.verify, device.wait, step=BATCH_LAUNCHES),
+        Implementation(PLAIN, theirs, peer.verify, plain.wait, step=BATCH_LAUNCHES),
     ]
-    return [Contest(SUBMITTED, "cpu", PROOF, contestants)]
+    return [Comparison(SUBMITTED, "cpu", PROOF, implementations)]
 
 
-def bound(device: Device, plain: Plain) -> Sequence[Contest]:
+def bound(device: Device, plain: Plain) -> Sequence[Comparison]:
     """A launch on buffers that have not met before, so that it needs a new bind group."""
-    work, rival = Doubling(device), PlainDoubling(plain)
+    work, peer = Doubling(device), PlainDoubling(plain)
     pairs = [(i, j) for i in range(_PAIRS) for j in range(_PAIRS)]
     inputs = [work.x, *(device.empty(4 * COUNT) for _ in range(_PAIRS - 1))]
     outputs = [work.y, *(device.empty(4 * COUNT) for _ in range(_PAIRS - 1))]
@@ -217,8 +219,8 @@ def bound(device: Device, plain: Plain) -> Sequence[Contest]:
 
     def theirs(n: int) -> None:
         for _ in range(n):
-            bindings = plain.bindings(rival.pipeline, [rival.x, rival.y])
-            kept.append(plain.record(rival.pipeline, [bindings], rival.groups))
+            bindings = plain.bindings(peer.pipeline, [peer.x, peer.y])
+            kept.append(plain.record(peer.pipeline, [bindings], peer.groups))
 
     def forget() -> AbstractContextManager[None]:
         with device.lock:
@@ -230,17 +232,17 @@ def bound(device: Device, plain: Plain) -> Sequence[Contest]:
         plain.wait()
         kept.clear()
 
-    most = len(pairs)
-    contestants = [
-        Contestant(OURS, ours, work.prove, device.wait, forget, most=most, counts=_bindings(device)),
-        Contestant(PLAIN, theirs, rival.prove, submit_plain, most=_KEPT),
+    limit = len(pairs)
+    implementations = [
+        Implementation(OURS, ours, work.verify, device.wait, forget, limit=limit, counts=_bindings(device)),
+        Implementation(PLAIN, theirs, peer.verify, submit_plain, limit=_KEPT),
     ]
-    return [Contest(BOUND, "cpu", PROOF, contestants)]
+    return [Comparison(BOUND, "cpu", PROOF, implementations)]
 
 
-def waited(device: Device, plain: Plain) -> Sequence[Contest]:
+def waited(device: Device, plain: Plain) -> Sequence[Comparison]:
     """From the call to the finished result."""
-    work, rival = Doubling(device), PlainDoubling(plain)
+    work, peer = Doubling(device), PlainDoubling(plain)
 
     def ours(n: int) -> None:
         for _ in range(n):
@@ -249,16 +251,16 @@ def waited(device: Device, plain: Plain) -> Sequence[Contest]:
 
     def theirs(n: int) -> None:
         for _ in range(n):
-            plain.queue.submit([plain.record(rival.pipeline, [rival.bindings], rival.groups)])
+            plain.queue.submit([plain.record(peer.pipeline, [peer.bindings], peer.groups)])
             plain.wait()
 
-    contestants = [Contestant(OURS, ours, work.prove), Contestant(PLAIN, theirs, rival.prove)]
-    return [Contest(WAITED, "wall", PROOF, contestants)]
+    implementations = [Implementation(OURS, ours, work.verify), Implementation(PLAIN, theirs, peer.verify)]
+    return [Comparison(WAITED, "wall", PROOF, implementations)]
 
 
-def replayed(device: Device, plain: Plain) -> Sequence[Contest]:
+def replayed(device: Device, plain: Plain) -> Sequence[Comparison]:
     """100 launches and their submission: recorded every time, and as a graph; wgpu-py records every time."""
-    work, rival = Doubling(device), PlainDoubling(plain)
+    work, peer = Doubling(device), PlainDoubling(plain)
     with device.capture() as graph:
         work.launch(_PASS)
 
@@ -272,24 +274,24 @@ def replayed(device: Device, plain: Plain) -> Sequence[Contest]:
             graph.replay()
 
     def theirs(n: int) -> None:
-        bindings = [rival.bindings] * _PASS
+        bindings = [peer.bindings] * _PASS
         for _ in range(n // _PASS):
-            plain.queue.submit([plain.record(rival.pipeline, bindings, rival.groups)])
+            plain.queue.submit([plain.record(peer.pipeline, bindings, peer.groups)])
 
-    again = Contestant(OURS, eager, work.prove, device.wait, step=_PASS)
-    graphs = Contestant(OURS, replay, work.prove, device.wait, step=_PASS)
-    plains = [Contestant(PLAIN, theirs, rival.prove, plain.wait, step=_PASS) for _ in range(2)]
+    again = Implementation(OURS, eager, work.verify, device.wait, step=_PASS)
+    graphs = Implementation(OURS, replay, work.verify, device.wait, step=_PASS)
+    plains = [Implementation(PLAIN, theirs, peer.verify, plain.wait, step=_PASS) for _ in range(2)]
     return [
-        Contest(EAGER, "cpu", PROOF, [again, plains[0]]),
-        Contest(REPLAYED, "cpu", PROOF, [graphs, plains[1]]),
+        Comparison(EAGER, "cpu", PROOF, [again, plains[0]]),
+        Comparison(REPLAYED, "cpu", PROOF, [graphs, plains[1]]),
     ]
 
 
-def round_trip(device: Device, plain: Plain) -> Sequence[Contest]:
+def round_trip(device: Device, plain: Plain) -> Sequence[Comparison]:
     """An array in, an array out: what a script pays that brings its data from NumPy and takes it back."""
-    rival = PlainDoubling(plain)
+    peer = PlainDoubling(plain)
     own, other, helped = Latest(), Latest(), Latest()
-    workgroups = (rival.groups, 1, 1)
+    workgroups = (peer.groups, 1, 1)
 
     def ours(n: int) -> None:
         for _ in range(n):
@@ -303,21 +305,21 @@ def round_trip(device: Device, plain: Plain) -> Sequence[Contest]:
         for _ in range(n):
             x = plain.buffer_with(other.x)
             y = plain.buffer(other.x.nbytes)
-            bindings = plain.bindings(rival.pipeline, [x, y])
-            plain.queue.submit([plain.record(rival.pipeline, [bindings], rival.groups)])
+            bindings = plain.bindings(peer.pipeline, [x, y])
+            plain.queue.submit([plain.record(peer.pipeline, [bindings], peer.groups)])
             other.y = plain.read(y)
 
     def helper(n: int) -> None:
         for _ in range(n):
-            helped.y = compute_with_buffers(DOUBLE, helped.x, rival.groups)
+            helped.y = compute_with_buffers(DOUBLE, helped.x, peer.groups)
 
-    contestants = [
-        Contestant(OURS, ours, own.prover()),
-        Contestant(PLAIN, theirs, other.prover()),
-        Contestant(HELPER, helper, helped.prover()),
+    implementations = [
+        Implementation(OURS, ours, own.verifier()),
+        Implementation(PLAIN, theirs, other.verifier()),
+        Implementation(HELPER, helper, helped.verifier()),
     ]
     seed = "150 to 270 us, TensorLogic on an Apple GPU"
-    return [Contest(ROUND_TRIP, "wall", PROOF, contestants, seed=seed)]
+    return [Comparison(ROUND_TRIP, "wall", PROOF, implementations, seed=seed)]
 
 
 def _bindings(device: Device) -> Callable[[], Mapping[str, float]]:
@@ -334,7 +336,7 @@ def _bindings(device: Device) -> Callable[[], Mapping[str, float]]:
     return counts
 
 
-def added(device: Device) -> Sequence[Contest]:
+def added(device: Device) -> Sequence[Comparison]:
     """A small operation from array to array, shapes, dtypes and its result's memory included."""
     numbers = Latest()
     arrays = [asarray(numbers.x, device=device)] * 2
@@ -345,13 +347,13 @@ def added(device: Device) -> Sequence[Contest]:
         for _ in range(n):
             last[:] = [x + y]
 
-    def prove(sample: Callable[[], None]) -> str:
+    def verify(sample: Callable[[], None]) -> str:
         def one() -> None:
             arrays[:] = [asarray(numbers.x, device=device)] * 2
             sample()
             numbers.y = np.asarray(last[0])
 
-        return numbers.prover()(one)
+        return numbers.verifier()(one)
 
-    ours = Contestant(OURS, run, prove, device.wait, device.batch, most=4000)
-    return [Contest(ADDED, "cpu", PROOF, [ours])]
+    ours = Implementation(OURS, run, verify, device.wait, device.batch, limit=4000)
+    return [Comparison(ADDED, "cpu", PROOF, [ours])]

@@ -5,9 +5,9 @@ from contextlib import contextmanager
 
 import numpy as np
 
+from rusty_py.bench.interleaved import Comparison, Implementation
 from rusty_py.bench.overhead.work import OURS, PLAIN, Floats, PlainDoubling, fault, fresh, groups
 from rusty_py.bench.plain import Plain
-from rusty_py.bench.rounds import Contest, Contestant
 from rusty_py.measure.kernels import DOUBLE
 from rusty_py.runtime.device import Buffer, Device
 from rusty_py.runtime.launch import launch
@@ -23,16 +23,16 @@ def pooled(size: str, pool: str = "on") -> str:
     return f"step of 3 operations on {size}, pool {pool}"
 
 
-def steps(device: Device, unpooled: Device, plain: Plain, size: str) -> Sequence[Contest]:
+def steps(device: Device, unpooled: Device, plain: Plain, size: str) -> Sequence[Comparison]:
     """Steps on operands of `size`, the pools on and off in turn. A step waits for its end."""
     count = SIZES[size] // 4
-    on, off, rival = Steps(device, count), Steps(unpooled, count), PlainSteps(plain, count)
-    rivals = [Contestant(PLAIN, rival.run, rival.prove) for _ in range(2)]
+    on, off, peer = Steps(device, count), Steps(unpooled, count), PlainSteps(plain, count)
+    peers = [Implementation(PLAIN, peer.run, peer.verify) for _ in range(2)]
     seed = _SEED if size == next(iter(SIZES)) else ""
     proof = f"8 x after {_OPERATIONS} doublings, bit for bit"
     return [
-        Contest(pooled(size), "wall", proof, [on.contestant(), rivals[0]], nbytes=4 * count, seed=seed),
-        Contest(pooled(size, "off"), "wall", proof, [off.contestant(), rivals[1]], nbytes=4 * count),
+        Comparison(pooled(size), "wall", proof, [on.implementation(), peers[0]], nbytes=4 * count, seed=seed),
+        Comparison(pooled(size, "off"), "wall", proof, [off.implementation(), peers[1]], nbytes=4 * count),
     ]
 
 
@@ -46,8 +46,8 @@ class Steps:
         self.seen: list[tuple[int, int]] = []  # Steps and allocations of each sample.
         self.ran = 0
 
-    def contestant(self) -> Contestant:
-        return Contestant(OURS, self.run, self.prove, around=self.counted, counts=self.counts)
+    def implementation(self) -> Implementation:
+        return Implementation(OURS, self.run, self.verify, around=self.counted, counts=self.counts)
 
     def run(self, n: int) -> None:
         device, nbytes, workgroups = self.device, 4 * self.count, (groups(self.count), 1, 1)
@@ -72,7 +72,7 @@ class Steps:
         made = sum(made for _, made in self.seen[2:])
         return {STEPS: ran, ALLOCATIONS: made / ran} if ran else {}
 
-    def prove(self, run: Callable[[], None]) -> str:
+    def verify(self, run: Callable[[], None]) -> str:
         """Whether a step makes 8 x of fresh x."""
         x = fresh(self.count)
         self.device.write(self.x, x)
@@ -96,7 +96,7 @@ class PlainSteps(PlainDoubling):
             plain.wait()
             self.y = y
 
-    def prove(self, run: Callable[[], None], factor: Callable[[], int] = lambda: 2**_OPERATIONS) -> str:
+    def verify(self, run: Callable[[], None], factor: Callable[[], int] = lambda: 2**_OPERATIONS) -> str:
         """Whether a step makes 8 x of fresh x."""
         x = fresh(self.count)
         self.plain.fill(self.x, x)

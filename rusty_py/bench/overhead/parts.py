@@ -10,7 +10,7 @@ from time import perf_counter_ns
 from typing import Any
 
 from rusty_py.runtime.adapter import Adapter
-from rusty_py.runtime.capi import Commands, commands
+from rusty_py.runtime.capi import CApi, commands
 from rusty_py.runtime.device import Device
 
 PYTHON, NATIVE, WAITING, TIMING = "Python ns", "wgpu-native ns", "waiting ns", "timing ns"
@@ -57,14 +57,14 @@ class TimedLibrary:
 
 
 @dataclass(frozen=True)
-class Cost:
+class CallCost:
     """What timing adds to a call, in nanoseconds: `inside` of what the watch sees, and in all."""
 
     inside: float
     total: float
 
 
-def cost_of_timing(nothing: Callable[[], object]) -> Cost:
+def cost_of_timing(nothing: Callable[[], object]) -> CallCost:
     """The cost of timing `nothing`, a C function that does nothing; what it takes to call it is inside."""
     inside, timed_ns, plain_ns = [], [], []
     for _ in range(_ROUNDS):
@@ -73,7 +73,7 @@ def cost_of_timing(nothing: Callable[[], object]) -> Cost:
         timed_ns.append(_ns(timed))
         plain_ns.append(_ns(nothing))
         inside.append(watch.ns / _REPEATS)
-    return Cost(min(inside), max(0.0, min(timed_ns) - min(plain_ns)))
+    return CallCost(min(inside), max(0.0, min(timed_ns) - min(plain_ns)))
 
 
 def _ns(call: Callable[[], object]) -> float:
@@ -89,7 +89,7 @@ class TimedDevice:
     def __init__(self, adapter: Adapter, *, checked: bool) -> None:
         self.watch = Watch()
         self.device = Device(adapter, checked=checked)
-        self.device.queue.commands = Commands(lambda library: TimedLibrary(library, self.watch))
+        self.device.queue.commands = CApi(lambda library: TimedLibrary(library, self.watch))
         self.cost = cost_of_timing(commands().lib.wgpuGetVersion)
         self.parts: Mapping[str, float] = {}
 
@@ -108,7 +108,7 @@ class TimedDevice:
 
 
 def divided(
-    took_ns: float, native_ns: float, waited_ns: float, calls: int, cost: Cost, *, runs: int
+    took_ns: float, native_ns: float, waited_ns: float, calls: int, cost: CallCost, *, runs: int
 ) -> Mapping[str, float]:
     """The parts of `took_ns`, for one of the `runs`. They add up to it, and none is negative."""
     issuing = took_ns - waited_ns

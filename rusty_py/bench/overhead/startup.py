@@ -11,8 +11,8 @@ from pathlib import Path
 
 import rusty_py
 from rusty_py import shaders
-from rusty_py.bench.figures import Figure, Row, measured, skipped_row
 from rusty_py.bench.overhead.work import OURS, PLAIN
+from rusty_py.bench.results import Figure, ResultRow, measured, skipped_row
 from rusty_py.measure.kernels import DOUBLE
 from rusty_py.runtime.adapter import Adapter
 
@@ -39,7 +39,7 @@ def rows(
     runs: int,
     enough: Callable[[], bool],
     start: Callable[[list[str]], Start] | None = None,
-) -> list[Row]:
+) -> list[ResultRow]:
     """A row for each stage and one for all, of `runs` starts each, or fewer once it is `enough`."""
     start = start or run
     folder = Path(__file__).parent
@@ -74,20 +74,20 @@ def run(command: list[str]) -> Start:
         timeout=_PATIENCE_S,
         check=True,
     )
-    told: dict[str, object] = json.loads(done.stdout)
-    return {**told, "process_ns": time.perf_counter_ns() - began}
+    reported: dict[str, object] = json.loads(done.stdout)
+    return {**reported, "process_ns": time.perf_counter_ns() - began}
 
 
 def _row(
     what: str, stage: int | None, seen: Mapping[str, Sequence[Start]], stopped: str, seed: str = ""
-) -> Row:
+) -> ResultRow:
     figures = []
     for by, starts in seen.items():
         if not all(start["right"] for start in starts):
             figures.append(Figure(by, "wrong", reason="y is not 2 x in a fresh process"))
         elif not (by == PLAIN and stage == STAGES.index("import rusty_py")):
             figures.append(measured(by, [_ns(start, stage) for start in starts]))
-    return Row(what, "wall", "y = 2 x in each process", tuple(figures), seed=seed, stopped=stopped)
+    return ResultRow(what, "wall", "y = 2 x in each process", tuple(figures), seed=seed, stopped=stopped)
 
 
 def _ns(start: Start, stage: int | None) -> float:

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from rusty_py.bench.interleaved import Verify
 from rusty_py.bench.plain import Plain
-from rusty_py.bench.rounds import Prove
 from rusty_py.measure.kernels import DOUBLE
 from rusty_py.runtime.device import Buffer, Device
 from rusty_py.runtime.launch import launch
@@ -61,7 +61,7 @@ class Doubling:
         for _ in range(n):
             launch(device, DOUBLE, inputs=inputs, outputs=outputs, workgroups=workgroups)
 
-    def prove(self, run: Callable[[], None], factor: Callable[[], int] = lambda: 2) -> str:
+    def verify(self, run: Callable[[], None], factor: Callable[[], int] = lambda: 2) -> str:
         """Whether `run` makes y = factor x of fresh x, over a poisoned y."""
         x = fresh(self.count)
         self.device.write(self.x, x)
@@ -85,7 +85,7 @@ class PlainDoubling:
         self.pipeline = plain.pipeline(DOUBLE)
         self.bindings = plain.bindings(self.pipeline, [self.x, self.y])
 
-    def prove(self, run: Callable[[], None], factor: Callable[[], int] = lambda: 2) -> str:
+    def verify(self, run: Callable[[], None], factor: Callable[[], int] = lambda: 2) -> str:
         """Whether `run` makes y = factor x of fresh x, over a poisoned y."""
         x = fresh(self.count)
         self.plain.fill(self.x, x)
@@ -101,16 +101,16 @@ class Latest:
         self.x = fresh(count)
         self.y: NDArray[np.generic] = np.empty(0, np.float32)
 
-    def prover(self) -> Prove:
+    def verifier(self) -> Verify:
         """Proves that `run` leaves twice the input."""
 
-        def prove(run: Callable[[], None]) -> str:
+        def verify(run: Callable[[], None]) -> str:
             self.x = fresh(self.x.size)
             self.y = np.full(self.x.size, _POISON, np.uint32)
             run()
             return fault(self.y, 2 * self.x)
 
-        return prove
+        return verify
 
 
 def fresh(count: int) -> Floats:

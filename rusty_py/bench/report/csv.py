@@ -4,11 +4,11 @@ import csv
 import io
 
 from rusty_py.bench.report.rows import facts, numpy_ms, scaled
-from rusty_py.bench.run import Result, Run
+from rusty_py.bench.run import BenchRun, Result
 from rusty_py.measure.case import Case
 
 
-def render(run: Run) -> str:
+def render(run: BenchRun) -> str:
     """A header line, then results, then what was skipped. A figure that does not exist is an empty cell.
 
     A run without a case has no lines: the sizes that head the columns are those of its cases.
@@ -24,7 +24,7 @@ def render(run: Run) -> str:
 
 
 def _record(
-    run: Run, case: Case, verdict: str, reason: str, result: Result | None = None
+    run: BenchRun, case: Case, verdict: str, reason: str, result: Result | None = None
 ) -> dict[str, object]:
     stats = result.stats if result else None
     return {

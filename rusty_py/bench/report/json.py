@@ -2,17 +2,17 @@
 
 from pydantic import RootModel
 
-from rusty_py.bench.run import Run
+from rusty_py.bench.run import BenchRun
 
-_Document = RootModel[Run]
+_Document = RootModel[BenchRun]
 
 
-def render(run: Run) -> str:
+def render(run: BenchRun) -> str:
     """Strict JSON: no NaN, no infinity."""
     return _Document(run).model_dump_json(indent=2)
 
 
-def parse(text: str) -> Run:
+def parse(text: str) -> BenchRun:
     """The run that `render` wrote. Raises ValueError where it is none."""
     return _Document.model_validate_json(text).root
 

@@ -3,10 +3,10 @@
 from tabulate import tabulate
 
 from rusty_py.bench.report.rows import facts, findings, gpu_block, header, legend, rows
-from rusty_py.bench.run import Run
+from rusty_py.bench.run import BenchRun
 
 
-def render(run: Run) -> str:
+def render(run: BenchRun) -> str:
     """Heading, GPU, table, findings and legend."""
     adapter = run.context["adapter"]
     assert isinstance(adapter, dict)

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from rusty_py.bench.figures import Figure, Figures, Row
 from rusty_py.bench.overhead import branches, eager, launches, memory, parts
 from rusty_py.bench.overhead.work import HELPER, OURS, PLAIN
 from rusty_py.bench.report.rows import spread
+from rusty_py.bench.results import Figure, ResultRow, Results
 from rusty_py.measure.stats import ratio_interval
 
 COUNTS = {
@@ -19,15 +19,15 @@ COUNTS = {
 
 _TARGET_HELPER = 8.0
 _TARGET_BRANCHES = 1.5
-_LEAST_SAMPLES = 5  # For an interval, and for a claim that rests on one.
+_MIN_SAMPLES = 5  # For an interval, and for a claim that rests on one.
 
 
-def header(figures: Figures) -> list[str]:
+def header(figures: Results) -> list[str]:
     """The column heads."""
     return ["what", "clock", OURS, "± %", PLAIN, HELPER, "ratio", "seed"]
 
 
-def rows(figures: Figures) -> Iterator[list[str]]:
+def rows(figures: Results) -> Iterator[list[str]]:
     """One row a thing, in words and rounded figures."""
     for row in figures.rows:
         ours = row.figure(OURS)
@@ -44,7 +44,7 @@ def rows(figures: Figures) -> Iterator[list[str]]:
         ]
 
 
-def parts_header(figures: Figures) -> list[str]:
+def parts_header(figures: Results) -> list[str]:
     """The column heads of the second table."""
     return [
         "eager calls",
@@ -58,7 +58,7 @@ def parts_header(figures: Figures) -> list[str]:
     ]
 
 
-def parts_rows(figures: Figures) -> Iterator[list[str]]:
+def parts_rows(figures: Results) -> Iterator[list[str]]:
     """One row for each thing whose parts are known."""
     for row in figures.rows:
         ours, timed = row.figure(OURS), row.figure(eager.TIMED)
@@ -68,14 +68,14 @@ def parts_rows(figures: Figures) -> Iterator[list[str]]:
             yield [row.what, *map(time, times), f"{timed.counts[parts.NATIVE_CALLS]:.3g}"]
 
 
-def summary(figures: Figures) -> list[str]:
+def summary(figures: Results) -> list[str]:
     """What the figures say, each sentence made from them."""
     lines = [_helper(figures), _replay(figures), *(_pool(figures, size) for size in memory.SIZES)]
     lines += [_branches(figures), _bindings(figures), _slower(figures)]
     return [line for line in lines if line]
 
 
-def legend(figures: Figures) -> list[str]:
+def legend(figures: Results) -> list[str]:
     """What the columns mean."""
     split = [
         "process CPU: of all threads, for one of the calls. Python, wgpu-native, waiting for the device and"
@@ -102,18 +102,18 @@ def time(ns: float) -> str:
     return f"{ns / 1e3:.3g} us" if ns < 999.5e3 else "1 ms"
 
 
-def faster(slow: Row | None, fast: Row | None, by: str, than: str) -> str:
+def faster(slow: ResultRow | None, fast: ResultRow | None, by: str, than: str) -> str:
     """How many times as fast `by` of one row is as `than` of another; "" where one has no figure."""
     slower, quicker = (slow and slow.figure(than)), (fast and fast.figure(by))
     if not slower or not quicker or not slower.ns or not quicker.ns:
         return ""
     pairs = min(len(slower.samples_ns), len(quicker.samples_ns))
     median, low, high = ratio_interval(slower.samples_ns[:pairs], quicker.samples_ns[:pairs])
-    interval = f" (95 % interval {low:.3g} to {high:.3g})" if pairs >= _LEAST_SAMPLES else ""
+    interval = f" (95 % interval {low:.3g} to {high:.3g})" if pairs >= _MIN_SAMPLES else ""
     return f"{median:.3g} times as fast{interval}"
 
 
-def _helper(figures: Figures) -> str:
+def _helper(figures: Results) -> str:
     row = figures.row(launches.ROUND_TRIP)
     ratio = row.ratio(HELPER, OURS) if row else None
     text = faster(row, row, OURS, HELPER)
@@ -122,7 +122,7 @@ def _helper(figures: Figures) -> str:
     return f"{launches.ROUND_TRIP}: ours is {text} as {HELPER}; {_reached(ratio, _TARGET_HELPER, row)}"
 
 
-def _replay(figures: Figures) -> str:
+def _replay(figures: Results) -> str:
     graph, eager = figures.row(launches.REPLAYED), figures.row(launches.EAGER)
     own, other = faster(eager, graph, OURS, OURS), faster(graph, graph, OURS, PLAIN)
     if not own or not other:
@@ -130,7 +130,7 @@ def _replay(figures: Figures) -> str:
     return f"100 launches replayed: {own} as recorded anew; {other} as {PLAIN} records them anew"
 
 
-def _pool(figures: Figures, size: str) -> str:
+def _pool(figures: Results, size: str) -> str:
     rows = [figures.row(memory.pooled(size, pool)) for pool in ("on", "off")]
     found = [row.figure(OURS) if row else None for row in rows]
     on, off = found
@@ -145,7 +145,7 @@ def _pool(figures: Figures, size: str) -> str:
     return text
 
 
-def _branches(figures: Figures) -> str:
+def _branches(figures: Results) -> str:
     together, apart = figures.row(branches.TOGETHER), figures.row(branches.APART)
     text = faster(apart, together, OURS, OURS)
     if not text or not apart or not together:
@@ -157,7 +157,7 @@ def _branches(figures: Figures) -> str:
     )
 
 
-def _bindings(figures: Figures) -> str:
+def _bindings(figures: Results) -> str:
     parts = []
     for what in (launches.RECORDED, launches.BOUND):
         row = figures.row(what)
@@ -169,11 +169,11 @@ def _bindings(figures: Figures) -> str:
     return f"bind groups: {'; '.join(parts)}" if parts else ""
 
 
-def _slower(figures: Figures) -> str:
+def _slower(figures: Results) -> str:
     slow = []
     for row in figures.rows:
         ours, plain = row.figure(OURS), row.figure(PLAIN)
-        if not ours or not plain or not len(ours.samples_ns) == len(plain.samples_ns) >= _LEAST_SAMPLES:
+        if not ours or not plain or not len(ours.samples_ns) == len(plain.samples_ns) >= _MIN_SAMPLES:
             continue
         ratio, _, high = ratio_interval(plain.samples_ns, ours.samples_ns)
         if high < 1:
@@ -181,9 +181,9 @@ def _slower(figures: Figures) -> str:
     return f"{PLAIN} takes less time than ours, outside the noise, for: {'; '.join(slow)}" if slow else ""
 
 
-def _reached(ratio: float, target: float, *rows: Row) -> str:
+def _reached(ratio: float, target: float, *rows: ResultRow) -> str:
     counts = [len(figure.samples_ns) for row in rows for figure in row.figures if figure.samples_ns]
-    if min(counts) < _LEAST_SAMPLES:
+    if min(counts) < _MIN_SAMPLES:
         return f"target {target:g}: too few samples to tell"
     return f"target {target:g}: {'reached' if ratio >= target else 'not reached'}"
 

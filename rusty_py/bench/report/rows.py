@@ -2,16 +2,16 @@
 
 from collections.abc import Iterator, Mapping
 
-from rusty_py.bench import notes
-from rusty_py.bench.figures import Figures
-from rusty_py.bench.run import Result, Run
-from rusty_py.measure.case import Problem
+from rusty_py.bench import diagnosis
+from rusty_py.bench.results import Results
+from rusty_py.bench.run import BenchRun, Result
+from rusty_py.measure.case import BenchProblem
 from rusty_py.measure.stats import Summary, summarise
 
 ASCII = str.maketrans({"×": "x", "·": "-", "═": "=", "║": "|", "╔": "+", "╗": "+", "╚": "+", "╝": "+"})
 
 
-def facts(run: Run | Figures, *path: str) -> object:
+def facts(run: BenchRun | Results, *path: str) -> object:
     """What the run's context says at `path`; None where it is silent."""
     value: object = run.context
     for key in path:
@@ -40,7 +40,7 @@ def gpu_block(adapter: Mapping[str, object], *, checked: object = None) -> list[
     return block
 
 
-def header(run: Run) -> list[str]:
+def header(run: BenchRun) -> list[str]:
     """The column heads; the clock stands in the one it rules."""
     peak = ["% of peak"] if run.peak_gflops else []
     clock = "GPU" if run.clock == "gpu" else "wall"
@@ -48,7 +48,7 @@ def header(run: Run) -> list[str]:
     return ["M×K×N", "kernel", *rate, "error", "note"]
 
 
-def rows(run: Run) -> Iterator[list[str]]:
+def rows(run: BenchRun) -> Iterator[list[str]]:
     """One row a case, in words and rounded figures."""
     for result in run.results:
         yield _row(result, run)
@@ -58,7 +58,7 @@ def rows(run: Run) -> Iterator[list[str]]:
         yield [case.problem.name, case.variant, "skipped", *blanks, skipped.reason]
 
 
-def legend(run: Run) -> list[str]:
+def legend(run: BenchRun) -> list[str]:
     """What the columns mean, with the names and figures that belong to them."""
     clock = "the GPU's timestamps" if run.clock == "gpu" else "the wall clock over batched runs"
     lines = [
@@ -82,7 +82,7 @@ def legend(run: Run) -> list[str]:
     return lines
 
 
-def _words_of_problems(run: Run) -> Iterator[str]:
+def _words_of_problems(run: BenchRun) -> Iterator[str]:
     """What sizes and errors mean for these problems, and f16 for the ceiling."""
     cases = [result.case for result in run.results] + [skipped.case for skipped in run.skipped]
     problems = [case.problem for case in cases]
@@ -99,12 +99,12 @@ def _words_of_problems(run: Run) -> Iterator[str]:
         yield "nn, nt, tn, tt: how a and b lie in memory, n row by row and t transposed."
 
 
-def findings(run: Run) -> list[str]:
+def findings(run: BenchRun) -> list[str]:
     """Who wins, how the machine drifted, and whether the run was cut short."""
-    lines = notes.choices(run) + notes.verdicts(run)
+    lines = diagnosis.choices(run) + diagnosis.verdicts(run)
     cut = {result.stopped for result in run.results if result.stopped.startswith("budget")}
     lines += sorted(cut)
-    drift = notes.drift(run)
+    drift = diagnosis.drift(run)
     if drift:
         lines.append(drift)
     if run.interrupted:
@@ -131,7 +131,7 @@ def scaled(value: float | None, unit: float) -> float | None:
     return None if value is None else value / unit
 
 
-def numpy_ms(problem: Problem, run: Run) -> float | None:
+def numpy_ms(problem: BenchProblem, run: BenchRun) -> float | None:
     """NumPy's median time for the problem."""
     for baseline in run.baselines:
         if baseline.problem == problem:
@@ -143,7 +143,7 @@ def _ratio(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def _row(result: Result, run: Run) -> list[str]:
+def _row(result: Result, run: BenchRun) -> list[str]:
     case = result.case
     if result.stats is None or result.gflops is None or result.roof_gflops is None:
         blanks = [""] * (len(header(run)) - 4)
@@ -161,5 +161,5 @@ def _row(result: Result, run: Run) -> list[str]:
         *peak,
         _ratio(host_ms / ms) if host_ms else "",
         "" if result.proof.error is None else f"{result.proof.error:.2g}",
-        notes.note(result, run),
+        diagnosis.note(result, run),
     ]

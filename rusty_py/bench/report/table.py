@@ -4,12 +4,12 @@ from tabulate import tabulate
 
 from rusty_py.bench.report.rows import findings, header, rows
 from rusty_py.bench.report.rows import legend as legend_of
-from rusty_py.bench.run import Run
+from rusty_py.bench.run import BenchRun
 
 _RIGHT = {"ms (GPU)", "ms (wall)", "± %", "GFLOPS", "% of ceiling", "% of peak", "× NumPy", "error"}
 
 
-def render(run: Run, *, legend: bool = True) -> str:
+def render(run: BenchRun, *, legend: bool = True) -> str:
     """The table, what follows from it, and what its columns mean."""
     head = header(run)
     align = ["right" if name in _RIGHT else "left" for name in head]

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from rusty_py.bench.figures import Figure, Figures, Row
 from rusty_py.bench.report.overhead import faster
 from rusty_py.bench.report.rows import facts, figure, spread
+from rusty_py.bench.results import Figure, ResultRow, Results
 from rusty_py.bench.transfer import DIRECTIONS, MIB, row_name
 from rusty_py.bench.transfer.copies import MEMCPY, NEW, OURS, PLAIN, STAGED
 
@@ -13,12 +13,12 @@ _UNIFIED_BYTES = 4 * MIB
 _SEED = "seed: 3.42 times, 1.55 ms to 0.45 ms, on Apple M2"
 
 
-def header(figures: Figures) -> list[str]:
+def header(figures: Results) -> list[str]:
     """The column heads: rates in GB/s, but for two."""
     return ["GB/s", MEMCPY, OURS, "± %", "of memcpy", *_paths(figures)]
 
 
-def rows(figures: Figures) -> Iterator[list[str]]:
+def rows(figures: Results) -> Iterator[list[str]]:
     """One row a direction and size, in words and rounded figures."""
     for row in figures.rows:
         ours = row.figure(OURS)
@@ -33,16 +33,18 @@ def rows(figures: Figures) -> Iterator[list[str]]:
         ]
 
 
-def summary(figures: Figures) -> list[str]:
+def summary(figures: Results) -> list[str]:
     """What the figures say, each sentence made from them."""
     lines = [
-        text for each in DIRECTIONS for text in (_least(figures, each, MEMCPY), _least(figures, each, PLAIN))
+        text
+        for each in DIRECTIONS
+        for text in (_minimum(figures, each, MEMCPY), _minimum(figures, each, PLAIN))
     ]
     lines += [_unified(figures, each) for each in DIRECTIONS]
     return [line for line in lines if line]
 
 
-def legend(figures: Figures) -> list[str]:
+def legend(figures: Results) -> list[str]:
     """What the columns mean."""
     ways = [
         f"{direction}s {'map the buffer' if facts(figures, 'transfers', key) else 'go through staging'}"
@@ -58,13 +60,13 @@ def legend(figures: Figures) -> list[str]:
     ]
 
 
-def _paths(figures: Figures) -> list[str]:
+def _paths(figures: Results) -> list[str]:
     """Ours and wgpu-py's, and what else was measured."""
     others = [each.by for row in figures.rows for each in row.figures]
     return list(dict.fromkeys([*_PATHS, *(by for by in others if by not in (MEMCPY, OURS))]))
 
 
-def _least(figures: Figures, direction: str, than: str) -> str:
+def _minimum(figures: Results, direction: str, than: str) -> str:
     """The least ratio of our rate to another path's from 1 MiB up, and where."""
     large = [row for row in figures.rows if row.what.startswith(direction) and (row.nbytes or 0) >= MIB]
     ratios = [(ratio, row.what) for row in large if (ratio := row.ratio(than, OURS))]
@@ -74,7 +76,7 @@ def _least(figures: Figures, direction: str, than: str) -> str:
     return f"{direction}s from 1 MiB up: ours reaches {ratio:.2f} of {than}'s rate or more, least: {what}"
 
 
-def _unified(figures: Figures, direction: str) -> str:
+def _unified(figures: Results, direction: str) -> str:
     row = figures.row(row_name(direction, _UNIFIED_BYTES))
     text = faster(row, row, OURS, STAGED)
     if not text or not row:
@@ -83,7 +85,7 @@ def _unified(figures: Figures, direction: str) -> str:
     return f"{direction} of 1M f32: ours is {text} as staged, {times}; {_SEED}"
 
 
-def _cell(row: Row, found: Figure | None) -> str:
+def _cell(row: ResultRow, found: Figure | None) -> str:
     if found is None:
         return "-"
     if found.ns and row.nbytes:

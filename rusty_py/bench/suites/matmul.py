@@ -10,45 +10,46 @@ from rusty_py import shaders
 from rusty_py.bench.suites.shapes import Size
 from rusty_py.dtypes import DTYPES, F32, Dtype
 from rusty_py.errors import LimitError
-from rusty_py.gemm.launches import Operands, requests
-from rusty_py.gemm.plan import Plan
-from rusty_py.gemm.problem import Places, contiguous
-from rusty_py.gemm.problem import Problem as Product
+from rusty_py.gemm.dispatch import Operands, dispatches
+from rusty_py.gemm.plan import GemmPlan
+from rusty_py.gemm.problem import GemmProblem, MatrixLayouts, contiguous
 from rusty_py.gemm.select import Tile, kernel_of, plan
-from rusty_py.measure.case import Case, Problem, Proof
+from rusty_py.measure.case import BenchProblem, Case, Verification
 from rusty_py.measure.kernels import FILL
-from rusty_py.measure.proof import POISON, MatmulExam
+from rusty_py.measure.verification import POISON, MatmulVerifier
 from rusty_py.runtime.device import Device
 from rusty_py.runtime.launch import Launch, Spec, launch, prepare, run
 
 
 @dataclass(frozen=True)
 class MatmulSuite:
-    """`tiles` as in `rusty_py.matmul`; `dtype` is that of operands and results, `sums` that of the sums."""
+    """`tiles` as in `rusty_py.matmul`; `dtype` is that of operands and results."""
 
     sizes: Sequence[Size]
     tiles: Sequence[Tile]
     dtype: Dtype = F32
-    sums: Dtype = F32
+    accumulate_dtype: Dtype = F32
 
     def cases(self) -> list[Case]:
         sizes = sorted(dict.fromkeys(self.sizes), key=lambda size: size.flops)
-        problems = [problem_of(size, dtype=self.dtype, sums=self.sums) for size in sizes]
+        problems = [
+            problem_of(size, dtype=self.dtype, accumulate_dtype=self.accumulate_dtype) for size in sizes
+        ]
         return [case(p, tile) for p in problems for tile in self.tiles]
 
-    def setup(self, problem: Problem, device: Device, rng: np.random.Generator) -> "MatmulSetup":
+    def setup(self, problem: BenchProblem, device: Device, rng: np.random.Generator) -> "MatmulSetup":
         return MatmulSetup(problem, device, rng)
 
 
-def problem(m: int, k: int, n: int) -> Problem:
+def problem(m: int, k: int, n: int) -> BenchProblem:
     """The m x k x n product in f32."""
     return problem_of(Size(m, k, n))
 
 
-def problem_of(size: Size, *, dtype: Dtype = F32, sums: Dtype = F32) -> Problem:
+def problem_of(size: Size, *, dtype: Dtype = F32, accumulate_dtype: Dtype = F32) -> BenchProblem:
     """The products of `size`: 2mkn flops each, and every matrix moved once."""
     m, k, n = size.m, size.k, size.n
-    return Problem(
+    return BenchProblem(
         suite="matmul",
         name=str(size),
         axes={"m": m, "k": k, "n": n, "products": size.products},
@@ -56,12 +57,12 @@ def problem_of(size: Size, *, dtype: Dtype = F32, sums: Dtype = F32) -> Problem:
         flops=size.flops,
         bytes=(m * k + k * n + m * n) * size.products * dtype.itemsize,
         layout=size.layout,
-        sums=sums.name,
+        sums=accumulate_dtype.name,
         written_bytes=m * n * size.products * dtype.itemsize,
     )
 
 
-def case(problem: Problem, tile: Tile) -> Case:
+def case(problem: BenchProblem, tile: Tile) -> Case:
     """The kernel of `tile` on `problem`; "auto" names its own once there is a device."""
     if tile == "auto":
         return Case(problem, "auto", "", "")
@@ -76,18 +77,20 @@ def _named(case: Case, specs: Sequence[Spec]) -> Case:
     return replace(case, kernel=" + ".join(map(str, each)), sha256=shaders.sha256(text))
 
 
-def product_of(problem: Problem) -> Product:
+def product_of(problem: BenchProblem) -> GemmProblem:
     """The problem as the kernels see it: contiguous matrices."""
-    dtype, sums = DTYPES[problem.dtype], DTYPES[problem.sums]
-    return Product.of(*_sizes(problem), places=places_of(problem), dtype=dtype, sums=sums)
+    dtype, accumulate_dtype = DTYPES[problem.dtype], DTYPES[problem.sums]
+    return GemmProblem.of(
+        *_sizes(problem), places=places_of(problem), dtype=dtype, accumulate_dtype=accumulate_dtype
+    )
 
 
-def places_of(problem: Problem) -> Places:
+def places_of(problem: BenchProblem) -> MatrixLayouts:
     """Where a, b and c are in buffers of their own."""
     return contiguous(*_sizes(problem), layout=problem.layout)
 
 
-def _sizes(problem: Problem) -> tuple[int, int, int, int]:
+def _sizes(problem: BenchProblem) -> tuple[int, int, int, int]:
     axes = problem.axes
     return axes["m"], axes["k"], axes["n"], axes["products"]
 
@@ -95,19 +98,27 @@ def _sizes(problem: Problem) -> tuple[int, int, int, int]:
 class MatmulSetup:
     """Inputs on the device, and an exam that all kernels sit."""
 
-    def __init__(self, problem: Problem, device: Device, rng: np.random.Generator) -> None:
+    def __init__(self, problem: BenchProblem, device: Device, rng: np.random.Generator) -> None:
         self.problem, self.device = problem, device
         m, k, n, products = _sizes(problem)
         dtype = DTYPES[problem.dtype]
         largest = max(m * k, k * n, m * n) * products * dtype.itemsize
-        most = min(device.limits.binding_bytes, device.limits.buffer_bytes)
-        if largest > most:
+        limit = min(device.limits.binding_bytes, device.limits.buffer_bytes)
+        if largest > limit:
             raise LimitError(
-                f"matmul: a matrix is larger than one binding on {device.adapter}: {largest} > {most} bytes"
+                f"matmul: a matrix is larger than one binding on {device.adapter}: {largest} > {limit} bytes"
             )
-        self.exam = MatmulExam(m, k, n, rng=rng, products=products, dtype=dtype, sums=DTYPES[problem.sums])
-        self.a = device.upload(self.stored(self.exam.a, 0), label="a")
-        self.b = device.upload(self.stored(self.exam.b, 1), label="b")
+        self.verifier = MatmulVerifier(
+            m,
+            k,
+            n,
+            rng=rng,
+            products=products,
+            dtype=dtype,
+            accumulate_dtype=DTYPES[problem.sums],
+        )
+        self.a = device.upload(self.stored(self.verifier.a, 0), label="a")
+        self.b = device.upload(self.stored(self.verifier.b, 1), label="b")
 
     def stored(self, x: NDArray[np.floating], operand: int) -> NDArray[np.floating]:
         """Operand 0 or 1 as it lies in memory, C-contiguous."""
@@ -119,8 +130,8 @@ class MatmulSetup:
 
     def baseline(self) -> Callable[[], object]:
         """By np.matmul in float32 whatever the dtype: in float16 it has no BLAS. Operands lie as ours."""
-        a, b = (self._as_stored(x, i) for i, x in enumerate((self.exam.a, self.exam.b)))
-        c = np.empty(self.exam.shape, np.float32)
+        a, b = (self._as_stored(x, i) for i, x in enumerate((self.verifier.a, self.verifier.b)))
+        c = np.empty(self.verifier.shape, np.float32)
         return lambda: np.matmul(a, b, out=c)
 
     def _as_stored(self, x: NDArray[np.floating], operand: int) -> NDArray[np.float32]:
@@ -133,19 +144,19 @@ class MatmulWork:
     """A case on the setup's inputs, with an output of its own. Its plan is made here, once."""
 
     def __init__(self, setup: MatmulSetup, case: Case) -> None:
-        self.setup, self.exam, self.device = setup, setup.exam, setup.device
+        self.setup, self.verifier, self.device = setup, setup.verifier, setup.device
         self.plan = _plan(setup.device, product_of(case.problem), case.variant)
-        self.c = self.device.empty(self.exam.nbytes, label="c")
+        self.c = self.device.empty(self.verifier.nbytes, label="c")
         self.operands = Operands(setup.a, setup.b, self.c, *places_of(case.problem))
         self.made = self.launches()
         self.case = case
         if case.variant == "auto":
             named = _named(case, [each.spec for each in self.made])
             self.case = replace(named, plan=str(self.plan))
-        self.proven: NDArray[np.floating] | None = None
+        self.verified: NDArray[np.floating] | None = None
 
     def launches(self) -> list[Launch]:
-        made = requests(self.device, self.plan, self.operands)
+        made = dispatches(self.device, self.plan, self.operands)
         self.made = [prepare(self.device, **each._asdict()) for each in made]
         return self.made
 
@@ -158,18 +169,18 @@ class MatmulWork:
                 self.device,
                 FILL,
                 outputs=[buffer],
-                dims=(buffer.nbytes // 4, POISON, groups * FILL.threads),
+                uniforms=(buffer.nbytes // 4, POISON, groups * FILL.threads),
                 workgroups=(groups, 1, 1),
             )
 
-    def prove(self) -> Proof:
-        proof, self.proven = self.exam.prove(self._product)
+    def verify(self) -> Verification:
+        proof, self.verified = self.verifier.verify(self._product)
         return proof
 
-    def recheck(self) -> Proof:
-        if self.proven is None:
+    def recheck(self) -> Verification:
+        if self.verified is None:
             raise LimitError("recheck: nothing was proven before")
-        return self.exam.recheck(self._result(), self.proven)
+        return self.verifier.recheck(self._result(), self.verified)
 
     def _product(self, a: NDArray[np.floating], b: NDArray[np.floating]) -> NDArray[np.floating]:
         self.device.write(self.setup.a, self.setup.stored(a, 0))
@@ -180,18 +191,18 @@ class MatmulWork:
         return self._result()
 
     def _result(self) -> NDArray[np.floating]:
-        c = np.empty(self.exam.shape, self.exam.dtype.numpy)
+        c = np.empty(self.verifier.shape, self.verifier.dtype.numpy)
         self.device.read(self.c, c)
         return c
 
 
-def _plan(device: Device, product: Product, variant: str) -> Plan:
+def _plan(device: Device, product: GemmProblem, variant: str) -> GemmPlan:
     """How a variant computes the product. Raises LimitError where it cannot."""
     if variant == "auto":
         return plan(device, product)
-    if product.form.stored is not F32:
+    if product.signature.stored is not F32:
         raise LimitError(
-            f"{variant} computes in f32 only; --tile auto computes in {product.form.stored.name}"
+            f"{variant} computes in f32 only; --tile auto computes in {product.signature.stored.name}"
         )
     tile = variant.removeprefix("tile ")
     return plan(device, product, tile=tile if tile == "naive" else int(tile))

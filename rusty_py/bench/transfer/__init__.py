@@ -5,11 +5,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 
-from rusty_py.bench.figures import Figures
+from rusty_py.bench.interleaved import Comparison, InterleavedOptions, InterleavedSampler, Progress, Schedule
 from rusty_py.bench.plain import Plain
-from rusty_py.bench.rounds import Contest, Options, Plan, Rounds, Say
+from rusty_py.bench.results import Results
 from rusty_py.bench.transfer import copies, torch_copies
-from rusty_py.bench.transfer.copies import Arrays, Devices
+from rusty_py.bench.transfer.copies import Arrays, TransferDevices
 from rusty_py.errors import LimitError
 from rusty_py.runtime.device import Device
 
@@ -22,9 +22,9 @@ _EVEN = 16 * MIB  # Up to here all sizes get the same time.
 _COPIES = 8  # Of the data, at most, on a device that shares the host's memory.
 
 
-def options(*, runs: int | None, max_time_s: float | None) -> Options:
+def options(*, runs: int | None, max_time_s: float | None) -> InterleavedOptions:
     """A sample is one pass: so all paths meet the arrays in the same caches."""
-    return Options(
+    return InterleavedOptions(
         sample_s=0.0,
         min_samples=runs or 7,
         max_samples=runs or 101,
@@ -48,42 +48,42 @@ def row_name(direction: str, nbytes: int) -> str:
 
 def measure(
     device: Device,
-    options: Options,
+    options: InterleavedOptions,
     *,
     context: Mapping[str, object],
-    say: Say,
+    progress: Progress,
     sizes: Sequence[int] = SIZES,
-) -> Figures:
+) -> Results:
     """Both directions at each size. Ctrl-C ends it early; what was measured is in the result."""
     moved = {"mapped_read": device.transfer.mapped_read, "mapped_write": device.transfer.mapped_write}
-    outcome = Figures("transfer", {**context, "transfers": moved})
+    outcome = Results("transfer", {**context, "transfers": moved})
     with _devices(device) as devices:
         plans = [
-            Plan(
+            Schedule(
                 row_name(direction, nbytes),
-                partial(_contests, devices, direction, nbytes),
+                partial(_comparisons, devices, direction, nbytes),
                 max(1.0, nbytes / _EVEN),
             )
             for nbytes in sizes
             for direction in DIRECTIONS
         ]
-        Rounds(options, say).measure(plans, outcome)
+        InterleavedSampler(options, progress).measure(plans, outcome)
     return outcome
 
 
-def _contests(devices: Devices, direction: str, nbytes: int) -> Sequence[Contest]:
+def _comparisons(devices: TransferDevices, direction: str, nbytes: int) -> Sequence[Comparison]:
     _ensure_room(nbytes)
     for device in (devices.device, devices.staged):
         device.purge()
     arrays = Arrays(nbytes)
-    make, rivals = (
+    make, peers = (
         (copies.uploads, torch_copies.uploads)
         if direction == "upload"
         else (copies.downloads, torch_copies.downloads)
     )
-    contestants = [*make(devices, arrays), *rivals(arrays)]
+    implementations = [*make(devices, arrays), *peers(arrays)]
     proof = "random words, all compared, written or read back by wgpu-py"
-    return [Contest(row_name(direction, nbytes), "wall", proof, contestants, nbytes=nbytes)]
+    return [Comparison(row_name(direction, nbytes), "wall", proof, implementations, nbytes=nbytes)]
 
 
 def _ensure_room(nbytes: int) -> None:
@@ -97,11 +97,11 @@ def _ensure_room(nbytes: int) -> None:
 
 
 @contextmanager
-def _devices(device: Device) -> Iterator[Devices]:
+def _devices(device: Device) -> Iterator[TransferDevices]:
     """The other devices, on the adapter of the first."""
     plain = Plain(device.adapter)
     try:
         with Device(device.adapter, staged=True) as staged:
-            yield Devices(device, staged, plain)
+            yield TransferDevices(device, staged, plain)
     finally:
         plain.close()

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rusty_py.bench.interleaved import Implementation, Verify
 from rusty_py.bench.plain import Plain
-from rusty_py.bench.rounds import Contestant, Prove
 from rusty_py.runtime.device import Buffer, Device
 
 MEMCPY, OURS, STAGED, PLAIN, NEW = "memcpy", "ours", "ours, staged", "wgpu-py", "wgpu-py, new buffer"
@@ -17,7 +17,7 @@ _POISON = 0xDEADBEEF
 
 
 @dataclass(frozen=True)
-class Devices:
+class TransferDevices:
     """Ours, ours that stages everything, and wgpu-py's."""
 
     device: Device
@@ -48,7 +48,7 @@ class Arrays:
         return f"{wrong / words.size:.2%} of the words differ" if wrong else ""
 
 
-def uploads(devices: Devices, arrays: Arrays) -> Sequence[Contestant]:
+def uploads(devices: TransferDevices, arrays: Arrays) -> Sequence[Implementation]:
     """From host to device; each ends when the device has it."""
     return [
         _memcpy_from(arrays),
@@ -58,7 +58,7 @@ def uploads(devices: Devices, arrays: Arrays) -> Sequence[Contestant]:
     ]
 
 
-def downloads(devices: Devices, arrays: Arrays) -> Sequence[Contestant]:
+def downloads(devices: TransferDevices, arrays: Arrays) -> Sequence[Implementation]:
     """From device to host; each ends when the host has it."""
     return [
         _memcpy_to(arrays),
@@ -68,19 +68,19 @@ def downloads(devices: Devices, arrays: Arrays) -> Sequence[Contestant]:
     ]
 
 
-def prover(arrays: Arrays, before: Callable[[], None], arrived: Callable[[], NDArray[Any]]) -> Prove:
+def verifier(arrays: Arrays, before: Callable[[], None], arrived: Callable[[], NDArray[Any]]) -> Verify:
     """Proves a path: refreshes the arrays, calls `before`, takes a pass, compares what has `arrived`."""
 
-    def prove(run: Callable[[], None]) -> str:
+    def verify(run: Callable[[], None]) -> str:
         arrays.refresh()
         before()
         run()
         return arrays.fault(arrived())
 
-    return prove
+    return verify
 
 
-def _memcpy_from(arrays: Arrays) -> Contestant:
+def _memcpy_from(arrays: Arrays) -> Implementation:
     """To memory of its own, as every path has its own buffer: no cache holds it for the others' sake."""
     own = np.full_like(arrays.source, _POISON)
 
@@ -88,10 +88,10 @@ def _memcpy_from(arrays: Arrays) -> Contestant:
         for _ in range(n):
             np.copyto(own, arrays.source)
 
-    return Contestant(MEMCPY, run, prover(arrays, lambda: own.fill(_POISON), lambda: own))
+    return Implementation(MEMCPY, run, verifier(arrays, lambda: own.fill(_POISON), lambda: own))
 
 
-def _memcpy_to(arrays: Arrays) -> Contestant:
+def _memcpy_to(arrays: Arrays) -> Implementation:
     """From memory of its own."""
     own = np.empty_like(arrays.source)
 
@@ -99,12 +99,12 @@ def _memcpy_to(arrays: Arrays) -> Contestant:
         for _ in range(n):
             np.copyto(arrays.target, own)
 
-    return Contestant(
-        MEMCPY, run, prover(arrays, lambda: np.copyto(own, arrays.source), lambda: arrays.target)
+    return Implementation(
+        MEMCPY, run, verifier(arrays, lambda: np.copyto(own, arrays.source), lambda: arrays.target)
     )
 
 
-def _our_upload(by: str, device: Device, arrays: Arrays) -> Contestant:
+def _our_upload(by: str, device: Device, arrays: Arrays) -> Implementation:
     buffer = device.empty(arrays.nbytes, label=by)
 
     def run(n: int) -> None:
@@ -115,10 +115,10 @@ def _our_upload(by: str, device: Device, arrays: Arrays) -> Contestant:
     def arrived() -> NDArray[Any]:
         return np.frombuffer(device.raw.queue.read_buffer(_raw(buffer), size=arrays.nbytes), np.uint8)
 
-    return Contestant(by, run, prover(arrays, lambda: None, arrived))
+    return Implementation(by, run, verifier(arrays, lambda: None, arrived))
 
 
-def _our_download(by: str, device: Device, arrays: Arrays) -> Contestant:
+def _our_download(by: str, device: Device, arrays: Arrays) -> Implementation:
     buffer = device.empty(arrays.nbytes, label=by)
 
     def fill() -> None:
@@ -131,10 +131,10 @@ def _our_download(by: str, device: Device, arrays: Arrays) -> Contestant:
         for _ in range(n):
             device.read(buffer, arrays.target)
 
-    return Contestant(by, run, prover(arrays, fill, lambda: arrays.target))
+    return Implementation(by, run, verifier(arrays, fill, lambda: arrays.target))
 
 
-def _plain_uploads(plain: Plain, arrays: Arrays) -> Sequence[Contestant]:
+def _plain_uploads(plain: Plain, arrays: Arrays) -> Sequence[Implementation]:
     buffer = plain.buffer(arrays.nbytes)
     made: list[Any] = []
 
@@ -152,12 +152,12 @@ def _plain_uploads(plain: Plain, arrays: Arrays) -> Sequence[Contestant]:
             plain.wait()
 
     return [
-        Contestant(PLAIN, write, prover(arrays, lambda: None, lambda: plain.read(buffer))),
-        Contestant(NEW, make, prover(arrays, lambda: None, lambda: plain.read(made[0]))),
+        Implementation(PLAIN, write, verifier(arrays, lambda: None, lambda: plain.read(buffer))),
+        Implementation(NEW, make, verifier(arrays, lambda: None, lambda: plain.read(made[0]))),
     ]
 
 
-def _plain_download(plain: Plain, arrays: Arrays) -> Contestant:
+def _plain_download(plain: Plain, arrays: Arrays) -> Implementation:
     buffer = plain.buffer(arrays.nbytes)
     got: list[NDArray[Any]] = []
 
@@ -168,7 +168,7 @@ def _plain_download(plain: Plain, arrays: Arrays) -> Contestant:
         for _ in range(n):
             got[:] = [plain.read(buffer)]
 
-    return Contestant(PLAIN, run, prover(arrays, fill, lambda: got[0]))
+    return Implementation(PLAIN, run, verifier(arrays, fill, lambda: got[0]))
 
 
 def _raw(buffer: Buffer) -> Any:

@@ -5,8 +5,8 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
-from rusty_py.bench.rounds import Contestant
-from rusty_py.bench.transfer.copies import Arrays, prover
+from rusty_py.bench.interleaved import Implementation
+from rusty_py.bench.transfer.copies import Arrays, verifier
 
 PINNED, PAGEABLE = "torch, pinned", "torch, pageable"
 
@@ -21,7 +21,7 @@ def torch() -> Any:
     return found if found.cuda.is_available() else None
 
 
-def uploads(arrays: Arrays) -> Sequence[Contestant]:
+def uploads(arrays: Arrays) -> Sequence[Implementation]:
     """From the source, and from page-locked memory with the same data, as PyTorch advises."""
     if torch() is None:
         return []
@@ -38,14 +38,14 @@ def uploads(arrays: Arrays) -> Sequence[Contestant]:
         return on_device.cpu().numpy()
 
     return [
-        Contestant(
-            PINNED, lambda n: upload(pinned, n), prover(arrays, lambda: pinned.copy_(pageable), arrived)
+        Implementation(
+            PINNED, lambda n: upload(pinned, n), verifier(arrays, lambda: pinned.copy_(pageable), arrived)
         ),
-        Contestant(PAGEABLE, lambda n: upload(pageable, n), prover(arrays, lambda: None, arrived)),
+        Implementation(PAGEABLE, lambda n: upload(pageable, n), verifier(arrays, lambda: None, arrived)),
     ]
 
 
-def downloads(arrays: Arrays) -> Sequence[Contestant]:
+def downloads(arrays: Arrays) -> Sequence[Implementation]:
     """Into the target, and into page-locked memory."""
     if torch() is None:
         return []
@@ -64,6 +64,8 @@ def downloads(arrays: Arrays) -> Sequence[Contestant]:
         pinned.zero_()
 
     return [
-        Contestant(PINNED, lambda n: download(pinned, n), prover(arrays, fill, pinned.numpy)),
-        Contestant(PAGEABLE, lambda n: download(pageable, n), prover(arrays, fill, lambda: arrays.target)),
+        Implementation(PINNED, lambda n: download(pinned, n), verifier(arrays, fill, pinned.numpy)),
+        Implementation(
+            PAGEABLE, lambda n: download(pageable, n), verifier(arrays, fill, lambda: arrays.target)
+        ),
     ]

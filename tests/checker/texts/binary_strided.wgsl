@@ -3,7 +3,7 @@
 // threads. Workgroup memory: none. starts: of a, of b. Strides and starts are modulo 2^32.
 // Appended: the types elem and result, and fn apply(x: elem, y: elem) -> result.
 
-struct Dims {
+struct Uniforms {
     count: u32,
     rank: u32,
     word: u32,
@@ -17,22 +17,22 @@ struct Dims {
 @group(0) @binding(0) var<storage, read> a: array<elem>;
 @group(0) @binding(1) var<storage, read> b: array<elem>;
 @group(0) @binding(2) var<storage, read_write> out: array<result>;
-@group(0) @binding(3) var<uniform> dims: Dims;
+@group(0) @binding(3) var<uniform> uniforms: Uniforms;
 
 @compute @workgroup_size(256)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
-    for (var i = id.x; i < dims.count; i += groups.x * 256u) {
+    for (var i = id.x; i < uniforms.count; i += groups.x * 256u) {
         var rest = i;
-        var a_at = dims.starts.x;
-        var b_at = dims.starts.y;
-        for (var left = dims.rank; left > 0u; left--) {
+        var a_at = uniforms.starts.x;
+        var b_at = uniforms.starts.y;
+        for (var left = uniforms.rank; left > 0u; left--) {
             let axis = (left - 1u) / 4u;
             let lane = (left - 1u) % 4u;
-            let size = dims.shape[axis][lane];
+            let size = uniforms.shape[axis][lane];
             let position = rest % size;
             rest /= size;
-            a_at += position * dims.a_strides[axis][lane];
-            b_at += position * dims.b_strides[axis][lane];
+            a_at += position * uniforms.a_strides[axis][lane];
+            b_at += position * uniforms.b_strides[axis][lane];
         }
         out[i] = apply(a[a_at], b[b_at]);
     }

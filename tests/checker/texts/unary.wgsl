@@ -4,7 +4,7 @@
 // Appended: the types elem and result, and fn apply(x: elem, word: u32) -> result; `word` is the bits of a
 // number beside the array, so that another number is no other kernel.
 
-struct Dims {
+struct Uniforms {
     count: u32,
     x_at: u32,
     x_step: u32,
@@ -15,11 +15,11 @@ struct Dims {
 
 @group(0) @binding(0) var<storage, read> values: array<elem>;
 @group(0) @binding(1) var<storage, read_write> out: array<result>;
-@group(0) @binding(2) var<uniform> dims: Dims;
+@group(0) @binding(2) var<uniform> uniforms: Uniforms;
 
 @compute @workgroup_size(256)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
-    for (var i = id.x; i < dims.count; i += groups.x * 256u) {
-        out[dims.out_at + i * dims.out_step] = apply(values[dims.x_at + i * dims.x_step], dims.word);
+    for (var i = id.x; i < uniforms.count; i += groups.x * 256u) {
+        out[uniforms.out_at + i * uniforms.out_step] = apply(values[uniforms.x_at + i * uniforms.x_step], uniforms.word);
     }
 }

@@ -3,7 +3,7 @@
 // threads. Workgroup memory: none. starts: of x, of out. Strides and starts are modulo 2^32.
 // Appended: the types elem and result, and fn apply(x: elem, word: u32) -> result.
 
-struct Dims {
+struct Uniforms {
     count: u32,
     rank: u32,
     word: u32,
@@ -16,23 +16,23 @@ struct Dims {
 
 @group(0) @binding(0) var<storage, read> values: array<elem>;
 @group(0) @binding(1) var<storage, read_write> out: array<result>;
-@group(0) @binding(2) var<uniform> dims: Dims;
+@group(0) @binding(2) var<uniform> uniforms: Uniforms;
 
 @compute @workgroup_size(256)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
-    for (var i = id.x; i < dims.count; i += groups.x * 256u) {
+    for (var i = id.x; i < uniforms.count; i += groups.x * 256u) {
         var rest = i;
-        var x_at = dims.starts.x;
-        var out_at = dims.starts.y;
-        for (var left = dims.rank; left > 0u; left--) {
+        var x_at = uniforms.starts.x;
+        var out_at = uniforms.starts.y;
+        for (var left = uniforms.rank; left > 0u; left--) {
             let axis = (left - 1u) / 4u;
             let lane = (left - 1u) % 4u;
-            let size = dims.shape[axis][lane];
+            let size = uniforms.shape[axis][lane];
             let position = rest % size;
             rest /= size;
-            x_at += position * dims.x_strides[axis][lane];
-            out_at += position * dims.out_strides[axis][lane];
+            x_at += position * uniforms.x_strides[axis][lane];
+            out_at += position * uniforms.out_strides[axis][lane];
         }
-        out[out_at] = apply(values[x_at], dims.word);
+        out[out_at] = apply(values[x_at], uniforms.word);
     }
 }

@@ -3,7 +3,7 @@
 // threads. Workgroup memory: none. Steps and starts are modulo 2^32, so that negative ones work.
 // Appended: the type elem.
 
-struct Dims {
+struct Uniforms {
     count: u32,
     condition_at: u32,
     condition_step: u32,
@@ -17,15 +17,15 @@ struct Dims {
 @group(0) @binding(1) var<storage, read> x: array<elem>;
 @group(0) @binding(2) var<storage, read> y: array<elem>;
 @group(0) @binding(3) var<storage, read_write> out: array<elem>;
-@group(0) @binding(4) var<uniform> dims: Dims;
+@group(0) @binding(4) var<uniform> uniforms: Uniforms;
 
 @compute @workgroup_size(256)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
-    for (var i = id.x; i < dims.count; i += groups.x * 256u) {
-        if (condition[dims.condition_at + i * dims.condition_step] != 0u) {
-            out[i] = x[dims.x_at + i * dims.x_step];
+    for (var i = id.x; i < uniforms.count; i += groups.x * 256u) {
+        if (condition[uniforms.condition_at + i * uniforms.condition_step] != 0u) {
+            out[i] = x[uniforms.x_at + i * uniforms.x_step];
         } else {
-            out[i] = y[dims.y_at + i * dims.y_step];
+            out[i] = y[uniforms.y_at + i * uniforms.y_step];
         }
     }
 }

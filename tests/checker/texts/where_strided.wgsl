@@ -3,7 +3,7 @@
 // threads. Workgroup memory: none. starts: of condition, x, y. Strides and starts are modulo 2^32.
 // Appended: the type elem.
 
-struct Dims {
+struct Uniforms {
     count: u32,
     rank: u32,
     word: u32,
@@ -19,22 +19,22 @@ struct Dims {
 @group(0) @binding(1) var<storage, read> x: array<elem>;
 @group(0) @binding(2) var<storage, read> y: array<elem>;
 @group(0) @binding(3) var<storage, read_write> out: array<elem>;
-@group(0) @binding(4) var<uniform> dims: Dims;
+@group(0) @binding(4) var<uniform> uniforms: Uniforms;
 
 @compute @workgroup_size(256)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
-    for (var i = id.x; i < dims.count; i += groups.x * 256u) {
+    for (var i = id.x; i < uniforms.count; i += groups.x * 256u) {
         var rest = i;
-        var at = dims.starts.xyz;
-        for (var left = dims.rank; left > 0u; left--) {
+        var at = uniforms.starts.xyz;
+        for (var left = uniforms.rank; left > 0u; left--) {
             let axis = (left - 1u) / 4u;
             let lane = (left - 1u) % 4u;
-            let size = dims.shape[axis][lane];
+            let size = uniforms.shape[axis][lane];
             let position = rest % size;
             rest /= size;
-            at.x += position * dims.condition_strides[axis][lane];
-            at.y += position * dims.x_strides[axis][lane];
-            at.z += position * dims.y_strides[axis][lane];
+            at.x += position * uniforms.condition_strides[axis][lane];
+            at.y += position * uniforms.x_strides[axis][lane];
+            at.z += position * uniforms.y_strides[axis][lane];
         }
         if (condition[at.x] != 0u) {
             out[i] = x[at.y];

@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 
-from rusty_py.bench.figures import Figure, Figures, Row, measured
+from rusty_py.bench.results import Figure, ResultRow, Results, measured
 
 from .runs import CONTEXT
 
 US = 1e3  # In nanoseconds.
 
 
-def row(what: str, figures: Mapping[str, float | Sequence[float] | Figure], **changes: object) -> Row:
+def row(what: str, figures: Mapping[str, float | Sequence[float] | Figure], **changes: object) -> ResultRow:
     """A row by the CPU clock: contestants with their times in us, five samples of one, or a whole figure."""
     made = []
     for by, given in figures.items():
@@ -19,13 +19,13 @@ def row(what: str, figures: Mapping[str, float | Sequence[float] | Figure], **ch
         times = [given * (1 + 0.001 * i) for i in (-2, -1, 0, 1, 2)] if isinstance(given, float) else given
         made.append(measured(by, [US * time for time in times], runs=10))
     options: dict[str, object] = {"clock": "cpu", "proof": "y = 2 x", **changes}
-    return Row(what=what, figures=tuple(made), **options)  # type: ignore[arg-type]
+    return ResultRow(what=what, figures=tuple(made), **options)  # type: ignore[arg-type]
 
 
-def overhead(*rows: Row, **changes: object) -> Figures:
-    return Figures("overhead", CONTEXT, list(rows), **changes)  # type: ignore[arg-type]
+def overhead(*rows: ResultRow, **changes: object) -> Results:
+    return Results("overhead", CONTEXT, list(rows), **changes)  # type: ignore[arg-type]
 
 
-def transfer(*rows: Row, mapped: bool = True, **changes: object) -> Figures:
+def transfer(*rows: ResultRow, mapped: bool = True, **changes: object) -> Results:
     context = {**CONTEXT, "transfers": {"mapped_read": mapped, "mapped_write": mapped}}
-    return Figures("transfer", context, list(rows), **changes)  # type: ignore[arg-type]
+    return Results("transfer", context, list(rows), **changes)  # type: ignore[arg-type]

@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from rusty_py.bench.run import Baseline, Ceilings, Result, Run, Skipped, Verdict
+from rusty_py.bench.run import Baseline, BenchRun, Ceilings, Result, Skipped, Verdict
 from rusty_py.bench.runner import with_stats
 from rusty_py.bench.suites.matmul import case, problem
-from rusty_py.measure.case import Case, Proof, Timed
+from rusty_py.measure.case import Case, Timed, Verification
 from rusty_py.measure.clock import Clock
 
 MS = 1e6  # In nanoseconds.
-PROOF = Proof("every element against float64", error=0.0182, relative_error=2.9e-7)
+PROOF = Verification("every element against float64", error=0.0182, relative_error=2.9e-7)
 
 CONTEXT = {
     "date": "2026-01-02T03:04:05+00:00",
@@ -42,7 +42,7 @@ def result(
     times_ms: Sequence[float],
     *,
     verdict: Verdict = "ok",
-    proof: Proof = PROOF,
+    proof: Verification = PROOF,
     roof_gflops: float | None = 3579.0,
     stopped: str = "settled",
     reason: str = "",
@@ -58,9 +58,9 @@ def around(ms: float, n: int = 7) -> list[float]:
     return [ms * (1 + 0.001 * ((3 * i) % 7 - 3)) for i in range(n)]
 
 
-def run(*results: Result, **changes: object) -> Run:
+def run(*results: Result, **changes: object) -> BenchRun:
     """A run by the GPU's clock on a device of 3,579 GFLOPS and launches of 5 us."""
-    whole = Run(
+    whole = BenchRun(
         context=CONTEXT,
         clock="gpu",
         clock_reason="timestamps agree with the wall clock within 0.3%",
@@ -70,7 +70,7 @@ def run(*results: Result, **changes: object) -> Run:
     return replace(whole, **changes)
 
 
-def full_run(**changes: object) -> Run:
+def full_run(**changes: object) -> BenchRun:
     """A run with a row of every kind: two that are right, a wrong, a rejected and a skipped one."""
     n = problem(512, 512, 512)
     return run(
@@ -80,7 +80,7 @@ def full_run(**changes: object) -> Run:
             matmul(512, 8),
             [],
             verdict="wrong",
-            proof=Proof(PROOF.method, fault="61.33% of C never written"),
+            proof=Verification(PROOF.method, fault="61.33% of C never written"),
             roof_gflops=None,
             reason="61.33% of C never written",
         ),

@@ -132,9 +132,9 @@ except files.FileError as error:
 """
 
 
-def limited(path: Path, what: str, *, most: int = 100_000) -> str:
-    """What checking or writing says in a process whose files end after `most` bytes."""
-    script = FULL.replace("100_000", str(most))
+def limited(path: Path, what: str, *, limit: int = 100_000) -> str:
+    """What checking or writing says in a process whose files end after `limit` bytes."""
+    script = FULL.replace("100_000", str(limit))
     done = subprocess.run(
         [sys.executable, "-c", script, path, what], capture_output=True, text=True, check=True, timeout=60
     )
@@ -153,5 +153,5 @@ def test_a_disk_that_fills_up_leaves_the_old_file_and_nothing_else(tmp_path: Pat
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit on file sizes")
 def test_a_disk_without_room_is_found_when_checking(tmp_path: Path) -> None:
     assert limited(tmp_path / "run.json", "check") == ""
-    assert limited(tmp_path / "run.json", "check", most=10_000) == f"{tmp_path / 'run.json'}: File too large"
+    assert limited(tmp_path / "run.json", "check", limit=10_000) == f"{tmp_path / 'run.json'}: File too large"
     assert names(tmp_path) == []

@@ -8,13 +8,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rusty_py.bench.figures import Figure
 from rusty_py.bench.overhead import branches, eager, launches, memory, parts
 from rusty_py.bench.overhead.startup import STAGES, TOTAL, rows
 from rusty_py.bench.overhead.work import HELPER, OURS, PLAIN, fault
-from rusty_py.bench.report import figures as report
+from rusty_py.bench.report import results as report
 from rusty_py.bench.report.overhead import header, parts_header, summary, time
 from rusty_py.bench.report.overhead import rows as rows_of
+from rusty_py.bench.results import Figure
 
 from .rows import overhead, row
 

@@ -13,14 +13,14 @@ from rusty_py.bench.overhead.parts import (
     PYTHON,
     TIMING,
     WAITING,
-    Cost,
+    CallCost,
     TimedLibrary,
     Watch,
     cost_of_timing,
     divided,
 )
 
-COST = Cost(inside=50.0, total=80.0)
+COST = CallCost(inside=50.0, total=80.0)
 
 
 def test_the_cost_of_timing_is_a_part_of_its_own_and_not_native() -> None:

@@ -6,7 +6,7 @@ from rusty_py.bench.run import Result
 from rusty_py.bench.runner import with_stats
 from rusty_py.bench.suites.matmul import MatmulSuite, case, problem
 from rusty_py.bench.suites.shapes import Size
-from rusty_py.measure.case import Proof, Timed
+from rusty_py.measure.case import Timed, Verification
 from rusty_py.measure.clock import Clock
 
 from .runs import MS, PROOF, matmul, result
@@ -50,7 +50,7 @@ def test_the_wall_clock_rules_where_it_was_chosen() -> None:
 @pytest.mark.parametrize("verdict", ["wrong", "rejected"])
 def test_what_is_wrong_or_rejected_has_no_rate(verdict: str) -> None:
     samples = (Timed(0, 1, 20 * MS, 10 * MS),)
-    measured = with_stats(Result(matmul(512, 8), verdict, Proof("", fault="wrong"), samples), GPU)
+    measured = with_stats(Result(matmul(512, 8), verdict, Verification("", fault="wrong"), samples), GPU)
     assert measured.stats is None
     assert measured.gflops is None
 

@@ -12,7 +12,7 @@ import pytest
 
 from rusty_py.bench.report import csv, json, markdown, table
 from rusty_py.bench.report.rows import ASCII, banner, figure, gpu_block, header, numpy_ms, rows
-from rusty_py.bench.run import Baseline, Run
+from rusty_py.bench.run import Baseline, BenchRun
 from rusty_py.bench.suites.matmul import case, problem, problem_of
 from rusty_py.bench.suites.shapes import Size
 from rusty_py.dtypes import F16
@@ -26,13 +26,13 @@ def cells(line: str) -> list[str]:
     return [cell.strip() for cell in line.strip("|").split("|")]
 
 
-def grid(run: Run) -> list[list[str]]:
+def grid(run: BenchRun) -> list[list[str]]:
     """The rows of the Markdown table, split into cells; the head first."""
     lines = [line for line in markdown.render(run).splitlines() if line.startswith("|")]
     return [cells(line) for line in lines[:1] + lines[2:]]
 
 
-def records(run: Run) -> list[dict[str, str]]:
+def records(run: BenchRun) -> list[dict[str, str]]:
     return list(std_csv.DictReader(io.StringIO(csv.render(run))))
 
 

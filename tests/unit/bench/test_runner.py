@@ -8,40 +8,40 @@ import numpy as np
 import pytest
 
 from rusty_py import OutOfMemory
-from rusty_py.bench.run import Ceilings, Run
+from rusty_py.bench.run import BenchRun, Ceilings
 from rusty_py.bench.runner import Bench
 from rusty_py.bench.suites.matmul import MatmulSuite, problem
 from rusty_py.bench.suites.shapes import Size
-from rusty_py.measure.case import Case, Problem, Proof, Timed
+from rusty_py.measure.case import BenchProblem, Case, Timed, Verification
 from rusty_py.measure.clock import Clock
 from rusty_py.measure.sampling import Options, Track
-from rusty_py.runtime.capi import Step
+from rusty_py.runtime.capi import EncodedDispatch
 from rusty_py.runtime.launch import Launch, Spec
-from rusty_py.runtime.throughput import Pace
-from rusty_py.runtime.timing import Sample
+from rusty_py.runtime.throughput import Throughput
+from rusty_py.runtime.timing import TimedSample
 
 from .runs import MS, PROOF, matmul, result, run
 
 CEILING = 3_579.0
 
 
-def bench(*, again_gflops: float, roof: float = CEILING) -> Bench:
+def bench(*, again_gflops: float, roofline: float = CEILING) -> Bench:
     """A bench whose second measurement of 512 cubed gives that rate and that ceiling."""
     made = Bench.__new__(Bench)
     again_ns = 2 * 512**3 / again_gflops
-    made.timer = SimpleNamespace(sample=lambda parts: Sample(1.1 * again_ns, again_ns))
+    made.timer = SimpleNamespace(sample=lambda parts: TimedSample(1.1 * again_ns, again_ns))
     made.ceilings = SimpleNamespace(
-        fma_gflops=lambda: roof,
+        fma_gflops=lambda: roofline,
         copy_gbps=lambda nbytes: 1e6,
         read_gbps=lambda nbytes: 1e6,
         launch_ns=lambda: 7000.0,
     )
     made.clock = Clock("gpu", "")
-    made.say = lambda text: None
+    made.progress = lambda text: None
     return made
 
 
-def conclude(made: Bench, gflops: float, *, recheck: Proof = PROOF) -> Run:
+def conclude(made: Bench, gflops: float, *, recheck: Verification = PROOF) -> BenchRun:
     """The run that `made` makes of seven samples of that rate."""
     case = matmul(512, 16)
     ns = case.problem.flops / gflops
@@ -88,7 +88,7 @@ def test_the_rate_of_a_product_that_mostly_reads_is_held_against_the_ceiling_of_
 
 
 def test_what_timing_left_wrong_is_wrong() -> None:
-    fault = Proof(PROOF.method, fault="1 elements changed while it was timed")
+    fault = Verification(PROOF.method, fault="1 elements changed while it was timed")
     (measured,) = conclude(bench(again_gflops=600), 600, recheck=fault).results
     assert (measured.verdict, measured.reason) == ("wrong", fault.fault)
     assert measured.gflops is None
@@ -100,7 +100,7 @@ def test_one_sample_without_timestamps_moves_all_rows_to_the_wall_clock() -> Non
     spoiled = outcome.results[1]
     samples = (*spoiled.samples[:2], Timed(2, 1, 2.2 * MS, None, "timestamps were 0"))
     outcome.results[1] = type(spoiled)(spoiled.case, "ok", PROOF, samples, roof_gflops=3_579.0)
-    finished = bench(again_gflops=1, roof=3_000.0).finish(outcome)
+    finished = bench(again_gflops=1, roofline=3_000.0).finish(outcome)
     assert (finished.clock, finished.clock_reason) == ("wall", "timestamps were 0 in 1 samples")
     assert [each.stats.median for each in finished.results] == pytest.approx([1.1 * MS, 2.2 * MS])
     assert (finished.ceilings.fma_gflops, finished.ceilings.launch_ns) == (3_000.0, 7_000.0)
@@ -122,9 +122,9 @@ def test_rows_concluded_before_memory_ran_out_are_not_skipped_too() -> None:
     made, outcome = begun(MatmulSuite([Size(8, 8, 8)], ["naive", 8])), run()
     cases = made.suite.cases()
     made.suite = SimpleNamespace(setup=lambda problem, device, rng: None)
-    made._prove_all = lambda setup, cases, outcome: [Track(each, SimpleNamespace(), PROOF) for each in cases]
+    made._verify_all = lambda setup, cases, outcome: [Track(each, SimpleNamespace(), PROOF) for each in cases]
 
-    def first_only(problem: Problem, setup: object, tracks: list[Track], outcome: Run) -> None:
+    def first_only(problem: BenchProblem, setup: object, tracks: list[Track], outcome: BenchRun) -> None:
         outcome.results.append(type(result(cases[0], [1.0]))(tracks[0].case, "ok", PROOF))
         raise OutOfMemory("buffer: no room")
 
@@ -140,7 +140,7 @@ class Stuck:
     def cases(self) -> list[Case]:
         return MatmulSuite([Size(8, 8, 8)], ["naive", 8]).cases()
 
-    def setup(self, problem: Problem, device: object, rng: np.random.Generator) -> object:
+    def setup(self, problem: BenchProblem, device: object, rng: np.random.Generator) -> object:
         raise OutOfMemory("buffer: no room")
 
 
@@ -150,9 +150,9 @@ def begun(suite: object, *, left_s: float = 60.0, timer: object = None) -> Bench
     made.suite, made.rng, made.problems_left = suite, np.random.default_rng(0), 1
     made.deadline = time.monotonic() + left_s
     made.options = Options.for_adapter(SimpleNamespace(is_cpu=True), runs=7, seed=1)
-    made.device = SimpleNamespace(pace=Pace("CPU"), adapter=SimpleNamespace(is_cpu=True))
-    made.anchor_repeats = 1
-    made.ceilings.anchor_ns = lambda repeats: MS
+    made.device = SimpleNamespace(throughput=Throughput("CPU"), adapter=SimpleNamespace(is_cpu=True))
+    made.drift_control_repeats = 1
+    made.ceilings.drift_control_ns = lambda repeats: MS
     made.timer = timer
     return made
 
@@ -183,13 +183,13 @@ class ScriptedWork:
 
     def launches(self) -> list[Launch]:
         spec = Spec("scripted", inputs=0, outputs=1, threads=1)
-        return [Launch(spec, Step(self, None, 0, None, 1, 1, 1), buffers=(), flops=1)]
+        return [Launch(spec, EncodedDispatch(self, None, 0, None, 1, 1, 1), buffers=(), flops=1)]
 
     def poison(self) -> None:
         self.written = False
 
-    def recheck(self) -> Proof:
-        return PROOF if self.written else Proof(PROOF.method, fault="100.00% of C never written")
+    def recheck(self) -> Verification:
+        return PROOF if self.written else Verification(PROOF.method, fault="100.00% of C never written")
 
 
 class ScriptedTimer:
@@ -199,17 +199,17 @@ class ScriptedTimer:
         self.interrupt_at = interrupt_at
         self.taken = 0
 
-    def sample(self, parts: list[list[Launch]]) -> Sample:
+    def sample(self, parts: list[list[Launch]]) -> TimedSample:
         self.taken += 1
         if self.taken == self.interrupt_at:
             raise KeyboardInterrupt
         launches = [launch for part in parts for launch in part]
         for launch in launches:
             launch.step.pipeline.written = True
-        return Sample(1.1 * MS * len(launches), MS * len(launches))
+        return TimedSample(1.1 * MS * len(launches), MS * len(launches))
 
 
-def sampled(timer: ScriptedTimer) -> Run:
+def sampled(timer: ScriptedTimer) -> BenchRun:
     """The run of two kernels that were proven and are then sampled."""
     made, outcome = begun(None, timer=timer), run()
     tracks = [Track(matmul(64, tile), ScriptedWork(), PROOF) for tile in (8, 16)]

@@ -4,7 +4,7 @@ import pytest
 
 from rusty_py.bench.suites.matmul import places_of, problem_of, product_of
 from rusty_py.bench.suites.shapes import LAYOUTS, SHAPES, Size, parse, preset
-from rusty_py.gemm.problem import Place
+from rusty_py.gemm.problem import MatrixLayout
 
 
 @pytest.mark.parametrize(
@@ -64,9 +64,9 @@ def test_the_preset_has_every_kind_of_product() -> None:
     assert {Size(n, n, n) for n in (64, 128, 256, 512, 1024, 2048, 4096, 8192)} <= set(sizes)
     assert {Size(n, n, n) for n in (1000, 1023, 2047, 4095)} <= set(sizes)
     assert {size.layout for size in sizes} == set(LAYOUTS)
-    for least in (1, 4, 16):
-        assert any(size.m == least for size in sizes)
-        assert any(size.n == least for size in sizes)
+    for minimum in (1, 4, 16):
+        assert any(size.m == minimum for size in sizes)
+        assert any(size.n == minimum for size in sizes)
     assert any(size.products > 1 for size in sizes)
     assert any(size.k >= 64 * max(size.m, size.n) for size in sizes)
 
@@ -79,6 +79,10 @@ def test_no_size_of_the_preset_needs_a_binding_larger_than_webgpu_promises_a_gpu
 
 def test_transposed_operands_lie_column_by_column() -> None:
     problem = problem_of(Size(8, 12, 20, products=3, layout="tn"))
-    assert places_of(problem) == (Place(0, 96, 1, 8), Place(0, 240, 20, 1), Place(0, 160, 20, 1))
+    assert places_of(problem) == (
+        MatrixLayout(0, 96, 1, 8),
+        MatrixLayout(0, 240, 20, 1),
+        MatrixLayout(0, 160, 20, 1),
+    )
     product = product_of(problem)
-    assert (product.products, product.form.a_along_k, product.form.b_along_k) == (3, False, False)
+    assert (product.products, product.signature.a_along_k, product.signature.b_along_k) == (3, False, False)

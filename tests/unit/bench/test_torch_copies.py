@@ -52,11 +52,11 @@ def use(monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_both_kinds_of_memory_are_copied_and_proved(way: Any, use: Any) -> None:
     ended: list[str] = []
     use(fake(available=True, synchronize=lambda: ended.append("end")))
-    contestants = way(Arrays(4096))
-    assert [each.by for each in contestants] == [PINNED, PAGEABLE]
-    for each in contestants:
-        assert each.prove(lambda each=each: each.run(2)) == ""
-        assert each.prove(lambda: None) == "100.00% of the words differ"
+    implementations = way(Arrays(4096))
+    assert [each.by for each in implementations] == [PINNED, PAGEABLE]
+    for each in implementations:
+        assert each.verify(lambda each=each: each.run(2)) == ""
+        assert each.verify(lambda: None) == "100.00% of the words differ"
     assert len(ended) == 4
 
 

@@ -8,11 +8,11 @@ import typer
 
 from rusty_py.bench import transfer as command
 from rusty_py.bench.cli import parse_bytes
-from rusty_py.bench.figures import Figure
-from rusty_py.bench.report import figures as report
+from rusty_py.bench.report import results as report
 from rusty_py.bench.report.transfer import header, rows, summary
+from rusty_py.bench.results import Figure
 from rusty_py.bench.transfer import MIB, row_name, size_name
-from rusty_py.bench.transfer.copies import MEMCPY, NEW, OURS, PLAIN, STAGED, Arrays, prover
+from rusty_py.bench.transfer.copies import MEMCPY, NEW, OURS, PLAIN, STAGED, Arrays, verifier
 from rusty_py.bench.transfer.torch_copies import PINNED
 from rusty_py.errors import LimitError
 
@@ -93,13 +93,15 @@ def test_a_copy_is_proved_by_data_that_it_has_not_seen() -> None:
     arrays = Arrays(4000)
     copied = arrays.source.copy()
     assert arrays.fault(copied) == ""
-    assert prover(arrays, lambda: None, lambda: copied)(lambda: None) == "100.00% of the words differ"
-    assert prover(arrays, lambda: None, lambda: arrays.target)(lambda: None) == "100.00% of the words differ"
+    assert verifier(arrays, lambda: None, lambda: copied)(lambda: None) == "100.00% of the words differ"
+    assert (
+        verifier(arrays, lambda: None, lambda: arrays.target)(lambda: None) == "100.00% of the words differ"
+    )
 
     def copy() -> None:
         arrays.target[:-1] = arrays.source[:-1]
 
-    assert prover(arrays, lambda: None, lambda: arrays.target)(copy) == "0.10% of the words differ"
+    assert verifier(arrays, lambda: None, lambda: arrays.target)(copy) == "0.10% of the words differ"
     assert arrays.fault(arrays.source[1:]) == "3996 bytes arrived of 4000"
 
 

@@ -8,8 +8,8 @@ CEILING = 3_579.0  # GFLOPS; what a GPU with four rates to its name can do.
 class Again:
     """A second measurement, and how often it was asked for."""
 
-    def __init__(self, gflops: float, roof: float = CEILING) -> None:
-        self.answer = gflops, roof
+    def __init__(self, gflops: float, roofline: float = CEILING) -> None:
+        self.answer = gflops, roofline
         self.calls = 0
 
     def __call__(self) -> tuple[float, float]:
@@ -26,9 +26,9 @@ def test_a_rate_under_the_ceiling_stands_and_is_not_measured_again(gflops: float
 
 def test_a_rate_of_three_times_the_ceiling_is_refused_after_a_second_measurement() -> None:
     again = Again(11_767)
-    reason, roof = rejection(11_767, CEILING, again=again)
+    reason, roofline = rejection(11_767, CEILING, again=again)
     assert again.calls == 1
-    assert roof == CEILING
+    assert roofline == CEILING
     assert reason == ("11,767 GFLOPS is 329% of what this machine can do, 3,579; both were measured twice")
 
 
@@ -43,8 +43,8 @@ def test_a_rate_just_above_the_ceiling_is_within_the_tolerance() -> None:
 
 
 def test_a_ceiling_that_falls_on_the_second_look_counts() -> None:
-    reason, roof = rejection(4_000, CEILING, again=Again(4_000, 1_000))
-    assert roof == 1_000
+    reason, roofline = rejection(4_000, CEILING, again=Again(4_000, 1_000))
+    assert roofline == 1_000
     assert "400% of what this machine can do, 1,000" in reason
 
 
@@ -61,8 +61,8 @@ def test_a_ceiling_that_falls_on_the_second_look_counts() -> None:
 def test_reads_go_at_the_rate_of_a_copy_as_far_as_there_are_writes(
     read: int, written: int, expected: float
 ) -> None:
-    least = memory_ns(copy_gbps=40, read_gbps=50, read_bytes=read, written_bytes=written)
-    assert least == pytest.approx(expected)
+    minimum = memory_ns(copy_gbps=40, read_gbps=50, read_bytes=read, written_bytes=written)
+    assert minimum == pytest.approx(expected)
 
 
 def test_reads_are_taken_to_be_no_slower_than_a_copy() -> None:

@@ -5,19 +5,19 @@ from types import SimpleNamespace
 
 import pytest
 
-from rusty_py.measure.case import Case, Problem, Proof
+from rusty_py.measure.case import BenchProblem, Case, Verification
 from rusty_py.measure.clock import Clock
 from rusty_py.measure.sampling import Options, Sampler, Track, run_ns
-from rusty_py.runtime.capi import Step
+from rusty_py.runtime.capi import EncodedDispatch
 from rusty_py.runtime.launch import Launch, Spec
-from rusty_py.runtime.throughput import Pace
-from rusty_py.runtime.timing import Sample
+from rusty_py.runtime.throughput import Throughput
+from rusty_py.runtime.timing import TimedSample
 
 MS = 1e6  # In nanoseconds.
 GPU = Clock("gpu", "")
 SPEC = Spec("scripted", inputs=0, outputs=1, threads=1)
-CASE = Case(Problem("scripted", "work", {}, "f32", flops=2 * 64**3, bytes=0), "scripted", "", "")
-PROOF = Proof("by script")
+CASE = Case(BenchProblem("scripted", "work", {}, "f32", flops=2 * 64**3, bytes=0), "scripted", "", "")
+PROOF = Verification("by script")
 
 
 def adapter(*, is_cpu: bool) -> SimpleNamespace:
@@ -54,7 +54,7 @@ class Bench:
         for i, track in enumerate(self.tracks):
             track.parts = [[self.launch(i)]]
         options = vars(Options.for_adapter(adapter(is_cpu=False), seed=1)) | changes
-        device = SimpleNamespace(pace=Pace("CPU"))
+        device = SimpleNamespace(throughput=Throughput("CPU"))
         timer = SimpleNamespace(sample=self.sample)
         self.sampler = Sampler(device, timer, GPU, Options(**options), deadline=time.monotonic() + left_s)
 
@@ -64,18 +64,18 @@ class Bench:
         )
 
     def launch(self, i: int) -> Launch:
-        return Launch(SPEC, Step(i, None, 0, None, 1, 1, 1), buffers=(), flops=1)
+        return Launch(SPEC, EncodedDispatch(i, None, 0, None, 1, 1, 1), buffers=(), flops=1)
 
-    def sample(self, parts: list[list[Launch]]) -> Sample:
+    def sample(self, parts: list[list[Launch]]) -> TimedSample:
         runs, i = sum(map(len, parts)), parts[0][0].step.pipeline
         self.diary.append(f"sample {i}")
         ns = runs * MS * next(self.times[i])
-        return Sample(1.1 * ns, ns)
+        return TimedSample(1.1 * ns, ns)
 
     def rounds(self, *, share_s: float = 1e3) -> str:
         return self.sampler.rounds(
             self.tracks,
-            anchor=lambda: self.diary.append("anchor"),
+            drift_control=lambda: self.diary.append("anchor"),
             share_s=share_s,
         )
 
@@ -89,8 +89,8 @@ def test_every_round_starts_with_the_anchor_and_poisons_before_each_sample() -> 
     bench.rounds()
     assert len(bench.diary) == 7 * 5
     for i in range(0, len(bench.diary), 5):
-        anchor, *rest = bench.diary[i : i + 5]
-        assert anchor == "anchor"
+        drift_control, *rest = bench.diary[i : i + 5]
+        assert drift_control == "anchor"
         assert sorted(rest) == ["poison 0", "poison 1", "sample 0", "sample 1"]
         assert rest[0].replace("poison", "sample") == rest[1]
 

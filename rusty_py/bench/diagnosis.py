@@ -5,18 +5,18 @@ import statistics
 from collections.abc import Sequence
 from itertools import groupby
 
-from rusty_py.bench.run import Result, Run
+from rusty_py.bench.run import BenchRun, Result
 from rusty_py.measure.stats import ratio_interval
 
 # A run shorter than this many empty launches is mostly launch.
 _LAUNCH_BOUND = 5
 # Rates that differ by less have stopped growing with size.
 _GROWTH = 1.1
-_LEAST_SAMPLES = 5
+_MIN_SAMPLES = 5
 _NOTABLE_DRIFT = 0.05
 
 
-def note(result: Result, run: Run) -> str:
+def note(result: Result, run: BenchRun) -> str:
     """What holds a row back, and whether it is the best of its size."""
     if result.stats is None:
         return result.reason
@@ -25,7 +25,7 @@ def note(result: Result, run: Run) -> str:
     return ", ".join(filter(None, (best, _bound(result, result.stats.median, run))))
 
 
-def verdicts(run: Run) -> list[str]:
+def verdicts(run: BenchRun) -> list[str]:
     """Which kernel wins at which size, by how much, and whether that is outside the noise."""
     lines = []
     for problem, rows in groupby(run.results, key=lambda result: result.case.problem):
@@ -35,20 +35,20 @@ def verdicts(run: Run) -> list[str]:
     return lines
 
 
-def choices(run: Run) -> list[str]:
+def choices(run: BenchRun) -> list[str]:
     """What `auto` chose for each size, and why."""
     cases = [result.case for result in run.results] + [skipped.case for skipped in run.skipped]
     return [f"{case.variant}: {case.plan}" for case in cases if case.plan]
 
 
-def drift(run: Run) -> str:
+def drift(run: BenchRun) -> str:
     """How the anchor kernel changed from the first third of the rounds to the last."""
-    anchors = run.anchors_ns
-    if len(anchors) < 6:
+    controls = run.anchors_ns
+    if len(controls) < 6:
         return ""
-    third = len(anchors) // 3
-    change = statistics.median(anchors[-third:]) / statistics.median(anchors[:third]) - 1
-    text = f"drift: an anchor kernel's time changed by {change:+.1%} over {len(anchors)} rounds"
+    third = len(controls) // 3
+    change = statistics.median(controls[-third:]) / statistics.median(controls[:third]) - 1
+    text = f"drift: an anchor kernel's time changed by {change:+.1%} over {len(controls)} rounds"
     if abs(change) > _NOTABLE_DRIFT:
         text += "; kernels are compared round by round, but compare sizes with care"
     return text
@@ -60,7 +60,7 @@ def ranking(results: Sequence[Result]) -> list[Result]:
     return [results[i] for _, i in sorted(measured)]
 
 
-def _bound(result: Result, median_ns: float, run: Run) -> str:
+def _bound(result: Result, median_ns: float, run: BenchRun) -> str:
     problem, rate = result.case.problem, _rate(result)
     if median_ns < _LAUNCH_BOUND * run.ceilings.launch_ns:
         return "launch-bound"
@@ -83,16 +83,16 @@ def _rate(result: Result) -> float:
     return result.gflops or 0.0
 
 
-def _verdict(first: Result, second: Result, run: Run) -> str:
+def _verdict(first: Result, second: Result, run: BenchRun) -> str:
     winner, loser = first.case.variant, second.case.variant
     slower, faster = _by_round(second, run), _by_round(first, run)
     rounds = sorted(slower.keys() & faster.keys())
-    if len(rounds) < _LEAST_SAMPLES:
+    if len(rounds) < _MIN_SAMPLES:
         return f"{winner} was fastest; too few samples to tell it from {loser}"
     ratio, low, high = ratio_interval([slower[r] for r in rounds], [faster[r] for r in rounds])
     text = f"{winner} is {ratio:.2f} times as fast as {loser} (95 % interval {low:.2f} to {high:.2f})"
     return f"{text}, outside the noise" if low > 1 else f"{text}, within the noise"
 
 
-def _by_round(result: Result, run: Run) -> dict[int, float]:
+def _by_round(result: Result, run: BenchRun) -> dict[int, float]:
     return {timed.round: timed.ns(run.clock) / timed.runs for timed in result.samples}

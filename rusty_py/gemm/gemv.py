@@ -6,10 +6,10 @@ from functools import cache, partial
 from math import log2
 
 from rusty_py.dtypes import F16, F32
-from rusty_py.gemm.family import Family, splits_of
-from rusty_py.gemm.kernel import Kernel, definitions, has_room
-from rusty_py.gemm.plan import Machine, Plan
-from rusty_py.gemm.problem import Form, Problem
+from rusty_py.gemm.family import KernelFamily, split_k_choices
+from rusty_py.gemm.kernel import KernelConfig, definitions, has_room
+from rusty_py.gemm.plan import CostModel, GemmPlan
+from rusty_py.gemm.problem import GemmProblem, Signature
 from rusty_py.runtime.adapter import Limits
 from rusty_py.runtime.launch import Spec
 from rusty_py.shapes import ceil_div
@@ -21,7 +21,7 @@ SERIAL_LANES = 32
 
 
 @dataclass(frozen=True)
-class Columns(Kernel):
+class GemvN(KernelConfig):
     """How wgsl/matmul/gemv_n.wgsl cuts a product: it says the same in capitals. For b across k."""
 
     rows: int
@@ -32,7 +32,7 @@ class Columns(Kernel):
 
     @property
     def name(self) -> str:
-        return f"columns {self.rows}x{4 * self.lanes_n}x{self.chunk}"
+        return f"GEMV-N {self.rows}x{4 * self.lanes_n}x{self.chunk}"
 
     @property
     def block(self) -> tuple[int, int]:
@@ -51,14 +51,14 @@ class Columns(Kernel):
     def shared(self) -> int:
         return min(self.rows, self.lanes_k, SHARED_BYTES // (4 * F32.itemsize * self.threads))
 
-    def suits(self, limits: Limits, problem: Problem) -> bool:
-        return not problem.form.b_along_k and has_room(limits, self.spec(problem))
+    def supports(self, limits: Limits, problem: GemmProblem) -> bool:
+        return not problem.signature.b_along_k and has_room(limits, self.spec(problem))
 
-    def spec(self, problem: Problem) -> Spec:
-        return self._spec(_read_by_these(problem.form, b_fours=not problem.form.b_along_k))
+    def spec(self, problem: GemmProblem) -> Spec:
+        return self._spec(_read_by_these(problem.signature, b_vec4=not problem.signature.b_along_k))
 
     @cache  # noqa: B019  There are few, and they are constants.
-    def _spec(self, form: Form) -> Spec:
+    def _spec(self, signature: Signature) -> Spec:
         constants = {
             "ROWS": self.rows,
             "LANES_N": self.lanes_n,
@@ -73,8 +73,8 @@ class Columns(Kernel):
             outputs=1,
             threads=self.threads,
             workgroup_bytes=self.shared * self.threads * 4 * F32.itemsize,
-            definitions=definitions(constants, form, edges=True, clamps=False),
-            variant=f"{self.rows}x{4 * self.lanes_n}x{self.chunk}, {form}",
+            definitions=definitions(constants, signature, edges=True, clamps=False),
+            variant=f"{self.rows}x{4 * self.lanes_n}x{self.chunk}, {signature}",
         )
 
     def loops(self, k: int) -> int:
@@ -82,7 +82,7 @@ class Columns(Kernel):
 
 
 @dataclass(frozen=True)
-class Dots(Kernel):
+class GemvT(KernelConfig):
     """How wgsl/matmul/gemv_t.wgsl cuts a product: it says the same in capitals. For b along k."""
 
     rows: int
@@ -94,7 +94,7 @@ class Dots(Kernel):
 
     @property
     def name(self) -> str:
-        return f"dots {self.rows}x{self.lanes_n * self.cols}x{self.chunk}"
+        return f"GEMV-T {self.rows}x{self.lanes_n * self.cols}x{self.chunk}"
 
     @property
     def block(self) -> tuple[int, int]:
@@ -113,14 +113,14 @@ class Dots(Kernel):
     def shared(self) -> int:
         return min(self.rows * self.cols, self.lanes_k, SHARED_BYTES // (F32.itemsize * self.threads))
 
-    def suits(self, limits: Limits, problem: Problem) -> bool:
-        return problem.form.b_along_k and has_room(limits, self.spec(problem))
+    def supports(self, limits: Limits, problem: GemmProblem) -> bool:
+        return problem.signature.b_along_k and has_room(limits, self.spec(problem))
 
-    def spec(self, problem: Problem) -> Spec:
-        return self._spec(_read_by_these(problem.form, b_fours=problem.form.b_along_k))
+    def spec(self, problem: GemmProblem) -> Spec:
+        return self._spec(_read_by_these(problem.signature, b_vec4=problem.signature.b_along_k))
 
     @cache  # noqa: B019  There are few, and they are constants.
-    def _spec(self, form: Form) -> Spec:
+    def _spec(self, signature: Signature) -> Spec:
         constants = {
             "ROWS": self.rows,
             "COLS": self.cols,
@@ -137,8 +137,8 @@ class Dots(Kernel):
             outputs=1,
             threads=self.threads,
             workgroup_bytes=self.shared * self.threads * F32.itemsize,
-            definitions=definitions(constants, form, edges=True, clamps=False),
-            variant=f"{self.rows}x{self.lanes_n * self.cols}x{self.chunk}, {form}",
+            definitions=definitions(constants, signature, edges=True, clamps=False),
+            variant=f"{self.rows}x{self.lanes_n * self.cols}x{self.chunk}, {signature}",
         )
 
     def loops(self, k: int) -> int:
@@ -146,42 +146,47 @@ class Dots(Kernel):
         return k // self.chunk + self.steps + self.rows * self.cols // self.shared * halvings
 
 
-Thin = Columns | Dots
+Gemv = GemvN | GemvT
 
 
-def _read_by_these(form: Form, *, b_fours: bool) -> Form:
+def _read_by_these(signature: Signature, *, b_vec4: bool) -> Signature:
     """What of a form changes their texts: a is read by fours along k, or one by one, and c stored so."""
-    a_fours = form.a_fours and form.a_along_k
+    a_vec4 = signature.a_vec4 and signature.a_along_k
     return replace(
-        form, a_along_k=a_fours, a_fours=a_fours, b_fours=form.b_fours and b_fours, c_fours=False, sums=F32
+        signature,
+        a_along_k=a_vec4,
+        a_vec4=a_vec4,
+        b_vec4=signature.b_vec4 and b_vec4,
+        c_vec4=False,
+        accumulate_dtype=F32,
     )
 
 
 # By rows, from an H200 (benchmarks/NOTEBOOK.md): 128 to 512 threads, and four to eight loads of 16 bytes
 # on their way in each.
-COLUMNS = {
-    1: Columns(1, lanes_n=32, lanes_k=8, steps=2),
-    2: Columns(2, lanes_n=32, lanes_k=8, steps=2),
-    4: Columns(4, lanes_n=32, lanes_k=8, steps=2),
-    8: Columns(8, lanes_n=32, lanes_k=8, steps=1),
-    16: Columns(16, lanes_n=16, lanes_k=8, steps=1),
+GEMV_N = {
+    1: GemvN(1, lanes_n=32, lanes_k=8, steps=2),
+    2: GemvN(2, lanes_n=32, lanes_k=8, steps=2),
+    4: GemvN(4, lanes_n=32, lanes_k=8, steps=2),
+    8: GemvN(8, lanes_n=32, lanes_k=8, steps=1),
+    16: GemvN(16, lanes_n=16, lanes_k=8, steps=1),
 }
-DOTS = {
-    1: Dots(1, cols=1, lanes_n=2, lanes_k=128, steps=4),
-    2: Dots(2, cols=4, lanes_n=8, lanes_k=32, steps=2),
-    4: Dots(4, cols=4, lanes_n=8, lanes_k=32, steps=2),
-    8: Dots(8, cols=4, lanes_n=4, lanes_k=32, steps=1),
-    16: Dots(16, cols=4, lanes_n=16, lanes_k=32, steps=1),
+GEMV_T = {
+    1: GemvT(1, cols=1, lanes_n=2, lanes_k=128, steps=4),
+    2: GemvT(2, cols=4, lanes_n=8, lanes_k=32, steps=2),
+    4: GemvT(4, cols=4, lanes_n=8, lanes_k=32, steps=2),
+    8: GemvT(8, cols=4, lanes_n=4, lanes_k=32, steps=1),
+    16: GemvT(16, cols=4, lanes_n=16, lanes_k=32, steps=1),
 }
-MOST_ROWS = 16
+MAX_ROWS = 16
 
 
-def thin_kernel(problem: Problem) -> Thin | None:
-    """The kernel with as many rows as the problem, or somewhat more; None for more than `MOST_ROWS`."""
-    if problem.m > MOST_ROWS:
+def gemv_kernel(problem: GemmProblem) -> Gemv | None:
+    """The kernel with as many rows as the problem, or somewhat more; None for more than `MAX_ROWS`."""
+    if problem.m > MAX_ROWS:
         return None
     rows = 1 << (problem.m - 1).bit_length()
-    return (DOTS if problem.form.b_along_k else COLUMNS)[rows]
+    return (GEMV_T if problem.signature.b_along_k else GEMV_N)[rows]
 
 
 # Kernels that only wait for memory need some workgroups a multiprocessor to keep it busy; of those with many
@@ -190,72 +195,74 @@ _BUSY, _BUSY_WITH_ROWS, _MANY_ROWS = 3.0, 1.9, 4
 _FEW_ON_CPU = 4  # Up to so many rows llvmpipe is faster with the kernel for few, if b lies across k.
 
 
-def candidates(kind: type[Thin], limits: Limits, problem: Problem) -> Iterator[Plan]:
+def candidates(kind: type[Gemv], limits: Limits, problem: GemmProblem) -> Iterator[GemmPlan]:
     """The kernels of a kind for few rows, or, turned, for few columns, in every number of parts."""
-    for turned in (False, True):
-        seen = problem.turned() if turned else problem
-        kernel = thin_kernel(seen)
-        if isinstance(kernel, kind) and kernel.suits(limits, seen):
+    for transposed in (False, True):
+        seen = problem.transposed() if transposed else problem
+        kernel = gemv_kernel(seen)
+        if isinstance(kernel, kind) and kernel.supports(limits, seen):
             # The few rows are read again and again: copied, where they do not lie along k.
-            packs = "" if seen.form.a_along_k or seen.m == 1 else "b" if turned else "a"
-            for splits in splits_of(problem.k, kernel.chunk):
-                yield Plan(problem, kernel, splits, packs, "bound by reading the larger operand", turned)
+            packs = "" if seen.signature.a_along_k or seen.m == 1 else "b" if transposed else "a"
+            for split_k in split_k_choices(problem.k, kernel.chunk):
+                yield GemmPlan(problem, kernel, split_k, packs, "memory-bound GEMV", transposed)
 
 
-def _cpu_columns(limits: Limits, problem: Problem) -> Iterator[Plan]:
-    return (each for each in candidates(Columns, limits, problem) if each.seen.m <= _FEW_ON_CPU)
+def _cpu_gemv_n(limits: Limits, problem: GemmProblem) -> Iterator[GemmPlan]:
+    return (each for each in candidates(GemvN, limits, problem) if each.seen.m <= _FEW_ON_CPU)
 
 
-def cost(plan: Plan, machine: Machine) -> float:
+def cost(plan: GemmPlan, machine: CostModel) -> float:
     """Reading a and b, unless multiplying, at a quarter of the rate of the fastest, takes longer."""
     problem, (rows, cols) = plan.seen, plan.kernel.block
     m, k, n, products = problem.m, problem.k, problem.n, problem.products
-    workgroups = ceil_div(n, cols) * products * plan.splits
-    read = (m * k + ceil_div(m, rows) * k * n) * products * problem.form.stored.itemsize / machine.bandwidth
+    workgroups = ceil_div(n, cols) * products * plan.split_k
+    read = (
+        (m * k + ceil_div(m, rows) * k * n) * products * problem.signature.stored.itemsize / machine.bandwidth
+    )
     multiplied = 4.0 * rows * k * n * products / (machine.multiplications * machine.cores)
     busy = _BUSY_WITH_ROWS if rows >= _MANY_ROWS else _BUSY
     return max(read, multiplied) * max(1.0, busy * machine.cores / workgroups)
 
 
-def _oddity(plan: Plan) -> float:
+def _atypicality(plan: GemmPlan) -> float:
     """How far a kernel is from the usual one for so many rows, in powers of two."""
-    usual = thin_kernel(plan.seen)
+    usual = gemv_kernel(plan.seen)
     if type(usual) is not type(plan.kernel):
         return 0.0
     numbers = zip(vars(plan.kernel).values(), vars(usual).values(), strict=True)
     return sum(abs(log2(mine / its)) for mine, its in numbers)
 
 
-def forms(*, b_along_k: bool) -> Iterator[Form]:
+def signatures(*, b_along_k: bool) -> Iterator[Signature]:
     """Each way to read and to store: these kernels load by fours along their operands' lines only."""
-    yield Form(b_along_k=b_along_k)
-    yield Form(b_along_k=b_along_k, a_fours=False, b_fours=False, bias=True, activation="relu")
-    yield Form(b_along_k=b_along_k, stored=F16, result=F16)
+    yield Signature(b_along_k=b_along_k)
+    yield Signature(b_along_k=b_along_k, a_vec4=False, b_vec4=False, bias=True, activation="relu")
+    yield Signature(b_along_k=b_along_k, stored=F16, result=F16)
 
 
-def _variants(kernels: Mapping[int, Thin], *, b_along_k: bool) -> Iterator[Spec]:
+def _variants(kernels: Mapping[int, Gemv], *, b_along_k: bool) -> Iterator[Spec]:
     for kernel in kernels.values():
-        for form in forms(b_along_k=b_along_k):
-            yield kernel.spec(Problem(1, 3, 7, form=form))
+        for signature in signatures(b_along_k=b_along_k):
+            yield kernel.spec(GemmProblem(1, 3, 7, signature=signature))
 
 
 _MAX_NUMBERS = 128
 """How many numbers a thread may hold: more leave its registers."""
 
 
-def _columns_whole(kernel: Columns) -> bool:
+def _gemv_n_whole(kernel: GemvN) -> bool:
     numbers = 4 * kernel.rows + 16 * kernel.steps
     return 64 <= kernel.threads <= 512 and numbers <= _MAX_NUMBERS
 
 
-def _dots_whole(kernel: Dots) -> bool:
+def _gemv_t_whole(kernel: GemvT) -> bool:
     numbers = kernel.rows * kernel.cols + 4 * kernel.steps * kernel.cols
     return 64 <= kernel.threads <= 512 and numbers <= _MAX_NUMBERS
 
 
 # Powers of two, so that what is shared at a time divides the sums.
-COLUMNS_FAMILY = Family(
-    Columns,
+GEMV_N_FAMILY = KernelFamily(
+    GemvN,
     {
         "rows": (1, 2, 4, 8, 16),
         "lanes_n": (8, 16, 32, 64),
@@ -263,16 +270,16 @@ COLUMNS_FAMILY = Family(
         "steps": (1, 2, 4),
     },
     cost=cost,
-    variants=partial(_variants, COLUMNS, b_along_k=False),
-    candidates=partial(candidates, Columns),
-    cpu_candidates=_cpu_columns,
-    whole=_columns_whole,
-    least_part=lambda kernel: int(kernel.chunk),
-    oddity=_oddity,
-    thin=True,
+    variants=partial(_variants, GEMV_N, b_along_k=False),
+    candidates=partial(candidates, GemvN),
+    cpu_candidates=_cpu_gemv_n,
+    whole=_gemv_n_whole,
+    min_part=lambda kernel: int(kernel.chunk),
+    atypicality=_atypicality,
+    gemv=True,
 )
-DOTS_FAMILY = Family(
-    Dots,
+GEMV_T_FAMILY = KernelFamily(
+    GemvT,
     {
         "rows": (1, 2, 4, 8, 16),
         "cols": (1, 2, 4, 8),
@@ -281,10 +288,10 @@ DOTS_FAMILY = Family(
         "steps": (1, 2, 4, 8),
     },
     cost=cost,
-    variants=partial(_variants, DOTS, b_along_k=True),
-    candidates=partial(candidates, Dots),
-    whole=_dots_whole,
-    least_part=lambda kernel: int(kernel.chunk),
-    oddity=_oddity,
-    thin=True,
+    variants=partial(_variants, GEMV_T, b_along_k=True),
+    candidates=partial(candidates, GemvT),
+    whole=_gemv_t_whole,
+    min_part=lambda kernel: int(kernel.chunk),
+    atypicality=_atypicality,
+    gemv=True,
 )

@@ -12,13 +12,12 @@ from rusty_py import oracle
 from rusty_py.dtypes import F16, F32
 from rusty_py.errors import LimitError
 from rusty_py.gemm.blocked import SUM_DEPTH
-from rusty_py.gemm.launches import Operands, requests
-from rusty_py.gemm.plan import Plan
-from rusty_py.gemm.problem import Problem, contiguous
-from rusty_py.measure.case import Case, Proof
-from rusty_py.measure.case import Problem as BenchProblem
+from rusty_py.gemm.dispatch import Operands, dispatches
+from rusty_py.gemm.plan import GemmPlan
+from rusty_py.gemm.problem import GemmProblem, contiguous
+from rusty_py.measure.case import BenchProblem, Case, Verification
 from rusty_py.measure.kernels import FILL
-from rusty_py.measure.proof import POISON
+from rusty_py.measure.verification import POISON
 from rusty_py.runtime.buffer import Buffer
 from rusty_py.runtime.device import Device
 from rusty_py.runtime.launch import Launch, launch, prepare, run
@@ -28,61 +27,61 @@ _PERIOD = 4_194_301  # A prime, so that no row and no block is like another; mak
 METHOD = f"up to {_ROWS + 2} rows of up to {_PRODUCTS} products against float64"
 
 
-class Exam:
+class TrialVerifier:
     """Inputs and reference of one problem; serves all its contestants."""
 
-    def __init__(self, device: Device, problem: Problem, rng: np.random.Generator) -> None:
+    def __init__(self, device: Device, problem: GemmProblem, rng: np.random.Generator) -> None:
         self.device, self.problem = device, problem
         m, k, n, products = problem.m, problem.k, problem.n, problem.products
-        form = problem.form
-        most = min(device.limits.binding_bytes, device.limits.buffer_bytes)
-        self.c_bytes = products * m * n * form.result.itemsize
-        if max(products * max(m * k, k * n) * form.stored.itemsize, self.c_bytes) > most:
+        signature = problem.signature
+        limit = min(device.limits.binding_bytes, device.limits.buffer_bytes)
+        self.c_bytes = products * m * n * signature.result.itemsize
+        if max(products * max(m * k, k * n) * signature.stored.itemsize, self.c_bytes) > limit:
             raise LimitError(f"tune: a matrix is larger than one binding on {device.adapter}: {problem}")
-        a, b = (_uniform(rng, (products, *size), form.stored.numpy) for size in ((m, k), (k, n)))
+        a, b = (_uniform(rng, (products, *size), signature.stored.numpy) for size in ((m, k), (k, n)))
         self._refer(a, b, rng)
-        self.places = contiguous(m, k, n, products, layout=form.layout)
+        self.places = contiguous(m, k, n, products, layout=signature.layout)
         self.a, self.b = (
             device.upload(np.ascontiguousarray(x if by == "n" else x.swapaxes(1, 2)))
-            for x, by in zip((a, b), form.layout, strict=True)
+            for x, by in zip((a, b), signature.layout, strict=True)
         )
 
     def _refer(self, a: NDArray[np.generic], b: NDArray[np.generic], rng: np.random.Generator) -> None:
         """The reference and its bound at the sampled places: (products, rows, columns) of `self.at`."""
-        form, (products, m, k), n = self.problem.form, a.shape, b.shape[2]
+        signature, (products, m, k), n = self.problem.signature, a.shape, b.shape[2]
         p, rows, cols = (
-            _some(rng, size, most) for size, most in ((products, _PRODUCTS), (m, _ROWS), (n, _COLS))
+            _some(rng, size, limit) for size, limit in ((products, _PRODUCTS), (m, _ROWS), (n, _COLS))
         )
         self.at = np.ix_(p, rows, cols)
         pairs = [oracle.matmul(_f32(a[i][rows]), _f32(b[i][:, cols]), dtype=F32, centred=True) for i in p]
         self.reference = np.stack([each for each, _ in pairs])
         self.bound = np.stack([bound for _, bound in pairs])
-        if form.sums is F16:
+        if signature.accumulate_dtype is F16:
             factor = oracle.rounding_factor(min(k, SUM_DEPTH), F16)
             sizes = [np.abs(_f32(a[i][rows])) @ np.abs(_f32(b[i][:, cols])) for i in p]
             self.bound += factor * np.stack(sizes)
-        if form.result is F16:
+        if signature.result is F16:
             self.bound += oracle.rounding(self.reference, ulps=1.0, dtype=F16)
 
-    def compare(self, c: NDArray[np.generic]) -> Proof:
+    def compare(self, c: NDArray[np.generic]) -> Verification:
         """`c`, (products, m, n), at the sampled places against float64, and nowhere left as it was."""
         words = c.reshape(-1)[: c.size // (4 // c.itemsize) * (4 // c.itemsize)].view(np.uint32)
         if (words == POISON).any():
-            return Proof(METHOD, fault=f"{(words == POISON).mean():.2%} of C never written")
+            return Verification(METHOD, fault=f"{(words == POISON).mean():.2%} of C never written")
         distance = np.abs(c[self.at].astype(np.float64) - self.reference)
         wrong = ~(distance <= self.bound)  # So that NaN is wrong.
         fault = (
             f"{wrong.sum():,} of {wrong.size:,} elements outside the rounding bound" if wrong.any() else ""
         )
         worst = np.max(distance / self.bound)
-        return Proof(METHOD, error=float(worst) if np.isfinite(worst) else None, fault=fault)
+        return Verification(METHOD, error=float(worst) if np.isfinite(worst) else None, fault=fault)
 
-    def differs(self, c: NDArray[np.generic], proven: NDArray[np.generic]) -> str:
+    def differs(self, c: NDArray[np.generic], verified: NDArray[np.generic]) -> str:
         """Where two results of different kernels cannot both be right; "" where they can."""
         # Each may be off by the bound, which elsewhere may be larger than where it was computed.
         slack = 4 * float(self.bound.max())
         count = 0
-        for one, other in zip(c, proven, strict=True):
+        for one, other in zip(c, verified, strict=True):
             count += int((~(np.abs(_f32(one) - _f32(other)) <= slack)).sum())
         return f"{count:,} elements differ from the default's" if count else ""
 
@@ -90,40 +89,42 @@ class Exam:
 class Attempt:
     """One contestant on the exam's inputs: a `measure.case.Work`. Others may write to the same output."""
 
-    def __init__(self, exam: Exam, plan: Plan, c: Buffer | None = None) -> None:
-        self.exam, self.device, self.plan = exam, exam.device, plan
-        self.c = c or self.device.empty(exam.c_bytes, label="c")
+    def __init__(self, verifier: TrialVerifier, plan: GemmPlan, c: Buffer | None = None) -> None:
+        self.verifier, self.device, self.plan = verifier, verifier.device, plan
+        self.c = c or self.device.empty(verifier.c_bytes, label="c")
         p = plan.problem
         axes = {"m": p.m, "k": p.k, "n": p.n, "products": p.products}
-        described = BenchProblem("tune", str(p), axes, p.form.stored.name, p.flops, 0)
+        described = BenchProblem("tune", str(p), axes, p.signature.stored.name, p.flops, 0)
         self.case = Case(described, plan.kernel.name, str(plan), "")
 
     def launches(self) -> list[Launch]:
-        operands = Operands(self.exam.a, self.exam.b, self.c, *self.exam.places)
-        return [prepare(self.device, **each._asdict()) for each in requests(self.device, self.plan, operands)]
+        operands = Operands(self.verifier.a, self.verifier.b, self.c, *self.verifier.places)
+        return [
+            prepare(self.device, **each._asdict()) for each in dispatches(self.device, self.plan, operands)
+        ]
 
     def poison(self) -> None:
         groups = 64
-        dims = (self.c.nbytes // 4, POISON, groups * FILL.threads)
-        launch(self.device, FILL, outputs=[self.c], dims=dims, workgroups=(groups, 1, 1))
+        uniforms = (self.c.nbytes // 4, POISON, groups * FILL.threads)
+        launch(self.device, FILL, outputs=[self.c], uniforms=uniforms, workgroups=(groups, 1, 1))
 
-    def prove(self) -> Proof:
+    def verify(self) -> Verification:
         self.poison()
         run(self.device, self.launches())
         return self.recheck()
 
-    def recheck(self) -> Proof:
-        return self.exam.compare(self.result())
+    def recheck(self) -> Verification:
+        return self.verifier.compare(self.result())
 
     def result(self) -> NDArray[np.generic]:
         problem = self.plan.problem
-        c = np.empty((problem.products, problem.m, problem.n), problem.form.result.numpy)
+        c = np.empty((problem.products, problem.m, problem.n), problem.signature.result.numpy)
         self.device.read(self.c, c)
         return c
 
 
-def _some(rng: np.random.Generator, size: int, most: int) -> NDArray[np.int64]:
-    picked = rng.choice(size, size=min(size, most), replace=False)
+def _some(rng: np.random.Generator, size: int, limit: int) -> NDArray[np.int64]:
+    picked = rng.choice(size, size=min(size, limit), replace=False)
     return np.array(sorted({0, size - 1, *picked.tolist()}))
 
 

@@ -6,6 +6,7 @@ here.
 
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -18,16 +19,16 @@ from rusty_py import user_cache
 from rusty_py.errors import CacheError
 
 ENVIRONMENT = "RUSTY_PY_TUNING"
-VERSION = 1
+VERSION = 2
 LOCK_SECONDS = 10.0
-_MOST_BYTES = 16 << 20
+_MAX_BYTES = 16 << 20
 
 
 def location() -> Path | None:
     """The user's file; None where there is none, for the reason that `nowhere` gives."""
-    told = os.environ.get(ENVIRONMENT, "")
-    if told:
-        return None if told == "off" else Path(told)
+    env = os.environ.get(ENVIRONMENT, "")
+    if env:
+        return None if env == "off" else Path(env)
     try:
         return user_cache.folder("") / "tuning" / "matmul.json"
     except CacheError:
@@ -59,17 +60,19 @@ def content(path: Path) -> dict[str, Any]:
     empty: dict[str, Any] = {"version": VERSION, "entries": [], "refused": []}
     try:
         with path.open("rb") as file:
-            data = file.read(_MOST_BYTES + 1)
+            data = file.read(_MAX_BYTES + 1)
     except FileNotFoundError:
         return empty
     except OSError as error:
         raise CacheError(f"tuning: {path}: {error.strerror}") from error
     try:
-        found = json.loads(data.decode()) if len(data) <= _MOST_BYTES else None
+        found = json.loads(data.decode()) if len(data) <= _MAX_BYTES else None
     except (ValueError, RecursionError):  # Not UTF-8 or not JSON, or brackets without end.
         found = None
     if not isinstance(found, dict) or type(found.get("version")) is not int:
         raise CacheError(f"tuning: {path}: damaged: remove it, or run rusty-bench tune --clear")
+    if found["version"] == 1:
+        found = upgraded(found)
     if found["version"] != VERSION:
         raise CacheError(
             f"tuning: {path}: of another version of rusty_py: format {found['version']}, this is {VERSION}:"
@@ -78,6 +81,40 @@ def content(path: Path) -> dict[str, Any]:
     if not all(isinstance(found.setdefault(name, []), list) for name in ("entries", "refused")):
         raise CacheError(f"tuning: {path}: damaged: remove it, or run rusty-bench tune --clear")
     return found
+
+
+_RENAMED = {
+    "form": "signature",
+    "splits": "split_k",
+    "turned": "transposed",
+    "slices": "slice_k",
+    "columns": "gemv_n",
+    "dots": "gemv_t",
+    "direct": "register_tiled_cpu",
+}
+
+
+def upgraded(found: dict[str, Any]) -> dict[str, Any]:
+    """A file of version 1, whose keys and families had other names, in the words of version 2."""
+
+    def item(old: object) -> object:
+        if not isinstance(old, dict):
+            return old
+        new = {_RENAMED.get(name, name): value for name, value in old.items()}
+        if isinstance(kernel := new.get("kernel"), dict):
+            kernel = {_RENAMED.get(name, name): value for name, value in kernel.items()}
+            family = kernel.get("family")
+            new["kernel"] = (
+                kernel | {"family": _RENAMED.get(family, family)} if isinstance(family, str) else kernel
+            )
+        if isinstance(signature := new.get("signature"), str):
+            signature = re.sub(r"([abc](?: [abc])*) by fours", r"vec4 \1", signature)
+            signature = signature.replace("one by one", "scalar").replace("pairs", "half2")
+            new["signature"] = signature
+        return new
+
+    lists = {name: value for name, value in found.items() if isinstance(value, list)}
+    return found | {name: list(map(item, value)) for name, value in lists.items()} | {"version": 2}
 
 
 @cache

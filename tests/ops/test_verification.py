@@ -9,8 +9,8 @@ import pytest
 
 from rusty_py import Device, shaders
 from rusty_py.bench.suites.matmul import MatmulSetup, MatmulWork, case, problem
-from rusty_py.measure.case import Proof
-from rusty_py.measure.proof import MatmulExam
+from rusty_py.measure.case import Verification
+from rusty_py.measure.verification import MatmulVerifier
 from rusty_py.runtime.launch import Launch
 
 pytestmark = pytest.mark.one_mode
@@ -43,7 +43,7 @@ def work(device: Device, n: int, tile: int | str, *, full: bool = True) -> Matmu
     size = problem(n, n, n)
     setup = MatmulSetup(size, device, np.random.default_rng(n))
     if not full:
-        setup.exam = MatmulExam(n, n, n, rng=np.random.default_rng(n), full_flops=0)
+        setup.verifier = MatmulVerifier(n, n, n, rng=np.random.default_rng(n), full_flops=0)
     return setup.work(case(size, tile))
 
 
@@ -54,7 +54,7 @@ def name_of(tile: int | str) -> str:
 ONE_WRONG = ("c[c_index] = acc;", "if (row == 300u && col == 77u) { acc += 1.0; }\nc[c_index] = acc;")
 
 
-def assert_right(proof: Proof) -> None:
+def assert_right(proof: Verification) -> None:
     assert proof.fault == ""
     assert proof.ok
     assert 0 < proof.error < 1
@@ -64,14 +64,14 @@ def assert_right(proof: Proof) -> None:
 @pytest.mark.parametrize("n", [31, 128])
 def test_our_kernels_are_proven(device: Device, tile: int | str, n: int, full: bool) -> None:
     proved = work(device, n, tile, full=full)
-    assert_right(proved.prove())
+    assert_right(proved.verify())
     assert_right(proved.recheck())
 
 
 @pytest.mark.parametrize("tile", ["naive", 16])
 def test_one_wrong_element_at_512_is_refused(fresh: Device, broken: Break, tile: int | str) -> None:
     broken(name_of(tile), *ONE_WRONG)
-    proof = work(fresh, 512, tile).prove()
+    proof = work(fresh, 512, tile).verify()
     assert proof.fault.startswith("1 of 262,144 elements outside the rounding bound, first c[300, 77] = ")
 
 
@@ -79,14 +79,14 @@ def test_one_wrong_element_is_refused_by_exact_integers(
     fresh: Device, broken: Break, tile: int | str
 ) -> None:
     broken(name_of(tile), *ONE_WRONG)
-    proof = work(fresh, 320, tile, full=False).prove()
+    proof = work(fresh, 320, tile, full=False).verify()
     assert proof.fault == "1 of 320 rows of an integer product are wrong, first row 300"
 
 
 @pytest.mark.slow
 def test_one_wrong_element_at_2048_is_refused(fresh: Device, broken: Break) -> None:
     broken("matmul/naive", *ONE_WRONG)
-    proof = work(fresh, 2048, "naive").prove()
+    proof = work(fresh, 2048, "naive").verify()
     assert proof.fault == "1 of 2,048 rows of an integer product are wrong, first row 300"
 
 
@@ -107,7 +107,7 @@ def test_a_wrong_sum_is_refused(
     broken(name_of(tile), old, new)
     if new == "a_value":
         broken("matmul/tiled", "select(0.0, b_value, b_k < k_end)", "b_value")
-    assert not work(fresh, 130, tile, full=full).prove().ok
+    assert not work(fresh, 130, tile, full=full).verify().ok
 
 
 @pytest.mark.parametrize("full", [True, False], ids=["float64", "Freivalds"])
@@ -115,9 +115,9 @@ def test_inputs_of_lower_precision_are_refused(fresh: Device, broken: Break, ful
     def half(x: str) -> str:
         return f"bitcast<f32>(bitcast<u32>({x}) & 0xffffe000u)"  # The 10 bits of a float16's fraction.
 
-    a, b = "a[a_row + k * dims.a_col_stride]", "b[b_col + k * dims.b_row_stride]"
+    a, b = "a[a_row + k * uniforms.a_col_stride]", "b[b_col + k * uniforms.b_row_stride]"
     broken("matmul/naive", f"{a} * {b}", f"{half(a)} * {half(b)}")
-    proof = work(fresh, 256, "naive", full=full).prove()
+    proof = work(fresh, 256, "naive", full=full).verify()
     assert "elements outside the rounding bound" in proof.fault
 
 
@@ -129,20 +129,20 @@ def test_a_short_dispatch_is_refused_with_the_part_never_written(
     def short(work: MatmulWork) -> list[Launch]:
         return [replace(each, step=each.step._replace(y=each.step.y * 3 // 8)) for each in launches(work)]
 
-    monkeypatch.setattr(fresh.pace, "flops", lambda kernel, **about: 10**12)
+    monkeypatch.setattr(fresh.throughput, "flops", lambda kernel, **kwargs: 10**12)
     monkeypatch.setattr(MatmulWork, "launches", short)
-    assert work(fresh, 256, tile).prove().fault == "62.50% of C never written"
+    assert work(fresh, 256, tile).verify().fault == "62.50% of C never written"
 
 
 @pytest.mark.parametrize("full", [True, False], ids=["float64", "Freivalds"])
 def test_a_kernel_that_writes_nothing_is_refused(fresh: Device, broken: Break, full: bool) -> None:
     broken("matmul/naive", "c[c_index] = acc;", "if (acc == 12345.678) { c[c_index] = acc; }")
-    assert work(fresh, 64, "naive", full=full).prove().fault == "100.00% of C never written"
+    assert work(fresh, 64, "naive", full=full).verify().fault == "100.00% of C never written"
 
 
 def test_a_right_result_from_before_does_not_pass_for_a_new_one(fresh: Device) -> None:
     proved = work(fresh, 64, "naive")
-    assert_right(proved.prove())
+    assert_right(proved.verify())
     proved.poison()
     assert proved.recheck().fault == "100.00% of C never written"
 
@@ -150,7 +150,7 @@ def test_a_right_result_from_before_does_not_pass_for_a_new_one(fresh: Device) -
 @pytest.mark.parametrize("full", [True, False], ids=["float64", "Freivalds"])
 def test_an_element_that_changes_after_the_proof_is_found(fresh: Device, full: bool) -> None:
     proved = work(fresh, 256, "naive", full=full)
-    assert_right(proved.prove())
+    assert_right(proved.verify())
     c = np.empty((256, 256), np.float32)
     fresh.read(proved.c, c)
     c[:, 77] += 1.0

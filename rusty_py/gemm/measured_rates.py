@@ -3,14 +3,14 @@
 from typing import NamedTuple
 
 from rusty_py.gemm.blocked import Blocked
-from rusty_py.gemm.problem import Form
+from rusty_py.gemm.problem import Signature
 
 
 class Rates(NamedTuple):
     """GFLOPS by the layouts of a and b, as BLAS names them for rows: n as they are, t transposed.
 
     `ones`: nn where nothing lies by fours. `packed`: the same with both operands copied to where
-    they do. `pairs`: sums in f16, both operands packed.
+    they do. `half2`: sums in f16, both operands packed.
     """
 
     nn: float
@@ -19,7 +19,7 @@ class Rates(NamedTuple):
     tt: float
     ones: float
     packed: float
-    pairs: float
+    half2: float
 
 
 # On an H200 at 2048 cubed, `ones` and `packed` at 2047, packing not counted: see benchmarks/blocked_rates.py.
@@ -34,40 +34,40 @@ MEASURED = {
     Blocked(128, 128, 32, 8, 8, lanes_m=16, stages=1): Rates(
         47_300, 48_300, 45_500, 46_800, 43_300, 47_400, 68_500
     ),
-    Blocked(64, 128, 32, 8, 8, lanes_m=4, stages=1, slices=2): Rates(
+    Blocked(64, 128, 32, 8, 8, lanes_m=4, stages=1, slice_k=2): Rates(
         45_500, 45_500, 42_100, 42_800, 40_900, 43_700, 65_000
     ),
-    Blocked(128, 64, 32, 8, 8, lanes_m=4, stages=1, slices=2): Rates(
+    Blocked(128, 64, 32, 8, 8, lanes_m=4, stages=1, slice_k=2): Rates(
         44_500, 45_500, 42_600, 43_500, 40_500, 44_500, 65_600
     ),
-    Blocked(32, 256, 32, 8, 8, lanes_m=4, stages=1, slices=2): Rates(
+    Blocked(32, 256, 32, 8, 8, lanes_m=4, stages=1, slice_k=2): Rates(
         41_900, 41_700, 37_600, 37_800, 35_000, 41_700, 56_900
     ),
-    Blocked(256, 32, 32, 16, 4, lanes_m=4, stages=1, slices=2): Rates(
+    Blocked(256, 32, 32, 16, 4, lanes_m=4, stages=1, slice_k=2): Rates(
         37_600, 40_600, 36_400, 38_400, 33_900, 39_800, 58_900
     ),
-    Blocked(64, 64, 32, 8, 4, lanes_m=4, stages=1, slices=2): Rates(
+    Blocked(64, 64, 32, 8, 4, lanes_m=4, stages=1, slice_k=2): Rates(
         39_700, 40_000, 39_400, 39_400, 36_500, 39_600, 53_800
     ),
-    Blocked(128, 32, 32, 8, 4, lanes_m=8, stages=1, slices=2): Rates(
+    Blocked(128, 32, 32, 8, 4, lanes_m=8, stages=1, slice_k=2): Rates(
         37_200, 38_600, 36_500, 38_200, 35_700, 38_100, 52_500
     ),
-    Blocked(64, 32, 32, 8, 4, lanes_m=4, stages=2, slices=2): Rates(
+    Blocked(64, 32, 32, 8, 4, lanes_m=4, stages=2, slice_k=2): Rates(
         34_200, 34_700, 33_300, 34_800, 29_600, 33_300, 56_500
     ),
-    Blocked(32, 32, 32, 4, 4, lanes_m=4, stages=1, slices=2): Rates(
+    Blocked(32, 32, 32, 4, 4, lanes_m=4, stages=1, slice_k=2): Rates(
         27_900, 29_400, 26_600, 27_900, 26_100, 29_400, 55_200
     ),
     # Where workgroup memory has no room for 32 along k.
-    Blocked(64, 128, 16, 8, 8, lanes_m=4, stages=1, slices=2): Rates(
+    Blocked(64, 128, 16, 8, 8, lanes_m=4, stages=1, slice_k=2): Rates(
         42_800, 43_000, 41_800, 42_900, 41_500, 43_500, 56_000
     ),
 }
 FASTEST = 49_500
 
 # Of what is not measured: what the measured ones have in common, relative to the formula's rate.
-_USUAL = Rates(nn=0.97, tn=1.0, nt=0.93, tt=0.96, ones=0.88, packed=1.0, pairs=1.4)
-_MOST_SUMS_IN_PAIRS = 64
+_USUAL = Rates(nn=0.97, tn=1.0, nt=0.93, tt=0.96, ones=0.88, packed=1.0, half2=1.4)
+_MAX_SUMS_IN_PAIRS = 64
 _TOO_MANY = 0.2
 
 # The formula, fitted to the measured ones, b and a across k.
@@ -75,14 +75,14 @@ _FEWEST_LOADS = 1 / 64  # Of 128 x 128: larger blocks gain nothing more.
 _FEWEST_READS = 1 / 4  # Of 8 x 8 sums a thread: more gain nothing, either.
 
 
-def rate(kernel: Blocked, form: Form, packs: str = "", *, pairs: bool = False) -> float:
+def rate(kernel: Blocked, signature: Signature, packs: str = "", *, half2: bool = False) -> float:
     """The rate of a kernel for such operands, those in `packs` copied, as a fraction of the fastest."""
     rates = MEASURED.get(kernel) or _usual(kernel)
-    if pairs:
-        return rates.pairs / FASTEST
-    if packs == "ab" and not form.c_fours:
+    if half2:
+        return rates.half2 / FASTEST
+    if packs == "ab" and not signature.c_vec4:
         return rates.packed / FASTEST
-    along = (form.a_along_k and "a" not in packs, form.b_along_k and "b" not in packs)
+    along = (signature.a_along_k and "a" not in packs, signature.b_along_k and "b" not in packs)
     found = {
         (True, False): rates.nn,
         (False, False): rates.tn,
@@ -90,7 +90,7 @@ def rate(kernel: Blocked, form: Form, packs: str = "", *, pairs: bool = False) -
         (False, True): rates.tt,
     }
     gathers = any(
-        not fours and which not in packs for which, fours in (("a", form.a_fours), ("b", form.b_fours))
+        not vec4 and which not in packs for which, vec4 in (("a", signature.a_vec4), ("b", signature.b_vec4))
     )
     return found[along] / FASTEST * (rates.ones / rates.nn if gathers else 1)
 
@@ -99,8 +99,8 @@ def _usual(kernel: Blocked) -> Rates:
     """What to expect of a kernel that nobody has measured."""
     fraction = FASTEST * estimate(kernel)
     rates = Rates(*(fraction * each for each in _USUAL))
-    crowded = kernel.thread_m * kernel.thread_n > _MOST_SUMS_IN_PAIRS
-    return rates._replace(pairs=rates.pairs * _TOO_MANY) if crowded else rates
+    crowded = kernel.thread_m * kernel.thread_n > _MAX_SUMS_IN_PAIRS
+    return rates._replace(half2=rates.half2 * _TOO_MANY) if crowded else rates
 
 
 def estimate(kernel: Blocked) -> float:
@@ -108,12 +108,12 @@ def estimate(kernel: Blocked) -> float:
 
     By what each multiplication needs from workgroup memory, and each number there from the buffers.
     """
-    sums = kernel.thread_m * kernel.thread_n
-    reads = (kernel.thread_m + kernel.thread_n) / sums
+    accumulators = kernel.thread_m * kernel.thread_n
+    reads = (kernel.thread_m + kernel.thread_n) / accumulators
     loads = (kernel.block_m + kernel.block_n) / (kernel.block_m * kernel.block_n)
     needs = 1 + 0.2 * max(0.0, reads - _FEWEST_READS) + 12 * max(0.0, loads - _FEWEST_LOADS)
-    crowded = 0.85 if sums > 128 or kernel.threads < 64 or kernel.threads > 256 else 1.0
-    return crowded * (0.97 if sums > 64 else 1.0) * (1 - _waiting(kernel)) / needs
+    crowded = 0.85 if accumulators > 128 or kernel.threads < 64 or kernel.threads > 256 else 1.0
+    return crowded * (0.97 if accumulators > 64 else 1.0) * (1 - _waiting(kernel)) / needs
 
 
 def _waiting(kernel: Blocked) -> float:

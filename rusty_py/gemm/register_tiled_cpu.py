@@ -5,17 +5,17 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from rusty_py.dtypes import F16, F32
-from rusty_py.gemm.family import Family
-from rusty_py.gemm.kernel import Kernel, definitions, has_room
-from rusty_py.gemm.plan import Machine, Plan, tile_cost
-from rusty_py.gemm.problem import Form, Problem
+from rusty_py.gemm.family import KernelFamily
+from rusty_py.gemm.kernel import KernelConfig, definitions, has_room
+from rusty_py.gemm.plan import CostModel, GemmPlan, tile_cost
+from rusty_py.gemm.problem import GemmProblem, Signature
 from rusty_py.runtime.adapter import Limits
 from rusty_py.runtime.launch import Spec
 from rusty_py.shapes import ceil_div
 
 
 @dataclass(frozen=True)
-class Direct(Kernel):
+class RegisterTiledCpu(KernelConfig):
     """How a product is cut: see wgsl/matmul/register_tiled_cpu.wgsl, which says the same in capitals.
 
     With `sharing`, the threads along n load different rows of a and ask each other for them: that needs
@@ -33,7 +33,7 @@ class Direct(Kernel):
 
     @property
     def name(self) -> str:
-        return f"direct {self.block[0]}x{self.block[1]}"
+        return f"register-tiled {self.block[0]}x{self.block[1]}"
 
     @property
     def block(self) -> tuple[int, int]:
@@ -43,30 +43,30 @@ class Direct(Kernel):
     def threads(self) -> int:
         return self.lanes_m * self.lanes_n
 
-    def suits(self, limits: Limits, problem: Problem) -> bool:
+    def supports(self, limits: Limits, problem: GemmProblem) -> bool:
         in_step = not self.sharing or limits.subgroup >= self.threads
         return in_step and has_room(limits, self.spec(problem))
 
-    def spec(self, problem: Problem) -> Spec:
-        form = problem.form
+    def spec(self, problem: GemmProblem) -> Spec:
+        signature = problem.signature
         # Four rows of a at once are for threads that each have four to load.
-        a_fours = form.a_fours and (
-            form.a_along_k or self.thread_m % (4 * self.lanes_n if self.sharing else 4) == 0
+        a_vec4 = signature.a_vec4 and (
+            signature.a_along_k or self.thread_m % (4 * self.lanes_n if self.sharing else 4) == 0
         )
         # One by one, it is all the same how they lie.
         return self._spec(
             replace(
-                form,
-                a_along_k=a_fours and form.a_along_k,
-                b_along_k=form.b_fours and form.b_along_k,
-                a_fours=a_fours,
-                sums=F32,
+                signature,
+                a_along_k=a_vec4 and signature.a_along_k,
+                b_along_k=signature.b_vec4 and signature.b_along_k,
+                a_vec4=a_vec4,
+                accumulate_dtype=F32,
             )
         )
 
     @cache  # noqa: B019  There are few, and they are constants.
-    def _spec(self, form: Form) -> Spec:
-        a_fours, b_fours = (4 if fours else 1 for fours in (form.a_fours, form.b_fours))
+    def _spec(self, signature: Signature) -> Spec:
+        a_vec4, b_vec4 = (4 if vec4 else 1 for vec4 in (signature.a_vec4, signature.b_vec4))
         constants = {
             "THREAD_M": self.thread_m,
             "THREAD_N": self.thread_n,
@@ -75,10 +75,10 @@ class Direct(Kernel):
             "STEP_K": self.step,
             "FMA_ROWS": self.rows,
             "SHUFFLE_LANES": self.lanes_n if self.sharing else 1,
-            "A_LOAD_M": 1 if form.a_along_k else a_fours,
-            "A_LOAD_K": a_fours if form.a_along_k else 1,
-            "B_LOAD_K": b_fours if form.b_along_k else 1,
-            "B_LOAD_N": 1 if form.b_along_k else b_fours,
+            "A_LOAD_M": 1 if signature.a_along_k else a_vec4,
+            "A_LOAD_K": a_vec4 if signature.a_along_k else 1,
+            "B_LOAD_K": b_vec4 if signature.b_along_k else 1,
+            "B_LOAD_N": 1 if signature.b_along_k else b_vec4,
         }
         ask = "subgroupShuffle(x, lane)" if self.sharing else "x"
         return Spec(
@@ -86,9 +86,9 @@ class Direct(Kernel):
             inputs=3,
             outputs=1,
             threads=self.threads,
-            definitions=definitions(constants, form, edges=True, clamps=False)
+            definitions=definitions(constants, signature, edges=True, clamps=False)
             + f"fn shuffle_lane(x: f32, lane: u32) -> f32 {{ return {ask}; }}\n",
-            variant=f"{self.block[0]}x{self.block[1]}, {form}",
+            variant=f"{self.block[0]}x{self.block[1]}, {signature}",
         )
 
     def loops(self, k: int) -> int:
@@ -97,56 +97,60 @@ class Direct(Kernel):
 
 # Chosen on llvmpipe (Mesa 22.3, two cores), f32, 512 x 512 x 512: 40 GFLOP/s with four numbers a load and 24
 # with one, where `tiled` with tile 16 does 0.72. Eight threads, no more: what llvmpipe runs in step.
-SHARING = Direct(32, 8, lanes_m=1, lanes_n=8, sharing=True)
+SHARING = RegisterTiledCpu(32, 8, lanes_m=1, lanes_n=8, sharing=True)
 # For adapters without subgroups of eight: 16 and 10 in the same place.
-ALONE = Direct(16, 8, lanes_m=1, lanes_n=8, step=4)
-DIRECT = (SHARING, ALONE)
+ALONE = RegisterTiledCpu(16, 8, lanes_m=1, lanes_n=8, step=4)
+REGISTER_TILED_CPU = (SHARING, ALONE)
 
 # The same with fewer sums a thread, so fewer turns of the same loops written out: the texts of those above
 # take the checker's compiler minutes.
 SMALL = (
-    Direct(8, 4, lanes_m=4, lanes_n=2, step=4, sharing=True),
-    Direct(8, 8, lanes_m=1, lanes_n=8, step=4),
+    RegisterTiledCpu(8, 4, lanes_m=4, lanes_n=2, step=4, sharing=True),
+    RegisterTiledCpu(8, 8, lanes_m=1, lanes_n=8, step=4),
 )
 
 
-def forms() -> Iterator[Form]:
+def signatures() -> Iterator[Signature]:
     """Each way to read, and to store."""
-    yield Form()
-    yield Form(a_along_k=False, b_along_k=True)
-    yield Form(bias=True, activation="gelu")
-    yield Form(a_fours=False, b_fours=False, c_fours=False, bias=True, activation="gelu")
-    yield Form(stored=F16, result=F16)
+    yield Signature()
+    yield Signature(a_along_k=False, b_along_k=True)
+    yield Signature(bias=True, activation="gelu")
+    yield Signature(a_vec4=False, b_vec4=False, c_vec4=False, bias=True, activation="gelu")
+    yield Signature(stored=F16, result=F16)
 
 
 def _variants() -> Iterator[Spec]:
-    return (kernel.spec(Problem(5, 3, 7, form=form)) for kernel in SMALL for form in forms())
+    return (
+        kernel.spec(GemmProblem(5, 3, 7, signature=signature))
+        for kernel in SMALL
+        for signature in signatures()
+    )
 
 
-def _cpu_candidates(limits: Limits, problem: Problem) -> Iterator[Plan]:
+def _cpu_candidates(limits: Limits, problem: GemmProblem) -> Iterator[GemmPlan]:
     """Those that the driver has subgroups for."""
-    for kernel in DIRECT:
-        if kernel.suits(limits, problem):
-            yield Plan(problem, kernel, why="a CPU driver has caches of its own, and no use for tiles")
+    for kernel in REGISTER_TILED_CPU:
+        if kernel.supports(limits, problem):
+            yield GemmPlan(problem, kernel, why="a CPU driver gains nothing from workgroup tiles")
 
 
-def _cost(plan: Plan, machine: Machine) -> float:
+def _cost(plan: GemmPlan, machine: CostModel) -> float:
     """By the loads of a sum. The rate is relative to each other only: no others are tried there."""
     kernel = plan.kernel
-    assert isinstance(kernel, Direct)
+    assert isinstance(kernel, RegisterTiledCpu)
     own = 1 / kernel.thread_n + 1 / (kernel.thread_m * (kernel.lanes_n if kernel.sharing else 1))
     return tile_cost(plan, machine, 0.5 / (1 + 4 * own))
 
 
-def _whole(kernel: Direct) -> bool:
+def _whole(kernel: RegisterTiledCpu) -> bool:
     """Eight threads, as llvmpipe runs in step, few enough sums, and as many rows for each to load."""
     shared = not kernel.sharing or kernel.thread_m % kernel.lanes_n == 0
-    sums = kernel.thread_m * kernel.thread_n
-    return kernel.threads == 8 and sums <= 256 and kernel.thread_m % kernel.rows == 0 and shared
+    accumulators = kernel.thread_m * kernel.thread_n
+    return kernel.threads == 8 and accumulators <= 256 and kernel.thread_m % kernel.rows == 0 and shared
 
 
-FAMILY = Family(
-    Direct,
+FAMILY = KernelFamily(
+    RegisterTiledCpu,
     {
         "thread_m": (8, 16, 32),
         "thread_n": (4, 8, 16),
@@ -160,7 +164,7 @@ FAMILY = Family(
     variants=_variants,
     cpu_candidates=_cpu_candidates,
     whole=_whole,
-    least_part=lambda kernel: 256,
+    min_part=lambda kernel: 256,
     search_key=lambda kernel: (kernel.thread_m, kernel.thread_n),
     gpu=False,
 )

@@ -1,4 +1,4 @@
-"""The reports of `overhead` and `transfer`: pure functions of their `Figures`, one for each format."""
+"""The reports of `overhead` and `transfer`: pure functions of their `Results`, one for each format."""
 
 import csv
 import io
@@ -8,33 +8,33 @@ from dataclasses import dataclass, field
 from pydantic import RootModel
 from tabulate import tabulate
 
-from rusty_py.bench.figures import Figure, Figures, Row
 from rusty_py.bench.report import overhead, transfer
 from rusty_py.bench.report.rows import facts, gpu_block, scaled
+from rusty_py.bench.results import Figure, ResultRow, Results
 
-_Document = RootModel[Figures]
+_Document = RootModel[Results]
 
 
 @dataclass(frozen=True)
-class Layout:
+class TableLayout:
     """What tells the reports of the two commands apart. `words` are the columns that hold no figures.
 
     `more_header` and `more_rows` are a second table, where there are rows for it; `counts` are columns of CSV
     and the counts, in nanoseconds, that they hold in microseconds.
     """
 
-    header: Callable[[Figures], list[str]]
-    rows: Callable[[Figures], Iterable[list[str]]]
-    summary: Callable[[Figures], list[str]]
-    legend: Callable[[Figures], list[str]]
+    header: Callable[[Results], list[str]]
+    rows: Callable[[Results], Iterable[list[str]]]
+    summary: Callable[[Results], list[str]]
+    legend: Callable[[Results], list[str]]
     words: frozenset[str]
-    more_header: Callable[[Figures], list[str]] = lambda figures: []
-    more_rows: Callable[[Figures], Iterable[list[str]]] = lambda figures: []
+    more_header: Callable[[Results], list[str]] = lambda figures: []
+    more_rows: Callable[[Results], Iterable[list[str]]] = lambda figures: []
     counts: Mapping[str, str] = field(default_factory=dict)
 
 
-LAYOUTS: Mapping[str, Layout] = {
-    "overhead": Layout(
+LAYOUTS: Mapping[str, TableLayout] = {
+    "overhead": TableLayout(
         overhead.header,
         overhead.rows,
         overhead.summary,
@@ -44,18 +44,18 @@ LAYOUTS: Mapping[str, Layout] = {
         overhead.parts_rows,
         overhead.COUNTS,
     ),
-    "transfer": Layout(
+    "transfer": TableLayout(
         transfer.header, transfer.rows, transfer.summary, transfer.legend, frozenset({"GB/s"})
     ),
 }
 
 
-def render(figures: Figures, format: str) -> str:
+def render(figures: Results, format: str) -> str:
     """The figures as "table", "md", "csv" or "json"."""
     return {"table": table, "md": markdown, "csv": as_csv, "json": as_json}[format](figures)
 
 
-def table(figures: Figures, *, legend: bool = True) -> str:
+def table(figures: Results, *, legend: bool = True) -> str:
     """For a terminal: the table, what follows from it, and with `legend` what its columns mean."""
     layout = LAYOUTS[figures.command]
     tables = [
@@ -72,7 +72,7 @@ def table(figures: Figures, *, legend: bool = True) -> str:
     return "\n\n".join("\n".join(part) for part in parts if part)
 
 
-def markdown(figures: Figures) -> str:
+def markdown(figures: Results) -> str:
     """As Markdown: heading, GPU, table, findings and legend."""
     layout = LAYOUTS[figures.command]
     adapter = figures.context["adapter"]
@@ -91,7 +91,7 @@ def markdown(figures: Figures) -> str:
     return "\n\n".join("\n".join(part) for part in parts)
 
 
-def as_csv(figures: Figures) -> str:
+def as_csv(figures: Results) -> str:
     """A line for each figure, plain numbers in the units of the column's name. No figure, an empty cell."""
     records = [_record(figures, row, figure) for row in figures.rows for figure in row.figures]
     text = io.StringIO()
@@ -102,12 +102,12 @@ def as_csv(figures: Figures) -> str:
     return text.getvalue().rstrip("\n")
 
 
-def as_json(figures: Figures) -> str:
+def as_json(figures: Results) -> str:
     """Everything, all samples included. Strict JSON: no NaN, no infinity."""
     return _Document(figures).model_dump_json(indent=2)
 
 
-def parse(text: str) -> Figures:
+def parse(text: str) -> Results:
     """The figures that `as_json` wrote. Raises ValueError where there are none."""
     return _Document.model_validate_json(text).root
 
@@ -117,11 +117,11 @@ def schema() -> dict[str, object]:
     return _Document.model_json_schema(mode="serialization")
 
 
-def findings(figures: Figures) -> list[str]:
+def findings(figures: Results) -> list[str]:
     """What the rows say, what is wrong or missing in them, and whether the run was cut short."""
     lines = LAYOUTS[figures.command].summary(figures)
-    told = [(row.what, figure) for row in figures.rows for figure in row.figures if figure.reason]
-    lines += [f"{figure.verdict.upper()}: {what}, {figure.by}: {figure.reason}" for what, figure in told]
+    reported = [(row.what, figure) for row in figures.rows for figure in row.figures if figure.reason]
+    lines += [f"{figure.verdict.upper()}: {what}, {figure.by}: {figure.reason}" for what, figure in reported]
     cut = sum(row.stopped.startswith("budget: cut") for row in figures.rows)
     if cut:
         lines.append(f"budget: {cut} rows were cut short; try --max-time")
@@ -132,7 +132,7 @@ def findings(figures: Figures) -> list[str]:
     return lines
 
 
-def _tables(figures: Figures) -> list[tuple[list[str], list[list[str]]]]:
+def _tables(figures: Results) -> list[tuple[list[str], list[list[str]]]]:
     """Heads and rows of the tables that have rows."""
     layout = LAYOUTS[figures.command]
     tables = [
@@ -142,7 +142,7 @@ def _tables(figures: Figures) -> list[tuple[list[str], list[list[str]]]]:
     return [(head, rows) for head, rows in tables if rows]
 
 
-def _record(figures: Figures, row: Row, figure: Figure) -> dict[str, object]:
+def _record(figures: Results, row: ResultRow, figure: Figure) -> dict[str, object]:
     stats = figure.stats
     counts = LAYOUTS[figures.command].counts
     return {

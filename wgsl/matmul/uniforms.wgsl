@@ -1,4 +1,4 @@
-// dims: the uniform block of every GEMM kernel, appended to each of them.
+// uniforms: the uniform block of every GEMM kernel, appended to each of them.
 //
 // Batch: one dispatch computes products * split_k matrices, one for each z of its grid:
 //   z = product * split_k + split. The matrix z of c starts at c_offset + z * c_batch_stride.
@@ -12,7 +12,7 @@
 // Transposed problems: only the GEMV kernels compute c^T = b^T * a^T. Then c_col_stride may differ from 1, and
 //   bias_by_row = 1 indexes the bias by row.
 
-struct Dims {
+struct Uniforms {
     m: u32,
     n: u32,
     k: u32,

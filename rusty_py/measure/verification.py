@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from rusty_py import oracle
 from rusty_py.dtypes import F16, F32, Dtype
 from rusty_py.errors import LimitError
-from rusty_py.measure.case import Proof
+from rusty_py.measure.case import Verification
 
 POISON = 0xFFE5_FFE5  # A NaN that no arithmetic makes, as one float32 and as two float16.
 FULL_FLOPS = 2**31  # Up to here (1024 cubed), every element against float64.
@@ -27,15 +27,15 @@ _EXACT = {F32: 2**24, F16: 2**11}  # Integers up to here are exact.
 _SPREAD = 10
 
 Matrices = NDArray[np.floating]
-Product = Callable[[Matrices, Matrices], Matrices]
+GemmProblem = Callable[[Matrices, Matrices], Matrices]
 """Poisons the output, multiplies on the device, reads the result back."""
 
 
-class MatmulExam:
+class MatmulVerifier:
     """The inputs of a problem, and what its product must be; serves all kernels.
 
     `products` of (m, k) by (k, n): where there are several, arrays have a first axis that counts them.
-    Operands and result are of `dtype`, the sums of `sums`.
+    Operands and result are of `dtype`, the sums of `accumulate_dtype`.
     """
 
     def __init__(
@@ -47,11 +47,11 @@ class MatmulExam:
         rng: np.random.Generator,
         products: int = 1,
         dtype: Dtype = F32,
-        sums: Dtype = F32,
+        accumulate_dtype: Dtype = F32,
         full_flops: int = FULL_FLOPS,
     ) -> None:
         self.m, self.k, self.n, self.products = m, k, n, products
-        self.dtype, self.sums = dtype, sums
+        self.dtype, self.accumulate_dtype = dtype, accumulate_dtype
         batch = (products,) if products > 1 else ()
         self.shape = (*batch, m, n)
         self.nbytes = products * m * n * dtype.itemsize
@@ -71,16 +71,16 @@ class MatmulExam:
                 f" {len(self.rows)} rows against float64"
             )
 
-    def prove(self, product: Product) -> tuple[Proof, Matrices]:
+    def verify(self, product: GemmProblem) -> tuple[Verification, Matrices]:
         """The proof of `product`, and its result on the exam's float inputs, which it saw last."""
         if not self.full:
             fault = self._integer_fault(product)
             if fault:
-                return Proof(self.method, fault=fault), np.empty(0, np.float32)
+                return Verification(self.method, fault=fault), np.empty(0, np.float32)
         c = product(self.a, self.b)
         return self.compare(c), c
 
-    def compare(self, c: Matrices) -> Proof:
+    def compare(self, c: Matrices) -> Verification:
         """`c` against float64, on all rows or the sampled ones."""
         fault = _unwritten(c)
         reference, bound = self._reference
@@ -97,18 +97,18 @@ class MatmulExam:
                 f" c[{at}] = {rows[row, col]:.7g} instead of {reference[row, col]:.7g}"
             )
         scale = float(np.linalg.norm(reference)) or 1.0
-        return Proof(
+        return Verification(
             self.method,
             error=_number(np.max(distance / bound)),
             relative_error=_number(np.linalg.norm(distance) / scale),
             fault=fault,
         )
 
-    def recheck(self, c: Matrices, proven: Matrices) -> Proof:
+    def recheck(self, c: Matrices, verified: Matrices) -> Verification:
         """The output that timing left, against float64 and, every element, against the proven one."""
         proof = self.compare(c)
         if proof.ok and not self.full:
-            changed = sum(self._changed(*each) for each in self._each(self.a, self.b, c, proven))
+            changed = sum(self._changed(*each) for each in self._each(self.a, self.b, c, verified))
             if changed:
                 proof = replace(proof, fault=f"{changed:,} elements changed while it was timed")
         return proof
@@ -119,15 +119,17 @@ class MatmulExam:
         references, bounds = [], []
         for product, (a, b) in enumerate(self._each(self.a, self.b)):
             rows = self.rows[self.rows // self.m == product] % self.m
-            reference, bound = oracle.matmul(a[rows], b, dtype=self.sums, centred=True)
+            reference, bound = oracle.matmul(a[rows], b, dtype=self.accumulate_dtype, centred=True)
             references.append(reference)
             bounds.append(bound + self._rounding(reference))
         return np.concatenate(references), np.concatenate(bounds)
 
-    def _changed(self, a: Matrices, b: Matrices, c: Matrices, proven: Matrices) -> int:
+    def _changed(self, a: Matrices, b: Matrices, c: Matrices, verified: Matrices) -> int:
         """How many elements of two results of one product differ by more than rounding: each may be off."""
-        bound = oracle.centred_norm_bound(a.astype(np.float32), b.astype(np.float32), dtype=self.sums)
-        one, other = (x.astype(np.float64) for x in (c, proven))
+        bound = oracle.centred_norm_bound(
+            a.astype(np.float32), b.astype(np.float32), dtype=self.accumulate_dtype
+        )
+        one, other = (x.astype(np.float64) for x in (c, verified))
         with np.errstate(invalid="ignore"):
             return int((~(np.abs(one - other) <= 2 * (bound + self._rounding(other)))).sum())
 
@@ -139,16 +141,16 @@ class MatmulExam:
         """The matrices of each product in turn."""
         return zip(*(x.reshape(self.products, *x.shape[-2:]) for x in stacks), strict=True)
 
-    def _integer_fault(self, product: Product) -> str:
+    def _integer_fault(self, product: GemmProblem) -> str:
         """What is wrong with products of small integers, whose sums are exact; else ''."""
-        exact = min(_EXACT[self.dtype], _EXACT[self.sums])
-        most = min(63, math.isqrt((exact - 1) // min(self.k, math.ceil(_SPREAD * math.sqrt(self.k)))))
-        if most < 1:
+        exact = min(_EXACT[self.dtype], _EXACT[self.accumulate_dtype])
+        limit = min(63, math.isqrt((exact - 1) // min(self.k, math.ceil(_SPREAD * math.sqrt(self.k)))))
+        if limit < 1:
             raise LimitError(
                 f"cannot be proven: sums of {self.k:,} integers are not exact in {self.dtype.name}"
             )
         a, b = (
-            self._rng.integers(-most, most, shape, endpoint=True).astype(self.dtype.numpy)
+            self._rng.integers(-limit, limit, shape, endpoint=True).astype(self.dtype.numpy)
             for shape in self._shapes
         )
         c = product(a, b)
@@ -173,8 +175,8 @@ def freivalds_fault(
     2^53, exact in float64. A wrong c passes with a chance under 2^-40.
     """
     n = b.shape[1]
-    most, count = _test_vectors(n)
-    x = rng.integers(-most, most, (n, count), endpoint=True).astype(np.float64)
+    limit, count = _test_vectors(n)
+    x = rng.integers(-limit, limit, (n, count), endpoint=True).astype(np.float64)
     expected = a.astype(np.float64) @ (b.astype(np.float64) @ x)
     wrong = ~(c.astype(np.float64) @ x == expected).all(axis=1)
     if not wrong.any():
@@ -189,8 +191,8 @@ def _test_vectors(n: int) -> tuple[int, int]:
     Sums of n entries times 2^24 stay under 2^53. One wrong element passes one vector with a chance of
     1 in 2 most + 1.
     """
-    most = max(1, min(2**16, 2**28 // n))
-    return most, math.ceil(40 / math.log2(2 * most + 1))
+    limit = max(1, min(2**16, 2**28 // n))
+    return limit, math.ceil(40 / math.log2(2 * limit + 1))
 
 
 def _unwritten(c: Matrices) -> str:

@@ -7,9 +7,9 @@ from math import inf
 from typing import Any
 
 from rusty_py.gemm.family import Choice
-from rusty_py.gemm.kernel import Kernel
-from rusty_py.gemm.problem import Problem
-from rusty_py.gemm.space import as_data, from_data, may_choose
+from rusty_py.gemm.kernel import KernelConfig
+from rusty_py.gemm.problem import GemmProblem
+from rusty_py.gemm.search_space import as_data, from_data, may_choose
 from rusty_py.runtime import native
 from rusty_py.runtime.adapter import Adapter
 
@@ -17,7 +17,7 @@ _EXACT = 16
 
 
 @dataclass(frozen=True)
-class Machine:
+class MachineKey:
     """What a measured time depends on beside the problem."""
 
     adapter: str
@@ -28,44 +28,44 @@ class Machine:
 
 
 @dataclass(frozen=True)
-class Entry:
+class TuningEntry:
     """The fastest kernel found for a class of problems, with the rates of it and of the default, in GFLOPS.
 
-    `machine`: the fields of `Machine`, all of which must be equal. `form` and `shape` are the key of the
-    class (see `form_of`, `shape_class`), and `size` the (m, k, n, products) that was measured. `packs` and
-    `turned` are those of the plan.
+    `machine`: the fields of `MachineKey`, all of which must be equal. `signature` and `shape` are the key of
+    the class (see `signature_key`, `shape_class`), and `size` the (m, k, n, products) that was measured.
+    `packs` and `transposed` are those of the plan.
     """
 
     machine: Mapping[str, str]
-    form: str
+    signature: str
     shape: tuple[int, int, int, int]
     size: tuple[int, int, int, int]
-    kernel: Kernel
-    splits: int
+    kernel: KernelConfig
+    split_k: int
     gflops: float
     default: str
     default_gflops: float
     date: str
     packs: str = ""
-    turned: bool = False
+    transposed: bool = False
 
     @property
     def choice(self) -> Choice:
         """What a plan takes of it."""
-        return Choice(self.kernel, self.splits, self.packs, self.turned)
+        return Choice(self.kernel, self.split_k, self.packs, self.transposed)
 
     @cached_property
     def why(self) -> str:
         """What a plan says of it."""
         ratio = self.gflops / self.default_gflops
-        size = str(Problem(*self.size))
+        size = str(GemmProblem(*self.size))
         return f"tuned {self.date}: {ratio:.2f} times the rate of {self.default} at {size}"
 
-    def matches(self, machine: Machine) -> bool:
+    def matches(self, machine: MachineKey) -> bool:
         """Whether it is for this machine."""
         return self.machine == asdict(machine)
 
-    def distance(self, problem: Problem) -> float:
+    def distance(self, problem: GemmProblem) -> float:
         """How far a problem is from the measured size: the ratios of m, k, n and products, multiplied.
 
         1 is that size itself. Infinite where one of the ratios is more than sqrt(2), or where a number up to
@@ -81,17 +81,17 @@ class Entry:
         return distance
 
 
-def machine_of(adapter: Adapter) -> Machine:
+def machine_of(adapter: Adapter) -> MachineKey:
     """The key of an adapter, its driver and wgpu."""
-    return Machine(adapter.name, adapter.backend, adapter.type, adapter.driver, native.library_version())
+    return MachineKey(adapter.name, adapter.backend, adapter.type, adapter.driver, native.library_version())
 
 
-def form_of(problem: Problem) -> str:
+def signature_key(problem: GemmProblem) -> str:
     """The key of a form: layouts, fours and dtypes. What follows a product costs the kernels alike."""
-    return str(replace(problem.form, bias=False, activation=""))
+    return str(replace(problem.signature, bias=False, activation=""))
 
 
-def shape_class(problem: Problem) -> tuple[int, int, int, int]:
+def shape_class(problem: GemmProblem) -> tuple[int, int, int, int]:
     """(m, k, n, products), each the nearest power of two, so that a power lies in the middle of its class.
 
     Up to 16 exact: there a kernel's waste changes with every row. A file keeps one entry a class, the last.
@@ -107,11 +107,11 @@ def _nearest(x: int) -> int:
     return below if x * x <= 2 * below * below else 2 * below  # Nearest by ratio.
 
 
-def as_json(entry: Entry) -> dict[str, Any]:
+def as_json(entry: TuningEntry) -> dict[str, Any]:
     """An entry as it stands in the file."""
     return {
         "machine": dict(entry.machine),
-        "form": entry.form,
+        "signature": entry.signature,
         "shape": list(entry.shape),
         "size": list(entry.size),
         **choice_data(entry.choice),
@@ -122,21 +122,32 @@ def as_json(entry: Entry) -> dict[str, Any]:
     }
 
 
-def from_json(item: object) -> Entry:
+def from_json(item: object) -> TuningEntry:
     """An entry from anywhere. Raises ValueError where anything of it is not as it must be."""
     if not isinstance(item, dict):
         raise ValueError("no object")
     shape, size = (_sizes(item.get(name), name) for name in ("shape", "size"))
-    problem = Problem(*size)
+    problem = GemmProblem(*size)
     choice = choice_from(item, problem)
     if shape_class(problem) != shape:
         raise ValueError(f"shape {shape} is not the class of size {size}")
     gflops, default_gflops = (_rate(item.get(name), name) for name in ("gflops", "default_gflops"))
-    form, default, date = (_text(item.get(name), name) for name in ("form", "default", "date"))
+    signature, default, date = (_text(item.get(name), name) for name in ("signature", "default", "date"))
     machine = _machine(item.get("machine"))
-    kernel, splits, packs, turned = choice
-    return Entry(
-        machine, form, shape, size, kernel, splits, gflops, default, default_gflops, date, packs, turned
+    kernel, split_k, packs, transposed = choice
+    return TuningEntry(
+        machine,
+        signature,
+        shape,
+        size,
+        kernel,
+        split_k,
+        gflops,
+        default,
+        default_gflops,
+        date,
+        packs,
+        transposed,
     )
 
 
@@ -145,19 +156,20 @@ def choice_data(choice: Choice) -> dict[str, Any]:
     return {**choice._asdict(), "kernel": as_data(choice.kernel)}
 
 
-def choice_from(item: Mapping[str, Any], problem: Problem) -> Choice:
+def choice_from(item: Mapping[str, Any], problem: GemmProblem) -> Choice:
     """The choice of plain data from anywhere, where the tuner could have tried it. Raises ValueError.
 
-    Files from before operands were packed and products turned say nothing of it.
+    `packs` and `transposed` may be missing: the first files did not have them.
     """
     kernel = from_data(item.get("kernel"))
-    splits, packs, turned = item.get("splits"), item.get("packs", ""), item.get("turned", False)
-    if type(splits) is not int or type(packs) is not str or type(turned) is not bool:
-        raise ValueError(f"splits is {splits!r}, packs {packs!r}, turned {turned!r}")
-    choice = Choice(kernel, splits, packs, turned)
+    split_k, packs, transposed = item.get("split_k"), item.get("packs", ""), item.get("transposed", False)
+    if type(split_k) is not int or type(packs) is not str or type(transposed) is not bool:
+        raise ValueError(f"split_k is {split_k!r}, packs {packs!r}, transposed {transposed!r}")
+    choice = Choice(kernel, split_k, packs, transposed)
     if not may_choose(choice, problem):
         raise ValueError(
-            f"{kernel.name} does not compute {problem} so: splits {splits}, packs {packs!r}, turned {turned}"
+            f"{kernel.name} does not compute {problem} so:"
+            f" split_k {split_k}, packs {packs!r}, transposed {transposed}"
         )
     return choice
 
@@ -165,7 +177,7 @@ def choice_from(item: Mapping[str, Any], problem: Problem) -> Choice:
 def _machine(value: object) -> dict[str, str]:
     if not isinstance(value, dict) or not all(isinstance(each, str) for each in value.values()):
         raise ValueError("machine is no object of strings")
-    if value.keys() != Machine.__dataclass_fields__.keys():
+    if value.keys() != MachineKey.__dataclass_fields__.keys():
         raise ValueError(f"machine has other fields: {', '.join(map(str, value))}")
     return value
 

@@ -14,44 +14,44 @@ from hypothesis import strategies as st
 
 from rusty_py import CacheError, Limits
 from rusty_py.dtypes import F16
-from rusty_py.gemm import store, tuned
+from rusty_py.gemm import tuning_cache, tuning_file
 from rusty_py.gemm.blocked import Blocked
 from rusty_py.gemm.blocked_family import BLOCKED
-from rusty_py.gemm.direct import DIRECT, Direct
-from rusty_py.gemm.entry import (
-    Entry,
-    Machine,
+from rusty_py.gemm.family import Choice
+from rusty_py.gemm.gemv import GEMV_N, GEMV_T, GemvN, GemvT
+from rusty_py.gemm.plan import GemmPlan
+from rusty_py.gemm.problem import GemmProblem, Signature
+from rusty_py.gemm.register_tiled_cpu import REGISTER_TILED_CPU, RegisterTiledCpu
+from rusty_py.gemm.search_space import FAMILIES, as_data, from_data, may_choose, space, supports
+from rusty_py.gemm.select import plan, untuned
+from rusty_py.gemm.simple import Naive
+from rusty_py.gemm.tuning_entry import (
+    MachineKey,
+    TuningEntry,
     as_json,
     choice_data,
     choice_from,
-    form_of,
     from_json,
     shape_class,
+    signature_key,
 )
-from rusty_py.gemm.family import Choice
-from rusty_py.gemm.plan import Plan
-from rusty_py.gemm.problem import Form, Problem
-from rusty_py.gemm.select import plan, untuned
-from rusty_py.gemm.simple import Naive
-from rusty_py.gemm.space import FAMILIES, as_data, from_data, may_choose, space, suits
-from rusty_py.gemm.thin import COLUMNS, DOTS, Columns, Dots
 from rusty_py.tune.search import choice_of
 
-HERE = Machine("Adapter", "Vulkan", "DiscreteGPU", "driver 1", "29.0")
-PROBLEM = Problem(1024, 1024, 1024)
+HERE = MachineKey("Adapter", "Vulkan", "DiscreteGPU", "driver 1", "29.0")
+PROBLEM = GemmProblem(1024, 1024, 1024)
 KERNEL = Blocked(64, 128, 16, thread_m=8, thread_n=8, lanes_m=8, stages=2)
 SPACE = {kernel for family in FAMILIES.values() for kernel in family.kernels()}
 LIMITS = Limits(1024, 32768, 65535, 1 << 30, 1 << 30)
 
 
-def entry(problem: Problem = PROBLEM, machine: Machine = HERE, **changes: Any) -> Entry:
-    made = Entry(
+def entry(problem: GemmProblem = PROBLEM, machine: MachineKey = HERE, **changes: Any) -> TuningEntry:
+    made = TuningEntry(
         machine=asdict(machine),
-        form=form_of(problem),
+        signature=signature_key(problem),
         shape=shape_class(problem),
         size=(problem.m, problem.k, problem.n, problem.products),
         kernel=KERNEL,
-        splits=2,
+        split_k=2,
         gflops=112.0,
         default="tile 32",
         default_gflops=100.0,
@@ -69,56 +69,56 @@ class Room:
 @pytest.fixture
 def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     file = tmp_path / "folder" / "matmul.json"
-    monkeypatch.setenv(store.ENVIRONMENT, str(file))
+    monkeypatch.setenv(tuning_file.ENVIRONMENT, str(file))
     return file
 
 
 @pytest.fixture(autouse=True)
 def fresh_notes() -> None:
-    store.note.cache_clear()
+    tuning_file.note.cache_clear()
 
 
-def find(problem: Problem, machine: Machine = HERE) -> Entry | None:
-    return tuned.load(machine).find(Room(), problem)  # type: ignore[arg-type]
+def find(problem: GemmProblem, machine: MachineKey = HERE) -> TuningEntry | None:
+    return tuning_cache.load(machine).find(Room(), problem)  # type: ignore[arg-type]
 
 
 def test_what_is_put_is_found(path: Path) -> None:
-    tuned.put(path, entry())
+    tuning_cache.put(path, entry())
     assert find(PROBLEM) == entry()
 
 
-TURNED = Problem(512, 512, 3, form=Form(a_fours=False))
+TURNED = GemmProblem(512, 512, 3, signature=Signature(a_vec4=False))
 CHOICES = [
     (PROBLEM, Choice(KERNEL, 4, "a")),
-    (replace(PROBLEM, form=Form(b_along_k=True)), Choice(KERNEL, 1, "ab")),
-    (TURNED, Choice(DOTS[4], 2, "", turned=True)),
-    (Problem(3, 512, 512), Choice(COLUMNS[4], 2)),
-    (PROBLEM, Choice(DIRECT[1])),
+    (replace(PROBLEM, signature=Signature(b_along_k=True)), Choice(KERNEL, 1, "ab")),
+    (TURNED, Choice(GEMV_T[4], 2, "", transposed=True)),
+    (GemmProblem(3, 512, 512), Choice(GEMV_N[4], 2)),
+    (PROBLEM, Choice(REGISTER_TILED_CPU[1])),
 ]
 
 
 @pytest.mark.parametrize(("problem", "choice"), CHOICES, ids=str)
-def test_a_plan_obeys_all_of_an_entry(path: Path, problem: Problem, choice: Choice) -> None:
+def test_a_plan_obeys_all_of_an_entry(path: Path, problem: GemmProblem, choice: Choice) -> None:
     kept = entry(problem, **choice._asdict())
-    tuned.put(path, kept)
+    tuning_cache.put(path, kept)
     assert find(problem) == kept
     room: Any = Room()
-    room.attachments = {tuned.Tuned: tuned.load(HERE)}
-    kernel, splits, packs, turned = choice
-    assert plan(room, problem) == Plan(problem, kernel, splits, packs, kept.why, turned)
+    room.attachments = {tuning_cache.Tuned: tuning_cache.load(HERE)}
+    kernel, split_k, packs, transposed = choice
+    assert plan(room, problem) == GemmPlan(problem, kernel, split_k, packs, kept.why, transposed)
 
 
 def test_an_entry_that_packs_what_lies_well_or_turns_what_is_wide_is_not_taken(path: Path) -> None:
-    across = replace(PROBLEM, form=Form(a_along_k=False))
-    tuned.put(path, entry(across, packs="a"))
+    across = replace(PROBLEM, signature=Signature(a_along_k=False))
+    tuning_cache.put(path, entry(across, packs="a"))
     assert find(across) is None
-    tuned.put(path, entry(Problem(512, 512, 17), kernel=DOTS[4], splits=1, turned=True))
-    assert len(tuned.read(path)) == 1
+    tuning_cache.put(path, entry(GemmProblem(512, 512, 17), kernel=GEMV_T[4], split_k=1, transposed=True))
+    assert len(tuning_cache.read(path)) == 1
 
 
 def test_entries_from_before_packing_and_turning_mean_neither() -> None:
     item = as_json(entry())
-    del item["packs"], item["turned"]
+    del item["packs"], item["transposed"]
     assert from_json(item) == entry()
 
 
@@ -129,42 +129,42 @@ def test_every_kernel_of_the_space_is_the_same_when_read_again() -> None:
 
 
 def test_the_kernels_that_are_shipped_are_in_the_space() -> None:
-    assert {*BLOCKED, *DIRECT, *COLUMNS.values(), *DOTS.values()} <= SPACE
+    assert {*BLOCKED, *REGISTER_TILED_CPU, *GEMV_N.values(), *GEMV_T.values()} <= SPACE
 
 
 def test_the_turns_in_which_thin_kernels_share_are_whole() -> None:
     for kernel in SPACE:
-        if isinstance(kernel, Columns | Dots):
-            sums = kernel.rows * (kernel.cols if isinstance(kernel, Dots) else 1)
+        if isinstance(kernel, GemvN | GemvT):
+            accumulate_dtype = kernel.rows * (kernel.cols if isinstance(kernel, GemvT) else 1)
             assert 0 < kernel.shared <= kernel.lanes_k
-            assert sums % kernel.shared == 0
+            assert accumulate_dtype % kernel.shared == 0
 
 
 def test_only_operands_that_are_gathered_are_packed_and_only_few_columns_turned() -> None:
-    def found(problem: Problem) -> list[Choice]:
+    def found(problem: GemmProblem) -> list[Choice]:
         return list(space(LIMITS, problem, cpu=False))
 
-    across = Form(a_along_k=False)
-    assert {each.packs for each in found(Problem(64, 64, 64, form=across))} == {""}
-    assert {each.packs for each in found(Problem(64, 64, 64))} == {"", "a"}
-    assert {each.packs for each in found(Problem(64, 64, 64, form=Form(b_fours=False)))} == {
+    across = Signature(a_along_k=False)
+    assert {each.packs for each in found(GemmProblem(64, 64, 64, signature=across))} == {""}
+    assert {each.packs for each in found(GemmProblem(64, 64, 64))} == {"", "a"}
+    assert {each.packs for each in found(GemmProblem(64, 64, 64, signature=Signature(b_vec4=False)))} == {
         "",
         "a",
         "b",
         "ab",
     }
-    thin = [each for each in found(Problem(512, 512, 3)) if isinstance(each.kernel, Columns | Dots)]
-    assert {each.turned for each in thin} == {True}
-    assert {each.kernel.block[0] for each in thin} == {1, 2, 4}
-    assert {each.turned for each in found(Problem(3, 512, 512))} == {False}
-    assert all(suits(each, LIMITS, Problem(512, 512, 3)) for each in thin)
+    gemv = [each for each in found(GemmProblem(512, 512, 3)) if isinstance(each.kernel, GemvN | GemvT)]
+    assert {each.transposed for each in gemv} == {True}
+    assert {each.kernel.block[0] for each in gemv} == {1, 2, 4}
+    assert {each.transposed for each in found(GemmProblem(3, 512, 512))} == {False}
+    assert all(supports(each, LIMITS, GemmProblem(512, 512, 3)) for each in gemv)
 
 
 def test_blocked_kernels_are_for_gpus_and_direct_ones_for_cpus() -> None:
     for cpu in (False, True):
         limits = replace(LIMITS, subgroup=8)
         kinds = {type(each.kernel) for each in space(limits, PROBLEM, cpu=cpu)}
-        assert (Blocked in kinds, Direct in kinds) == (not cpu, cpu)
+        assert (Blocked in kinds, RegisterTiledCpu in kinds) == (not cpu, cpu)
 
 
 def test_the_space_holds_only_what_fits() -> None:
@@ -177,16 +177,16 @@ def test_the_space_holds_only_what_fits() -> None:
 
 
 def test_a_second_entry_of_a_class_takes_the_place_of_the_first(path: Path) -> None:
-    tuned.put(path, entry())
-    tuned.put(path, entry(Problem(1023, 1000, 1030), splits=4))
-    assert [each.splits for each in tuned.read(path)] == [4]
+    tuning_cache.put(path, entry())
+    tuning_cache.put(path, entry(GemmProblem(1023, 1000, 1030), split_k=4))
+    assert [each.split_k for each in tuning_cache.read(path)] == [4]
 
 
 @pytest.mark.parametrize("change", ["adapter", "backend", "driver", "wgpu"])
 def test_entries_of_another_machine_are_ignored(
     path: Path, change: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    tuned.put(path, entry())
+    tuning_cache.put(path, entry())
     other = replace(HERE, **{change: "other"})
     assert find(PROBLEM, other) is None
     assert find(PROBLEM, other) is None
@@ -195,15 +195,20 @@ def test_entries_of_another_machine_are_ignored(
 
 
 def test_other_dtypes_and_layouts_are_other_classes(path: Path) -> None:
-    tuned.put(path, entry())
-    for form in (Form(a_along_k=False), Form(b_along_k=True), Form(a_fours=False), Form(stored=F16)):
-        assert find(replace(PROBLEM, form=form)) is None
-    assert find(replace(PROBLEM, form=Form(bias=True, activation="relu"))) == entry()
+    tuning_cache.put(path, entry())
+    for signature in (
+        Signature(a_along_k=False),
+        Signature(b_along_k=True),
+        Signature(a_vec4=False),
+        Signature(stored=F16),
+    ):
+        assert find(replace(PROBLEM, signature=signature)) is None
+    assert find(replace(PROBLEM, signature=Signature(bias=True, activation="relu"))) == entry()
 
 
 def test_classes_have_powers_of_two_in_their_middle() -> None:
-    assert shape_class(Problem(1023, 1025, 1400, 20)) == (1024, 1024, 1024, 16)
-    assert shape_class(Problem(1500, 16, 15, 1)) == (2048, 16, 15, 1)
+    assert shape_class(GemmProblem(1023, 1025, 1400, 20)) == (1024, 1024, 1024, 16)
+    assert shape_class(GemmProblem(1500, 16, 15, 1)) == (2048, 16, 15, 1)
 
 
 @pytest.mark.parametrize(
@@ -222,13 +227,13 @@ def test_classes_have_powers_of_two_in_their_middle() -> None:
 def test_an_entry_holds_within_the_root_of_two_of_what_was_measured(
     path: Path, sizes: dict[str, int], taken: bool
 ) -> None:
-    tuned.put(path, entry())
+    tuning_cache.put(path, entry())
     assert find(replace(PROBLEM, **sizes)) == (entry() if taken else None)
 
 
 def test_an_entry_holds_about_its_own_size_and_not_about_the_middle_of_its_class(path: Path) -> None:
-    at = Problem(1400, 1024, 1024)
-    tuned.put(path, entry(at))
+    at = GemmProblem(1400, 1024, 1024)
+    tuning_cache.put(path, entry(at))
     assert shape_class(at) == shape_class(PROBLEM) != shape_class(replace(at, m=1979))
     assert find(replace(at, m=1979)) == entry(at)  # Of the next class, but near.
     assert find(replace(at, m=990)) == entry(at)
@@ -236,36 +241,38 @@ def test_an_entry_holds_about_its_own_size_and_not_about_the_middle_of_its_class
 
 
 def test_numbers_up_to_16_must_be_those_that_were_measured(path: Path) -> None:
-    at = Problem(16, 4096, 4096, 12)
-    kept = entry(at, kernel=COLUMNS[16], splits=1)
-    tuned.put(path, kept)
+    at = GemmProblem(16, 4096, 4096, 12)
+    kept = entry(at, kernel=GEMV_N[16], split_k=1)
+    tuning_cache.put(path, kept)
     assert find(at) == kept
     for sizes in ({"m": 15}, {"m": 17}, {"products": 13}, {"products": 11}):
         assert find(replace(at, **sizes)) is None
 
 
 def test_the_nearest_entry_is_taken_and_the_next_where_that_does_not_suit(path: Path) -> None:
-    near, far = entry(Problem(1500, 1500, 1500)), entry(Problem(1300, 1300, 1300), splits=4)
-    tuned.put(path, near)
-    tuned.put(path, far)
-    assert find(Problem(1450, 1450, 1450)) == near
-    assert find(Problem(1350, 1350, 1350)) == find(Problem(1000, 1300, 1300)) == far
-    unsuited = entry(Problem(1500, 1500, 1500), kernel=Direct(8, 8, lanes_m=1, lanes_n=8, sharing=True))
-    tuned.put(path, replace(unsuited, splits=1))  # No subgroups there.
-    assert find(Problem(1450, 1450, 1450)) == far
+    near, far = entry(GemmProblem(1500, 1500, 1500)), entry(GemmProblem(1300, 1300, 1300), split_k=4)
+    tuning_cache.put(path, near)
+    tuning_cache.put(path, far)
+    assert find(GemmProblem(1450, 1450, 1450)) == near
+    assert find(GemmProblem(1350, 1350, 1350)) == find(GemmProblem(1000, 1300, 1300)) == far
+    unsuited = entry(
+        GemmProblem(1500, 1500, 1500), kernel=RegisterTiledCpu(8, 8, lanes_m=1, lanes_n=8, sharing=True)
+    )
+    tuning_cache.put(path, replace(unsuited, split_k=1))  # No subgroups there.
+    assert find(GemmProblem(1450, 1450, 1450)) == far
 
 
 def test_a_kernel_that_does_not_fit_the_device_is_not_taken(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tuned.put(path, entry())
+    tuning_cache.put(path, entry())
     monkeypatch.setattr(Room, "limits", replace(LIMITS, threads=64))
     assert find(PROBLEM) is None
 
 
 def test_off_means_that_no_file_is_read(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    tuned.put(path, entry())
-    monkeypatch.setenv(store.ENVIRONMENT, "off")
+    tuning_cache.put(path, entry())
+    monkeypatch.setenv(tuning_file.ENVIRONMENT, "off")
     assert find(PROBLEM) is None
 
 
@@ -278,17 +285,17 @@ WRONG = [
     ("kernel", {**as_data(KERNEL), "more": 1}),
     ("kernel", {"family": "tiled"}),
     ("kernel", "blocked"),
-    ("kernel", {**as_data(DIRECT[0]), "sharing": 1}),
-    ("kernel", {**as_data(DIRECT[0]), "lanes_m": True}),
-    ("kernel", as_data(COLUMNS[1])),
+    ("kernel", {**as_data(REGISTER_TILED_CPU[0]), "sharing": 1}),
+    ("kernel", {**as_data(REGISTER_TILED_CPU[0]), "lanes_m": True}),
+    ("kernel", as_data(GEMV_N[1])),
     ("packs", "ba"),
     ("packs", ["a"]),
     ("packs", None),
-    ("turned", True),
-    ("turned", 1),
-    ("splits", 3),
-    ("splits", True),
-    ("splits", 2.0),
+    ("transposed", True),
+    ("transposed", 1),
+    ("split_k", 3),
+    ("split_k", True),
+    ("split_k", 2.0),
     ("shape", [1024, 1024, 1024]),
     ("shape", [1024, 1024, 512, 1]),
     ("size", [0, 1024, 1024, 1]),
@@ -296,7 +303,7 @@ WRONG = [
     ("gflops", "fast"),
     ("default_gflops", float("nan")),
     ("date", "\x1b[31m"),
-    ("form", None),
+    ("signature", None),
     ("machine", {"adapter": "Adapter"}),
     ("machine", []),
 ]
@@ -306,12 +313,12 @@ WRONG = [
 def test_an_entry_with_a_wrong_field_is_ignored_with_a_note(
     path: Path, name: str, value: object, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    good = entry(Problem(64, 64, 64))
+    good = entry(GemmProblem(64, 64, 64))
     path.parent.mkdir()
     items = [{**as_json(entry()), name: value}, as_json(good)]
     path.write_text(json.dumps({"version": 1, "entries": items}))
-    assert tuned.read(path) == [good]
-    assert tuned.read(path) == [good]
+    assert tuning_cache.read(path) == [good]
+    assert tuning_cache.read(path) == [good]
     assert capsys.readouterr().err.count("an entry is ignored") == 1
 
 
@@ -324,16 +331,16 @@ def test_a_damaged_file_is_ignored_by_plans_and_refused_by_the_tuner(path: Path,
     path.write_bytes(content)
     assert find(PROBLEM) is None
     with pytest.raises(CacheError, match="damaged"):
-        tuned.put(path, entry())
+        tuning_cache.put(path, entry())
     assert path.read_bytes() == content
 
 
 def test_a_file_of_a_newer_version_is_left_alone(path: Path) -> None:
     path.parent.mkdir()
-    path.write_text('{"version": 2}')
+    path.write_text('{"version": 3}')
     assert find(PROBLEM) is None
     with pytest.raises(CacheError, match="another version"):
-        tuned.put(path, entry())
+        tuning_cache.put(path, entry())
 
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
@@ -351,9 +358,9 @@ def test_whatever_stands_in_an_entry_reading_it_gives_kernels_of_the_space_or_no
     path = tmp_path_factory.mktemp("tuning") / "matmul.json"
     item = {**as_json(entry()), "kernel": {**as_data(KERNEL), **kernel}, **changes}
     path.write_text(json.dumps({"version": 1, "entries": [item]}))
-    for each in tuned.read(path):
+    for each in tuning_cache.read(path):
         assert each.kernel in SPACE
-        assert may_choose(each.choice, Problem(*each.size))
+        assert may_choose(each.choice, GemmProblem(*each.size))
 
 
 @given(st.data())
@@ -361,16 +368,16 @@ def test_whatever_bytes_are_lost_reading_does_not_raise(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
     path = tmp_path_factory.mktemp("tuning") / "matmul.json"
-    tuned.put(path, entry())
+    tuning_cache.put(path, entry())
     text = path.read_bytes()
     at = data.draw(st.integers(0, len(text)))
     path.write_bytes(text[:at] + data.draw(st.binary(max_size=5)) + text[at + data.draw(st.integers(0, 9)) :])
-    tuned.read(path)
+    tuning_cache.read(path)
 
 
 def _put_many(path: Path, first: int) -> None:
     for i in range(first, first + 8):
-        tuned.put(path, entry(Problem(1 << i % 16, 1 << i // 16, 8), splits=1, kernel=Naive()))
+        tuning_cache.put(path, entry(GemmProblem(1 << i % 16, 1 << i // 16, 8), split_k=1, kernel=Naive()))
 
 
 def test_processes_that_write_at_once_keep_all_their_entries(path: Path) -> None:
@@ -381,29 +388,29 @@ def test_processes_that_write_at_once_keep_all_their_entries(path: Path) -> None
     for each in writers:
         each.join()
     assert [each.exitcode for each in writers] == [0] * 4
-    assert len(tuned.read(path)) == 32
+    assert len(tuning_cache.read(path)) == 32
     assert {each.name for each in path.parent.iterdir()} == {"matmul.json", ".matmul.json.lock"}
 
 
 def test_who_waits_too_long_for_another_process_is_told(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    tuned.put(path, entry())
-    monkeypatch.setattr(store, "LOCK_SECONDS", 0.05)
-    with store.locked(path), pytest.raises(CacheError, match="another process writes"):
-        tuned.put(path, entry())
+    tuning_cache.put(path, entry())
+    monkeypatch.setattr(tuning_file, "LOCK_SECONDS", 0.05)
+    with tuning_file.locked(path), pytest.raises(CacheError, match="another process writes"):
+        tuning_cache.put(path, entry())
 
 
 def test_a_lock_whose_holder_died_is_free(path: Path) -> None:
-    tuned.put(path, entry())
+    tuning_cache.put(path, entry())
     path.with_name(".matmul.json.lock").write_text("left behind")
-    tuned.put(path, entry(splits=4))
-    assert [each.splits for each in tuned.read(path)] == [4]
+    tuning_cache.put(path, entry(split_k=4))
+    assert [each.split_k for each in tuning_cache.read(path)] == [4]
 
 
 @pytest.mark.parametrize("step", ["fsync", "replace"])
 def test_a_full_disk_leaves_the_old_file_whole(
     path: Path, step: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tuned.put(path, entry())
+    tuning_cache.put(path, entry())
     before = path.read_bytes()
 
     def full(*arguments: object) -> None:
@@ -411,7 +418,7 @@ def test_a_full_disk_leaves_the_old_file_whole(
 
     monkeypatch.setattr(*((os, "fsync") if step == "fsync" else (Path, "replace")), full)
     with pytest.raises(CacheError, match="No space left on device: set RUSTY_PY_TUNING"):
-        tuned.put(path, entry(splits=4))
+        tuning_cache.put(path, entry(split_k=4))
     assert path.read_bytes() == before
     assert {each.name for each in path.parent.iterdir()} == {"matmul.json", ".matmul.json.lock"}
 
@@ -421,31 +428,31 @@ def test_a_folder_that_cannot_be_made_is_an_error_for_who_writes_and_none_for_wh
 ) -> None:
     (tmp_path / "file").touch()  # Root may write into read-only folders, but not below a file.
     path = tmp_path / "file" / "matmul.json"
-    monkeypatch.setenv(store.ENVIRONMENT, str(path))
+    monkeypatch.setenv(tuning_file.ENVIRONMENT, str(path))
     with pytest.raises(CacheError, match="cannot be kept"):
-        tuned.put(path, entry())
+        tuning_cache.put(path, entry())
     assert find(PROBLEM) is None
 
 
 def test_refused_kernels_are_remembered_for_their_machine(path: Path) -> None:
-    tuned.refuse(path, HERE, KERNEL, "it hung")
-    tuned.refuse(path, HERE, KERNEL, "it hung again")
-    tuned.put(path, entry())
-    assert tuned.refused(path, HERE) == [KERNEL]
-    assert tuned.refused(path, replace(HERE, driver="2")) == []
+    tuning_cache.refuse(path, HERE, KERNEL, "it hung")
+    tuning_cache.refuse(path, HERE, KERNEL, "it hung again")
+    tuning_cache.put(path, entry())
+    assert tuning_cache.refused(path, HERE) == [KERNEL]
+    assert tuning_cache.refused(path, replace(HERE, driver="2")) == []
 
 
 def test_dropping_an_entry_leaves_the_others(path: Path) -> None:
-    other = entry(Problem(64, 64, 64))
-    tuned.put(path, entry())
-    tuned.put(path, other)
-    tuned.drop(path, HERE, PROBLEM)
-    assert tuned.read(path) == [other]
+    other = entry(GemmProblem(64, 64, 64))
+    tuning_cache.put(path, entry())
+    tuning_cache.put(path, other)
+    tuning_cache.drop(path, HERE, PROBLEM)
+    assert tuning_cache.read(path) == [other]
 
 
 def test_the_file_is_read_once_whatever_is_asked(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    tuned.put(path, entry())
-    table = tuned.load(HERE)
+    tuning_cache.put(path, entry())
+    table = tuning_cache.load(HERE)
     path.unlink()
     threads = [threading.Thread(target=table.find, args=(Room(), PROBLEM)) for _ in range(4)]
     for each in threads:
@@ -461,6 +468,6 @@ def test_the_file_is_read_once_whatever_is_asked(path: Path, monkeypatch: pytest
 def test_every_default_can_be_told_to_the_measuring_process(
     kind: str, size: tuple[int, int, int], along_k: tuple[bool, bool]
 ) -> None:
-    problem = Problem(*size, form=Form(*along_k))
+    problem = GemmProblem(*size, signature=Signature(*along_k))
     choice = choice_of(untuned(LIMITS, kind, problem))
     assert choice_from(json.loads(json.dumps(choice_data(choice))), problem) == choice

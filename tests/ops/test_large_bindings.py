@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 import rusty_py as rp
 from rusty_py import Array, Device, LimitError, ShaderError, matmul
-from rusty_py.gemm.plan import Plan
-from rusty_py.gemm.problem import Place
+from rusty_py.gemm.gemv import GEMV_T
+from rusty_py.gemm.large_bindings import window
+from rusty_py.gemm.plan import GemmPlan
+from rusty_py.gemm.problem import MatrixLayout
 from rusty_py.gemm.simple import Naive
-from rusty_py.gemm.thin import DOTS
-from rusty_py.gemm.windows import window
 from rusty_py.ops import matmul as ops
-from rusty_py.runtime.buffer import Window
+from rusty_py.runtime.buffer import BufferBinding
 from rusty_py.runtime.launch import launch, prepare, run
 
 from .operands import needs, on
@@ -25,22 +25,22 @@ from .test_stream import small
 COPY = Naive().spec()
 
 
-def times_one(a: Place, c: Place, count: int) -> dict[str, object]:
+def times_one(a: MatrixLayout, c: MatrixLayout, count: int) -> dict[str, object]:
     """What a launch takes that multiplies `count` numbers by the first of b."""
-    dims = (count, 1, 1, 0, 0, 0, 1, 0, 1, 1, 1, *a, 0, 0, 1, 1, *c[:3])
-    return {"dims": dims, "workgroups": (1, -(-count // 16), 1)}
+    uniforms = (count, 1, 1, 0, 0, 0, 1, 0, 1, 1, 1, *a, 0, 0, 1, 1, *c[:3])
+    return {"uniforms": uniforms, "workgroups": (1, -(-count // 16), 1)}
 
 
 def test_a_launch_binds_a_window(device: Device) -> None:
     x = np.arange(1024, dtype=np.float32)
     source, one, target = (device.upload(each) for each in (x, np.ones(4, np.float32), np.zeros_like(x)))
-    about = times_one(Place(0, 0, 1, 1), Place(0, 0, 1, 1), 64)
+    kwargs = times_one(MatrixLayout(0, 0, 1, 1), MatrixLayout(0, 0, 1, 1), 64)
     for start in (256, 1024):
-        part, to = Window(source, 2 * start, 256), Window(target, start, 256)
-        launch(device, COPY, inputs=[part, one], outputs=[to], **about)
+        part, to = BufferBinding(source, 2 * start, 256), BufferBinding(target, start, 256)
+        launch(device, COPY, inputs=[part, one], outputs=[to], **kwargs)
     run(
         device,
-        [prepare(device, COPY, inputs=[source, one], outputs=[Window(target, 2048, 256)], **about)],
+        [prepare(device, COPY, inputs=[source, one], outputs=[BufferBinding(target, 2048, 256)], **kwargs)],
     )
     found = np.empty_like(x)
     device.read(target, found)
@@ -51,29 +51,35 @@ def test_a_launch_binds_a_window(device: Device) -> None:
 
 def test_windows_are_checked_as_buffers_are(unchecked: Device) -> None:
     x, one = unchecked.upload(np.ones(1024, np.float32)), unchecked.upload(np.ones(4, np.float32))
-    about = times_one(Place(0, 0, 1, 1), Place(0, 0, 1, 1), 64)
+    kwargs = times_one(MatrixLayout(0, 0, 1, 1), MatrixLayout(0, 0, 1, 1), 64)
     with pytest.raises(ShaderError, match="both input and output"):
-        prepare(unchecked, COPY, inputs=[Window(x, 0, 256), one], outputs=[Window(x, 512, 256)], **about)
+        prepare(
+            unchecked,
+            COPY,
+            inputs=[BufferBinding(x, 0, 256), one],
+            outputs=[BufferBinding(x, 512, 256)],
+            **kwargs,
+        )
     for start, nbytes in ((2, 256), (2048, 4096)):
         with pytest.raises(ShaderError, match="do not fit"):
             prepare(
                 unchecked,
                 COPY,
-                inputs=[Window(x, start, nbytes), one],
+                inputs=[BufferBinding(x, start, nbytes), one],
                 outputs=[unchecked.empty(256)],
-                **about,
+                **kwargs,
             )
     gone = unchecked.upload(np.ones(64, np.float32))
     gone.destroy()
     with pytest.raises(rp.DeviceError, match="destroyed"):
-        prepare(unchecked, COPY, inputs=[Window(gone, 0, 256), one], outputs=[x], **about)
+        prepare(unchecked, COPY, inputs=[BufferBinding(gone, 0, 256), one], outputs=[x], **kwargs)
 
 
 def test_a_window_holds_what_it_must(unchecked: Device) -> None:
     buffer = unchecked.empty(100_000)
-    place = Place(10, 5000, 100, 1)
+    place = MatrixLayout(10, 5000, 100, 1)
     part, seen = window(buffer, place, (2, 2), (3, 5), (7, 9), rp.dtypes.F32, 4096)
-    assert isinstance(part, Window)
+    assert isinstance(part, BufferBinding)
     first, last = 10 + 2 * 5000 + 3 * 100 + 7, 10 + 3 * 5000 + 4 * 100 + 8
     assert part.start % 256 == 0
     assert 0 <= first * 4 - part.start < 256
@@ -92,13 +98,14 @@ def narrow(device: Device) -> Iterator[Device]:
 
 
 @settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(m=SIZES, k=SIZES, n=SIZES, turned=st.tuples(st.booleans(), st.booleans()))
+@given(m=SIZES, k=SIZES, n=SIZES, transposed=st.tuples(st.booleans(), st.booleans()))
 def test_arrays_larger_than_a_binding(
-    narrow: Device, m: int, k: int, n: int, turned: tuple[bool, bool]
+    narrow: Device, m: int, k: int, n: int, transposed: tuple[bool, bool]
 ) -> None:
     a, b = uniform(m, k, seed=1), uniform(k, n, seed=2)
     x, y = (
-        on(narrow, z.T.copy()).T if turn else on(narrow, z) for z, turn in zip((a, b), turned, strict=True)
+        on(narrow, z.T.copy()).T if turn else on(narrow, z)
+        for z, turn in zip((a, b), transposed, strict=True)
     )
     assert_product(np.asarray(x @ y), a, b)
     assert_product(np.asarray(x @ b), a, b)
@@ -156,9 +163,9 @@ def test_every_part_fits_a_binding(narrow: Device, monkeypatch: pytest.MonkeyPat
     bound: list[int] = []
     original = ops.launch
 
-    def noted(*one: object, **about: object) -> None:
-        bound.extend(each.nbytes for each in (*about["inputs"], *about["outputs"]))  # type: ignore[misc]
-        original(*one, **about)  # type: ignore[arg-type]
+    def noted(*one: object, **kwargs: object) -> None:
+        bound.extend(each.nbytes for each in (*kwargs["inputs"], *kwargs["outputs"]))  # type: ignore[misc]
+        original(*one, **kwargs)  # type: ignore[arg-type]
 
     monkeypatch.setattr(ops, "launch", noted)
     a = uniform(105, 105)
@@ -177,12 +184,12 @@ def test_what_no_windows_can_bind_is_refused(unchecked: Device) -> None:
             x @ x.T
 
 
-@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("transposed", [False, True])
 def test_split_sums_of_parts_of_large_arrays(
-    narrow: Device, monkeypatch: pytest.MonkeyPatch, turned: bool
+    narrow: Device, monkeypatch: pytest.MonkeyPatch, transposed: bool
 ) -> None:
     monkeypatch.setattr(
-        ops, "plan", lambda device, problem, **about: Plan(problem, DOTS[8], 2, turned=turned)
+        ops, "plan", lambda device, problem, **kwargs: GemmPlan(problem, GEMV_T[8], 2, transposed=transposed)
     )
     a, b, before = uniform(40, 200, seed=1), uniform(40, 200, seed=2), uniform(40, 200, seed=3)
     x, y, z = on(narrow, a), on(narrow, b), on(narrow, before)

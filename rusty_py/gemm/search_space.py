@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 
-from rusty_py.gemm import blocked_family, direct
-from rusty_py.gemm.family import SPLITS, Choice, Family
-from rusty_py.gemm.kernel import Kernel
-from rusty_py.gemm.problem import Problem
+from rusty_py.gemm import blocked_family, register_tiled_cpu
+from rusty_py.gemm.family import SPLIT_K, Choice, KernelFamily
+from rusty_py.gemm.gemv import GEMV_N_FAMILY, GEMV_T_FAMILY, MAX_ROWS
+from rusty_py.gemm.kernel import KernelConfig
+from rusty_py.gemm.problem import GemmProblem
 from rusty_py.gemm.simple import NAIVE_FAMILY, TILED_FAMILY
-from rusty_py.gemm.thin import COLUMNS_FAMILY, DOTS_FAMILY, MOST_ROWS
 from rusty_py.runtime.adapter import Limits
 
 Data = dict[str, str | int]
@@ -15,35 +15,35 @@ Data = dict[str, str | int]
 
 PACKS = ("", "a", "b", "ab")
 
-FAMILIES: Mapping[str, Family] = {
+FAMILIES: Mapping[str, KernelFamily] = {
     "naive": NAIVE_FAMILY,
     "tiled": TILED_FAMILY,
     "blocked": blocked_family.FAMILY,
-    "columns": COLUMNS_FAMILY,
-    "dots": DOTS_FAMILY,
-    "direct": direct.FAMILY,
+    "gemv_n": GEMV_N_FAMILY,
+    "gemv_t": GEMV_T_FAMILY,
+    "register_tiled_cpu": register_tiled_cpu.FAMILY,
 }
 """A new family is a new row. On CPU drivers an earlier row's candidates go first."""
 
 _NAMES = {family.make: name for name, family in FAMILIES.items()}
 
 
-def family_name(kernel: Kernel) -> str:
+def family_name(kernel: KernelConfig) -> str:
     """The name of a kernel's family. Raises KeyError for kernels of no family."""
     return _NAMES[type(kernel)]
 
 
-def family_of(kernel: Kernel) -> Family:
+def family_of(kernel: KernelConfig) -> KernelFamily:
     """A kernel's family. Raises KeyError for kernels of no family."""
     return FAMILIES[family_name(kernel)]
 
 
-def as_data(kernel: Kernel) -> Data:
+def as_data(kernel: KernelConfig) -> Data:
     """The kernel as plain data."""
     return {"family": family_name(kernel), **vars(kernel)}
 
 
-def from_data(data: object) -> Kernel:
+def from_data(data: object) -> KernelConfig:
     """The kernel of plain data from anywhere: one that the tuner could have tried. Raises ValueError."""
     if not isinstance(data, dict) or not isinstance(data.get("family"), str):
         raise ValueError("no kernel")
@@ -63,45 +63,48 @@ def from_data(data: object) -> Kernel:
     return kernel
 
 
-def may_choose(choice: Choice, problem: Problem) -> bool:
+def may_choose(choice: Choice, problem: GemmProblem) -> bool:
     """Whether the tuner could try that for a problem of these sizes, in some form."""
     family = family_of(choice.kernel)
-    least = family.least_part(choice.kernel)
-    rows = problem.n if choice.turned else problem.m
-    packs = ("b" if choice.turned else "a",) if family.thin else PACKS if family.packs else ()
+    minimum = family.min_part(choice.kernel)
+    rows = problem.n if choice.transposed else problem.m
+    packs = ("b" if choice.transposed else "a",) if family.gemv else PACKS if family.packs else ()
     return (
-        (choice.splits == 1 or (least > 0 and choice.splits in SPLITS and problem.k >= choice.splits * least))
+        (
+            choice.split_k == 1
+            or (minimum > 0 and choice.split_k in SPLIT_K and problem.k >= choice.split_k * minimum)
+        )
         and (not choice.packs or choice.packs in packs)
-        and (rows <= MOST_ROWS if family.thin else not choice.turned)
+        and (rows <= MAX_ROWS if family.gemv else not choice.transposed)
     )
 
 
-def suits(choice: Choice, limits: Limits, problem: Problem) -> bool:
+def supports(choice: Choice, limits: Limits, problem: GemmProblem) -> bool:
     """Whether the choice computes the problem, in its form, on such a device."""
-    seen = problem.turned() if choice.turned else problem
+    seen = problem.transposed() if choice.transposed else problem
     family = family_of(choice.kernel)
     return (
         may_choose(choice, problem)
-        and choice.packs in family.packings(problem.form, turned=choice.turned)
-        and choice.kernel.suits(limits, seen)
+        and choice.packs in family.packings(problem.signature, transposed=choice.transposed)
+        and choice.kernel.supports(limits, seen)
     )
 
 
-def space(limits: Limits, problem: Problem, *, cpu: bool) -> Iterator[Choice]:
+def space(limits: Limits, problem: GemmProblem, *, cpu: bool) -> Iterator[Choice]:
     """Everything that fits the device, computes the problem, and is worth a thought there."""
     for family in FAMILIES.values():
         if not (family.cpu if cpu else family.gpu):
             continue
-        for turned in (False, True) if family.thin else (False,):
-            seen = problem.turned() if turned else problem
-            packs = family.packings(problem.form, turned=turned)
+        for transposed in (False, True) if family.gemv else (False,):
+            seen = problem.transposed() if transposed else problem
+            packs = family.packings(problem.signature, transposed=transposed)
             for kernel in family.kernels():
-                if (family.thin and _idle(kernel, seen)) or not kernel.suits(limits, seen):
+                if (family.gemv and _idle(kernel, seen)) or not kernel.supports(limits, seen):
                     continue
-                choices = (Choice(kernel, splits, each, turned) for each in packs for splits in SPLITS)
+                choices = (Choice(kernel, split_k, each, transposed) for each in packs for split_k in SPLIT_K)
                 yield from (choice for choice in choices if may_choose(choice, problem))
 
 
-def _idle(kernel: Kernel, seen: Problem) -> bool:
+def _idle(kernel: KernelConfig, seen: GemmProblem) -> bool:
     """Whether half a thin kernel's rows, or more, have nothing to do."""
     return kernel.block[0] >= 2 * seen.m

@@ -13,13 +13,13 @@ from functools import partial
 from itertools import count
 from typing import Protocol
 
-from rusty_py.bench.figures import Clock, Figure, Figures, Row, Verdict, measured, skipped_row
+from rusty_py.bench.results import Clock, Figure, ResultRow, Results, Verdict, measured, skipped_row
 from rusty_py.errors import DeviceError, LimitError, OutOfMemory, ShaderError
 from rusty_py.measure.stats import summarise
 from rusty_py.runtime.device import Device
 
-Say = Callable[[str], None]
-Prove = Callable[[Callable[[], None]], str]
+Progress = Callable[[str], None]
+Verify = Callable[[Callable[[], None]], str]
 """Gives fresh inputs, calls what it is given, compares: what is wrong, or ""."""
 
 
@@ -27,8 +27,13 @@ class Measure(Protocol):
     """A command that makes figures."""
 
     def __call__(
-        self, device: Device, options: "Options", *, context: Mapping[str, object], say: Say
-    ) -> Figures: ...
+        self,
+        device: Device,
+        options: "InterleavedOptions",
+        *,
+        context: Mapping[str, object],
+        progress: Progress,
+    ) -> Results: ...
 
 
 CLOCKS: Mapping[Clock, Callable[[], int]] = {"cpu": time.thread_time_ns, "wall": time.perf_counter_ns}
@@ -42,39 +47,39 @@ def nothing() -> None:
 
 
 @dataclass(frozen=True)
-class Contestant:
+class Implementation:
     """One way to do what a row names. `run(n)` does it n times; `after` waits for it, off the clock.
 
-    A sample is taken inside `around`, and of a multiple of `step` runs, at most `most`. `sampled` gives what
+    A sample is taken inside `around`, and of a multiple of `step` runs, at most `limit`. `sampled` gives what
     was counted in the last sample, for one run; the figure has that of the median sample.
     """
 
     by: str
     run: Callable[[int], None]
-    prove: Prove
+    verify: Verify
     after: Callable[[], None] = nothing
     around: Callable[[], AbstractContextManager[object]] = nullcontext
     step: int = 1
-    most: int = 1 << 20
+    limit: int = 1 << 20
     counts: Callable[[], Mapping[str, float]] = dict
     sampled: Callable[[], Mapping[str, float]] = dict
 
 
 @dataclass(frozen=True)
-class Contest:
+class Comparison:
     """A row to be measured. `skipped` are figures of those that cannot take part."""
 
     what: str
     clock: Clock
     proof: str
-    contestants: Sequence[Contestant]
+    implementations: Sequence[Implementation]
     skipped: Sequence[Figure] = ()
     nbytes: int | None = None
     seed: str = ""
 
 
 @dataclass(frozen=True)
-class Options:
+class InterleavedOptions:
     """How long to measure: `sample_s` is what a sample lasts at least, `max_time_s` for the whole command."""
 
     sample_s: float
@@ -85,23 +90,23 @@ class Options:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Schedule:
     """Contests that are sampled together, set up when their turn comes. `name` says which, before that.
 
     `weight` is the share of the time left that it may use, against that of the others.
     """
 
     name: str
-    contests: Callable[[], Sequence[Contest]]
+    comparisons: Callable[[], Sequence[Comparison]]
     weight: float = 1.0
 
 
 @dataclass
-class Track:
+class ImplementationTrack:
     """A contestant while it is measured."""
 
-    contest: Contest
-    contestant: Contestant
+    comparison: Comparison
+    implementation: Implementation
     runs: int = 1
     samples_ns: list[float] = field(default_factory=list)
     sampled: list[Mapping[str, float]] = field(default_factory=list)
@@ -109,22 +114,22 @@ class Track:
     verdict: Verdict = "ok"
 
 
-class Rounds:
+class InterleavedSampler:
     """Measures plans one after the other, by `options` and by `clocks`, each in nanoseconds."""
 
     def __init__(
         self,
-        options: Options,
-        say: Say,
+        options: InterleavedOptions,
+        progress: Progress,
         *,
         clocks: Mapping[Clock, Callable[[], int]] = CLOCKS,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.options, self.say, self.clocks, self.now = options, say, clocks, now
+        self.options, self.progress, self.clocks, self.now = options, progress, clocks, now
         self.shuffle = random.Random(options.seed)
         self.deadline = now() + options.max_time_s
 
-    def measure(self, plans: Sequence[Plan], outcome: Figures) -> None:
+    def measure(self, plans: Sequence[Schedule], outcome: Results) -> None:
         """Adds the rows of `plans` to the outcome. Ctrl-C and a failing device end it and are noted there."""
         try:
             for i, plan in enumerate(plans):
@@ -135,40 +140,44 @@ class Rounds:
         except DeviceError as error:
             outcome.failure = str(error)
 
-    def _measure_plan(self, plan: Plan, share: float, outcome: Figures) -> None:
+    def _measure_plan(self, plan: Schedule, share: float, outcome: Results) -> None:
         left_s = self.deadline - self.now()
         if left_s <= 0:
             outcome.rows.append(skipped_row(plan.name, "the budget is used up; try --max-time"))
             return
-        self.say(f"{plan.name}: proving")
+        self.progress(f"{plan.name}: proving")
         try:
-            contests = plan.contests()
-            tracks = [Track(contest, each) for contest in contests for each in contest.contestants]
-            right = [track for track in tracks if self._prove(track)]
-            self.say(f"{plan.name}: sampling")
+            comparisons = plan.comparisons()
+            tracks = [
+                ImplementationTrack(comparison, each)
+                for comparison in comparisons
+                for each in comparison.implementations
+            ]
+            right = [track for track in tracks if self._verify(track)]
+            self.progress(f"{plan.name}: sampling")
             stopped = self._sample(right, share * left_s) if right else ""
         except (LimitError, OutOfMemory) as error:
             outcome.rows.append(skipped_row(plan.name, str(error)))
             return
-        self.say(f"{plan.name}: proving again")
+        self.progress(f"{plan.name}: proving again")
         for track in right:
-            self._prove(track)
-        outcome.rows += [_row(contest, tracks, stopped) for contest in contests]
+            self._verify(track)
+        outcome.rows += [_row(comparison, tracks, stopped) for comparison in comparisons]
 
-    def _prove(self, track: Track) -> bool:
-        contestant = track.contestant
+    def _verify(self, track: ImplementationTrack) -> bool:
+        implementation = track.implementation
         try:
-            track.fault = contestant.prove(partial(self._once, track))
+            track.fault = implementation.verify(partial(self._once, track))
         except ShaderError as error:
             track.fault = str(error)
         if track.fault:
             track.verdict = "wrong"
         return not track.fault
 
-    def _once(self, track: Track) -> None:
-        self._run(track, track.contestant.step)
+    def _once(self, track: ImplementationTrack) -> None:
+        self._run(track, track.implementation.step)
 
-    def _sample(self, tracks: Sequence[Track], share_s: float) -> str:
+    def _sample(self, tracks: Sequence[ImplementationTrack], share_s: float) -> str:
         """Samples all tracks once a round and says why it stopped."""
         start = self.now()
         for track in tracks:
@@ -176,7 +185,7 @@ class Rounds:
         for taken in count(1):
             for track in self.shuffle.sample(tracks, len(tracks)):
                 track.samples_ns.append(self._run(track, track.runs) / track.runs)
-                track.sampled.append(track.contestant.sampled())
+                track.sampled.append(track.implementation.sampled())
             noise = max(summarise(track.samples_ns).noise for track in tracks)
             stopped = self._stop_reason(taken, noise, over=self.now() - start > share_s)
             if stopped:
@@ -194,26 +203,26 @@ class Rounds:
             return f"settled: noise of the medians under {_SETTLED:.0%}"
         return f"budget: its share is used; noise of the medians {noise:.1%}" if over else ""
 
-    def _fit(self, track: Track) -> None:
+    def _fit(self, track: ImplementationTrack) -> None:
         """Finds how many runs make a sample that lasts."""
-        each, wanted_ns = track.contestant, self.options.sample_s * 1e9
+        each, wanted_ns = track.implementation, self.options.sample_s * 1e9
         runs = each.step
         while True:
             took_ns = min(self._lasted(track, runs) for _ in range(2))  # A hiccup must not end it.
-            if took_ns >= wanted_ns or runs >= each.most:
+            if took_ns >= wanted_ns or runs >= each.limit:
                 break
             growth = min(8.0, 1.2 * wanted_ns / took_ns)
-            runs = min(each.most, max(2, round(growth * runs / each.step)) * each.step)
+            runs = min(each.limit, max(2, round(growth * runs / each.step)) * each.step)
         track.runs = runs
 
-    def _lasted(self, track: Track, runs: int) -> float:
+    def _lasted(self, track: ImplementationTrack, runs: int) -> float:
         start = self.clocks["wall"]()
         took_ns = self._run(track, runs)
         return max(took_ns, (self.clocks["wall"]() - start) / _WALL_SAMPLES, 1.0)
 
-    def _run(self, track: Track, runs: int) -> float:
+    def _run(self, track: ImplementationTrack, runs: int) -> float:
         """Nanoseconds of `runs` runs."""
-        each, clock = track.contestant, self.clocks[track.contest.clock]
+        each, clock = track.implementation, self.clocks[track.comparison.clock]
         with each.around():
             start = clock()
             each.run(runs)
@@ -222,23 +231,23 @@ class Rounds:
         return float(took_ns)
 
 
-def _row(contest: Contest, tracks: Sequence[Track], stopped: str) -> Row:
-    figures = [_figure(track) for track in tracks if track.contest is contest]
-    return Row(
-        contest.what,
-        contest.clock,
-        contest.proof,
-        (*figures, *contest.skipped),
-        nbytes=contest.nbytes,
-        seed=contest.seed,
+def _row(comparison: Comparison, tracks: Sequence[ImplementationTrack], stopped: str) -> ResultRow:
+    figures = [_figure(track) for track in tracks if track.comparison is comparison]
+    return ResultRow(
+        comparison.what,
+        comparison.clock,
+        comparison.proof,
+        (*figures, *comparison.skipped),
+        nbytes=comparison.nbytes,
+        seed=comparison.seed,
         stopped=stopped,
     )
 
 
-def _figure(track: Track) -> Figure:
-    by = track.contestant.by
+def _figure(track: ImplementationTrack) -> Figure:
+    by = track.implementation.by
     if track.verdict == "wrong":
         return Figure(by, "wrong", reason=track.fault)
     median = track.samples_ns.index(statistics.median_low(track.samples_ns))
-    counts = {**track.contestant.counts(), **track.sampled[median]}
+    counts = {**track.implementation.counts(), **track.sampled[median]}
     return measured(by, track.samples_ns, runs=track.runs, counts=counts)

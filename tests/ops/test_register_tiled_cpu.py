@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from rusty_py import Device, matmul
 from rusty_py.dtypes import F16
-from rusty_py.gemm.direct import ALONE, DIRECT, SHARING, Direct
-from rusty_py.gemm.direct import SMALL as SMALLER
-from rusty_py.gemm.problem import Problem
+from rusty_py.gemm.problem import GemmProblem
+from rusty_py.gemm.register_tiled_cpu import ALONE, REGISTER_TILED_CPU, SHARING, RegisterTiledCpu
+from rusty_py.gemm.register_tiled_cpu import SMALL as SMALLER
 from rusty_py.ops.matmul import plan
 from rusty_py.runtime import probe
 from rusty_py.runtime.launch import launch
@@ -21,15 +21,15 @@ from .products import assert_product, uniform
 
 # m, n and k: one, primes, one less and one more than a block, multiples of four, and some blocks.
 SHAPES = [(1, 1, 1), (7, 5, 3), (31, 63, 7), (33, 65, 9), (12, 20, 28), (32, 64, 16), (100, 132, 260)]
-SMALL = [*SMALLER, Direct(4, 4, lanes_m=4, lanes_n=8)]
-BLOCKS = [*DIRECT, *SMALL]
+SMALL = [*SMALLER, RegisterTiledCpu(4, 4, lanes_m=4, lanes_n=8)]
+BLOCKS = [*REGISTER_TILED_CPU, *SMALL]
 NAMES = ["sharing", "alone", "small and sharing", "small", "in two directions"]
 
 
 @pytest.fixture(params=BLOCKS, ids=NAMES)
-def direct(request: pytest.FixtureRequest, device: Device) -> Direct:
-    block: Direct = request.param
-    if not block.suits(device.limits, Problem(1, 1, 1)):
+def direct(request: pytest.FixtureRequest, device: Device) -> RegisterTiledCpu:
+    block: RegisterTiledCpu = request.param
+    if not block.supports(device.limits, GemmProblem(1, 1, 1)):
         pytest.skip("no subgroups as large as this kernel's workgroup")
     return block
 
@@ -41,8 +41,8 @@ def assert_right(device: Device, product: PlacedProduct) -> None:
 @st.composite
 def products(draw: st.DrawFn) -> PlacedProduct:
     kernel = draw(st.sampled_from([each for each in SMALL if not each.sharing]))
-    fours = draw(st.booleans())
-    m, k, n = (draw(st.integers(1, most)) * (4 if fours else 1) for most in (20, 30, 40))
+    vec4 = draw(st.booleans())
+    m, k, n = (draw(st.integers(1, limit)) * (4 if vec4 else 1) for limit in (20, 30, 40))
     return PlacedProduct(
         kernel,
         m,
@@ -50,8 +50,8 @@ def products(draw: st.DrawFn) -> PlacedProduct:
         n,
         seed=draw(st.integers(0, 2**32 - 1)),
         products=draw(st.integers(1, 3)),
-        splits=draw(st.integers(1, 4)),
-        fours=fours,
+        split_k=draw(st.integers(1, 4)),
+        vec4=vec4,
         a_order=draw(st.sampled_from(ORDERS)),
         b_order=draw(st.sampled_from(ORDERS)),
         c_order=draw(st.sampled_from(["rows", "upside down"])),
@@ -70,39 +70,41 @@ def test_direct_kernels_multiply_any_shape_and_layout(device: Device, product: P
     assert_right(device, product)
 
 
-@pytest.mark.parametrize("fours", [True, False], ids=["by fours", "by ones"])
-def test_direct_kernels_multiply_any_shape(device: Device, direct: Direct, fours: bool) -> None:
+@pytest.mark.parametrize("vec4", [True, False], ids=["by fours", "by ones"])
+def test_direct_kernels_multiply_any_shape(device: Device, direct: RegisterTiledCpu, vec4: bool) -> None:
     with each_reported() as case:
         for m, n, k in SHAPES:
             with case(f"{m}x{k}x{n}"):
-                assert_right(device, PlacedProduct(direct, m, k, n, fours=fours))
+                assert_right(device, PlacedProduct(direct, m, k, n, vec4=vec4))
 
 
 @pytest.mark.one_mode
-def test_direct_kernels_multiply_transposes_where_they_lie(device: Device, direct: Direct) -> None:
+def test_direct_kernels_multiply_transposes_where_they_lie(device: Device, direct: RegisterTiledCpu) -> None:
     with each_reported() as case:
         for transposed, size in itertools.product(["a", "b", "ab"], [36, 37]):
             orders = {f"{each}_order": "columns" for each in transposed}
-            about = {"products": 2, "fours": size % 4 == 0, **orders}
+            kwargs = {"products": 2, "vec4": size % 4 == 0, **orders}
             with case(f"{transposed}, {size}"):
-                assert_right(device, PlacedProduct(direct, size, size + 4, size + 32, **about))
+                assert_right(device, PlacedProduct(direct, size, size + 4, size + 32, **kwargs))
 
 
 @pytest.mark.parametrize("order", ["apart", "backwards"])
 def test_direct_kernels_multiply_views_with_strides_of_any_sign(
-    device: Device, direct: Direct, order: str
+    device: Device, direct: RegisterTiledCpu, order: str
 ) -> None:
     assert_right(device, PlacedProduct(direct, 40, 30, 60, products=2, start=5, a_order=order, b_order=order))
 
 
 @pytest.mark.parametrize("k", [5, 64, 130])
-def test_parts_of_a_sum_are_added_up(device: Device, direct: Direct, k: int) -> None:
-    assert_right(device, PlacedProduct(direct, 20, k, 24, products=2, splits=4))
+def test_parts_of_a_sum_are_added_up(device: Device, direct: RegisterTiledCpu, k: int) -> None:
+    assert_right(device, PlacedProduct(direct, 20, k, 24, products=2, split_k=4))
 
 
 @pytest.mark.one_mode
 @pytest.mark.parametrize("add", [False, True], ids=["alone", "added"])
-def test_direct_kernels_finish_the_last_part_of_a_sum(device: Device, direct: Direct, add: bool) -> None:
+def test_direct_kernels_finish_the_last_part_of_a_sum(
+    device: Device, direct: RegisterTiledCpu, add: bool
+) -> None:
     limits = {"loop_steps": direct.loops(32), "groups": 2}
     product = PlacedProduct(direct, 45, 99, 71, add=add, bias=True, activation="relu", limits=limits)
     assert_right(device, product)
@@ -111,12 +113,12 @@ def test_direct_kernels_finish_the_last_part_of_a_sum(device: Device, direct: Di
 @pytest.mark.one_mode
 @pytest.mark.parametrize("shape", [(33, 9, 65), (36, 24, 68)], ids=str)
 def test_direct_kernels_store_f16_and_sum_in_f32(
-    device: Device, direct: Direct, shape: tuple[int, int, int]
+    device: Device, direct: RegisterTiledCpu, shape: tuple[int, int, int]
 ) -> None:
     if "shader-f16" not in device.adapter.features:
         pytest.skip("the adapter has no f16")
-    fours = shape[0] % 4 == 0
-    assert_right(device, PlacedProduct(direct, *shape, fours=fours, bias=True, stored=F16, result=F16))
+    vec4 = shape[0] % 4 == 0
+    assert_right(device, PlacedProduct(direct, *shape, vec4=vec4, bias=True, stored=F16, result=F16))
 
 
 @pytest.mark.slow
@@ -128,7 +130,7 @@ def test_the_deepest_sum_of_a_device_is_whole(unchecked: Device) -> None:
 def test_a_cpu_driver_computes_directly_with_the_subgroups_it_has(unchecked: Device) -> None:
     if not unchecked.adapter.is_cpu:
         pytest.skip("for CPU drivers")
-    problem = Problem(64, 64, 64)
+    problem = GemmProblem(64, 64, 64)
     expected = SHARING if unchecked.limits.subgroup >= 8 else ALONE
     assert plan(unchecked, problem).kernel is expected
     with limited(unchecked, {"subgroup": 4}):

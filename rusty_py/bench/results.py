@@ -35,7 +35,7 @@ class Figure:
 
 
 @dataclass(frozen=True)
-class Row:
+class ResultRow:
     """One thing, done by several contestants in turn.
 
     `proof` says what was compared before and after the samples. `nbytes` is what a run moves. `seed` is a
@@ -66,7 +66,7 @@ class Row:
 
 
 @dataclass
-class Figures:
+class Results:
     """One run of a command, as far as it got.
 
     `interrupted` by Ctrl-C or another signal, or ended by a device's `failure`.
@@ -74,12 +74,12 @@ class Figures:
 
     command: Literal["overhead", "transfer"]
     context: Mapping[str, object]
-    rows: list[Row] = field(default_factory=list)
+    rows: list[ResultRow] = field(default_factory=list)
     interrupted: bool = False
     failure: str = ""
     schema_version: Literal[1] = 1
 
-    def row(self, what: str) -> Row | None:
+    def row(self, what: str) -> ResultRow | None:
         """The row of that name."""
         return next((row for row in self.rows if row.what == what), None)
 
@@ -91,6 +91,6 @@ def measured(
     return Figure(by, "ok", tuple(samples_ns), runs, summarise(samples_ns), counts or {})
 
 
-def skipped_row(what: str, reason: str, *, by: str = "ours", clock: Clock = "wall") -> Row:
+def skipped_row(what: str, reason: str, *, by: str = "ours", clock: Clock = "wall") -> ResultRow:
     """A row of which nothing was measured."""
-    return Row(what, clock, "", (Figure(by, "skipped", reason=reason),))
+    return ResultRow(what, clock, "", (Figure(by, "skipped", reason=reason),))

@@ -8,11 +8,19 @@ from pathlib import Path
 from typing import Any
 
 from rusty_py.errors import CacheError
-from rusty_py.gemm import store
-from rusty_py.gemm.entry import Entry, Machine, as_json, form_of, from_json, machine_of, shape_class
-from rusty_py.gemm.kernel import Kernel
-from rusty_py.gemm.problem import Problem
-from rusty_py.gemm.space import as_data, from_data, suits
+from rusty_py.gemm import tuning_file
+from rusty_py.gemm.kernel import KernelConfig
+from rusty_py.gemm.problem import GemmProblem
+from rusty_py.gemm.search_space import as_data, from_data, supports
+from rusty_py.gemm.tuning_entry import (
+    MachineKey,
+    TuningEntry,
+    as_json,
+    from_json,
+    machine_of,
+    shape_class,
+    signature_key,
+)
 from rusty_py.runtime.device import Device
 
 _REMEMBERED = 4096
@@ -21,20 +29,22 @@ _REMEMBERED = 4096
 class Tuned:
     """The entries for a device's machine, newest first."""
 
-    def __init__(self, entries: Iterable[Entry] = ()) -> None:
-        self.entries: dict[str, list[Entry]] = {}
+    def __init__(self, entries: Iterable[TuningEntry] = ()) -> None:
+        self.entries: dict[str, list[TuningEntry]] = {}
         for entry in entries:
-            self.entries.setdefault(entry.form, []).append(entry)
-        self._found: dict[Problem, Entry | None] = {}
+            self.entries.setdefault(entry.signature, []).append(entry)
+        self._found: dict[GemmProblem, TuningEntry | None] = {}
 
-    def find(self, device: Device, problem: Problem) -> Entry | None:
+    def find(self, device: Device, problem: GemmProblem) -> TuningEntry | None:
         """The entry measured nearest to the problem, of those in reach that suit it and the device."""
         try:
             return self._found[problem]
         except KeyError:
             pass
-        found = [each for each in self.entries.get(form_of(problem), ()) if each.distance(problem) < inf]
-        suited = (each for each in found if suits(each.choice, device.limits, problem))
+        found = [
+            each for each in self.entries.get(signature_key(problem), ()) if each.distance(problem) < inf
+        ]
+        suited = (each for each in found if supports(each.choice, device.limits, problem))
         entry = min(suited, key=lambda each: each.distance(problem), default=None)
         if len(self._found) >= _REMEMBERED:
             self._found.clear()
@@ -42,7 +52,7 @@ class Tuned:
         return entry
 
 
-def choice(device: Device, problem: Problem) -> Entry | None:
+def choice(device: Device, problem: GemmProblem) -> TuningEntry | None:
     """What tuning found for the problem on the device, if anything. Reads the file once a device."""
     tuned: Tuned | None = device.attachments.get(Tuned)
     if tuned is None:
@@ -50,42 +60,42 @@ def choice(device: Device, problem: Problem) -> Entry | None:
     return tuned.find(device, problem) if tuned.entries else None
 
 
-def load(machine: Machine) -> Tuned:
+def load(machine: MachineKey) -> Tuned:
     """The entries for a machine in the user's file."""
-    path = store.location()
+    path = tuning_file.location()
     if path is None:
         return Tuned()
     entries = read(path)
     others = [each for each in entries if not each.matches(machine)]
     stale = [each for each in others if each.machine["adapter"] == machine.adapter]
     if stale:
-        store.note(
+        tuning_file.note(
             f"tuning: {len(stale)} entries for {machine.adapter} are of another driver or wgpu, and ignored:"
             " run rusty-bench tune"
         )
     return Tuned(each for each in entries if each.matches(machine))
 
 
-def read(path: Path) -> list[Entry]:
+def read(path: Path) -> list[TuningEntry]:
     """The sound entries of a file, newest first. Never raises: what is wrong is ignored, and noted once."""
     try:
-        items = store.content(path)["entries"]
+        items = tuning_file.content(path)["entries"]
     except CacheError as error:
-        store.note(str(error))
+        tuning_file.note(str(error))
         return []
     entries = []
     for item in reversed(items):
         try:
             entries.append(from_json(item))
         except ValueError as error:
-            store.note(f"tuning: {path}: an entry is ignored: {error}")
+            tuning_file.note(f"tuning: {path}: an entry is ignored: {error}")
     return entries
 
 
-def refused(path: Path, machine: Machine) -> list[Kernel]:
+def refused(path: Path, machine: MachineKey) -> list[KernelConfig]:
     """The kernels that ended a tuner's process on this machine."""
     with suppress(CacheError):
-        content = store.content(path)
+        content = tuning_file.content(path)
         found = []
         for item in content.get("refused", []):
             with suppress(ValueError, KeyError, TypeError):
@@ -95,18 +105,18 @@ def refused(path: Path, machine: Machine) -> list[Kernel]:
     return []
 
 
-def put(path: Path, entry: Entry) -> None:
+def put(path: Path, entry: TuningEntry) -> None:
     """Adds an entry, in the place of one of the same key. Raises CacheError, which leaves the old file."""
-    _update(path, entry.machine, entry.form, entry.shape, [as_json(entry)])
+    _update(path, entry.machine, entry.signature, entry.shape, [as_json(entry)])
 
 
-def drop(path: Path, machine: Machine, problem: Problem) -> None:
+def drop(path: Path, machine: MachineKey, problem: GemmProblem) -> None:
     """Removes the entry of a problem's class, if there is one. Raises CacheError."""
     if path.exists():
-        _update(path, asdict(machine), form_of(problem), shape_class(problem), [])
+        _update(path, asdict(machine), signature_key(problem), shape_class(problem), [])
 
 
-def refuse(path: Path, machine: Machine, kernel: Kernel, why: str) -> None:
+def refuse(path: Path, machine: MachineKey, kernel: KernelConfig, why: str) -> None:
     """Remembers that a kernel ended the tuner's process. Raises CacheError."""
     item = {"machine": asdict(machine), "kernel": as_data(kernel), "why": why}
 
@@ -114,19 +124,19 @@ def refuse(path: Path, machine: Machine, kernel: Kernel, why: str) -> None:
         others = [each for each in content["refused"] if not _same(each, item, "machine", "kernel")]
         content["refused"] = [*others, item]
 
-    store.change(path, change)
+    tuning_file.change(path, change)
 
 
 def _update(
-    path: Path, machine: Mapping[str, str], form: str, shape: tuple[int, ...], new: list[dict[str, Any]]
+    path: Path, machine: Mapping[str, str], signature: str, shape: tuple[int, ...], new: list[dict[str, Any]]
 ) -> None:
-    key = {"machine": dict(machine), "form": form, "shape": list(shape)}
+    key = {"machine": dict(machine), "signature": signature, "shape": list(shape)}
 
     def change(content: dict[str, Any]) -> None:
         others = [each for each in content["entries"] if not _same(each, key, *key)]
         content["entries"] = [*others, *new]
 
-    store.change(path, change)
+    tuning_file.change(path, change)
 
 
 def _same(item: object, other: Mapping[str, object], *names: str) -> bool:

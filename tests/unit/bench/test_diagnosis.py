@@ -2,9 +2,9 @@ from dataclasses import replace
 
 import pytest
 
-from rusty_py.bench.notes import choices, drift, note, ranking, verdicts
+from rusty_py.bench.diagnosis import choices, drift, note, ranking, verdicts
 from rusty_py.bench.run import Ceilings, Skipped
-from rusty_py.measure.case import Proof
+from rusty_py.measure.case import Verification
 
 from .runs import MS, around, matmul, result, run
 
@@ -70,7 +70,9 @@ def test_best_and_what_bounds_it_stand_together() -> None:
 
 
 def test_a_wrong_row_notes_its_reason() -> None:
-    wrong = result(matmul(512, 8), [], verdict="wrong", proof=Proof("", fault="x"), reason="x is wrong")
+    wrong = result(
+        matmul(512, 8), [], verdict="wrong", proof=Verification("", fault="x"), reason="x is wrong"
+    )
     assert note(wrong, run(wrong)) == "x is wrong"
 
 
