@@ -2,44 +2,89 @@
 
     python -m benchmarks.publish
 
-A table is a fenced block after a line `<!-- from results/<file>.json -->`; a comparison with peers lies
-between `<!-- peers from results/<file>.json -->` and `<!-- end -->`. No figure in them is typed.
+A fenced block after `<!-- from results/<file>.json -->` is the table of that file; after
+`<!-- from results/<file>.json, MxKxN -->` it has the rows of one problem. Between
+`<!-- peers from results/<file>.json -->` and `<!-- end -->` is a comparison with peers, and after
+`<!-- ratios from ... -->` its f32 ratios alone. No number in them is typed by hand.
 """
 
 import re
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from json import loads
 from pathlib import Path
 
+from tabulate import tabulate
+
 from benchmarks.peers import records
-from benchmarks.peers.table import markdown
+from benchmarks.peers.records import Comparison, of
+from benchmarks.peers.roster import OURS, ROSTER
+from benchmarks.peers.table import gflops, markdown, rounded
 from rusty_py.bench.report import json, results, table
 
 HERE = Path(__file__).parent
 PAGES = (HERE.parent / "README.md", HERE / "RESULTS.md")
-MARKED = re.compile(r"<!-- from (results/\S+\.json) -->\n\n```text\n.*?\n```(?=\n)", re.DOTALL)
-COMPARED = re.compile(r"<!-- peers from (results/\S+\.json) -->\n\n.*?\n\n<!-- end -->", re.DOTALL)
+MARKED = re.compile(r"<!-- from (results/[^ ,]+\.json)(?:, (\S+))? -->\n\n```text\n.*?\n```(?=\n)", re.DOTALL)
+COMPARED = re.compile(r"<!-- (peers|ratios) from (results/\S+\.json) -->\n\n.*?\n\n<!-- end -->", re.DOTALL)
 
 
 def filled(text: str) -> str:
-    """`text` with every marked block made anew from its file: the table and what follows from it."""
+    """`text` with every marked block regenerated from its file. Raises ValueError for an unknown problem."""
 
     def block(mark: re.Match[str]) -> str:
         document = (HERE / mark[1]).read_text(encoding="utf-8")
-        return f"<!-- from {mark[1]} -->\n\n```text\n{rendered(document)}\n```"
+        header = mark[0].partition("\n")[0]
+        return f"{header}\n\n```text\n{rendered(document, problem=mark[2])}\n```"
 
     def comparison(mark: re.Match[str]) -> str:
-        compared = records.loads((HERE / mark[1]).read_text(encoding="utf-8"))
-        return f"<!-- peers from {mark[1]} -->\n\n{markdown(compared)}\n\n<!-- end -->"
+        compared = records.loads((HERE / mark[2]).read_text(encoding="utf-8"))
+        return f"<!-- {mark[1]} from {mark[2]} -->\n\n{_VIEWS[mark[1]](compared)}\n\n<!-- end -->"
 
     return COMPARED.sub(comparison, MARKED.sub(block, text))
 
 
-def rendered(document: str) -> str:
-    """The table of a result file, of kernels or of what is around them."""
+def rendered(document: str, *, problem: str | None = None) -> str:
+    """The table of a result file and its findings; with `problem`, only the rows of that problem."""
     if "command" in loads(document):
         return results.table(results.parse(document), legend=False)
-    return table.render(json.parse(document), legend=False)
+    run = json.parse(document)
+    if problem is None:
+        return table.render(run, legend=False)
+    chosen = [result for result in run.results if result.case.problem.name == problem]
+    if not chosen:
+        raise ValueError(f"publish: no such problem in the result file: {problem}")
+    return table.render(replace(run, results=chosen, skipped=[]), legend=False).partition("\n\n")[0]
+
+
+def ratios(comparison: Comparison) -> str:
+    """The rate of rusty_py in f32, and this rate divided by that of each peer measured in f32."""
+    measured = of(comparison.records, dtype="f32")
+    peers = [
+        peer
+        for peer in comparison.peers
+        if peer != OURS and any(each.samples_s for each in of(measured, peer=peer))
+    ]
+    rows = []
+    for problem in dict.fromkeys(each.problem for each in measured):
+        rates = {peer: gflops(of(measured, problem=problem, peer=peer)) for peer in (OURS, *peers)}
+        ours = rates[OURS]
+        if ours is not None:
+            cells = [_ratio(ours, rates[peer]) for peer in peers]
+            rows.append([problem, rounded(ours), *cells])
+    head = ["M×K×N", "rusty_py, GFLOPS", *(f"/ {ROSTER[peer].label}" for peer in peers)]
+    align = ["left", *("right" for _ in head[1:])]
+    return tabulate(rows, head, tablefmt="github", disable_numparse=True, colalign=align)
+
+
+def _ratio(ours: float, theirs: float | None) -> str:
+    if theirs is None:
+        return "not measured"
+    ratio = ours / theirs
+    return f"{ratio:.2f}" if ratio < 10 else f"{ratio:.3g}"
+
+
+_VIEWS: dict[str, Callable[[Comparison], str]] = {"peers": markdown, "ratios": ratios}
 
 
 def main(*, check: bool) -> int:
