@@ -6,11 +6,10 @@
 Takes the entries for this GPU from the tuning file (RUSTY_PY_TUNING, or the user's). With `--tune` it first
 tunes the given sizes into a temporary file instead, for so many seconds each.
 
-Draws problems at random about the measured sizes. Half of them are within the factor sqrt(2) up to which
-`matmul` uses an entry; half are beyond it, where `matmul` uses the model. There the entry's kernel is timed
-as well, to see what that rule costs or saves. Both choices are verified against float64, then sampled in
-random order, round by round. A ratio above 1 means that the tuned choice is faster; its interval is a
-bootstrap interval of 95 %.
+Draws problems at random around the measured sizes: half of them problems for which `matmul` uses a tuning
+entry, half problems for which it uses the model's choice. There the entry's kernel is timed as well, to see
+what that rule costs or saves. Both choices are verified against float64, then sampled in random order, round by
+round. A ratio above 1 means that the tuned choice is faster; its interval is a bootstrap interval of 95 %.
 """
 
 import argparse
@@ -23,7 +22,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import cycle, product
-from math import inf
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +33,7 @@ from rusty_py.gemm import tuning_cache, tuning_file
 from rusty_py.gemm.plan import GemmPlan
 from rusty_py.gemm.problem import GemmProblem
 from rusty_py.gemm.search_space import supports
-from rusty_py.gemm.select import untuned
+from rusty_py.gemm.select import tuned_choice, tuned_plan, untuned
 from rusty_py.gemm.tuning_entry import TuningEntry, machine_of, signature_key
 from rusty_py.measure.clock import Clock, check_clock
 from rusty_py.measure.sampling import Options, Sampler, Track, run_ns
@@ -60,7 +58,7 @@ class Row:
 
     problem: GemmProblem
     entry: TuningEntry
-    within: bool
+    used: bool
     default: GemmPlan
     ns: float = 0.0
     ratio: float = 1.0
@@ -95,9 +93,9 @@ def like(entry: TuningEntry, size: Sequence[int]) -> GemmProblem | None:
     return None
 
 
-def drawn(entry: TuningEntry, rng: random.Random, *, within: bool) -> GemmProblem | None:
+def drawn(entry: TuningEntry, rng: random.Random, *, used: bool) -> GemmProblem | None:
     """A problem near the entry's size, each number scaled by itself; one up to 16 stays as it is."""
-    reach = 0.5 if within else 1.0  # Powers of two.
+    reach = 0.5 if used else 1.0  # Powers of two.
 
     def scaled(number: int) -> int:
         if number <= 16:
@@ -112,24 +110,26 @@ def drawn(entry: TuningEntry, rng: random.Random, *, within: bool) -> GemmProble
 def problems(
     device: Device, entries: Sequence[TuningEntry], count: int, rng: random.Random
 ) -> Iterator[tuple[GemmProblem, TuningEntry, bool]]:
-    """`count` problems within reach of an entry, then as many beyond all of them; entries take turns."""
-    table = tuning_cache.Tuned(entries)
-    for within in (True, False):
+    """`count` problems that an entry decides, then as many that it does not; entries take turns.
+
+    Both are drawn about the measured size: the first within sqrt(2) of it, the others within 2.
+    """
+    for used in (True, False):
         missing = count
         for at, entry in zip(range(count * len(entries)), cycle(entries), strict=False):
             for _ in range(ATTEMPTS):
-                problem = drawn(entry, rng, within=within)
+                problem = drawn(entry, rng, used=used)
                 if problem is None or not supports(entry.choice, device.limits, problem):
                     continue
-                found = table.find(device, problem)
-                if (found is not None) == within and (entry.distance(problem) < inf) == within:
-                    yield problem, found or entry, within
+                found = tuned_choice(device, problem)
+                if (found is not None) == used:
+                    yield problem, found or entry, used
                     missing -= 1
                     break
             if not missing:
                 break
             if at + 1 == len(entries) and missing == count:
-                print(f"no problem {'within' if within else 'beyond'} reach", file=sys.stderr)
+                print(f"no problem that {'an entry' if used else 'the model'} decides", file=sys.stderr)
                 break
 
 
@@ -140,13 +140,12 @@ class Comparison:
         self.device, self.timer, self.sample_s, self.seed = device, Timer(device), sample_s, seed
         self.clock: Clock | None = None
 
-    def row(self, problem: GemmProblem, entry: TuningEntry, *, within: bool) -> Row:
+    def row(self, problem: GemmProblem, entry: TuningEntry, *, used: bool) -> Row:
         """The tuned choice against the model's. Raises LimitError for matrices larger than a binding."""
         default = untuned(self.device.limits, self.device.adapter.type, problem)
         if choice_of(default) == entry.choice:
-            return Row(problem, entry, within, default, same=True)
-        kernel, split_k, packs, transposed = entry.choice
-        plan = GemmPlan(problem, kernel, split_k, packs, entry.why, transposed)
+            return Row(problem, entry, used, default, same=True)
+        plan = tuned_plan(entry, problem)
         verifier = TrialVerifier(self.device, problem, np.random.default_rng(self.seed))
         tracks = [self.track(Attempt(verifier, each)) for each in (default, plan)]
         if self.clock is None:
@@ -162,7 +161,7 @@ class Comparison:
             verify(track.work.recheck().fault, track.case.kernel, problem)
         slow, fast = (run_ns(track.samples, self.clock) for track in tracks)
         ratio, low, high = ratio_interval(slow, fast)
-        return Row(problem, entry, within, default, summarise(fast).median, ratio, low, high)
+        return Row(problem, entry, used, default, summarise(fast).median, ratio, low, high)
 
     def track(self, attempt: Attempt) -> Track:
         proof = attempt.verify()
@@ -179,9 +178,9 @@ def verify(fault: str, kernel: str, problem: GemmProblem) -> None:
 def report(rows: Sequence[Row]) -> Iterator[str]:
     """A table of the problems in reach and one of those beyond, and the worst of each."""
     heads = ["problem", "layout", "tuned at", "tuned", "model's choice", "µs", "ratio", "95 %"]
-    for within in (True, False):
-        some = [row for row in rows if row.within == within]
-        yield "within √2: matmul uses the entry" if within else "beyond √2: matmul uses the model"
+    for used in (True, False):
+        some = [row for row in rows if row.used == used]
+        yield "matmul uses the tuning entry" if used else "matmul uses the model's choice"
         cells = [
             [
                 str(row.problem),
@@ -227,9 +226,9 @@ def measure(adapter: Adapter, *, count: int, sample_s: float, seed: int) -> list
                 f"off_size: no entries for {adapter} in {tuning_file.location()}: use --tune SECONDS"
             )
         comparison = Comparison(device, sample_s=sample_s, seed=seed)
-        for problem, entry, within in problems(device, entries, count, random.Random(seed)):
+        for problem, entry, used in problems(device, entries, count, random.Random(seed)):
             try:
-                rows.append(comparison.row(problem, entry, within=within))
+                rows.append(comparison.row(problem, entry, used=used))
             except LimitError as error:
                 print(f"left out: {error}", file=sys.stderr)
                 continue
@@ -243,7 +242,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("sizes", nargs="*", type=parse, metavar="SIZE", help="what --tune tunes")
     parser.add_argument("--tune", type=float, metavar="SECONDS", help="tune first, so long for each size")
-    parser.add_argument("--problems", type=int, default=20, help="within reach, and beyond (%(default)s)")
+    parser.add_argument("--problems", type=int, default=20, help="of each kind (%(default)s)")
     parser.add_argument("--sample", type=float, default=0.05, help="seconds of a sample (%(default)s)")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()

@@ -1,5 +1,6 @@
 """Which kernel computes a product, and in how many parts along k: a small model of what each would cost."""
 
+from dataclasses import replace
 from functools import lru_cache
 
 from rusty_py.dtypes import F32
@@ -10,9 +11,10 @@ from rusty_py.gemm.problem import GemmProblem
 from rusty_py.gemm.search_space import FAMILIES, family_of
 from rusty_py.gemm.simple import TILES, Naive, Tiled
 from rusty_py.gemm.tuning_cache import choice
+from rusty_py.gemm.tuning_entry import TuningEntry
 from rusty_py.runtime.adapter import Limits
 from rusty_py.runtime.device import Device
-from rusty_py.runtime.launch import check_workgroup
+from rusty_py.runtime.launch import Spec, check_workgroup
 
 Tile = int | str
 """A tile edge (8, 16, 32), "naive" for the kernel without tiles, or "auto"."""
@@ -24,9 +26,9 @@ def plan(device: Device, problem: GemmProblem, *, tile: Tile = "auto") -> GemmPl
     Raises LimitError for a tile there is no kernel for, or no room, and for one that cannot do what is asked.
     """
     if tile == "auto":
-        tuned = choice(device, problem)
+        tuned = tuned_choice(device, problem)
         if tuned is not None:
-            return GemmPlan(problem, tuned.kernel, tuned.split_k, tuned.packs, tuned.why, tuned.transposed)
+            return tuned_plan(tuned, problem)
         return untuned(device.limits, device.adapter.type, problem)
     kernel = kernel_of(tile)
     check_workgroup(device, kernel.spec(problem))
@@ -36,6 +38,48 @@ def plan(device: Device, problem: GemmProblem, *, tile: Tile = "auto") -> GemmPl
             f' asked for {problem.signature}: use tile="auto"'
         )
     return GemmPlan(problem, kernel, why="asked for")
+
+
+def tuned_choice(device: Device, problem: GemmProblem) -> TuningEntry | None:
+    """The tuning entry that decides the problem, if one does."""
+    entry = choice(device, problem)
+    if entry is None or not carries_over(entry, device.limits, device.adapter.type, problem):
+        return None
+    return entry
+
+
+def tuned_plan(entry: TuningEntry, problem: GemmProblem) -> GemmPlan:
+    """The problem by an entry's choice."""
+    return GemmPlan(problem, entry.kernel, entry.split_k, entry.packs, entry.why, entry.transposed)
+
+
+def carries_over(entry: TuningEntry, limits: Limits, kind: str, problem: GemmProblem) -> bool:
+    """Whether the entry is faster than the model's choice for a problem near its measured size, too.
+
+    True at that size. Elsewhere the model must choose there what it chooses here, the texts of both kernels
+    must be the same, and the predicted times, corrected by the measured ratio, must favour the entry: another
+    number of waves of workgroups, or blocks that cross an edge, can cost more than tuning gained.
+    """
+    m, k, n, products = entry.size
+    measured = replace(problem, m=m, k=k, n=n, products=products)
+    if measured == problem:
+        return True
+    here, there = (untuned(limits, kind, each) for each in (problem, measured))
+    tuned_here, tuned_there = (tuned_plan(entry, each) for each in (problem, measured))
+    same_choice = replace(there, problem=problem) == here
+    if not same_choice or _texts(here, tuned_here) != _texts(there, tuned_there):
+        return False
+    machine = machine_of(kind)
+    gained = entry.gflops / entry.default_gflops
+    predicted_here, predicted_there = (
+        cost(default, machine) / cost(tuned, machine)
+        for default, tuned in ((here, tuned_here), (there, tuned_there))
+    )
+    return gained * predicted_here >= predicted_there
+
+
+def _texts(*plans: GemmPlan) -> list[Spec]:
+    return [plan.kernel.spec(plan.seen) for plan in plans]
 
 
 def untuned(limits: Limits, kind: str, problem: GemmProblem) -> GemmPlan:

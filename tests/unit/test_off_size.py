@@ -2,7 +2,6 @@
 
 import random
 from dataclasses import asdict
-from math import inf
 from types import SimpleNamespace
 
 import pytest
@@ -13,10 +12,11 @@ from rusty_py.gemm.blocked import Blocked
 from rusty_py.gemm.gemv import GEMV_N
 from rusty_py.gemm.kernel import KernelConfig
 from rusty_py.gemm.problem import GemmProblem
+from rusty_py.gemm.select import tuned_choice
+from rusty_py.gemm.tuning_cache import Tuned
 from rusty_py.gemm.tuning_entry import MachineKey, TuningEntry, shape_class, signature_key
 from rusty_py.tune.search import problem_of
 
-DEVICE = SimpleNamespace(limits=Limits(1024, 32768, 65535, 1 << 30, 1 << 30))
 KERNEL = Blocked(64, 128, 16, thread_m=8, thread_n=8, lanes_m=8, stages=2)
 MACHINE = asdict(MachineKey("Adapter", "Vulkan", "DiscreteGPU", "driver 1", "29.0"))
 
@@ -35,6 +35,13 @@ ENTRIES = [
 ]
 
 
+DEVICE = SimpleNamespace(
+    limits=Limits(1024, 32768, 65535, 1 << 30, 1 << 30),
+    adapter=SimpleNamespace(type="DiscreteGPU"),
+    attachments={Tuned: Tuned(ENTRIES)},
+)
+
+
 @pytest.mark.parametrize("each", ENTRIES, ids=lambda each: each.signature)
 def test_an_entry_is_of_contiguous_matrices(each: TuningEntry) -> None:
     problem = like(each, each.size)
@@ -42,11 +49,10 @@ def test_an_entry_is_of_contiguous_matrices(each: TuningEntry) -> None:
     assert (signature_key(problem), problem.m) == (each.signature, each.size[0])
 
 
-def test_problems_are_off_the_measured_sizes_within_reach_and_beyond() -> None:
+def test_problems_are_off_the_measured_sizes_and_half_of_them_decided_by_entries() -> None:
     found = list(problems(DEVICE, ENTRIES, 12, random.Random(1)))  # type: ignore[arg-type]
-    assert [within for *_, within in found] == [True] * 12 + [False] * 12
-    assert {id(each) for _, each, _ in found} == set(map(id, ENTRIES))
-    for problem, each, within in found:
+    assert [used for *_, used in found] == [True] * 12 + [False] * 12
+    for problem, each, used in found:
         assert signature_key(problem) == each.signature
-        assert (each.distance(problem) < inf) == within
+        assert (tuned_choice(DEVICE, problem) is each) == used  # type: ignore[arg-type]
         assert each.distance(problem) != 1

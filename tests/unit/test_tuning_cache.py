@@ -6,6 +6,7 @@ import os
 import threading
 from dataclasses import asdict, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -64,6 +65,7 @@ class Room:
     """As much of a device as is asked."""
 
     limits = LIMITS
+    adapter = SimpleNamespace(type="DiscreteGPU")
 
 
 @pytest.fixture
@@ -106,6 +108,31 @@ def test_a_plan_obeys_all_of_an_entry(path: Path, problem: GemmProblem, choice: 
     room.attachments = {tuning_cache.Tuned: tuning_cache.load(HERE)}
     kernel, split_k, packs, transposed = choice
     assert plan(room, problem) == GemmPlan(problem, kernel, split_k, packs, kept.why, transposed)
+
+
+@pytest.mark.parametrize(
+    ("size", "used"),
+    [
+        ((704, 404, 836), True),
+        ((592, 300, 1028), True),
+        ((904, 240, 1152), True),
+        ((820, 396, 1248), False),  # Four waves of small blocks: larger blocks need one.
+        ((752, 316, 1056), False),  # A fourth wave where the model's kernel needs three.
+        ((704, 320, 1088), False),  # No block crosses an edge: the kernels are others.
+        ((1060, 300, 1100), False),  # Beyond the square root of two.
+    ],
+    ids=str,
+)
+def test_an_entry_decides_sizes_where_the_model_sees_what_it_saw_when_measured(
+    size: tuple[int, int, int], used: bool
+) -> None:
+    transposed = Signature(b_along_k=True)
+    kernel = Blocked(32, 64, 32, thread_m=8, thread_n=4, lanes_m=4, stages=1, slice_k=2)
+    tuned = entry(GemmProblem(700, 300, 1100, signature=transposed), kernel=kernel, split_k=1, gflops=111.0)
+    room: Any = Room()
+    room.attachments = {tuning_cache.Tuned: tuning_cache.Tuned([tuned])}
+    problem = GemmProblem(*size, signature=transposed)
+    assert (plan(room, problem).kernel == kernel) == used
 
 
 def test_an_entry_that_packs_what_lies_well_or_turns_what_is_wide_is_not_taken(path: Path) -> None:
