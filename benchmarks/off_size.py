@@ -8,8 +8,8 @@ tunes the given sizes into a temporary file instead, for so many seconds each.
 
 Draws problems at random around the measured sizes: half of them problems for which `matmul` uses a tuning
 entry, half problems for which it uses the model's choice. There the entry's kernel is timed as well, to see
-what that rule costs or saves. Both choices are verified against float64, then sampled in random order, round by
-round. A ratio above 1 means that the tuned choice is faster; its interval is a bootstrap interval of 95 %.
+what that rule costs or saves. Both choices are verified against float64, then sampled in random order, round
+by round. A ratio above 1 means that the tuned choice is faster; its interval is a bootstrap interval of 95 %.
 """
 
 import argparse
