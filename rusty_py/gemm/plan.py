@@ -75,6 +75,13 @@ def machine_of(kind: str) -> CostModel:
     return _MACHINES.get(kind, _MACHINES["DiscreteGPU"])
 
 
+def waves(plan: GemmPlan, machine: CostModel) -> int:
+    """How often the kernel's workgroups fill the machine, one on each multiprocessor at a time."""
+    problem, (rows, cols) = plan.seen, plan.kernel.block
+    workgroups = ceil_div(problem.m, rows) * ceil_div(problem.n, cols) * problem.products * plan.split_k
+    return ceil_div(workgroups, machine.cores)
+
+
 def tile_cost(plan: GemmPlan, machine: CostModel, rate: float) -> float:
     """Seconds of a kernel bound by multiplying, a tile of c on a multiprocessor at a time.
 
@@ -82,11 +89,10 @@ def tile_cost(plan: GemmPlan, machine: CostModel, rate: float) -> float:
     """
     problem, signature = plan.problem, plan.problem.signature
     rows, cols = plan.kernel.block
-    workgroups = ceil_div(problem.m, rows) * ceil_div(problem.n, cols) * problem.products * plan.split_k
     multiplied = machine.multiplications * rate
     for which, size, vec4 in (("a", problem.m, signature.a_vec4), ("b", problem.n, signature.b_vec4)):
         far = size * problem.k * signature.stored.itemsize > _FAR_BYTES
         if far and not vec4 and which not in plan.packs:
             multiplied *= _GATHERED_FAR
     depth = ceil_div(problem.k, plan.split_k)
-    return ceil_div(workgroups, machine.cores) * rows * cols * depth / multiplied
+    return waves(plan, machine) * rows * cols * depth / multiplied

@@ -6,7 +6,7 @@ from functools import lru_cache
 from rusty_py.dtypes import F32
 from rusty_py.errors import LimitError
 from rusty_py.gemm.kernel import KernelConfig
-from rusty_py.gemm.plan import CostModel, GemmPlan, machine_of
+from rusty_py.gemm.plan import CostModel, GemmPlan, machine_of, waves
 from rusty_py.gemm.problem import GemmProblem
 from rusty_py.gemm.search_space import FAMILIES, family_of
 from rusty_py.gemm.simple import TILES, Naive, Tiled
@@ -56,9 +56,9 @@ def tuned_plan(entry: TuningEntry, problem: GemmProblem) -> GemmPlan:
 def carries_over(entry: TuningEntry, limits: Limits, kind: str, problem: GemmProblem) -> bool:
     """Whether the entry is faster than the model's choice for a problem near its measured size, too.
 
-    True at that size. Elsewhere the model must choose there what it chooses here, the texts of both kernels
-    must be the same, and the predicted times, corrected by the measured ratio, must favour the entry: another
-    number of waves of workgroups, or blocks that cross an edge, can cost more than tuning gained.
+    True at that size. Elsewhere the model must choose there what it chooses here, and both kernels must have
+    the same text and as many waves of workgroups: one wave more, or blocks that cross an edge, can cost more
+    than tuning gained.
     """
     m, k, n, products = entry.size
     measured = replace(problem, m=m, k=k, n=n, products=products)
@@ -66,20 +66,14 @@ def carries_over(entry: TuningEntry, limits: Limits, kind: str, problem: GemmPro
         return True
     here, there = (untuned(limits, kind, each) for each in (problem, measured))
     tuned_here, tuned_there = (tuned_plan(entry, each) for each in (problem, measured))
-    same_choice = replace(there, problem=problem) == here
-    if not same_choice or _texts(here, tuned_here) != _texts(there, tuned_there):
+    if replace(there, problem=problem) != here:
         return False
     machine = machine_of(kind)
-    gained = entry.gflops / entry.default_gflops
-    predicted_here, predicted_there = (
-        cost(default, machine) / cost(tuned, machine)
-        for default, tuned in ((here, tuned_here), (there, tuned_there))
-    )
-    return gained * predicted_here >= predicted_there
 
+    def conditions(plan: GemmPlan) -> tuple[Spec, int]:
+        return plan.kernel.spec(plan.seen), waves(plan, machine)
 
-def _texts(*plans: GemmPlan) -> list[Spec]:
-    return [plan.kernel.spec(plan.seen) for plan in plans]
+    return conditions(here) == conditions(there) and conditions(tuned_here) == conditions(tuned_there)
 
 
 def untuned(limits: Limits, kind: str, problem: GemmProblem) -> GemmPlan:

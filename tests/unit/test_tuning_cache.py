@@ -115,9 +115,10 @@ def test_a_plan_obeys_all_of_an_entry(path: Path, problem: GemmProblem, choice: 
     [
         ((704, 404, 836), True),
         ((592, 300, 1028), True),
-        ((904, 240, 1152), True),
+        ((688, 384, 932), True),
         ((820, 396, 1248), False),  # Four waves of small blocks: larger blocks need one.
         ((752, 316, 1056), False),  # A fourth wave where the model's kernel needs three.
+        ((876, 228, 1292), False),  # Five waves of both kernels in place of three.
         ((704, 320, 1088), False),  # No block crosses an edge: the kernels are others.
         ((1060, 300, 1100), False),  # Beyond the square root of two.
     ],
