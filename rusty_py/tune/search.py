@@ -26,9 +26,9 @@ def problem_of(
     products: int = 1,
 ) -> GemmProblem:
     """The problem of contiguous matrices, by names: those that a job of the measuring process has."""
-    places = contiguous(m, k, n, products, layout=layout)
+    layouts = contiguous(m, k, n, products, layout=layout)
     return GemmProblem.of(
-        m, k, n, products, places=places, dtype=DTYPES[dtype], accumulate_dtype=DTYPES[accumulate_dtype]
+        m, k, n, products, layouts=layouts, dtype=DTYPES[dtype], accumulate_dtype=DTYPES[accumulate_dtype]
     )
 
 

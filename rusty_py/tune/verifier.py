@@ -40,7 +40,7 @@ class TrialVerifier:
             raise LimitError(f"tune: a matrix is larger than one binding on {device.adapter}: {problem}")
         a, b = (_uniform(rng, (products, *size), signature.stored.numpy) for size in ((m, k), (k, n)))
         self._refer(a, b, rng)
-        self.places = contiguous(m, k, n, products, layout=signature.layout)
+        self.layouts = contiguous(m, k, n, products, layout=signature.layout)
         self.a, self.b = (
             device.upload(np.ascontiguousarray(x if by == "n" else x.swapaxes(1, 2)))
             for x, by in zip((a, b), signature.layout, strict=True)
@@ -98,7 +98,7 @@ class Attempt:
         self.case = Case(described, plan.kernel.name, str(plan), "")
 
     def launches(self) -> list[Launch]:
-        operands = Operands(self.verifier.a, self.verifier.b, self.c, *self.verifier.places)
+        operands = Operands(self.verifier.a, self.verifier.b, self.c, *self.verifier.layouts)
         return [
             prepare(self.device, **each._asdict()) for each in dispatches(self.device, self.plan, operands)
         ]

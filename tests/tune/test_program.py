@@ -78,7 +78,7 @@ def test_a_file_that_cannot_be_written_is_known_before_anything_is_measured(
     (tmp_path / "file").touch()
     done = rusty_bench("tune", "--size", "2048", path=tmp_path / "file" / "t.json")
     assert done.code == 2
-    assert "cannot be kept" in done.err
+    assert "cannot write" in done.err
     assert tuning_file.ENVIRONMENT in done.err
 
 

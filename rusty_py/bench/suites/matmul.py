@@ -81,11 +81,11 @@ def product_of(problem: BenchProblem) -> GemmProblem:
     """The problem as the kernels see it: contiguous matrices."""
     dtype, accumulate_dtype = DTYPES[problem.dtype], DTYPES[problem.sums]
     return GemmProblem.of(
-        *_sizes(problem), places=places_of(problem), dtype=dtype, accumulate_dtype=accumulate_dtype
+        *_sizes(problem), layouts=layouts_of(problem), dtype=dtype, accumulate_dtype=accumulate_dtype
     )
 
 
-def places_of(problem: BenchProblem) -> MatrixLayouts:
+def layouts_of(problem: BenchProblem) -> MatrixLayouts:
     """Where a, b and c are in buffers of their own."""
     return contiguous(*_sizes(problem), layout=problem.layout)
 
@@ -147,7 +147,7 @@ class MatmulWork:
         self.setup, self.verifier, self.device = setup, setup.verifier, setup.device
         self.plan = _plan(setup.device, product_of(case.problem), case.variant)
         self.c = self.device.empty(self.verifier.nbytes, label="c")
-        self.operands = Operands(setup.a, setup.b, self.c, *places_of(case.problem))
+        self.operands = Operands(setup.a, setup.b, self.c, *layouts_of(case.problem))
         self.made = self.launches()
         self.case = case
         if case.variant == "auto":
