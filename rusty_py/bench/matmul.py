@@ -58,9 +58,7 @@ def matmul(
     runs: RunsOption = None,
     min_time: Annotated[
         float | None,
-        typer.Option(
-            min=0, callback=finite, metavar="SECONDS", help="TimedSample each row at least this long."
-        ),
+        typer.Option(min=0, callback=finite, metavar="SECONDS", help="Sample each row at least this long."),
     ] = None,
     max_time: Annotated[
         float | None,

@@ -127,7 +127,9 @@ def test_a_short_dispatch_is_refused_with_the_part_never_written(
     launches = MatmulWork.launches
 
     def short(work: MatmulWork) -> list[Launch]:
-        return [replace(each, step=each.step._replace(y=each.step.y * 3 // 8)) for each in launches(work)]
+        return [
+            replace(each, encoded=each.encoded._replace(y=each.encoded.y * 3 // 8)) for each in launches(work)
+        ]
 
     monkeypatch.setattr(fresh.throughput, "flops", lambda kernel, **kwargs: 10**12)
     monkeypatch.setattr(MatmulWork, "launches", short)

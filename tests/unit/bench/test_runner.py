@@ -205,7 +205,7 @@ class ScriptedTimer:
             raise KeyboardInterrupt
         launches = [launch for part in parts for launch in part]
         for launch in launches:
-            launch.step.pipeline.written = True
+            launch.encoded.pipeline.written = True
         return TimedSample(1.1 * MS * len(launches), MS * len(launches))
 
 

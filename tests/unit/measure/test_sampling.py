@@ -67,7 +67,7 @@ class Bench:
         return Launch(SPEC, EncodedDispatch(i, None, 0, None, 1, 1, 1), buffers=(), flops=1)
 
     def sample(self, parts: list[list[Launch]]) -> TimedSample:
-        runs, i = sum(map(len, parts)), parts[0][0].step.pipeline
+        runs, i = sum(map(len, parts)), parts[0][0].encoded.pipeline
         self.diary.append(f"sample {i}")
         ns = runs * MS * next(self.times[i])
         return TimedSample(1.1 * ns, ns)
