@@ -171,5 +171,5 @@ def _arguments(problem: GemmProblem) -> dict[str, str | int]:
         **sizes,
         "layout": signature.layout,
         "dtype": signature.stored.name,
-        "sums": signature.accumulate_dtype.name,
+        "accumulate_dtype": signature.accumulate_dtype.name,
     }

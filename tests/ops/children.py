@@ -10,7 +10,7 @@ import numpy as np
 import rusty_py
 from rusty_py import Device, DeviceError, default_device, matmul
 from rusty_py.measure.kernels import FILL
-from rusty_py.runtime.buffer import Buffer, Recording
+from rusty_py.runtime.buffer import Buffer, CommandBuffer
 from rusty_py.runtime.capi import Copy
 from rusty_py.runtime.launch import launch, prepare, record, run
 from rusty_py.runtime.transfer import mapped

@@ -221,7 +221,7 @@ ABORTS = {
         "s = Buffer(d, d.transfer.reading, 256, 16, 'staging'); q = d.queue\n"
         "copy = Copy(b.memory.handle, 0, s.memory.handle, 0, 16)\n"
         "c = q.commands.encode(q.device, (), [copy])\n"
-        "r = Recording(d, c, [b, s])\n"
+        "r = CommandBuffer(d, c, [b, s])\n"
         "with mapped(q, s.memory, 16, write=False):\n"
         "    refused(d.submit, r)\n"
         "d.submit(r); d.wait()\n",

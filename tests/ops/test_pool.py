@@ -168,7 +168,7 @@ def test_staging_memory_of_a_read_that_failed_is_not_used_again(
     with Device(adapter, staged=True) as device:
         buffer, got = device.upload(ONES), np.empty_like(ONES)
         with monkeypatch.context() as patched:
-            patched.setattr(device.queue, "until", interrupted)
+            patched.setattr(device.queue, "poll_until", interrupted)
             with pytest.raises(KeyboardInterrupt):
                 device.read(buffer, got)
         device.read(buffer, got)

@@ -147,7 +147,7 @@ def test_the_benchmark_gives_a_wrong_kernel_no_rate(
     unchecked: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dispatches = suite.dispatches
-    monkeypatch.setattr(suite, "requests", lambda *arguments: dispatches(*arguments, accumulate=True))
+    monkeypatch.setattr(suite, "dispatches", lambda *arguments: dispatches(*arguments, accumulate=True))
     for result in benchmark(unchecked, 33).results:
         assert result.verdict == "wrong"
         assert (result.gflops, result.stats, result.samples) == (None, None, ())

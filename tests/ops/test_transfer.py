@@ -128,7 +128,7 @@ def test_a_busy_buffer_is_written_without_waiting_for_it(
         device.queue.flush()
         with monkeypatch.context() as patched:
             patched.setattr(device.queue, "idle", lambda: False)
-            patched.setattr(device.queue, "until", lambda answered: pytest.fail("it waited"))
+            patched.setattr(device.queue, "poll_until", lambda answered: pytest.fail("it waited"))
             device.write(buffer, x)
         np.testing.assert_array_equal(words(device, buffer), x)
 
@@ -154,11 +154,11 @@ class Interrupted:
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("calls", [1, 2, 4])
-@pytest.mark.parametrize("where", ["copyto", "until", "encode", "answer", "idle"])
+@pytest.mark.parametrize("where", ["copyto", "poll_until", "encode", "answer", "idle"])
 def test_an_interrupted_transfer_leaves_the_device_and_its_buffers_usable(
     device: Device, monkeypatch: pytest.MonkeyPatch, where: str, calls: int, after: bool
 ) -> None:
-    owner = {"copyto": np, "until": device.queue}.get(where, device.queue.commands)
+    owner = {"copyto": np, "poll_until": device.queue}.get(where, device.queue.commands)
     x, y = random_words(5000), random_words(5000)
     a, b, out = device.upload(x), device.upload(y), device.empty(20_000)
     mix(device, a, b, out)

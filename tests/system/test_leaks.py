@@ -50,7 +50,7 @@ print("answers:", len(d.queue.commands._answers))
 # What leaks grows in every quarter; what a driver sets aside for itself comes at once.
 growths = sorted(size - before for before, size in zip(sizes, sizes[1:]))
 mib = 4 * growths[1] / (1 << 20)
-print("host MiB:", "few" if mib < {most_mib} else f"{{mib:.1f}}")
+print("host MiB:", "few" if mib < {max_mib} else f"{{mib:.1f}}")
 """
 NOTHING = "objects: {}\ndevice bytes: 0\nanswers: 0\nhost MiB: few"
 
