@@ -44,7 +44,7 @@ def test_a_size_is_read_and_named(text: str, size: Size, name: str) -> None:
 )
 def test_what_is_no_size_is_refused_with_what_is_one(text: str) -> None:
     with pytest.raises(
-        ValueError, match=r"is not a size: N, MxKxN or PxMxKxN .* each 1 or more; :nt, :tn or :tt"
+        ValueError, match=r"is not a size: N, MxKxN or PxMxKxN .* each 1 or more; add :nt, :tn or :tt"
     ):
         parse(text)
 
