@@ -116,7 +116,7 @@ class GemmProblem:
 
 
 def work() -> None:
-    """Answers requests on standard input: a size makes its product and tells its sum, null a sample."""
+    """Answers requests on standard input: a size creates its product and returns its sum, null a sample."""
     device = rusty_py.Device()
     product: GemmProblem | None = None
     for line in sys.stdin:

@@ -2,8 +2,8 @@
 
     python -m benchmarks.publish
 
-A table is a fenced block after a line `<!-- from results/<file>.json -->`; a comparison with peers lies
-between `<!-- peers from results/<file>.json -->` and `<!-- end -->`. No figure in them is typed.
+A table is a fenced block after a line `<!-- from results/<file>.json -->`; a comparison with peers is
+between `<!-- peers from results/<file>.json -->` and `<!-- end -->`. No number in them is typed.
 """
 
 import re
@@ -43,7 +43,7 @@ def rendered(document: str) -> str:
 
 
 def main(*, check: bool) -> int:
-    """1 where `check` finds a page that differs from its files."""
+    """1 if `check` finds a page that differs from its files."""
     stale = [
         page for page in PAGES if filled(page.read_text(encoding="utf-8")) != page.read_text(encoding="utf-8")
     ]

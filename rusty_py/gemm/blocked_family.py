@@ -79,14 +79,14 @@ def without_edges() -> Iterator[tuple[Blocked, bool]]:
 
 
 def half2() -> Iterator[tuple[Blocked, Signature]]:
-    """The smallest kernel in each form whose sums are pairs, and the fastest of them in one."""
+    """The smallest kernel with every half2 signature, and the fastest half2 kernel with one."""
     for signature in half2_signatures():
         yield SMALLEST, signature
     yield FASTEST_HALF2, next(half2_signatures())
 
 
 def _variants() -> Iterator[Spec]:
-    """With edges and without."""
+    """Specs with and without partial blocks."""
     for kernel, signature in (*blocked(), *half2()):
         rows, cols = kernel.block
         yield kernel.spec(GemmProblem(rows + 4, 16, cols + 4, signature=signature))

@@ -80,14 +80,14 @@ class Sampler:
         self.shuffle = random.Random(options.seed)
 
     def warm_up(self, track: Track) -> None:
-        """Runs a case until the clocks are up and its pace is known, and sizes its samples."""
+        """Runs a case until the GPU clocks are up and its throughput is known, and sizes its samples."""
         spent_s = 0.0
         while True:
             launches = track.work.launches()
             track.parts = list(submissions(self.device, launches * track.runs))
             seconds = self.timer.sample(track.parts).wall_ns / 1e9
             flops = track.case.problem.flops * track.runs
-            main = max(launches, key=lambda launch: launch.flops)  # Others pack before it, or join after.
+            main = max(launches, key=lambda launch: launch.flops)  # The others pack or reduce.
             self.device.throughput.observe(main.spec, flops=flops, seconds=seconds)
             spent_s += seconds
             wanted = math.ceil(self.options.sample_s * track.runs / seconds)

@@ -69,7 +69,7 @@ def place(values: np.ndarray, order: str, *, whole: int, start: int = 0, filler:
 class PlacedProduct:
     """c = finish(a @ b + c) for matrices drawn from `seed`, how all that lies, and how it is computed.
 
-    `vec4`: what can be read or stored by fours is, and all sizes that this asks for are multiples of 4.
+    `vec4`: vectorized loads and stores where possible; all sizes that this requires are multiples of 4.
     `limits`: of the device, in place of its own.
     """
 

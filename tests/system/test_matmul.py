@@ -44,7 +44,7 @@ def test_matmul_prints_a_row_a_case_small_sizes_first(measured: Measured) -> Non
         assert "% of peak" not in row
 
 
-def test_matmul_says_which_clock_and_that_rows_were_proved(measured: Measured) -> None:
+def test_matmul_says_which_clock_and_that_rows_were_verified(measured: Measured) -> None:
     head = "ms (GPU)" if measured.json["clock"] == "gpu" else "ms (wall)"
     assert head in table(measured.done.out)[0]
     assert measured.json["clock_reason"] in measured.done.out

@@ -93,7 +93,7 @@ def slow_default(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("slow_default")
-def test_a_faster_kernel_is_proved_and_kept_and_taken_from_then_on(path: Path, adapter: Adapter) -> None:
+def test_a_faster_kernel_is_verified_and_kept_and_taken_from_then_on(path: Path, adapter: Adapter) -> None:
     problem = problem_of(256, 256, 256, layout="nt")
     outcome = tune(adapter, problem, max_time_s=20)
     assert outcome.stored, outcome

@@ -60,7 +60,7 @@ def buffers() -> list[SimpleNamespace]:
     cols=st.integers(1, 9),
     transposed=st.booleans(),
 )
-def test_what_lies_by_fours_is_covered_by_vectors_of_four(
+def test_a_vec4_aligned_matrix_is_covered_by_vectors_of_four(
     at: int, step: int, row: int, rows: int, cols: int, transposed: bool
 ) -> None:
     layout = MatrixLayout(at, step, *((1, row) if transposed else (row, 1)))
@@ -74,7 +74,7 @@ def test_what_lies_by_fours_is_covered_by_vectors_of_four(
         assert (np.diff(vectors) == 1).all()
 
 
-def test_lies_by_fours_asks_for_all_of_it() -> None:
+def test_vec4_alignment_requires_all_offsets_and_strides() -> None:
     assert MatrixLayout(4, 8, 12, 1).vec4_aligned(3, 8)
     assert MatrixLayout(4, 8, 1, 12).vec4_aligned(8, 3)
     for layout, size in [

@@ -210,7 +210,7 @@ class ScriptedTimer:
 
 
 def sampled(timer: ScriptedTimer) -> BenchRun:
-    """The run of two kernels that were proven and are then sampled."""
+    """The run of two kernels that were verified and are then sampled."""
     made, outcome = begun(None, timer=timer), run()
     tracks = [Track(matmul(64, tile), ScriptedWork(), PROOF) for tile in (8, 16)]
     setup = SimpleNamespace(baseline=lambda: lambda: None)
