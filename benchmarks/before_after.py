@@ -23,7 +23,7 @@ import numpy as np
 from tabulate import tabulate
 
 import rusty_py
-from rusty_py.bench.suites.matmul import places_of, problem_of, product_of
+from rusty_py.bench.suites.matmul import layouts_of, problem_of, product_of
 from rusty_py.bench.suites.shapes import Size, parse, preset
 from rusty_py.gemm.dispatch import Operands, dispatches
 from rusty_py.gemm.select import plan
@@ -92,7 +92,7 @@ class GemmProblem:
         a, b = (rng.random(size.products * count, np.float32) for count in (m * k, k * n))
         self.result = np.empty(size.products * m * n, np.float32)
         self.c = device.empty(self.result.nbytes)
-        operands = Operands(device.upload(a), device.upload(b), self.c, *places_of(problem))
+        operands = Operands(device.upload(a), device.upload(b), self.c, *layouts_of(problem))
         made = dispatches(device, plan(device, product_of(problem)), operands)
         self.launches = [prepare(device, **each._asdict()) for each in made]
         self.runs = 1
@@ -116,7 +116,7 @@ class GemmProblem:
 
 
 def work() -> None:
-    """Answers requests on standard input: a size makes its product and tells its sum, null a sample."""
+    """Answers requests on standard input: a size creates its product and returns its sum, null a sample."""
     device = rusty_py.Device()
     product: GemmProblem | None = None
     for line in sys.stdin:

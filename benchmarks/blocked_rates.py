@@ -1,8 +1,8 @@
-"""How fast each blocked kernel multiplies, by how its operands lie: the numbers of gemm/measured_rates.py.
+"""Throughput of each blocked kernel by operand layout: the numbers of gemm/measured_rates.py.
 
     python -m benchmarks.blocked_rates > rates.csv
 
-From the root of the checkout, on a machine with a GPU. Every kernel proves each product against float64 and
+From the root of the checkout, on a machine with a GPU. Every kernel verifies each product against float64 and
 is then timed, without what copies its operands: medians of samples of 100 ms after a warm-up, GFLOPS.
 """
 
@@ -70,9 +70,9 @@ def main() -> None:
             if not kernel.supports(device.limits, problem):
                 continue
             attempt = Attempt(verifier, GemmPlan(problem, kernel, packs=packs))
-            proof = attempt.verify()
-            if not proof.ok:
-                sys.exit(f"blocked_rates: {kernel}, {column}: {proof.fault}")
+            verification = attempt.verify()
+            if not verification.ok:
+                sys.exit(f"blocked_rates: {kernel}, {column}: {verification.fault}")
             *copies, multiply = attempt.launches()
             run(device, copies)
             clock = clock or check_clock(timer, multiply, at_least_s=0.05)

@@ -156,13 +156,13 @@ def _axes(scale: Scale, sizes: Iterable[int]) -> Iterable[str]:
         y = scale.y(rate)
         kind = "grid" if rate else "axis"
         yield f'<path class="{kind}" d="M{_LEFT} {y:.1f}H{_RIGHT}"/>'
-        yield _text(_LEFT - 10, y + 4.5, f"{rate:,}", "muted", drift_control="end")
+        yield _text(_LEFT - 10, y + 4.5, f"{rate:,}", "muted", anchor="end")
     for n in sizes:
         yield f'<path class="axis" d="M{scale.x(n):.1f} {_BOTTOM}v5"/>'
-        yield _text(scale.x(n), _BOTTOM + 21, str(n), "muted", drift_control="middle")
+        yield _text(scale.x(n), _BOTTOM + 21, str(n), "muted", anchor="middle")
     yield _text(24, _TOP - 18, "GFLOPS (2n³ / time), higher is better", "muted")
     yield _text(
-        (_LEFT + _RIGHT) / 2, _BOTTOM + 40, "n, rows and columns (log scale)", "muted", drift_control="middle"
+        (_LEFT + _RIGHT) / 2, _BOTTOM + 40, "n, rows and columns (log scale)", "muted", anchor="middle"
     )
 
 
@@ -181,8 +181,8 @@ def _labels(lines: Sequence[Line], scale: Scale) -> Iterable[str]:
         yield _text(scale.x(n) + 11, y + 4.5, line.label, f"label fill-{line.peer}")
 
 
-def _text(x: float, y: float, text: str, kind: str, *, drift_control: str = "start") -> str:
-    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{drift_control}">{escape(text)}</text>'
+def _text(x: float, y: float, text: str, kind: str, *, anchor: str = "start") -> str:
+    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
 
 
 def _colours(theme: int) -> str:

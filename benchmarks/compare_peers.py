@@ -7,7 +7,7 @@
 
 From the root of the checkout, on a machine with a GPU. Packages: torch for cublas and mps, mlx for mlx,
 onnxruntime-webgpu and onnx for ort, tinygrad and dawn-python for tinygrad; where they are missing, the cells
-say so. Every peer has a process of its own, which proves each product against float64 on new random numbers
+say so. Every peer has a process of its own, which verifies each product against float64 on new random numbers
 and then times it: samples of 100 ms or more after a warm-up as long, medians, operands on the device.
 rusty_py and the maker's library are measured first and last. --json is kept up to date all the while: what
 a run that was cut short has found, --show shows.
@@ -78,7 +78,7 @@ def parsed(arguments: Sequence[str]) -> Options:
     )
     squares = ",".join(str(each.n) for each in SQUARES)
     parser.add_argument("--sizes", help=f"what to multiply, by commas (default: {squares})")
-    parser.add_argument("--more-shapes", action="store_true", help="thin, deep, batched, transposed, too")
+    parser.add_argument("--more-shapes", action="store_true", help="skinny, deep, batched, transposed, too")
     parser.add_argument("--dtypes", default=",".join(DTYPES), help="f32, f16 or both (default)")
     parser.add_argument(
         "--peers", default=",".join(usual()), help=f"of {', '.join(ROSTER)} (default: %(default)s)"

@@ -38,7 +38,7 @@ def sample(call: Call, wait: Call) -> tuple[float, float, float]:
 
 
 def measure(name: str, implementations: Mapping[str, tuple[Call, Call]]) -> None:
-    """Prints a line for each contestant, a call and a wait, and how ours compares."""
+    """Prints a line for each implementation, a call and a wait, and how ours compares."""
     samples: dict[str, list[tuple[float, float, float]]] = {each: [] for each in implementations}
     for _ in range(SAMPLES):
         for each, (call, wait) in implementations.items():

@@ -82,7 +82,7 @@ def tuned_file(adapter: Adapter, sizes: Sequence[Size], seconds: float) -> Itera
 
 
 def like(entry: TuningEntry, size: Sequence[int]) -> GemmProblem | None:
-    """The problem of contiguous matrices of this size in the entry's form, if they can have that form."""
+    """The problem of contiguous matrices of this size with the entry's signature, if possible."""
     m, k, n, products = size
     for (a, b), (dtype, accumulate_dtype) in product(product("nt", repeat=2), DTYPES):
         problem = problem_of(
@@ -94,7 +94,7 @@ def like(entry: TuningEntry, size: Sequence[int]) -> GemmProblem | None:
 
 
 def drawn(entry: TuningEntry, rng: random.Random, *, used: bool) -> GemmProblem | None:
-    """A problem near the entry's size, each number scaled by itself; one up to 16 stays as it is."""
+    """A problem near the entry's size, each dimension scaled separately; those up to 16 are kept."""
     reach = 0.5 if used else 1.0  # Powers of two.
 
     def scaled(number: int) -> int:
@@ -164,9 +164,9 @@ class Comparison:
         return Row(problem, entry, used, default, summarise(fast).median, ratio, low, high)
 
     def track(self, attempt: Attempt) -> Track:
-        proof = attempt.verify()
-        verify(proof.fault, attempt.plan.kernel.name, attempt.plan.problem)
-        return Track(attempt.case, attempt, proof)
+        verification = attempt.verify()
+        verify(verification.fault, attempt.plan.kernel.name, attempt.plan.problem)
+        return Track(attempt.case, attempt, verification)
 
 
 def verify(fault: str, kernel: str, problem: GemmProblem) -> None:

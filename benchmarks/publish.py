@@ -88,7 +88,7 @@ _VIEWS: dict[str, Callable[[Comparison], str]] = {"peers": markdown, "ratios": r
 
 
 def main(*, check: bool) -> int:
-    """1 where `check` finds a page that differs from its files."""
+    """1 if `check` finds a page that differs from its files."""
     stale = [
         page for page in PAGES if filled(page.read_text(encoding="utf-8")) != page.read_text(encoding="utf-8")
     ]

@@ -1,8 +1,8 @@
 """Streamed products against all on the device at once, and against NumPy: in turn, in one run.
 
 A memory limit makes the product stream; without one the same product has all its operands on the device.
-Copy time is what the bytes that streaming moves take by themselves, both ways; compute time is that of the
-product of arrays that lie on the device. Perfect overlap would take the longer of the two.
+Copy time is the time of the same transfers alone, both ways; compute time is that of the
+product of arrays on the device. Perfect overlap would take the longer of the two.
 """
 
 import argparse

@@ -1,1 +1,1 @@
-"""Other ways to a matrix product, each in a process of its own: what `compare_peers` measures beside ours."""
+"""Matrix products by other libraries, each in a separate process, for `compare_peers`."""

@@ -77,7 +77,7 @@ def main(name: str) -> None:
 
 
 def measured(entry: Entry, peer: Peer, task: Task) -> Answer:
-    """Proves the peer's product, then times it."""
+    """Verifies the peer's product, then times it."""
     a, b = operands(task.problem, dtype=task.dtype, seed=task.seed)
     product = peer.product(a, b)
     proof = prove(a, b, product.result())

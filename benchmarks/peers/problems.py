@@ -1,4 +1,4 @@
-"""What is multiplied: shapes, how their operands lie in memory, and the numbers in them."""
+"""The problems: shapes, operand layouts and values."""
 
 import re
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Whether a product is one: against float64, within the bounds that hold for our own kernels."""
+"""Verification of products against float64, within the rounding bounds of our own kernels."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _ALL_FLOPS = 2**28  # A smaller product is compared as a whole.
 
 
 class WrongProduct(Exception):
-    """A product is further from float64 than rounding can lead."""
+    """The error of a product exceeds the rounding bound."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def prove(a: Matrix, b: Matrix, c: Matrix) -> Proof:
 
 
 def _parts(a: Matrix, b: Matrix, c: Matrix) -> Iterator[tuple[Matrix, Matrix, Matrix]]:
-    """Products of matrices that together stand for the whole one."""
+    """Parts of the product that are compared in place of the whole."""
     if a.ndim > 2:
         for i in {0, len(a) - 1}:
             yield from _parts(a[i], b[i], c[i])
@@ -71,7 +71,7 @@ def _sampled(size: int) -> NDArray[np.int64]:
 
 
 def _error(a: Matrix, b: Matrix, c: Matrix, *, sums: str) -> float:
-    """The largest error in units of its bound; infinite for what is no number."""
+    """The maximum error as a fraction of its bound; infinite if not finite."""
     reference, bound = oracle.matmul(a, b, dtype=F32 if sums == "f32" else F16, centred=True)
     if c.dtype == np.float16:
         bound = bound + oracle.rounding(reference, ulps=1, dtype=F16)

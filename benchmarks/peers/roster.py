@@ -1,4 +1,4 @@
-"""Who there is to be compared, and in which order they are measured."""
+"""The peers, and the order in which they are measured."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 class Entry:
     """A peer: the module beside this one that runs it, what that is told, and what else its process needs.
 
-    `anchor` is measured twice for each problem, first and last, so that drift shows.
+    An `anchor` is a drift control: it is measured first and last for each problem.
     """
 
     label: str
@@ -41,11 +41,11 @@ _USUAL = (OURS, "rusty_py-f16", "ort", "tinygrad", "tinygrad-beam")
 
 
 def usual(system: str = sys.platform) -> tuple[str, ...]:
-    """Whom to compare where nobody says: the maker's own library first."""
+    """The default peers: the vendor's own library first."""
     return ("mps", "mlx", *_USUAL) if system == "darwin" else ("cublas", *_USUAL)
 
 
 def visits(peers: Sequence[str], turn: int) -> list[str]:
-    """The peers in the order they are measured: every other problem backwards, and the anchors again last."""
+    """The peers in measuring order: reversed for every other problem, and drift controls again at the end."""
     order = list(peers) if turn % 2 == 0 else list(reversed(peers))
     return order + [name for name in reversed(order) if ROSTER[name].anchor]

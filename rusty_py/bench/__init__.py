@@ -1,1 +1,1 @@
-"""rusty-bench: proves kernels, times them, and says what the figures mean."""
+"""rusty-bench: verifies and times kernels, and reports the results."""

@@ -1,4 +1,4 @@
-"""NumPy's time for the same problem, on the same machine."""
+"""The NumPy baseline: times of the same problem on the same machine."""
 
 import time
 from collections.abc import Callable
@@ -7,7 +7,7 @@ _MAX_SAMPLES = 15
 
 
 def sample_ns(compute: Callable[[], object], *, budget_s: float) -> tuple[float, ...]:
-    """Times of single calls after one to warm up, within `budget_s`; the warm-up's where that took it all."""
+    """Times of single calls within `budget_s`, after a warm-up; only the warm-up's if it used the budget."""
     start = time.perf_counter()
     compute()
     first_s = time.perf_counter() - start

@@ -1,4 +1,4 @@
-"""What `rusty-bench check` is told, as `rusty_py.checker.check` takes it, and what it prints."""
+"""Parsing of the options of `rusty-bench check`, and its output."""
 
 import errno
 import json
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 STDIN = "<stdin>"
 MAX_BYTES = 4 << 20
-"""As many as the characters that `check` takes may have."""
+"""The maximum size of a WGSL file, from the character limit of `check`."""
 
 
 def read_wgsl(path: Path) -> str:
-    """The text of a file, or of standard input where that is `-`. Raises FileError, LimitError."""
+    """The text of a file, or of standard input if `path` is `-`. Raises FileError, LimitError."""
     try:
         text = _bytes_of(path).decode("utf-8-sig")
     except OSError as error:
@@ -50,7 +50,7 @@ def _bytes_of(path: Path) -> bytes:
 
 
 def name_of(path: Path) -> str:
-    """What the report calls the text."""
+    """The name of the file in the report."""
     return STDIN if str(path) == "-" else os.fsencode(path).decode("utf-8", "replace")
 
 
@@ -58,13 +58,13 @@ def parse_workgroups(text: str) -> tuple[int, ...]:
     """(8,), (8, 4) or (8, 4, 2) of "8", "8x4" or "8x4x2"."""
     if not re.fullmatch(r"\d{1,5}(x\d{1,5}){0,2}", text):
         raise typer.BadParameter(
-            f"{text!r} is no number of workgroups: 8, 8x4 or 8x4x2", param_hint="--workgroups"
+            f"{text!r} is not a number of workgroups: 8, 8x4 or 8x4x2", param_hint="--workgroups"
         )
     return tuple(map(int, text.split("x")))
 
 
 def parse_buffers(texts: Sequence[str]) -> "dict[str, ArrayLike | str]":
-    """By name, a description or the array in a .npy file."""
+    """The buffers by name: a description, or the array of a .npy file."""
     return {
         name: _array_in(value, name) if value.startswith("@") else value
         for name, value in _pairs(texts, "--buffer", "a=f32[1000]")
@@ -72,18 +72,18 @@ def parse_buffers(texts: Sequence[str]) -> "dict[str, ArrayLike | str]":
 
 
 def parse_constants(texts: Sequence[str]) -> dict[str, int | float | bool]:
-    """By name, numbers, and true and false."""
+    """The constants by name: numbers, true or false."""
     found: dict[str, int | float | bool] = {}
     for name, value in _pairs(texts, "--constant", "TILE=16"):
         try:
             found[name] = value == "true" if value in ("true", "false") else _number(value)
         except ValueError as error:
-            raise typer.BadParameter(f"{value!r} is no number", param_hint="--constant") from error
+            raise typer.BadParameter(f"{value!r} is not a number", param_hint="--constant") from error
     return found
 
 
 def text_of(report: "Report", *, as_json: bool) -> str:
-    """What standard output gets."""
+    """The report as text or JSON."""
     if not as_json:
         return str(report)
     return json.dumps(report.as_json(), indent=2, allow_nan=False)
@@ -119,5 +119,5 @@ def _array_in(value: str, name: str) -> "ArrayLike":
     except OSError as error:
         raise FileError(f"{name_of(path)}: {error.strerror or error}") from error
     except (ValueError, EOFError, MemoryError) as error:
-        raise FileError(f"{name_of(path)}: no array of numbers in NumPy's .npy format, for {name}") from error
+        raise FileError(f"{name_of(path)}: not an array of numbers in .npy format, for {name}") from error
     return array

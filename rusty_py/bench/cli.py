@@ -1,7 +1,7 @@
-"""The terminal program's commands: `matmul` is in matmul.py, options that several have in options.py.
+"""The commands of `rusty-bench`. `matmul` is in matmul.py, shared options are in options.py.
 
-Exit codes are in exits.py, what is printed in output.py.
-numpy and wgpu are imported inside the commands, so that --help is quick.
+Exit codes are in exits.py, output in output.py.
+numpy and wgpu are imported inside the commands, to keep --help fast.
 """
 
 import re
@@ -50,13 +50,13 @@ app = typer.Typer(
     """,
     subcommand_metavar="[COMMAND] [ARGS]...",
     context_settings={"help_option_names": ["-h", "--help"]},
-    rich_markup_mode=None,  # Its frames leave too little room for an option a line.
+    rich_markup_mode=None,  # Its frames leave too little room for one option per line.
 )
 app.command()(matmul)
 
 
 class InfoFormat(StrEnum):
-    """What `info` prints."""
+    """Output formats of `info`."""
 
     table = "table"
     json = "json"
@@ -67,9 +67,9 @@ def main() -> None:
     sys.exit(CLOSED if sys.stdout is None else exit_code_of(app))
 
 
-def show_version(asked: bool) -> None:
-    """Prints the version and leaves."""
-    if asked:
+def show_version(requested: bool) -> None:
+    """Prints the version and exits."""
+    if requested:
         from rusty_py import __version__
 
         print(__version__)
@@ -80,10 +80,10 @@ def show_version(asked: bool) -> None:
 def options(
     version: Annotated[
         bool,
-        typer.Option("--version", callback=show_version, is_eager=True, help="Print the version and leave."),
+        typer.Option("--version", callback=show_version, is_eager=True, help="Print the version and exit."),
     ] = False,
 ) -> None:
-    """What may stand before a command."""
+    """Options before the command."""
 
 
 @app.command()
@@ -156,19 +156,20 @@ def tune(
     max_time: Annotated[
         float | None,
         typer.Option(
-            min=1, callback=finite, metavar="SECONDS", help="Budget per class. Default: 25; on CPUs 60."
+            min=1, callback=finite, metavar="SECONDS", help="Budget per class. Default: 25 (CPU: 60)."
         ),
     ] = None,
-    list_: Annotated[bool, typer.Option("--list", help="Print what is kept, and measure nothing.")] = False,
-    clear: Annotated[bool, typer.Option("--clear", help="Remove what is kept, and measure nothing.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Measure, and keep nothing.")] = False,
+    list_: Annotated[bool, typer.Option("--list", help="Print the stored results; don't measure.")] = False,
+    clear: Annotated[bool, typer.Option("--clear", help="Remove the stored results; don't measure.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Measure without storing results.")] = False,
     ascii: AsciiOption = False,
 ) -> None:
     """Finds the fastest matmul kernels for this machine.
 
-    They are verified and kept in a file that rusty_py.matmul reads. Sizes are those of rusty-bench matmul: N,
-    MxKxN or PxMxKxN, and :tn, :nt or :tt after it transposes operands. Separate them with commas, or repeat
-    the option. Sizes that round to the same powers of two are one class.
+    They are verified and stored in a file that rusty_py.matmul reads. Sizes are as in rusty-bench matmul: N,
+    MxKxN or PxMxKxN; a suffix :tn, :nt or :tt transposes operands. Separate them with commas, or repeat
+    the option. Sizes that round to the same powers of two are one class. --accumulate-dtype f16 requires
+    --dtype f16.
 
     Example: rusty-bench tune --size 1024,8x512x2048x512:nt
     """
@@ -179,7 +180,7 @@ def tune(
         return
     sizes = [parse_size(text) for text in parts(size)]
     if preset and sizes:
-        raise typer.BadParameter("the preset has its own sizes, so there is no --size", param_hint="--preset")
+        raise typer.BadParameter("cannot be combined with --size", param_hint="--preset")
 
     chosen = choose_adapter(adapter)
     problems = tuning.problems(
@@ -200,7 +201,7 @@ def info(
     all_: Annotated[bool, typer.Option("--all", help="List every feature of the adapter.")] = False,
     ascii: AsciiOption = False,
 ) -> None:
-    """Lists the adapters, and describes one and this machine."""
+    """Lists the adapters and describes the machine."""
     from rusty_py.bench.context import adapter_facts
     from rusty_py.bench.info import as_json, as_text, machine
     from rusty_py.runtime.adapter import list_adapters
@@ -227,7 +228,7 @@ def doctor(adapter: AdapterOption = None, ascii: AsciiOption = False) -> None:
 
 @app.command()
 def check(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="WGSL text; - reads standard input.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="WGSL file; - reads standard input.")],
     workgroups: Annotated[str, typer.Option(metavar="X[xY[xZ]]", help="Workgroups to launch.")] = "1",
     buffer: Annotated[
         list[str] | None,
@@ -247,11 +248,11 @@ def check(
     seeds: Annotated[int, typer.Option(min=1, metavar="N", help="Orders of threads to try.")] = 2,
     step_limit: Annotated[
         int | None,
-        typer.Option(min=1, metavar="N", help="Loop turns of a thread. Default: 10,000,000."),
+        typer.Option(min=1, metavar="N", help="Loop iterations per thread. Default: 10^7."),
     ] = None,
     time_limit: Annotated[
         float | None,
-        typer.Option(min=0.1, callback=finite, metavar="SECONDS", help="Of all runs. Default: 60."),
+        typer.Option(min=0.1, callback=finite, metavar="SECONDS", help="For all runs. Default: 60."),
     ] = None,
     workgroup_bytes: Annotated[
         int | None,
@@ -265,14 +266,14 @@ def check(
 ) -> None:
     """Finds faults in a WGSL kernel, without a GPU.
 
-    Finds indices out of bounds, races, misplaced barriers, and what Metal leaves undefined. The contents of a
-    buffer are f32[1000] (random), u32:8,0,1 (these numbers) or @FILE.npy. Subgroup sizes, one an
+    Detects out-of-bounds indices, data races, misplaced barriers, and behavior that Metal leaves undefined.
+    Buffer contents are f32[1000] (random), u32:8,0,1 (these numbers) or @FILE.npy. Subgroup sizes, one per
     option, matter only to kernels that use subgroups.
 
     Example: rusty-bench check my.wgsl --workgroups 8 --buffer a=f32[1000] --constant TILE=16
     """
     if strict and seeds < 2:
-        raise typer.BadParameter("compares orders of threads: give --seeds 2 or more", param_hint="--strict")
+        raise typer.BadParameter("compares thread orders: needs --seeds 2 or more", param_hint="--strict")
     from rusty_py.bench import checking
     from rusty_py.checker import check as check_kernel
     from rusty_py.checker.check import STEP_LIMIT, SUBGROUP_SIZES, TIME_LIMIT
@@ -319,7 +320,7 @@ def report(
     json: Path | None,
     ascii: bool,
 ) -> None:
-    """Measures figures, prints and writes them, and leaves with the code that they deserve."""
+    """Measures, prints and writes the results, and exits with their exit code."""
     from rusty_py.bench.context import adapter_facts, context
     from rusty_py.bench.report import files, results
     from rusty_py.runtime.device import Device
@@ -332,7 +333,7 @@ def report(
             outcome = measure(device, options, context=facts, progress=progress)
     try:
         show(results.render(outcome, format), ascii=ascii)
-    finally:  # Also where standard output was closed in the meantime.
+    finally:  # Also if standard output was closed meanwhile.
         if json:
             files.write(json, results.as_json(outcome) + "\n")
     leave(outcome, wrong=any(figure.verdict == "wrong" for row in outcome.rows for figure in row.figures))

@@ -1,6 +1,6 @@
-"""The machine and the programs a benchmark ran on: what a reader needs to believe or repeat it.
+"""The context of a benchmark: machine, software and options, to reproduce it.
 
-Nothing that names a person or a machine: no host name, and the home directory reads "~".
+It identifies no person or machine: no host name, and the home directory is written as "~".
 """
 
 import os
@@ -25,7 +25,7 @@ Facts = dict[str, object]
 
 
 def context(device: Device, *, options: Mapping[str, object]) -> Facts:
-    """Everything that stands above the figures of one run."""
+    """The context of one run."""
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": homeless(" ".join(["rusty-bench", *sys.argv[1:]])),
@@ -52,7 +52,7 @@ def adapter_facts(adapter: Adapter) -> Facts:
 
 
 def system() -> Facts:
-    """The host: operating system, CPU, memory, Python, packages, BLAS, and the variables that steer them."""
+    """The host: operating system, CPU, memory, Python, packages, BLAS and environment variables."""
     import psutil
 
     return {
@@ -83,7 +83,7 @@ def system() -> Facts:
 
 
 def blas() -> Facts:
-    """The library behind np.matmul and its threads; None where it does not tell."""
+    """The BLAS library of np.matmul and its threads, None if unknown."""
     import numpy as np
     from threadpoolctl import threadpool_info
 
@@ -95,7 +95,7 @@ def blas() -> Facts:
 
 
 def operating_system() -> str:
-    """The system and its version as users know it; not the kernel's build, which may name a machine."""
+    """The name and version of the system, without the kernel build, which may name a machine."""
     if sys.platform == "darwin":
         return f"macOS {platform.mac_ver()[0]}"
     kernel = f"{platform.system()} {'.'.join(platform.release().split('.')[:2])}"
@@ -106,7 +106,7 @@ def operating_system() -> str:
 
 
 def cpu_name() -> str:
-    """The processor as its maker calls it."""
+    """The vendor's name of the processor."""
     if sys.platform == "darwin":
         done = subprocess.run(
             ["sysctl", "-n", "machdep.cpu.brand_string"], capture_output=True, text=True, check=False
@@ -121,9 +121,9 @@ def cpu_name() -> str:
 
 
 def commit() -> str | None:
-    """The commit of the checkout that runs, with "+" where it was changed; None for an installed package.
+    """The commit of the checkout, with "+" if it has changes; None for an installed package.
 
-    A copy without its history may be told by RUSTY_PY_COMMIT.
+    RUSTY_PY_COMMIT overrides it, for copies without history.
     """
     if env := os.environ.get("RUSTY_PY_COMMIT"):
         return env
@@ -139,7 +139,7 @@ def commit() -> str | None:
 
 
 def homeless(text: str) -> str:
-    """`text` with the home directory written as "~", and bytes that are no UTF-8 spelt out."""
+    """`text` with the home directory written as "~" and invalid UTF-8 escaped."""
     home = os.path.expanduser("~")  # noqa: PTH111 - Path.home() raises for a user without one.
     text = text.replace(home, "~") if home != "/" else text
     return text.encode("utf-8", "backslashreplace").decode()

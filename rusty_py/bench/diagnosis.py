@@ -1,4 +1,4 @@
-"""What the measurements say, in words: each is made from figures of the run, none is typed."""
+"""Findings derived from the results of a run: notes, comparisons, drift."""
 
 import math
 import statistics
@@ -8,7 +8,7 @@ from itertools import groupby
 from rusty_py.bench.run import BenchRun, Result
 from rusty_py.measure.stats import ratio_interval
 
-# A run shorter than this many empty launches is mostly launch.
+# A run shorter than this many empty launches is launch-bound.
 _LAUNCH_BOUND = 5
 # Rates that differ by less have stopped growing with size.
 _GROWTH = 1.1
@@ -17,7 +17,7 @@ _NOTABLE_DRIFT = 0.05
 
 
 def note(result: Result, run: BenchRun) -> str:
-    """What holds a row back, and whether it is the best of its size."""
+    """What limits a row, and whether it is the best of its size."""
     if result.stats is None:
         return result.reason
     ranked = ranking([r for r in run.results if r.case.problem == result.case.problem])
@@ -26,7 +26,7 @@ def note(result: Result, run: BenchRun) -> str:
 
 
 def verdicts(run: BenchRun) -> list[str]:
-    """Which kernel wins at which size, by how much, and whether that is outside the noise."""
+    """The fastest kernel of each size, by how much, and whether that is outside the noise."""
     lines = []
     for problem, rows in groupby(run.results, key=lambda result: result.case.problem):
         ranked = ranking(list(rows))
@@ -36,19 +36,19 @@ def verdicts(run: BenchRun) -> list[str]:
 
 
 def choices(run: BenchRun) -> list[str]:
-    """What `auto` chose for each size, and why."""
+    """The plan of `auto` for each size."""
     cases = [result.case for result in run.results] + [skipped.case for skipped in run.skipped]
     return [f"{case.variant}: {case.plan}" for case in cases if case.plan]
 
 
 def drift(run: BenchRun) -> str:
-    """How the anchor kernel changed from the first third of the rounds to the last."""
+    """The change of the control kernel's time from the first third of the rounds to the last."""
     controls = run.anchors_ns
     if len(controls) < 6:
         return ""
     third = len(controls) // 3
     change = statistics.median(controls[-third:]) / statistics.median(controls[:third]) - 1
-    text = f"drift: an anchor kernel's time changed by {change:+.1%} over {len(controls)} rounds"
+    text = f"drift: the control kernel's time changed by {change:+.1%} over {len(controls)} rounds"
     if abs(change) > _NOTABLE_DRIFT:
         text += "; kernels are compared round by round, but compare sizes with care"
     return text

@@ -1,6 +1,6 @@
-"""`rusty-bench doctor`: what the benchmark needs, what of it is missing, and how to mend it.
+"""`rusty-bench doctor`: checks what the benchmark needs and suggests fixes.
 
-What runs kernels does so in a process of its own: a driver that crashes or hangs is a finding, too.
+Kernels run in a child process, so that a driver that crashes or hangs is a finding, too.
 """
 
 import multiprocessing
@@ -24,7 +24,7 @@ _PATIENCE_S = 60.0
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """One check. Without a `remedy` all is well; with one it has `failed`, or is merely worth knowing."""
+    """The result of one check: ok without a `remedy`; else a failure if `failed`, or a note."""
 
     what: str
     seen: str
@@ -38,7 +38,7 @@ class Diagnosis:
 
 
 def examine(adapter: str | None) -> list[Diagnosis]:
-    """All checks, in the order in which one needs the other; those that cannot be made are left out."""
+    """Runs the checks in order of dependency; stops after a failure."""
     findings: list[Diagnosis] = []
     for check in (_installation, partial(_adapters, adapter), partial(_in_child, adapter)):
         findings += check()
@@ -85,7 +85,7 @@ def _adapters(which: str | None) -> Iterator[Diagnosis]:
         yield Diagnosis(
             NOTHING_TO_RUN_ON,
             f"{chosen} is a CPU driver",
-            "right for tests; for a GPU's speed install its Vulkan driver",
+            "correct but slow; to use a GPU, install its Vulkan driver",
         )
     else:
         yield Diagnosis(NOTHING_TO_RUN_ON, str(chosen))
@@ -100,12 +100,12 @@ def _adapters(which: str | None) -> Iterator[Diagnosis]:
 
 
 def _in_child(adapter: str | None) -> list[Diagnosis]:
-    """The checks that run kernels, from a child process with a time limit."""
+    """The checks that run kernels, in a child process with a time limit."""
     spawn = multiprocessing.get_context("spawn")
     reader, writer = spawn.Pipe(duplex=False)
     child = spawn.Process(target=_child, args=(adapter, writer), daemon=True)
     child.start()
-    writer.close()  # The child's end closes with the child, and then reading ends.
+    writer.close()  # The child holds the other copy; reading ends when the child exits.
     findings: list[Diagnosis] = []
     ended = "hangs"
     try:

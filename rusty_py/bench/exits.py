@@ -1,7 +1,7 @@
-"""Exit codes: what can end the program, and what it then says.
+"""Exit codes, and the handling of errors and signals.
 
-0 fine, 1 findings, 2 usage, 3 no adapter or one that failed, 4 a wrong or rejected result, 70 an internal
-error, 128 and the number of the signal that ended it (130 for Ctrl-C), 141 standard output closed.
+0 success, 1 findings, 2 usage error, 3 no adapter or a failed one, 4 a wrong or rejected result, 70 internal
+error, 128 plus the signal number (130 for Ctrl-C), 141 standard output closed.
 """
 
 import errno
@@ -26,7 +26,7 @@ FINDINGS, USAGE, NO_ADAPTER, WRONG, INTERNAL, INTERRUPTED, CLOSED = 1, 2, 3, 4, 
 
 
 def exit_code_of(program: Callable[[], object]) -> int:
-    """Runs a typer program; whatever ends it becomes an exit code and a line on standard error."""
+    """Runs a typer program and converts exceptions to an exit code and a line on standard error."""
     with Signals() as signals:
         code = _exit_code_of(program)
     return 128 + signals.number if signals.number and code in (INTERRUPTED, CLOSED) else code
@@ -50,19 +50,19 @@ def _exit_code_of(program: Callable[[], object]) -> int:
         if error.errno == errno.EIO:  # The terminal behind standard output is gone.
             _mute_stdout()
             return CLOSED
-        if error.errno == errno.ENOSPC:  # Behind standard output: files of ours raise FileError.
+        if error.errno == errno.ENOSPC:  # From standard output: our own files raise FileError.
             complain(f"error: standard output: {error.strerror}")
             _mute_stdout()
         else:
             complain(f"error: {error}")
         return USAGE
-    except Exception as error:  # Python's own status for it, 1, would say that something was found.
+    except Exception as error:  # Python's own status, 1, would mean findings.
         complain(f"{traceback.format_exc()}error: internal error, please report it: {error!r}")
         return INTERNAL
 
 
 def leave(run: "BenchRun | Results | TuningRun", *, wrong: bool) -> None:
-    """Ends the program with the code that the run deserves."""
+    """Exits with the exit code of the run."""
     if run.failure:
         raise DeviceError(run.failure)
     if run.interrupted:
@@ -72,7 +72,7 @@ def leave(run: "BenchRun | Results | TuningRun", *, wrong: bool) -> None:
 
 
 def _typer_exit_code(program: Callable[[], object]) -> int:
-    """What typer exits with; where it has turned Ctrl-C or a closed pipe into an exit, that instead."""
+    """The exit code of typer; re-raises Ctrl-C or a closed pipe that typer turned into an exit."""
     try:
         program()
     except SystemExit as end:
@@ -86,5 +86,5 @@ def _typer_exit_code(program: Callable[[], object]) -> int:
 
 
 def _mute_stdout() -> None:
-    """Python flushes standard output once more at exit, and would complain there."""
+    """Redirects standard output to null: Python flushes it at exit and would report an error."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,4 +1,4 @@
-"""The group of commands, in which `matmul` is meant where none is named."""
+"""The command group, with `matmul` as the default command."""
 
 from typing import Any
 
@@ -9,10 +9,10 @@ DEFAULT = "matmul"
 
 
 class CommandGroup(TyperGroup):
-    """Takes the default command's options, too: `rusty-bench --size 64` is `rusty-bench matmul --size 64`."""
+    """Also accepts options of the default command: `rusty-bench --size 64` means `rusty-bench matmul ...`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Puts the default command first where the arguments begin with an option of its own, or are none."""
+        """Inserts the default command if there are no arguments or they start with one of its options."""
         completing = ctx.resilient_parsing
         if self._begins_with_an_option(ctx, args) or not (args or completing):
             if not completing:
@@ -21,7 +21,7 @@ class CommandGroup(TyperGroup):
         return super().parse_args(ctx, args)
 
     def shell_complete(self, ctx: Any, incomplete: str) -> Any:
-        """Commands and options, those of the default command, too."""
+        """Completes commands and options, including those of the default command."""
         found = super().shell_complete(ctx, incomplete)
         if incomplete.startswith("-"):
             command = self.commands[DEFAULT]
@@ -38,7 +38,7 @@ class CommandGroup(TyperGroup):
     def _refuse_later_command(self, ctx: Any, args: list[str]) -> None:
         context = self._default_context(ctx)
         parser = self.commands[DEFAULT].make_parser(context)
-        parser.ignore_unknown_options = True  # They may be the later command's.
+        parser.ignore_unknown_options = True  # They may belong to the later command.
         _, left, _ = parser.parse_args(list(args))
         for name in left:
             if name in self.commands:

@@ -26,11 +26,11 @@ _FEATURES = (
     "timestamp-query",
     "mappable-primary-buffers",
 )
-"""What kernels and measurements can use: dtypes, atomics, subgroups, the GPU's clock, mapped storage."""
+"""Features that kernels and measurements can use."""
 
 
 def machine(adapter: Adapter, adapters: Sequence[Facts]) -> Facts:
-    """What there is to know of the chosen adapter, the others, and the host."""
+    """Facts about the chosen adapter, the other adapters, and the host."""
     with Device(adapter) as device:
         facts: Facts = {"checked": device.checked, "subgroup_size": probe.subgroup_size(device)}
     return {
@@ -50,7 +50,7 @@ def as_json(facts: Mapping[str, object]) -> str:
 
 
 def as_text(facts: Mapping[str, object], *, complete: bool) -> str:
-    """The facts as indented lines, one each; unless `complete`, only the features that kernels can use."""
+    """The facts as indented lines; unless `complete`, only the features that kernels can use."""
     return "\n".join(_lines(facts, "", complete=complete))
 
 
@@ -71,14 +71,14 @@ def _lines(facts: Mapping[str, object], indent: str, *, complete: bool) -> Itera
 
 
 def _for_kernels(features: Sequence[str]) -> list[str]:
-    """Those of `_FEATURES`, and how many there are beside."""
+    """The features in `_FEATURES`, and the number of others."""
     found = [each for each in _FEATURES if each in features]
     others = len(features) - len(found)
     return [*found, f"and {others} more (--all)"] if others else found
 
 
 def size(nbytes: int) -> str:
-    """A size for reading: GiB with one decimal, else whole MiB, KiB or bytes."""
+    """A human-readable size: GiB with one decimal, else whole MiB, KiB or bytes."""
     if nbytes >= 1 << 30:
         return f"{nbytes / (1 << 30):,.1f} GiB"
     for unit, name in ((1 << 20, "MiB"), (1 << 10, "KiB")):

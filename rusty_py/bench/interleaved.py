@@ -1,6 +1,6 @@
-"""Rounds: prove every contestant, sample them in turn in random order until it is enough, prove them again.
+"""Interleaved sampling for `overhead` and `transfer`.
 
-For things too short or too unlike each other for kernels' cases: host costs and transfers.
+Verifies every implementation, samples them in random order in each round, and verifies them again.
 """
 
 import random
@@ -20,11 +20,11 @@ from rusty_py.runtime.device import Device
 
 Progress = Callable[[str], None]
 Verify = Callable[[Callable[[], None]], str]
-"""Gives fresh inputs, calls what it is given, compares: what is wrong, or ""."""
+"""Sets fresh inputs, calls its argument, and compares; returns the fault, or ""."""
 
 
 class Measure(Protocol):
-    """A command that makes figures."""
+    """The measuring function of a command."""
 
     def __call__(
         self,
@@ -43,15 +43,15 @@ _WALL_SAMPLES = 4  # A sample by CPU time grows no further once it lasts this ma
 
 
 def nothing() -> None:
-    """What comes after a sample that left nothing behind."""
+    """The default for `Implementation.after`: does nothing."""
 
 
 @dataclass(frozen=True)
 class Implementation:
-    """One way to do what a row names. `run(n)` does it n times; `after` waits for it, off the clock.
+    """One implementation of a row. `run(n)` runs it n times; `after` waits for it, untimed.
 
-    A sample is taken inside `around`, and of a multiple of `step` runs, at most `limit`. `sampled` gives what
-    was counted in the last sample, for one run; the figure has that of the median sample.
+    A sample is taken inside `around`, with a multiple of `step` runs, at most `limit`. `sampled` returns
+    counts of the last sample, per run; the result has those of the median sample.
     """
 
     by: str
@@ -67,7 +67,7 @@ class Implementation:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A row to be measured. `skipped` are figures of those that cannot take part."""
+    """A row to be measured. `proof` is the verification method; `skipped` are unmeasured results."""
 
     what: str
     clock: Clock
@@ -80,7 +80,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class InterleavedOptions:
-    """How long to measure: `sample_s` is what a sample lasts at least, `max_time_s` for the whole command."""
+    """How long to measure: at least `sample_s` per sample, at most `max_time_s` for the whole command."""
 
     sample_s: float
     min_samples: int
@@ -91,9 +91,9 @@ class InterleavedOptions:
 
 @dataclass(frozen=True)
 class Schedule:
-    """Contests that are sampled together, set up when their turn comes. `name` says which, before that.
+    """Comparisons that are sampled together, created just before. `name` is used in messages.
 
-    `weight` is the share of the time left that it may use, against that of the others.
+    `weight` is its relative share of the remaining time.
     """
 
     name: str
@@ -103,7 +103,7 @@ class Schedule:
 
 @dataclass
 class ImplementationTrack:
-    """A contestant while it is measured."""
+    """An implementation being measured."""
 
     comparison: Comparison
     implementation: Implementation
@@ -115,7 +115,7 @@ class ImplementationTrack:
 
 
 class InterleavedSampler:
-    """Measures plans one after the other, by `options` and by `clocks`, each in nanoseconds."""
+    """Measures schedules in order. `clocks` return nanoseconds."""
 
     def __init__(
         self,
@@ -130,7 +130,7 @@ class InterleavedSampler:
         self.deadline = now() + options.max_time_s
 
     def measure(self, plans: Sequence[Schedule], outcome: Results) -> None:
-        """Adds the rows of `plans` to the outcome. Ctrl-C and a failing device end it and are noted there."""
+        """Adds the rows of `plans` to the outcome, which also records Ctrl-C and device failures."""
         try:
             for i, plan in enumerate(plans):
                 share = plan.weight / sum(each.weight for each in plans[i:])
@@ -145,7 +145,7 @@ class InterleavedSampler:
         if left_s <= 0:
             outcome.rows.append(skipped_row(plan.name, "the budget is used up; try --max-time"))
             return
-        self.progress(f"{plan.name}: proving")
+        self.progress(f"{plan.name}: verifying")
         try:
             comparisons = plan.comparisons()
             tracks = [
@@ -159,7 +159,7 @@ class InterleavedSampler:
         except (LimitError, OutOfMemory) as error:
             outcome.rows.append(skipped_row(plan.name, str(error)))
             return
-        self.progress(f"{plan.name}: proving again")
+        self.progress(f"{plan.name}: verifying again")
         for track in right:
             self._verify(track)
         outcome.rows += [_row(comparison, tracks, stopped) for comparison in comparisons]
@@ -178,7 +178,7 @@ class InterleavedSampler:
         self._run(track, track.implementation.step)
 
     def _sample(self, tracks: Sequence[ImplementationTrack], share_s: float) -> str:
-        """Samples all tracks once a round and says why it stopped."""
+        """Samples all tracks once per round; returns why it stopped."""
         start = self.now()
         for track in tracks:
             self._fit(track)
@@ -204,11 +204,13 @@ class InterleavedSampler:
         return f"budget: its share is used; noise of the medians {noise:.1%}" if over else ""
 
     def _fit(self, track: ImplementationTrack) -> None:
-        """Finds how many runs make a sample that lasts."""
+        """Finds the number of runs for a sample of `sample_s`."""
         each, wanted_ns = track.implementation, self.options.sample_s * 1e9
         runs = each.step
         while True:
-            took_ns = min(self._lasted(track, runs) for _ in range(2))  # A hiccup must not end it.
+            took_ns = min(
+                self._lasted(track, runs) for _ in range(2)
+            )  # The minimum, so that an outlier doesn't end the loop.
             if took_ns >= wanted_ns or runs >= each.limit:
                 break
             growth = min(8.0, 1.2 * wanted_ns / took_ns)

@@ -1,4 +1,4 @@
-"""The command `rusty-bench matmul`: its options, and the way from them to a run and its reports."""
+"""The command `rusty-bench matmul`."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 TILES = ("auto", "naive", "8", "16", "32")
 LADDER = {"CPU": (64, 128, 256, 512), "GPU": (512, 1024, 2048, 4096)}
 PRESET_SECONDS = 300.0
-"""The budget of a preset on a GPU: there are many sizes in it."""
+"""The default budget of a preset on a GPU."""
 
 
 def matmul(
@@ -51,16 +51,12 @@ def matmul(
     adapter: AdapterOption = None,
     warmup: Annotated[
         float | None,
-        typer.Option(
-            min=0, callback=finite, metavar="SECONDS", help="Warm-up of each row. Default: one sample."
-        ),
+        typer.Option(min=0, callback=finite, metavar="SECONDS", help="Warm-up per row. Default: one sample."),
     ] = None,
     runs: RunsOption = None,
     min_time: Annotated[
         float | None,
-        typer.Option(
-            min=0, callback=finite, metavar="SECONDS", help="TimedSample each row at least this long."
-        ),
+        typer.Option(min=0, callback=finite, metavar="SECONDS", help="Sample each row at least this long."),
     ] = None,
     max_time: Annotated[
         float | None,
@@ -68,7 +64,7 @@ def matmul(
             min=0.1,
             callback=finite,
             metavar="SECONDS",
-            help=f"Total budget. Default: 60 (GPU preset: {PRESET_SECONDS:.0f}).",
+            help=f"Budget. Default: 60 (GPU preset: {PRESET_SECONDS:.0f}).",
         ),
     ] = None,
     peak: Annotated[
@@ -80,7 +76,7 @@ def matmul(
     ] = None,
     json: JsonOption = None,
     out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Also write this run's files, named by time, to DIR.")
+        Path | None, typer.Option(metavar="DIR", help="Also write timestamped files to DIR.")
     ] = None,
     force: ForceOption = False,
     format: FormatOption = Format.table,
@@ -88,9 +84,9 @@ def matmul(
 ) -> None:
     """Verifies, times and compares the matmul kernels.
 
-    A size is N, MxKxN, or PxMxKxN for a batch of P products; :tn, :nt or :tt after it transposes operands.
+    A size is N, MxKxN, or PxMxKxN for a batch of P products; a suffix :tn, :nt or :tt transposes operands.
     Tile auto is the kernel that rusty_py.matmul selects, and the only one that --preset measures. Separate
-    sizes and tiles with commas, or repeat the option.
+    sizes and tiles with commas, or repeat the option. --accumulate-dtype f16 requires --dtype f16.
 
     Example: rusty-bench matmul --size 1024,8x512x2048x512:nt --tile auto,16
     """
@@ -132,13 +128,13 @@ def matmul(
             run = measure(suite, device, options, context=facts, progress=progress, peak_gflops=peak)
     try:
         show(render(run, format), ascii=ascii)
-    finally:  # Also where standard output was closed in the meantime.
+    finally:  # Also if standard output was closed meanwhile.
         write_files(run, json=json, out=out)
     leave(run, wrong=any(result.verdict != "ok" for result in run.results))
 
 
 def parse_size(text: str) -> Size:
-    """The size that `text` names; else a usage error."""
+    """The size in `text`. Raises a usage error if it is invalid."""
     try:
         return shapes.parse(text)
     except ValueError as error:
@@ -161,25 +157,23 @@ def refuse_contradictions(
     runs: int | None,
     min_time: float | None,
 ) -> None:
-    """A usage error for options of which one says what the other does."""
+    """Raises a usage error for options that contradict each other."""
     if runs and min_time:
-        raise typer.BadParameter(
-            "--runs says how many samples there are, whatever --min-time", param_hint="--runs"
-        )
+        raise typer.BadParameter("cannot be combined with --min-time", param_hint="--runs")
     if preset and sizes:
-        raise typer.BadParameter("the preset has its own sizes, so there is no --size", param_hint="--preset")
+        raise typer.BadParameter("cannot be combined with --size", param_hint="--preset")
     if accumulate_dtype == Element.f16 and dtype != Element.f16:
         raise typer.BadParameter("f16 needs --dtype f16", param_hint="--accumulate-dtype")
 
 
 def check_dtype(adapter: "Adapter", dtype: Element) -> None:
-    """Raises DtypeError where the adapter does not compute in `dtype`."""
+    """Raises DtypeError if the adapter does not support `dtype`."""
     if dtype == Element.f16 and "shader-f16" not in adapter.features:
         raise DtypeError(f"matmul: {adapter} does not compute in f16: use --dtype f32")
 
 
 def default_sizes(adapter: "Adapter", preset: Preset | None) -> list[Size]:
-    """The preset's, else a ladder of squares."""
+    """The sizes of the preset, else a ladder of square sizes."""
     if preset:
         return shapes.preset()
     return [Size(n, n, n) for n in LADDER["CPU" if adapter.is_cpu else "GPU"]]
@@ -188,7 +182,7 @@ def default_sizes(adapter: "Adapter", preset: Preset | None) -> list[Size]:
 def suite_of(
     sizes: Sequence[Size], tiles: Sequence[int | str], dtype: Element, accumulate_dtype: Element
 ) -> "MatmulSuite":
-    """What is measured."""
+    """The suite to measure."""
     from rusty_py.bench.suites.matmul import MatmulSuite
     from rusty_py.dtypes import DTYPES
 

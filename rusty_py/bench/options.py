@@ -1,4 +1,4 @@
-"""Options that several commands have."""
+"""Options shared by several commands."""
 
 import math
 from collections.abc import Sequence
@@ -15,32 +15,32 @@ if TYPE_CHECKING:
 
 
 class Preset(StrEnum):
-    """Sizes that go together."""
+    """Named sets of sizes."""
 
     shapes = "shapes"
 
 
 class Element(StrEnum):
-    """What numbers are stored as, or added up in."""
+    """Element or accumulator dtypes."""
 
     f32 = "f32"
     f16 = "f16"
 
 
 def finite(value: float | None) -> float | None:
-    """Refuses the infinite and NaN, which Python counts among the floats."""
+    """Rejects infinity and NaN, which `float` accepts."""
     if value is not None and not math.isfinite(value):
         raise typer.BadParameter(f"{value} is not a finite number")
     return value
 
 
 def parts(texts: Sequence[str] | None) -> list[str]:
-    """The values of an option that takes several, by commas, by repeating it, or both: each once."""
+    """The distinct values of an option that is repeated or has comma-separated values."""
     return list(dict.fromkeys(part.strip() for text in texts or () for part in text.split(",")))
 
 
 def choose_adapter(which: str | None) -> "Adapter":
-    """The adapter that --adapter names. Says on standard error if nothing can be kept between runs."""
+    """The adapter selected by --adapter. Warns on standard error if there is no cache."""
     from rusty_py import user_cache
     from rusty_py.runtime.adapter import choose
 
@@ -56,22 +56,22 @@ AdapterOption = Annotated[
 ]
 SizeOption = Annotated[
     list[str] | None,
-    typer.Option("--size", metavar="SIZES", help="Default: a ladder of squares that fits the adapter."),
+    typer.Option("--size", metavar="SIZES", help="Default: square sizes for the adapter."),
 ]
 PresetOption = Annotated[
     Preset | None,
-    typer.Option("--preset", metavar="shapes", help="Typical shapes of products, in place of --size."),
+    typer.Option("--preset", metavar="shapes", help="Typical matmul shapes, instead of --size."),
 ]
 DtypeOption = Annotated[
     Element, typer.Option("--dtype", metavar="f32|f16", help="Dtype of operands and result.")
 ]
 AccumulateDtypeOption = Annotated[
     Element,
-    typer.Option("--accumulate-dtype", metavar="f32|f16", help="Accumulator dtype; f16 needs --dtype f16."),
+    typer.Option("--accumulate-dtype", metavar="f32|f16", help="Accumulator dtype."),
 ]
 RunsOption = Annotated[
     int | None,
-    typer.Option("--runs", min=1, metavar="N", help="Samples per row. Default: until they settle."),
+    typer.Option("--runs", min=1, metavar="N", help="Samples per row. Default: until settled."),
 ]
 MaxTimeOption = Annotated[
     float | None,

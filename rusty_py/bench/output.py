@@ -1,4 +1,4 @@
-"""What the program prints and writes, and where to: results to standard output, talk to standard error."""
+"""Output: results on standard output, progress and warnings on standard error."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Format(StrEnum):
-    """What standard output gets."""
+    """Output formats."""
 
     table = "table"
     md = "md"
@@ -49,7 +49,7 @@ def render(run: "BenchRun", format: Format) -> str:
 
 
 def write_files(run: "BenchRun", *, json: Path | None, out: Path | None) -> None:
-    """The files that were asked for. Those in `out` carry the time in their names, and replace none."""
+    """Writes the requested files. Those in `out` have a timestamp in their names and replace none."""
     from rusty_py.bench.info import as_text
     from rusty_py.bench.report import files
     from rusty_py.bench.report.json import render
@@ -63,19 +63,19 @@ def write_files(run: "BenchRun", *, json: Path | None, out: Path | None) -> None
 
 
 def show(text: str, *, ascii: bool) -> None:
-    """Prints to standard output, in ASCII where asked for or where the terminal knows nothing else."""
+    """Prints to standard output, in ASCII if requested or if its encoding is not UTF."""
     from rusty_py.bench.report.rows import ASCII
 
     encoding = sys.stdout.encoding or "ascii"
     if ascii or not encoding.casefold().startswith("utf"):
-        # In the head of a column, two characters in the room of a blank and one.
+        # In column headers, two characters replace a space and one character.
         text = text.translate(ASCII).replace("  ±", " +-").replace("±", "+-")
         text = text.encode("ascii", "replace").decode()
     print(text, flush=True)
 
 
 def complain(text: str) -> None:
-    """A line on standard error, where there is one."""
+    """Prints a line to standard error, if there is one."""
     if sys.stderr is not None:
         with suppress(OSError):
             print(text, file=sys.stderr, flush=True)
@@ -83,7 +83,7 @@ def complain(text: str) -> None:
 
 @contextmanager
 def progress_line(*, ascii: bool) -> Iterator[Callable[[str], None]]:
-    """A line on standard error that says what is going on; nothing where that is no terminal."""
+    """A progress line on standard error; nothing if it is not a terminal."""
     from rich.console import Console
 
     console = Console(stderr=True)
@@ -100,5 +100,5 @@ def progress_line(*, ascii: bool) -> Iterator[Callable[[str], None]]:
     try:
         yield progress
     finally:
-        with suppress(OSError):  # A terminal that is gone must not cost what was measured.
+        with suppress(OSError):  # A closed terminal must not lose the results.
             status.stop()

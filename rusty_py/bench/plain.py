@@ -1,7 +1,7 @@
-"""Plain wgpu-py, the competitor: what a careful user of it writes without us, and its own helper.
+"""The same work in plain wgpu-py, as the baseline of `overhead` and `transfer`.
 
-Pipelines and bind groups are made once and kept, as its manual advises; nothing reaches past its interface,
-but for the wait, which it has under a private name only.
+Pipelines and bind groups are created once, as its documentation advises. Only the public API is used, except
+for waiting, which has only a private name.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ Array = NDArray[np.generic]
 
 
 class Plain:
-    """A wgpu-py device of its own on `adapter`."""
+    """A separate wgpu-py device on `adapter`."""
 
     def __init__(self, adapter: Adapter) -> None:
         self.device: wgpu.GPUDevice = adapter.raw.request_device_sync(label="plain wgpu-py")
@@ -73,7 +73,7 @@ class Plain:
         return encoder.finish()
 
     def wait(self) -> None:
-        """Returns when all that was submitted is done."""
+        """Waits for all submitted work."""
         self.device._poll_wait()
 
     def fill(self, buffer: "wgpu.GPUBuffer", array: Array) -> None:
@@ -81,12 +81,12 @@ class Plain:
         self.queue.write_buffer(buffer, 0, array)
 
     def read(self, buffer: "wgpu.GPUBuffer", nbytes: int | None = None) -> NDArray[np.uint8]:
-        """The bytes of `buffer`, after all that was submitted before."""
+        """The bytes of `buffer`, after all submitted work."""
         return np.frombuffer(self.queue.read_buffer(buffer, size=nbytes), np.uint8)
 
 
 def use_for_helper(adapter: Adapter) -> None:
-    """Has `compute_with_buffers` use `adapter`; it keeps the first device it makes."""
+    """Makes `compute_with_buffers` use `adapter`; it keeps the first device it creates."""
     from wgpu.utils import device
 
     with suppress(RuntimeError):  # There is one already.
@@ -94,7 +94,7 @@ def use_for_helper(adapter: Adapter) -> None:
 
 
 def compute_with_buffers(spec: Spec, x: Array, groups: int) -> NDArray[np.uint8]:
-    """`spec`, of one input and one output as large, by wgpu-py's helper, which keeps nothing."""
+    """Runs `spec`, with one input and one output of the same size, by wgpu-py's helper, without caching."""
     from wgpu.utils.compute import compute_with_buffers
 
     constants = dict(spec.constants)

@@ -1,4 +1,4 @@
-"""What `overhead` and `transfer` measure: rows of figures, as data that JSON reads and writes."""
+"""The results of `overhead` and `transfer`, as data that is stored as JSON."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,10 +14,10 @@ Verdict = Literal["ok", "wrong", "skipped"]
 
 @dataclass(frozen=True)
 class Figure:
-    """How long one contestant takes for what its row names.
+    """The times of one implementation in a row.
 
-    `samples_ns` are nanoseconds of one run, each the mean over the `runs` runs of a sample. `counts` is what
-    was counted meanwhile. One that is wrong or skipped has no samples, and a `reason`.
+    `samples_ns` are nanoseconds per run, each the mean over the `runs` runs of a sample. `counts` are
+    counters of the same time. A wrong or skipped implementation has no samples, but a `reason`.
     """
 
     by: str
@@ -36,10 +36,10 @@ class Figure:
 
 @dataclass(frozen=True)
 class ResultRow:
-    """One thing, done by several contestants in turn.
+    """One task, measured for several implementations.
 
-    `proof` says what was compared before and after the samples. `nbytes` is what a run moves. `seed` is a
-    published figure for a thing of the kind, with its device: nothing here was measured against it.
+    `proof` is the verification before and after sampling. `nbytes` are the bytes moved per run. `seed` is a
+    published time for a similar task with its device, for orientation only.
     """
 
     what: str
@@ -51,26 +51,23 @@ class ResultRow:
     stopped: str = ""
 
     def figure(self, by: str) -> Figure | None:
-        """The figure of that contestant."""
+        """The result of the implementation `by`."""
         return next((figure for figure in self.figures if figure.by == by), None)
 
     def ns(self, by: str) -> float | None:
-        """The median time of that contestant; None where there is none."""
+        """The median time of the implementation `by`, or None."""
         figure = self.figure(by)
         return figure.ns if figure else None
 
     def ratio(self, slower: str, faster: str) -> float | None:
-        """How many times as long `slower` takes as `faster`, by their medians."""
+        """The ratio of the median times of `slower` and `faster`."""
         slow, fast = self.ns(slower), self.ns(faster)
         return slow / fast if slow and fast else None
 
 
 @dataclass
 class Results:
-    """One run of a command, as far as it got.
-
-    `interrupted` by Ctrl-C or another signal, or ended by a device's `failure`.
-    """
+    """One run of a command, possibly `interrupted` by a signal or ended by a `failure` of the device."""
 
     command: Literal["overhead", "transfer"]
     context: Mapping[str, object]
@@ -80,17 +77,17 @@ class Results:
     schema_version: Literal[1] = 1
 
     def row(self, what: str) -> ResultRow | None:
-        """The row of that name."""
+        """The row with this name, or None."""
         return next((row for row in self.rows if row.what == what), None)
 
 
 def measured(
     by: str, samples_ns: list[float], *, runs: int = 1, counts: Mapping[str, float] | None = None
 ) -> Figure:
-    """The figure of samples, of which there is one at least."""
+    """The result for one or more samples."""
     return Figure(by, "ok", tuple(samples_ns), runs, summarise(samples_ns), counts or {})
 
 
 def skipped_row(what: str, reason: str, *, by: str = "ours", clock: Clock = "wall") -> ResultRow:
-    """A row of which nothing was measured."""
+    """A row without a measurement."""
     return ResultRow(what, clock, "", (Figure(by, "skipped", reason=reason),))

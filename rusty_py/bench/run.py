@@ -1,4 +1,4 @@
-"""A benchmark's suite and what comes of it: a `BenchRun`, which is data, and which JSON reads and writes.
+"""Suites, and their results: a `BenchRun`, which is data that is stored as JSON.
 
 Every report is a function of a `BenchRun`.
 """
@@ -20,11 +20,11 @@ Verdict = Literal["ok", "wrong", "rejected"]
 
 @dataclass(frozen=True)
 class Result:
-    """A case that was measured, or found wrong.
+    """A case that was measured or found wrong.
 
-    `stats` are nanoseconds of one run by the run's clock, `gflops` the rate at their median, and
-    `roof_gflops` what the measured ceilings allow this problem. A wrong or rejected case has no rate.
-    `stopped` says why sampling ended, `reason` what a wrong or rejected case did.
+    `stats` are nanoseconds per run by the clock of the run, `gflops` the rate at the median, `roof_gflops`
+    the measured roofline for this problem. A wrong or rejected case has no rate. `stopped` says why sampling
+    ended, `reason` why a case is wrong or rejected.
     """
 
     case: Case
@@ -48,7 +48,7 @@ class Skipped:
 
 @dataclass(frozen=True)
 class Baseline:
-    """NumPy's times for a problem, on the host of this machine."""
+    """NumPy's times for a problem, on the host."""
 
     problem: BenchProblem
     samples_ns: tuple[float, ...]
@@ -56,9 +56,9 @@ class Baseline:
 
 @dataclass(frozen=True)
 class Ceilings:
-    """What our own kernels reach: arithmetic, copies and reads by working set, an empty launch.
+    """Measured ceilings: arithmetic, copy and read bandwidth by working set, launch overhead.
 
-    Files from before reads were measured have no `read_gbps`: the copy's rate then stands for both.
+    Older files have no `read_gbps`; then the copy bandwidth is used for both.
     """
 
     fma_gflops: float
@@ -67,11 +67,11 @@ class Ceilings:
     read_gbps: Mapping[int, float] = field(default_factory=dict)
 
     def arithmetic_gflops(self, problem: BenchProblem) -> float:
-        """The rate that arithmetic allows the problem."""
+        """The rate limit by arithmetic."""
         return self.fma_gflops * guard.PACKED.get(problem.sums, 1)
 
     def memory_gflops(self, problem: BenchProblem) -> float:
-        """The rate that memory allows the problem; infinite where its working set was not measured."""
+        """The rate limit by memory bandwidth; infinite if it was not measured for this working set."""
         copy_gbps = self.copy_gbps.get(problem.bytes, math.inf)
         min_ns = guard.memory_ns(
             copy_gbps=copy_gbps,
@@ -82,16 +82,15 @@ class Ceilings:
         return problem.flops / min_ns if min_ns else math.inf
 
     def roofline_gflops(self, problem: BenchProblem) -> float:
-        """The lower of the two."""
+        """The roofline: the lower of the two limits."""
         return min(self.arithmetic_gflops(problem), self.memory_gflops(problem))
 
 
 @dataclass
 class BenchRun:
-    """One benchmark, as far as it got.
+    """One benchmark run, possibly `interrupted` by a signal or ended by a `failure` of the device.
 
-    `interrupted` by Ctrl-C or another signal, or ended by a `failure` of the device. `anchors_ns` is the
-    anchor kernel's time, round by round.
+    `anchors_ns` are the times of the drift control kernel, by round.
     """
 
     context: Mapping[str, object]
@@ -109,20 +108,20 @@ class BenchRun:
 
 
 class Setup(Protocol):
-    """A problem on a device: inputs and references, made once for all its kernels."""
+    """A problem on a device: inputs and references, shared by all its kernels."""
 
     def work(self, case: Case) -> Work:
-        """The case, ready to run. Raises LimitError where the device has no room for it."""
+        """The case, ready to run. Raises LimitError if it exceeds the device's limits."""
 
     def baseline(self) -> Callable[[], object]:
         """The same computation in NumPy."""
 
 
 class Suite(Protocol):
-    """An operation to be measured."""
+    """The cases of an operation."""
 
     def cases(self) -> list[Case]:
-        """Every case, those of one problem together, small problems first."""
+        """All cases, grouped by problem, small problems first."""
 
     def setup(self, problem: BenchProblem, device: Device, rng: np.random.Generator) -> Setup:
-        """Makes a problem's inputs and references."""
+        """Creates the inputs and references of a problem."""

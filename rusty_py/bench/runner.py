@@ -1,4 +1,4 @@
-"""Proves, warms up, samples in random rounds, proves again, and guards: cases in, a `BenchRun` out."""
+"""Runs a suite: verifies, warms up, samples in interleaved rounds, verifies again, checks the roofline."""
 
 import math
 import time
@@ -33,7 +33,7 @@ def measure(
     progress: Progress,
     peak_gflops: float | None = None,
 ) -> BenchRun:
-    """Runs the suite on the device. Ctrl-C ends it early; what was measured is in the result."""
+    """Runs the suite on the device. After Ctrl-C the result has what was measured so far."""
     bench = Bench(suite, device, options, progress)
     outcome = bench.begin(context, peak_gflops)
     try:
@@ -47,7 +47,7 @@ def measure(
 
 
 class Bench:
-    """One run of the benchmark: the device, its clock and ceilings, and the time left."""
+    """The state of one run: the device, its clock and ceilings, and the deadline."""
 
     def __init__(self, suite: Suite, device: Device, options: Options, progress: Progress) -> None:
         self.suite, self.device, self.options, self.progress = suite, device, options, progress
@@ -60,7 +60,7 @@ class Bench:
         self.drift_control_repeats = 1
 
     def begin(self, context: Mapping[str, object], peak_gflops: float | None) -> BenchRun:
-        """Checks the clock and measures the ceilings that hold for all problems."""
+        """Checks the clock and measures the ceilings shared by all problems."""
         self.progress("checking the clock")
         cpu = self.device.adapter.is_cpu
         self.ceilings.fit(5e-3 if cpu else 2e-3)
@@ -97,26 +97,26 @@ class Bench:
         if tracks:
             try:
                 self._measure_tracks(problem, setup, tracks, outcome)
-            except OutOfMemory as error:  # The bandwidth ceilings need room for two more buffers.
+            except OutOfMemory as error:  # The bandwidth ceilings need two more buffers.
                 concluded = [result.case for result in outcome.results]
                 left = [track.case for track in tracks if track.case not in concluded]
                 outcome.skipped += [Skipped(case, str(error)) for case in left]
         self.problems_left -= 1
 
     def finish(self, outcome: BenchRun) -> BenchRun:
-        """Falls back to the wall clock for all rows where one sample's timestamps failed."""
+        """Computes statistics; uses the wall clock for all rows if the timestamps of any sample failed."""
         faults = [s.fault for result in outcome.results for s in result.samples if s.gpu_ns is None]
         if outcome.clock == "gpu" and faults:
             outcome.clock = "wall"
             outcome.clock_reason = f"{faults[0]} in {len(faults)} samples"
-            if not outcome.failure:  # A device that failed measures nothing more.
+            if not outcome.failure:  # A failed device cannot measure.
                 self._measure_ceilings_by_wall(outcome)
         clock = Clock(outcome.clock, outcome.clock_reason)
         outcome.results = [with_stats(result, clock) for result in outcome.results]
         return outcome
 
     def _measure_ceilings_by_wall(self, outcome: BenchRun) -> None:
-        """So that no percentage compares two clocks."""
+        """Measures the ceilings again, so that percentages don't mix two clocks."""
         self.progress("measuring ceilings by the wall clock")
         self.ceilings.clock = Clock("wall", outcome.clock_reason)
         figures = Ceilings(
@@ -143,28 +143,28 @@ class Bench:
                 if reason:
                     outcome.skipped.append(Skipped(case, reason))
                     continue
-                self.progress(f"{name}: proving")
-                proof = work.verify()
+                self.progress(f"{name}: verifying")
+                verification = work.verify()
             except (LimitError, OutOfMemory) as error:
                 outcome.skipped.append(Skipped(case, str(error)))
                 continue
             except ShaderError as error:
-                proof = Verification("compiling", fault=str(error))
-            if proof.ok:
-                tracks.append(Track(case, work, proof))
+                verification = Verification("compiling", fault=str(error))
+            if verification.ok:
+                tracks.append(Track(case, work, verification))
             else:
-                outcome.results.append(Result(case, "wrong", proof, reason=proof.fault))
+                outcome.results.append(Result(case, "wrong", verification, reason=verification.fault))
         return tracks
 
     def _estimate_s(self, case: Case, work: Work) -> float:
-        """Seconds of one run, from its first submission: once to compile it, once to see its pace."""
+        """Seconds of one run, estimated from its first submission, run once to compile and once to time."""
         first = next(submissions(self.device, work.launches()))
         run(self.device, first)
         run(self.device, first)
         return case.problem.flops / self.device.throughput.rate(first[0].spec)
 
     def _too_slow(self, case: Case, run_s: float) -> str:
-        # Two proofs and the samples; a short run is repeated within a sample.
+        # Two verifications and the samples; a short run is repeated within a sample.
         need_s = 2 * run_s + self.options.min_samples * max(run_s, self.options.sample_s)
         left_s = self.deadline - time.monotonic()
         if need_s <= left_s:
@@ -195,17 +195,17 @@ class Bench:
             stopped = sampler.rounds(tracks, drift_control=drift_control, share_s=share_s)
         except KeyboardInterrupt:
             outcome.interrupted = True
-        self.progress(f"{problem.name}: proving again")
+        self.progress(f"{problem.name}: verifying again")
         for track in tracks:
             if track.samples:
-                if outcome.interrupted:  # Perhaps between poisoning its output and writing it.
+                if outcome.interrupted:  # Possibly after poisoning the output and before writing it.
                     sampler.sample(track)
                 outcome.results.append(self._conclude(track, stopped, outcome))
         if outcome.interrupted:
             raise KeyboardInterrupt
 
     def _with_bandwidth(self, figures: Ceilings, problem: BenchProblem) -> Ceilings:
-        """`figures` with copies and reads of the problem's working set measured now."""
+        """`figures` with the bandwidth for the problem's working set, measured now."""
         nbytes = problem.bytes
         return replace(
             figures,
@@ -214,11 +214,11 @@ class Bench:
         )
 
     def _conclude(self, track: Track, stopped: str, outcome: BenchRun) -> Result:
-        """Checks the timed output again and holds the rate against the roofline."""
+        """Verifies the output after timing and checks the rate against the roofline."""
         problem = track.case.problem
-        proof = track.work.recheck()
-        if not proof.ok:
-            return Result(track.case, "wrong", proof, tuple(track.samples), reason=proof.fault)
+        verification = track.work.recheck()
+        if not verification.ok:
+            return Result(track.case, "wrong", verification, tuple(track.samples), reason=verification.fault)
 
         def again() -> tuple[float, float]:
             figures = replace(outcome.ceilings, fma_gflops=self.ceilings.fma_gflops())
@@ -234,7 +234,7 @@ class Bench:
         return Result(
             track.case,
             verdict,
-            track.proof,
+            track.verification,
             tuple(track.samples),
             roof_gflops=roofline,
             stopped=stopped,
@@ -243,7 +243,7 @@ class Bench:
 
 
 def with_stats(result: Result, clock: Clock) -> Result:
-    """The result with its statistics and rate by `clock`; a wrong or rejected one gets none."""
+    """The result with statistics and rate by `clock`; unchanged if it is wrong or rejected."""
     if result.verdict != "ok" or not result.samples:
         return result
     stats = summarise(run_ns(result.samples, clock))

@@ -1,4 +1,4 @@
-"""Signals that end the program: what was measured until then is printed and written."""
+"""Signals that end the program, after printing and writing what was measured."""
 
 import os
 import signal
@@ -15,11 +15,11 @@ _SAME_S = 1.0
 
 
 class Signals:
-    """Within it SIGINT, SIGTERM and SIGHUP raise KeyboardInterrupt; `number` is the first that came.
+    """A context in which SIGINT, SIGTERM and SIGHUP raise KeyboardInterrupt; `number` is the first received.
 
-    One that the parent process ignores stays ignored, as SIGHUP under nohup. Within a second more of them
-    mean the same: `timeout` signals its child twice, and a terminal hangs up, and then its shell. Later
-    ones are impatient: SIGINT interrupts what is being finished, the others end the process.
+    Signals ignored by the parent process stay ignored, such as SIGHUP under nohup. More signals within a
+    second are ignored: `timeout` signals its child twice, and a terminal and its shell both hang up. Later
+    ones are not: SIGINT interrupts the cleanup, the others end the process.
     """
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:

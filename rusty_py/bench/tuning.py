@@ -1,4 +1,4 @@
-"""`rusty-bench tune`: which classes are tuned, and the tables of what came of it and of what is kept."""
+"""`rusty-bench tune`: runs the tuner for several classes and prints its results and the stored entries."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -22,9 +22,9 @@ _LIST_HEAD = ["adapter", "driver", "M×K×N", "layout", "kernel", "GFLOPS", "def
 
 @dataclass
 class TuningRun:
-    """What came of each class, as far as it got: `interrupted`, or ended by a device's `failure`.
+    """The outcomes of one run, possibly `interrupted` or ended by a `failure` of the device.
 
-    `left` is what it did not get to.
+    `left`: the problems that were not tuned.
     """
 
     adapter: Adapter
@@ -72,7 +72,7 @@ def tune_all(
     keep: bool,
     progress: Callable[[str], None],
 ) -> TuningRun:
-    """Tunes one class after the other. Each is kept as soon as it is known: Ctrl-C loses only the last."""
+    """Tunes the classes in order. Each is stored at once, so Ctrl-C loses only the current one."""
     run = TuningRun(adapter, tuning_file.location() if keep else None)
     try:
         for at, problem in enumerate(problems):
@@ -88,18 +88,18 @@ def tune_all(
 
 
 def table(run: TuningRun) -> str:
-    """A row for each class, and below what was thrown out, and where the rest is kept."""
+    """A table with a row per class, the rejected candidates, and the path of the file."""
     rows = [_row(outcome, kept=run.path is not None) for outcome in run.outcomes]
     align = ("left", "left", "left", "right", "left", "right", "right", "right", "left")
     lines = [str(run.adapter), "", tabulate(rows, _HEAD, disable_numparse=True, colalign=align * bool(rows))]
     notes = list(dict.fromkeys(note for outcome in run.outcomes for note in outcome.notes))
-    lines += ["", *(f"thrown out: {note}" for note in notes)] if notes else []
+    lines += ["", *(f"rejected: {note}" for note in notes)] if notes else []
     lines += ["", *_summary(run)]
     return "\n".join(lines)
 
 
 def listing() -> str:
-    """What the user's file holds."""
+    """The entries of the user's file as a table."""
     path = tuning_file.location()
     if path is None:
         return f"nothing is kept: {tuning_file.nowhere()}"
@@ -136,7 +136,7 @@ def _row(outcome: TuneOutcome, *, kept: bool) -> list[str]:
     known = outcome.best is not None
     verdict = f"no: {outcome.reason}" if outcome.reason else "yes" if kept else "no: --dry-run"
     low, high = outcome.interval or (0.0, 0.0)
-    interval = f"{low:.2f} to {high:.2f}" if outcome.settled else ""  # Of a few rounds it says nothing.
+    interval = f"{low:.2f} to {high:.2f}" if outcome.settled else ""  # Few rounds give no interval.
     return [
         str(outcome.problem),
         str(outcome.problem.signature),
@@ -152,7 +152,7 @@ def _row(outcome: TuneOutcome, *, kept: bool) -> list[str]:
 
 def _summary(run: TuningRun) -> Iterator[str]:
     for outcome in run.outcomes:
-        yield f"{outcome.problem}: {outcome.tried} kernels proved and timed in {outcome.seconds:.0f} s"
+        yield f"{outcome.problem}: {outcome.tried} kernels verified and timed in {outcome.seconds:.0f} s"
     if run.path and any(outcome.stored for outcome in run.outcomes):
         yield f"kept in {run.path}"
     if run.left:
@@ -160,7 +160,7 @@ def _summary(run: TuningRun) -> Iterator[str]:
 
 
 def size_text(problem: GemmProblem) -> str:
-    """The problem as `--size` takes it."""
+    """The problem in the format of `--size`."""
     batch = (problem.products,) if problem.products > 1 else ()
     layout = problem.signature.layout
     text = "x".join(map(str, (*batch, problem.m, problem.k, problem.n)))

@@ -1,4 +1,4 @@
-"""How kernels of the product read and write their buffers: WGSL that is appended to them."""
+"""WGSL buffer declarations and load/store functions of the GEMM kernels."""
 
 from rusty_py.dtypes import F16
 from rusty_py.gemm.problem import Signature
@@ -10,7 +10,7 @@ fn clamp_index(index: u32, size: u32) -> u32 {
 }
 """
 
-# Stored as vec4s. load_a_vec4 takes an index that is a multiple of 4, load_a any.
+# Stored as vec4. load_a_vec4 takes a multiple of 4 as index, load_a any index.
 _VEC4 = """
 @group(0) @binding({binding}) var<storage, read> {x}: array<vec4<Stored>>;
 
@@ -23,7 +23,7 @@ fn load_{x}(index: u32) -> Loaded {{
 }}
 """
 
-# f16 stored as vec4s, loaded packed: two half2 in u32s.
+# f16 stored as vec4, loaded packed as two half2 in u32.
 _PACKED = """
 @group(0) @binding({binding}) var<storage, read> {x}: array<vec2<u32>>;
 
@@ -32,7 +32,7 @@ fn load_{x}_vec4(index: u32) -> vec2<u32> {{
 }}
 """
 
-# Stored as scalars; load_a_vec4 gathers four neighbours.
+# Stored as scalars; load_a_vec4 gathers four neighbors.
 _ONES = """
 @group(0) @binding({binding}) var<storage, read> {x}: array<Stored>;
 
@@ -45,9 +45,9 @@ fn load_{x}_vec4(index: u32) -> vec4<Loaded> {{
 }}
 """
 
-# The epilogue and the store of c at `index`. store_c_vec4 stores four neighbouring columns from `col` on;
-# store_c_vec4_from only those from column `first_col` on; store_c one element, with the bias at `bias_index`.
-# Every variant defines all three: kernels name them also in branches that constants disable.
+# The epilogue and the store of c at `index`. store_c_vec4 stores four adjacent columns starting at `col`;
+# store_c_vec4_from only those from `first_col`; store_c one element, with the bias at `bias_index`.
+# Every variant defines all three: kernels refer to them in branches disabled by constants, too.
 _RESULT_VEC4 = """
 @group(0) @binding(3) var<storage, read_write> c: array<vec4<Result>>;
 
@@ -137,9 +137,9 @@ fn load_bias(col: u32) -> f32 {
 
 
 def access(signature: Signature, *, packed_loads: bool = False) -> str:
-    """The buffers and the functions that read and write them, vectorized where the signature allows it.
+    """Buffer bindings and load/store functions, vectorized (vec4) where the signature allows it.
 
-    With `packed_loads`, vectorized loads of f16 give u32 words of two numbers, which the kernel widens.
+    With `packed_loads`, vectorized f16 loads return packed f16 (half2 in u32), which the kernel converts.
     """
     vectors = _PACKED if packed_loads and signature.stored is F16 and not signature.half2 else _VEC4
     reads = zip("ab", (signature.a_vec4, signature.b_vec4), (0, 1), strict=True)

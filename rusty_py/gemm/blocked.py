@@ -1,4 +1,4 @@
-"""The kernels that share blocks of the operands in workgroup memory: for GPUs."""
+"""GPU kernels with block tiles in workgroup memory and register tiles per thread."""
 
 from dataclasses import dataclass, replace
 from functools import cache
@@ -11,9 +11,9 @@ from rusty_py.runtime.launch import Spec
 from rusty_py.shapes import ceil_div
 
 SUM_DEPTH = 64
-"""How many products are added up in f16, where that is asked for, before f32 takes their sum."""
+"""Terms accumulated in f16 before the partial sum is added to the f32 accumulator (accumulate_dtype f16)."""
 
-# The type of four elements as loaded, how they are loaded (a vec4, or `stride` apart), and their conversion.
+# The type of four loaded elements, the load expression (vec4, or scalars `stride` apart) and the conversion.
 _VEC4_LOAD = "vec4<Loaded>", "load_{x}_vec4(index)", "vec4<TileElement>(fetched)"
 _PACKED = "vec2<u32>", "load_{x}_vec4(index)", "vec4(unpack2x16float(fetched.x), unpack2x16float(fetched.y))"
 _SINGLE = (
@@ -58,7 +58,7 @@ fn tile_scalar_to_f32(x: f32) -> f32 {
 }
 """
 
-# Compilers remove the conversion to f32 and back.
+# Compilers optimize the conversion to f32 and back away.
 _HALF2_ACC = """
 alias Acc = array<vec2<f16>, 4>;
 
@@ -97,7 +97,7 @@ fn tile_scalar_to_f32(x: u32) -> f32 {
 
 @dataclass(frozen=True)
 class Blocked(KernelConfig):
-    """How a product is cut: see wgsl/matmul/blocked.wgsl, which says the same in capitals."""
+    """Tile sizes of wgsl/matmul/blocked.wgsl; the fields are its constants of the same names."""
 
     block_m: int
     block_n: int
@@ -123,7 +123,7 @@ class Blocked(KernelConfig):
         return self.block_m * self.block_n // (self.thread_m * self.thread_n) * self.slice_k
 
     def whole(self) -> bool:
-        """Whether the parts add up: whole subgroups, each of whose threads loads as much as the others."""
+        """Whether the sizes are consistent: whole subgroups, and equal loads for all threads."""
         lanes_n, threads = 32 // self.lanes_m, self.threads
         subgroups = self.block_m % (self.lanes_m * self.thread_m) or self.block_n % (lanes_n * self.thread_n)
         if self.block_m * self.block_n % (self.thread_m * self.thread_n) or threads % 32 or subgroups:
@@ -134,7 +134,7 @@ class Blocked(KernelConfig):
         return loads and (self.slice_k == 1 or self._may_slice())
 
     def _may_slice(self) -> bool:
-        """Whether slices read where they can, and have room to add each other's sums."""
+        """Whether slice-K supports these sizes and workgroup memory has room for its reduction."""
         rows = self.slice_k * self.block_m // self.thread_m
         return self.block_k >= 16 and self.lanes_m in (4, 8) and rows <= self.stages * self.block_k
 
@@ -145,7 +145,7 @@ class Blocked(KernelConfig):
         edges = bool(problem.m % self.block_m or problem.n % self.block_n)
         small = problem.m < self.block_m or problem.n < self.block_n
         signature = problem.signature
-        # Only pairs are added up in f16: single numbers are no faster than f32.
+        # f16 accumulation requires half2: scalar f16 is no faster than f32.
         accumulate_dtype = F16 if signature.half2 else F32
         return self._spec(
             replace(signature, accumulate_dtype=accumulate_dtype, clamps=False),
@@ -195,7 +195,7 @@ class Blocked(KernelConfig):
 
 
 def _loads(signature: Signature) -> str:
-    """The functions of blocked.wgsl that load a and b."""
+    """The functions with which blocked.wgsl loads a and b."""
     vectors = _PACKED if signature.stored is F16 and not signature.half2 else _VEC4_LOAD
     text = ""
     for x, vec4 in (("a", signature.a_vec4), ("b", signature.b_vec4)):

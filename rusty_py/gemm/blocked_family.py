@@ -1,4 +1,4 @@
-"""The family of the blocked kernels: which of them products are given, and what they cost."""
+"""The family of blocked kernels: candidates for a problem, cost model, search space."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,15 +15,15 @@ from rusty_py.runtime.adapter import Limits
 from rusty_py.runtime.launch import Spec
 
 BLOCKED = tuple(MEASURED)
-"""The kernels that untuned products choose from."""
+"""The candidates for untuned problems."""
 
 
 def candidates(limits: Limits, problem: GemmProblem) -> Iterator[GemmPlan]:
-    """The kernels that fit, in every number of parts worth a thought, operands as they are and packed."""
+    """All supported kernels, with every useful split_k, with and without packed operands."""
     fitting = [kernel for kernel in BLOCKED if kernel.supports(limits, problem)]
     for kernel in fitting:
         if replace(kernel, block_k=2 * kernel.block_k) in fitting:
-            continue  # That one has half the barriers, which where few workgroups run take long.
+            continue  # Twice the block_k halves the barriers, which matters when few workgroups run.
         for packs in FAMILY.packings(problem.signature):
             for split_k in split_k_choices(problem.k, kernel.block_k):
                 yield GemmPlan(problem, kernel, split_k, packs, "lowest predicted time")
@@ -36,7 +36,7 @@ def _cost(plan: GemmPlan, machine: CostModel) -> float:
 
 
 def _atypicality(plan: GemmPlan) -> float:
-    """How far a kernel is from square parts for subgroups and 16 steps along k, in powers of two."""
+    """The distance from square subgroup tiles and a block_k of 16, in powers of two."""
     kernel = plan.kernel
     assert isinstance(kernel, Blocked)
     across = kernel.lanes_m**2 * kernel.thread_m / (32 * kernel.thread_n)
@@ -44,7 +44,7 @@ def _atypicality(plan: GemmPlan) -> float:
 
 
 def half2_signatures() -> Iterator[Signature]:
-    """What the blocked kernels add up in f16: both operands are packed, so that there is one layout."""
+    """Signatures with f16 accumulation: both operands are packed, so there is only one layout."""
     for result, vec4 in product((F16, F32), (True, False)):
         yield Signature(
             a_along_k=False, c_vec4=vec4, stored=F16, result=result, accumulate_dtype=F16, half2=True
@@ -56,20 +56,20 @@ FASTEST_HALF2 = max(BLOCKED, key=lambda each: MEASURED[each].half2)
 
 
 def blocked() -> Iterator[tuple[Blocked, Signature]]:
-    """The smallest kernel in each form; the others, which share its text and take compilers long, in turn.
+    """The smallest kernel with every signature; the others, slow to compile, with one signature each.
 
-    Every other one loads one by one along k, the rest by fours across.
+    They alternate between scalar loads along k and vec4 loads across k.
     """
     for signature in signatures():
         yield SMALLEST, signature
-    one_by_one = Signature(a_along_k=True, b_along_k=True, a_vec4=False, b_vec4=False, c_vec4=False)
+    scalar = Signature(a_along_k=True, b_along_k=True, a_vec4=False, b_vec4=False, c_vec4=False)
     vec4 = Signature(a_along_k=False, b_along_k=False)
     for i, kernel in enumerate(kernel for kernel in BLOCKED if kernel != SMALLEST):
-        yield kernel, (one_by_one, vec4)[i % 2]
+        yield kernel, (scalar, vec4)[i % 2]
 
 
 def without_edges() -> Iterator[tuple[Blocked, bool]]:
-    """Each kernel for whole blocks, or for less than one (True), in turn; the smallest for both."""
+    """Kernels in turn for full blocks (False) or less than one block (True); the smallest for both."""
     for i, kernel in enumerate(BLOCKED):
         if kernel == SMALLEST:
             yield kernel, False
@@ -79,14 +79,14 @@ def without_edges() -> Iterator[tuple[Blocked, bool]]:
 
 
 def half2() -> Iterator[tuple[Blocked, Signature]]:
-    """The smallest kernel in each form whose sums are pairs, and the fastest of them in one."""
+    """The smallest kernel with every half2 signature, and the fastest half2 kernel with one."""
     for signature in half2_signatures():
         yield SMALLEST, signature
     yield FASTEST_HALF2, next(half2_signatures())
 
 
 def _variants() -> Iterator[Spec]:
-    """With edges and without."""
+    """Specs with and without partial blocks."""
     for kernel, signature in (*blocked(), *half2()):
         rows, cols = kernel.block
         yield kernel.spec(GemmProblem(rows + 4, 16, cols + 4, signature=signature))
@@ -97,7 +97,7 @@ def _variants() -> Iterator[Spec]:
 
 FAMILY = KernelFamily(
     Blocked,
-    # Powers of two: the text turns vectors by exclusive or.
+    # Powers of two: the kernel swizzles by exclusive or.
     {
         "block_m": (32, 64, 128, 256),
         "block_n": (32, 64, 128, 256),
@@ -115,6 +115,6 @@ FAMILY = KernelFamily(
     min_part=lambda kernel: int(kernel.block_k),
     search_key=lambda kernel: (kernel.thread_m, kernel.thread_n, kernel.slice_k),
     atypicality=_atypicality,
-    cpu=False,  # The text is long, too long for the compilers of CPU drivers.
+    cpu=False,  # CPU drivers take too long to compile it.
     packs=True,
 )

@@ -1,6 +1,6 @@
-"""From arrays to problems: dtypes and shapes that multiply, and matrices as the kernels see them.
+"""Converts arrays to GEMM problems: checks dtypes and shapes, derives matrix layouts.
 
-Arrays of ours are seen here as views, or by the attributes that they share with NumPy's.
+`Array` is defined in a layer above; this module uses views and the attributes shared with NumPy arrays.
 """
 
 from collections.abc import Iterator
@@ -17,22 +17,22 @@ from rusty_py.gemm.problem import GemmProblem, MatrixLayout, MatrixLayouts
 from rusty_py.runtime.device import Device
 from rusty_py.views import Shape, View, broadcast_strides, collapse, reshaped, row_major
 
-# What is asked for.
+# Dtypes and shapes.
 
 
 def is_array(x: object) -> bool:
-    """Whether `x` is an `Array`, which is of a layer above."""
+    """Whether `x` is an `Array` (defined in a layer above)."""
     return hasattr(x, "buffer")
 
 
 def shape_of(x: Any) -> Shape:
-    """The shape of an array, or of what NumPy makes of `x`."""
+    """The shape of an array or array-like."""
     shape: Shape = x.shape if is_array(x) or isinstance(x, np.ndarray) else np.asarray(x).shape
     return shape
 
 
 def kind_of(a: Any, b: Any, dtype: str | None) -> Dtype:
-    """What a product is computed in: what `dtype` says, else float16 for two of those, else float32."""
+    """The dtype of a product: `dtype` if given, float16 if both operands are float16, else float32."""
     if dtype is not None:
         return dtypes.parse(dtype, operation="matmul")
     kinds = []
@@ -48,18 +48,18 @@ def kind_of(a: Any, b: Any, dtype: str | None) -> Dtype:
 
 
 def check_computes(device: Device, kind: Dtype) -> None:
-    """Raises DtypeError where the device does not compute in `kind`."""
+    """Raises DtypeError if the device does not support `kind`."""
     if kind is F16 and "shader-f16" not in device.adapter.features:
         raise DtypeError(f'matmul: {device.adapter} does not compute in f16: use dtype="f32"')
 
 
 def result_shape(a: Shape, b: Shape, batch: Shape) -> Shape:
-    """The shape of a @ b with these leading axes: a 1-D operand leaves no axis."""
+    """The shape of a @ b with these leading axes; a 1-D operand adds no axis."""
     return (*batch, *a[-2:-1], *(b[-1:] if len(b) > 1 else ()))
 
 
 def check_out(out: Any, shape: Shape, kind: Dtype, *, on_host: bool) -> None:
-    """Raises ShapeError, DtypeError or UnsupportedError for an `out` that cannot take such a result."""
+    """Raises ShapeError, DtypeError or UnsupportedError if `out` cannot hold the result."""
     if not (isinstance(out, np.ndarray) if on_host else is_array(out)):
         wanted = "a NumPy array" if on_host else "an Array"
         raise DtypeError(f"matmul: out is {wanted} where the result is: got {type(out).__name__}")
@@ -74,31 +74,31 @@ def check_out(out: Any, shape: Shape, kind: Dtype, *, on_host: bool) -> None:
         raise UnsupportedError("matmul: out cannot be written: it is read-only")
 
 
-# What the kernels see.
+# Matrix layouts.
 
 
 def matrices(x: View, size: tuple[int, int]) -> View | None:
-    """`x` as matrices of `size` that have a stride of 1; None where that takes a copy."""
+    """`x` as matrices of `size` with a unit stride; None if that requires a copy."""
     shape = (*x.shape[:-2], *size)
     strides = reshaped(x.shape, x.strides, shape) or row_major(shape)
-    place = MatrixLayout(0, 0, *strides[-2:]).normalized(*size)
-    return View(x.offset, shape, (*strides[:-2], *place[2:])) if 1 in place[2:] else None
+    layout = MatrixLayout(0, 0, *strides[-2:]).normalized(*size)
+    return View(x.offset, shape, (*strides[:-2], *layout[2:])) if 1 in layout[2:] else None
 
 
 def problem_of(
     x: View, y: View, z: View, *, dtype: Dtype, accumulate_dtype: Dtype, bias: bool, activation: str
 ) -> GemmProblem:
-    """The problem of one launch: the products along the last of the leading axes that do not join."""
+    """The problem of one launch: a batch along the last of the collapsed leading axes."""
     sizes, _ = _batch(x, y, z)
     (m, k), n = x.shape[-2:], y.shape[-1]
-    # The divisor of the steps of all leading axes stands for them: vectors need its multiples alone.
+    # For vec4 alignment, the greatest common divisor represents the strides of all leading axes.
     a, b, c = (MatrixLayout(each.offset, gcd(*each.strides[:-2]), *each.strides[-2:]) for each in (x, y, z))
     return GemmProblem.of(
         m,
         k,
         n,
         sizes[-1] if sizes else 1,
-        places=(a, b, c),
+        layouts=(a, b, c),
         dtype=dtype,
         accumulate_dtype=accumulate_dtype,
         bias=bias,
@@ -106,8 +106,8 @@ def problem_of(
     )
 
 
-def places_of(x: View, y: View, z: View) -> Iterator[MatrixLayouts]:
-    """Where the matrices of each launch are: one for each index of the leading axes before the last."""
+def layouts_of(x: View, y: View, z: View) -> Iterator[MatrixLayouts]:
+    """The layouts of each launch: one launch per index of the leading axes before the last."""
     views = x, y, z
     sizes, steps = _batch(x, y, z)
     for position in product(*map(range, sizes[:-1])):
@@ -123,7 +123,7 @@ def places_of(x: View, y: View, z: View) -> Iterator[MatrixLayouts]:
 
 
 def _batch(x: View, y: View, z: View) -> tuple[Shape, tuple[Shape, ...]]:
-    """The leading axes, those that lie alike joined, and their strides in each of the three."""
+    """The leading axes, collapsed where possible, and their strides in x, y and z."""
     lead = z.shape[:-2]
     steps = (broadcast_strides(each.shape[:-2], each.strides[:-2], lead) for each in (x, y, z))
     return collapse(lead, *steps)

@@ -1,4 +1,4 @@
-"""What there is to know of a family of kernels: what it computes, when it is chosen, and how it is tuned."""
+"""Kernel families: the parameters, candidates, cost model and search space of one WGSL kernel."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ SPLIT_K = (1, 2, 4, 8, 16, 32, 64)
 
 
 class Choice(NamedTuple):
-    """How a problem may be computed: what a `GemmPlan` says beside the problem and the reason."""
+    """How a problem is computed: a `GemmPlan` without the problem and the reason."""
 
     kernel: KernelConfig
     split_k: int = 1
@@ -46,17 +46,18 @@ def _no_atypicality(plan: GemmPlan) -> float:
 
 @dataclass(frozen=True)
 class KernelFamily:
-    """Kernels of one text. `choices` are the values of each field, of which only `whole` combinations work.
+    """The kernel configurations of one WGSL file.
 
-    `cost` is the model's time of a plan in seconds, without packing, joining and launching. `candidates` are
-    plans for untuned problems on a GPU, where the cheapest is taken; of `cpu_candidates` the first is.
-    `variants` are the Specs to compile or check ahead, enough for every line of the text.
+    `choices` are the values of each field; `whole` tells whether a combination is consistent. `cost` predicts
+    the seconds of a plan, without packing, split-K reduction and launch overhead. `candidates` are the plans
+    for untuned problems on GPUs, of which the cheapest is selected; on CPU drivers the first of
+    `cpu_candidates` is. `variants` are Specs to compile or check ahead that cover every line of the kernel.
 
-    For the tuner: `cpu` and `gpu` say where the kernels are worth a try. A first look takes one kernel for
-    each block and `search_key`, and of equal cost those of the least `atypicality`.
+    For the tuner: `cpu` and `gpu` enable the family on such adapters. The first pass tries one kernel per
+    block and `search_key`; equal costs are ordered by `atypicality`.
 
-    `min_part`: the shortest part of k that a split sum may have; 0 where sums cannot be split. `packs`:
-    whether copied operands may help. `gemv`: only for few rows, or, turned, for few columns.
+    `min_part`: the minimum extent along k of a split-K part; 0 if split-K is not supported. `packs`: whether
+    packing operands may help. `gemv`: supports only few rows, or, transposed, few columns.
     """
 
     make: Callable[..., KernelConfig]
@@ -75,16 +76,16 @@ class KernelFamily:
     gemv: bool = False
 
     def kernels(self) -> Iterator[KernelConfig]:
-        """All of them, small numbers first."""
+        """All consistent configurations, small sizes first."""
         for values in product(*self.choices.values()):
             kernel = self.make(**dict(zip(self.choices, values, strict=True)))
             if self.whole(kernel):
                 yield kernel
 
     def packings(self, signature: Signature, *, transposed: bool = False) -> list[str]:
-        """Which operands may be copied first: those that kernels would put together from single numbers.
+        """The choices of operands to pack: those that cannot be loaded as vec4 across k.
 
-        For thin products that is the one of few rows, which they read again and again.
+        For GEMV kernels it is the skinny operand, which is read repeatedly.
         """
         a, b = (
             "a" * (signature.a_along_k or not signature.a_vec4),
@@ -102,17 +103,17 @@ class KernelFamily:
 
 
 def split_k_choices(k: int, min_part: int) -> Iterator[int]:
-    """The numbers of parts worth a thought: those that leave no part shorter than `min_part`."""
+    """The values of split_k whose parts are not shorter than `min_part`."""
     return (split_k for split_k in SPLIT_K if split_k == 1 or k >= split_k * min_part)
 
 
 def signatures() -> Iterator[Signature]:
-    """Enough for each line of the texts: the layouts, by fours and not, the types, what follows."""
+    """Signatures that cover every line of the kernels: layouts, vec4 and scalar, dtypes, epilogue."""
     for a_along_k, b_along_k, vec4 in product((True, False), repeat=3):
         yield Signature(a_along_k, b_along_k, a_vec4=vec4, b_vec4=vec4, c_vec4=vec4)
     for vec4 in (True, False):
         given = {"a_vec4": vec4, "b_vec4": vec4, "c_vec4": vec4, "stored": F16, "result": F16}
         yield Signature(**given)  # type: ignore[arg-type]
-        # What splits a sum leaves the parts in f32.
+        # Split-K partial sums are f32.
         yield Signature(**(given | {"result": F32}))  # type: ignore[arg-type]
         yield Signature(a_vec4=vec4, b_vec4=vec4, c_vec4=vec4, bias=True, activation="gelu")

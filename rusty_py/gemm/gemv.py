@@ -1,4 +1,4 @@
-"""The kernels of products with few rows, matrix-vector products first of all: they stream b once."""
+"""GEMV kernels: for matrix-vector products and matrices with few rows. They read b once."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -15,14 +15,14 @@ from rusty_py.runtime.launch import Spec
 from rusty_py.shapes import ceil_div
 
 SHARED_BYTES = 16384
-"""The most workgroup memory: as much as WebGPU promises everywhere."""
+"""The maximum workgroup memory: WebGPU's guaranteed minimum."""
 SERIAL_LANES = 32
-"""So many lanes' sums of one element are added by one thread, in a row: see wgsl/matmul/gemv_t.wgsl."""
+"""How many lanes' partial sums one thread adds serially: see wgsl/matmul/gemv_t.wgsl."""
 
 
 @dataclass(frozen=True)
 class GemvN(KernelConfig):
-    """How wgsl/matmul/gemv_n.wgsl cuts a product: it says the same in capitals. For b across k."""
+    """Tile sizes of wgsl/matmul/gemv_n.wgsl, for b contiguous across k (row-major)."""
 
     rows: int
     lanes_n: int
@@ -83,7 +83,7 @@ class GemvN(KernelConfig):
 
 @dataclass(frozen=True)
 class GemvT(KernelConfig):
-    """How wgsl/matmul/gemv_t.wgsl cuts a product: it says the same in capitals. For b along k."""
+    """Tile sizes of wgsl/matmul/gemv_t.wgsl, for b contiguous along k (column-major)."""
 
     rows: int
     cols: int
@@ -150,7 +150,7 @@ Gemv = GemvN | GemvT
 
 
 def _read_by_these(signature: Signature, *, b_vec4: bool) -> Signature:
-    """What of a form changes their texts: a is read by fours along k, or one by one, and c stored so."""
+    """The signature as the kernels distinguish it: a is loaded as vec4 only along k, c stored as scalars."""
     a_vec4 = signature.a_vec4 and signature.a_along_k
     return replace(
         signature,
@@ -162,8 +162,8 @@ def _read_by_these(signature: Signature, *, b_vec4: bool) -> Signature:
     )
 
 
-# By rows, from an H200 (benchmarks/NOTEBOOK.md): 128 to 512 threads, and four to eight loads of 16 bytes
-# on their way in each.
+# By rows, measured on an H200 (benchmarks/NOTEBOOK.md): 128 to 512 threads, with four to eight 16-byte loads
+# in flight per thread.
 GEMV_N = {
     1: GemvN(1, lanes_n=32, lanes_k=8, steps=2),
     2: GemvN(2, lanes_n=32, lanes_k=8, steps=2),
@@ -182,37 +182,37 @@ MAX_ROWS = 16
 
 
 def gemv_kernel(problem: GemmProblem) -> Gemv | None:
-    """The kernel with as many rows as the problem, or somewhat more; None for more than `MAX_ROWS`."""
+    """The kernel with the next power of two of rows; None for more than `MAX_ROWS`."""
     if problem.m > MAX_ROWS:
         return None
     rows = 1 << (problem.m - 1).bit_length()
     return (GEMV_T if problem.signature.b_along_k else GEMV_N)[rows]
 
 
-# Kernels that only wait for memory need some workgroups a multiprocessor to keep it busy; of those with many
-# rows, whose threads take more registers, fewer fit.
+# Workgroups per multiprocessor that a memory-bound kernel needs to hide latency. Kernels with many rows use
+# more registers, so fewer workgroups fit.
 _BUSY, _BUSY_WITH_ROWS, _MANY_ROWS = 3.0, 1.9, 4
-_FEW_ON_CPU = 4  # Up to so many rows llvmpipe is faster with the kernel for few, if b lies across k.
+_MAX_ROWS_ON_CPU = 4  # Up to so many rows GEMV-N is the faster kernel on llvmpipe.
 
 
 def candidates(kind: type[Gemv], limits: Limits, problem: GemmProblem) -> Iterator[GemmPlan]:
-    """The kernels of a kind for few rows, or, turned, for few columns, in every number of parts."""
+    """Plans for few rows, or, transposed, for few columns, with every useful split_k."""
     for transposed in (False, True):
         seen = problem.transposed() if transposed else problem
         kernel = gemv_kernel(seen)
         if isinstance(kernel, kind) and kernel.supports(limits, seen):
-            # The few rows are read again and again: copied, where they do not lie along k.
+            # The skinny operand is read repeatedly: pack it unless it is contiguous along k.
             packs = "" if seen.signature.a_along_k or seen.m == 1 else "b" if transposed else "a"
             for split_k in split_k_choices(problem.k, kernel.chunk):
                 yield GemmPlan(problem, kernel, split_k, packs, "memory-bound GEMV", transposed)
 
 
 def _cpu_gemv_n(limits: Limits, problem: GemmProblem) -> Iterator[GemmPlan]:
-    return (each for each in candidates(GemvN, limits, problem) if each.seen.m <= _FEW_ON_CPU)
+    return (each for each in candidates(GemvN, limits, problem) if each.seen.m <= _MAX_ROWS_ON_CPU)
 
 
 def cost(plan: GemmPlan, machine: CostModel) -> float:
-    """Reading a and b, unless multiplying, at a quarter of the rate of the fastest, takes longer."""
+    """The time to read a and b or, if longer, to multiply at a quarter of the fastest kernel's rate."""
     problem, (rows, cols) = plan.seen, plan.kernel.block
     m, k, n, products = problem.m, problem.k, problem.n, problem.products
     workgroups = ceil_div(n, cols) * products * plan.split_k
@@ -225,7 +225,7 @@ def cost(plan: GemmPlan, machine: CostModel) -> float:
 
 
 def _atypicality(plan: GemmPlan) -> float:
-    """How far a kernel is from the usual one for so many rows, in powers of two."""
+    """The distance from the default kernel for this number of rows, in powers of two."""
     usual = gemv_kernel(plan.seen)
     if type(usual) is not type(plan.kernel):
         return 0.0
@@ -234,7 +234,7 @@ def _atypicality(plan: GemmPlan) -> float:
 
 
 def signatures(*, b_along_k: bool) -> Iterator[Signature]:
-    """Each way to read and to store: these kernels load by fours along their operands' lines only."""
+    """Signatures that cover every line: these kernels load vec4 only along the contiguous axis."""
     yield Signature(b_along_k=b_along_k)
     yield Signature(b_along_k=b_along_k, a_vec4=False, b_vec4=False, bias=True, activation="relu")
     yield Signature(b_along_k=b_along_k, stored=F16, result=F16)
@@ -247,7 +247,7 @@ def _variants(kernels: Mapping[int, Gemv], *, b_along_k: bool) -> Iterator[Spec]
 
 
 _MAX_NUMBERS = 128
-"""How many numbers a thread may hold: more leave its registers."""
+"""How many values a thread may hold; more spill registers."""
 
 
 def _gemv_n_whole(kernel: GemvN) -> bool:
@@ -260,7 +260,7 @@ def _gemv_t_whole(kernel: GemvT) -> bool:
     return 64 <= kernel.threads <= 512 and numbers <= _MAX_NUMBERS
 
 
-# Powers of two, so that what is shared at a time divides the sums.
+# Powers of two, so that ROUND_SUMS divides the number of accumulators.
 GEMV_N_FAMILY = KernelFamily(
     GemvN,
     {

@@ -1,4 +1,4 @@
-"""The kernels around a product: one packs operands before it, one adds up the parts of sums after it."""
+"""Auxiliary GEMM kernels: packing of operands, and the split-K reduction."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -33,9 +33,9 @@ fn load_packed(row: u32, k: u32) -> Packed {
 
 @dataclass(frozen=True)
 class Pack(KernelConfig):
-    """Rows of k one after the other: see wgsl/matmul/pack.wgsl. As if a of a product, and n not there.
+    """Packs an operand: see wgsl/matmul/pack.wgsl. The operand is a of a problem with n = 1.
 
-    The numbers of a form of pairs are single ones here, but k counts the pairs that are made of them.
+    With half2 the input is scalar f16, and k counts the half2 that are written.
     """
 
     name = "pack"
@@ -70,7 +70,7 @@ class Pack(KernelConfig):
 
 @dataclass(frozen=True)
 class SplitKReduce(KernelConfig):
-    """Sums of matrices: see wgsl/matmul/splitk_reduce.wgsl. As if of a product, whose k counts the parts."""
+    """The split-K reduction: see wgsl/matmul/splitk_reduce.wgsl. A problem whose k counts the parts."""
 
     name = "split-K reduce"
     block = (1, 256)
@@ -80,8 +80,8 @@ class SplitKReduce(KernelConfig):
 
     def spec(self, problem: GemmProblem) -> Spec:
         signature = problem.signature
-        # All else of the form is of a product, not of what is left of it.
-        left = Signature(
+        # The layouts of a and b do not matter to the reduction.
+        reduced = Signature(
             a_vec4=signature.c_vec4,
             b_vec4=False,
             c_vec4=signature.c_vec4,
@@ -90,11 +90,11 @@ class SplitKReduce(KernelConfig):
             bias=signature.bias,
             activation=signature.activation,
         )
-        return self._spec(left)
+        return self._spec(reduced)
 
     @cache  # noqa: B019  It has no state.
     def _spec(self, signature: Signature) -> Spec:
-        # The parts are f32; what is added to them is as the operands were.
+        # The partial sums are f32; the bias has the dtype of the operands.
         text = definitions({}, signature, edges=True, terms=F32.wgsl)
         return Spec("matmul/splitk_reduce", 3, 1, threads=64, definitions=text, variant=str(signature))
 
@@ -103,7 +103,7 @@ class SplitKReduce(KernelConfig):
 
 
 def variants() -> Iterator[Spec]:
-    """Enough for every line of the two texts."""
+    """Specs that cover every line of both kernels."""
     for signature in signatures():
         yield SplitKReduce().spec(GemmProblem(5, 3, 7, signature=signature))
     for kind, along_k in product((F32, F16), (True, False)):

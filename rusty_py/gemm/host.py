@@ -1,4 +1,4 @@
-"""Products of NumPy arrays: at once where the device has the room, else in blocks."""
+"""Products of NumPy arrays: on the device as a whole if they fit, else streamed in blocks."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,13 +19,13 @@ from rusty_py.views import View, row_major
 
 Host = NDArray[Any]
 Whole = Callable[[Device, StreamJob, MatmulOptions], None]
-"""Computes a job by arrays on the device, which hold all of it."""
+"""Computes a job with all operands on the device."""
 
 
 def multiply(
     left: Host, right: Host, out: Any, device: Device | None, options: MatmulOptions, *, whole: Whole
 ) -> Host:
-    """The product, in `out` if there is one. Raises what `matmul` says."""
+    """The product of two host arrays, in `out` if given. Raises as `matmul` does."""
     m, k, n, batch = matmul_shapes(left.shape, right.shape)
     kind = kind_of(left, right, options.dtype)
     options.check_for(n, kind)
@@ -33,14 +33,14 @@ def multiply(
     if out is not None:
         check_out(out, shape, kind, on_host=True)
     for each in (left, right):
-        dtypes.cast(each[:0], kind, operation="matmul")  # Whether it can be; blocks are cast one by one.
+        dtypes.cast(each[:0], kind, operation="matmul")  # Only checks; blocks are cast later.
     result = np.zeros((*batch, m, n), kind.numpy)
     bare = options.bias is None and options.activation is None and not options.accumulate
     if result.size and (k or not bare):
         device = device or default_device()
         check_computes(device, kind)
         x, y = left.reshape((*left.shape[:-2], m, k)), right.reshape((*right.shape[:-2], k, n))
-        if not k:  # One term of zeros.
+        if not k:  # Replace the empty sum by a single zero term.
             zero = np.zeros((), kind.numpy)
             x = np.broadcast_to(zero, (*x.shape[:-2], m, 1))
             y = np.broadcast_to(zero, (*y.shape[:-2], 1, n))
@@ -56,7 +56,7 @@ def multiply(
 
 
 def _compute(device: Device, job: StreamJob, options: MatmulOptions, whole: Whole) -> None:
-    """Computes the job: whole where there is room, else in blocks."""
+    """Computes the job as a whole if it fits, else in blocks."""
     if device.graph is not None:
         raise DeviceError("matmul: of NumPy's arrays not in a capture, where nothing is computed")
     sizes = [each.size * job.kind.itemsize for each in (job.a, job.b, job.c)]
@@ -73,12 +73,12 @@ def _compute(device: Device, job: StreamJob, options: MatmulOptions, whole: Whol
 
 
 def is_column_major(x: Host) -> bool:
-    """Whether the matrices of `x` lie column by column, without gaps: they are sent so."""
+    """Whether the matrices of `x` are column-major and contiguous; they are uploaded without a transpose."""
     return x.ndim > 1 and not x.flags.c_contiguous and x.swapaxes(-1, -2).flags.c_contiguous
 
 
 def sent_view(x: Host, kind: Dtype) -> View:
-    """The elements of `x` on the device once it is sent. Raises DtypeError where `kind` cannot hold them."""
+    """The view of `x` on the device after the upload. Raises DtypeError if `kind` cannot hold its values."""
     dtypes.cast(np.empty(0, x.dtype), kind, operation="matmul")
     if not is_column_major(x):
         return View(0, x.shape, row_major(x.shape))

@@ -1,4 +1,4 @@
-"""What every kernel of the product has in common, and the definitions that their texts ask for."""
+"""The interface of GEMM kernels, and the WGSL definitions injected into them."""
 
 from collections.abc import Mapping
 from typing import ClassVar, Protocol
@@ -9,7 +9,7 @@ from rusty_py.gemm.problem import ACTIVATIONS, GemmProblem, Signature
 from rusty_py.runtime.adapter import Limits
 from rusty_py.runtime.launch import Spec
 
-# max and clamp lose NaN, so that its bits decide.
+# max and clamp may drop NaN, so it is detected by its bits.
 _EPILOGUE = """
 fn epilogue(x: vec4<f32>) -> vec4<f32> {{
     let is_nan = (bitcast<vec4<u32>>(x) & vec4(0x7fffffffu)) > vec4(0x7f800000u);
@@ -19,33 +19,33 @@ fn epilogue(x: vec4<f32>) -> vec4<f32> {{
 
 
 class KernelConfig(Protocol):
-    """A family of kernels with its sizes chosen. Hashable."""
+    """A GEMM kernel with its tile sizes. Hashable."""
 
     packs_along_k: ClassVar[bool] = False
-    """Whether it reads a copied operand best along k, rather than across."""
+    """Whether packed operands are contiguous along k rather than across k."""
     accumulates_f16: ClassVar[bool] = False
-    """Whether it can add up in packed f16, two steps of k at a time, from copies of both operands."""
+    """Whether it can accumulate in packed f16 (half2), from packed copies of both operands."""
 
     @property
     def name(self) -> str:
-        """What tables and plans call it."""
+        """The name in tables and plans."""
 
     @property
     def block(self) -> tuple[int, int]:
         """The rows and columns of c that one workgroup computes."""
 
     def supports(self, limits: Limits, problem: GemmProblem) -> bool:
-        """Whether it computes the problem, and the device has room for it."""
+        """Whether the kernel can compute the problem on a device with these limits."""
 
     def spec(self, problem: GemmProblem) -> Spec:
-        """What is compiled for it."""
+        """The shader to compile for the problem."""
 
     def loops(self, k: int) -> int:
-        """The turns that the loops of one thread take for a sum of k."""
+        """The loop iterations of one thread for a sum over k."""
 
 
 def has_room(limits: Limits, spec: Spec) -> bool:
-    """Whether a device of these limits can hold a workgroup of `spec`."""
+    """Whether a workgroup of `spec` fits these limits."""
     return spec.threads <= limits.threads and spec.workgroup_bytes <= limits.workgroup_bytes
 
 
@@ -61,11 +61,11 @@ def definitions(
     result: str = "",
     packed_loads: bool = False,
 ) -> str:
-    """Constants, types and functions for a text that takes `uniforms.wgsl`, and how it reads and writes.
+    """The constants, types and functions of a GEMM kernel: `uniforms.wgsl`, epilogue, loads and stores.
 
-    `edges` says that workgroups may reach over the edge of c, and `clamps`, where it differs, that loads may
-    leave the buffers. WGSL types, where they are not the form's: `terms`, of a and b; `loaded`, what they are
-    loaded as; `held`, what is multiplied; `result`, of c. `packed_loads` is for `access`.
+    `edges`: workgroups may extend beyond c. `clamps` (default `edges`): loads may exceed the buffers. WGSL
+    types that override the signature's: `terms`, stored a and b; `loaded`, as loaded; `held`, as multiplied;
+    `result`, stored c. `packed_loads`: see `access`.
     """
     flags = {
         "A_ALONG_K": signature.a_along_k,

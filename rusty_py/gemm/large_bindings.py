@@ -1,4 +1,4 @@
-"""Which part of a product binds no more of any buffer than a binding takes, and the windows it binds."""
+"""Operands larger than one binding: blocks whose parts of a, b and c each fit, and their bindings."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from rusty_py.shapes import ceil_div
 
 
 class Spans(NamedTuple):
-    """The size of a part of some products: how many of them, and the rows, columns and depth of each."""
+    """The size of a block: the number of products, and the rows, columns and depth of each."""
 
     products: int
     rows: int
@@ -25,19 +25,21 @@ _AXES = (("rows", "depth"), ("depth", "cols"), ("rows", "cols"))
 def largest(
     whole: Spans,
     units: Spans,
-    places: Sequence[tuple[MatrixLayout, Dtype]],
+    layouts: Sequence[tuple[MatrixLayout, Dtype]],
     max_bytes: int,
     *,
     operation: str,
 ) -> Spans:
-    """A part whose a, b and c, at `places`, each lie within `max_bytes`, windows' alignment included.
+    """A block whose parts of a, b and c, with these layouts, each span at most `max_bytes`, aligned.
 
-    While one does not, its axis that reaches furthest in memory is halved, to a multiple of its unit. Raises
-    LimitError where no such part does.
+    While one exceeds that, its axis with the largest extent in memory is halved, to a multiple of its unit.
+    Raises LimitError if no block fits.
     """
     spans = whole._asdict()
-    for (place, kind), name, axes in zip(places, "abc", _AXES, strict=True):
-        steps = dict(zip(("products", *axes), (place.step, place.row, place.col), strict=True))
+    for (layout, kind), name, axes in zip(layouts, "abc", _AXES, strict=True):
+        steps = dict(
+            zip(("products", *axes), (layout.batch_stride, layout.row_stride, layout.col_stride), strict=True)
+        )
         while True:
             reaches = {axis: (spans[axis] - 1) * abs(step) for axis, step in steps.items()}
             nbytes = (sum(reaches.values()) + 1) * kind.itemsize + BINDING_BYTES
@@ -48,7 +50,7 @@ def largest(
                 raise LimitError(
                     f"{operation}: no part of {name} fits a binding: {nbytes} > {max_bytes} bytes for"
                     f" {spans['rows']}×{spans['depth']}×{spans['cols']}, its strides are"
-                    f" {place.row, place.col}; multiply smaller arrays, or NumPy's, which are cut freely"
+                    f" {layout.row_stride, layout.col_stride}; use smaller arrays or NumPy arrays"
                 )
             axis = max(cuttable, key=reaches.__getitem__)
             unit = getattr(units, axis)
@@ -56,28 +58,30 @@ def largest(
     return Spans(**spans)
 
 
-def window(
+def bind_part(
     buffer: Buffer | BufferBinding,
-    place: MatrixLayout,
+    layout: MatrixLayout,
     products: tuple[int, int],
     rows: tuple[int, int],
     cols: tuple[int, int],
     kind: Dtype,
     max_bytes: int,
 ) -> tuple[Buffer | BufferBinding, MatrixLayout]:
-    """What to bind for a part of matrices, and the place of all of them as seen from there.
+    """The binding for a block of matrices, and the layout relative to that binding.
 
-    products: the first, and how many; rows and cols: [start, stop). A buffer that fits is itself.
+    products: (first, count); rows and cols: [start, stop). A buffer that fits is returned unchanged.
     """
     if buffer.nbytes <= max_bytes or isinstance(buffer, BufferBinding):
-        return buffer, place
+        return buffer, layout
     first, count = products
     ends = (
         (step * start, step * (stop - 1))
-        for step, (start, stop) in zip(place[1:], ((first, first + count), rows, cols), strict=True)
+        for step, (start, stop) in zip(layout[1:], ((first, first + count), rows, cols), strict=True)
     )
     reaches = [sorted(each) for each in ends]
-    low = (place.at + sum(reach[0] for reach in reaches)) * kind.itemsize // BINDING_BYTES * BINDING_BYTES
-    high = (place.at + sum(reach[1] for reach in reaches) + 1) * kind.itemsize
+    low = (
+        (layout.offset + sum(reach[0] for reach in reaches)) * kind.itemsize // BINDING_BYTES * BINDING_BYTES
+    )
+    high = (layout.offset + sum(reach[1] for reach in reaches) + 1) * kind.itemsize
     nbytes = ceil_div(high - low, 4) * 4
-    return BufferBinding(buffer, low, nbytes), place._replace(at=place.at - low // kind.itemsize)
+    return BufferBinding(buffer, low, nbytes), layout._replace(offset=layout.offset - low // kind.itemsize)

@@ -1,4 +1,4 @@
-"""How fast a blocked kernel multiplies where it fills the device: as measured, or by a formula."""
+"""Throughput of blocked kernels that fill the device: measured values, or an estimate by formula."""
 
 from typing import NamedTuple
 
@@ -7,10 +7,10 @@ from rusty_py.gemm.problem import Signature
 
 
 class Rates(NamedTuple):
-    """GFLOPS by the layouts of a and b, as BLAS names them for rows: n as they are, t transposed.
+    """GFLOPS by the layouts of a and b, as in BLAS: n for row-major, t for transposed.
 
-    `ones`: nn where nothing lies by fours. `packed`: the same with both operands copied to where
-    they do. `half2`: sums in f16, both operands packed.
+    `ones`: nn with scalar loads. `packed`: the same with both operands packed for vec4 loads. `half2`:
+    accumulation in f16, both operands packed.
     """
 
     nn: float
@@ -22,8 +22,8 @@ class Rates(NamedTuple):
     half2: float
 
 
-# On an H200 at 2048 cubed, `ones` and `packed` at 2047, packing not counted: see benchmarks/blocked_rates.py.
-# Which of two like kernels is faster is chance: compilers lay out registers better or worse.
+# On an H200 at 2048 cubed, `ones` and `packed` at 2047 without the packing: see benchmarks/blocked_rates.py.
+# Differences between similar kernels are due to the compiler's register allocation.
 MEASURED = {
     Blocked(128, 256, 16, 8, 16, lanes_m=8, stages=2): Rates(
         49_500, 47_400, 44_700, 45_300, 44_800, 49_600, 10_300
@@ -58,25 +58,25 @@ MEASURED = {
     Blocked(32, 32, 32, 4, 4, lanes_m=4, stages=1, slice_k=2): Rates(
         27_900, 29_400, 26_600, 27_900, 26_100, 29_400, 55_200
     ),
-    # Where workgroup memory has no room for 32 along k.
+    # For devices whose workgroup memory is too small for a block_k of 32.
     Blocked(64, 128, 16, 8, 8, lanes_m=4, stages=1, slice_k=2): Rates(
         42_800, 43_000, 41_800, 42_900, 41_500, 43_500, 56_000
     ),
 }
 FASTEST = 49_500
 
-# Of what is not measured: what the measured ones have in common, relative to the formula's rate.
+# For kernels without measurements: typical values relative to the formula.
 _USUAL = Rates(nn=0.97, tn=1.0, nt=0.93, tt=0.96, ones=0.88, packed=1.0, half2=1.4)
 _MAX_SUMS_IN_PAIRS = 64
 _TOO_MANY = 0.2
 
-# The formula, fitted to the measured ones, b and a across k.
-_FEWEST_LOADS = 1 / 64  # Of 128 x 128: larger blocks gain nothing more.
-_FEWEST_READS = 1 / 4  # Of 8 x 8 sums a thread: more gain nothing, either.
+# The formula, fitted to the measurements with a and b contiguous across k.
+_MIN_LOADS = 1 / 64  # A 128 x 128 block; larger blocks gain nothing.
+_MIN_READS = 1 / 4  # 8 x 8 accumulators per thread; more gain nothing.
 
 
 def rate(kernel: Blocked, signature: Signature, packs: str = "", *, half2: bool = False) -> float:
-    """The rate of a kernel for such operands, those in `packs` copied, as a fraction of the fastest."""
+    """The throughput for such operands, those in `packs` packed, as a fraction of the fastest kernel's."""
     rates = MEASURED.get(kernel) or _usual(kernel)
     if half2:
         return rates.half2 / FASTEST
@@ -96,7 +96,7 @@ def rate(kernel: Blocked, signature: Signature, packs: str = "", *, half2: bool 
 
 
 def _usual(kernel: Blocked) -> Rates:
-    """What to expect of a kernel that nobody has measured."""
+    """Estimated rates of a kernel without measurements."""
     fraction = FASTEST * estimate(kernel)
     rates = Rates(*(fraction * each for each in _USUAL))
     crowded = kernel.thread_m * kernel.thread_n > _MAX_SUMS_IN_PAIRS
@@ -104,20 +104,20 @@ def _usual(kernel: Blocked) -> Rates:
 
 
 def estimate(kernel: Blocked) -> float:
-    """The rate as a fraction of the fastest kernel's, within 5 % for those that were measured.
+    """The estimated fraction of the fastest kernel's throughput, within 5 % for the measured kernels.
 
-    By what each multiplication needs from workgroup memory, and each number there from the buffers.
+    The terms are reads from workgroup memory per multiplication, and loads from the buffers per element.
     """
     accumulators = kernel.thread_m * kernel.thread_n
     reads = (kernel.thread_m + kernel.thread_n) / accumulators
     loads = (kernel.block_m + kernel.block_n) / (kernel.block_m * kernel.block_n)
-    needs = 1 + 0.2 * max(0.0, reads - _FEWEST_READS) + 12 * max(0.0, loads - _FEWEST_LOADS)
+    needs = 1 + 0.2 * max(0.0, reads - _MIN_READS) + 12 * max(0.0, loads - _MIN_LOADS)
     crowded = 0.85 if accumulators > 128 or kernel.threads < 64 or kernel.threads > 256 else 1.0
     return crowded * (0.97 if accumulators > 64 else 1.0) * (1 - _waiting(kernel)) / needs
 
 
 def _waiting(kernel: Blocked) -> float:
-    """The part of its time for which a workgroup waits at barriers, where no other one takes its place."""
+    """The fraction of time that a workgroup waits at barriers while no other workgroup runs."""
     if kernel.stages == 2:
         return 0.01 * 16 / kernel.block_k
     size = kernel.block_m * kernel.block_n / (128 * 128)

@@ -1,4 +1,4 @@
-"""What a product is asked for besides its operands."""
+"""The keyword options of `matmul` and their checks."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +15,7 @@ from rusty_py.gemm.select import Tile, kernel_of
 
 @dataclass(frozen=True)
 class MatmulOptions:
-    """The options of `matmul`, which says what they mean. `bias` is an `Array` or an array-like."""
+    """The options of `matmul`, documented there. `bias` is an `Array` or array-like."""
 
     dtype: str | None = None
     tile: Tile = "auto"
@@ -25,7 +25,7 @@ class MatmulOptions:
     accumulate: bool = False
 
     def check(self) -> None:
-        """Raises LimitError for tiles and activations that there are not, DtypeError for such sums."""
+        """Raises LimitError for an unknown tile or activation, DtypeError for an unknown accumulate_dtype."""
         if self.tile != "auto":
             kernel_of(self.tile)
         if self.activation is not None and self.activation not in ACTIVATIONS:
@@ -35,7 +35,7 @@ class MatmulOptions:
             raise DtypeError(f"matmul: accumulate_dtype is f32 or f16: got {self.accumulate_dtype!r}")
 
     def key(self) -> dict[str, Any]:
-        """What differs from the defaults, as a key of plans; of the bias, that there is one."""
+        """The options that differ from the defaults, as a cache key; the bias only by its presence."""
         key: dict[str, Any] = {}
         if self.bias is not None:
             key["has_bias"] = True
@@ -52,7 +52,7 @@ class MatmulOptions:
         return key
 
     def check_for(self, n: int, kind: Dtype) -> None:
-        """Raises ShapeError for a bias that is none of n numbers, DtypeError for one of another kind."""
+        """Raises ShapeError unless the bias has n elements, DtypeError if it cannot be cast to `kind`."""
         self.accumulate_dtype_of(kind)
         if self.bias is None:
             return
@@ -63,7 +63,7 @@ class MatmulOptions:
             dtypes.cast(np.asarray(self.bias)[:0], kind, operation="matmul")
 
     def accumulate_dtype_of(self, kind: Dtype) -> Dtype:
-        """What products of `kind` are added up in. Raises DtypeError for f16 sums of f32."""
+        """The accumulator dtype for operands of `kind`. Raises DtypeError for f16 with f32 operands."""
         if self.accumulate_dtype == F16.name:
             if kind is not F16:
                 raise DtypeError(f'matmul: accumulate_dtype="f16" needs float16 operands: got {kind.numpy}')

@@ -1,4 +1,4 @@
-"""A plan of a product, and the machine whose time the model of costs predicts."""
+"""GEMM plans, and the cost model's description of a GPU."""
 
 from dataclasses import dataclass
 
@@ -7,16 +7,16 @@ from rusty_py.gemm.kernel import KernelConfig
 from rusty_py.gemm.problem import GemmProblem
 from rusty_py.shapes import ceil_div
 
-# What is left of a rate where numbers of an operand larger than the caches by far are loaded one by one.
+# The fraction of the throughput that remains with scalar loads from operands much larger than the caches.
 _GATHERED_FAR, _FAR_BYTES = 0.8, 1e8
 
 
 @dataclass(frozen=True)
 class GemmPlan:
-    """How a problem is computed: by `kernel`, its sums in `split_k` parts that another launch adds up.
+    """How a problem is computed: by `kernel`, with `split_k` parts along k that a second launch reduces.
 
-    `packs` names the operands, "a" and "b", that are copied first to where the kernel reads them best.
-    `transposed`: as c^T = b^T a^T, so that few columns are few rows to the kernel.
+    `packs` names the operands, "a" and "b", that are packed first. `transposed`: computed as c^T = b^T a^T,
+    so that a matrix with few columns becomes one with few rows.
     """
 
     problem: GemmProblem
@@ -28,12 +28,12 @@ class GemmPlan:
 
     @property
     def seen(self) -> GemmProblem:
-        """The problem as the kernel sees it."""
+        """The problem that the kernel computes: transposed if the plan is."""
         return self.problem.transposed() if self.transposed else self.problem
 
     @property
     def half2(self) -> bool:
-        """Whether a and b are copied to where two steps of k are one number, and added up in f16."""
+        """Whether a and b are packed as half2 (two steps of k) and accumulated in f16."""
         return (
             self.kernel.accumulates_f16
             and self.packs == "ab"
@@ -50,10 +50,10 @@ class GemmPlan:
 
 @dataclass(frozen=True)
 class CostModel:
-    """A GPU, as far as the model knows it.
+    """A GPU as the cost model sees it.
 
-    `multiplications` are those of the fastest kernel on one of its `cores` (multiprocessors) in a second,
-    `bandwidth` is in bytes a second, `launch` what one takes, in seconds.
+    `cores`: multiprocessors. `multiplications`: of the fastest kernel per core and second. `bandwidth`: bytes
+    per second. `launch`: overhead of a launch in seconds.
     """
 
     cores: int
@@ -62,16 +62,16 @@ class CostModel:
     launch: float
 
 
-# Typical ones of the kind: WebGPU tells neither how many multiprocessors there are nor how fast they are.
+# Typical values by adapter type: WebGPU exposes neither the number of multiprocessors nor their speed.
 _MACHINES = {
     "DiscreteGPU": CostModel(132, 1.93e11, 3.5e12, 3e-6),
-    "CPU": CostModel(4, 3e10, 1e10, 1e-4),  # Only the tuner asks: untuned plans take the first candidate.
+    "CPU": CostModel(4, 3e10, 1e10, 1e-4),  # Only for the tuner: untuned plans take the first candidate.
     "IntegratedGPU": CostModel(16, 1.3e11, 1.5e11, 1e-5),
 }
 
 
 def machine_of(kind: str) -> CostModel:
-    """A typical one of an adapter's type."""
+    """Typical values for an adapter type."""
     return _MACHINES.get(kind, _MACHINES["DiscreteGPU"])
 
 
@@ -83,9 +83,9 @@ def waves(plan: GemmPlan, machine: CostModel) -> int:
 
 
 def tile_cost(plan: GemmPlan, machine: CostModel, rate: float) -> float:
-    """Seconds of a kernel bound by multiplying, a tile of c on a multiprocessor at a time.
+    """Seconds of a compute-bound kernel, with one tile of c per multiprocessor at a time.
 
-    `rate` is the kernel's where it fills the device, as a fraction of the fastest kernel's.
+    `rate`: the kernel's throughput when it fills the device, as a fraction of the fastest kernel's.
     """
     problem, signature = plan.problem, plan.problem.signature
     rows, cols = plan.kernel.block

@@ -1,4 +1,4 @@
-"""A matrix product as kernels see it: sizes, where the numbers lie, and what they are. Pure data."""
+"""GEMM problems as kernels see them: sizes, matrix layouts and dtypes. Pure data."""
 
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -12,43 +12,46 @@ ACTIVATIONS = {
     "silu": "x / (1.0 + exp(-x))",
     "gelu": "x / (1.0 + exp(-1.5957691216 * (x + 0.044715 * x * x * x)))",
 }
-"""What may follow a product, as WGSL of x; gelu is the one by tanh, written as x * sigmoid(2y)."""
+"""Activations of the epilogue as WGSL of x; gelu is the tanh approximation, written as x * sigmoid(2y)."""
 
 
 class MatrixLayout(NamedTuple):
-    """Where matrices lie in a buffer, in elements: (i, j) of matrix p at + p * step + i * row + j * col."""
+    """The layout of matrices in a buffer, in elements.
 
-    at: int
-    step: int
-    row: int
-    col: int
+    Element (i, j) of matrix p is at offset + p * batch_stride + i * row_stride + j * col_stride.
+    """
+
+    offset: int
+    batch_stride: int
+    row_stride: int
+    col_stride: int
 
     def vec4_aligned(self, rows: int, cols: int) -> bool:
-        """Whether vectors of four neighbours cover it: all but the stride of 1 is a multiple of 4."""
-        along, line = (cols, self.row) if self.col == 1 else (rows, self.col)
-        return not (along % 4 or line % 4 or self.at % 4 or self.step % 4)
+        """Whether the matrix can be accessed as vec4: all but the unit stride are multiples of 4."""
+        along, line = (cols, self.row_stride) if self.col_stride == 1 else (rows, self.col_stride)
+        return not (along % 4 or line % 4 or self.offset % 4 or self.batch_stride % 4)
 
     def normalized(self, rows: int, cols: int) -> "MatrixLayout":
-        """The same elements; an axis of one element gets the stride 1 if the other has another."""
+        """The same elements, with stride 1 for an axis of one element unless the other axis has it."""
         if rows == 1:
-            return self._replace(row=1 if self.col != 1 else cols)
+            return self._replace(row_stride=1 if self.col_stride != 1 else cols)
         if cols == 1:
-            return self._replace(col=1 if self.row != 1 else rows)
+            return self._replace(col_stride=1 if self.row_stride != 1 else rows)
         return self
 
     def transposed(self) -> "MatrixLayout":
-        """Where the transposes lie."""
-        return self._replace(row=self.col, col=self.row)
+        """The layout of the transposed matrices."""
+        return self._replace(row_stride=self.col_stride, col_stride=self.row_stride)
 
 
 MatrixLayouts = tuple[MatrixLayout, MatrixLayout, MatrixLayout]
-"""Of a, b and c."""
+"""The layouts of a, b and c."""
 
 
 def contiguous(m: int, k: int, n: int, products: int = 1, *, layout: str = "nn") -> MatrixLayouts:
-    """The places of (products, m, k) by (products, k, n) matrices, each operand a buffer without gaps.
+    """The layouts of contiguous (products, m, k) and (products, k, n) operands and their product.
 
-    `layout` has a letter for a and one for b, as in BLAS: "n" for row-major, "t" for column-major.
+    `layout` has one letter each for a and b, as in BLAS: "n" for row-major, "t" for column-major.
     """
     a, b = (
         MatrixLayout(
@@ -61,12 +64,12 @@ def contiguous(m: int, k: int, n: int, products: int = 1, *, layout: str = "nn")
 
 @dataclass(frozen=True)
 class Signature:
-    """What the text of a kernel depends on beside its own sizes.
+    """What a kernel is specialized for, apart from its tile sizes.
 
-    `a_vec4`, `b_vec4` and `c_vec4`: the matrix can be accessed as vec4. `stored` is the dtype of a, b and the
-    bias, `result` that of c, `accumulate_dtype` that of the accumulators. `activation` is one of
-    `ACTIVATIONS`, or "". `clamps`: elements beyond a block of c must not be read. `half2`: a and b hold pairs
-    of f16 that are neighbours along k, and k counts the pairs.
+    `a_along_k`, `b_along_k`: the matrix is contiguous along k. `a_vec4`, `b_vec4`, `c_vec4`: it can be
+    accessed as vec4. `stored` is the dtype of a, b and the bias, `result` that of c, `accumulate_dtype` that
+    of the accumulators. `activation` is one of `ACTIVATIONS`, or "". `clamps`: loads beyond a block of c must
+    be clamped. `half2`: a and b are packed f16, two adjacent steps of k per element, and k counts these.
     """
 
     a_along_k: bool = True
@@ -83,7 +86,7 @@ class Signature:
     half2: bool = False
 
     def transposed(self) -> "Signature":
-        """Of c^T = b^T a^T. The result is stored one by one, and the bias goes along its rows."""
+        """The signature of c^T = b^T a^T: c is stored as scalars, and the bias applies along its rows."""
         return replace(
             self,
             a_along_k=self.b_along_k,
@@ -95,7 +98,7 @@ class Signature:
 
     @property
     def layout(self) -> str:
-        """The letters of a and b: "n" for row-major, "t" for column-major."""
+        """The BLAS letters of a and b: "n" for row-major, "t" for column-major."""
         return "nt"[not self.a_along_k] + "nt"[self.b_along_k]
 
     def __str__(self) -> str:
@@ -124,17 +127,17 @@ class GemmProblem:
         n: int,
         products: int = 1,
         *,
-        places: MatrixLayouts,
+        layouts: MatrixLayouts,
         dtype: Dtype = F32,
         accumulate_dtype: Dtype = F32,
         bias: bool = False,
         activation: str = "",
     ) -> "GemmProblem":
-        """The problem of matrices of `dtype` at `places`, each with a stride of 1, those of c along rows."""
-        a, b, c = places
+        """The problem of matrices with these layouts, each with a unit stride; that of c is its columns'."""
+        a, b, c = layouts
         signature = Signature(
-            a_along_k=a.col == 1,
-            b_along_k=b.col != 1,
+            a_along_k=a.col_stride == 1,
+            b_along_k=b.col_stride != 1,
             a_vec4=a.vec4_aligned(m, k),
             b_vec4=b.vec4_aligned(k, n),
             c_vec4=c.vec4_aligned(m, n),
@@ -151,7 +154,7 @@ class GemmProblem:
         return 2 * self.m * self.k * self.n * self.products
 
     def transposed(self) -> "GemmProblem":
-        """c^T = b^T a^T."""
+        """The problem c^T = b^T a^T."""
         return replace(self, m=self.n, n=self.m, signature=self.signature.transposed())
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""The kernels without workgroup memory, whose loads the caches share: for CPU drivers."""
+"""Register-tiled kernels without workgroup memory, for CPU drivers, where the caches share loads."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -16,11 +16,11 @@ from rusty_py.shapes import ceil_div
 
 @dataclass(frozen=True)
 class RegisterTiledCpu(KernelConfig):
-    """How a product is cut: see wgsl/matmul/register_tiled_cpu.wgsl, which says the same in capitals.
+    """Tile sizes of wgsl/matmul/register_tiled_cpu.wgsl.
 
-    With `sharing`, the threads along n load different rows of a and ask each other for them: that needs
-    subgroups of at least `threads`, and thread_m a multiple of lanes_n. `step` and thread_n are multiples of
-    4, and thread_m is one of `rows`.
+    With `sharing`, the threads along n load different rows of a and exchange them by subgroup shuffles: that
+    needs subgroups of at least `threads`, and thread_m a multiple of lanes_n. `step` and thread_n are
+    multiples of 4, thread_m is a multiple of `rows`.
     """
 
     thread_m: int
@@ -49,11 +49,11 @@ class RegisterTiledCpu(KernelConfig):
 
     def spec(self, problem: GemmProblem) -> Spec:
         signature = problem.signature
-        # Four rows of a at once are for threads that each have four to load.
+        # A vec4 load across k takes four rows of a, so each thread needs four.
         a_vec4 = signature.a_vec4 and (
             signature.a_along_k or self.thread_m % (4 * self.lanes_n if self.sharing else 4) == 0
         )
-        # One by one, it is all the same how they lie.
+        # The layout does not matter to scalar loads.
         return self._spec(
             replace(
                 signature,
@@ -80,14 +80,14 @@ class RegisterTiledCpu(KernelConfig):
             "B_LOAD_K": b_vec4 if signature.b_along_k else 1,
             "B_LOAD_N": 1 if signature.b_along_k else b_vec4,
         }
-        ask = "subgroupShuffle(x, lane)" if self.sharing else "x"
+        shuffled = "subgroupShuffle(x, lane)" if self.sharing else "x"
         return Spec(
             "matmul/register_tiled_cpu",
             inputs=3,
             outputs=1,
             threads=self.threads,
             definitions=definitions(constants, signature, edges=True, clamps=False)
-            + f"fn shuffle_lane(x: f32, lane: u32) -> f32 {{ return {ask}; }}\n",
+            + f"fn shuffle_lane(x: f32, lane: u32) -> f32 {{ return {shuffled}; }}\n",
             variant=f"{self.block[0]}x{self.block[1]}, {signature}",
         )
 
@@ -95,15 +95,15 @@ class RegisterTiledCpu(KernelConfig):
         return ceil_div(k, self.step) + self.thread_m // self.rows
 
 
-# Chosen on llvmpipe (Mesa 22.3, two cores), f32, 512 x 512 x 512: 40 GFLOP/s with four numbers a load and 24
-# with one, where `tiled` with tile 16 does 0.72. Eight threads, no more: what llvmpipe runs in step.
+# Chosen on llvmpipe (Mesa 22.3, two cores), f32, 512 x 512 x 512: 40 GFLOP/s with vec4 loads and 24 with
+# scalar loads; `tiled` with tile 16 reaches 0.72. Eight threads are one llvmpipe subgroup.
 SHARING = RegisterTiledCpu(32, 8, lanes_m=1, lanes_n=8, sharing=True)
-# For adapters without subgroups of eight: 16 and 10 in the same place.
+# For adapters without subgroups of eight: 16 and 10 GFLOP/s in the same test.
 ALONE = RegisterTiledCpu(16, 8, lanes_m=1, lanes_n=8, step=4)
 REGISTER_TILED_CPU = (SHARING, ALONE)
 
-# The same with fewer sums a thread, so fewer turns of the same loops written out: the texts of those above
-# take the checker's compiler minutes.
+# The same with fewer accumulators per thread, so shorter unrolled loops: the kernels above take the checker's
+# compiler minutes.
 SMALL = (
     RegisterTiledCpu(8, 4, lanes_m=4, lanes_n=2, step=4, sharing=True),
     RegisterTiledCpu(8, 8, lanes_m=1, lanes_n=8, step=4),
@@ -111,7 +111,7 @@ SMALL = (
 
 
 def signatures() -> Iterator[Signature]:
-    """Each way to read, and to store."""
+    """Signatures that cover every way to load and store."""
     yield Signature()
     yield Signature(a_along_k=False, b_along_k=True)
     yield Signature(bias=True, activation="gelu")
@@ -128,14 +128,14 @@ def _variants() -> Iterator[Spec]:
 
 
 def _cpu_candidates(limits: Limits, problem: GemmProblem) -> Iterator[GemmPlan]:
-    """Those that the driver has subgroups for."""
+    """The kernels whose subgroup size the driver supports."""
     for kernel in REGISTER_TILED_CPU:
         if kernel.supports(limits, problem):
-            yield GemmPlan(problem, kernel, why="a CPU driver gains nothing from workgroup tiles")
+            yield GemmPlan(problem, kernel, why="CPU drivers gain nothing from workgroup memory")
 
 
 def _cost(plan: GemmPlan, machine: CostModel) -> float:
-    """By the loads of a sum. The rate is relative to each other only: no others are tried there."""
+    """By the loads per accumulator. Only relative to other kernels of this family."""
     kernel = plan.kernel
     assert isinstance(kernel, RegisterTiledCpu)
     own = 1 / kernel.thread_n + 1 / (kernel.thread_m * (kernel.lanes_n if kernel.sharing else 1))
@@ -143,7 +143,7 @@ def _cost(plan: GemmPlan, machine: CostModel) -> float:
 
 
 def _whole(kernel: RegisterTiledCpu) -> bool:
-    """Eight threads, as llvmpipe runs in step, few enough sums, and as many rows for each to load."""
+    """One llvmpipe subgroup (8 threads), few enough accumulators, and whole rows for each thread to load."""
     shared = not kernel.sharing or kernel.thread_m % kernel.lanes_n == 0
     accumulators = kernel.thread_m * kernel.thread_n
     return kernel.threads == 8 and accumulators <= 256 and kernel.thread_m % kernel.rows == 0 and shared

@@ -1,4 +1,4 @@
-"""The families of kernels, and which sizes each may have: what the tuner tries, and all its file may hold."""
+"""The kernel families and their parameters: the tuner's search space, and the valid tuning file contents."""
 
 from collections.abc import Iterator, Mapping
 
@@ -23,18 +23,18 @@ FAMILIES: Mapping[str, KernelFamily] = {
     "gemv_t": GEMV_T_FAMILY,
     "register_tiled_cpu": register_tiled_cpu.FAMILY,
 }
-"""A new family is a new row. On CPU drivers an earlier row's candidates go first."""
+"""All families. On CPU drivers, the candidates of earlier families take precedence."""
 
 _NAMES = {family.make: name for name, family in FAMILIES.items()}
 
 
 def family_name(kernel: KernelConfig) -> str:
-    """The name of a kernel's family. Raises KeyError for kernels of no family."""
+    """The name of a kernel's family. Raises KeyError if it has none."""
     return _NAMES[type(kernel)]
 
 
 def family_of(kernel: KernelConfig) -> KernelFamily:
-    """A kernel's family. Raises KeyError for kernels of no family."""
+    """A kernel's family. Raises KeyError if it has none."""
     return FAMILIES[family_name(kernel)]
 
 
@@ -44,7 +44,7 @@ def as_data(kernel: KernelConfig) -> Data:
 
 
 def from_data(data: object) -> KernelConfig:
-    """The kernel of plain data from anywhere: one that the tuner could have tried. Raises ValueError."""
+    """The kernel from untrusted plain data. Raises ValueError unless it is in the search space."""
     if not isinstance(data, dict) or not isinstance(data.get("family"), str):
         raise ValueError("no kernel")
     values = {name: value for name, value in data.items() if name != "family"}
@@ -55,7 +55,7 @@ def from_data(data: object) -> KernelConfig:
         raise ValueError(f"other fields than {data['family']} has: {', '.join(map(str, values))}")
     for name, value in values.items():
         choices = family.choices[name]
-        if type(value) is not type(choices[0]) or value not in choices:  # True is no 1 here.
+        if type(value) is not type(choices[0]) or value not in choices:  # True is not 1 here.
             raise ValueError(f"{name} is {value!r}")
     kernel = family.make(**values)
     if not family.whole(kernel):
@@ -64,7 +64,7 @@ def from_data(data: object) -> KernelConfig:
 
 
 def may_choose(choice: Choice, problem: GemmProblem) -> bool:
-    """Whether the tuner could try that for a problem of these sizes, in some form."""
+    """Whether the search space has the choice for a problem of these sizes, with any signature."""
     family = family_of(choice.kernel)
     minimum = family.min_part(choice.kernel)
     rows = problem.n if choice.transposed else problem.m
@@ -80,7 +80,7 @@ def may_choose(choice: Choice, problem: GemmProblem) -> bool:
 
 
 def supports(choice: Choice, limits: Limits, problem: GemmProblem) -> bool:
-    """Whether the choice computes the problem, in its form, on such a device."""
+    """Whether the choice can compute the problem, with its signature, on a device with these limits."""
     seen = problem.transposed() if choice.transposed else problem
     family = family_of(choice.kernel)
     return (
@@ -91,7 +91,7 @@ def supports(choice: Choice, limits: Limits, problem: GemmProblem) -> bool:
 
 
 def space(limits: Limits, problem: GemmProblem, *, cpu: bool) -> Iterator[Choice]:
-    """Everything that fits the device, computes the problem, and is worth a thought there."""
+    """All choices that can compute the problem on a device with these limits."""
     for family in FAMILIES.values():
         if not (family.cpu if cpu else family.gpu):
             continue
@@ -106,5 +106,5 @@ def space(limits: Limits, problem: GemmProblem, *, cpu: bool) -> Iterator[Choice
 
 
 def _idle(kernel: KernelConfig, seen: GemmProblem) -> bool:
-    """Whether half a thin kernel's rows, or more, have nothing to do."""
+    """Whether half of a GEMV kernel's rows, or more, would be idle."""
     return kernel.block[0] >= 2 * seen.m

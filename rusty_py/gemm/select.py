@@ -1,4 +1,4 @@
-"""Which kernel computes a product, and in how many parts along k: a small model of what each would cost."""
+"""Selects the kernel, split-K and packing for a problem: by tuning results, else by a cost model."""
 
 from dataclasses import replace
 from functools import lru_cache
@@ -21,9 +21,10 @@ Tile = int | str
 
 
 def plan(device: Device, problem: GemmProblem, *, tile: Tile = "auto") -> GemmPlan:
-    """The kernel asked for by `tile`, else what tuning found, else what the model expects to be the fastest.
+    """The kernel of `tile`; for "auto" the tuned choice, else the lowest predicted time.
 
-    Raises LimitError for a tile there is no kernel for, or no room, and for one that cannot do what is asked.
+    Raises LimitError for an unknown tile, one that exceeds the device's limits, or one that cannot compute
+    the problem.
     """
     if tile == "auto":
         tuned = tuned_choice(device, problem)
@@ -35,9 +36,9 @@ def plan(device: Device, problem: GemmProblem, *, tile: Tile = "auto") -> GemmPl
     if not kernel.supports(device.limits, problem):
         raise LimitError(
             f"matmul: {kernel.name} multiplies float32, without bias and activation;"
-            f' asked for {problem.signature}: use tile="auto"'
+            f' got {problem.signature}: use tile="auto"'
         )
-    return GemmPlan(problem, kernel, why="asked for")
+    return GemmPlan(problem, kernel, why="requested")
 
 
 def tuned_choice(device: Device, problem: GemmProblem) -> TuningEntry | None:
@@ -77,7 +78,7 @@ def carries_over(entry: TuningEntry, limits: Limits, kind: str, problem: GemmPro
 
 
 def untuned(limits: Limits, kind: str, problem: GemmProblem) -> GemmPlan:
-    """What the model expects to be the fastest on an adapter of that type. Raises LimitError if none fits."""
+    """The plan with the lowest predicted time on an adapter type. Raises LimitError if none fits."""
     return _chosen(limits, kind, problem)
 
 
@@ -106,7 +107,7 @@ def _chosen(limits: Limits, kind: str, problem: GemmProblem) -> GemmPlan:
 
 
 def cost(plan: GemmPlan, machine: CostModel) -> float:
-    """What a plan takes on the machine, in seconds, by a model: its kernel, what it packs, joining parts."""
+    """The predicted seconds of a plan: its kernel, packing, split-K reduction and launches."""
     seconds = family_of(plan.kernel).cost(plan, machine)
     problem = plan.problem
     elements = sum({"a": problem.m, "b": problem.n}[which] * problem.k for which in plan.packs)

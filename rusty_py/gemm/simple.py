@@ -1,4 +1,4 @@
-"""The kernels of the textbook, one thread an element: what tile sizes are compared with."""
+"""Textbook kernels with one thread per element: baselines for comparison."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ TILES = (8, 16, 32)
 
 @dataclass(frozen=True)
 class Naive(KernelConfig):
-    """Each thread reads a row of a and a column of b: wgsl/matmul/naive.wgsl. For float32."""
+    """No tiling: each thread reads a row of a and a column of b. wgsl/matmul/naive.wgsl; float32."""
 
     name = "naive"
     block = (16, 16)
@@ -36,7 +36,7 @@ class Naive(KernelConfig):
 
 @dataclass(frozen=True)
 class Tiled(KernelConfig):
-    """A workgroup shares square tiles of a and b: wgsl/matmul/tiled.wgsl. For float32."""
+    """Square tiles of a and b in workgroup memory. wgsl/matmul/tiled.wgsl; float32."""
 
     edge: int
 

@@ -1,8 +1,8 @@
-"""Products of host arrays that are too large for the device: block after block, copies beside the computing.
+"""Products of host arrays too large for the device, streamed in blocks with copies overlapping compute.
 
-The blocks of a and b go into two slots each, and results come back from two: while the device multiplies one
-block, the host collects the result before it and sends what the next one needs. The blocks are taken in a
-serpentine, so that every step finds one operand where the step before left it.
+a, b and c have two device slots each (double buffering): while the device multiplies one block, the host
+reads back the previous result and uploads the operands of the next. Blocks are visited in serpentine order,
+so that consecutive steps share one operand.
 """
 
 from collections import deque
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from rusty_py.dtypes import F32, Dtype
 from rusty_py.errors import DeviceError, LimitError, OutOfMemory
-from rusty_py.gemm.dispatch import Operands, dispatches, joining
+from rusty_py.gemm.dispatch import Operands, dispatches, reduction
 from rusty_py.gemm.large_bindings import Spans
 from rusty_py.gemm.plan import GemmPlan
 from rusty_py.gemm.problem import GemmProblem, contiguous
@@ -34,11 +34,11 @@ from rusty_py.views import broadcast_strides, collapse
 
 Host = NDArray[Any]
 
-# What the slots take where nobody said how much memory there is: WebGPU does not tell.
+# Memory for the slots when no limit is set: WebGPU does not report the device's memory.
 _BYTES = {"DiscreteGPU": 4 << 30}
 _MIN_BYTES = 1 << 30
-# What one step may send beside the computing; more than that waits for staging memory. And what a step
-# costs by itself, in bytes sent meanwhile.
+# Bytes that one step can upload while computing; more must wait for staging memory. And the fixed cost of a
+# step, as bytes sent in the same time.
 _STEP_BYTES = 64 << 20
 _STEP_COST = 1 << 20
 _UNIT = 16
@@ -47,10 +47,10 @@ _SLOTS = 2
 
 @dataclass(frozen=True)
 class StreamJob:
-    """c = a @ b on the host, after which `activation` may follow: matrices whose leading axes broadcast.
+    """c = activation(a @ b + added + bias) of host arrays whose leading axes broadcast.
 
-    a: (..., m, k); b: (..., k, n); c: (..., m, n), C-contiguous, of `kind`, which a and b are cast to. With
-    `added`, (..., m, n), that is added; `bias` is (n,).
+    a: (..., m, k); b: (..., k, n); c: (..., m, n), C-contiguous, of dtype `kind`, to which a and b are cast;
+    added: (..., m, n) or None; bias: (n,) or None.
     """
 
     a: Host
@@ -65,16 +65,16 @@ class StreamJob:
 
 
 def fits(device: Device, *sizes: int) -> bool:
-    """Whether buffers of these bytes can all be bound whole, and be in the device's memory at once."""
+    """Whether buffers of these sizes each fit a binding and together fit the device's memory."""
     room = _room(device)
     return max(sizes) <= _max_bytes(device) and sum(map(size_class, sizes)) <= room
 
 
 def stream(device: Device, job: StreamJob, *, max_bytes: int | None = None) -> None:
-    """Computes `job` in blocks that take no more memory than there is, nor than `max_bytes`.
+    """Computes `job` in blocks that use at most `max_bytes` of device memory, less if there is less.
 
-    Raises OutOfMemory where not even small blocks find room, LimitError where none fits a binding; then c
-    is worth nothing, as after any other error.
+    Raises OutOfMemory if even the smallest blocks don't fit, LimitError if none fits a binding. After an
+    error the contents of c are undefined.
     """
     if device.graph is not None:
         raise DeviceError("matmul: of NumPy's arrays not in a capture, where nothing is computed")
@@ -86,7 +86,7 @@ def stream(device: Device, job: StreamJob, *, max_bytes: int | None = None) -> N
 
 
 def _attempt(device: Device, job: StreamJob, room: int) -> bool:
-    """Whether there was memory for it. Only when this has returned is that of the slots free again."""
+    """Whether it succeeded; False if out of memory. The slots are freed on return."""
     steps = _Steps(job)
     spans = choose(device, steps, room)
     try:
@@ -99,7 +99,7 @@ def _attempt(device: Device, job: StreamJob, room: int) -> bool:
 
 
 def _room(device: Device) -> float:
-    """The bytes that buffers may still take, by the device's limit."""
+    """The bytes left below the device's memory limit."""
     pool = device.pool
     return inf if pool.memory_limit is None else pool.memory_limit - pool.stats().live_bytes
 
@@ -109,19 +109,19 @@ def _max_bytes(device: Device) -> int:
 
 
 class BlockStep(NamedTuple):
-    """One block of some products: `outer` is the place of the first in the axes that do not join."""
+    """One block of some products; `outer` is the index in the leading axes that cannot be collapsed."""
 
     outer: tuple[int, ...]
     products: tuple[int, int]
     block: Block
     first: bool
-    """Nothing of its sums is there yet."""
+    """The first block along k: its sums start at zero."""
     last: bool
-    """Nothing of its sums is to come."""
+    """The last block along k: its sums are complete."""
 
 
 class _Steps:
-    """A job as matrices along one axis, and further leading axes before it."""
+    """A job as batches of matrices along one axis, preceded by the leading axes that cannot be collapsed."""
 
     def __init__(self, job: StreamJob) -> None:
         self.job = job
@@ -140,7 +140,7 @@ class _Steps:
         self.whole = Spans(products, m, n, k)
 
     def order(self, spans: Spans) -> Iterator[BlockStep]:
-        """All blocks: products, rows, columns, depth, the last two there and back again."""
+        """All blocks: products, rows, columns, depth; the last two in serpentine order."""
         whole = self.whole
         cols, depths = _ranges(whole.cols, spans.cols), _ranges(whole.depth, spans.depth)
         for outer in product(*map(range, self.outer)):
@@ -159,18 +159,18 @@ def _ranges(whole: int, part: int) -> list[tuple[int, int]]:
 
 
 def _counts(steps: _Steps, spans: Spans) -> tuple[int, int, int, int]:
-    """How many parts there are along each axis, all leading axes in one."""
+    """The number of blocks along each axis, all leading axes counted as one."""
     products, *others = (ceil_div(whole, part) for whole, part in zip(steps.whole, spans, strict=True))
     return (products * int(np.prod(steps.outer)), *others)  # type: ignore[return-value]
 
 
 def _split_sums(steps: _Steps, spans: Spans) -> bool:
-    """Whether sums in several parts need memory of their own: f16 would round each."""
+    """Whether partial sums need a separate f32 buffer: with an f16 result each would be rounded."""
     return spans.depth < steps.whole.depth and steps.job.kind is not F32
 
 
 def footprint(steps: _Steps, spans: Spans) -> list[tuple[int, int]]:
-    """How many slots of how many bytes are needed: for a, b, c, bias, and sums of parts."""
+    """(count, bytes) of the slots needed for a, b, c, the bias and the partial sums."""
     job, size = steps.job, steps.job.kind.itemsize
     products, rows, cols, depths = _counts(steps, spans)
     a, b, c = spans.rows * spans.depth, spans.depth * spans.cols, spans.rows * spans.cols
@@ -186,16 +186,16 @@ def footprint(steps: _Steps, spans: Spans) -> list[tuple[int, int]]:
 
 
 def choose(device: Device, steps: _Steps, room: int) -> Spans:
-    """The cheapest blocks by `cost` that fit `room`, and a binding each.
+    """The block size of lowest `cost` whose slots fit `room` and whose buffers each fit a binding.
 
-    Raises LimitError or OutOfMemory where not even the smallest do.
+    Raises LimitError or OutOfMemory if even the smallest doesn't.
     """
     limit = _max_bytes(device)
     best, minimum = None, inf
     for spans in _candidates(steps.whole):
         slots = footprint(steps, spans)
         if _split_sums(steps, spans) and spans.rows > device.limits.groups:
-            continue  # A row is a workgroup of the kernel that finishes them.
+            continue  # The reduction kernel has one workgroup per row.
         if max(nbytes for count, nbytes in slots if count) > limit:
             continue
         if sum(count * size_class(nbytes) for count, nbytes in slots) > room:
@@ -210,7 +210,7 @@ def choose(device: Device, steps: _Steps, room: int) -> Spans:
                 f"matmul: the smallest block is larger than one binding: {largest} > {limit} bytes"
             )
         needed = sum(count * size_class(nbytes) for count, nbytes in slots)
-        raise OutOfMemory(f"matmul: no room for the smallest blocks: {needed:,} bytes, {room:,} are left")
+        raise OutOfMemory(f"matmul: no room for the smallest blocks: {needed:,} bytes, {room:,} available")
     return best
 
 
@@ -219,7 +219,7 @@ def _minimum(steps: _Steps) -> Spans:
 
 
 def _candidates(whole: Spans) -> Iterator[Spans]:
-    """Several whole products, and parts of one, cut in halves."""
+    """Block sizes by repeated halving: several whole products, or a part of one."""
     for products in _halves(whole.products, 1):
         yield whole._replace(products=products)
     for rows, cols, depth in product(*(_halves(size, _UNIT) for size in whole[1:])):
@@ -234,7 +234,7 @@ def _halves(size: int, unit: int) -> list[int]:
 
 
 def cost(steps: _Steps, spans: Spans) -> int:
-    """What blocks of these sizes cost, in bytes sent: what is sent, and twice what nothing overlaps."""
+    """The cost of a block size in bytes: all transfers, plus twice those that don't overlap with compute."""
     products, rows, cols, depths = _counts(steps, spans)
     a, b, c = (nbytes for _, nbytes in footprint(steps, spans)[:3])
     if depths == 1:
@@ -251,23 +251,23 @@ def cost(steps: _Steps, spans: Spans) -> int:
 
 
 class _Slots:
-    """Device memory for a few blocks of one operand, the longest unused replaced first."""
+    """Device buffers for a few blocks of one operand, replaced least recently used first."""
 
     def __init__(self, device: Device, count: int, nbytes: int, label: str) -> None:
         self._device = device
-        self._scratch: Bytes | None = None  # On the host, for blocks that do not lie in one piece.
+        self._scratch: Bytes | None = None  # On the host, for blocks that are not contiguous.
         self._nbytes = nbytes
         buffers = (device.empty(nbytes, label=label) for _ in range(count))
         self._held: list[tuple[object, Buffer]] = [(None, buffer) for buffer in buffers]
 
     def next(self) -> Buffer:
-        """The longest unused, whatever it holds."""
+        """The least recently used buffer."""
         _, buffer = self._held.pop(0)
         self._held.append((None, buffer))
         return buffer
 
     def send(self, block: Host, kind: Dtype) -> Buffer:
-        """`block`, sent unless it is there: those of one address and shape are the same."""
+        """The buffer of `block`, uploaded unless resident. A block is identified by address and shape."""
         key = block.__array_interface__["data"][0], block.shape
         for i, (held, buffer) in enumerate(self._held):
             if held == key:
@@ -289,7 +289,7 @@ class _Slots:
 
 
 class _Ready(NamedTuple):
-    """A step whose operands are on their way to the device."""
+    """A step whose operands have been uploaded, or are being uploaded."""
 
     step: BlockStep
     a: Buffer
@@ -299,7 +299,7 @@ class _Ready(NamedTuple):
 
 
 class _Pipeline:
-    """The slots of one job, and its steps in order."""
+    """Runs the steps of a job: upload, launch and readback of successive steps overlap."""
 
     def __init__(self, device: Device, steps: _Steps, spans: Spans) -> None:
         self._device, self._steps, self._job = device, steps, steps.job
@@ -313,11 +313,11 @@ class _Pipeline:
         )
         self._partial_sums = partial.next() if slots[-1][0] else None
         self._target: Buffer | None = None
-        # a and b lie as they do on the host, by rows or by columns.
+        # a and b keep their row- or column-major order.
         self._transposed = [abs(x.strides[-2]) < abs(x.strides[-1]) for x in (steps.a, steps.b)]
 
     def run(self) -> None:
-        """Three steps at a time: one is collected, one computed, one sent."""
+        """Keeps three steps in flight: one is read back, one computes, one is uploaded."""
         queue = self._device.queue
         under_way: deque[tuple[int, int]] = deque()
         pending: deque[tuple[BlockStep, PendingRead]] = deque()
@@ -326,7 +326,7 @@ class _Pipeline:
             while ready is not None:
                 self._launch(ready)
                 under_way.append(queue.fence())
-                if len(under_way) > 1:  # The next step takes the memory of the one before.
+                if len(under_way) > 1:  # The next step reuses the slots of the previous one.
                     queue.wait_fence(under_way.popleft())
                     self._collect(pending)
                 if ready.step.last:
@@ -363,22 +363,22 @@ class _Pipeline:
         return _Ready(step, a, b, self._target, bias)
 
     def _launch(self, ready: _Ready) -> None:
-        """Records the dispatches of a step: one product that is small enough to lie in the slots."""
+        """Records the dispatches of a step, on the operands in the slots."""
         job, step, block = self._job, ready.step, ready.step.block
         count = step.products[1] - step.products[0]
         m, n, k = block.rows, block.cols, block.depth
-        layout = "".join("nt"[transposed] for transposed in self._transposed)
-        a, b, c = contiguous(m, k, n, count, layout=layout)
-        a, b = (  # One matrix for all products is sent once.
-            place._replace(step=0) if x.strides[-3] == 0 else place
-            for place, x in ((a, self._steps.a), (b, self._steps.b))
+        letters = "".join("nt"[transposed] for transposed in self._transposed)
+        a, b, c = contiguous(m, k, n, count, layout=letters)
+        a, b = (  # A matrix shared by all products is uploaded once.
+            layout._replace(batch_stride=0) if x.strides[-3] == 0 else layout
+            for layout, x in ((a, self._steps.a), (b, self._steps.b))
         )
         problem = GemmProblem.of(
             m,
             k,
             n,
             count,
-            places=(a, b, c),
+            layouts=(a, b, c),
             dtype=job.kind,
             accumulate_dtype=job.accumulate_dtype,
             bias=job.bias is not None,
@@ -400,10 +400,10 @@ class _Pipeline:
             launch(device, **each._asdict())
         if step.last:
             whole = replace(chosen, problem=problem)
-            launch(device, **joining(whole, x, self._partial_sums, accumulate=added)._asdict())
+            launch(device, **reduction(whole, x, self._partial_sums, accumulate=added)._asdict())
 
     def _plan(self, problem: GemmProblem) -> GemmPlan:
-        """How a block is computed: in memory of its own only where the slots left some."""
+        """The plan of a block, without split-K, and without packing if there is no memory left for it."""
         device = self._device
         chosen = replace(plan(device, problem, tile=self._job.tile), split_k=1)
         lines = {"a": problem.m, "b": problem.n}
@@ -412,13 +412,13 @@ class _Pipeline:
         return chosen if not sizes or fits(device, *sizes) else replace(chosen, packs="")
 
     def _start(self, ready: _Ready) -> PendingRead:
-        """Begins to read a result: recorded now, it does not wait for the next step."""
+        """Starts the readback of a result: recorded now, it doesn't wait for the next step."""
         products, block = ready.step.products, ready.step.block
         size = (products[1] - products[0]) * block.rows * block.cols
         return self._device.transfer.start(ready.c.memory, size * self._job.kind.itemsize)
 
     def _collect(self, pending: deque[tuple[BlockStep, PendingRead]]) -> None:
-        """Copies the results that are under way to where they belong."""
+        """Copies pending results to c."""
         while pending:
             step, result = pending[0]
             block = step.block
@@ -429,7 +429,7 @@ class _Pipeline:
 
 
 def _part(x: Host, outer: tuple[int, ...], *axes: slice) -> Host:
-    """Blocks of the matrices at `outer`: the products, rows and columns that `axes` say."""
+    """A block of the matrices at `outer`: slices of the products, rows and columns."""
     index: Any = (*outer, *axes)
     return x[index]  # type: ignore[no-any-return]
 
@@ -439,7 +439,7 @@ def _fill(transfer: Transfer, target: Host, data: Bytes) -> None:
 
 
 def _copy(transfer: Transfer, target: Host, source: Host) -> None:
-    """Copies and casts, what is large in several threads: one alone is slower than the bus."""
+    """Copies and casts, large blocks in several threads: a single thread is slower than the bus."""
     while len(target) == 1 and target.ndim > 1:
         target, source = target[0], source[0]
     row_bytes = target[0].nbytes

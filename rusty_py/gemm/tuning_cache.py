@@ -1,4 +1,4 @@
-"""What tuning found, and how a plan asks for it."""
+"""Lookup and update of tuning results."""
 
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -36,7 +36,7 @@ class Tuned:
         self._found: dict[GemmProblem, TuningEntry | None] = {}
 
     def find(self, device: Device, problem: GemmProblem) -> TuningEntry | None:
-        """The entry measured nearest to the problem, of those in reach that suit it and the device."""
+        """The nearest entry within a factor sqrt(2) that the device supports, or None."""
         try:
             return self._found[problem]
         except KeyError:
@@ -44,8 +44,8 @@ class Tuned:
         found = [
             each for each in self.entries.get(signature_key(problem), ()) if each.distance(problem) < inf
         ]
-        suited = (each for each in found if supports(each.choice, device.limits, problem))
-        entry = min(suited, key=lambda each: each.distance(problem), default=None)
+        supported = (each for each in found if supports(each.choice, device.limits, problem))
+        entry = min(supported, key=lambda each: each.distance(problem), default=None)
         if len(self._found) >= _REMEMBERED:
             self._found.clear()
         self._found[problem] = entry
@@ -53,7 +53,7 @@ class Tuned:
 
 
 def choice(device: Device, problem: GemmProblem) -> TuningEntry | None:
-    """What tuning found for the problem on the device, if anything. Reads the file once a device."""
+    """The tuned choice for a problem on the device, if any. Reads the file once per device."""
     tuned: Tuned | None = device.attachments.get(Tuned)
     if tuned is None:
         tuned = device.attachments[Tuned] = load(machine_of(device.adapter))
@@ -71,13 +71,13 @@ def load(machine: MachineKey) -> Tuned:
     if stale:
         tuning_file.note(
             f"tuning: {len(stale)} entries for {machine.adapter} are of another driver or wgpu, and ignored:"
-            " run rusty-bench tune"
+            " run rusty-bench tune again"
         )
     return Tuned(each for each in entries if each.matches(machine))
 
 
 def read(path: Path) -> list[TuningEntry]:
-    """The sound entries of a file, newest first. Never raises: what is wrong is ignored, and noted once."""
+    """The valid entries of a file, newest first. Never raises: invalid entries are ignored and noted once."""
     try:
         items = tuning_file.content(path)["entries"]
     except CacheError as error:
@@ -93,7 +93,7 @@ def read(path: Path) -> list[TuningEntry]:
 
 
 def refused(path: Path, machine: MachineKey) -> list[KernelConfig]:
-    """The kernels that ended a tuner's process on this machine."""
+    """The kernels that crashed or hung the tuner's process on this machine."""
     with suppress(CacheError):
         content = tuning_file.content(path)
         found = []
@@ -106,7 +106,7 @@ def refused(path: Path, machine: MachineKey) -> list[KernelConfig]:
 
 
 def put(path: Path, entry: TuningEntry) -> None:
-    """Adds an entry, in the place of one of the same key. Raises CacheError, which leaves the old file."""
+    """Adds or replaces an entry. Raises CacheError and leaves the file unchanged if that fails."""
     _update(path, entry.machine, entry.signature, entry.shape, [as_json(entry)])
 
 
@@ -117,7 +117,7 @@ def drop(path: Path, machine: MachineKey, problem: GemmProblem) -> None:
 
 
 def refuse(path: Path, machine: MachineKey, kernel: KernelConfig, why: str) -> None:
-    """Remembers that a kernel ended the tuner's process. Raises CacheError."""
+    """Records that a kernel crashed or hung the tuner's process. Raises CacheError."""
     item = {"machine": asdict(machine), "kernel": as_data(kernel), "why": why}
 
     def change(content: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""What tuning found for one class of products, and what of it may come from a file: nothing is believed."""
+"""Tuning results for one class of problems, and their validation when read from a file."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -18,7 +18,7 @@ _EXACT = 16
 
 @dataclass(frozen=True)
 class MachineKey:
-    """What a measured time depends on beside the problem."""
+    """The machine that a tuning result is valid for."""
 
     adapter: str
     backend: str
@@ -29,11 +29,11 @@ class MachineKey:
 
 @dataclass(frozen=True)
 class TuningEntry:
-    """The fastest kernel found for a class of problems, with the rates of it and of the default, in GFLOPS.
+    """The fastest kernel found for a class of problems, with its GFLOPS and those of the default.
 
-    `machine`: the fields of `MachineKey`, all of which must be equal. `signature` and `shape` are the key of
-    the class (see `signature_key`, `shape_class`), and `size` the (m, k, n, products) that was measured.
-    `packs` and `transposed` are those of the plan.
+    `machine`: the fields of `MachineKey`, which must all match. `signature` and `shape` are the key of the
+    class (see `signature_key`, `shape_class`); `size` is the measured (m, k, n, products). `packs` and
+    `transposed` are as in `GemmPlan`.
     """
 
     machine: Mapping[str, str]
@@ -51,25 +51,24 @@ class TuningEntry:
 
     @property
     def choice(self) -> Choice:
-        """What a plan takes of it."""
+        """The choice for a plan."""
         return Choice(self.kernel, self.split_k, self.packs, self.transposed)
 
     @cached_property
     def why(self) -> str:
-        """What a plan says of it."""
+        """The reason shown in plans."""
         ratio = self.gflops / self.default_gflops
         size = str(GemmProblem(*self.size))
         return f"tuned {self.date}: {ratio:.2f} times the rate of {self.default} at {size}"
 
     def matches(self, machine: MachineKey) -> bool:
-        """Whether it is for this machine."""
+        """Whether the entry is for this machine."""
         return self.machine == asdict(machine)
 
     def distance(self, problem: GemmProblem) -> float:
-        """How far a problem is from the measured size: the ratios of m, k, n and products, multiplied.
+        """The distance of a problem from the measured size: the ratios of m, k, n and products, multiplied.
 
-        1 is that size itself. Infinite where one of the ratios is more than sqrt(2), or where a number up to
-        16 is not the same.
+        1 for the measured size. Infinite if a ratio exceeds sqrt(2), or if a value up to 16 differs.
         """
         asked = problem.m, problem.k, problem.n, problem.products
         distance = 1.0
@@ -82,19 +81,19 @@ class TuningEntry:
 
 
 def machine_of(adapter: Adapter) -> MachineKey:
-    """The key of an adapter, its driver and wgpu."""
+    """The key of an adapter, with its driver and the version of wgpu."""
     return MachineKey(adapter.name, adapter.backend, adapter.type, adapter.driver, native.library_version())
 
 
 def signature_key(problem: GemmProblem) -> str:
-    """The key of a form: layouts, fours and dtypes. What follows a product costs the kernels alike."""
+    """The signature as a key, without the epilogue, whose cost does not depend on the kernel."""
     return str(replace(problem.signature, bias=False, activation=""))
 
 
 def shape_class(problem: GemmProblem) -> tuple[int, int, int, int]:
-    """(m, k, n, products), each the nearest power of two, so that a power lies in the middle of its class.
+    """(m, k, n, products), each rounded to the nearest power of two; values up to 16 are exact.
 
-    Up to 16 exact: there a kernel's waste changes with every row. A file keeps one entry a class, the last.
+    A file keeps only the latest entry of a class.
     """
     m, k, n, products = (_nearest(x) for x in (problem.m, problem.k, problem.n, problem.products))
     return m, k, n, products
@@ -108,7 +107,7 @@ def _nearest(x: int) -> int:
 
 
 def as_json(entry: TuningEntry) -> dict[str, Any]:
-    """An entry as it stands in the file."""
+    """An entry as plain data for the file."""
     return {
         "machine": dict(entry.machine),
         "signature": entry.signature,
@@ -123,9 +122,9 @@ def as_json(entry: TuningEntry) -> dict[str, Any]:
 
 
 def from_json(item: object) -> TuningEntry:
-    """An entry from anywhere. Raises ValueError where anything of it is not as it must be."""
+    """An entry from untrusted plain data. Raises ValueError if any of it is invalid."""
     if not isinstance(item, dict):
-        raise ValueError("no object")
+        raise ValueError("not an object")
     shape, size = (_sizes(item.get(name), name) for name in ("shape", "size"))
     problem = GemmProblem(*size)
     choice = choice_from(item, problem)
@@ -157,9 +156,9 @@ def choice_data(choice: Choice) -> dict[str, Any]:
 
 
 def choice_from(item: Mapping[str, Any], problem: GemmProblem) -> Choice:
-    """The choice of plain data from anywhere, where the tuner could have tried it. Raises ValueError.
+    """The choice from untrusted plain data. Raises ValueError unless it is in the search space.
 
-    `packs` and `transposed` may be missing: the first files did not have them.
+    `packs` and `transposed` may be missing, as in the first files.
     """
     kernel = from_data(item.get("kernel"))
     split_k, packs, transposed = item.get("split_k"), item.get("packs", ""), item.get("transposed", False)
@@ -168,7 +167,7 @@ def choice_from(item: Mapping[str, Any], problem: GemmProblem) -> Choice:
     choice = Choice(kernel, split_k, packs, transposed)
     if not may_choose(choice, problem):
         raise ValueError(
-            f"{kernel.name} does not compute {problem} so:"
+            f"{kernel.name} cannot compute {problem} with"
             f" split_k {split_k}, packs {packs!r}, transposed {transposed}"
         )
     return choice
@@ -176,7 +175,7 @@ def choice_from(item: Mapping[str, Any], problem: GemmProblem) -> Choice:
 
 def _machine(value: object) -> dict[str, str]:
     if not isinstance(value, dict) or not all(isinstance(each, str) for each in value.values()):
-        raise ValueError("machine is no object of strings")
+        raise ValueError("machine is not an object of strings")
     if value.keys() != MachineKey.__dataclass_fields__.keys():
         raise ValueError(f"machine has other fields: {', '.join(map(str, value))}")
     return value
@@ -184,7 +183,7 @@ def _machine(value: object) -> dict[str, str]:
 
 def _sizes(value: object, name: str) -> tuple[int, int, int, int]:
     if not isinstance(value, list) or len(value) != 4:
-        raise ValueError(f"{name} is no list of four")
+        raise ValueError(f"{name} is not a list of four")
     m, k, n, products = value
     if not all(type(x) is int and 0 < x < 2**32 for x in value):
         raise ValueError(f"{name} is {value}")
@@ -199,5 +198,5 @@ def _rate(value: object, name: str) -> float:
 
 def _text(value: object, name: str) -> str:
     if not isinstance(value, str) or len(value) > 200 or not value.isprintable():
-        raise ValueError(f"{name} is no line")
+        raise ValueError(f"{name} is not a line of text")
     return value

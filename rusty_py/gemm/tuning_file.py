@@ -1,7 +1,7 @@
-"""The tuner's file: readable JSON in the user's cache, replaced as a whole, by one process at a time.
+"""The tuning file: JSON in the user's cache directory, with atomic updates under a file lock.
 
-RUSTY_PY_TUNING=off means none; any other value is the path of another one. What the items are is not known
-here.
+RUSTY_PY_TUNING=off disables it; any other value is the path of a file. The contents of the entries are
+validated by the caller.
 """
 
 import json
@@ -25,7 +25,7 @@ _MAX_BYTES = 16 << 20
 
 
 def location() -> Path | None:
-    """The user's file; None where there is none, for the reason that `nowhere` gives."""
+    """The path of the user's file; None if there is none (`nowhere` gives the reason)."""
     env = os.environ.get(ENVIRONMENT, "")
     if env:
         return None if env == "off" else Path(env)
@@ -43,7 +43,7 @@ def nowhere() -> str:
 
 
 def check(path: Path) -> None:
-    """Raises CacheError now where `change` would later."""
+    """Raises CacheError if `change` would."""
     change(path, lambda content: None, only_try=True)
 
 
@@ -56,7 +56,7 @@ def clear(path: Path) -> None:
 
 
 def content(path: Path) -> dict[str, Any]:
-    """The file as plain data, empty where there is none. Raises CacheError for what is no such file."""
+    """The file as plain data; empty if it doesn't exist. Raises CacheError if it is not a tuning file."""
     empty: dict[str, Any] = {"version": VERSION, "entries": [], "refused": []}
     try:
         with path.open("rb") as file:
@@ -67,7 +67,7 @@ def content(path: Path) -> dict[str, Any]:
         raise CacheError(f"tuning: {path}: {error.strerror}") from error
     try:
         found = json.loads(data.decode()) if len(data) <= _MAX_BYTES else None
-    except (ValueError, RecursionError):  # Not UTF-8 or not JSON, or brackets without end.
+    except (ValueError, RecursionError):  # Not UTF-8, not JSON, or nested too deeply.
         found = None
     if not isinstance(found, dict) or type(found.get("version")) is not int:
         raise CacheError(f"tuning: {path}: damaged: remove it, or run rusty-bench tune --clear")
@@ -95,7 +95,7 @@ _RENAMED = {
 
 
 def upgraded(found: dict[str, Any]) -> dict[str, Any]:
-    """A file of version 1, whose keys and families had other names, in the words of version 2."""
+    """Converts a file of version 1, with other names of keys and families, to version 2."""
 
     def item(old: object) -> object:
         if not isinstance(old, dict):
@@ -119,14 +119,14 @@ def upgraded(found: dict[str, Any]) -> dict[str, Any]:
 
 @cache
 def note(text: str) -> None:
-    """Once a process, where the checker's notes go, too."""
+    """Prints a note to stderr, once per process."""
     if sys.stderr is not None:
         with suppress(OSError):
             print(text.encode("utf-8", "backslashreplace").decode(), file=sys.stderr)
 
 
 def change(path: Path, edit: Callable[[dict[str, Any]], None], *, only_try: bool = False) -> None:
-    """Reads, changes and replaces the file as one step among processes. Raises CacheError."""
+    """Reads, edits and replaces the file atomically. Raises CacheError."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -142,7 +142,7 @@ def change(path: Path, edit: Callable[[dict[str, Any]], None], *, only_try: bool
     except CacheError:
         raise
     except OSError as error:
-        raise CacheError(f"tuning: cannot be kept: {path}: {error.strerror}: set {ENVIRONMENT}") from error
+        raise CacheError(f"tuning: cannot write {path}: {error.strerror}: set {ENVIRONMENT}") from error
 
 
 def _write(path: Path, text: str) -> None:
@@ -154,10 +154,10 @@ def _write(path: Path, text: str) -> None:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Alone among processes. The system unlocks when a process ends, however it does: no lock grows stale."""
+    """Holds the file's lock across processes. The system releases it when a process ends: no stale locks."""
     try:
         import fcntl
-    except ImportError:  # Windows: the file stays whole, but of two tuners at once one may lose its entry.
+    except ImportError:  # Windows: the file stays valid, but two concurrent tuners may lose an entry.
         yield
         return
     with path.with_name(f".{path.name}.lock").open("a") as file:
@@ -168,6 +168,6 @@ def locked(path: Path) -> Iterator[None]:
                 break
             except BlockingIOError:
                 if time.monotonic() > end:
-                    raise CacheError(f"tuning: another process writes, and does not end: {path}") from None
+                    raise CacheError(f"tuning: locked by another process: {path}") from None
                 time.sleep(0.01)
         yield

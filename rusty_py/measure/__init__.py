@@ -1,4 +1,4 @@
-"""The measuring core of the benchmark and the tuner: what is verified, sampled, and compared with a ceiling.
+"""Measurement shared by the benchmark and the tuner: verification, sampling, clocks and ceilings.
 
-Prints nothing, and knows no command and no report.
+Prints nothing and depends on no command or report.
 """

@@ -1,4 +1,4 @@
-"""What is measured: a case, its verification, its samples. All but `Work` is data."""
+"""Problems, cases, verification results and samples. Plain data, except `Work`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,11 +9,11 @@ from rusty_py.runtime.launch import Launch
 
 @dataclass(frozen=True)
 class BenchProblem:
-    """What is computed, by whichever kernel. `bytes` is the least that must be moved:
-    `written_bytes` of them are written, the others are read.
+    """A computation, independent of the kernel. `bytes` is the minimum memory traffic: `written_bytes` of
+    them are written, the others are read.
 
-    Of a matrix product, `layout` says how its operands lie, n row by row and t transposed, and `sums` is the
-    dtype of its sums.
+    For matrix products, `layout` has the BLAS letters of the operands (n row-major, t transposed), and `sums`
+    is the accumulator dtype.
     """
 
     suite: str
@@ -29,11 +29,11 @@ class BenchProblem:
 
 @dataclass(frozen=True)
 class Case:
-    """One kernel on one problem. `variant` names it in tables; `sha256` is that of its WGSL text.
+    """One kernel on one problem. `variant` is its name in tables, `sha256` the hash of its WGSL.
 
-    Where the device chooses the kernel, `plan` says in a line what it chose and why; until then `kernel` and
-    `sha256` are empty. Of several kernels in turn, `kernel` names each, and `sha256` is that of their texts,
-    one behind the other.
+    If the kernel is selected on the device, `plan` is the selection and its reason; until then `kernel` and
+    `sha256` are empty. For several kernels in sequence, `kernel` names them all, and `sha256` is the hash of
+    their concatenated WGSL.
     """
 
     problem: BenchProblem
@@ -45,11 +45,11 @@ class Case:
 
 @dataclass(frozen=True)
 class Verification:
-    """What was checked, and what came out.
+    """The method and outcome of a verification.
 
-    `error` is the largest distance from float64 as a fraction of the bound, `relative_error` the
-    Frobenius norm of the distance over that of the result, both over the elements compared with float64;
-    None where the result held no number. `fault` says what is wrong; empty where all is right.
+    `error` is the maximum error relative to float64 as a fraction of the rounding bound, `relative_error` the
+    Frobenius norm of the error over that of the result, both over the elements compared with float64; None
+    if the result is not finite. `fault` describes the failure; empty if the result is correct.
     """
 
     method: str
@@ -64,9 +64,9 @@ class Verification:
 
 @dataclass(frozen=True)
 class Timed:
-    """A sample of `runs` runs, taken in a round in which every kernel of the problem was sampled once.
+    """A sample of `runs` runs. In each `round` every kernel of the problem is sampled once.
 
-    `gpu_ns` is None where the timestamps could not be believed, for the reason in `fault`.
+    `gpu_ns` is None if the timestamps were rejected, for the reason in `fault`.
     """
 
     round: int
@@ -76,25 +76,25 @@ class Timed:
     fault: str = ""
 
     def ns(self, clock: str) -> float:
-        """The sample's time by the clock of that name."""
+        """The time of the sample by the named clock."""
         return self.gpu_ns if clock == "gpu" and self.gpu_ns is not None else self.wall_ns
 
 
 class Work(Protocol):
-    """A case on a device: buffers filled, ready to run again and again."""
+    """A case on a device, with filled buffers, ready to run repeatedly."""
 
     @property
     def case(self) -> Case:
-        """The case, with the kernels that run."""
+        """The case, with the selected kernels."""
 
     def launches(self) -> list[Launch]:
-        """The dispatches of one run, in order, sized by the pace seen so far."""
+        """The dispatches of one run, in order, split by the throughput measured so far."""
 
     def poison(self) -> None:
-        """Fills what the launches write with what no kernel writes, so that nothing old passes for new."""
+        """Fills the outputs with a bit pattern that no kernel writes, to detect unwritten elements."""
 
     def verify(self) -> Verification:
         """Poisons the output, runs, compares."""
 
     def recheck(self) -> Verification:
-        """Compares the output as timing left it."""
+        """Compares the output after timing."""

@@ -1,4 +1,4 @@
-"""The ceilings of this device, measured by kernels of ours: arithmetic, copies, reads, an empty launch."""
+"""Ceilings of the device by microbenchmarks: arithmetic, copy and read bandwidth, launch overhead."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from rusty_py.runtime.launch import Launch, Spec, prepare
 from rusty_py.runtime.timing import Timer
 from rusty_py.shapes import ceil_div
 
-_FMA_A_STEP = 8 * 4 * 4  # What a thread of fma.wgsl does in one step of its loop.
+_FMA_A_STEP = 8 * 4 * 4  # FMAs of a thread of fma.wgsl per loop iteration.
 _FMA_STEPS = 128
 _VEC4_BYTES = 16
 _LARGEST_BUFFER = 1 << 30
@@ -22,7 +22,7 @@ _RESIDENT_GROUPS = 1024
 
 @dataclass(frozen=True)
 class _Stream:
-    """A kernel of copy.wgsl's passes and shifts: it moves `pass_bytes` in each pass over `source`."""
+    """A bandwidth kernel with the uniforms of copy.wgsl; it moves `pass_bytes` per pass over `source`."""
 
     spec: Spec
     source: Buffer
@@ -35,9 +35,9 @@ class _Stream:
 
 
 class CeilingMeter:
-    """Measures ceilings on a device; each call measures afresh. Rates are the best of a few samples.
+    """Measures the ceilings of a device; each call measures again.
 
-    A ceiling stands for what cannot be passed, so the least disturbed sample is the right one.
+    Rates are the best of a few samples, since a ceiling is an upper bound.
     """
 
     def __init__(self, device: Device, timer: Timer, *, sample_s: float) -> None:
@@ -47,7 +47,7 @@ class CeilingMeter:
         self.fma_launch = self._fma(self._fma_groups)
 
     def fit(self, min_s: float) -> None:
-        """Makes the arithmetic launch large enough to take `min_s`, so that it fills the device."""
+        """Enlarges the arithmetic launch until it takes `min_s`, so that it fills the device."""
         while self._fma_groups < self.device.limits.groups // 2:
             if self._warm_ns(self.fma_launch, repeats=1) >= min_s * 1e9:
                 break
@@ -55,33 +55,33 @@ class CeilingMeter:
             self.fma_launch = self._fma(self._fma_groups)
 
     def fma_gflops(self) -> float:
-        """The most f32 fused multiply-adds, in GFLOPS."""
+        """The maximum rate of f32 fused multiply-adds, in GFLOPS."""
         return self.fma_launch.flops / self._run_ns(self.fma_launch)
 
     def copy_gbps(self, working_set_bytes: int) -> float:
-        """The fastest copy with source and target of `working_set_bytes` together; GB/s, read and written."""
+        """Copy bandwidth with source and target of `working_set_bytes` together; GB/s, reads plus writes."""
         source = self._vectors(working_set_bytes // 2)
         target = self.device.empty(source.nbytes, label="target")
         return self._gbps(_Stream(COPY, source, target, 2 * source.nbytes))
 
     def read_gbps(self, working_set_bytes: int) -> float:
-        """The fastest sum over `working_set_bytes`, which reads them and writes next to nothing; GB/s."""
+        """Read-only bandwidth, by a sum over `working_set_bytes`; GB/s."""
         source = self._vectors(working_set_bytes)
         sums = self.device.empty(4 * max(_STREAM_GROUPS), label="sums")
         return self._gbps(_Stream(READ, source, sums, source.nbytes))
 
     def _vectors(self, nbytes: int) -> Buffer:
-        """Random vec4 elements, as many as `nbytes` and a buffer have room for."""
+        """Random vec4 elements of `nbytes`, limited to the maximum buffer size."""
         limit = min(self.device.limits.binding_bytes, self.device.limits.buffer_bytes, _LARGEST_BUFFER)
         count = max(1, min(nbytes, limit) // _VEC4_BYTES)
         return self.device.upload(np.random.default_rng().random(4 * count, np.float32), label="source")
 
     def _gbps(self, stream: _Stream) -> float:
-        # Which number of groups is fastest depends on the device and on what its caches hold.
+        # The fastest number of groups depends on the device and its caches.
         max_groups = min(ceil_div(stream.count, stream.spec.threads), self.device.limits.groups)
         choices = {min(groups, max_groups) for groups in _STREAM_GROUPS}
-        # By the wall clock a submission is 30 times what a launch in it costs, and more on a busy machine:
-        # shorter launches would measure that and take it for memory.
+        # By the wall clock a submission costs 30 times as much as a launch in it, and more on a busy machine:
+        # shorter launches would measure that overhead instead of memory.
         empty = self._empty()
         min_ns = 20 * min(self._warm_ns(empty, repeats=1) for _ in range(3))
         launches = [self._passes(stream, groups, min_ns) for groups in sorted(choices)]
@@ -89,7 +89,7 @@ class CeilingMeter:
         return best.flops / self._run_ns(best)
 
     def _passes(self, stream: _Stream, groups: int, min_ns: float) -> Launch:
-        """A launch of enough passes that it takes `min_ns` where it can. Its flops are bytes."""
+        """A launch with enough passes to take `min_ns`, if possible. Its flops are bytes."""
         count = stream.count
         stride = groups * stream.spec.threads
         passes = 1
@@ -103,7 +103,7 @@ class CeilingMeter:
                 workgroups=(groups, 1, 1),
                 flops=passes * stream.pass_bytes,
             )
-            # More groups than run at once would each do all passes over their own part, in their own cache.
+            # Groups beyond the resident ones would repeat passes over their own part, in their own cache.
             steps = 2 * passes * (ceil_div(count, stride) + 1)
             if groups > _RESIDENT_GROUPS or 2 * steps > self.device.limits.loop_steps or passes >= 1 << 16:
                 return launch
@@ -112,7 +112,7 @@ class CeilingMeter:
             passes *= 2
 
     def launch_ns(self) -> float:
-        """What a launch costs that does next to nothing, back to back with others."""
+        """The time of an almost empty launch, back to back with others."""
         return self._warm_ns(self._empty(), repeats=500) / 500
 
     def _empty(self) -> Launch:
@@ -120,7 +120,7 @@ class CeilingMeter:
         return prepare(self.device, FILL, outputs=[word], uniforms=(1, 0, FILL.threads), workgroups=(1, 1, 1))
 
     def drift_control_ns(self, repeats: int) -> float:
-        """One sample of fixed arithmetic by the wall clock: its drift is the machine's."""
+        """One sample of the drift control, a fixed arithmetic kernel, by the wall clock."""
         return self.timer.sample([[self.fma_launch] * repeats]).wall_ns
 
     def _fma(self, groups: int) -> Launch:
@@ -136,7 +136,7 @@ class CeilingMeter:
         )
 
     def _run_ns(self, launch: Launch) -> float:
-        """The launch's time when repeated until a sample lasts."""
+        """The time of a launch, repeated so that a sample takes `sample_s`."""
         once = self._warm_ns(launch, repeats=1)
         repeats = max(1, min(10_000, round(self.sample_s * 1e9 / once)))
         self.timer.sample([[launch] * repeats])
@@ -149,9 +149,9 @@ class CeilingMeter:
 
 
 def pass_shift(count: int) -> int:
-    """How many of `count` elements a pass starts behind the one before, in whole cache lines.
+    """The offset, in elements and whole cache lines, between the starts of successive passes over `count`.
 
-    The golden ratio keeps the starts of many passes apart. A third of `count` would bring every third pass
-    back to the same elements, and each thread would find them in its own cache.
+    The golden ratio keeps the starts of many passes apart. With a third of `count`, every third pass would
+    return to the same elements, and each thread would find them in its own cache.
     """
     return int(0.618 * count) // 256 * 256

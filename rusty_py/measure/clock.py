@@ -1,4 +1,4 @@
-"""Which clock to read: GPU timestamps are checked against the wall clock before they are believed."""
+"""Clock selection: GPU timestamps are used only if they agree with the wall clock."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,22 +9,22 @@ from rusty_py.runtime.timing import TimedSample, Timer
 
 @dataclass(frozen=True)
 class Clock:
-    """Which clock figures are read from, "gpu" or "wall", and why."""
+    """The clock of the results, "gpu" or "wall", and the reason for it."""
 
     name: str
     reason: str
 
     def ns(self, sample: TimedSample) -> float:
-        """The sample's time by this clock."""
+        """The time of the sample by this clock."""
         if self.name == "gpu" and sample.gpu_ns is not None:
             return sample.gpu_ns
         return sample.wall_ns
 
 
 def check_clock(timer: Timer, work: Launch, *, at_least_s: float) -> Clock:
-    """The GPU's clock where it passes a test with known doubling work, else the wall clock.
+    """The GPU clock if doubling the work adds the same time as on the wall clock, else the wall clock.
 
-    `work` is repeated until it takes `at_least_s`; twice as much must add as much on both clocks.
+    `work` is repeated until it takes `at_least_s`.
     """
     repeats = 1
     while timer.sample([[work] * repeats]).wall_ns < at_least_s * 1e9 and repeats < 1 << 14:
@@ -40,7 +40,7 @@ def check_clock(timer: Timer, work: Launch, *, at_least_s: float) -> Clock:
 
 
 def compare_clocks(once: TimedSample, twice: TimedSample) -> Clock:
-    """Which clock to trust, from samples of some work and of twice that work."""
+    """The clock to use, given samples of some work and of twice that work."""
     if once.gpu_ns is None or twice.gpu_ns is None:
         return Clock("wall", once.fault or twice.fault)
     grown = twice.gpu_ns / once.gpu_ns

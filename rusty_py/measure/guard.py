@@ -1,18 +1,18 @@
-"""The guard: a rate that the machine cannot reach is not printed."""
+"""The plausibility guard: rejects rates above the measured roofline."""
 
 from collections.abc import Callable
 
 TOLERANCE = 1.10
 PACKED = {"f16": 2}
-"""How many sums of a dtype a unit for f32 may do at once: the ceiling is measured in f32."""
+"""Operations per f32 operation by accumulator dtype: the arithmetic ceiling is measured in f32."""
 
 
 def memory_ns(*, copy_gbps: float, read_gbps: float, read_bytes: int, written_bytes: int) -> float:
-    """The least time that memory needs for a problem.
+    """The minimum time for the memory traffic of a problem.
 
-    Reads of as many bytes as are written go at the rate of a copy, together with the writes. The reads left
-    over go at the rate of reads, which is taken to be no lower than a copy's: where our read kernel is
-    slower, as on CPU drivers, that is the kernel and not the memory.
+    Writes, and as many bytes of reads, are counted at copy bandwidth; the remaining reads at read bandwidth.
+    The latter is at least the copy bandwidth: if the read kernel is slower, as on CPU drivers, the kernel is
+    the limit and not the memory.
     """
     only_read = max(0, read_bytes - written_bytes)
     copied = read_bytes + written_bytes - only_read
@@ -22,10 +22,10 @@ def memory_ns(*, copy_gbps: float, read_gbps: float, read_bytes: int, written_by
 def rejection(
     gflops: float, roofline: float, *, again: Callable[[], tuple[float, float]]
 ) -> tuple[str, float]:
-    """(reason, roof): why a rate is refused, '' where it stands, and the roof it was held against.
+    """(reason, roofline): why a rate is rejected ('' if it is accepted), and the roofline used.
 
-    A rate above the roof has both measured `again`, as (rate, roof): the roof may have been taken on a
-    slow moment. More than 10 % above the new one is refused.
+    If the rate is above the roofline, both are measured `again`, since the roofline may have been measured at
+    a slow moment. A rate more than 10 % above the new roofline is rejected.
     """
     if gflops <= roofline:
         return "", roofline

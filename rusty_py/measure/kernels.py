@@ -1,4 +1,4 @@
-"""The kernels that measure and test, rather than compute for a user."""
+"""Kernels for measurements and tests."""
 
 from rusty_py.runtime.launch import Spec
 
@@ -10,7 +10,7 @@ CHURN = Spec("bench/churn", inputs=1, outputs=1, threads=256)
 
 
 def scale(factor: int) -> Spec:
-    """scaled = factor · x, each factor compiled by itself."""
+    """scaled = factor · x; each factor is a separate pipeline."""
     return Spec(
         "bench/scale", inputs=1, outputs=1, threads=256, constants=(("FACTOR", factor),), has_uniforms=False
     )
@@ -20,5 +20,5 @@ DOUBLE = scale(2)
 
 
 def all_specs() -> list[Spec]:
-    """Each of them."""
+    """All kernels of this module."""
     return [FILL, FMA, COPY, READ, CHURN, DOUBLE]

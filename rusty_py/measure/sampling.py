@@ -1,4 +1,4 @@
-"""Sampling: warm up, then time all kernels of a problem once a round, in random order, until it is enough."""
+"""Sampling: warm up, then time all kernels of a problem in interleaved rounds, in random order."""
 
 import math
 import random
@@ -20,7 +20,7 @@ _SETTLED = 0.01  # Noise of the median, as a fraction, at which more samples cha
 
 @dataclass(frozen=True)
 class Options:
-    """How long to measure. Times in seconds; `max_time_s` is for the whole run."""
+    """How long to measure. Times are in seconds; `max_time_s` limits the whole run."""
 
     sample_s: float
     warmup_s: float
@@ -41,9 +41,9 @@ class Options:
         max_time_s: float | None = None,
         seed: int | None = None,
     ) -> "Options":
-        """A GPU needs 100 ms of work to leave its idle clocks; a CPU driver has none, and is slow.
+        """Defaults for an adapter: a GPU needs 100 ms of work to leave its idle clocks, CPU drivers don't.
 
-        `runs` is the exact number of samples of a row, but for the end of the budget.
+        `runs` is the exact number of samples per row, unless the budget is exhausted.
         """
         sample_s = 0.02 if adapter.is_cpu else 0.1
         return cls(
@@ -59,18 +59,18 @@ class Options:
 
 @dataclass
 class Track:
-    """A case while it is measured: `parts` are the submissions of one sample of `runs` runs."""
+    """A case being measured: `parts` are the submissions of one sample of `runs` runs."""
 
     case: Case
     work: Work
-    proof: Verification
+    verification: Verification
     parts: list[list[Launch]] = field(default_factory=list)
     runs: int = 1
     samples: list[Timed] = field(default_factory=list)
 
 
 class Sampler:
-    """Takes samples on a device, by the rules of `options`, until `deadline` on the monotonic clock."""
+    """Takes samples on a device according to `options`, until `deadline` on the monotonic clock."""
 
     def __init__(
         self, device: Device, timer: Timer, clock: Clock, options: Options, *, deadline: float
@@ -80,14 +80,14 @@ class Sampler:
         self.shuffle = random.Random(options.seed)
 
     def warm_up(self, track: Track) -> None:
-        """Runs a case until the clocks are up and its pace is known, and sizes its samples."""
+        """Runs a case until the GPU clocks are up and its throughput is known, and sizes its samples."""
         spent_s = 0.0
         while True:
             launches = track.work.launches()
             track.parts = list(submissions(self.device, launches * track.runs))
             seconds = self.timer.sample(track.parts).wall_ns / 1e9
             flops = track.case.problem.flops * track.runs
-            main = max(launches, key=lambda launch: launch.flops)  # Others pack before it, or join after.
+            main = max(launches, key=lambda launch: launch.flops)  # The others pack or reduce.
             self.device.throughput.observe(main.spec, flops=flops, seconds=seconds)
             spent_s += seconds
             wanted = math.ceil(self.options.sample_s * track.runs / seconds)
@@ -98,15 +98,15 @@ class Sampler:
         track.parts = list(submissions(self.device, track.work.launches() * track.runs))
 
     def rounds(self, tracks: Sequence[Track], *, drift_control: Callable[[], None], share_s: float) -> str:
-        """Samples all tracks once a round, after the anchor, and says why it stopped.
+        """Samples all tracks once per round, after the drift control; returns why it stopped.
 
-        The deadline ends it at once, `share_s` seconds once there are enough samples.
+        It stops at the deadline, or after `share_s` seconds if there are enough samples.
         """
         start = time.monotonic()
         for index in count():
             drift_control()
             taken = [(track, self.sample(track)) for track in self.shuffle.sample(tracks, len(tracks))]
-            for track, sample in taken:  # Only now, so that Ctrl-C leaves whole rounds.
+            for track, sample in taken:  # Only now, so that Ctrl-C leaves complete rounds.
                 track.samples.append(Timed(index, track.runs, sample.wall_ns, sample.gpu_ns, sample.fault))
             stopped = self._stop_reason(tracks, spent_s=time.monotonic() - start, share_s=share_s)
             if stopped:
@@ -114,7 +114,7 @@ class Sampler:
         return stopped
 
     def sample(self, track: Track) -> TimedSample:
-        """One sample, written over a poisoned output."""
+        """One sample, with a poisoned output."""
         track.work.poison()
         return self.timer.sample(track.parts)
 

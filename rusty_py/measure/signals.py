@@ -1,4 +1,4 @@
-"""The signals that end a program, and how a child process leaves them to its parent."""
+"""The signals that end a program, and how child processes ignore them."""
 
 import signal
 
@@ -7,6 +7,6 @@ ENDING = tuple(signal.Signals[name] for name in _NAMES if hasattr(signal, name))
 
 
 def leave_to_parent() -> None:
-    """Ignores them in a child process, whose parent ends it: they may come to both."""
+    """Ignores these signals in a child process: both receive them, and the parent ends the child."""
     for number in ENDING:
         signal.signal(number, signal.SIG_IGN)

@@ -1,4 +1,4 @@
-"""Robust statistics of a few samples."""
+"""Robust statistics for few samples."""
 
 import math
 import random
@@ -6,14 +6,14 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-# What makes the standard deviation of normal noise of its MAD, and of its interquartile range.
+# Factors from MAD and interquartile range to the standard deviation of normal noise.
 _MAD_TO_SIGMA = 1.4826
 _IQR_TO_SIGMA = 0.7413
 
 
 @dataclass(frozen=True)
 class Summary:
-    """Median, median absolute deviation, interquartile range and least of n samples, in the samples' unit.
+    """Median, median absolute deviation, interquartile range and minimum of n samples, in the samples' unit.
 
     A single sample has no spread: its `mad` and `iqr` are 0.
     """
@@ -33,7 +33,7 @@ class Summary:
     def noise(self) -> float:
         """The standard error of the median, as a fraction of it.
 
-        The spread is the larger of two estimates: of samples that jump between two values, either may be 0.
+        The spread is the larger of two estimates: either may be 0 if samples alternate between two values.
         """
         if self.n < 2 or self.median == 0:
             return math.inf
@@ -42,7 +42,7 @@ class Summary:
 
 
 def summarise(samples: Sequence[float]) -> Summary:
-    """The summary of `samples`, of which there is one at least."""
+    """The summary of one or more samples."""
     median = statistics.median(samples)
     mad = statistics.median(abs(x - median) for x in samples)
     low, _, high = statistics.quantiles(samples, method="inclusive") if len(samples) > 1 else (median,) * 3
@@ -52,10 +52,10 @@ def summarise(samples: Sequence[float]) -> Summary:
 def ratio_interval(
     slower: Sequence[float], faster: Sequence[float], *, resamples: int = 2000
 ) -> tuple[float, float, float]:
-    """(median, low, high) of slower/faster, pair by pair: a bootstrap interval of 95 %.
+    """(median, low, high) of the paired ratios slower/faster, with a 95 % bootstrap interval.
 
-    The pairs come from the same rounds, so that what drifted in both falls out. The seed is fixed: the
-    same samples give the same interval.
+    Pairs are from the same round, which cancels common drift. The seed is fixed: the same samples give the
+    same interval.
     """
     ratios = [a / b for a, b in zip(slower, faster, strict=True)]
     draw = random.Random(0)

@@ -1,9 +1,9 @@
-"""Proof before speed: matrix products are checked element by element before and after they are timed.
+"""Verification of matrix products, before and after timing.
 
-Where float64 is affordable every element is compared with it. Beyond that, small integers are
-multiplied: their sums are exact, so that Freivalds' test, with a few random vectors, tests equality; with
-float inputs it could not see one wrong element among the rounding errors. The rows that are then sampled
-with float inputs see errors that integers do not, such as a kernel in lower precision.
+Up to `FULL_FLOPS`, every element is compared with float64. Larger products are verified with small integers,
+whose sums are exact, by Freivalds' algorithm with a few random vectors (with float inputs, rounding errors
+would hide a single wrong element). Sampled rows with float inputs are compared with float64, too, to detect
+errors that integers don't show, such as reduced precision.
 """
 
 import math
@@ -23,7 +23,7 @@ POISON = 0xFFE5_FFE5  # A NaN that no arithmetic makes, as one float32 and as tw
 FULL_FLOPS = 2**31  # Up to here (1024 cubed), every element against float64.
 _ROWS = 32
 _EXACT = {F32: 2**24, F16: 2**11}  # Integers up to here are exact.
-# A sum of k terms of random signs passes this times sqrt(k) once in 10^21 (Hoeffding): refused, not missed.
+# A sum of k terms of random signs exceeds this times sqrt(k) once in 10^21 (Hoeffding): a false alarm.
 _SPREAD = 10
 
 Matrices = NDArray[np.floating]
@@ -32,10 +32,10 @@ GemmProblem = Callable[[Matrices, Matrices], Matrices]
 
 
 class MatmulVerifier:
-    """The inputs of a problem, and what its product must be; serves all kernels.
+    """Inputs and reference of a problem, shared by all kernels.
 
-    `products` of (m, k) by (k, n): where there are several, arrays have a first axis that counts them.
-    Operands and result are of `dtype`, the sums of `accumulate_dtype`.
+    `products` matrix products of (m, k) by (k, n); if there are several, arrays have a leading batch axis.
+    Operands and result have dtype `dtype`, the accumulators `accumulate_dtype`.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class MatmulVerifier:
         self._rng = rng
         self.a, self.b = (_uniform(rng, shape, dtype) for shape in self._shapes)
         self.full = 2 * m * k * n * products <= full_flops
-        # Of all products together: row i is row i % m of product i // m.
+        # Across all products: row i is row i % m of product i // m.
         self.rows = np.arange(products * m)
         self.method = "every element against float64"
         if not self.full:
@@ -72,7 +72,7 @@ class MatmulVerifier:
             )
 
     def verify(self, product: GemmProblem) -> tuple[Verification, Matrices]:
-        """The proof of `product`, and its result on the exam's float inputs, which it saw last."""
+        """Verifies `product`; also returns its result for the float inputs, which run last."""
         if not self.full:
             fault = self._integer_fault(product)
             if fault:
@@ -81,7 +81,7 @@ class MatmulVerifier:
         return self.compare(c), c
 
     def compare(self, c: Matrices) -> Verification:
-        """`c` against float64, on all rows or the sampled ones."""
+        """Compares all rows of `c`, or the sampled ones, with float64."""
         fault = _unwritten(c)
         reference, bound = self._reference
         rows = c.reshape(-1, self.n)[self.rows].astype(np.float64)
@@ -105,17 +105,17 @@ class MatmulVerifier:
         )
 
     def recheck(self, c: Matrices, verified: Matrices) -> Verification:
-        """The output that timing left, against float64 and, every element, against the proven one."""
-        proof = self.compare(c)
-        if proof.ok and not self.full:
+        """Compares the output after timing with float64, and every element with the verified output."""
+        verification = self.compare(c)
+        if verification.ok and not self.full:
             changed = sum(self._changed(*each) for each in self._each(self.a, self.b, c, verified))
             if changed:
-                proof = replace(proof, fault=f"{changed:,} elements changed while it was timed")
-        return proof
+                verification = replace(verification, fault=f"{changed:,} elements changed while it was timed")
+        return verification
 
     @cached_property
     def _reference(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """What `rows` are in float64, and how far each of their elements may be off."""
+        """`rows` in float64, and the error bound of each element."""
         references, bounds = [], []
         for product, (a, b) in enumerate(self._each(self.a, self.b)):
             rows = self.rows[self.rows // self.m == product] % self.m
@@ -125,7 +125,7 @@ class MatmulVerifier:
         return np.concatenate(references), np.concatenate(bounds)
 
     def _changed(self, a: Matrices, b: Matrices, c: Matrices, verified: Matrices) -> int:
-        """How many elements of two results of one product differ by more than rounding: each may be off."""
+        """How many elements of two results differ by more than twice the rounding bound."""
         bound = oracle.centred_norm_bound(
             a.astype(np.float32), b.astype(np.float32), dtype=self.accumulate_dtype
         )
@@ -134,20 +134,20 @@ class MatmulVerifier:
             return int((~(np.abs(one - other) <= 2 * (bound + self._rounding(other)))).sum())
 
     def _rounding(self, reference: NDArray[np.float64]) -> NDArray[np.float64] | float:
-        """What the last rounding adds, of sums in float32 to a narrower result."""
+        """The error of the final rounding to a narrower result."""
         return 0.0 if self.dtype is F32 else oracle.rounding(reference, ulps=0.5, dtype=self.dtype)
 
     def _each(self, *stacks: Matrices) -> Iterator[tuple[Matrices, ...]]:
-        """The matrices of each product in turn."""
+        """Iterates over the matrices of each product."""
         return zip(*(x.reshape(self.products, *x.shape[-2:]) for x in stacks), strict=True)
 
     def _integer_fault(self, product: GemmProblem) -> str:
-        """What is wrong with products of small integers, whose sums are exact; else ''."""
+        """The fault of products of small integers, whose sums are exact; '' if correct."""
         exact = min(_EXACT[self.dtype], _EXACT[self.accumulate_dtype])
         limit = min(63, math.isqrt((exact - 1) // min(self.k, math.ceil(_SPREAD * math.sqrt(self.k)))))
         if limit < 1:
             raise LimitError(
-                f"cannot be proven: sums of {self.k:,} integers are not exact in {self.dtype.name}"
+                f"cannot be verified: sums of {self.k:,} integers are not exact in {self.dtype.name}"
             )
         a, b = (
             self._rng.integers(-limit, limit, shape, endpoint=True).astype(self.dtype.numpy)
@@ -169,10 +169,10 @@ def freivalds_fault(
     *,
     rng: np.random.Generator,
 ) -> str:
-    """Says where c is not a @ b, for matrices of integers with sums under 2^24; '' where it is.
+    """Describes where c differs from a @ b, for integer matrices with sums below 2^24; '' if equal.
 
-    c @ x must equal a @ (b @ x) for random integer vectors x (Freivalds, 1977). All sums stay under
-    2^53, exact in float64. A wrong c passes with a chance under 2^-40.
+    c @ x must equal a @ (b @ x) for random integer vectors x (Freivalds, 1977). All sums are below 2^53,
+    exact in float64. A wrong c passes with probability below 2^-40.
     """
     n = b.shape[1]
     limit, count = _test_vectors(n)
@@ -186,17 +186,17 @@ def freivalds_fault(
 
 
 def _test_vectors(n: int) -> tuple[int, int]:
-    """The largest entry of a test vector of length n, and how many there are.
+    """The largest entry of test vectors of length n, and the number of vectors.
 
-    Sums of n entries times 2^24 stay under 2^53. One wrong element passes one vector with a chance of
-    1 in 2 most + 1.
+    Sums of n entries times 2^24 are below 2^53. One wrong element passes one vector with a probability of
+    1 in 2 * limit + 1.
     """
     limit = max(1, min(2**16, 2**28 // n))
     return limit, math.ceil(40 / math.log2(2 * limit + 1))
 
 
 def _unwritten(c: Matrices) -> str:
-    """What says how much of c is poison still; '' where none is."""
+    """Describes how much of c is still poison; '' if none is."""
     c = np.ascontiguousarray(c)
     word = np.uint32 if c.itemsize == 4 else np.uint16
     untouched = c.view(word) == word(POISON & np.iinfo(word).max)

@@ -417,7 +417,7 @@ def _skeleton(
     inner = sizes[-1] if sizes else 1
     flat = len(sizes) <= 1
     whole = inner % 4 == 0 or (flat and fresh)  # Behind a fresh array there is room for a whole vec4.
-    width = 4 if whole and _by_fours(out, strides[-1]) else 1
+    width = 4 if whole and _vec4_aligned(out, strides[-1]) else 1
     index = "flat" if flat else "general"
     if 1 < len(sizes) <= 3 and inner // width >= _MIN_GRID_ITEMS:
         index = "grid"
@@ -432,12 +432,12 @@ def _skeleton(
         elif not stride or stride[-1] == 0:
             access.append("one")
         else:
-            access.append("vec4" if _by_fours(each, stride) else "scalar")
+            access.append("vec4" if _vec4_aligned(each, stride) else "scalar")
     return Skeleton(index, width, tuple(access), wide_axes=index == "general" and len(sizes) > 4)
 
 
-def _by_fours(x: Array, stride: Shape) -> bool:
-    """Whether neighbours along the last axis lie in whole vectors of four."""
+def _vec4_aligned(x: Array, stride: Shape) -> bool:
+    """Whether the last axis can be accessed as vec4."""
     if not stride or stride[-1] != 1 or x.offset % 4:
         return False
     return all(each % 4 == 0 for each in stride[:-1])

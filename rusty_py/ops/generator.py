@@ -131,11 +131,11 @@ def _text(body: Body, skeleton: Skeleton) -> str:
 
 def _uniforms_text(count: int, skeleton: Skeleton) -> str:
     """`count` arrays, the result among them: places in vectors of four, in the order of the bindings."""
-    fours = ceil_div(count, 4)
+    vec4s = ceil_div(count, 4)
     rows = (count + 1) * (2 if skeleton.wide_axes else 1) if skeleton.index == "general" else count
     return (
         "struct Uniforms {\n    sizes: vec4<u32>,\n    numbers: vec4<u32>,\n"
-        f"    starts: array<vec4<u32>, {fours}>,\n    lanes: array<vec4<u32>, {fours}>,\n"
+        f"    starts: array<vec4<u32>, {vec4s}>,\n    lanes: array<vec4<u32>, {vec4s}>,\n"
         f"    strides: array<vec4<u32>, {rows}>,\n}}\n"
     )
 
@@ -221,10 +221,10 @@ def _starts(arrays: list[str], skeleton: Skeleton) -> list[str]:
             + ";"
             for i, (name, start) in enumerate(zip(names, starts, strict=True))
         ]
-    fours = 2 if skeleton.wide_axes else 1
-    axis = "left - 1u" if fours == 1 else "(left - 1u) % 4u"
+    vec4s = 2 if skeleton.wide_axes else 1
+    axis = "left - 1u" if vec4s == 1 else "(left - 1u) % 4u"
     rows = [
-        f"{i * fours}u" if fours == 1 else f"{i * fours}u + (left - 1u) / 4u" for i in range(len(names) + 1)
+        f"{i * vec4s}u" if vec4s == 1 else f"{i * vec4s}u + (left - 1u) / 4u" for i in range(len(names) + 1)
     ]
     return [
         *(f"var {name}_at = {start};" for name, start in zip(names, starts, strict=True)),

@@ -1,4 +1,4 @@
-"""Matrix product: `matmul` for arrays of NumPy's and of ours. How it is computed is in gemm/."""
+"""Matrix product: `matmul` for NumPy arrays and `Array`. The kernels and their selection are in gemm/."""
 
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -18,7 +18,7 @@ from rusty_py.gemm.describe import (
     check_computes,
     check_out,
     kind_of,
-    places_of,
+    layouts_of,
     problem_of,
     result_shape,
     shape_of,
@@ -53,7 +53,7 @@ class _Options(TypedDict, total=False):
 
 
 class Matmul:
-    """`matmul(a, b)` computes a product; `matmul.plan(a, b)` says how it would."""
+    """`matmul(a, b)` computes a product; `matmul.plan(a, b)` returns its plan."""
 
     __name__ = "matmul"
 
@@ -83,19 +83,19 @@ class Matmul:
         tile: Tile = "auto",
         device: Device | None = None,
     ) -> Array | NDArray[Any]:
-        """`a @ b` on the GPU, by NumPy's rules for shapes.
+        """`a @ b` on the GPU, with the shape rules of `np.matmul`.
 
         a: (..., m, k) or (k,), b: (..., k, n) or (k,); float32 or float16 in any memory layout, or anything
-        that casts to what `dtype` says. Returns a (..., m, n) array, float16 where both operands are; a 1-D
-        operand leaves no axis, and leading axes broadcast. Where one operand is an Array so is the result,
-        and nothing waits. Transposed operands are read as they lie.
+        that can be cast to `dtype`. Returns a (..., m, n) array, float16 if both operands are; a 1-D operand
+        adds no axis, and leading axes broadcast. If either operand is an Array, so is the result, and the
+        call is asynchronous. Transposed operands are read without a copy.
 
-        `out` takes the result and is returned; with `accumulate` it is added to what `out` holds. `bias`,
-        (n,), is added to every row, and then `activation` applied: "relu", "gelu", "silu", "sigmoid", "tanh",
-        or "none", the same as None.
-        float16 accumulates in float32; `accumulate_dtype="f16"` allows short partial sums in float16.
-        `tile` chooses the kernel, `device` the GPU. Raises ShapeError, DtypeError, LimitError for a tile the
-        device has no room for, DeviceError, OutOfMemory.
+        `out` receives the result and is returned; with `accumulate` the product is added to it. `bias`, (n,),
+        is added to every row before `activation`: "relu", "gelu", "silu", "sigmoid", "tanh", or "none", the
+        same as None. float16 accumulates in float32; `accumulate_dtype="f16"` allows short partial sums in
+        float16. `tile` selects the kernel, `device` the GPU.
+        Raises ShapeError, DtypeError, LimitError for a tile that exceeds the device's limits, DeviceError,
+        OutOfMemory.
         """
         options = MatmulOptions(dtype, tile, bias, _activation(activation), accumulate_dtype, accumulate)
         options.check()
@@ -117,9 +117,9 @@ class Matmul:
         tile: Tile = "auto",
         device: Device | None = None,
     ) -> GemmPlan:
-        """How `matmul` with these arguments computes: which kernel, in how many parts, and why; a line.
+        """The plan of `matmul` with these arguments: kernel, split-K, packing and the reason.
 
-        Computes nothing. Raises what `matmul` would for these shapes, dtypes and options.
+        Computes nothing. Raises as `matmul` does for these shapes, dtypes and options.
         """
         options = MatmulOptions(dtype, tile, bias, _activation(activation), accumulate_dtype)
         options.check()
@@ -141,12 +141,12 @@ matmul = Matmul()
 
 
 def _activation(name: str | None) -> str | None:
-    """Its name; None for none."""
+    """The name of the activation; None for "none"."""
     return None if name == "none" else name
 
 
 def operator(a: object, b: object, *, reflected: bool = False) -> Array | NotImplementedType:
-    """What `@` does: NotImplemented for operands that are neither arrays of NumPy's nor of ours."""
+    """The operator `@`: NotImplemented unless both operands are NumPy arrays or `Array`."""
     if not (isinstance(a, Array | np.ndarray) and isinstance(b, Array | np.ndarray)):
         return NotImplemented  # type: ignore[no-any-return]
     left, right = (b, a) if reflected else (a, b)
@@ -154,7 +154,7 @@ def operator(a: object, b: object, *, reflected: bool = False) -> Array | NotImp
 
 
 def _of_arrays(a: object, b: object, out: object, device: Device | None, options: MatmulOptions) -> Array:
-    """Sends what is NumPy's, and applies the operation."""
+    """Uploads NumPy operands and applies the operation."""
     given = (a, b) if options.bias is None else (a, b, options.bias)
     own = a if isinstance(a, Array) else b
     assert isinstance(own, Array)
@@ -171,7 +171,7 @@ def _of_arrays(a: object, b: object, out: object, device: Device | None, options
 
 
 def _sent_operands(given: tuple[object, ...], device: Device, options: MatmulOptions) -> list[Array]:
-    """a, b and the bias on the device, checked before anything is sent."""
+    """a, b and the bias on the device, checked before any upload."""
     a, b = given[:2]
     _, _, n, _ = matmul_shapes(shape_of(a), shape_of(b))
     kind = kind_of(a, b, options.dtype)
@@ -188,7 +188,7 @@ def _checked_out(out: object, a: object, b: object, device: Device, options: Mat
 
 
 def _forward(*arrays: Array, has_bias: bool = False, has_out: bool = False, **given: Any) -> Array:
-    """a, b, then the bias and `out` where there are such; the options are those of `MatmulOptions`."""
+    """Arrays: a, b, then the bias and `out` if present; the options are those of `MatmulOptions`."""
     a, b = arrays[:2]
     bias = arrays[2] if has_bias else None
     out = arrays[-1] if has_out else None
@@ -209,8 +209,8 @@ def _forward(*arrays: Array, has_bias: bool = False, has_out: bool = False, **gi
     z = target(out, (*batch, m, n), [x, y, bias], kind, device, accumulate=options.accumulate)
     views = view_of(x), view_of(y), view_of(z)
     chosen = plan(device, _problem(*views, kind, options), tile=options.tile)
-    for places in places_of(*views):
-        operands = Operands(x.buffer, y.buffer, z.buffer, *places, None if bias is None else bias.buffer)
+    for layouts in layouts_of(*views):
+        operands = Operands(x.buffer, y.buffer, z.buffer, *layouts, None if bias is None else bias.buffer)
         for each in dispatches(device, chosen, operands, accumulate=options.accumulate):
             launch(device, **each._asdict())
     if out is None:
@@ -234,7 +234,7 @@ def _problem(x: View, y: View, z: View, kind: Dtype, options: MatmulOptions) -> 
 
 
 def _samples() -> Iterator[Sample]:
-    """Vectors, edges of tiles, batches that broadcast; f16."""
+    """Vectors, partial tiles, broadcast batches; f32 and f16."""
     shapes: list[tuple[Shape, Shape]] = [
         ((7,), (7,)),
         ((5, 7), (7,)),
@@ -248,7 +248,7 @@ def _samples() -> Iterator[Sample]:
 
 
 def _expected(sample: Sample) -> Expected:
-    """The product in float64; the bound by k products, and one rounding of the result."""
+    """The product in float64, with the rounding bound of k terms and of the result."""
     a, b = (each.astype(np.float64) for each in sample.operands)
     kind = F16 if sample.operands[0].dtype == F16.numpy else F32
     k = a.shape[-1]
@@ -259,7 +259,7 @@ def _expected(sample: Sample) -> Expected:
 
 
 def _cost(arrays: Sequence[Array], result: Array) -> Cost:
-    """Two operations for each of k products of an element of the result."""
+    """2mnk flops; operands and result once each."""
     return Cost(2 * result.size * arrays[0].shape[-1], once_each(arrays, result).nbytes)
 
 
@@ -279,7 +279,7 @@ MATMUL_INTO = OPERATIONS.add(Operation("matmul into", partial(_forward, has_out=
 
 
 def _whole(device: Device, job: StreamJob, options: MatmulOptions) -> None:
-    """A product of NumPy's arrays by arrays on the device."""
+    """A product of NumPy arrays with all operands on the device."""
     given = (job.a, job.b) if options.bias is None else (job.a, job.b, options.bias)
     arrays = [operand(each, job.kind, device) for each in given]
     if job.added is None:

@@ -1,4 +1,4 @@
-"""The operands of a product on the device: how they are sent, and as matrices that kernels can read."""
+"""Operands of a product on the device: uploads, and views as matrices that kernels can read."""
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from rusty_py.views import Shape, View, reshaped, row_major
 
 
 def operand(x: object, kind: Dtype, device: Device) -> Array:
-    """`x` on the device; NumPy's matrices that lie column by column stay so."""
+    """`x` on the device; column-major NumPy matrices keep their order."""
     if isinstance(x, Array):
         return asarray(x.astype(kind, copy=False), device=device)
     held = dtypes.cast(np.asarray(x), kind, operation="matmul")
@@ -23,7 +23,7 @@ def operand(x: object, kind: Dtype, device: Device) -> Array:
 
 
 def planned(x: object, size: tuple[int, int], kind: Dtype, device: Device) -> View:
-    """Where the matrices of an operand will lie: as `operand` and `as_matrices` leave them."""
+    """The view that `operand` and `as_matrices` will return."""
     if isinstance(x, Array):
         asarray(x, device=device)
         view = view_of(x) if x.kind is kind else View(0, x.shape, row_major(x.shape))
@@ -34,18 +34,18 @@ def planned(x: object, size: tuple[int, int], kind: Dtype, device: Device) -> Vi
 
 
 def as_matrices(x: Array, size: tuple[int, int]) -> Array:
-    """`x` as matrices that have a stride of 1: a copy where no stride is."""
+    """`x` as matrices with a unit stride, copied if it has none."""
     view = matrices(view_of(x), size)
     return x.reshape((*x.shape[:-2], *size)).copy() if view is None else x.view(view)
 
 
 def view_of(x: Array) -> View:
-    """Which elements of its buffer an array has."""
+    """The elements of the buffer that an array refers to."""
     return View(x.offset, x.shape, x.strides)
 
 
 def bias_row(bias: Array | None, kind: Dtype, device: Device) -> Array | None:
-    """The bias as a row of its own."""
+    """The bias as a contiguous row at offset 0."""
     if bias is None:
         return None
     bias = operand(bias, kind, device)
@@ -61,9 +61,9 @@ def target(
     *,
     accumulate: bool,
 ) -> Array:
-    """Where the product goes, as matrices: `out` itself, or an array to be copied to it.
+    """The array that receives the product, as matrices: `out` itself, or a temporary to copy to it.
 
-    That holds what `out` does where the product is added to it, with `accumulate`.
+    With `accumulate` a temporary starts as a copy of `out`.
     """
     if out is None:
         return allocate(device, shape, kind, operation="matmul")

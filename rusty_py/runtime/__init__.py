@@ -1,1 +1,1 @@
-"""Everything that touches wgpu: adapters, devices, memory, launches, transfers."""
+"""The runtime on top of wgpu: adapters, devices, memory, launches, graphs, transfers."""

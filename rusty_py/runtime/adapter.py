@@ -1,4 +1,4 @@
-"""Which adapters this machine has, how to choose one, and what it can do."""
+"""Adapters: enumeration, selection, limits and features."""
 
 import os
 import re
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 ENVIRONMENT = "RUSTY_PY_ADAPTER"
 
-# Best first: what a user means who names none.
+# The order of preference when the user names no adapter.
 _RANK = {"DiscreteGPU": 0, "IntegratedGPU": 1, "Unknown": 2, "CPU": 3}
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What an adapter allows, as far as compute kernels can meet it."""
+    """The limits of an adapter that compute kernels can reach."""
 
     threads: int
     """Threads in a workgroup."""
@@ -34,14 +34,14 @@ class Limits:
     buffer_bytes: int
     """Bytes of one buffer."""
     loop_steps: int = 2**32 - 1
-    """Loop iterations of one invocation, all its loops together."""
+    """Loop iterations of one invocation, in total."""
     subgroup: int = 1
-    """Neighbouring threads that surely run in step; 1 where the adapter does not say."""
+    """The guaranteed subgroup size; 1 if unknown."""
 
 
 @dataclass(frozen=True)
 class Adapter:
-    """A GPU, or a CPU driver that acts as one."""
+    """A GPU, or a CPU driver."""
 
     index: int
     name: str
@@ -55,7 +55,7 @@ class Adapter:
 
     @property
     def is_cpu(self) -> bool:
-        """Whether this is a driver that computes on the CPU: right for tests, not for speed."""
+        """Whether this driver computes on the CPU: correct, but slow."""
         return self.type == "CPU"
 
     def __str__(self) -> str:
@@ -63,19 +63,19 @@ class Adapter:
 
 
 def list_adapters() -> list[Adapter]:
-    """Every adapter of this machine, the likely best first; empty where there is none."""
+    """All adapters of this machine, the preferred one first."""
     found = sorted(native.enumerate_adapters(), key=lambda raw: _RANK.get(raw.info["adapter_type"], 2))
     return [_describe(index, raw) for index, raw in enumerate(found)]
 
 
 def choose(which: int | str | None = None) -> Adapter:
-    """The adapter of that index, of that backend, or with that in its name or driver.
+    """The adapter with this index or backend, or with this text in its name or driver.
 
-    None stands for the environment's RUSTY_PY_ADAPTER, else for the first. Raises NoAdapter.
+    None selects the one named by RUSTY_PY_ADAPTER, or the first. Raises NoAdapter.
     """
     adapters = list_adapters()
     if not adapters:
-        raise NoAdapter(f"adapter: this machine offers none: {remedy()}")
+        raise NoAdapter(f"adapter: none found: {remedy()}")
     source = ""
     if which is None:
         which = os.environ.get(ENVIRONMENT, "") or 0
@@ -84,7 +84,7 @@ def choose(which: int | str | None = None) -> Adapter:
     for adapter in adapters:
         if wanted in (str(adapter.index), adapter.backend.casefold()):
             return adapter
-    # One or two digits are an index, and there is none such; more may be a name, such as "4090".
+    # One or two digits are an index, and it doesn't exist; more may be part of a name, such as "4090".
     if isinstance(which, str) and not re.fullmatch(r"\d{1,2}", wanted):
         for adapter in adapters:
             if wanted in f"{adapter.name} {adapter.driver}".casefold():
@@ -94,7 +94,7 @@ def choose(which: int | str | None = None) -> Adapter:
 
 
 def remedy() -> str:
-    """What to install on this system so that an adapter shows up, in one line."""
+    """What to install on this system to get an adapter, in one line."""
     if sys.platform == "darwin":
         return "Metal comes with macOS: is this a virtual machine without a GPU?"
     if sys.platform == "win32":
@@ -130,7 +130,7 @@ def _describe(index: int, raw: "wgpu.GPUAdapter") -> Adapter:
 
 
 def _loop_steps(name: str, driver: str) -> int:
-    """llvmpipe before Mesa 23 leaves every loop, silently, after 65,535 iterations of an invocation."""
+    """The loop limit: llvmpipe before Mesa 23 silently exits loops after 65,535 iterations per invocation."""
     version = re.search(r"Mesa (\d+)\.", driver)
     if "llvmpipe" in name and (version is None or int(version[1]) < 23):
         return 65_535
@@ -138,6 +138,6 @@ def _loop_steps(name: str, driver: str) -> int:
 
 
 def _subgroup(name: str, features: Iterable[str]) -> int:
-    """llvmpipe runs in step what fits a vector register, and names that; wgpu knows the API's bounds only."""
+    """The subgroup size: llvmpipe's name has its vector width; wgpu only reports the API's bounds."""
     bits = re.search(r"llvmpipe .*\b(\d+) bits", name)
     return int(bits[1]) // 32 if bits and "subgroup" in features else Limits.subgroup

@@ -1,4 +1,4 @@
-"""A piece of device memory, a window of one, and commands that wait to be submitted."""
+"""Buffers, bindings of parts of buffers, and command buffers."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
@@ -11,13 +11,13 @@ if TYPE_CHECKING:
     from rusty_py.runtime.pool import Allocation, Allocator
 
 BINDING_BYTES = 256
-"""Windows begin at multiples of this on every adapter."""
+"""The alignment of binding offsets, sufficient on every adapter."""
 
 
 class Buffer:
-    """A piece of device memory. Made by `Device.empty`, `Device.zeros` and `Device.upload`.
+    """Device memory. Created by `Device.empty`, `Device.zeros` and `Device.upload`.
 
-    It is memory of `pool`, which gets it back when the last reference goes.
+    The memory belongs to `pool` and returns to it when the last reference is dropped.
     """
 
     __slots__ = (
@@ -31,7 +31,7 @@ class Buffer:
         "pool",
     )
 
-    start = 0  # Of what a launch binds, as a window's is.
+    start = 0  # The binding offset, as in BufferBinding.
 
     def __init__(self, device: "Device", pool: "Allocator", size: int, nbytes: int, label: str) -> None:
         self.device = device
@@ -39,17 +39,17 @@ class Buffer:
         self.nbytes = nbytes
         self.label = label
         self.memory = pool.take(size)
-        self.binding = self.memory.serial << 64 | nbytes  # What it binds, for the keys of caches.
-        self.destroyed = False  # From here on there is something to give back.
+        self.binding = self.memory.serial << 64 | nbytes  # Identifies memory and size in cache keys.
+        self.destroyed = False  # Set last: from here on __del__ returns the memory.
 
     @property
     def extent(self) -> int:
-        """Where it lies, in one number for the keys of bind groups, as a window's is."""
+        """Offset and size as one integer, for bind group keys (see `BufferBinding.extent`)."""
         return self.nbytes
 
     @property
     def bound_bytes(self) -> int:
-        """What a launch binds: whole vectors of four, so that the last one may be loaded and stored."""
+        """The binding size, rounded up to a vec4 so that the last one can be loaded and stored."""
         return min(self.memory.size, -(-self.nbytes // 16) * 16)
 
     def __del__(self) -> None:
@@ -57,16 +57,16 @@ class Buffer:
             self.pool.give(self.memory)
 
     def destroy(self) -> None:
-        """Gives the memory back now, not when the last reference goes. A second call does nothing."""
+        """Frees the memory now instead of when the last reference is dropped. A second call does nothing."""
         if not self.destroyed:
             with self.device.queue.lock:
-                self.device.queue.flush()  # What is recorded may use it.
+                self.device.queue.flush()  # Recorded launches may use it.
                 self.destroyed = True
                 self.memory.destroy()
             self.pool.give(self.memory, destroyed=True)
 
     def ensure_usable(self, operation: str, device: "Device") -> None:
-        """Raises DeviceError where a submission of `device` with this buffer would abort the process."""
+        """Raises DeviceError if submitting this buffer to `device` would abort the process."""
         if self.device is not device:
             raise DeviceError(f"{operation}: buffer {self.label!r} is of another device: {self.device}")
         if self.destroyed:
@@ -76,9 +76,9 @@ class Buffer:
 
 
 class BufferBinding(NamedTuple):
-    """`nbytes` of a buffer from byte `start` on: what a launch binds in place of more than a binding takes.
+    """A part of a buffer: `nbytes` from byte `start`. For buffers larger than one binding.
 
-    `start` is a multiple of `BINDING_BYTES`, `nbytes` of 4.
+    `start` is a multiple of `BINDING_BYTES`, `nbytes` a multiple of 4.
     """
 
     buffer: Buffer
@@ -87,7 +87,7 @@ class BufferBinding(NamedTuple):
 
     @property
     def extent(self) -> int:
-        """Where it lies, in one number for the keys of bind groups; a whole buffer's is its `nbytes`."""
+        """Offset and size as one integer, for bind group keys; for a whole buffer it equals `nbytes`."""
         return self.start << 64 | self.nbytes
 
     @property
@@ -111,12 +111,12 @@ class BufferBinding(NamedTuple):
         return self.buffer.label
 
     def ensure_usable(self, operation: str, device: "Device") -> None:
-        """Raises DeviceError where its buffer is not usable."""
+        """Raises DeviceError if the buffer is not usable."""
         self.buffer.ensure_usable(operation, device)
 
 
 class CommandBuffer:
-    """Commands that wait to be submitted to their device, once, and the buffers they use."""
+    """Encoded commands, to be submitted once, and the buffers they use."""
 
     def __init__(
         self, device: "Device", commands: "Handle", buffers: Iterable[Buffer | BufferBinding]

@@ -1,4 +1,4 @@
-"""What a device compiles and binds once, and finds again by frozen keys."""
+"""The caches of a device: pipelines, bind groups and launch plans, by hashable keys."""
 
 import itertools
 from collections.abc import Callable, Hashable
@@ -18,15 +18,12 @@ _serials = itertools.count(1)
 _MAX_PIPELINES = 1024
 _MAX_BINDINGS = 4096
 _MAX_PLANS = 4096
-_MAX_STEPS = 8192
+_MAX_DISPATCHES = 8192
 
 
 @dataclass(frozen=True)
 class Pipeline:
-    """A compiled kernel, checked against its device; `layout` is that of its bindings.
-
-    `serial` is its own, for the keys of bind groups.
-    """
+    """A compiled kernel and its bind group layout. `serial` identifies it in bind group keys."""
 
     handle: Handle
     layout: "wgpu.GPUBindGroupLayout"
@@ -35,7 +32,7 @@ class Pipeline:
 
 @dataclass(frozen=True)
 class CacheStats:
-    """Hits and misses so far, and what is kept now: pipelines, bind groups, operations' launch plans."""
+    """Hits, misses and current sizes of the caches: pipelines, bind groups, launch plans."""
 
     pipeline_hits: int
     pipeline_misses: int
@@ -49,9 +46,9 @@ class CacheStats:
 
 
 class Cache:
-    """Pipelines by Spec, bind groups by buffers. The owner's lock guards it.
+    """Pipelines by Spec, bind groups by buffers. Protected by the owner's lock.
 
-    What is full forgets its oldest entry: recorded launches keep what they use alive by themselves.
+    A full cache evicts its oldest entry; recorded launches hold their own references.
     """
 
     def __init__(self) -> None:
@@ -59,66 +56,66 @@ class Cache:
         self._bindings: dict[tuple[int, ...], Handle] = {}
         self._layouts: dict[Hashable, wgpu.GPUBindGroupLayout] = {}
         self.plans: dict[Hashable, Any] = {}
-        """Launch plans, by what `apply` finds them; `plan_hits` counts how often it did."""
-        self.steps: dict[Hashable, list[EncodedDispatch]] = {}
-        """The dispatches of plans that are bound already, by plan, values and buffers."""
+        """Launch plans, by the keys of `apply`, which also counts `plan_hits`."""
+        self.dispatches: dict[Hashable, list[EncodedDispatch]] = {}
+        """Encoded dispatches of launch plans, by plan, values and buffers."""
         self.plan_hits = self._plan_misses = 0
         self._pipeline_hits = self._pipeline_misses = 0
         self._binding_hits = self._binding_misses = 0
 
     def pipeline(self, key: Hashable) -> Pipeline | None:
-        """The pipeline of `key`; None where there is none yet: then `add_pipeline`."""
+        """The pipeline of `key`, or None."""
         found = self._pipelines.get(key)
         if found is not None:
             self._pipeline_hits += 1
         return found
 
     def add_pipeline(self, key: Hashable, made: Pipeline) -> None:
-        """Keeps a new pipeline."""
+        """Adds a pipeline."""
         self._pipeline_misses += 1
         _put(self._pipelines, key, made, _MAX_PIPELINES)
 
     def layout(
         self, key: Hashable, make: "Callable[[], wgpu.GPUBindGroupLayout]"
     ) -> "wgpu.GPUBindGroupLayout":
-        """The layout of `key`; there are as many as kernels have shapes of bindings, a handful."""
+        """The bind group layout of `key`, created on first use. There are only a few."""
         if key not in self._layouts:
             self._layouts[key] = make()
         return self._layouts[key]
 
     def bindings(self, key: tuple[int, ...]) -> Handle | None:
-        """The bind group of `key`; None where there is none yet: then `add_bindings`."""
+        """The bind group of `key`, or None."""
         found = self._bindings.get(key)
         if found is not None:
             self._binding_hits += 1
         return found
 
     def add_bindings(self, key: tuple[int, ...], made: Handle) -> None:
-        """Keeps a new bind group."""
+        """Adds a bind group."""
         self._binding_misses += 1
         _put(self._bindings, key, made, _MAX_BINDINGS)
 
     def add_plan(self, key: Hashable, made: object) -> None:
-        """Keeps a new launch plan."""
+        """Adds a launch plan."""
         self._plan_misses += 1
         _put(self.plans, key, made, _MAX_PLANS)
 
     def forget_plans(self) -> None:
-        """Gives up all launch plans: what they were derived from has changed."""
+        """Drops all launch plans, when what they were derived from has changed."""
         self.plans.clear()
-        self.steps.clear()
+        self.dispatches.clear()
 
-    def add_steps(self, key: Hashable, made: list[EncodedDispatch]) -> None:
-        """Keeps the dispatches of a plan that were bound."""
-        _put(self.steps, key, made, _MAX_STEPS)
+    def add_dispatches(self, key: Hashable, made: list[EncodedDispatch]) -> None:
+        """Adds the encoded dispatches of a launch plan."""
+        _put(self.dispatches, key, made, _MAX_DISPATCHES)
 
     def forget_bindings(self) -> None:
-        """Gives up all bind groups."""
+        """Drops all bind groups."""
         self._bindings.clear()
-        self.steps.clear()
+        self.dispatches.clear()
 
     def stats(self) -> CacheStats:
-        """The counters as of now."""
+        """The current counters."""
         return CacheStats(
             self._pipeline_hits,
             self._pipeline_misses,

@@ -1,8 +1,8 @@
-"""The calls that every launch and transfer makes, straight to wgpu-native's C API.
+"""Direct calls to wgpu-native's C API for launches and transfers.
 
-Through wgpu-py a launch costs about 25 us of Python, here about 2. Objects made here are released when the
-last reference to their handle goes. A mistake in a recording shows when it is finished, as an exception;
-a mistake in a submission would end the process, so queue.py checks before it submits.
+A launch costs about 25 us of Python through wgpu-py and about 2 us here. Objects are released when the last
+reference to their handle is dropped. An invalid command raises an exception when its encoder is finished; an
+invalid submission would abort the process, so queue.py validates before it submits.
 """
 
 import itertools
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     import wgpu
 
 Handle = Any
-"""A C pointer of cffi that holds a reference to the object it points to."""
+"""A cffi pointer that owns a reference to its object."""
 
 
 class EncodedDispatch(NamedTuple):
-    """One dispatch, bound: what `CApi.encode` needs of it, and nothing else."""
+    """One dispatch with its bind group, ready for `CApi.encode`."""
 
     pipeline: Handle
     bindings: Handle
@@ -46,9 +46,9 @@ class Copy(NamedTuple):
 
 
 class CApi:
-    """wgpu-native's functions, and the callbacks by which it answers. There is one, from `commands()`.
+    """wgpu-native's functions and callbacks. A singleton, returned by `commands()`.
 
-    `instrument` makes a library of wgpu-native's that is called in its place: a benchmark times the calls.
+    `instrument` wraps the library, so that a benchmark can time the calls.
     """
 
     def __init__(self, instrument: Callable[[Any], Any] | None = None) -> None:
@@ -56,7 +56,7 @@ class CApi:
         from wgpu.backends.wgpu_native import _api, ffi, lib
 
         self.Error = wgpu.GPUError
-        """What the calls raise that wgpu may refuse."""
+        """The exception of calls that wgpu rejects."""
         self.ffi, self.lib, self.raising = ffi, lib, _api.libf
         if instrument is not None:
             self.lib = lib = instrument(lib)
@@ -74,12 +74,12 @@ class CApi:
             self._answers[int(ffi.cast(self.types["uintptr_t"], token))] = status
 
         def interrupted(kind: type, error: BaseException, trace: TracebackType) -> None:
-            """Where Ctrl-C comes in `answer`: cffi would drop both. `idle` raises it once we are out of C."""
+            """Ctrl-C inside `answer`: cffi would drop both, so `idle` re-raises it outside of C."""
             called_with = trace.tb_frame.f_locals
             answer(called_with["status"], None, called_with["token"], None)
             self._interrupted[threading.get_ident()] = error
 
-        # cffi frees a callback with its object, so they live here.
+        # cffi frees a callback with its object, so keep references.
         self._map_done, self._work_done = (
             ffi.callback(dict(self.types[info].item.fields)["callback"].type, answer, onerror=interrupted)
             for info in ("WGPUBufferMapCallbackInfo *", "WGPUQueueWorkDoneCallbackInfo *")
@@ -90,13 +90,13 @@ class CApi:
         self._map_modes = lib.WGPUMapMode_Read, lib.WGPUMapMode_Write
 
     def handle_of(self, pipeline: "wgpu.GPUComputePipeline") -> Handle:
-        """The pipeline's handle, which keeps it alive by itself."""
+        """The pipeline's handle, with a reference of its own."""
         handle = pipeline._internal
         self.lib.wgpuComputePipelineAddRef(handle)
         return self.ffi.gc(handle, self._free_pipeline)
 
     def bind(self, device: Handle, layout: Handle, ranges: Iterable[tuple[Handle, int, int]]) -> Handle:
-        """A bind group of `size` bytes of each buffer, from `start` on, in the order of the bindings."""
+        """A bind group of (buffer, start, size) ranges, in binding order."""
         ranges = tuple(ranges)
         entries = self.ffi.new(self.types["WGPUBindGroupEntry[]"], len(ranges))
         for i, (buffer, start, size) in enumerate(ranges):
@@ -108,33 +108,35 @@ class CApi:
         return self.ffi.gc(group, self._free_bindings)
 
     def offsets(self, offset: int) -> Handle:
-        """A dynamic offset, as `EncodedDispatch.offsets` wants it."""
+        """A dynamic offset for `EncodedDispatch.offsets`."""
         return self.ffi.new(self.types["uint32_t[1]"], [offset])
 
     def encode(
         self,
         device: Handle,
-        steps: Sequence[EncodedDispatch],
+        dispatches: Sequence[EncodedDispatch],
         copies: Sequence[Copy] = (),
         *,
         timestamps: Handle | None = None,
     ) -> Handle:
-        """A command buffer of `steps`, in one compute pass, and then `copies`.
+        """A command buffer of `dispatches` in one compute pass, followed by `copies`.
 
-        `timestamps` of the pass are from `pass_with_timestamps`. Raises `Error` where wgpu refuses one of
-        them, and on a lost device.
+        `timestamps`: from `pass_with_timestamps`. Raises `Error` if wgpu rejects a command or the device is
+        lost.
         """
         encoder = self.lib.wgpuDeviceCreateCommandEncoder(device, self.null)
         try:
-            if steps or timestamps:
-                self._encode_pass(encoder, steps, timestamps or self.null)
+            if dispatches or timestamps:
+                self._encode_pass(encoder, dispatches, timestamps or self.null)
             for copy in copies:
                 self.lib.wgpuCommandEncoderCopyBufferToBuffer(encoder, *copy)
         finally:
             finished = self._finish(encoder)
         return finished
 
-    def _encode_pass(self, encoder: Handle, steps: Sequence[EncodedDispatch], timestamps: Handle) -> None:
+    def _encode_pass(
+        self, encoder: Handle, dispatches: Sequence[EncodedDispatch], timestamps: Handle
+    ) -> None:
         lib = self.lib
         set_pipeline = lib.wgpuComputePassEncoderSetPipeline
         set_bindings = lib.wgpuComputePassEncoderSetBindGroup
@@ -142,11 +144,11 @@ class CApi:
         compute = lib.wgpuCommandEncoderBeginComputePass(encoder, timestamps)
         last_pipeline = last_bindings = last_offsets = None
         try:
-            for pipeline, bindings, offset_count, offsets, x, y, z in steps:
+            for pipeline, bindings, offset_count, offsets, x, y, z in dispatches:
                 if pipeline is not last_pipeline:
                     set_pipeline(compute, pipeline)
                     last_pipeline = pipeline
-                # A bind group is of one pipeline, so what is set stays valid.
+                # A bind group belongs to one pipeline, so it stays valid while set.
                 if bindings is not last_bindings or offsets is not last_offsets:
                     set_bindings(compute, 0, bindings, offset_count, offsets)
                     last_bindings, last_offsets = bindings, offsets
@@ -156,13 +158,13 @@ class CApi:
             lib.wgpuComputePassEncoderRelease(compute)
 
     def pass_with_timestamps(self, queries: "wgpu.GPUQuerySet", first: int) -> Handle:
-        """A pass that stamps its start into query `first` and its end into the next."""
+        """A pass descriptor that writes the start time to query `first` and the end time to the next."""
         writes = self.ffi.new(self.types["WGPUPassTimestampWrites *"])
         writes.querySet = queries._internal
         writes.beginningOfPassWriteIndex, writes.endOfPassWriteIndex = first, first + 1
         descriptor = self.ffi.new(self.types["WGPUComputePassDescriptor *"])
         descriptor.timestampWrites = writes
-        # The descriptor points to the stamps' places; they live as long as it does.
+        # The descriptor points to `writes`, so it keeps it alive.
         return self.ffi.gc(descriptor, lambda _, kept=writes: None)
 
     def clear(self, device: Handle, buffer: Handle, size: int) -> Handle:
@@ -172,34 +174,34 @@ class CApi:
         return self._finish(encoder)
 
     def resolve(self, device: Handle, queries: "wgpu.GPUQuerySet", count: int, target: Handle) -> Handle:
-        """A command buffer that writes the first `count` ticks, 8 bytes each, to the start of `target`."""
+        """A command buffer that writes the first `count` timestamps, 8 bytes each, to `target`."""
         encoder = self.lib.wgpuDeviceCreateCommandEncoder(device, self.null)
         self.lib.wgpuCommandEncoderResolveQuerySet(encoder, queries._internal, 0, count, target, 0)
         return self._finish(encoder)
 
     def submission(self, queue: Handle, commands: list[Handle]) -> Callable[[], object]:
-        """A call that sends command buffers, for the first and last time. A wrong one ends the process.
+        """A callable that submits the command buffers. An invalid submission aborts the process.
 
-        It is all C: Ctrl-C comes before or after it.
+        It runs no Python code, so Ctrl-C cannot interrupt it.
         """
         return partial(self.lib.wgpuQueueSubmit, queue, len(commands), commands)
 
     def write(self, queue: Handle, buffer: Handle, start: int, data: Handle, size: int) -> None:
-        """Copies host memory to a buffer, behind what was submitted; `data` may change after the call."""
+        """Copies host memory to a buffer after earlier submissions; `data` may change after the call."""
         self.raising.wgpuQueueWriteBuffer(queue, buffer, start, data, size)
 
     def idle(self, device: Handle) -> bool:
-        """Whether all submitted work has finished; answers callbacks, never blocks."""
-        # The C bool is one byte; the rest of the returned word is whatever the register held.
+        """Whether all submitted work has finished. Runs callbacks; never blocks."""
+        # The C bool is one byte; the upper bytes of the returned word are undefined.
         idle = bool(self.lib.wgpuDevicePoll(device, False, self.null) & 0xFF)
         if self._interrupted and (error := self._interrupted.pop(threading.get_ident(), None)):
             raise error
         return idle
 
     def lost(self, device: Handle) -> bool:
-        """Whether the driver gave the device up. Then nothing is made with it, not even an empty layout.
+        """Whether the device is lost, tested by creating an empty layout.
 
-        wgpu-py 0.32 has no other way to know in time: its callback writes to the log, and late.
+        wgpu-py 0.32 offers no other way to detect this in time: its callback only logs, and late.
         """
         try:
             layout = self.raising.wgpuDeviceCreateBindGroupLayout(device, self._empty_layout)
@@ -209,7 +211,7 @@ class CApi:
         return False
 
     def ask_work_done(self, queue: Handle) -> int:
-        """A token that `answer` knows once all work submitted up to now is done."""
+        """A token for `answer`, signaled when all work submitted so far is done."""
         token = next(self._tokens)
         info = self.ffi.new(self.types["WGPUQueueWorkDoneCallbackInfo *"], self._work_answer)
         info.userdata1 = self.ffi.cast(self.types["void *"], token)
@@ -217,7 +219,7 @@ class CApi:
         return token
 
     def ask_map(self, buffer: Handle, size: int, *, write: bool) -> int:
-        """A token that `answer` knows once the first `size` bytes are mapped, or refused."""
+        """A token for `answer`, signaled when the first `size` bytes are mapped or the mapping failed."""
         token = next(self._tokens)
         info = self.ffi.new(self.types["WGPUBufferMapCallbackInfo *"], self._map_answer)
         info.userdata1 = self.ffi.cast(self.types["void *"], token)
@@ -225,21 +227,21 @@ class CApi:
         return token
 
     def answer(self, token: int) -> bool:
-        """Whether the call behind `token` has been answered. Raises DeviceError where it failed."""
+        """Whether the call of `token` has completed. Raises DeviceError if it failed."""
         status = self._answers.pop(token, None)
         if status is None:
             return False
-        if status != self.lib.WGPUMapAsyncStatus_Success:  # Success is 1 for work done, too.
+        if status != self.lib.WGPUMapAsyncStatus_Success:  # Success is 1 for work-done callbacks, too.
             raise DeviceError(f"wait: the device refused to map or to finish: status {status}")
         return True
 
     def mapped(self, buffer: Handle, size: int, *, write: bool) -> Handle:
-        """The first `size` bytes of a mapped buffer, for np.frombuffer; gone when it is unmapped."""
+        """The first `size` bytes of a mapped buffer, for np.frombuffer; valid until it is unmapped."""
         get = self.lib.wgpuBufferGetMappedRange if write else self.lib.wgpuBufferGetConstMappedRange
         return self.ffi.buffer(self.ffi.cast(self.types["char *"], get(buffer, 0, size)), size)
 
     def unmap(self, buffer: Handle) -> None:
-        """Ends a mapping, also one that was asked for and not answered yet; nothing where there is none."""
+        """Unmaps a buffer or cancels a pending mapping; does nothing if there is none."""
         with suppress(self.Error):
             self.raising.wgpuBufferUnmap(buffer)
 
@@ -252,7 +254,7 @@ class CApi:
 
 
 def _unless_forked(release: Callable[[Handle], None]) -> Callable[[Handle], None]:
-    """`release`, but not in a forked child, whose objects are its parent's: it would hang in the driver."""
+    """`release`, but not in a forked child: the objects are its parent's, and the driver would hang."""
 
     def free(handle: Handle) -> None:
         if not native.forked():
@@ -263,5 +265,5 @@ def _unless_forked(release: Callable[[Handle], None]) -> Callable[[Handle], None
 
 @cache
 def commands() -> CApi:
-    """The process's `CApi`; imports wgpu at the first call."""
+    """The `CApi` singleton; imports wgpu on the first call."""
     return CApi()

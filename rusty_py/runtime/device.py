@@ -1,7 +1,7 @@
-"""A device: what a program holds. It owns the queue, the pools, the caches and the transfers.
+"""`Device`: owns the queue, memory pools, caches and transfers.
 
-wgpu-native aborts the process when a submission holds a destroyed or mapped buffer, goes out twice, or
-comes after the device is gone. `Device.submit` raises instead, and so does whoever records a launch.
+wgpu-native aborts the process if a submission uses a destroyed or mapped buffer, is submitted twice, or if
+its device is gone. `Device.submit` and `launch` raise exceptions instead.
 """
 
 import os
@@ -36,17 +36,17 @@ _FEATURES = ("timestamp-query", "shader-f16", "subgroup")
 
 _default: "Device | None" = None
 _default_lock = threading.Lock()
-_parent: int | None = None  # Where this process was forked off after a device was made: whose it is.
+_parent: int | None = None  # The parent's process id, if this is a fork of a process with a device.
 
 
 class Device:
-    """An adapter made ready to compute. Use it as a context manager, or let `default_device` make one.
+    """A device of an adapter. Use it as a context manager, or use `default_device`.
 
-    `checked` compiles our kernels with wgpu's bounds checks (default: RUSTY_PY_CHECKED=1 in the environment).
-    `limits` acts as a device smaller than the adapter is. `timeout_s` is how long one wait may take.
-    `memory_limit` is how many bytes of storage buffers it may hold, those kept for reuse included.
-    `staged` moves all data through staging buffers, also where the host could map the memory itself.
-    Raises NoAdapter where there is none, DeviceError where the driver refuses.
+    `checked` compiles kernels with wgpu's bounds checks (default: whether RUSTY_PY_CHECKED=1 is set).
+    `limits` overrides the adapter's limits with smaller ones. `timeout_s` limits each wait.
+    `memory_limit` limits the bytes of storage buffers, including those cached for reuse.
+    `staged` forces staging buffers for all transfers, even if the host could map the memory.
+    Raises NoAdapter if there is no adapter, DeviceError if the driver rejects the request.
     """
 
     def __init__(
@@ -69,10 +69,10 @@ class Device:
         self.closed = False
         self.throughput = Throughput(self.adapter.type)
         self.recorders: dict[int, Graph | Planner] = {}  # By thread: see `recorder`.
-        self.composing: set[int] = set()  # Threads inside of an operation: see operation.py.
-        self.attachments: dict[object, Any] = {}  # What higher layers keep for a device.
-        # On a discrete GPU, storage that the host can map lies beyond the bus; on a unified one, memory
-        # that the host can write is slow for it to read.
+        self.composing: set[int] = set()  # Threads inside an operation: see operation.py.
+        self.attachments: dict[object, Any] = {}  # Per-device state of higher layers.
+        # On a discrete GPU, mappable storage is behind the bus; on a unified one, memory that the host can
+        # write is slow for it to read.
         mappable = not staged and "mappable-primary-buffers" in self.adapter.features
         mapped_read = mappable and self.adapter.type in ("CPU", "IntegratedGPU")
         mapped_write = mappable and self.adapter.type == "CPU"
@@ -120,7 +120,7 @@ class Device:
 
     def close(self) -> None:
         """Frees the device and its buffers. A second call does nothing."""
-        with self.lock:  # Not between the checks of a submission and the submission.
+        with self.lock:  # Not between the validation of a submission and the submission.
             closing, self.closed = not self.closed, True
         if closing:
             self.queue.close()
@@ -128,7 +128,7 @@ class Device:
                 self.raw.destroy()
 
     def ensure_usable(self, operation: str) -> None:
-        """Raises DeviceError on a closed or lost device and in a forked process."""
+        """Raises DeviceError if the device is closed or lost, or in a forked process."""
         if self.queue.usable:
             return
         _refuse_fork(operation)
@@ -139,12 +139,12 @@ class Device:
 
     @property
     def recorder(self) -> "Graph | Planner | None":
-        """What writes down this thread's launches now, in place of the queue, if anything."""
+        """The graph or planner that records this thread's launches instead of the queue, if any."""
         return self.recorders.get(threading.get_ident()) if self.recorders else None
 
     @contextmanager
     def composing_by(self, recorder: "Graph | Planner | None") -> Iterator[None]:
-        """This thread is inside of an operation, whose launches `recorder` writes down, if there is one."""
+        """Marks this thread as inside an operation whose launches go to `recorder`, if given."""
         thread = threading.get_ident()
         before = self.recorders.get(thread)
         self.composing.add(thread)
@@ -161,7 +161,7 @@ class Device:
 
     @property
     def graph(self) -> "Graph | None":
-        """What this thread captures now, if anything."""
+        """The graph that this thread is capturing, if any."""
         if not self.recorders:
             return None
         from rusty_py.runtime.graph import Graph
@@ -170,22 +170,22 @@ class Device:
         return recorder if isinstance(recorder, Graph) else None
 
     def empty(self, nbytes: int, *, label: str = "buffer") -> Buffer:
-        """A storage buffer of `nbytes` from the pool, content undefined. Raises LimitError, OutOfMemory.
+        """A storage buffer of `nbytes` from the pool, uninitialized. Raises LimitError, OutOfMemory.
 
-        In a capture it has no memory before the end.
+        During a capture it has no memory until the capture ends.
         """
         size, nbytes = self._sizes(nbytes, label)
         recorder = self.recorder
         return self.take(size, nbytes, label) if recorder is None else recorder.buffer(size, nbytes, label)
 
     def take(self, size: int, nbytes: int, label: str) -> Buffer:
-        """Memory of a size class from the pool, of which `nbytes` are bound."""
+        """A buffer with memory of a size class from the pool, of which `nbytes` are used."""
         return Buffer(self, self.pool, size, nbytes, label)
 
     def zeros(self, nbytes: int, *, label: str = "zeros") -> Buffer:
         """A storage buffer of `nbytes` zeros, cleared on the device. Raises LimitError and OutOfMemory.
 
-        Raises DeviceError in a capture, which holds launches alone: a replay would not clear it again.
+        Raises DeviceError during a capture: graphs hold only launches, so a replay would not clear it.
         """
         if self.graph is not None:
             raise DeviceError("zeros: not in a capture: make them before, or with rusty_py.zeros")
@@ -204,7 +204,7 @@ class Device:
         return self.take(*self._sizes(nbytes, label), label)
 
     def _sizes(self, nbytes: int, label: str) -> tuple[int, int]:
-        """What is allocated for a buffer of `nbytes`, and what of it is bound."""
+        """(allocated, used) bytes of a buffer of `nbytes`."""
         self.ensure_usable("buffer")
         if nbytes > self.limits.buffer_bytes:
             raise LimitError(
@@ -214,22 +214,22 @@ class Device:
         return _sizes(nbytes, self.limits.buffer_bytes)
 
     def pool_stats(self) -> PoolStats:
-        """How often buffers were made and reused, and the bytes that are in use, kept, and were at most."""
+        """Statistics of the buffer pool: allocations, reuse, and bytes in use, cached and at peak."""
         return self.pool.stats()
 
     def cache_stats(self) -> CacheStats:
-        """How often pipelines and bind groups were found or made, and how many are kept."""
+        """Statistics of the caches: hits, misses and sizes."""
         return self.cache.stats()
 
     def purge(self) -> None:
-        """Gives up all memory kept for reuse, and the bind groups. The pipelines stay."""
+        """Frees all cached memory and bind groups. Keeps the pipelines."""
         with self.lock:
             self.cache.forget_bindings()
         for pool in (self.pool, self.transfer.reading, self.transfer.writing):
             pool.purge()
 
     def upload(self, array: NDArray[np.generic], *, label: str = "input") -> Buffer:
-        """A storage buffer that holds `array`, which is C-contiguous; in a capture, a constant."""
+        """A storage buffer with the contents of `array`, C-contiguous; during a capture, a constant."""
         buffer = self._from_pool(array.nbytes, label)
         self._fill(buffer, array)
         return buffer
@@ -237,7 +237,7 @@ class Device:
     def write(self, buffer: Buffer, array: NDArray[np.generic]) -> None:
         """Copies `array`, C-contiguous, to the start of `buffer`, after the work recorded so far.
 
-        In words of 4 bytes: behind an array that ends within one, the rest of that word becomes zero.
+        Copies are in words of 4 bytes; the rest of a partial last word is set to zero.
         """
         self.ensure_usable("write")
         with self.lock:  # Another thread maps it under the lock.
@@ -252,14 +252,14 @@ class Device:
     def _fill(self, buffer: Buffer, array: NDArray[np.generic]) -> None:
         if array.nbytes:
             data = array.reshape(-1).view(np.uint8)
-            if data.nbytes % 4:  # Copies come in words; the buffer has room for the last one.
+            if data.nbytes % 4:  # Copies are in words; the buffer has room for the last one.
                 data = np.pad(data, (0, -data.nbytes % 4))
             self.transfer.upload(buffer.memory, data)
 
     def read(self, buffer: Buffer, out: NDArray[np.generic]) -> None:
         """Fills `out` from the start of `buffer`, after the work recorded so far.
 
-        Raises LimitError where `out` is larger than the buffer, ShapeError where it is not C-contiguous.
+        Raises LimitError if `out` is larger than the buffer, ShapeError if it is not C-contiguous.
         """
         self.ensure_usable("read")
         with self.lock:  # Another thread maps it under the lock.
@@ -275,48 +275,50 @@ class Device:
             self.transfer.download(buffer.memory, out.reshape(-1).view(np.uint8))
 
     def batch(self) -> AbstractContextManager[None]:
-        """Holds launches back until the block ends, to submit them together. Reading sends them earlier."""
+        """A context manager that submits its launches together at the end. Reading submits them earlier."""
         self.ensure_usable("batch")
         return self.queue.batch()
 
     def capture(self) -> "AbstractContextManager[Graph]":
-        """Writes down the launches of the block instead of running them: a graph to `replay`.
+        """A context manager that captures the launches of its block, without running them, as a graph.
 
-        What its launches read from outside is its inputs: write new values into them. Arrays made in the
-        block that live on are its outputs.
+        Buffers that the block reads and that existed before are the inputs: write new values into them.
+        Arrays created in the block that are still referenced at its end are the outputs.
         """
         from rusty_py.runtime.graph import capture
 
         return capture(self)
 
-    def submit(self, *recordings: CommandBuffer) -> None:
-        """Sends recordings to the GPU, each for the first and last time. Returns before they are done.
+    def submit(self, *command_buffers: CommandBuffer) -> None:
+        """Submits command buffers, each of them only once. Asynchronous.
 
-        Raises DeviceError where wgpu-native would abort: closed device, second submission of a recording,
-        recording of another device, destroyed or mapped buffer.
+        Raises DeviceError where wgpu-native would abort: closed device, repeated submission, command buffer
+        of another device, destroyed or mapped buffer.
         """
         with self.lock:
             self.ensure_usable("submit")
-            for i, recording in enumerate(recordings):
-                if recording.submitted or recording in recordings[:i]:
-                    raise DeviceError("submit: a recording goes out once, and this one has; record it again")
-                if recording.device is not self:
-                    raise DeviceError(f"submit: a recording of another device: {recording.device}")
-                for buffer in recording.buffers:
+            for i, command_buffer in enumerate(command_buffers):
+                if command_buffer.submitted or command_buffer in command_buffers[:i]:
+                    raise DeviceError("submit: a command buffer can be submitted only once; record it again")
+                if command_buffer.device is not self:
+                    raise DeviceError(f"submit: a command buffer of another device: {command_buffer.device}")
+                for buffer in command_buffer.buffers:
                     buffer.ensure_usable("submit", self)
-            for recording in recordings:
-                recording.submitted = True
-            memories = [buffer.memory for recording in recordings for buffer in recording.buffers]
-            self.queue.send([recording.commands for recording in recordings], memories)
+            for command_buffer in command_buffers:
+                command_buffer.submitted = True
+            memories = [
+                buffer.memory for command_buffer in command_buffers for buffer in command_buffer.buffers
+            ]
+            self.queue.send([command_buffer.commands for command_buffer in command_buffers], memories)
 
     def wait(self) -> None:
-        """Returns when all work recorded so far is done; Ctrl-C ends it. DeviceError after `timeout_s`."""
+        """Waits for all work recorded so far. Ctrl-C interrupts it. Raises DeviceError after `timeout_s`."""
         self.ensure_usable("wait")
         self.queue.wait()
 
 
 def default_device() -> Device:
-    """The device that functions use when given none: made on first use, shared by all threads."""
+    """The device that functions use by default: created on first use, shared by all threads."""
     global _default
     _refuse_fork("device")  # Before the lock: a fork may have copied it locked.
     with _default_lock:
@@ -343,7 +345,7 @@ def _sizes(nbytes: int, limit: int) -> tuple[int, int]:
 
 
 def _whole_words(nbytes: int) -> int:
-    """Copies and bindings come in words of 4 bytes."""
+    """`nbytes` rounded up to words of 4 bytes, the granularity of copies and bindings."""
     return (nbytes + 3) // 4 * 4
 
 
@@ -357,7 +359,7 @@ def _refuse_fork(operation: str) -> None:
 
 @cache
 def _know_forks() -> None:
-    """From the first device on, has forked children know what they are."""
+    """From the first device on, marks forked children as such."""
     here = os.getpid()
 
     def forked() -> None:

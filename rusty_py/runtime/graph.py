@@ -1,9 +1,9 @@
-"""A fixed sequence of launches, captured once and replayed with next to no Python.
+"""Graphs: a fixed sequence of launches, captured once and replayed with very little Python.
 
-While a capture runs, launches are written down instead of recorded, and buffers get no memory. At its end
-the launches are ordered by level: those of one level depend on none of their own, so branches lie side by
-side and the device may overlap them. Buffers that died during the capture are intermediates: those whose
-levels do not overlap share memory. Those that live on are the graph's outputs.
+During a capture, launches are stored instead of recorded, and buffers have no memory. At its end the launches
+are ordered by level: launches of one level are independent, so the device may overlap them. Buffers that were
+dropped during the capture are intermediates; those whose lifetimes do not overlap share memory. Buffers that
+are still referenced are the graph's outputs.
 """
 
 import threading
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Operand:
-    """What a launch binds: a part of a memory from `start` on, virtual until the capture ends."""
+    """A binding of a captured launch: part of an allocation, virtual until the capture ends."""
 
     memory: Allocation
     nbytes: int
@@ -36,13 +36,13 @@ class Operand:
 
     @property
     def extent(self) -> int:
-        """As that of a window."""
+        """As `BufferBinding.extent`."""
         return self.start << 64 | self.nbytes
 
 
 @dataclass(frozen=True)
 class Node:
-    """A captured launch. `bind` makes it a step once its operands have memory."""
+    """A captured launch. `bind` encodes it once its operands have memory."""
 
     inputs: tuple[Operand, ...]
     outputs: tuple[Operand, ...]
@@ -52,9 +52,9 @@ class Node:
 
 @dataclass(frozen=True)
 class GraphStats:
-    """What a graph is made of. `levels` is its depth, `width` the most launches independent of each other.
+    """The size of a graph. `levels` is its depth, `width` the maximum number of launches per level.
 
-    Intermediates take `planned_bytes`; each in memory of its own would take `unshared_bytes`.
+    Intermediates use `planned_bytes`; without sharing they would use `unshared_bytes`.
     """
 
     launches: int
@@ -65,16 +65,16 @@ class GraphStats:
 
 
 class Graph:
-    """Launches to be replayed. Made by `Device.capture`; used by one thread at a time."""
+    """A captured sequence of launches, from `Device.capture`. To be used by one thread at a time."""
 
     def __init__(self, device: "Device") -> None:
         self.device = device
         self.levels: list[list[int]] = []
-        """The numbers of the launches, in the order of their capture, level by level."""
+        """Indices of the launches in capture order, by level."""
         self._virtual = VirtualAllocator("has no memory before its capture ends")
         self._nodes: list[Node] = []
         self._made: list[weakref.ref[Buffer]] = []
-        self._held: dict[Buffer, None] = {}  # In use beyond the graph: inputs and outputs.
+        self._held: dict[Buffer, None] = {}  # Inputs and outputs.
         self._shared: list[Buffer] = []
         self._parts: list[list[EncodedDispatch]] = []
         self._memories: list[Allocation] = []
@@ -82,13 +82,13 @@ class Graph:
         self._unshared_bytes = 0
 
     def buffer(self, size: int, nbytes: int, label: str) -> Buffer:
-        """A buffer without memory, for now."""
+        """A buffer without memory until the capture ends."""
         buffer = Buffer(self.device, self._virtual, size, nbytes, label)
         self._made.append(weakref.ref(buffer))
         return buffer
 
     def made(self, buffer: Buffer | BufferBinding) -> bool:
-        """Whether the buffer was made in this capture, and so may be launched on without memory."""
+        """Whether the buffer was created in this capture and may have no memory yet."""
         return _whole(buffer).pool is self._virtual
 
     def launch(
@@ -100,7 +100,7 @@ class Graph:
         workgroups: tuple[int, int, int],
         flops: int,
     ) -> None:
-        """Writes a launch down. Raises what `kernel.launch` would."""
+        """Captures a launch. Raises as `launch` does."""
         with self.device.lock:
             check(self.device, spec, (*inputs, *outputs), uniforms, workgroups, made=self.made)
         for buffer in (*inputs, *outputs):
@@ -114,27 +114,27 @@ class Graph:
         self._nodes.append(Node(reads, writes, bound, flops / self.device.throughput.rate(spec)))
 
     def replay(self) -> None:
-        """Submits the launches again, behind all that was recorded before. Returns before they are done.
+        """Submits the launches, after all work recorded before. Asynchronous.
 
-        They read what is in the captured inputs now. Raises DeviceError where one of those is destroyed,
-        and in a capture.
+        They read the current contents of the inputs. Raises DeviceError if an input is destroyed, and during
+        a capture.
         """
         queue = self.device.queue
         if self.device.graph is not None:
-            raise DeviceError("replay: not in a capture: launch what the other graph does instead")
+            raise DeviceError("replay: not allowed in a capture; repeat the other graph's launches instead")
         with queue.lock:
             self.device.ensure_usable("replay")
             for buffer in self._held:
                 if buffer.destroyed or (buffer.memory.unusable_reason and buffer.memory not in self._outputs):
                     buffer.ensure_usable("replay", self.device)
             for part in self._parts:
-                queue.send([], self._memories, steps=part)
+                queue.send([], self._memories, dispatches=part)
             for memory in self._outputs:
                 memory.unusable_reason = ""
             self._outputs.clear()
 
     def stats(self) -> GraphStats:
-        """Its size and shape, and the bytes of its intermediates."""
+        """The size of the graph and of its intermediates."""
         return GraphStats(
             launches=len(self._nodes),
             levels=len(self.levels),
@@ -144,14 +144,14 @@ class Graph:
         )
 
     def plan(self) -> None:
-        """Gives memory to what was captured, and binds it."""
+        """Allocates memory for the captured buffers and encodes the launches."""
         made = [made() for made in self._made]
         alive = [buffer for buffer in made if buffer is not None and not buffer.destroyed]
         self._made.clear()
         real = {buffer.memory.serial: self._make_output(buffer) for buffer in alive}
         self.levels = _levels(self._nodes)
         self._share(real)
-        steps: list[tuple[EncodedDispatch, float]] = []
+        dispatches: list[tuple[EncodedDispatch, float]] = []
         memories: dict[Allocation, None] = {}
         for number in (number for level in self.levels for number in level):
             node = self._nodes[number]
@@ -159,13 +159,13 @@ class Graph:
                 replace(each, memory=real.get(each.memory.serial, each.memory))
                 for each in (*node.inputs, *node.outputs)
             ]
-            steps.append((node.bind(operands), node.seconds))
+            dispatches.append((node.bind(operands), node.seconds))
             memories.update(dict.fromkeys(operand.memory for operand in operands))
         self._memories = list(memories)
-        self._parts = list(_parts(steps))
+        self._parts = list(_parts(dispatches))
 
     def _make_output(self, buffer: Buffer) -> Allocation:
-        """Makes a captured buffer that lives on one like any other, though without values yet."""
+        """Allocates memory for a captured buffer that is an output."""
         buffer.memory = self.device.pool.take(buffer.memory.size)
         buffer.binding = buffer.memory.serial << 64 | buffer.nbytes
         buffer.pool = self.device.pool
@@ -175,7 +175,7 @@ class Graph:
         return buffer.memory
 
     def _share(self, real: dict[int, Allocation]) -> None:
-        """Adds memory for every intermediate to `real`, shared where one is done before the other begins."""
+        """Adds memory of every intermediate to `real`, shared if their lifetimes do not overlap."""
         sizes: dict[int, int] = {}
         spans: dict[int, tuple[int, int]] = {}
         for level, numbers in enumerate(self.levels):
@@ -187,18 +187,18 @@ class Graph:
                         first, _ = spans.get(memory.serial, (level, level))
                         spans[memory.serial] = first, level
         self._unshared_bytes = sum(sizes.values())
-        places = assign(sizes, spans)
-        for size in places.sizes:
+        assigned = assign(sizes, spans)
+        for size in assigned.sizes:
             self._shared.append(Buffer(self.device, self.device.pool, size, size, "intermediate"))
-        for serial, place in places.of.items():
-            real[serial] = self._shared[place].memory
+        for serial, slot in assigned.of.items():
+            real[serial] = self._shared[slot].memory
 
 
 @contextmanager
 def capture(device: "Device") -> Iterator[Graph]:
-    """Writes down what this thread launches in the block; at its end the graph is ready for `replay`.
+    """Captures this thread's launches in the block; at its end the graph is ready for `replay`.
 
-    Raises DeviceError while another capture runs. After an exception in the block there is no graph.
+    Raises DeviceError during another capture. After an exception in the block the graph is not usable.
     """
     device.ensure_usable("capture")
     graph = Graph(device)
@@ -214,17 +214,17 @@ def capture(device: "Device") -> Iterator[Graph]:
 
 
 @dataclass(frozen=True)
-class Places:
-    """The sizes of shared memories, and which of them each intermediate has."""
+class MemoryAssignment:
+    """The sizes of the shared allocations, and the index of the one that each intermediate uses."""
 
     sizes: tuple[int, ...]
     of: Mapping[int, int]
 
 
-def assign(sizes: Mapping[int, int], spans: Mapping[int, tuple[int, int]]) -> Places:
-    """Shares memory among buffers of `sizes` that are in use from the first to the last level of `spans`.
+def assign(sizes: Mapping[int, int], spans: Mapping[int, tuple[int, int]]) -> MemoryAssignment:
+    """Assigns shared memory to buffers of `sizes` that are live from the first to the last level of `spans`.
 
-    Greedy by size, the largest first: each goes where no earlier one is in use at the same time.
+    Greedy, largest first: each buffer goes to the first allocation with no overlapping lifetime.
     """
     made: list[int] = []
     taken: list[list[tuple[int, int]]] = []
@@ -232,17 +232,17 @@ def assign(sizes: Mapping[int, int], spans: Mapping[int, tuple[int, int]]) -> Pl
     for key in sorted(sizes, key=lambda key: (-sizes[key], spans[key])):
         first, last = spans[key]
         free = (
-            place
-            for place, others in enumerate(taken)
+            slot
+            for slot, others in enumerate(taken)
             if all(last < start or stop < first for start, stop in others)
         )
-        place = next(free, len(made))
-        if place == len(made):
+        slot = next(free, len(made))
+        if slot == len(made):
             made.append(sizes[key])
             taken.append([])
-        taken[place].append(spans[key])
-        of[key] = place
-    return Places(tuple(made), of)
+        taken[slot].append(spans[key])
+        of[key] = slot
+    return MemoryAssignment(tuple(made), of)
 
 
 def _bound(
@@ -262,7 +262,7 @@ def _whole(buffer: Buffer | BufferBinding) -> Buffer:
 
 
 def _levels(nodes: Sequence[Node]) -> list[list[int]]:
-    """Each launch on the first level after all it must wait for: who wrote or still reads its memory."""
+    """Assigns each launch to the first level after those that wrote or still read its memory."""
     written: dict[int, int] = {}
     read: dict[int, int] = {}
     levels: list[list[int]] = []
@@ -282,15 +282,15 @@ def _levels(nodes: Sequence[Node]) -> list[list[int]]:
     return levels
 
 
-def _parts(steps: Sequence[tuple[EncodedDispatch, float]]) -> Iterator[list[EncodedDispatch]]:
-    """The steps in submissions that are not too long."""
+def _parts(dispatches: Sequence[tuple[EncodedDispatch, float]]) -> Iterator[list[EncodedDispatch]]:
+    """The dispatches, split into submissions of limited duration."""
     part: list[EncodedDispatch] = []
     seconds = 0.0
-    for step, cost in steps:
+    for dispatch, cost in dispatches:
         if part and seconds + cost > SUBMISSION_SECONDS:
             yield part
             part, seconds = [], 0.0
-        part.append(step)
+        part.append(dispatch)
         seconds += cost
     if part:
         yield part

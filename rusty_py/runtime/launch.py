@@ -1,7 +1,7 @@
-"""From a shader to work on the GPU: Spec -> pipeline -> Step -> submission.
+"""Launching kernels: Spec -> pipeline -> EncodedDispatch -> submission.
 
-`launch` checks what wgpu does not, binds, and records into the device's open batch: the way of every
-operation. `prepare`, `record` and `run` are for who must choose the submissions: benchmarks, long work.
+`launch` validates, binds and records a dispatch into the device's open batch; all operations use it.
+`prepare`, `record` and `run` give control over submissions, for benchmarks and long-running work.
 """
 
 import time
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Spec:
-    """What is compiled, and so the key of the pipeline cache. What only changes data is not in it.
+    """Everything a pipeline is compiled from; the key of the pipeline cache.
 
-    `name` is the file below wgsl/, without its ending. Bindings: the inputs, the outputs, then the uniforms.
-    `threads` and `workgroup_bytes` are those of one workgroup, with the constants put in. The keys of
-    `constants` are WebGPU's: the number of an override's @id, its name where it has none. `definitions` is
-    WGSL that the file asks for and that is appended to it; `variant` is what to call it.
+    `name` is the file below wgsl/, without its extension. Bindings: inputs, outputs, uniforms. `threads` and
+    `workgroup_bytes` are per workgroup, with the constants applied. The keys of `constants` are as in WebGPU:
+    an override's @id number, or its name if it has none. `definitions` is WGSL appended to the file;
+    `variant` describes it in messages.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Spec:
     _hash: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        # Looked up at every launch: hashing eight fields each time would take a microsecond.
+        # Computed once: hashing eight fields at every launch would take a microsecond.
         key = (self.name, self.constants, self.definitions, self.variant, self.inputs, self.outputs)
         object.__setattr__(self, "_hash", hash(key))
 
@@ -56,12 +56,12 @@ class Spec:
 
     @property
     def text(self) -> str:
-        """The WGSL text as it is compiled: the file and its definitions."""
+        """The compiled WGSL: the file and its definitions."""
         return shaders.assemble(self.name, self.definitions)
 
     @property
     def source(self) -> str:
-        """The WGSL text with the constants put in."""
+        """The WGSL with the constants applied."""
         return shaders.bake(self.text, self.constants)
 
     def __str__(self) -> str:
@@ -72,10 +72,10 @@ class Spec:
 
 @dataclass(frozen=True)
 class Launch:
-    """One dispatch, ready to be recorded any number of times. `flops` is its work, for pacing."""
+    """One dispatch, ready to be recorded any number of times. `flops` predicts its duration."""
 
     spec: Spec
-    step: EncodedDispatch
+    encoded: EncodedDispatch
     buffers: tuple[Buffer | BufferBinding, ...]
     flops: int
 
@@ -90,10 +90,10 @@ def launch(
     workgroups: tuple[int, int, int],
     flops: int = 0,
 ) -> None:
-    """Records one dispatch into the open batch, and returns at once; reading a result waits for it.
+    """Records one dispatch into the open batch. Asynchronous; reading a result waits for it.
 
-    Only the first two long ones of a kernel are waited for: from then on its pace is known, and what is long
-    goes out in no more parts than it must. Parameters and errors are those of `prepare`.
+    Exception: the first two long dispatches of a kernel are timed synchronously to calibrate its throughput,
+    which determines how long work is split into submissions. Parameters and errors are those of `prepare`.
     """
     queue = device.queue
     if not queue.usable:
@@ -109,10 +109,10 @@ def launch(
         if timed:
             queue.wait()
             start = time.perf_counter()
-        step = bind(device, spec, buffers, uniforms=uniforms, workgroups=workgroups)
+        encoded = bind(device, spec, buffers, uniforms=uniforms, workgroups=workgroups)
         memories = [buffer.memory for buffer in buffers]
         nbytes = sum([buffer.nbytes for buffer in buffers])
-        queue.add([step], memories, seconds, nbytes)
+        queue.add([encoded], memories, seconds, nbytes)
         if timed:
             queue.wait()
             device.throughput.observe(spec, flops=flops, seconds=time.perf_counter() - start)
@@ -128,10 +128,10 @@ def prepare(
     workgroups: tuple[int, int, int],
     flops: int = 0,
 ) -> Launch:
-    """Checks one dispatch against the device's limits and binds its buffers and `uniforms`, u32 each.
+    """Validates one dispatch against the device's limits and binds its buffers and `uniforms` (u32 words).
 
-    Raises LimitError, DeviceError for unusable buffers, ShaderError where the compiler refuses or where a
-    buffer is both input and output.
+    Raises LimitError, DeviceError for unusable buffers, ShaderError if the kernel doesn't compile or a buffer
+    is both input and output.
     """
     buffers = (*inputs, *outputs)
     device.ensure_usable(str(spec))
@@ -145,7 +145,7 @@ def prepare(
 def record(
     device: Device, launches: Iterable[Launch], *, timestamps: tuple["wgpu.GPUQuerySet", int] | None = None
 ) -> CommandBuffer:
-    """One submission of `launches` in order. `timestamps`: where in a query set its start and end go."""
+    """A command buffer of `launches` in order. `timestamps`: (query set, index) of its start and end."""
     import wgpu
 
     device.ensure_usable("record")
@@ -153,8 +153,8 @@ def record(
     commands = device.queue.commands
     stamped = commands.pass_with_timestamps(*timestamps) if timestamps else None
     try:
-        steps = [launch.step for launch in launches]
-        encoded = commands.encode(device.queue.device, steps, timestamps=stamped)
+        dispatches = [launch.encoded for launch in launches]
+        encoded = commands.encode(device.queue.device, dispatches, timestamps=stamped)
     except wgpu.GPUError as error:
         device.queue.refuse_lost("record")
         names = dict.fromkeys(str(launch.spec) for launch in launches)
@@ -166,7 +166,7 @@ def record(
 
 
 def run(device: Device, launches: Iterable[Launch]) -> None:
-    """Runs `launches` in order, in submissions of about `SUBMISSION_SECONDS`, and waits for them."""
+    """Runs `launches` in order, in submissions of about `SUBMISSION_SECONDS` each, and waits for them."""
     for part in submissions(device, launches):
         start = time.perf_counter()
         device.submit(record(device, part))
@@ -177,7 +177,7 @@ def run(device: Device, launches: Iterable[Launch]) -> None:
 
 
 def submissions(device: Device, launches: Iterable[Launch]) -> Iterator[list[Launch]]:
-    """Groups launches so that each group's work fits one submission, at the pace seen so far."""
+    """Groups launches into submissions of limited duration, by the throughput measured so far."""
     part: list[Launch] = []
     seconds = 0.0
     for launch in launches:
@@ -192,7 +192,7 @@ def submissions(device: Device, launches: Iterable[Launch]) -> Iterator[list[Lau
 
 
 def warm_up(device: Device, specs: Iterable[Spec]) -> None:
-    """Compiles kernels ahead of their first launch. Raises ShaderError, and LimitError for too large ones."""
+    """Compiles kernels ahead of their first launch. Raises ShaderError and LimitError."""
     device.ensure_usable("warm-up")
     for spec in specs:
         with device.lock:
@@ -200,7 +200,7 @@ def warm_up(device: Device, specs: Iterable[Spec]) -> None:
 
 
 def check_workgroup(device: Device, spec: Spec) -> None:
-    """Raises LimitError where a workgroup of `spec` is too large for the device."""
+    """Raises LimitError if a workgroup of `spec` exceeds the device's limits."""
     limits = device.limits
     if spec.threads > limits.threads:
         raise LimitError(
@@ -223,7 +223,10 @@ def check(
     *,
     made: Callable[[Buffer | BufferBinding], bool] | None = None,
 ) -> None:
-    """Raises what wgpu would not, or only with the process. Buffers that were `made` need no memory yet."""
+    """Validates a dispatch. wgpu misses these errors or aborts the process on them.
+
+    `made`: whether a buffer belongs to the current capture or plan and needs no memory yet.
+    """
     if len(buffers) != spec.inputs + spec.outputs:
         raise ShaderError(
             f"{spec}: takes {spec.inputs} inputs and {spec.outputs} outputs, got {len(buffers)} buffers"
@@ -254,7 +257,7 @@ def check(
 
 
 class Bound(Protocol):
-    """What a launch binds: `bound_bytes` of a memory, from byte `start` on; `extent` is a key of both."""
+    """A binding: `bound_bytes` of an allocation from byte `start`; `extent` is the key of both."""
 
     @property
     def memory(self) -> "Allocation": ...
@@ -277,10 +280,10 @@ def bind(
     uniforms: Sequence[int],
     workgroups: tuple[int, int, int],
 ) -> EncodedDispatch:
-    """The dispatch as the C API wants it. The caller holds the device's lock."""
+    """Encodes a dispatch for the C API. The caller holds the device's lock."""
     pipeline = _pipeline(device, spec)
     queue = device.queue
-    slot = queue.params.slot(tuple(uniforms)) if spec.has_uniforms else None
+    slot = queue.uniforms.slot(tuple(uniforms)) if spec.has_uniforms else None
     key = [pipeline.serial, slot.page.serial if slot else 0]
     for operand in operands:
         key.append(operand.memory.serial)
@@ -315,7 +318,7 @@ def _bindings(
 
 
 def _pipeline(device: Device, spec: Spec) -> Pipeline:
-    """One compile for a Spec, however many threads ask: the caller holds the device's lock."""
+    """The pipeline of a Spec, compiled once. The caller holds the device's lock."""
     found = device.cache.pipeline(spec)
     if found is None:
         found = _compile(device, spec)
@@ -346,7 +349,7 @@ def _compile(device: Device, spec: Spec) -> Pipeline:
 
 
 def _layout(device: Device, spec: Spec) -> "wgpu.GPUBindGroupLayout":
-    """Inputs, outputs, and then a slot of parameters, which a dynamic offset chooses."""
+    """The bind group layout: inputs, outputs, and a uniform buffer with a dynamic offset."""
     kinds: list[dict[str, object]] = [{"type": "read-only-storage"}] * spec.inputs
     kinds += [{"type": "storage"}] * spec.outputs
     kinds += [{"type": "uniform", "has_dynamic_offset": True}] * spec.has_uniforms

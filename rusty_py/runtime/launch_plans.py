@@ -1,8 +1,8 @@
-"""Launch plans: what an operation does for given layouts, worked out once and run again with other memory.
+"""Launch plans: the launches of an operation for given layouts, planned once and run with other buffers.
 
-While a `Planner` is active on a thread, buffers are virtual and launches are written down. A plan replays
-them: it takes memory for the result and what lies between, finds each dispatch already bound, and adds it
-to the open batch. What differs from call to call, offsets and numbers, are `Symbol`s while planning.
+While a `Planner` is active on a thread, buffers are virtual and launches are stored. A plan replays them: it
+allocates the result and temporaries, looks up the encoded dispatches and adds them to the open batch. Values
+that differ between calls (offsets, scalars) are `Symbol`s during planning.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ if TYPE_CHECKING:
 _serials = itertools.count(1)
 
 _RECUT = 0.25
-"""A dispatch of more than this part of a submission is planned anew when its kernel's rate is seen."""
+"""A dispatch longer than this fraction of a submission is replanned when its throughput is measured."""
 
 _MAX_SECONDS = 0.25 * SUBMISSION_SECONDS
-"""Dispatches that take longer in all are not added to the open batch together."""
+"""Dispatches that take longer in total are not added to the open batch together."""
 
 
 class Symbol:
-    """A word that is known at each run: `values[index] + plus`, modulo 2^32.
+    """A uniform word that is known only when a plan runs: `values[index] + plus`, modulo 2^32.
 
-    `start` is its remainder by 4, which kernels that load vectors depend on. It is never 0 itself, and
-    anything else that would need its value is a TypeError.
+    `start` is its value modulo 4, which vec4 alignment depends on. It is never equal to 0; any other use of
+    its value is a TypeError.
     """
 
     __slots__ = ("index", "plus", "start")
@@ -50,7 +50,7 @@ class Symbol:
 
     def __mod__(self, other: int) -> int:
         if other not in (2, 4):
-            raise TypeError(f"a plan knows its offsets modulo 4, not modulo {other}")
+            raise TypeError(f"offsets of a plan are known modulo 4, not modulo {other}")
         return self.start % other
 
     def __and__(self, mask: int) -> Any:
@@ -58,14 +58,14 @@ class Symbol:
 
 
 class NotPlannable(Exception):
-    """A launch binds part of a buffer, and which part depends on more than layouts."""
+    """A launch binds part of a buffer, which depends on more than layouts."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class PlannedDispatch:
-    """One launch of a plan. Buffers are numbered: the operands first, then what the plan takes.
+    """One launch of a plan. Buffers are numbered: the operands first, then those that the plan allocates.
 
-    `patches`: at which place in `uniforms` which value goes, and what is added to it.
+    `patches`: (index in `uniforms`, index in values, addend).
     """
 
     spec: Spec
@@ -81,13 +81,13 @@ class PlannedDispatch:
         if not self.patches:
             return self.uniforms
         uniforms = list(self.uniforms)
-        for place, index, plus in self.patches:
-            uniforms[place] = (values[index] + plus) & 0xFFFFFFFF
+        for i, index, plus in self.patches:
+            uniforms[i] = (values[index] + plus) & 0xFFFFFFFF
         return tuple(uniforms)
 
 
 class Planner:
-    """Writes down the launches of one thread: see `Device.planning`."""
+    """Stores the launches of one thread as a plan."""
 
     def __init__(self, device: Device) -> None:
         self.device = device
@@ -98,11 +98,11 @@ class Planner:
         self._dispatches: list[PlannedDispatch] = []
 
     def operand(self, buffer: Buffer) -> Buffer:
-        """What stands for an operand's buffer."""
+        """A virtual buffer for an operand."""
         return self._virtual(buffer.memory.size, buffer.nbytes, buffer.label)
 
     def buffer(self, size: int, nbytes: int, label: str) -> Buffer:
-        """What stands for memory that each run takes."""
+        """A virtual buffer for memory that each run allocates."""
         self._taken.append((size, nbytes, label))
         return self._virtual(size, nbytes, label)
 
@@ -121,15 +121,15 @@ class Planner:
         workgroups: tuple[int, int, int],
         flops: int,
     ) -> None:
-        """Writes a launch down; raises what `launch` would."""
+        """Stores a launch. Raises as `launch` does."""
         buffers = (*inputs, *outputs)
         if any(isinstance(each, BufferBinding) for each in buffers):
             raise NotPlannable
         words: list[int] = []
         patches: list[tuple[int, int, int]] = []
-        for place, word in enumerate(uniforms):
+        for i, word in enumerate(uniforms):
             if isinstance(word, Symbol):
-                patches.append((place, word.index, word.plus))
+                patches.append((i, word.index, word.plus))
                 word = 0
             words.append(word)
         check(self.device, spec, buffers, words, workgroups, made=lambda _: True)
@@ -149,15 +149,15 @@ class Planner:
     def plan(
         self, name: str, array: Callable[..., Any], result: Buffer, layout: Layout, offset: int
     ) -> LaunchPlan:
-        """What was written down, for an operation's `name`, which makes an `array` of its buffer `result`."""
+        """The plan of the operation `name`, whose result is `array(result, layout, offset)`."""
         number, taken = self._numbers[result.memory.serial], tuple(self._taken)
         return LaunchPlan(self.device, name, tuple(self._dispatches), taken, array, number, layout, offset)
 
 
 class LaunchPlan:
-    """The launches of an operation, and which buffer its result is in, with which layout and offset.
+    """The launches of an operation, and the buffer, layout and offset of its result.
 
-    `array` makes an array of these three.
+    `array` creates an array from these three.
     """
 
     def __init__(
@@ -177,7 +177,7 @@ class LaunchPlan:
         self._nbytes = sum(each.nbytes for each in dispatches)
         self.throughput_version = -1
         self._seconds = 0.0
-        self._apart = False  # Long enough to be timed dispatch by dispatch, or submitted so.
+        self._apart = False  # Whether its dispatches are long enough to be timed or submitted separately.
         self.refresh(device)
 
     def offset(self, values: Sequence[int]) -> int:
@@ -186,7 +186,7 @@ class LaunchPlan:
         return offset if type(offset) is int else values[offset.index] + offset.plus
 
     def refresh(self, device: Device) -> bool:
-        """Takes in the rates seen since; False where it may have to be cut otherwise by now."""
+        """Updates the predicted time from measured throughput; False if it should be replanned."""
         throughput, first = device.throughput, self.throughput_version < 0
         self.throughput_version = throughput.version
         self._seconds = sum(each.flops / throughput.rate(each.spec) for each in self.dispatches)
@@ -196,7 +196,7 @@ class LaunchPlan:
         return first or all(each.flops <= _RECUT * throughput.flops(each.spec) for each in self.dispatches)
 
     def run(self, device: Device, operands: Sequence[Buffer], values: tuple[int, ...]) -> Buffer:
-        """Records the launches on these buffers, and returns that of the result."""
+        """Records the launches on these operands; returns the buffer of the result."""
         if self._apart or device.recorders:
             return self.launch(device, operands, values)
         queue = device.queue
@@ -215,12 +215,12 @@ class LaunchPlan:
                 memories.append(memory)
                 parts.append(buffer.binding)
             key = tuple(parts)
-            steps = device.cache.steps.get(key)
-            if steps is None:
-                steps = self._bind(device, buffers, values)
-                device.cache.add_steps(key, steps)
-            if steps:  # A memory counts as used only with a submission to come.
-                queue.add(steps, memories, self._seconds, self._nbytes)
+            encoded = device.cache.dispatches.get(key)
+            if encoded is None:
+                encoded = self._bind(device, buffers, values)
+                device.cache.add_dispatches(key, encoded)
+            if encoded:  # Without dispatches no submission follows, so don't mark the memory as used.
+                queue.add(encoded, memories, self._seconds, self._nbytes)
         return buffers[self.result]
 
     def _bind(
@@ -238,7 +238,7 @@ class LaunchPlan:
         ]
 
     def launch(self, device: Device, operands: Sequence[Buffer], values: tuple[int, ...]) -> Buffer:
-        """As `run`, launch by launch: into a capture, or where they are long."""
+        """As `run`, but launch by launch: for captures and long dispatches."""
         buffers = [*operands, *(device.empty(nbytes, label=label) for _, nbytes, label in self.taken)]
         for each in self.dispatches:
             launch(

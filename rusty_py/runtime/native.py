@@ -1,7 +1,7 @@
-"""What reaches past wgpu-py into wgpu-native's C API, and past both into the driver's habits.
+"""Access to wgpu-native beyond wgpu-py, and workarounds for drivers.
 
-wgpu-py 0.32 wraps neither modules without run-time checks nor the timestamp period. The calls that launches
-make are in capi.py. wgpu is imported inside the functions, so that importing rusty_py stays cheap.
+wgpu-py 0.32 wraps neither shader modules without run-time checks nor the timestamp period. The calls of
+launches are in capi.py. wgpu is imported inside the functions to keep `import rusty_py` fast.
 """
 
 import os
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _environment = threading.Lock()
 _is_fork = False
 
-# The C types made from Python: here and in capi.py, and by wgpu-py 0.32 on the way to a first launch.
+# The C types used here, in capi.py, and by wgpu-py 0.32 up to a first launch.
 _TYPES = (
     "char *",
     "char[]",
@@ -68,10 +68,10 @@ _TYPES = (
 
 @cache
 def types() -> dict[str, Any]:
-    """The C types by name. Also tells them to cffi, which halves the time to a first launch.
+    """The C types by name. Parsing them at once halves the time to a first launch.
 
-    cffi reads all of wgpu's header again for every type that it is asked for by a new name, 10 ms each: so
-    it gets these names in one declaration, arrays as pointers to them.
+    cffi parses all of wgpu's header again for every new type name, 10 ms each; here all names are in one
+    declaration, with arrays as pointers to arrays.
     """
     from wgpu.backends.wgpu_native import ffi
 
@@ -82,7 +82,7 @@ def types() -> dict[str, Any]:
         name: ctype.item if name.endswith("]") else ctype
         for name, ctype in zip(_TYPES, function.args, strict=True)
     }
-    known = getattr(ffi, "_parsed_types", {})  # No public name of cffi: only where it is what we know.
+    known = getattr(ffi, "_parsed_types", {})  # Not public in cffi: only used if it has the expected form.
     if known.get(declaration) == (function, False):
         known.update({name: (ctype, False) for name, ctype in named.items() if name not in known})
     return named
@@ -90,7 +90,7 @@ def types() -> dict[str, Any]:
 
 @contextmanager
 def quiet_driver() -> Iterator[None]:
-    """Mesa complains on stderr where XDG_RUNTIME_DIR is unset, and needs it for windows only."""
+    """Avoids Mesa's warning about an unset XDG_RUNTIME_DIR, which compute does not need."""
     import tempfile
 
     with _environment:
@@ -105,42 +105,42 @@ def quiet_driver() -> Iterator[None]:
 
 
 def keep_compiled_shaders() -> None:
-    """Points the drivers that keep compiled shaders on disk at our cache folder, unless the user chose one.
+    """Sets the drivers' shader cache directory to ours, unless the user has set one.
 
-    wgpu-native 29 has no pipeline cache of its own. Mesa and NVIDIA read these variables when they are
-    loaded; Metal keeps its own cache and asks nobody.
+    wgpu-native 29 has no pipeline cache. Mesa and NVIDIA read these variables when they are loaded; Metal has
+    its own cache, which cannot be configured.
     """
-    with suppress(CacheError):  # Without a cache every process compiles afresh.
+    with suppress(CacheError):  # Without a cache every process compiles again.
         folder = user_cache.folder("shaders")
         for variable in ("MESA_SHADER_CACHE_DIR", "__GL_SHADER_DISK_CACHE_PATH"):
             os.environ.setdefault(variable, str(folder))
 
 
 def enumerate_adapters() -> "list[wgpu.GPUAdapter]":
-    """All adapters of Metal, Vulkan and DirectX 12; never OpenGL, which shows the same ones again."""
+    """All Metal, Vulkan and DirectX 12 adapters. OpenGL would list the same GPUs again."""
     import wgpu
     from wgpu.backends.wgpu_native import extras
 
     keep_compiled_shaders()
     types()
     with quiet_driver():
-        with suppress(RuntimeError):  # The instance was made before, by us or another: the filter below does.
+        with suppress(RuntimeError):  # The instance exists already; then the filter below suffices.
             extras.set_instance_extras(backends=["Metal", "Vulkan", "DX12"])
         try:
             found = wgpu.gpu.enumerate_adapters_sync()
         except RuntimeError:
-            return []  # So wgpu-native reports that no driver could be loaded.
+            return []  # wgpu-native could not load any driver.
     return [adapter for adapter in found if adapter.info["backend_type"] != "OpenGL"]
 
 
 def forget_after_fork() -> None:
-    """Has a forked child leave its parent's objects alone: releasing them there hangs in the driver."""
+    """Makes forked children leave their parent's objects alone: releasing them hangs in the driver."""
     from wgpu.backends.wgpu_native import _api
 
     def forget() -> None:
         global _is_fork
         _is_fork = True
-        _api.libf = None  # What wgpu-py asks before it releases an object, for the end of the interpreter.
+        _api.libf = None  # wgpu-py releases nothing when this is None, as at interpreter exit.
         _skip_library_destructors()
 
     if hasattr(os, "register_at_fork"):
@@ -148,33 +148,33 @@ def forget_after_fork() -> None:
 
 
 def _skip_library_destructors() -> None:
-    """Has this process end by `_exit`, with its exit status, once the interpreter is finalized.
+    """Makes this process end by `_exit`, with its exit status, after the interpreter is finalized.
 
     At `exit` NVIDIA's driver closes the connection that a forked child shares with its parent, which then
-    hangs at its next launch. glibc's handlers run last in, first out: these before the driver's.
+    hangs at its next launch. glibc runs exit handlers in reverse order, so these run before the driver's.
     """
     import ctypes
 
     libc = ctypes.CDLL(None)
-    if hasattr(libc, "on_exit"):  # glibc alone; elsewhere no such driver.
+    if hasattr(libc, "on_exit"):  # glibc only; other systems don't have this driver.
         libc.on_exit(libc._exit, None)  # Called with the exit status.
         libc.on_exit(libc.fcloseall, None)  # Flushes C's streams, which `_exit` does not.
 
 
 def forked() -> bool:
-    """Whether this process was forked off one with a device: then everything of wgpu's is its parent's."""
+    """Whether this process is a fork of one with a device: all wgpu objects then belong to its parent."""
     return _is_fork
 
 
 def has_unchecked_modules() -> bool:
-    """Whether this wgpu-native compiles shaders without run-time checks (29 and newer)."""
+    """Whether this wgpu-native can compile shaders without run-time checks (29 and newer)."""
     from wgpu.backends.wgpu_native import lib
 
     return hasattr(lib, "wgpuDeviceCreateShaderModuleTrusted")
 
 
 def unchecked_module(device: "wgpu.GPUDevice", code: str, *, label: str) -> "wgpu.GPUShaderModule":
-    """A shader module without bounds checks and loop bounding. Its own guards must be right."""
+    """A shader module without bounds checks and loop bounding; the WGSL must guard its accesses."""
     from wgpu.backends.wgpu_native import _api, ffi, lib
 
     data = ffi.new(types()["char[]"], code.encode())
@@ -191,14 +191,14 @@ def unchecked_module(device: "wgpu.GPUDevice", code: str, *, label: str) -> "wgp
 
 
 def timestamp_period_ns(device: "wgpu.GPUDevice") -> float:
-    """Nanoseconds a tick of the GPU's timestamps."""
+    """Nanoseconds per tick of the GPU's timestamps."""
     from wgpu.backends.wgpu_native import lib
 
     return float(lib.wgpuQueueGetTimestampPeriod(device.queue._internal))
 
 
 def library_version() -> str:
-    """The version of the wgpu-native library in use, like 29.0.1.1."""
+    """The version of the wgpu-native library, such as 29.0.1.1."""
     from wgpu.backends.wgpu_native import lib_version_info
 
     return ".".join(str(part) for part in lib_version_info)

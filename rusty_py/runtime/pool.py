@@ -1,8 +1,8 @@
-"""Device memory that is used again: buffers by size class, the longest unused given up first.
+"""The memory pool: reuses buffers by size class and evicts the least recently used.
 
-A buffer comes back when the last reference to it goes. The queue runs in order, so the next launch may have
-it at once; a host write or a map asks the queue first whether its uses are over. Before memory is destroyed,
-what is recorded must be submitted: `Pool` calls `before_destroy`.
+A buffer returns when its last reference is dropped. The queue runs in order, so the next launch can reuse it
+at once; host writes and mappings first check that earlier uses have finished. Before memory is destroyed,
+recorded work must be submitted: `Pool` calls `before_destroy`.
 """
 
 import itertools
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import wgpu
 
 _MIN_BYTES = 256
-# To every doubling: above 256 bytes, a buffer is at most an eighth larger than asked for.
+# Size classes per power of two: above 256 bytes, a buffer is at most an eighth larger than requested.
 _CLASSES = 8
 
 
@@ -28,10 +28,10 @@ _serials = itertools.count(1)
 
 @dataclass(eq=False, slots=True)
 class Allocation:
-    """A wgpu buffer: its C handle, and the number of the submission that used it last (see queue.py).
+    """A wgpu buffer, its C handle and the number of the last submission that used it (see queue.py).
 
-    `serial` is unique in the process; `unusable_reason` says why no submission may use the allocation now.
-    Allocations planned in a capture have no buffer and no handle yet.
+    `serial` is unique in the process; `unusable_reason` is the reason why no submission may use the
+    allocation, if any. Virtual allocations have no buffer and no handle.
     """
 
     raw: "wgpu.GPUBuffer | None"
@@ -43,39 +43,39 @@ class Allocation:
     destroyed: bool = False
 
     def destroy(self) -> None:
-        """Frees the buffer; a submission with it would end the process."""
+        """Frees the buffer. Submitting it afterwards would abort the process."""
         self.destroyed = True
         if self.raw is not None and not native.forked():
             self.raw.destroy()
 
 
 class Allocator(Protocol):
-    """Where a buffer has its memory from, and where it goes back to."""
+    """Allocates the memory of buffers and takes it back."""
 
     def take(self, size: int) -> Allocation:
-        """Memory of `size` bytes."""
+        """Allocates `size` bytes."""
 
     def give(self, memory: Allocation, *, destroyed: bool = False) -> None:
-        """Takes it back."""
+        """Returns an allocation."""
 
 
 class VirtualAllocator:
-    """Buffers without memory, for captures and plans. No submission may use them, for `unusable_reason`."""
+    """Allocations without memory, for captures and plans; submissions reject them with `unusable_reason`."""
 
     def __init__(self, unusable_reason: str) -> None:
         self._unusable_reason = unusable_reason
 
     def take(self, size: int) -> Allocation:
-        """Memory that is none."""
+        """A virtual allocation."""
         return Allocation(None, size, None, unusable_reason=self._unusable_reason)
 
     def give(self, memory: Allocation, *, destroyed: bool = False) -> None:
-        """Nothing is kept."""
+        """Does nothing."""
 
 
 @dataclass(frozen=True)
 class PoolStats:
-    """What a pool has done, and holds. `allocation_count` counts new buffers only."""
+    """Statistics of a pool. `allocation_count` counts new buffers only."""
 
     allocation_count: int
     reuse_count: int
@@ -86,13 +86,13 @@ class PoolStats:
 
     @property
     def hit_rate(self) -> float:
-        """Of all buffers asked for, the fraction that was there already."""
-        asked = self.allocation_count + self.reuse_count
-        return self.reuse_count / asked if asked else 0.0
+        """The fraction of requests that reused a buffer."""
+        requests = self.allocation_count + self.reuse_count
+        return self.reuse_count / requests if requests else 0.0
 
 
 def size_class(nbytes: int) -> int:
-    """What is allocated for `nbytes`: 256, or the next of eight sizes between two powers of two."""
+    """The allocation size for `nbytes`: at least 256, else the next of eight sizes per power of two."""
     if nbytes <= _MIN_BYTES:
         return _MIN_BYTES
     step = (1 << (nbytes - 1).bit_length() - 1) // _CLASSES
@@ -100,10 +100,10 @@ def size_class(nbytes: int) -> int:
 
 
 class Pool:
-    """Buffers made by `create` and, once unused, kept for the next taker; safe to use from many threads.
+    """Creates buffers with `create` and caches unused ones for reuse. Thread-safe.
 
-    At most `max_buffers_per_size` of one class and `max_cached_bytes` in all are kept. With a
-    `memory_limit`, used and kept bytes together never pass it.
+    Caches at most `max_buffers_per_size` of one class and `max_cached_bytes` in total. Used and cached bytes
+    together never exceed `memory_limit`, if given.
     """
 
     def __init__(
@@ -119,13 +119,13 @@ class Pool:
         self.max_buffers_per_size = max_buffers_per_size
         self.max_cached_bytes = max_cached_bytes
         self.memory_limit = memory_limit
-        # Buffers die anywhere, also inside the methods below: they queue here, without a lock.
+        # Buffers may be finalized anywhere, even inside the methods below: they queue here, without a lock.
         self._returned: deque[tuple[Allocation, bool]] = deque()
-        # What is out, by serial. A cycle that holds a Buffer is finalised with all it alone can reach: were
-        # the wgpu object among that, it would come back released.
+        # Allocations in use, by serial. A garbage cycle with a Buffer is finalized with everything only it
+        # references: without this reference the wgpu object would be released before it returns.
         self._lent: dict[int, Allocation] = {}
         self._lock = threading.Lock()
-        # By age, the longest unused first; and the keys of that by class, the last returned last.
+        # Least recently used first; and the keys by size class, last returned last.
         self._kept: OrderedDict[int, Allocation] = OrderedDict()
         self._keys: dict[int, list[int]] = {}
         self._next_key = 0
@@ -133,14 +133,14 @@ class Pool:
         self._live_bytes = self._kept_bytes = self._peak_bytes = 0
 
     def take(self, size: int) -> Allocation:
-        """Memory of exactly `size` bytes, its content undefined: the last returned one, or a new one.
+        """An uninitialized allocation of exactly `size` bytes: the last returned one, or a new one.
 
-        Raises OutOfMemory where the limit, or the driver after everything kept was given up, has no room.
+        Raises OutOfMemory if it exceeds the limit, or if the driver has no memory even after eviction.
         """
         with self._lock:
             if self._returned and size <= self.max_cached_bytes:
                 memory, destroyed = returned = self._returned.pop()
-                if memory.size == size and not destroyed:  # It goes on being lent: nothing to count anew.
+                if memory.size == size and not destroyed:  # Still counted as in use: no counter changes.
                     memory.unusable_reason = ""
                     self._reuses += 1
                     return memory
@@ -154,21 +154,21 @@ class Pool:
             return memory
 
     def give(self, memory: Allocation, *, destroyed: bool = False) -> None:
-        """Takes memory back that `take` gave, which its owner may have `destroyed`."""
+        """Returns an allocation of `take`, which the owner may have `destroyed`."""
         self._returned.append((memory, destroyed))
 
     def shrink_to_fit(self, max_bytes: int = 0) -> None:
-        """Gives up kept buffers, the longest unused first, until at most `max_bytes` are kept."""
+        """Evicts cached buffers, least recently used first, until at most `max_bytes` are cached."""
         with self._lock:
             self._collect()
             self._evict_until(max_bytes)
 
     def purge(self) -> None:
-        """Gives up all kept buffers."""
+        """Evicts all cached buffers."""
         self.shrink_to_fit(0)
 
     def stats(self) -> PoolStats:
-        """The counters as of now."""
+        """The current statistics."""
         with self._lock:
             self._collect()
             self._recount()
@@ -184,7 +184,7 @@ class Pool:
     def _reuse(self, size: int) -> Allocation | None:
         keys = self._keys.get(size)
         while keys:
-            # None for a key whose memory went as Ctrl-C came between the two.
+            # None if Ctrl-C interrupted between removing the memory and its key.
             memory = self._kept.pop(keys.pop(), None)
             if memory is not None:
                 self._kept_bytes -= size
@@ -212,7 +212,7 @@ class Pool:
         return Allocation(raw, size, raw._internal)
 
     def _collect(self) -> None:
-        """Files what was returned since the last time."""
+        """Processes allocations returned since the last call."""
         while self._returned:
             memory, destroyed = self._returned.popleft()
             size, memory.unusable_reason = memory.size, ""
@@ -245,6 +245,6 @@ class Pool:
         memory.destroy()
 
     def _recount(self) -> None:
-        """Ctrl-C may come between a change and its count."""
+        """Recomputes the counters: Ctrl-C may interrupt between a change and its count."""
         self._live_bytes = sum(memory.size for memory in self._lent.values())
         self._kept_bytes = sum(memory.size for memory in self._kept.values())

@@ -1,4 +1,4 @@
-"""What an adapter does not tell and a small kernel finds out."""
+"""Device properties that the adapter does not report, measured by a small kernel."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ SUBGROUP_SIZE = Spec("probe/subgroup_size", inputs=0, outputs=1, threads=64, has
 
 
 def subgroup_size(device: Device) -> int | None:
-    """Threads that run in step on this device; None where the adapter has no subgroups."""
+    """The subgroup size of this device; None if it has no subgroups."""
     if "subgroup" not in device.adapter.features:
         return None
     size = np.zeros(1, np.uint32)

@@ -1,49 +1,49 @@
-"""How fast each kernel runs on a device, so that one submission stays short; and how to wait for it."""
+"""Measured throughput per kernel, to limit the duration of submissions; and the polling backoff."""
 
 import os
 import time
 from collections.abc import Hashable
 
-# Native calls do not answer Ctrl-C, and drivers kill what runs for seconds. Half a second is the most
-# a submission may take; this leaves room for a pace that is off by two.
+# Ctrl-C does not interrupt native calls, and drivers kill work that runs for seconds. A submission may take
+# at most half a second; this leaves room for a throughput estimate that is off by a factor of two.
 SUBMISSION_SECONDS = 0.2
 _LONG_SECONDS = SUBMISSION_SECONDS / 4
 
-# Flops a second, by adapter type, of the slow members of each kind: the first submission is short
-# rather than long.
+# Initial flops per second by adapter type, low enough for slow devices: the first submission should rather be
+# too short than too long.
 _UNSEEN = {"CPU": 0.2e9, "IntegratedGPU": 20e9, "DiscreteGPU": 200e9}
 
 
 class Throughput:
-    """Flops a second by kernel: a cautious guess at first, then what was last seen."""
+    """Flops per second by kernel: a low initial guess, then the last measured value."""
 
     def __init__(self, adapter_type: str) -> None:
         self._unseen = _UNSEEN.get(adapter_type, 20e9)
         self._seen: dict[Hashable, float] = {}
         self.version = 0
-        """Counts the rates that were seen: what was derived from them may have to be derived anew."""
+        """Incremented by every measurement, so that derived values can be updated."""
         self._met: set[Hashable] = set()
 
     def rate(self, kernel: Hashable) -> float:
         return self._seen.get(kernel, self._unseen)
 
     def flops(self, kernel: Hashable, *, seconds: float = SUBMISSION_SECONDS) -> int:
-        """The work that takes `kernel` about `seconds`; 1 at least."""
+        """The flops that `kernel` computes in about `seconds`; at least 1."""
         return max(1, int(self.rate(kernel) * seconds))
 
     def knows(self, kernel: Hashable) -> bool:
-        """Whether the rate is more than a guess."""
+        """Whether the kernel has been measured."""
         return kernel in self._seen
 
     def worth_timing(self, kernel: Hashable, flops: int) -> bool:
-        """Whether a launch may take so long that it is worth a wait to know more."""
+        """Whether a launch may be long and its kernel has not been measured yet."""
         return flops > _LONG_SECONDS * self._unseen and kernel not in self._seen
 
     def observe(self, kernel: Hashable, *, flops: int, seconds: float) -> None:
-        """Remembers the rate of a submission, unless it was the first or too small to tell.
+        """Stores the throughput of a submission, unless it is the kernel's first or too short.
 
-        Drivers compile at a kernel's first run; and below 2 ms, or a tenth of a submission's work, it is
-        the launch that takes the time: there the kernel is faster than it looks, and only that is kept.
+        Drivers compile at a kernel's first run. Below 2 ms, or a tenth of a submission's work, launch
+        overhead dominates: then only a throughput above the current one is stored.
         """
         if kernel not in self._met:
             self._met.add(kernel)
@@ -53,10 +53,10 @@ class Throughput:
 
 
 def nap(waited_s: float, *, awake_s: float) -> None:
-    """Lets others run between two polls: for `awake_s` without sleeping, since short work is done by then.
+    """The pause between two polls: yields for the first `awake_s`, then sleeps.
 
-    Later it sleeps for a five-hundredth of the wait so far, which blurs a wall clock by no more than that,
-    or for as short as the system can.
+    It sleeps for 1/500 of the wait so far, which limits the error of wall-clock times to that, or for the
+    shortest time the system supports.
     """
     if waited_s < awake_s:
         _yield()

@@ -1,4 +1,4 @@
-"""How long launches take: by the wall clock, and by GPU timestamps where those can be true."""
+"""Timing of launches: by the wall clock, and by GPU timestamps if they are plausible."""
 
 import time
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ _MAX_QUERIES = 4096  # WebGPU's largest query set.
 
 @dataclass(frozen=True)
 class TimedSample:
-    """One timed stretch of work. `gpu_ns` is None where the timestamps cannot be believed."""
+    """One timing sample. `gpu_ns` is None if the timestamps are missing or implausible; `fault` says why."""
 
     wall_ns: float
     gpu_ns: float | None
@@ -26,7 +26,7 @@ class TimedSample:
 
 
 class Timer:
-    """Times submissions on a device by both clocks at once."""
+    """Times submissions on a device by both clocks."""
 
     def __init__(self, device: Device) -> None:
         import wgpu
@@ -44,28 +44,28 @@ class Timer:
             self._period_ns = native.timestamp_period_ns(device.raw)
 
     def sample(self, submissions: Sequence[Sequence[Launch]]) -> TimedSample:
-        """Runs the submissions, each a list of launches, one after the other, and times them together.
+        """Runs the submissions, each a list of launches, in order and times them together.
 
-        The wall clock covers submitting and waiting, not recording. The GPU's is the sum over submissions.
+        Wall time covers submitting and waiting, not recording. GPU time is the sum over submissions.
         """
         queries = self.queries if 2 * len(submissions) <= _MAX_QUERIES else None
-        recordings = [
+        command_buffers = [
             record(self.device, part, timestamps=(queries, 2 * i) if queries else None)
             for i, part in enumerate(submissions)
         ]
         start = time.perf_counter_ns()
-        for recording in recordings:
-            self.device.submit(recording)
+        for command_buffer in command_buffers:
+            self.device.submit(command_buffer)
         self.device.wait()
         wall_ns = float(time.perf_counter_ns() - start)
         if queries is None:
             return TimedSample(
                 wall_ns, None, "too many submissions to stamp" if self.queries else "no timestamps"
             )
-        return judge(self._stamps_ns(len(recordings)), wall_ns)
+        return judge(self._stamps_ns(len(command_buffers)), wall_ns)
 
     def _stamps_ns(self, passes: int) -> NDArray[np.float64]:
-        # In a submission of its own, after the wait: macOS may resolve zeros when asked earlier.
+        # In a separate submission after the wait: on macOS an earlier resolve may return zeros.
         queue = self.device.queue
         resolve = queue.commands.resolve(queue.device, self.queries, 2 * passes, self._resolved._internal)
         copy = Copy(self._resolved._internal, 0, self._ticks.memory.handle, 0, 16 * passes)
@@ -75,20 +75,20 @@ class Timer:
         )
         ticks = np.empty((passes, 2), np.uint64)
         self.device.read(self._ticks, ticks)
-        # Counted from the first: a float64 of nanoseconds since start-up would lose digits.
+        # Relative to the first: float64 nanoseconds since boot would lose digits.
         first = ticks[0, 0]
         return np.where(ticks == 0, 0.0, (ticks - first).astype(np.int64) * self._period_ns + 1.0)
 
 
 def judge(stamps_ns: NDArray[np.float64], wall_ns: float) -> TimedSample:
-    """A sample of (start, end) stamps, (passes, 2) and 0 where missing, believed where they can be true."""
+    """A sample from (start, end) timestamps, (passes, 2), 0 if missing; implausible ones are dropped."""
     if not stamps_ns.all():
         return TimedSample(wall_ns, None, "timestamps were 0")
     spans = stamps_ns[:, 1] - stamps_ns[:, 0]
     if (np.diff(stamps_ns.ravel()) < 0).any() or (spans <= 0).any():
         return TimedSample(wall_ns, None, "timestamps were out of order")
     gpu_ns = float(spans.sum())
-    # The GPU cannot have worked for longer than we waited; 1 % and 20 us are for the clocks' grain.
+    # GPU time cannot exceed wall time; 1 % and 20 us allow for the clocks' resolution.
     if gpu_ns > 1.01 * wall_ns + 20_000:
         return TimedSample(wall_ns, None, "timestamps exceed the wall clock")
     return TimedSample(wall_ns, gpu_ns)

@@ -1,8 +1,8 @@
-"""Between host and device, by the fastest way that is correct on this adapter.
+"""Copies between host and device, by the fastest path that is correct on the adapter.
 
-Where the host can map storage buffers (CPU drivers; unified memory, for reading), it copies straight out of
-them. Otherwise through staging buffers: one at a time for what is small, and for what is large by several
-threads with two each, so that copying on the host overlaps the transfer.
+If the host can map storage buffers (CPU drivers; unified memory, for reads), it copies directly. Otherwise
+copies go through staging buffers: one for small copies; for large ones several threads with two buffers each,
+so that host copies overlap with the transfer.
 """
 
 import itertools
@@ -21,22 +21,22 @@ from rusty_py.runtime.capi import Copy
 from rusty_py.runtime.pool import Allocation, Pool, size_class
 from rusty_py.runtime.queue import Queue
 
-# A transfer goes in chunks: staging memory stays bounded, and each wait short.
+# Transfers are chunked to bound staging memory and the duration of each wait.
 CHUNK_BYTES = 8 << 20
 _MIN_CHUNK_BYTES = 4 << 20
-# What a thread must have to do to be worth its start.
+# The minimum bytes per thread.
 _THREAD_BYTES = 16 << 20
-# On a 16-core host with an H200 six were fastest, up and down; beyond, they wait for each other.
+# On a 16-core host with an H200, six threads were fastest in both directions.
 THREADS = max(1, min(6, (os.cpu_count() or 1) // 2))
 MAX_STAGED_BYTES = 2 * THREADS * CHUNK_BYTES
-# Up to here wgpu's own staging memory, made anew for every write, is as fast as ours.
+# Up to this size wgpu's own staging memory, allocated for every write, is as fast as ours.
 _QUEUED_BYTES = 32 << 20
 
 Bytes = NDArray[np.uint8]
 
 
 class Transfer:
-    """Moves bytes for one device. `mapped_read` and `mapped_write`: what its storage buffers allow."""
+    """Copies for one device. `mapped_read`, `mapped_write`: whether the host can map its storage buffers."""
 
     def __init__(
         self, queue: Queue, reading: Pool, writing: Pool, *, mapped_read: bool, mapped_write: bool
@@ -46,7 +46,7 @@ class Transfer:
         self.mapped_read, self.mapped_write = mapped_read, mapped_write
 
     def upload(self, memory: Allocation, data: Bytes) -> None:
-        """Copies `data`, in whole words, to the start of `memory`, behind what was recorded before."""
+        """Copies `data`, in whole words, to the start of `memory`, after the work recorded so far."""
         if self.mapped_write and self._write_mapped(memory, data):
             return
         if data.nbytes <= _QUEUED_BYTES:
@@ -56,7 +56,7 @@ class Transfer:
             self.in_chunks(partial(self._write_staged, memory, data), data.nbytes)
 
     def download(self, memory: Allocation, out: Bytes) -> None:
-        """Fills `out` from the start of `memory`, after what was recorded before."""
+        """Fills `out` from the start of `memory`, after the work recorded so far."""
         if self.mapped_read:
             self._read_mapped(memory, out)
         elif out.nbytes <= _MIN_CHUNK_BYTES:
@@ -65,9 +65,9 @@ class Transfer:
             self.in_chunks(partial(self._read_staged, memory, out), out.nbytes)
 
     def start(self, memory: Allocation, nbytes: int) -> "PendingRead":
-        """Begins to read the first `nbytes`, behind what is recorded so far, before what comes later.
+        """Starts reading the first `nbytes`, after the work recorded so far and before later work.
 
-        Until `finish` or `drop` nothing may be recorded that uses `memory`, where the host maps it.
+        If the host maps the memory, no use of it may be recorded until `finish` or `drop`.
         """
         if self.mapped_read:
             self.queue.flush()
@@ -81,7 +81,7 @@ class Transfer:
         return pending
 
     def finish(self, pending: "PendingRead", take: Callable[[Bytes], None]) -> None:
-        """Waits for what `start` began, and for no later work, and shows it to `take`."""
+        """Waits for a read of `start`, but for no later work, and passes the data to `take`."""
         try:
             with mapped(self.queue, pending.memory, _words(pending.nbytes), write=False) as source:
                 take(source[: pending.nbytes])
@@ -92,14 +92,14 @@ class Transfer:
             self.reading.give(pending.memory)
 
     def drop(self, pending: "PendingRead") -> None:
-        """Gives up what `start` began."""
+        """Cancels a read of `start`."""
         if pending.staged and not pending.memory.destroyed:
             _discard(self.reading, [pending.memory])
 
     def _write_mapped(self, memory: Allocation, data: Bytes) -> bool:
-        """Writes where nothing uses the memory any more; a wait for that would hold up the caller."""
+        """Writes through a mapping if the memory is idle; else returns False, rather than block."""
         queue = self.queue
-        with queue.lock:  # So that nobody records or submits a use of it meanwhile.
+        with queue.lock:  # No other thread may record or submit a use of it meanwhile.
             if queue.uses(memory) or not queue.finished(memory):
                 return False
             with mapped(queue, memory, data.nbytes, write=True) as target:
@@ -111,7 +111,7 @@ class Transfer:
         while True:
             queue.wait()
             with queue.lock:
-                if memory.used_in <= queue.done:  # Else another thread has used it since.
+                if memory.used_in <= queue.done:  # Else another thread has used it meanwhile.
                     with mapped(queue, memory, _words(out.nbytes), write=False) as source:
                         np.copyto(out, source[: out.nbytes])
                     return
@@ -125,7 +125,7 @@ class Transfer:
                 self._copy(staging, 0, memory, start, size)
 
     def _read_staged(self, memory: Allocation, out: Bytes, chunks: "Chunks") -> None:
-        """Two chunks at a time: one is copied by the device while the other is by the host."""
+        """Double-buffered: the device copies one chunk while the host copies the other."""
         with _staging(self.reading, chunks) as free:
             pending: list[tuple[int, int, Allocation]] = []
             while True:
@@ -141,9 +141,9 @@ class Transfer:
                 free.append(staging)
 
     def _read_at_once(self, memory: Allocation, out: Bytes) -> None:
-        """Through one piece of staging memory, with the open batch in one submission.
+        """Reads through one staging buffer, with the copy in the submission of the open batch.
 
-        `start` and `finish` do the same, but Ctrl-C between the two would lose the memory.
+        Not by `start` and `finish`: Ctrl-C between the two would leak the buffer.
         """
         taken: list[Allocation] = []
         try:
@@ -164,9 +164,9 @@ class Transfer:
         self.queue.send([], (source, target), copies=[copy])
 
     def in_chunks(self, work: Callable[["Chunks"], None], nbytes: int) -> None:
-        """Runs `work` here, or for what is large in threads that share the chunks.
+        """Runs `work` on the chunks of `nbytes`, in several threads if it is large.
 
-        The first error of any of them is raised here.
+        Raises the first error of any thread.
         """
         chunks = Chunks(nbytes)
         count = min(THREADS, nbytes // _THREAD_BYTES)
@@ -188,7 +188,7 @@ class Transfer:
         try:
             for thread in threads:
                 thread.join()
-        finally:  # After Ctrl-C they end with the chunk at hand.
+        finally:  # After Ctrl-C the threads finish their current chunk.
             chunks.stop()
             for thread in threads:
                 thread.join()
@@ -198,7 +198,7 @@ class Transfer:
 
 @dataclass(frozen=True)
 class PendingRead:
-    """What is on its way to the host: the first `nbytes` of a memory, `staged` if it was made for that."""
+    """A read in flight: the first `nbytes` of `memory`, a staging buffer if `staged`."""
 
     memory: Allocation
     nbytes: int
@@ -206,10 +206,10 @@ class PendingRead:
 
 
 class Chunks(Iterator[tuple[int, int]]):
-    """(start, size) of the parts of a transfer, which several threads may take turns at."""
+    """Iterates over (start, size) of the chunks of a transfer. Thread-safe."""
 
     def __init__(self, nbytes: int) -> None:
-        # Small enough that there are two to overlap, large enough that they are worth a submission.
+        # Small enough to overlap two, large enough to be worth a submission.
         self.limit = max(_MIN_CHUNK_BYTES, min(CHUNK_BYTES, size_class(nbytes // 8)))
         self.nbytes = nbytes
         self._starts, self._lock = iter(range(0, nbytes, self.limit)), threading.Lock()
@@ -220,16 +220,16 @@ class Chunks(Iterator[tuple[int, int]]):
         return start, min(self.limit, self.nbytes - start)
 
     def stop(self) -> None:
-        """Ends it for all threads."""
+        """Ends the iteration in all threads."""
         with self._lock:
             self._starts = iter(range(0))
 
 
 @contextmanager
 def mapped(queue: Queue, memory: Allocation, size: int, *, write: bool) -> Iterator[Bytes]:
-    """The first `size` bytes of `memory`, whole words, as host memory; they are gone when the block ends.
+    """The first `size` bytes of `memory`, in whole words, as host memory that is valid inside the block.
 
-    Nobody else may record a use of it meanwhile. Waits for the uses that were submitted.
+    Waits for submitted uses. No use of the memory may be recorded meanwhile.
     """
     commands = queue.commands
     try:
@@ -246,7 +246,7 @@ def mapped(queue: Queue, memory: Allocation, size: int, *, write: bool) -> Itera
         raise DeviceError(f"map: refused, the buffer may have been destroyed meanwhile: {error}") from error
     finally:
         interrupted = None
-        while memory.unusable_reason:  # Ctrl-C that comes now is raised afterwards.
+        while memory.unusable_reason:  # Ctrl-C is deferred until the memory is unmapped.
             try:
                 commands.unmap(memory.handle)
                 memory.unusable_reason = ""
@@ -258,7 +258,7 @@ def mapped(queue: Queue, memory: Allocation, size: int, *, write: bool) -> Itera
 
 @contextmanager
 def _staging(pool: Pool, chunks: Chunks) -> Iterator[list[Allocation]]:
-    """Staging memory for two chunks that take turns."""
+    """Two staging buffers of one chunk each."""
     taken: list[Allocation] = []
     try:
         taken.extend(pool.take(size_class(chunks.limit)) for _ in range(2))
@@ -271,12 +271,12 @@ def _staging(pool: Pool, chunks: Chunks) -> Iterator[list[Allocation]]:
 
 
 def _discard(pool: Pool, taken: Iterable[Allocation]) -> None:
-    """Gives up staging memory after an error, for it may be half mapped."""
+    """Destroys staging buffers after an error: they may still be mapped."""
     for memory in taken:
         memory.destroy()
         pool.give(memory, destroyed=True)
 
 
 def _words(nbytes: int) -> int:
-    """Copies and mappings come in words of 4 bytes."""
+    """`nbytes` rounded up to words of 4 bytes, the granularity of copies and mappings."""
     return (nbytes + 3) // 4 * 4

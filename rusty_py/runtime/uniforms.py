@@ -1,8 +1,8 @@
-"""Where the parameters of launches lie: pages of slots, each written once and never again.
+"""The uniform ring: the uniforms of launches, in pages of slots that are written once.
 
-A launch binds a page and says by a dynamic offset which slot is its own. Equal parameters share a slot, so
-a loop that repeats its launches writes nothing. A slot is never rewritten: whatever is recorded, running or
-kept for replay may read it for as long as it lives, and its page lives as long as one of them.
+A launch binds a page and selects its slot by a dynamic offset. Equal uniforms share a slot, so a loop that
+repeats its launches writes nothing. A slot is never overwritten: recorded, running and captured launches may
+read it, and keep its page alive.
 """
 
 import struct
@@ -23,7 +23,7 @@ _MAX_PAGES = 16
 
 @dataclass(eq=False, slots=True)
 class UniformPage:
-    """A uniform buffer of slots. `filled` slots have parameters, `written` of them on the device too."""
+    """A uniform buffer of slots. `filled`: slots in use; `written`: slots already copied to the device."""
 
     raw: "wgpu.GPUBuffer"
     serial: int
@@ -34,14 +34,14 @@ class UniformPage:
 
 @dataclass(eq=False, slots=True, frozen=True)
 class UniformSlot:
-    """Where one set of parameters lies."""
+    """The page and dynamic offset of one set of uniforms."""
 
     page: UniformPage
     offsets: Handle
 
 
 class UniformRing:
-    """Gives out slots; `write` brings new ones to the device. Its owner holds a lock."""
+    """Allocates slots; `write` copies new ones to the device. Protected by the owner's lock."""
 
     def __init__(self, device: "wgpu.GPUDevice", commands: CApi) -> None:
         self._device, self._commands = device, commands
@@ -55,7 +55,7 @@ class UniformRing:
         return found or self._add(words)
 
     def write(self, queue: Handle) -> None:
-        """Writes what is new, behind the work submitted so far. To be called before each submission."""
+        """Copies new slots to the device. To be called before each submission."""
         for page in self._pages:
             if page.written < page.filled:
                 start, stop = page.written * SLOT_BYTES, page.filled * SLOT_BYTES
@@ -65,12 +65,12 @@ class UniformRing:
 
     @property
     def unwritten(self) -> bool:
-        """Whether the last page has slots that the device has not."""
+        """Whether the last page has slots that are not on the device yet."""
         return bool(self._pages) and self._pages[-1].written < self._pages[-1].filled
 
     def _add(self, words: tuple[int, ...]) -> UniformSlot:
         if not self._pages or self._pages[-1].filled == _PAGE_SLOTS:
-            self._turn()
+            self._add_page()
         page = self._pages[-1]
         offset = page.filled * SLOT_BYTES
         struct.pack_into(f"{len(words)}I", page.data, offset, *words)
@@ -78,8 +78,8 @@ class UniformRing:
         slot = self._slots[words] = UniformSlot(page, self._commands.offsets(offset))
         return slot
 
-    def _turn(self) -> None:
-        """A new page. Past the most, the oldest that are written are forgotten: their users keep them."""
+    def _add_page(self) -> None:
+        """Adds a page. Beyond `_MAX_PAGES` the oldest written pages are dropped; launches keep them alive."""
         import wgpu
 
         while len(self._pages) >= _MAX_PAGES and self._pages[0].written == _PAGE_SLOTS:
@@ -88,8 +88,8 @@ class UniformRing:
         size = _PAGE_SLOTS * SLOT_BYTES
         usage = wgpu.BufferUsage.UNIFORM | wgpu.BufferUsage.COPY_DST
         try:
-            raw = self._device.create_buffer(label="params", size=size, usage=usage)
+            raw = self._device.create_buffer(label="uniforms", size=size, usage=usage)
         except wgpu.GPUError as error:
-            raise DeviceError(f"launch: the device gives no memory for parameters: {error}") from error
+            raise DeviceError(f"launch: cannot allocate uniforms: {error}") from error
         self._serial += 1
         self._pages.append(UniformPage(raw, self._serial, bytearray(size)))

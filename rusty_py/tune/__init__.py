@@ -1,6 +1,6 @@
-"""The tuner: measures kernels for a class of products, and keeps the fastest for `matmul`.
+"""The tuner: measures candidate kernels for a class of problems and stores the fastest for `matmul`.
 
-`tune(adapter, ...)` for one class; `rusty-bench tune` for several, with a table.
+`tune(adapter, ...)` tunes one class; `rusty-bench tune` tunes several and prints a table.
 """
 
 from collections.abc import Sequence
@@ -21,18 +21,18 @@ from rusty_py.tune.search import MAX, candidates, choice_of
 
 MAX_TIME_S, CPU_MAX_TIME_S = 25.0, 60.0
 SILENCE_S, CPU_SILENCE_S = 12.0, 30.0
-"""A child that reports nothing for so long hangs."""
+"""A child that reports nothing for this long is treated as hung."""
 MIN_ROUNDS = 5
 MIN_GAIN = 1.01
-"""What a kernel must gain to be kept, beyond the noise: less is lost again in the next change of weather."""
+"""The minimum speedup, beyond the noise, for a kernel to be stored; less is within drift."""
 
 
 @dataclass(frozen=True)
 class TuneOutcome:
-    """What tuning a class came to. `best` is None where nothing was measured to the end.
+    """The result of tuning one class. `best` is None if the measurement was not completed.
 
-    `settled`: there were enough samples. `stored`: the file has the best now; `reason` says why not.
-    `notes` is what was thrown out, and why.
+    `settled`: whether there were enough samples. `stored`: whether the best is in the file; if not, `reason`
+    says why. `notes`: rejected candidates, and why.
     """
 
     problem: GemmProblem
@@ -62,16 +62,16 @@ def tune(
     command: Sequence[str] = COMMAND,
     silence_s: float | None = None,
 ) -> TuneOutcome:
-    """Measures up to `limit` kernels for the problem's class in a child process, and keeps a better one.
+    """Measures up to `limit` kernels for the problem's class in a child process, and stores a faster one.
 
-    `path` is the file, by default the user's; with `keep` off nothing is written. Raises LimitError where no
-    kernel fits or there is no file, DeviceError where the measuring cannot start, CacheError where the file
-    cannot be written.
+    `path` is the tuning file, by default the user's; without `keep` nothing is written. Raises LimitError if
+    no kernel fits or there is no file, DeviceError if measuring cannot start, CacheError if the file cannot
+    be written.
     """
     begun = monotonic()
     path = path or tuning_file.location()
     if path is None and keep:
-        raise LimitError(f"tune: there is no file to keep anything in: {tuning_file.nowhere()}")
+        raise LimitError(f"tune: no tuning file: {tuning_file.nowhere()}")
     if path and keep:
         tuning_file.check(path)
     machine = machine_of(adapter)
@@ -133,7 +133,7 @@ def _outcome(problem: GemmProblem, plans: list[GemmPlan], reports: Reports, *, s
 
 
 def _keep(path: Path, adapter: Adapter, outcome: TuneOutcome) -> None:
-    """Puts what won into the file; where the default won, an older entry goes."""
+    """Stores the winner; if the default won, removes an older entry."""
     machine = machine_of(adapter)
     if not outcome.stored:
         if outcome.settled:
@@ -158,13 +158,13 @@ def _keep(path: Path, adapter: Adapter, outcome: TuneOutcome) -> None:
 
 
 def name_of(plan: GemmPlan | Choice) -> str:
-    """The kernel's name, and the rest of how the product is computed."""
+    """The name of the kernel, with transposition, packing and split-K."""
     how = ["transposed"] * plan.transposed + [f"{' and '.join(plan.packs)} packed"] * bool(plan.packs)
     return ", ".join([plan.kernel.name, *how]) + f", split-K {plan.split_k}" * (plan.split_k > 1)
 
 
 def _arguments(problem: GemmProblem) -> dict[str, str | int]:
-    """Those of `problem_of`, which makes the same problem in the child."""
+    """The arguments of `problem_of` that create the same problem in the child."""
     signature = problem.signature
     sizes = {"m": problem.m, "k": problem.k, "n": problem.n, "products": problem.products}
     return {

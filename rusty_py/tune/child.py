@@ -1,4 +1,4 @@
-"""Has a child process measure contestants, reads its reports, and survives whatever becomes of it."""
+"""Runs the measuring process of the tuner, reads its reports, and handles crashes and hangs."""
 
 import json
 import queue
@@ -17,7 +17,7 @@ COMMAND = (sys.executable, "-m", "rusty_py.tune.trials")
 
 @dataclass(frozen=True)
 class Final:
-    """The winner against the default: `ratio` of their times, round by round, with its 95 % interval."""
+    """The winner against the default: the `ratio` of their times, paired by round, with its 95 % interval."""
 
     at: int
     gflops: float
@@ -30,7 +30,7 @@ class Final:
 
 @dataclass
 class Reports:
-    """What children told, by contestant. `killers` hung or ended a child, and why it is thought so."""
+    """The reports of all children, by candidate. `killers`: those that hung or crashed a child, and how."""
 
     rates: dict[int, float] = field(default_factory=dict)
     out: dict[int, str] = field(default_factory=dict)
@@ -42,9 +42,9 @@ class Reports:
 
 @dataclass(frozen=True)
 class TuneJob:
-    """What a child is asked: which adapter, the arguments of `problem_of`, and the plans as plain data.
+    """The job of a child: the adapter, the arguments of `problem_of`, and the plans as plain data.
 
-    One that reports nothing for `silence_s` hangs.
+    A child that reports nothing for `silence_s` is treated as hung.
     """
 
     adapter: int
@@ -55,7 +55,7 @@ class TuneJob:
 
 
 def measure(job: TuneJob, *, max_time_s: float, command: Sequence[str] = COMMAND) -> Reports:
-    """Runs children until one comes to the end, all contestants are done, or the time is up."""
+    """Runs children until one finishes, all candidates are done, or the time is up."""
     reports = Reports()
     deadline = time.monotonic() + max_time_s
     left = list(range(len(job.plans)))
@@ -66,7 +66,7 @@ def measure(job: TuneJob, *, max_time_s: float, command: Sequence[str] = COMMAND
         at, why = trying
         reports.killers[at] = why
         best = max(reports.rates.values(), default=0.0)
-        # What was measured counts: of those only the near ones are measured again.
+        # Of the candidates measured so far, only those near the best are measured again.
         left = [
             each
             for each in left
@@ -81,18 +81,18 @@ def measure(job: TuneJob, *, max_time_s: float, command: Sequence[str] = COMMAND
 def _one_child(
     job: TuneJob, left: Sequence[int], reports: Reports, *, deadline: float, command: Sequence[str]
 ) -> tuple[int, str] | None:
-    """Runs a child for the contestants that are left. The one that ended it, and how, else None."""
+    """Runs a child for the remaining candidates; returns the one that crashed or hung it, and how."""
     order = {
         "adapter": job.adapter,
         "problem": job.problem,
         "plans": [job.plans[at] for at in left],
-        # By the clock of the wall, so that the child's start counts.
+        # Wall-clock time, so that the start of the child is included.
         "until": time.time() + 0.9 * (deadline - time.monotonic()),
         "seed": job.seed,
     }
     trying: int | None = None
     with tempfile.TemporaryFile() as talk:
-        # A session of its own: signals are for us, and we end it.
+        # A separate session: signals go to this process, which ends the child.
         child = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=talk, start_new_session=True
         )
@@ -142,9 +142,9 @@ def _note(event: dict[str, Any], left: Sequence[int], reports: Reports) -> None:
 
 def _send(child: "subprocess.Popen[bytes]", order: dict[str, Any]) -> None:
     assert child.stdin
-    with suppress(BrokenPipeError):  # Then it has ended, and its reports say so.
+    with suppress(BrokenPipeError):  # The child has exited; its reports tell why.
         child.stdin.write(json.dumps(order).encode() + b"\n")
-        child.stdin.flush()  # It stays open: its end is what tells the child that we have ended.
+        child.stdin.flush()  # Stays open: the child exits when it is closed.
 
 
 def _events(
@@ -155,7 +155,7 @@ def _events(
 
     def read() -> None:
         assert child.stdout
-        with suppress(OSError, ValueError):  # Closed under us.
+        with suppress(OSError, ValueError):  # Closed by the other thread.
             for line in child.stdout:
                 lines.put(line)
         lines.put(b"")
@@ -171,7 +171,7 @@ def _events(
         if not line:
             child.wait()
             return
-        with suppress(ValueError):  # Drivers print to standard output, too.
+        with suppress(ValueError):  # Ignore what drivers print to standard output.
             event = json.loads(line)
             if isinstance(event, dict):
                 yield event

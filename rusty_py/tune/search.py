@@ -1,4 +1,4 @@
-"""Which kernels are worth measuring for a problem: the cheapest by a model, the default first."""
+"""Candidates of the tuner for a problem, ordered by predicted time, the default first."""
 
 from dataclasses import replace
 
@@ -11,8 +11,8 @@ from rusty_py.gemm.select import cost, untuned
 from rusty_py.runtime.adapter import Adapter
 
 MAX = 300
-"""How many a tuner may choose from. How many it measures is a question of time: a GPU's compiler takes some
-tenths of a second for each."""
+"""The maximum number of candidates. How many are measured depends on the time: compiling one takes some
+tenths of a second."""
 
 
 def problem_of(
@@ -25,17 +25,17 @@ def problem_of(
     accumulate_dtype: str = "f32",
     products: int = 1,
 ) -> GemmProblem:
-    """The problem of contiguous matrices, by names: those that a job of the measuring process has."""
-    places = contiguous(m, k, n, products, layout=layout)
+    """The problem of contiguous matrices; dtypes and layout by name, as in a job of the measuring process."""
+    layouts = contiguous(m, k, n, products, layout=layout)
     return GemmProblem.of(
-        m, k, n, products, places=places, dtype=DTYPES[dtype], accumulate_dtype=DTYPES[accumulate_dtype]
+        m, k, n, products, layouts=layouts, dtype=DTYPES[dtype], accumulate_dtype=DTYPES[accumulate_dtype]
     )
 
 
 def candidates(adapter: Adapter, problem: GemmProblem, *, limit: int = MAX) -> list[GemmPlan]:
-    """The default, then the cheapest by the model, of which those come first that differ most.
+    """The default, then up to `limit` - 1 others by predicted time, one of each kind before the rest.
 
-    Raises LimitError where no kernel fits.
+    Raises LimitError if no kernel fits.
     """
     machine = machine_of(adapter.type)
     default = replace(untuned(adapter.limits, adapter.type, problem), why="default")
@@ -45,7 +45,7 @@ def candidates(adapter: Adapter, problem: GemmProblem, *, limit: int = MAX) -> l
         if choice != choice_of(default)
     ]
     found = sorted(found, key=lambda plan: (cost(plan, machine), _atypicality(plan)))[: limit - 1]
-    # What the model cannot tell apart: the first of each kind, then the others.
+    # The best of each kind first: the model does not distinguish kinds well.
     leaders: dict[object, GemmPlan] = {}
     for plan in found:
         leaders.setdefault(_kind(plan), plan)
@@ -54,12 +54,12 @@ def candidates(adapter: Adapter, problem: GemmProblem, *, limit: int = MAX) -> l
 
 
 def choice_of(plan: GemmPlan) -> Choice:
-    """What the tuner's file keeps of a plan."""
+    """The part of a plan that the tuning file stores."""
     return Choice(plan.kernel, plan.split_k, plan.packs, plan.transposed)
 
 
 def distance(one: GemmPlan, other: GemmPlan) -> int:
-    """In how many numbers two plans differ; kernels of two families in all."""
+    """The number of parameters in which two plans differ; 100 for kernels of different families."""
     if type(one.kernel) is not type(other.kernel):
         return 100
     x, y = vars(one.kernel), vars(other.kernel)
@@ -68,11 +68,11 @@ def distance(one: GemmPlan, other: GemmPlan) -> int:
 
 
 def _kind(plan: GemmPlan) -> object:
-    """What a first look must not miss. How sums are split and what is packed follows what wins there."""
+    """The kind of a plan for screening; split-K and packing are varied later, around the best."""
     kernel = plan.kernel
     return type(kernel), kernel.block, family_of(kernel).search_key(kernel), plan.transposed
 
 
 def _atypicality(plan: GemmPlan) -> float:
-    """What the model does not tell apart: how far a kernel is from a usual one."""
+    """The tie-breaker for equal predicted times: the distance from a typical kernel."""
     return family_of(plan.kernel).atypicality(plan)

@@ -1,7 +1,7 @@
-"""The tuner's own process: proves and times contestants, and reports each step as a line of JSON.
+"""The tuner's measuring process: verifies and times candidates, and reports progress as lines of JSON.
 
-A kernel may hang the driver or end the process, so that who chose it lives elsewhere (tune/child.py).
-Reads one line, the job, which says until when.
+A kernel may hang the driver or crash the process, so the parent controls it from outside (tune/child.py).
+Reads the job, with its deadline, as one line from standard input.
 """
 
 import json
@@ -35,20 +35,20 @@ from rusty_py.tune.verifier import METHOD, Attempt, TrialVerifier
 
 Report = Callable[[dict[str, object]], None]
 
-_FIRST_PHASE = 0.55  # Of the budget, for proving and a first look.
+_FIRST_PHASE = 0.55  # Fraction of the budget for verification and screening.
 _LAST_ROUNDS = 9
-_LAST_PHASE_S = 6.0  # Kept for the winner against the default, or less where there is less.
+_LAST_PHASE_S = 6.0  # Reserved for the winner against the default, or `_LAST_PHASE` of the budget if less.
 _LAST_PHASE = 0.35
 _MIN_S = 0.5
-_BROAD = 16  # So many different ones, before those near the best.
-_NEAR = 0.8  # Of the best rate: those that a longer look may put first.
+_DIVERSE = 16  # Candidates screened in the given order, before those similar to the best.
+_NEAR = 0.8  # Fraction of the best rate above which candidates are measured for longer.
 _HOPELESS = 0.3
-_TELLING_S = 5e-3  # A shorter run is mostly what comes around it.
+_MIN_RUN_S = 5e-3  # Shorter runs are dominated by overhead.
 _WARM_S = 0.03
 
 
 class Trials:
-    """The contestants of one problem on a device; the first is the default."""
+    """The candidates for one problem on a device; the first is the default."""
 
     def __init__(
         self, device: Device, plans: Sequence[GemmPlan], *, budget_s: float, report: Report, seed: int
@@ -65,26 +65,26 @@ class Trials:
         self.clock = Clock("wall", "not checked")
         self.filler = [self.ceilings.fma_launch]
         self.verifier = TrialVerifier(device, self.problem, np.random.default_rng(seed))
-        # The default's, and one for all others: hundreds would need much memory.
+        # One for the default and one shared by all others, to save memory.
         self.outputs = [device.empty(self.verifier.c_bytes, label=label) for label in ("default", "others")]
 
     def run(self) -> None:
-        """All phases; what they found is in the reports."""
+        """Runs all phases; the results are in the reports."""
         self.ceilings.fit(5e-3 if self.cpu else 2e-3)
         self.clock = check_clock(self.timer, self.ceilings.fma_launch, at_least_s=0.02)
         self.ceilings.clock = self.clock
         once_s = self.timer.sample([[self.ceilings.fma_launch]]).wall_ns / 1e9
         self.filler = repeated(self.ceilings.fma_launch, once_s=once_s)
         self.report({"event": "begun", "clock": self.clock.name})
-        tracks = self._first_look()
+        tracks = self._screen()
         others = {at: track for at, track in tracks.items() if at}
         if 0 not in tracks or not others:
             return
-        winner = self._halved(others, default=tracks[0])
+        winner = self._successive_halving(others, default=tracks[0])
         self._final(tracks[0], winner, others[winner])
 
-    def _first_look(self) -> dict[int, Track]:
-        """Proves contestants and takes one sample of each, as far as the time goes."""
+    def _screen(self) -> dict[int, Track]:
+        """Verifies candidates and takes one sample of each, as long as time permits."""
         end = self.begun + _FIRST_PHASE * self.budget_s
         tracks: dict[int, Track] = {}
         rates: dict[int, float] = {}
@@ -93,9 +93,9 @@ class Trials:
             at = self._next(left, rates)
             left.remove(at)
             self.report({"event": "trying", "at": at})
-            self._occupy()
+            self._keep_busy()
             try:
-                track, why = self._proved(at, max(rates.values(), default=0.0))
+                track, why = self._verified(at, max(rates.values(), default=0.0))
                 if track:
                     tracks[at] = track
                     rates[at] = self._rates([track], sample_s=0.002, samples=1)[0]
@@ -107,36 +107,36 @@ class Trials:
         return tracks
 
     def _next(self, left: Sequence[int], rates: dict[int, float]) -> int:
-        """The next in order, and after the first few the most like the best so far."""
-        if len(self.plans) - len(left) < _BROAD or not rates:
+        """The next in order; after the first `_DIVERSE` the one most similar to the best so far."""
+        if len(self.plans) - len(left) < _DIVERSE or not rates:
             return left[0]
         best = self.plans[max(rates, key=lambda at: rates[at])]
         return min(left, key=lambda at: distance(self.plans[at], best))
 
-    def _proved(self, at: int, best: float) -> tuple[Track | None, str]:
-        """The contestant with its proof, or why it is out. Its pace comes first: it cuts the launches."""
+    def _verified(self, at: int, best: float) -> tuple[Track | None, str]:
+        """The verified candidate, or why it is rejected. Throughput is measured first to size submissions."""
         plan = self.plans[at]
         attempt = Attempt(self.verifier, plan, self.outputs[min(at, 1)])
-        for _ in range(2):  # The driver compiles at the first.
+        for _ in range(2):  # The driver compiles at the first run.
             part = next(submissions(self.device, attempt.launches()))
             start = time.perf_counter()
             run(self.device, part)
             seconds = time.perf_counter() - start
         rate = sum(each.flops for each in part) / seconds / 1e9
-        if seconds > _TELLING_S and rate < _HOPELESS * best:
+        if seconds > _MIN_RUN_S and rate < _HOPELESS * best:
             return None, f"slow: {rate:,.0f} GFLOPS"
-        proof = attempt.verify()
-        if not proof.ok:
-            return None, f"wrong: {proof.fault}"
-        return Track(attempt.case, attempt, proof), ""
+        verification = attempt.verify()
+        if not verification.ok:
+            return None, f"wrong: {verification.fault}"
+        return Track(attempt.case, attempt, verification), ""
 
-    def _occupy(self) -> None:
-        """Gives a GPU work while the host compiles: an idle one lowers its clocks, by four on some."""
+    def _keep_busy(self) -> None:
+        """Keeps a GPU busy while the host compiles: idle GPUs lower their clocks, by up to a factor of 4."""
         if not self.cpu:
             self.device.submit(record(self.device, self.filler))
 
     def _rates(self, tracks: Sequence[Track], *, sample_s: float, samples: int) -> list[float]:
-        """GFLOPS by the median of a few rounds."""
+        """GFLOPS by the median of a few samples, taken in interleaved rounds."""
         sampler = self._sampler(sample_s, samples)
         for track in tracks:
             track.samples = []
@@ -144,11 +144,11 @@ class Trials:
             sampler.warm_up(track)
         sampler.rounds(tracks, drift_control=self._alive, share_s=self.deadline - time.monotonic())
         for track in tracks:
-            track.parts = []  # Launches keep what they pack and split into: hundreds would need much memory.
+            track.parts = []  # Launches hold their temporary buffers: free them.
         return [self._of(track) for track in tracks]
 
     def _alive(self) -> None:
-        """Once a round, so that long work is told from a hanging kernel."""
+        """Reports progress once per round, so that the parent can tell long work from a hang."""
         self.report({"event": "alive"})
 
     def _sampler(self, sample_s: float, samples: int) -> Sampler:
@@ -163,10 +163,10 @@ class Trials:
         )
         return Sampler(self.device, self.timer, self.clock, options, deadline=self.deadline)
 
-    def _halved(self, tracks: dict[int, Track], *, default: Track) -> int:
-        """The best of them, by rounds of which each is longer and keeps the better half."""
+    def _successive_halving(self, tracks: dict[int, Track], *, default: Track) -> int:
+        """The best candidate by successive halving: each round is longer and keeps the better half."""
         rates = {at: self._of(track) for at, track in tracks.items()}
-        # Where one run takes seconds, the last phase needs most of the time.
+        # If one run takes seconds, the last phase needs most of the time.
         last_s = 2 * _LAST_ROUNDS * self.problem.flops / 1e9 / min(self._of(default), max(rates.values()))
         end = self.deadline - max(last_s, min(_LAST_PHASE_S, _LAST_PHASE * self.budget_s))
         sample_s = 0.005 if self.cpu else 0.01
@@ -188,16 +188,18 @@ class Trials:
         return self.problem.flops / summarise(run_ns(track.samples, self.clock)).median
 
     def _final(self, default: Track, at: int, winner: Track) -> None:
-        """The winner against the default, in long samples by rounds; both are proved before and after."""
+        """Compares the winner with the default in long interleaved samples, verified before and after."""
         self.report({"event": "trying", "at": at})
         pair = (default, winner)
         for track in pair:
             self._alive()
-            proof = track.work.verify()
-            if not proof.ok:
-                self.report({"event": "out", "at": at, "why": f"wrong, proved again: {proof.fault}"})
+            verification = track.work.verify()
+            if not verification.ok:
+                self.report(
+                    {"event": "out", "at": at, "why": f"wrong when verified again: {verification.fault}"}
+                )
                 return
-        # Long samples, unless all rounds of the two would then not fit into what this phase may take.
+        # Long samples, but short enough that all rounds fit this phase.
         sample_s = min(0.02 if self.cpu else 0.1, _LAST_PHASE * self.budget_s / (3 * _LAST_ROUNDS))
         sampler = self._sampler(sample_s, _LAST_ROUNDS)
         for track in pair:
@@ -216,24 +218,24 @@ class Trials:
         self.report({"event": "final", "at": at, "ratio": ratio, "low": low, "high": high, **final})
 
     def _fault_after(self, default: Track, winner: Track) -> str:
-        """What is wrong with the results that timing left, or with a rate that cannot be."""
+        """Why the results after timing are wrong or the rate is implausible; "" if neither."""
         assert isinstance(default.work, Attempt)
         assert isinstance(winner.work, Attempt)
         results = [work.result() for work in (default.work, winner.work)]
         for c in results:
-            proof = self.verifier.compare(c)
-            if not proof.ok:
-                return f"wrong after it was timed: {proof.fault}"
+            verification = self.verifier.compare(c)
+            if not verification.ok:
+                return f"wrong after it was timed: {verification.fault}"
         fault = self.verifier.differs(results[1], results[0])
-        roof = self.ceilings.fma_gflops()
+        roofline = self.ceilings.fma_gflops()
         rate = self._of(winner)
-        if not fault and self.problem.signature.stored is F32 and rate > guard.TOLERANCE * roof:
-            fault = f"{rate:,.0f} GFLOPS is more than this machine can do, {roof:,.0f}"
+        if not fault and self.problem.signature.stored is F32 and rate > guard.TOLERANCE * roofline:
+            fault = f"{rate:,.0f} GFLOPS is more than this machine can do, {roofline:,.0f}"
         return fault
 
 
 def repeated(launch: Launch, *, once_s: float) -> list[Launch]:
-    """As often as fits one submission, once at least: longer ones drivers may kill."""
+    """The launch as often as one submission permits, at least once: drivers may kill longer ones."""
     return [launch] * max(1, int(SUBMISSION_SECONDS / once_s))
 
 
@@ -242,14 +244,14 @@ def _by_round(samples: Sequence[Timed], clock: Clock) -> list[float]:
 
 
 def _end_with_parent() -> None:
-    """Ends this process once its standard input is closed: a kernel that hangs must not outlive the tuner."""
+    """Exits when standard input is closed: a hanging kernel must not outlive the tuner."""
     while os.read(0, 1):
         pass
     os._exit(1)
 
 
 def main() -> None:
-    """Does the job on standard input."""
+    """Runs the job from standard input."""
     leave_to_parent()
     job = json.loads(sys.stdin.readline())
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -262,12 +264,12 @@ def main() -> None:
     choices = [choice_from(each, problem) for each in job["plans"]]
     plans = [GemmPlan(problem, x.kernel, x.split_k, x.packs, "tried", x.transposed) for x in choices]
     try:
-        # Unchecked whatever the environment says: as matmul runs for everyone.
+        # Unchecked regardless of the environment, as matmul runs by default.
         with Device(choose(job["adapter"]), checked=False) as device:
             budget_s = max(_MIN_S, job["until"] - time.time())
             Trials(device, plans, budget_s=budget_s, report=report, seed=job["seed"]).run()
     except DeviceError:
-        raise  # A device that is lost is the fault of what was tried: as if the process had died.
+        raise  # The candidate lost the device; to the parent it is the same as a crash.
     except RustyError as error:
         report({"event": "failed", "why": str(error)})
     report({"event": "end"})

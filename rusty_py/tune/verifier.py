@@ -1,6 +1,6 @@
-"""A product on a device, in any layout and dtype: its inputs, and what every contestant must compute.
+"""Verification of the tuner's candidates, for any layout and dtype.
 
-Some rows and columns are held against float64, and the winner's whole result against the default's.
+Sampled rows and columns are compared with float64, and the winner's whole result with the default's.
 """
 
 import math
@@ -23,12 +23,12 @@ from rusty_py.runtime.device import Device
 from rusty_py.runtime.launch import Launch, launch, prepare, run
 
 _ROWS, _COLS, _PRODUCTS = 32, 2048, 3
-_PERIOD = 4_194_301  # A prime, so that no row and no block is like another; making more takes seconds.
+_PERIOD = 4_194_301  # Period of the inputs: a prime, so that no two rows or blocks are equal.
 METHOD = f"up to {_ROWS + 2} rows of up to {_PRODUCTS} products against float64"
 
 
 class TrialVerifier:
-    """Inputs and reference of one problem; serves all its contestants."""
+    """Inputs and reference of one problem, shared by all its candidates."""
 
     def __init__(self, device: Device, problem: GemmProblem, rng: np.random.Generator) -> None:
         self.device, self.problem = device, problem
@@ -40,14 +40,14 @@ class TrialVerifier:
             raise LimitError(f"tune: a matrix is larger than one binding on {device.adapter}: {problem}")
         a, b = (_uniform(rng, (products, *size), signature.stored.numpy) for size in ((m, k), (k, n)))
         self._refer(a, b, rng)
-        self.places = contiguous(m, k, n, products, layout=signature.layout)
+        self.layouts = contiguous(m, k, n, products, layout=signature.layout)
         self.a, self.b = (
             device.upload(np.ascontiguousarray(x if by == "n" else x.swapaxes(1, 2)))
             for x, by in zip((a, b), signature.layout, strict=True)
         )
 
     def _refer(self, a: NDArray[np.generic], b: NDArray[np.generic], rng: np.random.Generator) -> None:
-        """The reference and its bound at the sampled places: (products, rows, columns) of `self.at`."""
+        """Computes the reference and its error bound at the sampled indices `self.at`."""
         signature, (products, m, k), n = self.problem.signature, a.shape, b.shape[2]
         p, rows, cols = (
             _some(rng, size, limit) for size, limit in ((products, _PRODUCTS), (m, _ROWS), (n, _COLS))
@@ -64,7 +64,7 @@ class TrialVerifier:
             self.bound += oracle.rounding(self.reference, ulps=1.0, dtype=F16)
 
     def compare(self, c: NDArray[np.generic]) -> Verification:
-        """`c`, (products, m, n), at the sampled places against float64, and nowhere left as it was."""
+        """Compares `c`, (products, m, n), with float64 at the sampled indices; no element may be poison."""
         words = c.reshape(-1)[: c.size // (4 // c.itemsize) * (4 // c.itemsize)].view(np.uint32)
         if (words == POISON).any():
             return Verification(METHOD, fault=f"{(words == POISON).mean():.2%} of C never written")
@@ -77,8 +77,8 @@ class TrialVerifier:
         return Verification(METHOD, error=float(worst) if np.isfinite(worst) else None, fault=fault)
 
     def differs(self, c: NDArray[np.generic], verified: NDArray[np.generic]) -> str:
-        """Where two results of different kernels cannot both be right; "" where they can."""
-        # Each may be off by the bound, which elsewhere may be larger than where it was computed.
+        """Why the results of two kernels cannot both be right; "" if they can."""
+        # Each may be off by the bound, which may be larger at indices that were not sampled.
         slack = 4 * float(self.bound.max())
         count = 0
         for one, other in zip(c, verified, strict=True):
@@ -87,7 +87,7 @@ class TrialVerifier:
 
 
 class Attempt:
-    """One contestant on the exam's inputs: a `measure.case.Work`. Others may write to the same output."""
+    """One candidate on the verifier's inputs: a `measure.case.Work`. Candidates may share the output."""
 
     def __init__(self, verifier: TrialVerifier, plan: GemmPlan, c: Buffer | None = None) -> None:
         self.verifier, self.device, self.plan = verifier, verifier.device, plan
@@ -98,7 +98,7 @@ class Attempt:
         self.case = Case(described, plan.kernel.name, str(plan), "")
 
     def launches(self) -> list[Launch]:
-        operands = Operands(self.verifier.a, self.verifier.b, self.c, *self.verifier.places)
+        operands = Operands(self.verifier.a, self.verifier.b, self.c, *self.verifier.layouts)
         return [
             prepare(self.device, **each._asdict()) for each in dispatches(self.device, self.plan, operands)
         ]

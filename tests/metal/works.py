@@ -280,9 +280,9 @@ def _packed() -> Iterator[Work]:
         ) -> np.ndarray:
             signature = Signature(along_k, a_vec4=False, c_vec4=False, stored=kind, result=kind)
             held = device.upload(np.ascontiguousarray(x if along_k else x.swapaxes(1, 2)))
-            place = MatrixLayout(0, 37 * 41, 41, 1) if along_k else MatrixLayout(0, 37 * 41, 1, 37)
+            layout = MatrixLayout(0, 37 * 41, 41, 1) if along_k else MatrixLayout(0, 37 * 41, 1, 37)
             operands = Operands(
-                held, held, held, place, MatrixLayout(0, 0, 5, 1), MatrixLayout(0, 37 * 5, 5, 1)
+                held, held, held, layout, MatrixLayout(0, 0, 5, 1), MatrixLayout(0, 37 * 5, 5, 1)
             )
             packing = next(
                 dispatches(

@@ -24,11 +24,11 @@ class Placed:
     """Matrices in a flat array, and where."""
 
     flat: np.ndarray
-    place: MatrixLayout
+    layout: MatrixLayout
 
     def find(self, flat: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
         """The matrices of `shape` in `flat`, which is a copy of ours."""
-        return flat[_indices(self.place, shape)]
+        return flat[_indices(self.layout, shape)]
 
 
 def place(values: np.ndarray, order: str, *, whole: int, start: int = 0, filler: float = np.nan) -> Placed:
@@ -69,7 +69,7 @@ def place(values: np.ndarray, order: str, *, whole: int, start: int = 0, filler:
 class PlacedProduct:
     """c = finish(a @ b + c) for matrices drawn from `seed`, how all that lies, and how it is computed.
 
-    `vec4`: what can be read or stored by fours is, and all sizes that this asks for are multiples of 4.
+    `vec4`: vectorized loads and stores where possible; all sizes that this requires are multiples of 4.
     `limits`: of the device, in place of its own.
     """
 
@@ -126,11 +126,11 @@ class PlacedProduct:
     def plan(self) -> GemmPlan:
         a, b, _, c = self.placed()
         signature = Signature(
-            a_along_k=a.place.col == 1,
-            b_along_k=b.place.col != 1,
-            a_vec4=self.vec4 and a.place.vec4_aligned(self.m, self.k),
-            b_vec4=self.vec4 and b.place.vec4_aligned(self.k, self.n),
-            c_vec4=self.vec4 and c.place.vec4_aligned(self.m, self.n),
+            a_along_k=a.layout.col_stride == 1,
+            b_along_k=b.layout.col_stride != 1,
+            a_vec4=self.vec4 and a.layout.vec4_aligned(self.m, self.k),
+            b_vec4=self.vec4 and b.layout.vec4_aligned(self.k, self.n),
+            c_vec4=self.vec4 and c.layout.vec4_aligned(self.m, self.n),
             stored=self.stored,
             result=self.result,
             bias=self.bias,
@@ -143,7 +143,7 @@ class PlacedProduct:
         """c, (products, m, n), and behind it what lies around c in memory."""
         a, b, bias, c = self.placed()
         held = [device.upload(each) for each in (a.flat, b.flat, c.flat)]
-        operands = Operands(*held, a.place, b.place, c.place, device.upload(bias) if self.bias else None)
+        operands = Operands(*held, a.layout, b.layout, c.layout, device.upload(bias) if self.bias else None)
         with limited(device, self.limits):
             for request in dispatches(device, self.plan(), operands, accumulate=self.add):
                 launch(device, **request._asdict())
@@ -175,7 +175,7 @@ class PlacedProduct:
 
     def _around(self, c: Placed) -> np.ndarray:
         around = np.ones(c.flat.size, bool)
-        around[_indices(c.place, (self.products, self.m, self.n))] = False
+        around[_indices(c.layout, (self.products, self.m, self.n))] = False
         return around
 
 
@@ -192,7 +192,7 @@ def limited(device: Device, limits: dict[str, int]) -> Iterator[None]:
 
 def _indices(where: MatrixLayout, shape: tuple[int, ...]) -> np.ndarray:
     p, i, j = np.indices(shape, sparse=True)
-    return where.at + p * where.step + i * where.row + j * where.col
+    return where.offset + p * where.batch_stride + i * where.row_stride + j * where.col_stride
 
 
 def _even(flat: np.ndarray, filler: float) -> np.ndarray:

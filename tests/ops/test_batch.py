@@ -334,13 +334,13 @@ def test_a_page_forgotten_before_it_is_written_takes_its_parameters_along(
     fresh: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(uniforms, "_PAGE_SLOTS", 4)
-    turn = uniforms.UniformRing._turn
+    turn = uniforms.UniformRing._add_page
 
     def forget(self: uniforms.UniformRing) -> None:
         self._pages.clear()
         turn(self)
 
-    monkeypatch.setattr(uniforms.UniformRing, "_turn", forget)
+    monkeypatch.setattr(uniforms.UniformRing, "_add_page", forget)
     assert not np.array_equal(staircase(fresh, 9), np.arange(9, 0, -1))
 
 
@@ -351,8 +351,8 @@ def test_pages_are_forgotten_again_after_a_batch_that_needed_many(fresh: Device)
     for i in range(50):
         fill(fresh, buffer, 1000 + i)
         fresh.wait()
-    assert len(fresh.queue.params._pages) <= 2
-    assert len(fresh.queue.params._slots) <= 8
+    assert len(fresh.queue.uniforms._pages) <= 2
+    assert len(fresh.queue.uniforms._slots) <= 8
 
 
 @pytest.mark.usefixtures("small_pages")
@@ -361,7 +361,7 @@ def test_a_prepared_launch_outlives_the_page_of_its_parameters(fresh: Device) ->
     kept = prepared_fill(fresh, buffer, 77)
     for launches in (60, 50, 40):
         staircase(fresh, launches)
-    assert all(uniforms[1] != 77 for uniforms in fresh.queue.params._slots)
+    assert all(uniforms[1] != 77 for uniforms in fresh.queue.uniforms._slots)
     run(fresh, [kept])
     assert words(fresh, buffer).tolist() == [77] * 4
 
@@ -384,11 +384,11 @@ def test_equal_parameters_are_written_once(fresh: Device) -> None:
     buffer = zeroed(fresh)
     fill(fresh, buffer, 3)
     fresh.wait()
-    filled = fresh.queue.params._pages[-1].filled
+    filled = fresh.queue.uniforms._pages[-1].filled
     for _ in range(10):
         fill(fresh, buffer, 3)
-    assert fresh.queue.params._pages[-1].filled == filled
-    assert not fresh.queue.params.unwritten
+    assert fresh.queue.uniforms._pages[-1].filled == filled
+    assert not fresh.queue.uniforms.unwritten
 
 
 # What wgpu refuses.

@@ -229,11 +229,11 @@ ABORTS = {
     ),
     "a recording submitted before": (
         "d = Device(); r = record(d, [fill(d, d.empty(16))]); d.submit(r); refused(d.submit, r)",
-        "submit: a recording goes out once, and this one has; record it again",
+        "submit: a command buffer can be submitted only once; record it again",
     ),
     "a recording twice in one submission": (
         "d = Device(); r = record(d, [fill(d, d.empty(16))]); refused(d.submit, r, r)",
-        "submit: a recording goes out once, and this one has; record it again",
+        "submit: a command buffer can be submitted only once; record it again",
     ),
     "a recording of another device": (
         "d, e = Device(), Device(); r = record(d, [fill(d, d.empty(16))]); refused(e.submit, r)",

@@ -82,7 +82,7 @@ def test_a_thin_product_with_an_epilogue(
     assert_right(device, replace(product, bias=bias, activation=activation))
 
 
-@pytest.mark.one_mode  # The small ones, whose text is the same, are tried in both, and by fours and by ones.
+@pytest.mark.one_mode  # The small ones, with the same text, are tried in both, vec4 and scalar.
 @pytest.mark.parametrize(
     ("cut", "vec4"), [pytest.param(cut, i % 2 == 0, id=cut.name) for i, cut in enumerate(SHIPPED)]
 )

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import rusty_py as rp
 from rusty_py import Array, Device, LimitError, ShaderError, matmul
 from rusty_py.gemm.gemv import GEMV_T
-from rusty_py.gemm.large_bindings import window
+from rusty_py.gemm.large_bindings import bind_part
 from rusty_py.gemm.plan import GemmPlan
 from rusty_py.gemm.problem import MatrixLayout
 from rusty_py.gemm.simple import Naive
@@ -77,14 +77,14 @@ def test_windows_are_checked_as_buffers_are(unchecked: Device) -> None:
 
 def test_a_window_holds_what_it_must(unchecked: Device) -> None:
     buffer = unchecked.empty(100_000)
-    place = MatrixLayout(10, 5000, 100, 1)
-    part, seen = window(buffer, place, (2, 2), (3, 5), (7, 9), rp.dtypes.F32, 4096)
+    layout = MatrixLayout(10, 5000, 100, 1)
+    part, seen = bind_part(buffer, layout, (2, 2), (3, 5), (7, 9), rp.dtypes.F32, 4096)
     assert isinstance(part, BufferBinding)
     first, last = 10 + 2 * 5000 + 3 * 100 + 7, 10 + 3 * 5000 + 4 * 100 + 8
     assert part.start % 256 == 0
     assert 0 <= first * 4 - part.start < 256
     assert part.start + part.nbytes == 4 * (last + 1)
-    assert seen.at - place.at == -part.start // 4
+    assert seen.offset - layout.offset == -part.start // 4
 
 
 SIZES = st.integers(1, 110)

@@ -1,4 +1,4 @@
-"""The direct kernels of the matrix product, chosen by the test: any size, layout, part and epilogue."""
+"""The register-tiled CPU kernels, chosen by the test: any size, layout, part and epilogue."""
 
 import itertools
 
@@ -27,7 +27,7 @@ NAMES = ["sharing", "alone", "small and sharing", "small", "in two directions"]
 
 
 @pytest.fixture(params=BLOCKS, ids=NAMES)
-def direct(request: pytest.FixtureRequest, device: Device) -> RegisterTiledCpu:
+def kernel(request: pytest.FixtureRequest, device: Device) -> RegisterTiledCpu:
     block: RegisterTiledCpu = request.param
     if not block.supports(device.limits, GemmProblem(1, 1, 1)):
         pytest.skip("no subgroups as large as this kernel's workgroup")
@@ -66,59 +66,63 @@ def products(draw: st.DrawFn) -> PlacedProduct:
 @pytest.mark.one_mode  # Any shape, and views with strides of any sign, are tried in both, below.
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(product=products())
-def test_direct_kernels_multiply_any_shape_and_layout(device: Device, product: PlacedProduct) -> None:
+def test_register_tiled_kernels_multiply_any_shape_and_layout(device: Device, product: PlacedProduct) -> None:
     assert_right(device, product)
 
 
-@pytest.mark.parametrize("vec4", [True, False], ids=["by fours", "by ones"])
-def test_direct_kernels_multiply_any_shape(device: Device, direct: RegisterTiledCpu, vec4: bool) -> None:
+@pytest.mark.parametrize("vec4", [True, False], ids=["vec4", "scalar"])
+def test_register_tiled_kernels_multiply_any_shape(
+    device: Device, kernel: RegisterTiledCpu, vec4: bool
+) -> None:
     with each_reported() as case:
         for m, n, k in SHAPES:
             with case(f"{m}x{k}x{n}"):
-                assert_right(device, PlacedProduct(direct, m, k, n, vec4=vec4))
+                assert_right(device, PlacedProduct(kernel, m, k, n, vec4=vec4))
 
 
 @pytest.mark.one_mode
-def test_direct_kernels_multiply_transposes_where_they_lie(device: Device, direct: RegisterTiledCpu) -> None:
+def test_register_tiled_kernels_multiply_transposes_where_they_lie(
+    device: Device, kernel: RegisterTiledCpu
+) -> None:
     with each_reported() as case:
         for transposed, size in itertools.product(["a", "b", "ab"], [36, 37]):
             orders = {f"{each}_order": "columns" for each in transposed}
             kwargs = {"products": 2, "vec4": size % 4 == 0, **orders}
             with case(f"{transposed}, {size}"):
-                assert_right(device, PlacedProduct(direct, size, size + 4, size + 32, **kwargs))
+                assert_right(device, PlacedProduct(kernel, size, size + 4, size + 32, **kwargs))
 
 
 @pytest.mark.parametrize("order", ["apart", "backwards"])
-def test_direct_kernels_multiply_views_with_strides_of_any_sign(
-    device: Device, direct: RegisterTiledCpu, order: str
+def test_register_tiled_kernels_multiply_views_with_strides_of_any_sign(
+    device: Device, kernel: RegisterTiledCpu, order: str
 ) -> None:
-    assert_right(device, PlacedProduct(direct, 40, 30, 60, products=2, start=5, a_order=order, b_order=order))
+    assert_right(device, PlacedProduct(kernel, 40, 30, 60, products=2, start=5, a_order=order, b_order=order))
 
 
 @pytest.mark.parametrize("k", [5, 64, 130])
-def test_parts_of_a_sum_are_added_up(device: Device, direct: RegisterTiledCpu, k: int) -> None:
-    assert_right(device, PlacedProduct(direct, 20, k, 24, products=2, split_k=4))
+def test_parts_of_a_sum_are_added_up(device: Device, kernel: RegisterTiledCpu, k: int) -> None:
+    assert_right(device, PlacedProduct(kernel, 20, k, 24, products=2, split_k=4))
 
 
 @pytest.mark.one_mode
 @pytest.mark.parametrize("add", [False, True], ids=["alone", "added"])
 def test_direct_kernels_finish_the_last_part_of_a_sum(
-    device: Device, direct: RegisterTiledCpu, add: bool
+    device: Device, kernel: RegisterTiledCpu, add: bool
 ) -> None:
-    limits = {"loop_steps": direct.loops(32), "groups": 2}
-    product = PlacedProduct(direct, 45, 99, 71, add=add, bias=True, activation="relu", limits=limits)
+    limits = {"loop_steps": kernel.loops(32), "groups": 2}
+    product = PlacedProduct(kernel, 45, 99, 71, add=add, bias=True, activation="relu", limits=limits)
     assert_right(device, product)
 
 
 @pytest.mark.one_mode
 @pytest.mark.parametrize("shape", [(33, 9, 65), (36, 24, 68)], ids=str)
 def test_direct_kernels_store_f16_and_sum_in_f32(
-    device: Device, direct: RegisterTiledCpu, shape: tuple[int, int, int]
+    device: Device, kernel: RegisterTiledCpu, shape: tuple[int, int, int]
 ) -> None:
     if "shader-f16" not in device.adapter.features:
         pytest.skip("the adapter has no f16")
     vec4 = shape[0] % 4 == 0
-    assert_right(device, PlacedProduct(direct, *shape, vec4=vec4, bias=True, stored=F16, result=F16))
+    assert_right(device, PlacedProduct(kernel, *shape, vec4=vec4, bias=True, stored=F16, result=F16))
 
 
 @pytest.mark.slow

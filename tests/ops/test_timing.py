@@ -87,7 +87,7 @@ def test_ceilings_are_positive_and_an_empty_launch_is_short(unchecked: Device, t
     assert ceilings.copy_gbps(1 << 20) > 0.1
     assert ceilings.read_gbps(1 << 20) > 0.1
     assert 0 < ceilings.launch_ns() < 1e7
-    assert ceilings.anchor_ns(1) > 0
+    assert ceilings.drift_control_ns(1) > 0
 
 
 def test_a_submission_that_costs_much_does_not_lower_the_ceilings_of_bandwidth(unchecked: Device) -> None:

@@ -1,4 +1,4 @@
-"""Kernels with one fault each, on a real device: the proof must find it."""
+"""Kernels with one fault each, on a real device: verification must find it."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -39,7 +39,7 @@ def broken(kernels: Path) -> Break:
 
 
 def work(device: Device, n: int, tile: int | str, *, full: bool = True) -> MatmulWork:
-    """A kernel at n cubed; without `full`, proved as if that were too much for float64."""
+    """A kernel at n cubed; without `full`, verified as if that were too much for float64."""
     size = problem(n, n, n)
     setup = MatmulSetup(size, device, np.random.default_rng(n))
     if not full:
@@ -54,40 +54,42 @@ def name_of(tile: int | str) -> str:
 ONE_WRONG = ("c[c_index] = acc;", "if (row == 300u && col == 77u) { acc += 1.0; }\nc[c_index] = acc;")
 
 
-def assert_right(proof: Verification) -> None:
-    assert proof.fault == ""
-    assert proof.ok
-    assert 0 < proof.error < 1
+def assert_right(verification: Verification) -> None:
+    assert verification.fault == ""
+    assert verification.ok
+    assert 0 < verification.error < 1
 
 
 @pytest.mark.parametrize("full", [True, False], ids=["float64", "Freivalds"])
 @pytest.mark.parametrize("n", [31, 128])
-def test_our_kernels_are_proven(device: Device, tile: int | str, n: int, full: bool) -> None:
-    proved = work(device, n, tile, full=full)
-    assert_right(proved.verify())
-    assert_right(proved.recheck())
+def test_our_kernels_are_verified(device: Device, tile: int | str, n: int, full: bool) -> None:
+    verified = work(device, n, tile, full=full)
+    assert_right(verified.verify())
+    assert_right(verified.recheck())
 
 
 @pytest.mark.parametrize("tile", ["naive", 16])
 def test_one_wrong_element_at_512_is_refused(fresh: Device, broken: Break, tile: int | str) -> None:
     broken(name_of(tile), *ONE_WRONG)
-    proof = work(fresh, 512, tile).verify()
-    assert proof.fault.startswith("1 of 262,144 elements outside the rounding bound, first c[300, 77] = ")
+    verification = work(fresh, 512, tile).verify()
+    assert verification.fault.startswith(
+        "1 of 262,144 elements outside the rounding bound, first c[300, 77] = "
+    )
 
 
 def test_one_wrong_element_is_refused_by_exact_integers(
     fresh: Device, broken: Break, tile: int | str
 ) -> None:
     broken(name_of(tile), *ONE_WRONG)
-    proof = work(fresh, 320, tile, full=False).verify()
-    assert proof.fault == "1 of 320 rows of an integer product are wrong, first row 300"
+    verification = work(fresh, 320, tile, full=False).verify()
+    assert verification.fault == "1 of 320 rows of an integer product are wrong, first row 300"
 
 
 @pytest.mark.slow
 def test_one_wrong_element_at_2048_is_refused(fresh: Device, broken: Break) -> None:
     broken("matmul/naive", *ONE_WRONG)
-    proof = work(fresh, 2048, "naive").verify()
-    assert proof.fault == "1 of 2,048 rows of an integer product are wrong, first row 300"
+    verification = work(fresh, 2048, "naive").verify()
+    assert verification.fault == "1 of 2,048 rows of an integer product are wrong, first row 300"
 
 
 @pytest.mark.parametrize("full", [True, False], ids=["float64", "Freivalds"])
@@ -117,8 +119,8 @@ def test_inputs_of_lower_precision_are_refused(fresh: Device, broken: Break, ful
 
     a, b = "a[a_row + k * uniforms.a_col_stride]", "b[b_col + k * uniforms.b_row_stride]"
     broken("matmul/naive", f"{a} * {b}", f"{half(a)} * {half(b)}")
-    proof = work(fresh, 256, "naive", full=full).verify()
-    assert "elements outside the rounding bound" in proof.fault
+    verification = work(fresh, 256, "naive", full=full).verify()
+    assert "elements outside the rounding bound" in verification.fault
 
 
 def test_a_short_dispatch_is_refused_with_the_part_never_written(
@@ -127,7 +129,9 @@ def test_a_short_dispatch_is_refused_with_the_part_never_written(
     launches = MatmulWork.launches
 
     def short(work: MatmulWork) -> list[Launch]:
-        return [replace(each, step=each.step._replace(y=each.step.y * 3 // 8)) for each in launches(work)]
+        return [
+            replace(each, encoded=each.encoded._replace(y=each.encoded.y * 3 // 8)) for each in launches(work)
+        ]
 
     monkeypatch.setattr(fresh.throughput, "flops", lambda kernel, **kwargs: 10**12)
     monkeypatch.setattr(MatmulWork, "launches", short)
@@ -141,18 +145,18 @@ def test_a_kernel_that_writes_nothing_is_refused(fresh: Device, broken: Break, f
 
 
 def test_a_right_result_from_before_does_not_pass_for_a_new_one(fresh: Device) -> None:
-    proved = work(fresh, 64, "naive")
-    assert_right(proved.verify())
-    proved.poison()
-    assert proved.recheck().fault == "100.00% of C never written"
+    verified = work(fresh, 64, "naive")
+    assert_right(verified.verify())
+    verified.poison()
+    assert verified.recheck().fault == "100.00% of C never written"
 
 
 @pytest.mark.parametrize("full", [True, False], ids=["float64", "Freivalds"])
 def test_an_element_that_changes_after_the_proof_is_found(fresh: Device, full: bool) -> None:
-    proved = work(fresh, 256, "naive", full=full)
-    assert_right(proved.verify())
+    verified = work(fresh, 256, "naive", full=full)
+    assert_right(verified.verify())
     c = np.empty((256, 256), np.float32)
-    fresh.read(proved.c, c)
+    fresh.read(verified.c, c)
     c[:, 77] += 1.0
-    fresh.write(proved.c, c)
-    assert not proved.recheck().ok
+    fresh.write(verified.c, c)
+    assert not verified.recheck().ok

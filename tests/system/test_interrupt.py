@@ -89,7 +89,7 @@ def test_ctrl_c_before_the_first_row_leaves_valid_json(tmp_path: Path, sabotaged
         import os, signal
         from rusty_py.bench.suites.matmul import MatmulWork
 
-        MatmulWork.prove = lambda self: os.kill(os.getpid(), signal.SIGINT)
+        MatmulWork.verify = lambda self: os.kill(os.getpid(), signal.SIGINT)
         """,
         *(*TWO, "--json", target),
     )
@@ -213,7 +213,7 @@ def test_the_rows_of_host_costs_are_kept(command: str, tmp_path: Path, sabotaged
         from rusty_py.bench.overhead import startup
 
         startup.rows = lambda *_, **__: []
-        measure_plan, plans = interleaved.Rounds._measure_plan, []
+        measure_plan, plans = interleaved.InterleavedSampler._measure_plan, []
 
         def stop_at_the_third(self, plan, *arguments):
             plans.append(plan)
@@ -221,7 +221,7 @@ def test_the_rows_of_host_costs_are_kept(command: str, tmp_path: Path, sabotaged
                 os.kill(os.getpid(), signal.SIGTERM)
             measure_plan(self, plan, *arguments)
 
-        interleaved.Rounds._measure_plan = stop_at_the_third
+        interleaved.InterleavedSampler._measure_plan = stop_at_the_third
         """,
         *(command, "--runs", "1", "--json", target),
     )
@@ -325,15 +325,15 @@ def _interrupt_in_round(round: int, *, moment: str, number: signal.Signals = sig
     """Code that signals in that round (from 0), "before" or "after" the second kernel is timed."""
     return f"""
         import os, signal
-        from rusty_py.measure.ceilings import Ceilings
+        from rusty_py.measure.ceilings import CeilingMeter
         from rusty_py.runtime.timing import Timer
 
-        anchor_ns, sample = Ceilings.anchor_ns, Timer.sample
+        drift_control_ns, sample = CeilingMeter.drift_control_ns, Timer.sample
         rounds, samples = [], []
 
-        def counted_anchor_ns(self, repeats):
-            taken = anchor_ns(self, repeats)
-            interleaved.append(taken)
+        def counted_drift_control_ns(self, repeats):
+            taken = drift_control_ns(self, repeats)
+            rounds.append(taken)
             samples.clear()
             return taken
 
@@ -353,7 +353,7 @@ def _interrupt_in_round(round: int, *, moment: str, number: signal.Signals = sig
             finally:  # As `timeout` does, which signals the program and then its process group.
                 os.kill(os.getpid(), {int(number)})
 
-        Ceilings.anchor_ns, Timer.sample = counted_anchor_ns, counted_sample
+        CeilingMeter.drift_control_ns, Timer.sample = counted_drift_control_ns, counted_sample
         """
 
 

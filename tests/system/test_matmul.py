@@ -44,11 +44,11 @@ def test_matmul_prints_a_row_a_case_small_sizes_first(measured: Measured) -> Non
         assert "% of peak" not in row
 
 
-def test_matmul_says_which_clock_and_that_rows_were_proved(measured: Measured) -> None:
+def test_matmul_says_which_clock_and_that_rows_were_verified(measured: Measured) -> None:
     head = "ms (GPU)" if measured.json["clock"] == "gpu" else "ms (wall)"
     assert head in table(measured.done.out)[0]
     assert measured.json["clock_reason"] in measured.done.out
-    assert "proved before and after timing: every element against float64" in measured.done.out
+    assert "verified before and after timing: every element against float64" in measured.done.out
 
 
 def test_the_table_rounds_what_the_json_holds(measured: Measured) -> None:
@@ -103,7 +103,7 @@ def test_markdown_holds_one_table_with_a_column_for_the_peak() -> None:
     assert done.out.startswith("## ")
     assert set("".join(rule)) <= set("-:")
     assert float(cells["% of peak"].rstrip("%")) == pytest.approx(float(cells["GFLOPS"]) / 10, abs=0.06)
-    assert "- peak: 1,000 GFLOPS, as given with --peak." in done.out
+    assert "- peak: 1,000 GFLOPS, from --peak." in done.out
 
 
 def test_json_on_standard_output_is_what_the_file_gets(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ def test_the_tuner_measures_without_a_home_and_keeps_nothing(nobody: dict[str, s
     assert "no: " in done.out
     refused = rusty_bench(*tune, env=nobody)
     assert refused.code == 2
-    assert "there is no file to keep anything in: no home directory" in refused.message
+    assert "no tuning file: no home directory" in refused.message
     listed = (
         "nothing is kept: no home directory: HOME is not set: set HOME or XDG_CACHE_HOME to a folder that"
     )

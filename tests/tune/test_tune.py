@@ -66,7 +66,7 @@ def test_matmul_obeys_an_entry_and_its_plan_says_so(path: Path, adapter: Adapter
         assert str(matmul.plan(a, b, device=device)) == (
             "33×40×36 (nn, vec4 a b c): tile 8: tuned 2026-11-21: 1.12 times the rate of naive at 33×40×36"
         )
-        assert "asked for" in str(matmul.plan(a, b, tile="naive", device=device))
+        assert "requested" in str(matmul.plan(a, b, tile="naive", device=device))
         np.testing.assert_array_equal(matmul(a, b, device=device), np.full((33, 36), 40, np.float32))
         assert any("tiled" in str(spec) for spec in device.cache._pipelines)
 
@@ -93,7 +93,7 @@ def slow_default(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("slow_default")
-def test_a_faster_kernel_is_proved_and_kept_and_taken_from_then_on(path: Path, adapter: Adapter) -> None:
+def test_a_faster_kernel_is_verified_and_kept_and_taken_from_then_on(path: Path, adapter: Adapter) -> None:
     problem = problem_of(256, 256, 256, layout="nt")
     outcome = tune(adapter, problem, max_time_s=20)
     assert outcome.stored, outcome

@@ -140,7 +140,7 @@ def test_a_name_may_be_all_digits(machine: Machine) -> None:
 def test_a_machine_without_adapters_is_told_what_to_install(machine: Machine) -> None:
     machine()
     assert list_adapters() == []
-    with pytest.raises(NoAdapter, match=r"^adapter: this machine offers none: ") as caught:
+    with pytest.raises(NoAdapter, match=r"^adapter: none found: ") as caught:
         choose()
     assert str(caught.value).endswith(remedy())
 

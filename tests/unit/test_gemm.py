@@ -60,55 +60,58 @@ def buffers() -> list[SimpleNamespace]:
     cols=st.integers(1, 9),
     transposed=st.booleans(),
 )
-def test_what_lies_by_fours_is_covered_by_vectors_of_four(
+def test_a_vec4_aligned_matrix_is_covered_by_vectors_of_four(
     at: int, step: int, row: int, rows: int, cols: int, transposed: bool
 ) -> None:
-    place = MatrixLayout(at, step, *((1, row) if transposed else (row, 1)))
+    layout = MatrixLayout(at, step, *((1, row) if transposed else (row, 1)))
     rows, cols = (cols, rows) if transposed else (rows, cols)
     products, i, j = np.ogrid[:3, :rows, :cols]
-    cells = at + products * place.step + i * place.row + j * place.col
-    if place.vec4_aligned(rows, cols):
-        lines = cells.swapaxes(1, 2) if place.col != 1 else cells
+    cells = at + products * layout.batch_stride + i * layout.row_stride + j * layout.col_stride
+    if layout.vec4_aligned(rows, cols):
+        lines = cells.swapaxes(1, 2) if layout.col_stride != 1 else cells
         vectors = lines.reshape(-1, 4)
         assert (vectors[:, 0] % 4 == 0).all()
         assert (np.diff(vectors) == 1).all()
 
 
-def test_lies_by_fours_asks_for_all_of_it() -> None:
+def test_vec4_alignment_requires_all_offsets_and_strides() -> None:
     assert MatrixLayout(4, 8, 12, 1).vec4_aligned(3, 8)
     assert MatrixLayout(4, 8, 1, 12).vec4_aligned(8, 3)
-    for place, size in [
+    for layout, size in [
         (MatrixLayout(2, 8, 12, 1), (3, 8)),
         (MatrixLayout(4, 6, 12, 1), (3, 8)),
         (MatrixLayout(4, 8, 10, 1), (3, 8)),
         (MatrixLayout(4, 8, 12, 1), (4, 7)),
         (MatrixLayout(4, 8, 1, 12), (7, 4)),
     ]:
-        assert not place.vec4_aligned(*size)
+        assert not layout.vec4_aligned(*size)
 
 
 @given(
-    place=st.builds(MatrixLayout, *[st.integers(-20, 20)] * 4), rows=st.integers(1, 4), cols=st.integers(1, 4)
+    layout=st.builds(MatrixLayout, *[st.integers(-20, 20)] * 4),
+    rows=st.integers(1, 4),
+    cols=st.integers(1, 4),
 )
-def test_a_settled_place_has_the_same_elements(place: MatrixLayout, rows: int, cols: int) -> None:
-    normalized = place.normalized(rows, cols)
+def test_a_normalized_layout_has_the_same_elements(layout: MatrixLayout, rows: int, cols: int) -> None:
+    normalized = layout.normalized(rows, cols)
     i, j = np.ogrid[:rows, :cols]
     np.testing.assert_array_equal(
-        place.at + i * place.row + j * place.col, normalized.at + i * normalized.row + j * normalized.col
+        layout.offset + i * layout.row_stride + j * layout.col_stride,
+        normalized.offset + i * normalized.row_stride + j * normalized.col_stride,
     )
-    assert normalized[:2] == place[:2]
+    assert normalized[:2] == layout[:2]
     if 1 in (rows, cols):
         assert 1 in normalized[2:]
 
 
-def test_a_problem_reads_its_form_from_the_places_of_its_matrices() -> None:
-    places = MatrixLayout(4, 0, 1, 8), MatrixLayout(0, 0, 24, 1), MatrixLayout(0, 0, 10, 1)
+def test_a_problem_derives_its_signature_from_the_layouts_of_its_matrices() -> None:
+    layouts = MatrixLayout(4, 0, 1, 8), MatrixLayout(0, 0, 24, 1), MatrixLayout(0, 0, 10, 1)
     made = GemmProblem.of(
-        8, 12, 9, places=places, dtype=F16, accumulate_dtype=F16, bias=True, activation="relu"
+        8, 12, 9, layouts=layouts, dtype=F16, accumulate_dtype=F16, bias=True, activation="relu"
     )
     signature = Signature(False, False, True, False, False, F16, F16, F16, bias=True, activation="relu")
     assert made == GemmProblem(8, 12, 9, signature=signature)
-    assert GemmProblem.of(8, 12, 8, 3, places=contiguous(8, 12, 8, 3)) == GemmProblem(8, 12, 8, 3)
+    assert GemmProblem.of(8, 12, 8, 3, layouts=contiguous(8, 12, 8, 3)) == GemmProblem(8, 12, 8, 3)
 
 
 @given(
@@ -116,16 +119,16 @@ def test_a_problem_reads_its_form_from_the_places_of_its_matrices() -> None:
     layout=st.sampled_from(["nn", "nt", "tn", "tt"]),
 )  # fmt: skip
 def test_contiguous_matrices_fill_their_buffers(m: int, k: int, n: int, products: int, layout: str) -> None:
-    places = contiguous(m, k, n, products, layout=layout)
-    for place, (rows, cols) in zip(places, ((m, k), (k, n), (m, n)), strict=True):
+    layouts = contiguous(m, k, n, products, layout=layout)
+    for matrix, (rows, cols) in zip(layouts, ((m, k), (k, n), (m, n)), strict=True):
         p, i, j = np.ogrid[:products, :rows, :cols]
-        cells = place.at + p * place.step + i * place.row + j * place.col
+        cells = matrix.offset + p * matrix.batch_stride + i * matrix.row_stride + j * matrix.col_stride
         assert sorted(cells.ravel()) == list(range(products * rows * cols))
-        assert 1 in place[2:]
-    signature = GemmProblem.of(m, k, n, products, places=places).signature
+        assert 1 in matrix[2:]
+    signature = GemmProblem.of(m, k, n, products, layouts=layouts).signature
     if 1 not in (m, k, n):
         assert signature.layout == layout
-    assert contiguous(m, k, n, products, layout=signature.layout) == places
+    assert contiguous(m, k, n, products, layout=signature.layout) == layouts
 
 
 # What plans are called.
@@ -282,9 +285,9 @@ def test_no_room_for_any_kernel_is_said() -> None:
 
 
 @pytest.mark.parametrize("tile", ["naive", *TILES])
-def test_a_tile_that_is_asked_for_is_taken(tile: Tile) -> None:
+def test_a_requested_tile_is_taken(tile: Tile) -> None:
     chosen = plan(device(kind="CPU"), GemmProblem(8, 8, 8), tile=tile)
-    assert (chosen.kernel, chosen.why) == (kernel_of(tile), "asked for")
+    assert (chosen.kernel, chosen.why) == (kernel_of(tile), "requested")
 
 
 def test_a_tile_that_has_no_room_is_refused() -> None:

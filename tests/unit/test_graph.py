@@ -39,11 +39,11 @@ def test_what_is_in_use_at_the_same_time_has_memory_of_its_own(
 ) -> None:
     sizes = {key: size for key, (size, _) in needs.items()}
     spans = {key: span for key, (_, span) in needs.items()}
-    places = assign(sizes, spans)
-    assert set(places.of) == set(needs)
+    assigned = assign(sizes, spans)
+    assert set(assigned.of) == set(needs)
     for one in needs:
         for other in needs:
-            if one < other and places.of[one] == places.of[other]:
+            if one < other and assigned.of[one] == assigned.of[other]:
                 assert spans[one][1] < spans[other][0] or spans[other][1] < spans[one][0]
 
 
@@ -52,10 +52,10 @@ def test_memory_is_large_enough_for_each_that_has_it_and_never_more_than_without
     needs: dict[int, tuple[int, tuple[int, int]]],
 ) -> None:
     sizes = {key: size for key, (size, _) in needs.items()}
-    places = assign(sizes, {key: span for key, (_, span) in needs.items()})
-    for place, size in enumerate(places.sizes):
-        assert size == max(sizes[key] for key, where in places.of.items() if where == place)
-    assert sum(places.sizes) <= sum(sizes.values())
+    assigned = assign(sizes, {key: span for key, (_, span) in needs.items()})
+    for place, size in enumerate(assigned.sizes):
+        assert size == max(sizes[key] for key, where in assigned.of.items() if where == place)
+    assert sum(assigned.sizes) <= sum(sizes.values())
 
 
 def test_a_chain_takes_turns_with_two_memories() -> None:

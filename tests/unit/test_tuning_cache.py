@@ -420,10 +420,10 @@ def test_processes_that_write_at_once_keep_all_their_entries(path: Path) -> None
     assert {each.name for each in path.parent.iterdir()} == {"matmul.json", ".matmul.json.lock"}
 
 
-def test_who_waits_too_long_for_another_process_is_told(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_locked_for_too_long_is_an_error(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tuning_cache.put(path, entry())
     monkeypatch.setattr(tuning_file, "LOCK_SECONDS", 0.05)
-    with tuning_file.locked(path), pytest.raises(CacheError, match="another process writes"):
+    with tuning_file.locked(path), pytest.raises(CacheError, match="locked by another process"):
         tuning_cache.put(path, entry())
 
 
@@ -457,7 +457,7 @@ def test_a_folder_that_cannot_be_made_is_an_error_for_who_writes_and_none_for_wh
     (tmp_path / "file").touch()  # Root may write into read-only folders, but not below a file.
     path = tmp_path / "file" / "matmul.json"
     monkeypatch.setenv(tuning_file.ENVIRONMENT, str(path))
-    with pytest.raises(CacheError, match="cannot be kept"):
+    with pytest.raises(CacheError, match="cannot write"):
         tuning_cache.put(path, entry())
     assert find(PROBLEM) is None
 

@@ -1,4 +1,4 @@
-"""`rusty-bench overhead`: what rusty_py costs around the kernels, beside plain wgpu-py doing the same."""
+"""`rusty-bench overhead`: the host overhead of rusty_py, compared with plain wgpu-py."""
 
 import random
 import time
@@ -22,7 +22,7 @@ _START_SHARE = 0.25
 
 @dataclass(frozen=True)
 class OverheadDevices:
-    """Ours, ours without its pool, ours with timed calls, and wgpu-py's."""
+    """Our device, one without pool, one with timed calls, and a wgpu-py device."""
 
     device: Device
     unpooled: Device
@@ -31,7 +31,7 @@ class OverheadDevices:
 
 
 def options(*, runs: int | None, max_time_s: float | None) -> InterleavedOptions:
-    """At least 5 samples a row, at most 31, unless `runs` says how many."""
+    """5 to 31 samples per row, or exactly `runs`."""
     return InterleavedOptions(
         sample_s=_SAMPLE_S,
         min_samples=runs or 5,
@@ -44,7 +44,7 @@ def options(*, runs: int | None, max_time_s: float | None) -> InterleavedOptions
 def measure(
     device: Device, options: InterleavedOptions, *, context: Mapping[str, object], progress: Progress
 ) -> Results:
-    """Every row. Ctrl-C ends it early; what was measured is in the result."""
+    """Measures all rows. After Ctrl-C the result has what was measured so far."""
     outcome = Results("overhead", context)
     rounds = InterleavedSampler(options, progress)
     try:
@@ -64,7 +64,7 @@ def measure(
 
 
 def plans(devices: OverheadDevices) -> list[Schedule]:
-    """What is sampled together, in the order of the rows."""
+    """The schedules, in the order of the rows."""
     device, plain = devices.device, devices.plain
     return [
         Schedule(launches.FOUND, lambda: launches.found(device), 0.3),

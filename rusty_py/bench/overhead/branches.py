@@ -1,4 +1,4 @@
-"""What it brings to submit independent kernels together: a device may run them side by side."""
+"""Independent kernels in one submission, which the device may overlap, and in separate submissions."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ BRANCHES = 8
 TOGETHER = f"{BRANCHES} independent kernels in one submission (graph)"
 APART = f"{BRANCHES} independent kernels, a submission each"
 
-_GROUPS = 4  # Of one branch: so few that it leaves most of a GPU to the others.
+_GROUPS = 4  # Workgroups per branch: few, so that most of a GPU is left to the others.
 _COUNT = _GROUPS * CHURN.threads
 _MIN_S = 1e-3
 _MAX_STEPS = 1 << 16
@@ -24,7 +24,7 @@ _MASK = (1 << 32) - 1
 
 
 def branches(device: Device) -> Sequence[Comparison]:
-    """All branches captured as a graph, and each submitted by itself."""
+    """All branches captured as a graph, and each submitted separately."""
     work = Branches(device)
 
     def together(n: int) -> None:
@@ -39,16 +39,16 @@ def branches(device: Device) -> Sequence[Comparison]:
                 device.queue.flush()
             device.wait()
 
-    proof = f"{work.steps:,} steps of a generator of integers, bit for bit"
+    method = f"{work.steps:,} steps of a generator of integers, bit for bit"
     seed = "over 1.5 times as fast as apart: the target"
     return [
-        Comparison(TOGETHER, "wall", proof, [Implementation(OURS, together, work.verify)], seed=seed),
-        Comparison(APART, "wall", proof, [Implementation(OURS, apart, work.verify)]),
+        Comparison(TOGETHER, "wall", method, [Implementation(OURS, together, work.verify)], seed=seed),
+        Comparison(APART, "wall", method, [Implementation(OURS, apart, work.verify)]),
     ]
 
 
 class Branches:
-    """Kernels on buffers of their own, each long enough that its launch does not count."""
+    """Kernels on separate buffers, each long enough to make launch overhead negligible."""
 
     def __init__(self, device: Device) -> None:
         self.device = device
@@ -71,7 +71,7 @@ class Branches:
         )
 
     def verify(self, run: Callable[[], None]) -> str:
-        """Whether `run` takes fresh seeds, of every branch, over poisoned states to the right ones."""
+        """Verifies that `run` computes the states of every branch from fresh seeds."""
         rng = np.random.default_rng()
         seeds = [rng.integers(0, _MASK, _COUNT, np.uint32) for _ in range(BRANCHES)]
         for branch in range(BRANCHES):
@@ -101,7 +101,7 @@ class Branches:
 
 
 def after(seeds: NDArray[np.uint32], steps: int) -> NDArray[np.uint32]:
-    """What `steps` steps of churn.wgsl make of `seeds`: s -> a s + c, composed by squaring."""
+    """The states after `steps` steps of churn.wgsl from `seeds`: s -> a s + c, composed by squaring."""
     a, c = 1664525, 1013904223
     factor, offset = 1, 0
     while steps:

@@ -1,6 +1,6 @@
-"""What one small call on arrays costs, from shapes and dtypes to the result's memory, and in which part.
+"""The cost of small eager calls on arrays, and how it is divided.
 
-A row is either many calls and one wait at the end, or the same calls recorded into an open batch.
+A row is either many calls with one wait at the end, or the same calls recorded into an open batch.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,10 +21,10 @@ from rusty_py.runtime.device import Device
 TIMED = "ours, calls timed"
 PROCESS_CPU = "process CPU ns"
 
-# So few that the host never has to wait for the device before the end: a replay is a submission.
+# Few enough that the host never waits for the device before the end: each replay is a submission.
 _MAX_CALLS, _MAX_REPLAYS = 2000, 200
-_WARM_UP = 4  # Calls after which the rates of long kernels are known.
-_MAX_INTEGER = 100  # Products of such integers, 256 of them added up, are exact in f32.
+_WARM_UP = 4  # Calls after which the throughput of long kernels is known.
+_MAX_INTEGER = 100  # Sums of 256 products of such integers are exact in f32.
 
 Compute = Callable[..., Any]
 Integers = NDArray[np.int64]
@@ -32,7 +32,7 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Expression:
-    """What is called, on operands of `shapes`. `numpy` computes the same, by default the expression itself.
+    """A call on operands of `shapes`. `numpy` is the reference, by default the expression itself.
 
     With `graph` the call is captured once and replayed.
     """
@@ -45,12 +45,12 @@ class Expression:
 
     @property
     def waited(self) -> str:
-        """The row of calls and one wait."""
+        """The name of the row with one final wait."""
         return f"{self.text}, through the final wait"
 
     @property
     def recorded(self) -> str:
-        """The row of calls into an open batch."""
+        """The name of the row that records into an open batch."""
         return f"{self.text}, recorded in a batch"
 
 
@@ -85,19 +85,19 @@ def names() -> list[str]:
 
 
 def eager(device: Device, timed: TimedDevice, expression: Expression) -> Sequence[Comparison]:
-    """The rows of an expression: on `device`, and with timed calls on a device of their own."""
-    proof = "integers, bit for bit as NumPy's"
+    """The rows of an expression: on `device`, and on a device with timed calls."""
+    method = "integers, bit for bit as NumPy's"
     calls = [Calls(device, expression), Calls(timed.device, expression, timed)]
-    comparisons = [Comparison(expression.waited, "wall", proof, [each.waited() for each in calls])]
+    comparisons = [Comparison(expression.waited, "wall", method, [each.waited() for each in calls])]
     if not expression.graph:
         comparisons.append(
-            Comparison(expression.recorded, "wall", proof, [each.recorded() for each in calls])
+            Comparison(expression.recorded, "wall", method, [each.recorded() for each in calls])
         )
     return comparisons
 
 
 class Calls:
-    """An expression, called on a device's arrays. With `timed` the calls into wgpu-native are timed."""
+    """Calls of an expression on a device's arrays. With `timed` the calls into wgpu-native are timed."""
 
     def __init__(self, device: Device, expression: Expression, timed: TimedDevice | None = None) -> None:
         self.device, self.expression, self.timed = device, expression, timed
@@ -107,15 +107,15 @@ class Calls:
         self._prepare(self._operands())
 
     def waited(self) -> Implementation:
-        """Calls, and one wait at the end."""
+        """Calls with one wait at the end."""
         limit = _MAX_REPLAYS if self.expression.graph else _MAX_CALLS
-        return self._contestant(self._issue_all, self.device.wait, batch=False, limit=limit)
+        return self._implementation(self._issue_all, self.device.wait, batch=False, limit=limit)
 
     def recorded(self) -> Implementation:
-        """Calls that an open batch takes without a submission."""
-        return self._contestant(self._issue, None, batch=True, limit=self._max_in_a_batch())
+        """Calls recorded into an open batch without a submission."""
+        return self._implementation(self._issue, None, batch=True, limit=self._max_in_a_batch())
 
-    def _contestant(
+    def _implementation(
         self, issue: Callable[[int], None], wait: Callable[[], None] | None, *, batch: bool, limit: int
     ) -> Implementation:
         def run(n: int) -> None:
@@ -177,10 +177,10 @@ class Calls:
             self._call = replay
 
     def _verify(self, run: Callable[[], None]) -> str:
-        """Whether `run` computes what NumPy does, of fresh operands.
+        """Verifies `run` against NumPy on fresh operands.
 
-        NumPy computes in int64, without BLAS: its threads would still be spinning in the samples after it,
-        and count as CPU time of the process.
+        NumPy computes in int64, without BLAS, whose threads would still spin during the next samples and
+        count as CPU time of the process.
         """
         operands = self._operands()
         self._prepare(operands)
@@ -189,7 +189,7 @@ class Calls:
         return fault(np.asarray(self._result), np.asarray(expected, np.float32))
 
     def _max_in_a_batch(self) -> int:
-        """How many calls an open batch takes for certain: it submits what it estimates to be long."""
+        """How many calls fit an open batch without a submission."""
         self._issue_all(_WARM_UP)
         self.device.wait()
         queue = self.device.queue

@@ -1,4 +1,4 @@
-"""What it costs the host to find a kernel, to launch it, and to see its result."""
+"""Host costs of looking up, compiling and launching kernels, and of waiting for results."""
 
 import random
 from collections.abc import Callable, Mapping, Sequence
@@ -12,9 +12,9 @@ from rusty_py.bench.interleaved import Comparison, Implementation
 from rusty_py.bench.overhead.work import (
     COUNT,
     HELPER,
+    METHOD,
     OURS,
     PLAIN,
-    PROOF,
     Doubling,
     Latest,
     PlainDoubling,
@@ -43,12 +43,12 @@ ADDED = f"x + y of {COUNT:,} f32, recorded"
 BINDINGS_FOUND, BINDINGS_MADE = "bind groups found", "bind groups made"
 
 _PASS = 100
-_KEPT = 500  # Command buffers of wgpu-py's, at most, before they are submitted.
-_PAIRS = 48  # Buffers on either side: more pairs than a sample needs, fewer than the cache holds.
+_KEPT = 500  # The maximum number of wgpu-py command buffers before they are submitted.
+_PAIRS = 48  # Input and output buffers: more pairs than a sample needs, fewer than the cache holds.
 
 
 def found(device: Device) -> Sequence[Comparison]:
-    """The look-up that every launch makes."""
+    """The cache lookup of every launch."""
     work, cache = Doubling(device), device.cache
 
     def run(n: int) -> None:
@@ -63,11 +63,11 @@ def found(device: Device) -> Sequence[Comparison]:
         return wrong or ("" if device.cache_stats().pipeline_hits > hits else "the cache was not asked")
 
     ours = Implementation(OURS, run, verify)
-    return [Comparison(FOUND, "cpu", PROOF, [ours], seed="4.58 us, DotCompute on Apple M2")]
+    return [Comparison(FOUND, "cpu", METHOD, [ours], seed="4.58 us, DotCompute on Apple M2")]
 
 
 def compiled(device: Device, plain: Plain) -> Sequence[Comparison]:
-    """A kernel that no cache knows: each has another constant."""
+    """Compilation of kernels that are in no cache: each has another constant."""
     work, peer = Doubling(device), PlainDoubling(plain)
     factor = random.SystemRandom().randrange(3, 1 << 13)
     pipelines: list[Any] = []
@@ -97,16 +97,16 @@ def compiled(device: Device, plain: Plain) -> Sequence[Comparison]:
     def verify_plain(sample: Callable[[], None]) -> str:
         return peer.verify(then(sample, submit_last), lambda: factor)
 
-    few = 8  # Drivers keep what they compiled.
+    few = 8  # Drivers keep compiled kernels.
     implementations = [
         Implementation(OURS, ours, verify, limit=few),
         Implementation(PLAIN, theirs, verify_plain, limit=few),
     ]
-    return [Comparison(COMPILED, "wall", PROOF.replace("2", "FACTOR"), implementations)]
+    return [Comparison(COMPILED, "wall", METHOD.replace("2", "FACTOR"), implementations)]
 
 
 def encoder(device: Device, plain: Plain) -> Sequence[Comparison]:
-    """The encoder that a submission is recorded into."""
+    """Creation of a command encoder."""
     work, peer = Doubling(device), PlainDoubling(plain)
     commands, queue = device.queue.commands, device.queue
     size = work.x.nbytes
@@ -138,14 +138,14 @@ def encoder(device: Device, plain: Plain) -> Sequence[Comparison]:
         return peer.verify(then(sample, copy_theirs), lambda: 1)
 
     implementations = [Implementation(OURS, ours, verify), Implementation(PLAIN, theirs, verify_plain)]
-    proof = "a copy encoded and submitted, bit for bit"
-    return [Comparison(ENCODER, "cpu", proof, implementations, seed="0.62 us on Apple M2")]
+    method = "a copy encoded and submitted, bit for bit"
+    return [Comparison(ENCODER, "cpu", method, implementations, seed="0.62 us on Apple M2")]
 
 
 def recorded(device: Device, plain: Plain) -> Sequence[Comparison]:
-    """A launch recorded, and one encoded with others; submitted off the clock."""
+    """Recording a launch, and encoding one with others; submission is not timed."""
     work, peer = Doubling(device), PlainDoubling(plain)
-    # All that was recorded is kept and submitted: to drop it would cost ten times what recording does.
+    # Everything recorded is submitted: dropping it would cost ten times as much as recording.
     kept: list[Any] = []
 
     def alone(n: int) -> None:
@@ -184,13 +184,13 @@ def recorded(device: Device, plain: Plain) -> Sequence[Comparison]:
     single = Implementation(PLAIN, alone, peer.verify, submit_plain, limit=_KEPT)
     many = Implementation(PLAIN, together, peer.verify, submit_plain, step=_PASS)
     return [
-        Comparison(RECORDED, "cpu", PROOF, [ours, single]),
-        Comparison(ENCODED, "cpu", PROOF, [passes, many]),
+        Comparison(RECORDED, "cpu", METHOD, [ours, single]),
+        Comparison(ENCODED, "cpu", METHOD, [passes, many]),
     ]
 
 
 def submitted(device: Device, plain: Plain) -> Sequence[Comparison]:
-    """A launch with its share of all that follows on the host."""
+    """A launch with its share of encoding and submission."""
     work, peer = Doubling(device), PlainDoubling(plain)
 
     def theirs(n: int) -> None:
@@ -202,11 +202,11 @@ def submitted(device: Device, plain: Plain) -> Sequence[Comparison]:
         Implementation(OURS, work.launch, work.verify, device.wait, step=BATCH_LAUNCHES),
         Implementation(PLAIN, theirs, peer.verify, plain.wait, step=BATCH_LAUNCHES),
     ]
-    return [Comparison(SUBMITTED, "cpu", PROOF, implementations)]
+    return [Comparison(SUBMITTED, "cpu", METHOD, implementations)]
 
 
 def bound(device: Device, plain: Plain) -> Sequence[Comparison]:
-    """A launch on buffers that have not met before, so that it needs a new bind group."""
+    """A launch on a new pair of buffers, which needs a new bind group."""
     work, peer = Doubling(device), PlainDoubling(plain)
     pairs = [(i, j) for i in range(_PAIRS) for j in range(_PAIRS)]
     inputs = [work.x, *(device.empty(4 * COUNT) for _ in range(_PAIRS - 1))]
@@ -237,11 +237,11 @@ def bound(device: Device, plain: Plain) -> Sequence[Comparison]:
         Implementation(OURS, ours, work.verify, device.wait, forget, limit=limit, counts=_bindings(device)),
         Implementation(PLAIN, theirs, peer.verify, submit_plain, limit=_KEPT),
     ]
-    return [Comparison(BOUND, "cpu", PROOF, implementations)]
+    return [Comparison(BOUND, "cpu", METHOD, implementations)]
 
 
 def waited(device: Device, plain: Plain) -> Sequence[Comparison]:
-    """From the call to the finished result."""
+    """A launch and the wait for its result."""
     work, peer = Doubling(device), PlainDoubling(plain)
 
     def ours(n: int) -> None:
@@ -255,11 +255,11 @@ def waited(device: Device, plain: Plain) -> Sequence[Comparison]:
             plain.wait()
 
     implementations = [Implementation(OURS, ours, work.verify), Implementation(PLAIN, theirs, peer.verify)]
-    return [Comparison(WAITED, "wall", PROOF, implementations)]
+    return [Comparison(WAITED, "wall", METHOD, implementations)]
 
 
 def replayed(device: Device, plain: Plain) -> Sequence[Comparison]:
-    """100 launches and their submission: recorded every time, and as a graph; wgpu-py records every time."""
+    """100 launches and their submission: recorded each time, and replayed as a graph."""
     work, peer = Doubling(device), PlainDoubling(plain)
     with device.capture() as graph:
         work.launch(_PASS)
@@ -282,13 +282,13 @@ def replayed(device: Device, plain: Plain) -> Sequence[Comparison]:
     graphs = Implementation(OURS, replay, work.verify, device.wait, step=_PASS)
     plains = [Implementation(PLAIN, theirs, peer.verify, plain.wait, step=_PASS) for _ in range(2)]
     return [
-        Comparison(EAGER, "cpu", PROOF, [again, plains[0]]),
-        Comparison(REPLAYED, "cpu", PROOF, [graphs, plains[1]]),
+        Comparison(EAGER, "cpu", METHOD, [again, plains[0]]),
+        Comparison(REPLAYED, "cpu", METHOD, [graphs, plains[1]]),
     ]
 
 
 def round_trip(device: Device, plain: Plain) -> Sequence[Comparison]:
-    """An array in, an array out: what a script pays that brings its data from NumPy and takes it back."""
+    """NumPy array in, NumPy array out, with all transfers."""
     peer = PlainDoubling(plain)
     own, other, helped = Latest(), Latest(), Latest()
     workgroups = (peer.groups, 1, 1)
@@ -319,11 +319,11 @@ def round_trip(device: Device, plain: Plain) -> Sequence[Comparison]:
         Implementation(HELPER, helper, helped.verifier()),
     ]
     seed = "150 to 270 us, TensorLogic on an Apple GPU"
-    return [Comparison(ROUND_TRIP, "wall", PROOF, implementations, seed=seed)]
+    return [Comparison(ROUND_TRIP, "wall", METHOD, implementations, seed=seed)]
 
 
 def _bindings(device: Device) -> Callable[[], Mapping[str, float]]:
-    """Counts the bind groups from now on, proofs included."""
+    """Counts the bind groups from now on, including those of verification."""
     before = device.cache_stats()
 
     def counts() -> Mapping[str, float]:
@@ -337,7 +337,7 @@ def _bindings(device: Device) -> Callable[[], Mapping[str, float]]:
 
 
 def added(device: Device) -> Sequence[Comparison]:
-    """A small operation from array to array, shapes, dtypes and its result's memory included."""
+    """A small operation on arrays, including shape and dtype checks and allocation."""
     numbers = Latest()
     arrays = [asarray(numbers.x, device=device)] * 2
     last: list[Any] = []
@@ -356,4 +356,4 @@ def added(device: Device) -> Sequence[Comparison]:
         return numbers.verifier()(one)
 
     ours = Implementation(OURS, run, verify, device.wait, device.batch, limit=4000)
-    return [Comparison(ADDED, "cpu", PROOF, [ours])]
+    return [Comparison(ADDED, "cpu", METHOD, [ours])]

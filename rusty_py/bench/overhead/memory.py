@@ -1,4 +1,4 @@
-"""What the pool of device memory saves: the same steps with it, without it, and by plain wgpu-py."""
+"""The effect of the memory pool: the same steps with it, without it, and in plain wgpu-py."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,25 +19,27 @@ _SEED = "against off: time -20 to -30 %, TensorLogic; allocations -90 %, DotComp
 
 
 def pooled(size: str, pool: str = "on") -> str:
-    """The row's name."""
+    """The name of the row."""
     return f"step of 3 operations on {size}, pool {pool}"
 
 
 def steps(device: Device, unpooled: Device, plain: Plain, size: str) -> Sequence[Comparison]:
-    """Steps on operands of `size`, the pools on and off in turn. A step waits for its end."""
+    """Steps on operands of `size`, with the pool on and off. A step waits for its end."""
     count = SIZES[size] // 4
     on, off, peer = Steps(device, count), Steps(unpooled, count), PlainSteps(plain, count)
     peers = [Implementation(PLAIN, peer.run, peer.verify) for _ in range(2)]
     seed = _SEED if size == next(iter(SIZES)) else ""
-    proof = f"8 x after {_OPERATIONS} doublings, bit for bit"
+    method = f"8 x after {_OPERATIONS} doublings, bit for bit"
     return [
-        Comparison(pooled(size), "wall", proof, [on.implementation(), peers[0]], nbytes=4 * count, seed=seed),
-        Comparison(pooled(size, "off"), "wall", proof, [off.implementation(), peers[1]], nbytes=4 * count),
+        Comparison(
+            pooled(size), "wall", method, [on.implementation(), peers[0]], nbytes=4 * count, seed=seed
+        ),
+        Comparison(pooled(size, "off"), "wall", method, [off.implementation(), peers[1]], nbytes=4 * count),
     ]
 
 
 class Steps:
-    """x doubled three times, each result in a buffer of its own that dies when the next one is made."""
+    """x doubled three times; each result is a new buffer that is dropped at the next one."""
 
     def __init__(self, device: Device, count: int) -> None:
         self.device, self.count = device, count
@@ -67,7 +69,7 @@ class Steps:
         self.seen.append((self.ran, self.device.pool_stats().allocation_count - before))
 
     def counts(self) -> Mapping[str, float]:
-        """Of all samples but the first two, which fill the pool."""
+        """Counts of all samples except the first two, which fill the pool."""
         ran = sum(ran for ran, _ in self.seen[2:])
         made = sum(made for _, made in self.seen[2:])
         return {STEPS: ran, ALLOCATIONS: made / ran} if ran else {}
@@ -83,7 +85,7 @@ class Steps:
 
 
 class PlainSteps(PlainDoubling):
-    """The same steps by plain wgpu-py: buffers and bind groups of their own, one pass, one submission."""
+    """The same steps in plain wgpu-py: new buffers and bind groups, one pass, one submission."""
 
     def run(self, n: int) -> None:
         plain, nbytes = self.plain, 4 * self.count

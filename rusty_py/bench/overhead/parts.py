@@ -1,7 +1,7 @@
-"""The parts of an eager call's time: in wgpu-native, waiting for the device, and the rest, which is Python.
+"""The time of an eager call, divided into wgpu-native, waiting for the device, and Python.
 
-Each call into wgpu-native is timed where it happens, on a device whose library is a `TimedLibrary`. What
-timing costs is measured with a function that does nothing, and is a part of its own.
+Each call into wgpu-native is timed, on a device whose library is a `TimedLibrary`. The cost of timing is
+measured with an empty function and reported separately.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,7 +21,7 @@ _REPEATS, _ROUNDS = 2000, 7
 
 
 class Watch:
-    """Adds up the calls that it times."""
+    """Counts and times calls."""
 
     def __init__(self) -> None:
         self.calls, self.ns = 0, 0
@@ -40,7 +40,7 @@ class Watch:
 
 
 class TimedLibrary:
-    """A library of cffi's whose functions `watch` times."""
+    """A cffi library whose functions are timed by `watch`."""
 
     def __init__(self, library: Any, watch: Watch) -> None:
         self._library, self._watch = library, watch
@@ -58,14 +58,14 @@ class TimedLibrary:
 
 @dataclass(frozen=True)
 class CallCost:
-    """What timing adds to a call, in nanoseconds: `inside` of what the watch sees, and in all."""
+    """The overhead of timing a call, in nanoseconds: `inside` the measured time, and in total."""
 
     inside: float
     total: float
 
 
 def cost_of_timing(nothing: Callable[[], object]) -> CallCost:
-    """The cost of timing `nothing`, a C function that does nothing; what it takes to call it is inside."""
+    """The cost of timing `nothing`, an empty C function; the call itself counts as inside."""
     inside, timed_ns, plain_ns = [], [], []
     for _ in range(_ROUNDS):
         watch = Watch()
@@ -84,7 +84,7 @@ def _ns(call: Callable[[], object]) -> float:
 
 
 class TimedDevice:
-    """A device of ours whose calls into wgpu-native are timed."""
+    """A `Device` whose calls into wgpu-native are timed."""
 
     def __init__(self, adapter: Adapter, *, checked: bool) -> None:
         self.watch = Watch()
@@ -94,14 +94,14 @@ class TimedDevice:
         self.parts: Mapping[str, float] = {}
 
     def run(self, issue: Callable[[], None], wait: Callable[[], None] | None, *, runs: int) -> None:
-        """Issues and may wait. `parts` then has the time of one of the `runs`, part by part."""
+        """Issues `runs` runs and may wait. `parts` then has the divided time per run."""
         watch = self.watch
         watch.calls, watch.ns = 0, 0
         start = perf_counter_ns()
         issue()
         issued = ended = perf_counter_ns()
         calls, native_ns = watch.calls, watch.ns
-        if wait:  # Its polls are waiting, too.
+        if wait:  # Its polls count as waiting.
             wait()
             ended = perf_counter_ns()
         self.parts = divided(ended - start, native_ns, ended - issued, calls, self.cost, runs=runs)
@@ -110,7 +110,7 @@ class TimedDevice:
 def divided(
     took_ns: float, native_ns: float, waited_ns: float, calls: int, cost: CallCost, *, runs: int
 ) -> Mapping[str, float]:
-    """The parts of `took_ns`, for one of the `runs`. They add up to it, and none is negative."""
+    """The parts of `took_ns`, per run. They add up to it, and none is negative."""
     issuing = took_ns - waited_ns
     timing = min(calls * cost.total, issuing)
     native = min(max(0.0, native_ns - calls * cost.inside), issuing - timing)

@@ -1,6 +1,6 @@
-"""A fresh process that computes once with rusty_py and prints what each stage took. Run as a script.
+"""Script: starts, computes once with rusty_py, and prints the time of each stage.
 
-Arguments: the adapter's index. Nothing is imported before the clock runs.
+Argument: the adapter's index. Nothing else is imported before the clock starts.
 """
 
 import sys

@@ -1,6 +1,6 @@
-"""A fresh process that computes once with plain wgpu-py and prints what each stage took. Run as a script.
+"""Script: starts, computes once with plain wgpu-py, and prints the time of each stage.
 
-Arguments: the adapter's name and backend, and the file of the kernel. The stages are those of start_ours.py.
+Arguments: the adapter's name and backend, and the kernel file. The stages are those of start_ours.py.
 """
 
 import sys
@@ -60,7 +60,7 @@ def main() -> None:
 
 
 def _adapter(name: str, backend: str) -> "wgpu.GPUAdapter":
-    """As anyone would ask for it; where that is another one, the one of that name."""
+    """The default high-performance adapter; if that is another one, the adapter with this name."""
     import wgpu
 
     asked = wgpu.gpu.request_adapter_sync(power_preference="high-performance")

@@ -1,4 +1,4 @@
-"""The cold start, stage by stage: fresh processes, ours and plain wgpu-py in turn."""
+"""Cold start by stage, in new processes: rusty_py and plain wgpu-py, interleaved."""
 
 import json
 import os
@@ -30,7 +30,7 @@ TOTAL = "cold start: all of it"
 _PATIENCE_S = 60.0
 
 Start = Mapping[str, object]
-"""What a fresh process says: "right", and "stages_ns" in the order of STAGES."""
+"""The output of a process: "right", and "stages_ns" in the order of STAGES."""
 
 
 def rows(
@@ -40,7 +40,7 @@ def rows(
     enough: Callable[[], bool],
     start: Callable[[list[str]], Start] | None = None,
 ) -> list[ResultRow]:
-    """A row for each stage and one for all, of `runs` starts each, or fewer once it is `enough`."""
+    """A row per stage and one for the total, with `runs` starts each, or fewer once `enough` returns True."""
     start = start or run
     folder = Path(__file__).parent
     kernel = shaders.root() / f"{DOUBLE.name}.wgsl"
@@ -63,7 +63,7 @@ def rows(
 
 
 def run(command: list[str]) -> Start:
-    """Starts Python afresh. It finds what this process finds."""
+    """Runs a new Python process with the same import path."""
     path = os.pathsep.join([str(Path(rusty_py.__file__).parents[1]), *filter(None, sys.path)])
     began = time.perf_counter_ns()
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""The work that every row of `overhead` does: y = 2 x, by us and by plain wgpu-py, and its proofs."""
+"""The workload of `overhead`: y = 2 x, by rusty_py and plain wgpu-py, with verification."""
 
 from collections.abc import Callable
 
@@ -13,7 +13,7 @@ from rusty_py.runtime.launch import launch
 from rusty_py.shapes import ceil_div
 
 COUNT = 1024
-PROOF = f"y = 2 x, bit for bit, {COUNT:,} random f32"
+METHOD = f"y = 2 x, bit for bit, {COUNT:,} random f32"
 OURS, PLAIN, HELPER = "ours", "wgpu-py", "compute_with_buffers"
 
 _POISON = 0xDEADBEEF
@@ -23,7 +23,7 @@ Floats = NDArray[np.float32]
 
 
 def fault(got: NDArray[np.generic], expected: NDArray[np.generic]) -> str:
-    """What is wrong with `got`, where its bits are not those of `expected`; else ""."""
+    """Describes how `got` differs from `expected` bit for bit; "" if it doesn't."""
     wrong = got.reshape(-1).view(np.uint8) != expected.reshape(-1).view(np.uint8)
     if not wrong.any():
         return ""
@@ -32,7 +32,7 @@ def fault(got: NDArray[np.generic], expected: NDArray[np.generic]) -> str:
 
 
 def then(first: Callable[[], None], second: Callable[[], None]) -> Callable[[], None]:
-    """One after the other."""
+    """A function that calls both in order."""
 
     def run() -> None:
         first()
@@ -47,7 +47,7 @@ def groups(count: int) -> int:
 
 
 class Doubling:
-    """x and y on our device."""
+    """x and y on a `Device`."""
 
     def __init__(self, device: Device, count: int = COUNT) -> None:
         self.device, self.count = device, count
@@ -77,7 +77,7 @@ class Doubling:
 
 
 class PlainDoubling:
-    """x and y on a device of wgpu-py's, the pipeline and the bind group made once."""
+    """x and y on a wgpu-py device, with pipeline and bind group created once."""
 
     def __init__(self, plain: Plain, count: int = COUNT) -> None:
         self.plain, self.count, self.groups = plain, count, groups(count)
@@ -95,14 +95,14 @@ class PlainDoubling:
 
 
 class Latest:
-    """Input of a way that takes and returns NumPy arrays, and what it returned last."""
+    """The input and last output of an implementation that takes and returns NumPy arrays."""
 
     def __init__(self, count: int = COUNT) -> None:
         self.x = fresh(count)
         self.y: NDArray[np.generic] = np.empty(0, np.float32)
 
     def verifier(self) -> Verify:
-        """Proves that `run` leaves twice the input."""
+        """Verifies that `run` outputs twice the input."""
 
         def verify(run: Callable[[], None]) -> str:
             self.x = fresh(self.x.size)
@@ -114,5 +114,5 @@ class Latest:
 
 
 def fresh(count: int) -> Floats:
-    """Random integers from -1000 to 1000: times a factor below 2^14, exact in f32."""
+    """Random integers from -1000 to 1000, exact in f32 when multiplied by a factor below 2^14."""
     return np.random.default_rng().integers(-1000, 1001, count).astype(np.float32)

@@ -1,1 +1,1 @@
-"""Reports: pure functions of a `BenchRun`, one format a file. None of them needs a GPU."""
+"""Reports: pure functions of a `BenchRun`, one file per format. They need no GPU."""

@@ -1,4 +1,4 @@
-"""The report as CSV: one line a case, plain numbers in the units of the column's name, for spreadsheets."""
+"""The report as CSV: one line per case, plain numbers in the units of the column names."""
 
 import csv
 import io
@@ -9,9 +9,9 @@ from rusty_py.measure.case import Case
 
 
 def render(run: BenchRun) -> str:
-    """A header line, then results, then what was skipped. A figure that does not exist is an empty cell.
+    """A header line, results, then skipped cases. Missing values are empty cells.
 
-    A run without a case has no lines: the sizes that head the columns are those of its cases.
+    A run without cases has no lines, since the size columns depend on the cases.
     """
     records = [_record(run, result.case, result.verdict, result.reason, result) for result in run.results]
     records += [_record(run, skipped.case, "skipped", skipped.reason) for skipped in run.skipped]

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Atomic file writes."""
 
 import os
 from contextlib import suppress
@@ -16,7 +16,7 @@ class FileError(RustyError, OSError):
 
 
 def check(path: Path, *, force: bool) -> None:
-    """Raises FileError now where `write` would fail later: before minutes of measuring, not after."""
+    """Raises FileError if `write` would fail, before minutes of measuring."""
     _ensure_regular(path)
     if path.exists() and not force:
         raise FileError(f"{path}: exists; use --force to replace it")
@@ -24,19 +24,19 @@ def check(path: Path, *, force: bool) -> None:
 
 
 def check_folder(folder: Path) -> None:
-    """Raises FileError where no file can be written into `folder`."""
+    """Raises FileError if no file can be written into `folder`."""
     _write_beside(folder / "rusty-bench", "\0" * _PROBE_BYTES, blame=folder).unlink()
 
 
 def fresh_stamp(folder: Path) -> str:
-    """The local time for file names, with a number behind it where a file of that second is there."""
+    """The local time for file names, with a number appended if a file of that second exists."""
     now = datetime.now().strftime("%Y%m%d_%H%M%S")
     stamps = (now if n == 1 else f"{now}_{n}" for n in count(1))
     return next(stamp for stamp in stamps if not any(folder.glob(f"*_{stamp}.*")))
 
 
 def write(path: Path, text: str) -> None:
-    """Writes `text` to a temporary file beside `path` and renames it. Raises FileError; leaves no rest."""
+    """Writes `text` to a temporary file next to `path` and renames it. Raises FileError; cleans up."""
     _ensure_regular(path)
     temporary = _write_beside(path, text)
     try:
@@ -48,7 +48,7 @@ def write(path: Path, text: str) -> None:
 
 def _ensure_regular(path: Path) -> None:
     if path.exists() and not path.is_file():
-        raise FileError(f"{path}: is no regular file")
+        raise FileError(f"{path}: not a regular file")
 
 
 def _write_beside(path: Path, text: str, *, blame: Path | None = None) -> Path:

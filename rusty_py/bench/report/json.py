@@ -1,4 +1,4 @@
-"""The report as JSON: everything, all raw samples included, and back again."""
+"""The report as JSON, with all samples, and its parser."""
 
 from pydantic import RootModel
 
@@ -13,7 +13,7 @@ def render(run: BenchRun) -> str:
 
 
 def parse(text: str) -> BenchRun:
-    """The run that `render` wrote. Raises ValueError where it is none."""
+    """Parses the output of `render`. Raises ValueError if it is invalid."""
     return _Document.model_validate_json(text).root
 
 

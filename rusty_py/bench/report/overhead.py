@@ -1,4 +1,4 @@
-"""The rows of `rusty-bench overhead`, and what follows from them."""
+"""The tables and findings of `rusty-bench overhead`."""
 
 from collections.abc import Iterator
 
@@ -15,20 +15,20 @@ COUNTS = {
     "waiting_us": parts.WAITING,
     "timing_us": parts.TIMING,
 }
-"""Columns of CSV, and the counts in them, which are in nanoseconds."""
+"""CSV columns and their counts, which are in nanoseconds."""
 
 _TARGET_HELPER = 8.0
 _TARGET_BRANCHES = 1.5
-_MIN_SAMPLES = 5  # For an interval, and for a claim that rests on one.
+_MIN_SAMPLES = 5  # For an interval, and for claims based on one.
 
 
 def header(figures: Results) -> list[str]:
-    """The column heads."""
+    """The column headers."""
     return ["what", "clock", OURS, "± %", PLAIN, HELPER, "ratio", "seed"]
 
 
 def rows(figures: Results) -> Iterator[list[str]]:
-    """One row a thing, in words and rounded figures."""
+    """One table row per result row, with rounded numbers."""
     for row in figures.rows:
         ours = row.figure(OURS)
         ratios = [row.ratio(other, OURS) for other in (PLAIN, HELPER)]
@@ -45,7 +45,7 @@ def rows(figures: Results) -> Iterator[list[str]]:
 
 
 def parts_header(figures: Results) -> list[str]:
-    """The column heads of the second table."""
+    """The column headers of the second table."""
     return [
         "eager calls",
         "process CPU",
@@ -59,7 +59,7 @@ def parts_header(figures: Results) -> list[str]:
 
 
 def parts_rows(figures: Results) -> Iterator[list[str]]:
-    """One row for each thing whose parts are known."""
+    """One table row per result row with divided times."""
     for row in figures.rows:
         ours, timed = row.figure(OURS), row.figure(eager.TIMED)
         if ours and timed and ours.ns and timed.ns:
@@ -69,14 +69,14 @@ def parts_rows(figures: Results) -> Iterator[list[str]]:
 
 
 def summary(figures: Results) -> list[str]:
-    """What the figures say, each sentence made from them."""
+    """Findings, derived from the results."""
     lines = [_helper(figures), _replay(figures), *(_pool(figures, size) for size in memory.SIZES)]
     lines += [_branches(figures), _bindings(figures), _slower(figures)]
     return [line for line in lines if line]
 
 
 def legend(figures: Results) -> list[str]:
-    """What the columns mean."""
+    """The legend of the columns."""
     split = [
         "process CPU: of all threads, for one of the calls. Python, wgpu-native, waiting for the device and"
         " timing add up to the wall time of the calls with wgpu-native's functions timed: timing is what that"
@@ -95,7 +95,7 @@ def legend(figures: Results) -> list[str]:
 
 
 def time(ns: float) -> str:
-    """A time for reading, in three digits."""
+    """A human-readable time with three digits."""
     for unit, size in (("s", 1e9), ("ms", 1e6)):
         if ns >= size:
             return f"{ns / size:.3g} {unit}" if ns < 1000 * size else f"{ns / size:,.0f} {unit}"
@@ -103,7 +103,7 @@ def time(ns: float) -> str:
 
 
 def faster(slow: ResultRow | None, fast: ResultRow | None, by: str, than: str) -> str:
-    """How many times as fast `by` of one row is as `than` of another; "" where one has no figure."""
+    """How many times as fast `by` of one row is as `than` of another; "" if either was not measured."""
     slower, quicker = (slow and slow.figure(than)), (fast and fast.figure(by))
     if not slower or not quicker or not slower.ns or not quicker.ns:
         return ""

@@ -1,4 +1,4 @@
-"""The reports of `overhead` and `transfer`: pure functions of their `Results`, one for each format."""
+"""The reports of `overhead` and `transfer`: pure functions of their `Results`, one per format."""
 
 import csv
 import io
@@ -17,10 +17,10 @@ _Document = RootModel[Results]
 
 @dataclass(frozen=True)
 class TableLayout:
-    """What tells the reports of the two commands apart. `words` are the columns that hold no figures.
+    """What differs between the reports of the two commands. `words` are the columns of text.
 
-    `more_header` and `more_rows` are a second table, where there are rows for it; `counts` are columns of CSV
-    and the counts, in nanoseconds, that they hold in microseconds.
+    `more_header` and `more_rows` are an optional second table; `counts` maps CSV columns in microseconds to
+    counts in nanoseconds.
     """
 
     header: Callable[[Results], list[str]]
@@ -51,12 +51,12 @@ LAYOUTS: Mapping[str, TableLayout] = {
 
 
 def render(figures: Results, format: str) -> str:
-    """The figures as "table", "md", "csv" or "json"."""
+    """The report as "table", "md", "csv" or "json"."""
     return {"table": table, "md": markdown, "csv": as_csv, "json": as_json}[format](figures)
 
 
 def table(figures: Results, *, legend: bool = True) -> str:
-    """For a terminal: the table, what follows from it, and with `legend` what its columns mean."""
+    """The report for a terminal: tables, findings and optionally the legend."""
     layout = LAYOUTS[figures.command]
     tables = [
         tabulate(
@@ -73,7 +73,7 @@ def table(figures: Results, *, legend: bool = True) -> str:
 
 
 def markdown(figures: Results) -> str:
-    """As Markdown: heading, GPU, table, findings and legend."""
+    """The report as Markdown: heading, GPU, tables, findings and legend."""
     layout = LAYOUTS[figures.command]
     adapter = figures.context["adapter"]
     assert isinstance(adapter, Mapping)
@@ -92,7 +92,7 @@ def markdown(figures: Results) -> str:
 
 
 def as_csv(figures: Results) -> str:
-    """A line for each figure, plain numbers in the units of the column's name. No figure, an empty cell."""
+    """One line per implementation, plain numbers in the units of the column names, empty if missing."""
     records = [_record(figures, row, figure) for row in figures.rows for figure in row.figures]
     text = io.StringIO()
     if records:
@@ -103,12 +103,12 @@ def as_csv(figures: Results) -> str:
 
 
 def as_json(figures: Results) -> str:
-    """Everything, all samples included. Strict JSON: no NaN, no infinity."""
+    """The results as strict JSON, with all samples: no NaN, no infinity."""
     return _Document(figures).model_dump_json(indent=2)
 
 
 def parse(text: str) -> Results:
-    """The figures that `as_json` wrote. Raises ValueError where there are none."""
+    """Parses the output of `as_json`. Raises ValueError if it is invalid."""
     return _Document.model_validate_json(text).root
 
 
@@ -118,7 +118,7 @@ def schema() -> dict[str, object]:
 
 
 def findings(figures: Results) -> list[str]:
-    """What the rows say, what is wrong or missing in them, and whether the run was cut short."""
+    """Findings, wrong or missing results, and whether the run was cut short."""
     lines = LAYOUTS[figures.command].summary(figures)
     reported = [(row.what, figure) for row in figures.rows for figure in row.figures if figure.reason]
     lines += [f"{figure.verdict.upper()}: {what}, {figure.by}: {figure.reason}" for what, figure in reported]
@@ -133,7 +133,7 @@ def findings(figures: Results) -> list[str]:
 
 
 def _tables(figures: Results) -> list[tuple[list[str], list[list[str]]]]:
-    """Heads and rows of the tables that have rows."""
+    """Headers and rows of the tables that have rows."""
     layout = LAYOUTS[figures.command]
     tables = [
         (layout.header(figures), list(layout.rows(figures))),

@@ -1,4 +1,4 @@
-"""The rows that tables, Markdown and CSV share, and the lines around them."""
+"""The rows and lines shared by tables, Markdown and CSV."""
 
 from collections.abc import Iterator, Mapping
 
@@ -12,7 +12,7 @@ ASCII = str.maketrans({"×": "x", "·": "-", "═": "=", "║": "|", "╔": "+",
 
 
 def facts(run: BenchRun | Results, *path: str) -> object:
-    """What the run's context says at `path`; None where it is silent."""
+    """The value at `path` of the run's context, or None."""
     value: object = run.context
     for key in path:
         value = value.get(key) if isinstance(value, Mapping) else None
@@ -21,14 +21,14 @@ def facts(run: BenchRun | Results, *path: str) -> object:
 
 def banner(version: str) -> str:
     """The program's title in a frame."""
-    title = f"  rusty_py {version}: proven GPU benchmarks  "
+    title = f"  rusty_py {version}: verified GPU benchmarks  "
     line = "═" * len(title)
     return f"╔{line}╗\n║{title}║\n╚{line}╝"
 
 
 def gpu_block(adapter: Mapping[str, object], *, checked: object = None) -> list[tuple[str, str]]:
     """Name, backend, type and driver of an adapter, each with its label."""
-    cpu = " (a CPU driver: its figures are the CPU's, not a GPU's)" if adapter["type"] == "CPU" else ""
+    cpu = " (a CPU driver: these are CPU results, not a GPU's)" if adapter["type"] == "CPU" else ""
     block = [
         ("Name", str(adapter["name"])),
         ("Backend", str(adapter["backend"])),
@@ -36,12 +36,12 @@ def gpu_block(adapter: Mapping[str, object], *, checked: object = None) -> list[
         ("Driver", str(adapter["driver"])),
     ]
     if checked:
-        block.append(("Checks", "run-time bounds checks are on: expect less speed"))
+        block.append(("Checks", "run-time bounds checks are on: kernels are slower"))
     return block
 
 
 def header(run: BenchRun) -> list[str]:
-    """The column heads; the clock stands in the one it rules."""
+    """The column headers, with the name of the clock."""
     peak = ["% of peak"] if run.peak_gflops else []
     clock = "GPU" if run.clock == "gpu" else "wall"
     rate = [f"ms ({clock})", "± %", "GFLOPS", "% of ceiling", *peak, "× NumPy"]
@@ -49,7 +49,7 @@ def header(run: BenchRun) -> list[str]:
 
 
 def rows(run: BenchRun) -> Iterator[list[str]]:
-    """One row a case, in words and rounded figures."""
+    """One table row per case, with rounded numbers."""
     for result in run.results:
         yield _row(result, run)
     for skipped in run.skipped:
@@ -59,16 +59,16 @@ def rows(run: BenchRun) -> Iterator[list[str]]:
 
 
 def legend(run: BenchRun) -> list[str]:
-    """What the columns mean, with the names and figures that belong to them."""
+    """The legend of the columns."""
     clock = "the GPU's timestamps" if run.clock == "gpu" else "the wall clock over batched runs"
     lines = [
-        f"ms: median by {clock} ({run.clock_reason}), the kernel alone, its data on the device;"
+        f"ms: median by {clock} ({run.clock_reason}), kernel only, data on the device;"
         " ±: median absolute deviation.",
         f"ceiling: {figure(run.ceilings.fma_gflops)} GFLOPS of f32 multiply-adds, measured here;"
         " lower where the measured bandwidth of copies and reads allows less.",
     ]
     if run.peak_gflops:
-        lines.append(f"peak: {figure(run.peak_gflops)} GFLOPS, as given with --peak.")
+        lines.append(f"peak: {figure(run.peak_gflops)} GFLOPS, from --peak.")
     if run.baselines:
         threads = facts(run, "blas", "threads")
         of = f", {threads} threads" if threads else ""
@@ -78,29 +78,29 @@ def legend(run: BenchRun) -> list[str]:
         )
     lines += _words_of_problems(run)
     for method in dict.fromkeys(result.proof.method for result in run.results):
-        lines.append(f"proved before and after timing: {method}.")
+        lines.append(f"verified before and after timing: {method}.")
     return lines
 
 
 def _words_of_problems(run: BenchRun) -> Iterator[str]:
-    """What sizes and errors mean for these problems, and f16 for the ceiling."""
+    """The legend of sizes and errors for these problems, and of the f16 ceiling."""
     cases = [result.case for result in run.results] + [skipped.case for skipped in run.skipped]
     problems = [case.problem for case in cases]
     names = {"f32": "float32", "f16": "float16"}
     kinds = {(names[problem.sums], names[problem.dtype]) for problem in problems}
     for sums, dtype in sorted(kinds) or [("float32", "float32")]:
         stored = f", and one rounding to {dtype}" if sums != dtype else ""
-        yield f"error: largest distance from float64, as a fraction of the {sums} rounding bound{stored}."
+        yield f"error: maximum error relative to float64, as a fraction of the {sums} rounding bound{stored}."
         if sums == "float16":
-            yield "of sums in f16, the ceiling of arithmetic is twice that of f32."
+            yield "with f16 accumulation, the arithmetic ceiling is twice that of f32."
     if any(problem.axes.get("products", 1) > 1 for problem in problems):
         yield "P×M×K×N: P products at once."
     if any(problem.layout != "nn" for problem in problems):
-        yield "nn, nt, tn, tt: how a and b lie in memory, n row by row and t transposed."
+        yield "nn, nt, tn, tt: layouts of a and b, n row-major and t transposed."
 
 
 def findings(run: BenchRun) -> list[str]:
-    """Who wins, how the machine drifted, and whether the run was cut short."""
+    """The fastest kernels, the drift of the machine, and whether the run was cut short."""
     lines = diagnosis.choices(run) + diagnosis.verdicts(run)
     cut = {result.stopped for result in run.results if result.stopped.startswith("budget")}
     lines += sorted(cut)
@@ -115,19 +115,19 @@ def findings(run: BenchRun) -> list[str]:
 
 
 def figure(value: float) -> str:
-    """A rate for reading: thousands apart, one digit behind the point below 100."""
+    """A human-readable rate: thousands separators, decimals below 100."""
     return f"{value:,.0f}" if value >= 100 else f"{value:,.1f}" if value >= 10 else f"{value:.2f}"
 
 
 def spread(stats: Summary | None) -> str:
-    """The median absolute deviation in percent of the median; "" where there is none."""
+    """The median absolute deviation in percent of the median; "" if there is none."""
     if stats is None or stats.spread is None:
         return ""
     return f"{100 * stats.spread / stats.median:.1f}"
 
 
 def scaled(value: float | None, unit: float) -> float | None:
-    """`value` in multiples of `unit`; None where there is none."""
+    """`value` / `unit`; None if `value` is None."""
     return None if value is None else value / unit
 
 

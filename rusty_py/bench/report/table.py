@@ -10,7 +10,7 @@ _RIGHT = {"ms (GPU)", "ms (wall)", "± %", "GFLOPS", "% of ceiling", "% of peak"
 
 
 def render(run: BenchRun, *, legend: bool = True) -> str:
-    """The table, what follows from it, and what its columns mean."""
+    """The table, findings and optionally the legend."""
     head = header(run)
     align = ["right" if name in _RIGHT else "left" for name in head]
     table = tabulate(list(rows(run)), head, tablefmt="simple", disable_numparse=True, colalign=align)

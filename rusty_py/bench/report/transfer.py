@@ -1,4 +1,4 @@
-"""The rows of `rusty-bench transfer`, and what follows from them."""
+"""The table and findings of `rusty-bench transfer`."""
 
 from collections.abc import Iterator
 
@@ -14,12 +14,12 @@ _SEED = "seed: 3.42 times, 1.55 ms to 0.45 ms, on Apple M2"
 
 
 def header(figures: Results) -> list[str]:
-    """The column heads: rates in GB/s, but for two."""
+    """The column headers; rates are in GB/s."""
     return ["GB/s", MEMCPY, OURS, "± %", "of memcpy", *_paths(figures)]
 
 
 def rows(figures: Results) -> Iterator[list[str]]:
-    """One row a direction and size, in words and rounded figures."""
+    """One table row per direction and size, with rounded numbers."""
     for row in figures.rows:
         ours = row.figure(OURS)
         ratio = row.ratio(MEMCPY, OURS)
@@ -34,7 +34,7 @@ def rows(figures: Results) -> Iterator[list[str]]:
 
 
 def summary(figures: Results) -> list[str]:
-    """What the figures say, each sentence made from them."""
+    """Findings, derived from the results."""
     lines = [
         text
         for each in DIRECTIONS
@@ -45,7 +45,7 @@ def summary(figures: Results) -> list[str]:
 
 
 def legend(figures: Results) -> list[str]:
-    """What the columns mean."""
+    """The legend of the columns."""
     ways = [
         f"{direction}s {'map the buffer' if facts(figures, 'transfers', key) else 'go through staging'}"
         for direction, key in zip(DIRECTIONS, ("mapped_write", "mapped_read"), strict=True)
@@ -61,13 +61,13 @@ def legend(figures: Results) -> list[str]:
 
 
 def _paths(figures: Results) -> list[str]:
-    """Ours and wgpu-py's, and what else was measured."""
+    """The paths of rusty_py and wgpu-py, and others that were measured."""
     others = [each.by for row in figures.rows for each in row.figures]
     return list(dict.fromkeys([*_PATHS, *(by for by in others if by not in (MEMCPY, OURS))]))
 
 
 def _minimum(figures: Results, direction: str, than: str) -> str:
-    """The least ratio of our rate to another path's from 1 MiB up, and where."""
+    """The minimum ratio of our rate to another path's from 1 MiB up, and its row."""
     large = [row for row in figures.rows if row.what.startswith(direction) and (row.nbytes or 0) >= MIB]
     ratios = [(ratio, row.what) for row in large if (ratio := row.ratio(than, OURS))]
     if not ratios:
@@ -90,5 +90,5 @@ def _cell(row: ResultRow, found: Figure | None) -> str:
         return "-"
     if found.ns and row.nbytes:
         rate = row.nbytes / found.ns
-        return figure(rate) if rate >= 0.1 else f"{rate:.2g}"  # A few bytes, on a slow way, are not 0.00.
+        return figure(rate) if rate >= 0.1 else f"{rate:.2g}"  # So that low rates are not shown as 0.00.
     return "WRONG" if found.verdict == "wrong" else "-"

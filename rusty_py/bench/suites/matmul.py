@@ -1,4 +1,4 @@
-"""The matmul suite: what `matmul` itself chooses, the naive and the tiled kernels, on any products."""
+"""The matmul suite: the kernel that `matmul` selects, and the naive and tiled kernels."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -47,7 +47,7 @@ def problem(m: int, k: int, n: int) -> BenchProblem:
 
 
 def problem_of(size: Size, *, dtype: Dtype = F32, accumulate_dtype: Dtype = F32) -> BenchProblem:
-    """The products of `size`: 2mkn flops each, and every matrix moved once."""
+    """The products of `size`: 2mnk flops each, with every matrix moved once."""
     m, k, n = size.m, size.k, size.n
     return BenchProblem(
         suite="matmul",
@@ -63,7 +63,7 @@ def problem_of(size: Size, *, dtype: Dtype = F32, accumulate_dtype: Dtype = F32)
 
 
 def case(problem: BenchProblem, tile: Tile) -> Case:
-    """The kernel of `tile` on `problem`; "auto" names its own once there is a device."""
+    """The case of `tile` on `problem`; the kernel of "auto" is only known on a device."""
     if tile == "auto":
         return Case(problem, "auto", "", "")
     variant = "naive" if tile == "naive" else f"tile {tile}"
@@ -71,22 +71,22 @@ def case(problem: BenchProblem, tile: Tile) -> Case:
 
 
 def _named(case: Case, specs: Sequence[Spec]) -> Case:
-    """`case` with the kernels of `specs`, each once, in order."""
+    """`case` with the distinct kernels of `specs`, in order."""
     each = list(dict.fromkeys(specs))
     text = "".join(spec.source for spec in each)
     return replace(case, kernel=" + ".join(map(str, each)), sha256=shaders.sha256(text))
 
 
 def product_of(problem: BenchProblem) -> GemmProblem:
-    """The problem as the kernels see it: contiguous matrices."""
+    """The GEMM problem, with contiguous matrices."""
     dtype, accumulate_dtype = DTYPES[problem.dtype], DTYPES[problem.sums]
     return GemmProblem.of(
-        *_sizes(problem), places=places_of(problem), dtype=dtype, accumulate_dtype=accumulate_dtype
+        *_sizes(problem), layouts=layouts_of(problem), dtype=dtype, accumulate_dtype=accumulate_dtype
     )
 
 
-def places_of(problem: BenchProblem) -> MatrixLayouts:
-    """Where a, b and c are in buffers of their own."""
+def layouts_of(problem: BenchProblem) -> MatrixLayouts:
+    """The layouts of a, b and c, each in a buffer of its own."""
     return contiguous(*_sizes(problem), layout=problem.layout)
 
 
@@ -96,7 +96,7 @@ def _sizes(problem: BenchProblem) -> tuple[int, int, int, int]:
 
 
 class MatmulSetup:
-    """Inputs on the device, and an exam that all kernels sit."""
+    """Inputs on the device, and the verifier shared by all kernels."""
 
     def __init__(self, problem: BenchProblem, device: Device, rng: np.random.Generator) -> None:
         self.problem, self.device = problem, device
@@ -121,7 +121,7 @@ class MatmulSetup:
         self.b = device.upload(self.stored(self.verifier.b, 1), label="b")
 
     def stored(self, x: NDArray[np.floating], operand: int) -> NDArray[np.floating]:
-        """Operand 0 or 1 as it lies in memory, C-contiguous."""
+        """Operand 0 or 1 in its memory order, C-contiguous."""
         transposed = self.problem.layout[operand] == "t"
         return np.ascontiguousarray(x.swapaxes(-1, -2) if transposed else x)
 
@@ -129,25 +129,25 @@ class MatmulSetup:
         return MatmulWork(self, case)
 
     def baseline(self) -> Callable[[], object]:
-        """By np.matmul in float32 whatever the dtype: in float16 it has no BLAS. Operands lie as ours."""
+        """np.matmul in float32 for every dtype (float16 has no BLAS), with operands in the same layout."""
         a, b = (self._as_stored(x, i) for i, x in enumerate((self.verifier.a, self.verifier.b)))
         c = np.empty(self.verifier.shape, np.float32)
         return lambda: np.matmul(a, b, out=c)
 
     def _as_stored(self, x: NDArray[np.floating], operand: int) -> NDArray[np.float32]:
-        """Operand 0 or 1 in float32, its elements where they are on the device."""
+        """Operand 0 or 1 in float32, in the layout used on the device."""
         held = self.stored(x.astype(np.float32, copy=False), operand)
         return held.swapaxes(-1, -2) if self.problem.layout[operand] == "t" else held
 
 
 class MatmulWork:
-    """A case on the setup's inputs, with an output of its own. Its plan is made here, once."""
+    """A case on the inputs of the setup, with its own output and plan."""
 
     def __init__(self, setup: MatmulSetup, case: Case) -> None:
         self.setup, self.verifier, self.device = setup, setup.verifier, setup.device
         self.plan = _plan(setup.device, product_of(case.problem), case.variant)
         self.c = self.device.empty(self.verifier.nbytes, label="c")
-        self.operands = Operands(setup.a, setup.b, self.c, *places_of(case.problem))
+        self.operands = Operands(setup.a, setup.b, self.c, *layouts_of(case.problem))
         self.made = self.launches()
         self.case = case
         if case.variant == "auto":
@@ -161,7 +161,7 @@ class MatmulWork:
         return self.made
 
     def poison(self) -> None:
-        """Fills the output, and what the last launches keep in between."""
+        """Poisons the output and the temporary buffers of the last launches."""
         groups = 64
         written = [buffer for each in self.made for buffer in each.buffers[each.spec.inputs :]]
         for buffer in dict.fromkeys(written):
@@ -174,12 +174,12 @@ class MatmulWork:
             )
 
     def verify(self) -> Verification:
-        proof, self.verified = self.verifier.verify(self._product)
-        return proof
+        verification, self.verified = self.verifier.verify(self._product)
+        return verification
 
     def recheck(self) -> Verification:
         if self.verified is None:
-            raise LimitError("recheck: nothing was proven before")
+            raise LimitError("recheck: verify first")
         return self.verifier.recheck(self._result(), self.verified)
 
     def _product(self, a: NDArray[np.floating], b: NDArray[np.floating]) -> NDArray[np.floating]:
@@ -197,7 +197,7 @@ class MatmulWork:
 
 
 def _plan(device: Device, product: GemmProblem, variant: str) -> GemmPlan:
-    """How a variant computes the product. Raises LimitError where it cannot."""
+    """The plan of a variant. Raises LimitError if it cannot compute the product."""
     if variant == "auto":
         return plan(device, product)
     if product.signature.stored is not F32:

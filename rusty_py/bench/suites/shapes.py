@@ -1,18 +1,18 @@
-"""The sizes of matrix products: how they are written, and the preset that shows what products are like."""
+"""Sizes of matrix products: their notation, and the preset of typical shapes."""
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 LAYOUTS = ("nn", "nt", "tn", "tt")
-"""How a and b lie in memory: n row by row, t transposed, column by column."""
+"""Layouts of a and b: n row-major, t transposed (column-major)."""
 
 _SIZE = re.compile(r"(?:(\d{1,9})|(?:(\d{1,9})x)?(\d{1,9})x(\d{1,9})x(\d{1,9}))(?::(\w+))?", re.ASCII)
 
 
 @dataclass(frozen=True)
 class Size:
-    """`products` products of (m, k) by (k, n) matrices, whose operands lie as `layout` says."""
+    """`products` products of (m, k) by (k, n) matrices with operands in `layout`."""
 
     m: int
     k: int
@@ -41,7 +41,7 @@ def parse(text: str) -> Size:
             return size
     raise ValueError(
         f"{text!r} is not a size: N, MxKxN or PxMxKxN for P products, each 1 or more;"
-        f" :nt, :tn or :tt behind it for transposed operands"
+        f" add :nt, :tn or :tt for transposed operands"
     )
 
 
@@ -60,16 +60,16 @@ SHAPES: Mapping[str, tuple[str, ...]] = {
     "long sums": ("64x262144x64", "256x65536x256", "1024x16384x1024"),
     "batches": ("512x64x64x64", "64x256x256x256", "16x1024x1024x1024"),
     "layouts": ("2048:nt", "2048:tn", "2048:tt"),
-    # 512 tokens, and 1, by the weights of a model of 4096 features; the heads' scores and their values.
+    # 512 tokens, and 1, times the weights of a model with 4096 features; attention scores and values.
     "transformers": (
         *("512x4096x4096:nt", "512x4096x11008:nt", "512x11008x4096:nt"),
         *("1x4096x4096:nt", "1x4096x11008:nt", "1x11008x4096:nt"),
         *("32x512x128x512:nt", "32x512x512x128"),
     ),
 }
-"""What `--preset shapes` measures, by kind."""
+"""The sizes of `--preset shapes`, by kind."""
 
 
 def preset() -> list[Size]:
-    """Every size of SHAPES once."""
+    """The distinct sizes of SHAPES."""
     return [*dict.fromkeys(parse(text) for texts in SHAPES.values() for text in texts)]

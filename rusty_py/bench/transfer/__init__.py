@@ -1,4 +1,4 @@
-"""`rusty-bench transfer`: how fast bytes go to the device and back, by each path, beside memcpy."""
+"""`rusty-bench transfer`: copy bandwidth to the device and back, by each path, compared with memcpy."""
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,12 +18,12 @@ KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 SIZES = (4 * KIB, 64 * KIB, MIB, 4 * MIB, 16 * MIB, 64 * MIB, 256 * MIB)
 DIRECTIONS = ("upload", "download")
 
-_EVEN = 16 * MIB  # Up to here all sizes get the same time.
-_COPIES = 8  # Of the data, at most, on a device that shares the host's memory.
+_EVEN = 16 * MIB  # Up to this size all rows get the same time.
+_COPIES = 8  # The maximum number of copies of the data in unified memory.
 
 
 def options(*, runs: int | None, max_time_s: float | None) -> InterleavedOptions:
-    """A sample is one pass: so all paths meet the arrays in the same caches."""
+    """A sample is one pass, so that the cache state is the same for all paths."""
     return InterleavedOptions(
         sample_s=0.0,
         min_samples=runs or 7,
@@ -34,7 +34,7 @@ def options(*, runs: int | None, max_time_s: float | None) -> InterleavedOptions
 
 
 def size_name(nbytes: int) -> str:
-    """As people say it: 4 KiB, 1 MiB."""
+    """A human-readable size, such as 4 KiB."""
     for unit, size in (("GiB", GIB), ("MiB", MIB), ("KiB", KIB)):
         if nbytes >= size and nbytes % size == 0:
             return f"{nbytes // size} {unit}"
@@ -54,7 +54,7 @@ def measure(
     progress: Progress,
     sizes: Sequence[int] = SIZES,
 ) -> Results:
-    """Both directions at each size. Ctrl-C ends it early; what was measured is in the result."""
+    """Measures both directions at each size. After Ctrl-C the result has what was measured so far."""
     moved = {"mapped_read": device.transfer.mapped_read, "mapped_write": device.transfer.mapped_write}
     outcome = Results("transfer", {**context, "transfers": moved})
     with _devices(device) as devices:
@@ -82,8 +82,8 @@ def _comparisons(devices: TransferDevices, direction: str, nbytes: int) -> Seque
         else (copies.downloads, torch_copies.downloads)
     )
     implementations = [*make(devices, arrays), *peers(arrays)]
-    proof = "random words, all compared, written or read back by wgpu-py"
-    return [Comparison(row_name(direction, nbytes), "wall", proof, implementations, nbytes=nbytes)]
+    method = "random words, all compared, written or read back by wgpu-py"
+    return [Comparison(row_name(direction, nbytes), "wall", method, implementations, nbytes=nbytes)]
 
 
 def _ensure_room(nbytes: int) -> None:

@@ -1,4 +1,4 @@
-"""The paths: memcpy, ours, ours by way of staging buffers, and wgpu-py's; each with its proof."""
+"""The copy paths: memcpy, rusty_py, rusty_py with staging buffers, and wgpu-py; each with verification."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ _POISON = 0xDEADBEEF
 
 @dataclass(frozen=True)
 class TransferDevices:
-    """Ours, ours that stages everything, and wgpu-py's."""
+    """Our device, one that stages all transfers, and a wgpu-py device."""
 
     device: Device
     staged: Device
@@ -26,7 +26,7 @@ class TransferDevices:
 
 
 class Arrays:
-    """Where every path reads from and writes to: the same memory for all, touched before the first pass."""
+    """The host arrays, shared by all paths and touched before the first pass."""
 
     def __init__(self, nbytes: int) -> None:
         self.nbytes = nbytes
@@ -35,12 +35,12 @@ class Arrays:
         self.target: NDArray[np.uint32] = np.full_like(self.source, _POISON)
 
     def refresh(self) -> None:
-        """New data, all of whose words differ from the last, over a poisoned target."""
+        """Changes every word of the source and poisons the target."""
         self.source += np.uint32(self.rng.integers(1, 1 << 32))
         self.target.fill(_POISON)
 
     def fault(self, got: NDArray[Any]) -> str:
-        """What is wrong with `got`, which should be the source; else ""."""
+        """Describes how `got` differs from the source; "" if it doesn't."""
         words = got.reshape(-1).view(np.uint8).view(np.uint32)
         if words.size != self.source.size:
             return f"{4 * words.size} bytes arrived of {self.nbytes}"
@@ -49,7 +49,7 @@ class Arrays:
 
 
 def uploads(devices: TransferDevices, arrays: Arrays) -> Sequence[Implementation]:
-    """From host to device; each ends when the device has it."""
+    """Host to device; each ends when the data is on the device."""
     return [
         _memcpy_from(arrays),
         _our_upload(OURS, devices.device, arrays),
@@ -59,7 +59,7 @@ def uploads(devices: TransferDevices, arrays: Arrays) -> Sequence[Implementation
 
 
 def downloads(devices: TransferDevices, arrays: Arrays) -> Sequence[Implementation]:
-    """From device to host; each ends when the host has it."""
+    """Device to host; each ends when the data is on the host."""
     return [
         _memcpy_to(arrays),
         _our_download(OURS, devices.device, arrays),
@@ -69,7 +69,7 @@ def downloads(devices: TransferDevices, arrays: Arrays) -> Sequence[Implementati
 
 
 def verifier(arrays: Arrays, before: Callable[[], None], arrived: Callable[[], NDArray[Any]]) -> Verify:
-    """Proves a path: refreshes the arrays, calls `before`, takes a pass, compares what has `arrived`."""
+    """Verifies a path: refreshes the arrays, calls `before`, runs a pass, compares what `arrived`."""
 
     def verify(run: Callable[[], None]) -> str:
         arrays.refresh()
@@ -81,7 +81,7 @@ def verifier(arrays: Arrays, before: Callable[[], None], arrived: Callable[[], N
 
 
 def _memcpy_from(arrays: Arrays) -> Implementation:
-    """To memory of its own, as every path has its own buffer: no cache holds it for the others' sake."""
+    """memcpy to a separate array, as every path has a separate buffer, so that caches favor none."""
     own = np.full_like(arrays.source, _POISON)
 
     def run(n: int) -> None:
@@ -92,7 +92,7 @@ def _memcpy_from(arrays: Arrays) -> Implementation:
 
 
 def _memcpy_to(arrays: Arrays) -> Implementation:
-    """From memory of its own."""
+    """memcpy from a separate array."""
     own = np.empty_like(arrays.source)
 
     def run(n: int) -> None:
@@ -172,5 +172,5 @@ def _plain_download(plain: Plain, arrays: Arrays) -> Implementation:
 
 
 def _raw(buffer: Buffer) -> Any:
-    """The buffer as wgpu-py knows it."""
+    """The wgpu-py buffer."""
     return buffer.memory.raw

@@ -1,4 +1,4 @@
-"""PyTorch's transfers through CUDA, where it is installed: what a vendor's own path reaches here."""
+"""PyTorch's CUDA transfers, if installed, as a reference for the vendor's own path."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -13,7 +13,7 @@ PINNED, PAGEABLE = "torch, pinned", "torch, pageable"
 
 @cache
 def torch() -> Any:
-    """PyTorch with a CUDA device; None where there is none."""
+    """PyTorch with a CUDA device, or None."""
     try:
         found = import_module("torch")
     except ImportError:
@@ -22,7 +22,7 @@ def torch() -> Any:
 
 
 def uploads(arrays: Arrays) -> Sequence[Implementation]:
-    """From the source, and from page-locked memory with the same data, as PyTorch advises."""
+    """From the source, and from pinned memory with the same data."""
     if torch() is None:
         return []
     pageable = torch().from_numpy(arrays.source.view("i4"))
@@ -46,7 +46,7 @@ def uploads(arrays: Arrays) -> Sequence[Implementation]:
 
 
 def downloads(arrays: Arrays) -> Sequence[Implementation]:
-    """Into the target, and into page-locked memory."""
+    """Into the target, and into pinned memory."""
     if torch() is None:
         return []
     source = torch().from_numpy(arrays.source.view("i4"))

@@ -135,7 +135,7 @@ def test_few_rounds_show_no_drift() -> None:
 @pytest.mark.parametrize(("last", "said"), [(1.0, "+0.0%"), (1.04, "+4.0%"), (0.97, "-3.0%")])
 def test_drift_is_the_change_from_the_first_third_to_the_last(last: float, said: str) -> None:
     line = drift(run(anchors_ns=[MS] * 4 + [last * MS] * 2))
-    assert line == f"drift: an anchor kernel's time changed by {said} over 6 rounds"
+    assert line == f"drift: the control kernel's time changed by {said} over 6 rounds"
 
 
 def test_notable_drift_comes_with_a_warning() -> None:

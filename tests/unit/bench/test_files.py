@@ -49,14 +49,14 @@ def test_an_existing_file_is_refused_without_force(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("force", [True, False])
 def test_a_folder_is_no_regular_file(tmp_path: Path, force: bool) -> None:
-    with pytest.raises(FileError, match=r"is no regular file$"):
+    with pytest.raises(FileError, match=r"not a regular file$"):
         files.check(tmp_path, force=force)
 
 
 @pytest.mark.skipif(not DEV_FULL.exists(), reason="this system has no /dev/full")
 @pytest.mark.parametrize("force", [True, False])
 def test_a_device_is_no_regular_file_and_stays_one(force: bool) -> None:
-    with pytest.raises(FileError, match=r"^/dev/full: is no regular file$"):
+    with pytest.raises(FileError, match=r"^/dev/full: not a regular file$"):
         files.check(DEV_FULL, force=force)
     assert stat.S_ISCHR(DEV_FULL.stat().st_mode)
 
@@ -65,7 +65,7 @@ def test_a_device_is_no_regular_file_and_stays_one(force: bool) -> None:
 def test_what_is_no_regular_file_is_not_replaced_by_writing(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    with pytest.raises(FileError, match="is no regular file"):
+    with pytest.raises(FileError, match="not a regular file"):
         files.write(pipe, "text")
     assert stat.S_ISFIFO(pipe.stat().st_mode)
     assert names(tmp_path) == ["pipe"]

@@ -1,4 +1,4 @@
-"""Rounds: who is proved, in which order samples come, and when they end; a script plays the clocks."""
+"""Interleaved sampling: verification, the order of samples, and when it stops; with scripted clocks."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -114,7 +114,7 @@ def test_samples_come_in_multiples_of_the_step_and_up_to_the_most(script: Script
     assert plain.runs == 50
 
 
-def test_contestants_are_sampled_once_a_round(script: Scripted) -> None:
+def test_implementations_are_sampled_once_a_round(script: Scripted) -> None:
     both = [script.implementation(by, cpu_ns=2_000_000) for by in ("ours", "wgpu-py")]
     script.measure(*both)
     turns = [by for by, _ in script.ran]
@@ -161,7 +161,7 @@ def test_the_deadline_ends_a_row_and_skips_the_next(script: Scripted) -> None:
     [["off by one"], [ShaderError("off by one")], ["", "off by one"]],
     ids=["at first", "refused", "at last"],
 )
-def test_a_wrong_contestant_has_no_figure_and_the_others_have(
+def test_a_wrong_implementation_has_no_result_and_the_others_have(
     faults: list[str | Exception], script: Scripted
 ) -> None:
     script.faults["ours"] = faults

@@ -104,7 +104,7 @@ def test_peak_adds_a_column_and_says_whose_figure_it_is() -> None:
     assert grid(whole)[0].index("% of peak") == grid(full_run())[0].index("% of ceiling") + 1
     row = dict(zip(*[grid(whole)[i] for i in (0, 2)], strict=True))
     assert row["% of peak"] == "62.4%"
-    assert "peak: 4,300 GFLOPS, as given with --peak." in table.render(whole)
+    assert "peak: 4,300 GFLOPS, from --peak." in table.render(whole)
     assert {len(row) for row in grid(whole)} == {10}
 
 
@@ -125,9 +125,9 @@ def test_a_report_says_what_its_columns_mean_and_who_won(render: object) -> None
         "timestamps agree with the wall clock within 0.3%",
         "ceiling: 3,579 GFLOPS of f32 multiply-adds, measured here",
         "np.matmul in float32 on Apple M4 (openblas 0.3.30, 10 threads)",
-        "proved before and after timing: every element against float64.",
+        "verified before and after timing: every element against float64.",
         "tile 16 is 4.47 times as fast as naive",
-        "drift: an anchor kernel's time changed by +0.0% over 7 rounds",
+        "drift: the control kernel's time changed by +0.0% over 7 rounds",
     ):
         assert said in text
 
@@ -221,14 +221,14 @@ def test_batches_layouts_and_f16_stand_in_every_table() -> None:
             "auto: 4×512×512×256: blocked",
             "as a fraction of the float32 rounding bound, and one rounding to float16.",
             "P×M×K×N: P products at once.",
-            "nn, nt, tn, tt: how a and b lie in memory",
+            "nn, nt, tn, tt: layouts of a and b",
         ):
             assert said in text
 
 
 def test_plain_products_in_f32_have_no_words_on_batches_and_layouts() -> None:
     text = table.render(full_run())
-    assert "error: largest distance from float64, as a fraction of the float32 rounding bound.\n" in text
+    assert "error: maximum error relative to float64, as a fraction of the float32 rounding bound.\n" in text
     assert "P×M×K×N" not in text
     assert "tn" not in text
 
@@ -314,7 +314,7 @@ def test_a_document_of_another_schema_version_is_refused() -> None:
 
 def test_a_cpu_driver_is_called_one() -> None:
     adapter = {"name": "llvmpipe", "backend": "Vulkan", "type": "CPU", "driver": "Mesa 25.0.7"}
-    assert ("Type", "CPU (a CPU driver: its figures are the CPU's, not a GPU's)") in gpu_block(adapter)
+    assert ("Type", "CPU (a CPU driver: these are CPU results, not a GPU's)") in gpu_block(adapter)
     assert [label for label, _ in gpu_block(adapter, checked=True)][-1] == "Checks"
     assert [label for label, _ in gpu_block(adapter, checked=False)][-1] == "Driver"
 

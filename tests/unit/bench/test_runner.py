@@ -205,12 +205,12 @@ class ScriptedTimer:
             raise KeyboardInterrupt
         launches = [launch for part in parts for launch in part]
         for launch in launches:
-            launch.step.pipeline.written = True
+            launch.encoded.pipeline.written = True
         return TimedSample(1.1 * MS * len(launches), MS * len(launches))
 
 
 def sampled(timer: ScriptedTimer) -> BenchRun:
-    """The run of two kernels that were proven and are then sampled."""
+    """The run of two kernels that were verified and are then sampled."""
     made, outcome = begun(None, timer=timer), run()
     tracks = [Track(matmul(64, tile), ScriptedWork(), PROOF) for tile in (8, 16)]
     setup = SimpleNamespace(baseline=lambda: lambda: None)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rusty_py.bench.suites.matmul import places_of, problem_of, product_of
+from rusty_py.bench.suites.matmul import layouts_of, problem_of, product_of
 from rusty_py.bench.suites.shapes import LAYOUTS, SHAPES, Size, parse, preset
 from rusty_py.gemm.problem import MatrixLayout
 
@@ -44,7 +44,7 @@ def test_a_size_is_read_and_named(text: str, size: Size, name: str) -> None:
 )
 def test_what_is_no_size_is_refused_with_what_is_one(text: str) -> None:
     with pytest.raises(
-        ValueError, match=r"is not a size: N, MxKxN or PxMxKxN .* each 1 or more; :nt, :tn or :tt"
+        ValueError, match=r"is not a size: N, MxKxN or PxMxKxN .* each 1 or more; add :nt, :tn or :tt"
     ):
         parse(text)
 
@@ -79,7 +79,7 @@ def test_no_size_of_the_preset_needs_a_binding_larger_than_webgpu_promises_a_gpu
 
 def test_transposed_operands_lie_column_by_column() -> None:
     problem = problem_of(Size(8, 12, 20, products=3, layout="tn"))
-    assert places_of(problem) == (
+    assert layouts_of(problem) == (
         MatrixLayout(0, 96, 1, 8),
         MatrixLayout(0, 240, 20, 1),
         MatrixLayout(0, 160, 20, 1),

@@ -49,7 +49,7 @@ def use(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 @pytest.mark.parametrize("way", [torch_copies.uploads, torch_copies.downloads])
-def test_both_kinds_of_memory_are_copied_and_proved(way: Any, use: Any) -> None:
+def test_both_kinds_of_memory_are_copied_and_verified(way: Any, use: Any) -> None:
     ended: list[str] = []
     use(fake(available=True, synchronize=lambda: ended.append("end")))
     implementations = way(Arrays(4096))

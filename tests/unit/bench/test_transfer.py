@@ -89,7 +89,7 @@ def test_what_is_no_size_is_refused(text: str) -> None:
         parse_bytes(text)
 
 
-def test_a_copy_is_proved_by_data_that_it_has_not_seen() -> None:
+def test_a_copy_is_verified_by_data_that_it_has_not_seen() -> None:
     arrays = Arrays(4000)
     copied = arrays.source.copy()
     assert arrays.fault(copied) == ""

@@ -67,7 +67,7 @@ class Bench:
         return Launch(SPEC, EncodedDispatch(i, None, 0, None, 1, 1, 1), buffers=(), flops=1)
 
     def sample(self, parts: list[list[Launch]]) -> TimedSample:
-        runs, i = sum(map(len, parts)), parts[0][0].step.pipeline
+        runs, i = sum(map(len, parts)), parts[0][0].encoded.pipeline
         self.diary.append(f"sample {i}")
         ns = runs * MS * next(self.times[i])
         return TimedSample(1.1 * ns, ns)
@@ -75,7 +75,7 @@ class Bench:
     def rounds(self, *, share_s: float = 1e3) -> str:
         return self.sampler.rounds(
             self.tracks,
-            drift_control=lambda: self.diary.append("anchor"),
+            drift_control=lambda: self.diary.append("drift control"),
             share_s=share_s,
         )
 
@@ -84,13 +84,13 @@ def noisy(n: int = 40) -> list[float]:
     return [1.0 + 0.3 * (i * 5 % 7) for i in range(n)]
 
 
-def test_every_round_starts_with_the_anchor_and_poisons_before_each_sample() -> None:
+def test_every_round_starts_with_the_drift_control_and_poisons_before_each_sample() -> None:
     bench = Bench([1.0] * 40, [2.0] * 40)
     bench.rounds()
     assert len(bench.diary) == 7 * 5
     for i in range(0, len(bench.diary), 5):
         drift_control, *rest = bench.diary[i : i + 5]
-        assert drift_control == "anchor"
+        assert drift_control == "drift control"
         assert sorted(rest) == ["poison 0", "poison 1", "sample 0", "sample 1"]
         assert rest[0].replace("poison", "sample") == rest[1]
 

@@ -224,9 +224,11 @@ def test_an_exam_sees_the_float_inputs_last(large: MatmulVerifier) -> None:
         assert integers.any()
 
 
-def test_products_too_long_for_exact_integers_cannot_be_proven() -> None:
+def test_products_too_long_for_exact_integers_cannot_be_verified() -> None:
     verifier = MatmulVerifier(1, 50_000, 1, rng=np.random.default_rng(6), dtype=F16, full_flops=0)
-    with pytest.raises(LimitError, match=r"^cannot be proven: sums of 50,000 integers are not exact in f16"):
+    with pytest.raises(
+        LimitError, match=r"^cannot be verified: sums of 50,000 integers are not exact in f16"
+    ):
         verifier.verify(right)
 
 
