@@ -124,10 +124,10 @@ def test_a_device_without_subgroups_has_no_size_of_them(
 def benchmark(device: Device, *sizes: int) -> BenchRun:
     options = Options.for_adapter(device.adapter, runs=3, warmup_s=0.0, seed=1)
     suite = MatmulSuite([Size(n, n, n) for n in sizes], ["naive", *TILES])
-    return measure(suite, device, options, context={}, say=lambda text: None)
+    return measure(suite, device, options, context={}, progress=lambda text: None)
 
 
-def test_the_benchmark_proves_and_times_every_kernel(unchecked: Device) -> None:
+def test_the_benchmark_verifies_and_times_every_kernel(unchecked: Device) -> None:
     whole = benchmark(unchecked, 33, 64)
     assert whole.skipped == []
     assert [(each.case.problem.name, each.case.variant) for each in whole.results] == [
@@ -156,7 +156,7 @@ def test_the_benchmark_gives_a_wrong_kernel_no_rate(
 def test_the_benchmark_skips_what_the_budget_has_no_room_for(unchecked: Device) -> None:
     options = Options.for_adapter(unchecked.adapter, runs=3, max_time_s=0.0, seed=1)
     whole = measure(
-        MatmulSuite([Size(64, 64, 64)], [8]), unchecked, options, context={}, say=lambda text: None
+        MatmulSuite([Size(64, 64, 64)], [8]), unchecked, options, context={}, progress=lambda text: None
     )
     assert whole.results == []
     assert [skipped.reason for skipped in whole.skipped] == ["the budget is used up; try --max-time"]
