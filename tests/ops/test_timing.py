@@ -127,7 +127,7 @@ def benchmark(device: Device, *sizes: int) -> BenchRun:
     return measure(suite, device, options, context={}, progress=lambda text: None)
 
 
-def test_the_benchmark_proves_and_times_every_kernel(unchecked: Device) -> None:
+def test_the_benchmark_verifies_and_times_every_kernel(unchecked: Device) -> None:
     whole = benchmark(unchecked, 33, 64)
     assert whole.skipped == []
     assert [(each.case.problem.name, each.case.variant) for each in whole.results] == [
