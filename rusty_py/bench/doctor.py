@@ -15,7 +15,7 @@ from multiprocessing.connection import Connection
 from rusty_py import shaders, user_cache
 from rusty_py.errors import NoAdapter, RustyError
 from rusty_py.measure.signals import leave_to_parent
-from rusty_py.runtime import native
+from rusty_py.runtime import capi, native
 from rusty_py.runtime.adapter import choose, list_adapters, remedy
 
 NOTHING_TO_RUN_ON = "adapter"
@@ -56,7 +56,7 @@ def _installation() -> Iterator[Diagnosis]:
             "wgpu-native", str(error), "pip install --force-reinstall 'wgpu>=0.32,<0.33'", failed=True
         )
         return
-    if not native.has_unchecked_modules():
+    if not capi.has_unchecked_modules():
         yield Diagnosis(
             "unchecked shaders", "this wgpu-native has none", "kernels run with checks, up to 3 times slower"
         )

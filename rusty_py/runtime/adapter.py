@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from rusty_py.errors import NoAdapter
 from rusty_py.runtime import native
+from rusty_py.runtime.capi import types
 
 if TYPE_CHECKING:
     import wgpu
@@ -64,6 +65,7 @@ class Adapter:
 
 def list_adapters() -> list[Adapter]:
     """All adapters of this machine, the preferred one first."""
+    types()  # Before wgpu-py asks cffi for them one by one.
     found = sorted(native.enumerate_adapters(), key=lambda raw: _RANK.get(raw.info["adapter_type"], 2))
     return [_describe(index, raw) for index, raw in enumerate(found)]
 

@@ -1,4 +1,6 @@
-"""Direct calls to wgpu-native's C API for launches and transfers.
+"""Direct calls to wgpu-native's C API, for launches, transfers and what wgpu-py 0.32 does not wrap.
+
+C handles are only used here: elsewhere they are opaque.
 
 A launch costs about 25 us of Python through wgpu-py and about 2 us here. Objects are released when the last
 reference to their handle is dropped. An invalid command raises an exception when its encoder is finished; an
@@ -6,6 +8,7 @@ invalid submission would abort the process, so queue.py validates before it subm
 """
 
 import itertools
+import re
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -21,6 +24,77 @@ if TYPE_CHECKING:
 
 Handle = Any
 """A cffi pointer that owns a reference to its object."""
+
+
+# The C types used here and by wgpu-py 0.32 up to a first launch.
+_TYPES = (
+    "char *",
+    "char[]",
+    "char []",
+    "uint32_t[1]",
+    "uintptr_t",
+    "void *",
+    "WGPUAdapterInfo *",
+    "WGPUAdapter[]",
+    "WGPUBindGroupDescriptor *",
+    "WGPUBindGroupEntry[]",
+    "WGPUBindGroupLayoutDescriptor *",
+    "WGPUBindGroupLayoutEntry *",
+    "WGPUBindGroupLayoutEntry[]",
+    "WGPUBindGroupLayout[]",
+    "WGPUBufferBindingLayout *",
+    "WGPUBufferDescriptor *",
+    "WGPUBufferMapCallbackInfo *",
+    "WGPUChainedStruct *",
+    "WGPUChainedStruct * ",
+    "WGPUComputePassDescriptor *",
+    "WGPUComputePipelineDescriptor *",
+    "WGPUComputeState *",
+    "WGPUDeviceDescriptor *",
+    "WGPUDeviceExtras *",
+    "WGPUDeviceLostCallbackInfo *",
+    "WGPUFeatureName[]",
+    "WGPUInstanceDescriptor *",
+    "WGPUInstanceExtras *",
+    "WGPULimits *",
+    "WGPUNativeLimits *",
+    "WGPUPassTimestampWrites *",
+    "WGPUPipelineLayoutDescriptor *",
+    "WGPUQuerySetDescriptor *",
+    "WGPUQueueDescriptor *",
+    "WGPUQueueWorkDoneCallbackInfo *",
+    "WGPURequestDeviceCallbackInfo *",
+    "WGPUShaderModuleDescriptor *",
+    "WGPUShaderSourceWGSL *",
+    "WGPUUncapturedErrorCallbackInfo *",
+)
+
+
+@cache
+def types() -> dict[str, Any]:
+    """The C types by name. Parsing them at once halves the time to a first launch.
+
+    cffi parses all of wgpu's header again for every new type name, 10 ms each; here all names are in one
+    declaration, with arrays as pointers to arrays.
+    """
+    from wgpu.backends.wgpu_native import ffi
+
+    pointers = [re.sub(r"\s*(\[.*])", r" (*)\1", name) for name in _TYPES]
+    declaration = f"void (*)({', '.join(pointers)})"
+    function = ffi.typeof(declaration)
+    named = {
+        name: ctype.item if name.endswith("]") else ctype
+        for name, ctype in zip(_TYPES, function.args, strict=True)
+    }
+    known = getattr(ffi, "_parsed_types", {})  # Not public in cffi: only used if it has the expected form.
+    if known.get(declaration) == (function, False):
+        known.update({name: (ctype, False) for name, ctype in named.items() if name not in known})
+    return named
+
+
+def handle(raw: Any) -> Handle:
+    """The C handle of an object of wgpu-py, which must stay alive as long as it is used."""
+    return raw._internal
 
 
 class EncodedDispatch(NamedTuple):
@@ -61,7 +135,7 @@ class CApi:
         if instrument is not None:
             self.lib = lib = instrument(lib)
             self.raising = _api.SafeLibCalls(lib, _api.error_handler)
-        self.null, self.types = ffi.NULL, native.types()
+        self.null, self.types = ffi.NULL, types()
         self._empty_layout = ffi.new(self.types["WGPUBindGroupLayoutDescriptor *"])
         self._tokens = itertools.count(1)
         self._answers: dict[int, int] = {}
@@ -91,9 +165,9 @@ class CApi:
 
     def handle_of(self, pipeline: "wgpu.GPUComputePipeline") -> Handle:
         """The pipeline's handle, with a reference of its own."""
-        handle = pipeline._internal
-        self.lib.wgpuComputePipelineAddRef(handle)
-        return self.ffi.gc(handle, self._free_pipeline)
+        borrowed = handle(pipeline)
+        self.lib.wgpuComputePipelineAddRef(borrowed)
+        return self.ffi.gc(borrowed, self._free_pipeline)
 
     def bind(self, device: Handle, layout: Handle, ranges: Iterable[tuple[Handle, int, int]]) -> Handle:
         """A bind group of (buffer, start, size) ranges, in binding order."""
@@ -106,6 +180,10 @@ class CApi:
         descriptor.layout, descriptor.entryCount, descriptor.entries = layout, len(ranges), entries
         group = self.raising.wgpuDeviceCreateBindGroup(device, descriptor)
         return self.ffi.gc(group, self._free_bindings)
+
+    def bytes_of(self, data: Any) -> Handle:
+        """A pointer to the memory of a buffer of Python's, which must stay alive as long as it is used."""
+        return self.ffi.from_buffer(data)
 
     def offsets(self, offset: int) -> Handle:
         """A dynamic offset for `EncodedDispatch.offsets`."""
@@ -160,7 +238,7 @@ class CApi:
     def pass_with_timestamps(self, queries: "wgpu.GPUQuerySet", first: int) -> Handle:
         """A pass descriptor that writes the start time to query `first` and the end time to the next."""
         writes = self.ffi.new(self.types["WGPUPassTimestampWrites *"])
-        writes.querySet = queries._internal
+        writes.querySet = handle(queries)
         writes.beginningOfPassWriteIndex, writes.endOfPassWriteIndex = first, first + 1
         descriptor = self.ffi.new(self.types["WGPUComputePassDescriptor *"])
         descriptor.timestampWrites = writes
@@ -176,7 +254,7 @@ class CApi:
     def resolve(self, device: Handle, queries: "wgpu.GPUQuerySet", count: int, target: Handle) -> Handle:
         """A command buffer that writes the first `count` timestamps, 8 bytes each, to `target`."""
         encoder = self.lib.wgpuDeviceCreateCommandEncoder(device, self.null)
-        self.lib.wgpuCommandEncoderResolveQuerySet(encoder, queries._internal, 0, count, target, 0)
+        self.lib.wgpuCommandEncoderResolveQuerySet(encoder, handle(queries), 0, count, target, 0)
         return self._finish(encoder)
 
     def submission(self, queue: Handle, commands: list[Handle]) -> Callable[[], object]:
@@ -267,3 +345,34 @@ def _unless_forked(release: Callable[[Handle], None]) -> Callable[[Handle], None
 def commands() -> CApi:
     """The `CApi` singleton; imports wgpu on the first call."""
     return CApi()
+
+
+def has_unchecked_modules() -> bool:
+    """Whether this wgpu-native can compile shaders without run-time checks (29 and newer)."""
+    from wgpu.backends.wgpu_native import lib
+
+    return hasattr(lib, "wgpuDeviceCreateShaderModuleTrusted")
+
+
+def unchecked_module(device: "wgpu.GPUDevice", code: str, *, label: str) -> "wgpu.GPUShaderModule":
+    """A shader module without bounds checks and loop bounding; the WGSL must guard its accesses."""
+    from wgpu.backends.wgpu_native import _api, ffi, lib
+
+    data = ffi.new(types()["char[]"], code.encode())
+    source = ffi.new(types()["WGPUShaderSourceWGSL *"])
+    source.chain.sType = lib.WGPUSType_ShaderSourceWGSL
+    source.code.data, source.code.length = data, len(data) - 1
+    name = ffi.new(types()["char[]"], label.encode())
+    descriptor = ffi.new(types()["WGPUShaderModuleDescriptor *"])
+    descriptor.nextInChain = ffi.cast(types()["WGPUChainedStruct *"], source)
+    descriptor.label.data, descriptor.label.length = name, len(name) - 1
+    no_checks = 0
+    module = _api.libf.wgpuDeviceCreateShaderModuleTrusted(handle(device), descriptor, no_checks)
+    return _api.GPUShaderModule(label, module, device)
+
+
+def timestamp_period_ns(device: "wgpu.GPUDevice") -> float:
+    """Nanoseconds per tick of the GPU's timestamps."""
+    from wgpu.backends.wgpu_native import lib
+
+    return float(lib.wgpuQueueGetTimestampPeriod(handle(device.queue)))

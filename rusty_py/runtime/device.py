@@ -21,6 +21,7 @@ from rusty_py.runtime.adapter import Adapter, Limits, choose
 from rusty_py.runtime.buffer import Buffer as Buffer
 from rusty_py.runtime.buffer import CommandBuffer as CommandBuffer
 from rusty_py.runtime.cache import Cache, CacheStats
+from rusty_py.runtime.capi import has_unchecked_modules
 from rusty_py.runtime.pool import Pool, PoolStats, size_class
 from rusty_py.runtime.queue import Queue
 from rusty_py.runtime.throughput import Throughput
@@ -65,7 +66,7 @@ class Device:
         self.limits = limits or self.adapter.limits
         if checked is None:
             checked = os.environ.get("RUSTY_PY_CHECKED", "0") not in ("", "0")
-        self.checked = checked or not native.has_unchecked_modules()
+        self.checked = checked or not has_unchecked_modules()
         self.closed = False
         self.throughput = Throughput(self.adapter.type)
         self.recorders: dict[int, Graph | Planner] = {}  # By thread: see `recorder`.

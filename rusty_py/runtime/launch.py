@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from rusty_py import shaders
 from rusty_py.errors import LimitError, ShaderError
-from rusty_py.runtime import native
 from rusty_py.runtime.buffer import Buffer, BufferBinding, CommandBuffer
 from rusty_py.runtime.cache import Pipeline
-from rusty_py.runtime.capi import EncodedDispatch, Handle
+from rusty_py.runtime.capi import EncodedDispatch, Handle, handle, unchecked_module
 from rusty_py.runtime.device import Device
 from rusty_py.runtime.uniforms import SLOT_BYTES, SLOT_WORDS, UniformSlot
 
@@ -309,9 +308,9 @@ def _bindings(
     import wgpu
 
     if slot is not None:
-        ranges.append((slot.page.raw._internal, 0, SLOT_BYTES))
+        ranges.append((handle(slot.page.raw), 0, SLOT_BYTES))
     try:
-        return device.queue.commands.bind(device.queue.device, pipeline.layout._internal, ranges)
+        return device.queue.commands.bind(device.queue.device, handle(pipeline.layout), ranges)
     except wgpu.GPUError as error:
         device.queue.refuse_lost(str(spec))
         raise ShaderError(f"{spec}: the buffers do not fit the shader's bindings: {error}") from error
@@ -336,7 +335,7 @@ def _compile(device: Device, spec: Spec) -> Pipeline:
         if device.checked:
             module = device.raw.create_shader_module(code=spec.text, label=str(spec))
         else:
-            module = native.unchecked_module(device.raw, spec.text, label=str(spec))
+            module = unchecked_module(device.raw, spec.text, label=str(spec))
         pipeline = device.raw.create_compute_pipeline(
             label=str(spec),
             layout=device.raw.create_pipeline_layout(bind_group_layouts=[layout]),

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from rusty_py.errors import OutOfMemory
 from rusty_py.runtime import native
+from rusty_py.runtime.capi import handle
 
 if TYPE_CHECKING:
     import wgpu
@@ -209,7 +210,7 @@ class Pool:
             self._evict_until(0)
             raw = self._create(size)
         self._allocations += 1
-        return Allocation(raw, size, raw._internal)
+        return Allocation(raw, size, handle(raw))
 
     def _collect(self) -> None:
         """Processes allocations returned since the last call."""

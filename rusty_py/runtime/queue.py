@@ -21,7 +21,7 @@ from weakref import WeakSet
 from rusty_py.errors import DeviceError, ShaderError
 from rusty_py.runtime import native
 from rusty_py.runtime.adapter import Adapter
-from rusty_py.runtime.capi import CApi, Copy, EncodedDispatch, Handle, commands
+from rusty_py.runtime.capi import CApi, Copy, EncodedDispatch, Handle, commands, handle
 from rusty_py.runtime.pool import Allocation
 from rusty_py.runtime.throughput import SUBMISSION_SECONDS, nap
 from rusty_py.runtime.uniforms import UniformRing
@@ -72,7 +72,7 @@ class Queue:
 
     def __init__(self, device: "wgpu.GPUDevice", adapter: Adapter, *, timeout_s: float) -> None:
         self.commands: CApi = commands()
-        self.raw, self.device = device.queue._internal, device._internal
+        self.raw, self.device = handle(device.queue), handle(device)
         self._owners = device, device.queue  # Keep the owners of the handles alive.
         self.name, self.timeout_s = str(adapter), timeout_s
         # Busy waiting takes a core, which a CPU driver needs to compute.

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rusty_py.runtime import native
 from rusty_py.runtime.buffer import CommandBuffer
-from rusty_py.runtime.capi import Copy
+from rusty_py.runtime.capi import Copy, handle, timestamp_period_ns
 from rusty_py.runtime.device import Device
 from rusty_py.runtime.launch import Launch, record
 
@@ -41,7 +40,7 @@ class Timer:
                 size=8 * _MAX_QUERIES, usage=wgpu.BufferUsage.QUERY_RESOLVE | wgpu.BufferUsage.COPY_SRC
             )
             self._ticks = device.empty(8 * _MAX_QUERIES, label="timestamps")
-            self._period_ns = native.timestamp_period_ns(device.raw)
+            self._period_ns = timestamp_period_ns(device.raw)
 
     def sample(self, submissions: Sequence[Sequence[Launch]]) -> TimedSample:
         """Runs the submissions, each a list of launches, in order and times them together.
@@ -67,8 +66,8 @@ class Timer:
     def _stamps_ns(self, passes: int) -> NDArray[np.float64]:
         # In a separate submission after the wait: on macOS an earlier resolve may return zeros.
         queue = self.device.queue
-        resolve = queue.commands.resolve(queue.device, self.queries, 2 * passes, self._resolved._internal)
-        copy = Copy(self._resolved._internal, 0, self._ticks.memory.handle, 0, 16 * passes)
+        resolve = queue.commands.resolve(queue.device, self.queries, 2 * passes, handle(self._resolved))
+        copy = Copy(handle(self._resolved), 0, self._ticks.memory.handle, 0, 16 * passes)
         copying = queue.commands.encode(queue.device, (), [copy])
         self.device.submit(
             CommandBuffer(self.device, resolve, []), CommandBuffer(self.device, copying, [self._ticks])

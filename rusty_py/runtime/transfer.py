@@ -51,7 +51,7 @@ class Transfer:
             return
         if data.nbytes <= _QUEUED_BYTES:
             queue = self.queue
-            queue.write(memory, 0, queue.commands.ffi.from_buffer(data), data.nbytes)
+            queue.write(memory, 0, queue.commands.bytes_of(data), data.nbytes)
         else:
             self.in_chunks(partial(self._write_staged, memory, data), data.nbytes)
 

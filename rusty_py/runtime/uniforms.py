@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rusty_py.errors import DeviceError
-from rusty_py.runtime.capi import CApi, Handle
+from rusty_py.runtime.capi import CApi, Handle, handle
 
 if TYPE_CHECKING:
     import wgpu
@@ -59,8 +59,8 @@ class UniformRing:
         for page in self._pages:
             if page.written < page.filled:
                 start, stop = page.written * SLOT_BYTES, page.filled * SLOT_BYTES
-                data = self._commands.ffi.from_buffer(page.data)
-                self._commands.write(queue, page.raw._internal, start, data + start, stop - start)
+                data = self._commands.bytes_of(page.data)
+                self._commands.write(queue, handle(page.raw), start, data + start, stop - start)
                 page.written = page.filled
 
     @property

@@ -8,7 +8,8 @@ import pytest
 
 from rusty_py import Device, LimitError, Limits, ShaderError
 from rusty_py.measure.kernels import FILL
-from rusty_py.runtime import native
+from rusty_py.runtime import capi
+from rusty_py.runtime import launch as launching
 from rusty_py.runtime.launch import Spec, launch, prepare, record, run
 
 from .products import assert_product, launches, uniform
@@ -276,9 +277,9 @@ def test_checked_kernels_are_compiled_with_checks_and_others_without(
     fresh: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     without = []
-    create = native.unchecked_module
+    create = capi.unchecked_module
     monkeypatch.setattr(
-        native,
+        launching,
         "unchecked_module",
         lambda device, code, **kwargs: without.append(kwargs) or create(device, code, **kwargs),
     )

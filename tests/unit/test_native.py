@@ -1,6 +1,4 @@
 import os
-import subprocess
-import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -83,39 +81,3 @@ def test_without_a_folder_to_write_to_shaders_are_compiled_each_time(
     monkeypatch.delenv("MESA_SHADER_CACHE_DIR", raising=False)
     native.keep_compiled_shaders()
     assert "MESA_SHADER_CACHE_DIR" not in os.environ
-
-
-def test_types_are_those_that_cffi_reads_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    from wgpu.backends.wgpu_native import ffi
-
-    named = native.types()
-    monkeypatch.setattr(ffi, "_parsed_types", {})
-    for name in ("char[]", "WGPUBindGroupEntry[]", "WGPULimits *", "uintptr_t"):
-        assert named[name] == ffi.typeof(name)
-
-
-def test_a_cffi_that_keeps_types_elsewhere_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    from wgpu.backends.wgpu_native import ffi
-
-    class Other(dict[str, object]):
-        def get(self, name: str, default: object = None) -> object:
-            return "something else"
-
-    other = Other()
-    monkeypatch.setattr(ffi, "_parsed_types", other)
-    native.types.__wrapped__()
-    assert set(other) <= {key for key in other if key.startswith("void (*)")}
-
-
-def test_wgpu_py_asks_for_no_type_by_a_name_that_is_new() -> None:
-    script = """
-from wgpu.backends.wgpu_native import ffi
-from rusty_py.runtime.adapter import choose
-from rusty_py import ones
-choose()
-known = set(ffi._parsed_types)
-(ones(8) + ones(8)).numpy()
-print([name for name in set(ffi._parsed_types) - known if "(" not in name])
-"""
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
-    assert done.stdout.strip() == "[]", done.stderr
