@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import date
 from itertools import product
 
 import numpy as np
@@ -59,12 +60,20 @@ def force(monkeypatch: pytest.MonkeyPatch) -> Force:
     return force
 
 
-# The code of their indices is the same: one of them shows what run-time checks make of it.
+# The code of their indices is the same: one of them shows what run-time checks make of it. Two of the others
+# have their turn each day; `make test-all` tries all.
 ONE, *OTHERS = SMALL
+TODAY = [(date.today().toordinal() + i) % len(OTHERS) for i in range(2)]
 
 
 @pytest.fixture(
-    params=[ONE, *(pytest.param(each, marks=pytest.mark.one_mode) for each in OTHERS)],
+    params=[
+        ONE,
+        *(
+            pytest.param(each, marks=[pytest.mark.one_mode] + [pytest.mark.slow] * (i not in TODAY))
+            for i, each in enumerate(OTHERS)
+        ),
+    ],
     ids=lambda each: each.name,
 )
 def blocked(request: pytest.FixtureRequest) -> Blocked:

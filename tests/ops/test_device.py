@@ -16,7 +16,6 @@ from rusty_py import (
     default_device,
     matmul,
 )
-from rusty_py.runtime import native
 from rusty_py.runtime.adapter import ENVIRONMENT
 
 from .children import outcome
@@ -141,7 +140,7 @@ def test_the_environment_turns_the_checks_on(
 def test_without_unchecked_modules_kernels_are_checked(
     adapter: Adapter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(native, "has_unchecked_modules", lambda: False)
+    monkeypatch.setattr("rusty_py.runtime.device.has_unchecked_modules", lambda: False)
     with Device(adapter, checked=False) as device:
         assert device.checked
         assert_product(matmul(A, B, device=device), A, B)

@@ -278,7 +278,7 @@ def test_a_plan_is_a_line_with_sizes_kernel_and_reason(unchecked: Device, tile: 
     kernel = "naive" if tile == "naive" else f"tile {tile}"
     said = spoken(unchecked, A, B, tile=tile)
     assert said.startswith(f"{M}×{K}×{N} (nn, ")
-    assert said.endswith(f": {kernel}: asked for")
+    assert said.endswith(f": {kernel}: requested")
     assert spoken(unchecked, on(unchecked, A), B) == spoken(unchecked, A, on(unchecked, B))
 
 

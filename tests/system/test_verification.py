@@ -106,9 +106,9 @@ def test_a_kernel_that_does_not_compile_is_named_with_what_the_compiler_says(run
 def test_a_rate_above_what_the_machine_can_do_is_rejected(sabotaged: Sabotaged, tmp_path: Path) -> None:
     done = sabotaged(
         """
-        from rusty_py.measure.ceilings import Ceilings
+        from rusty_py.measure.ceilings import CeilingMeter
 
-        Ceilings.fma_gflops = lambda self: 1e-4
+        CeilingMeter.fma_gflops = lambda self: 1e-4
         """,
         *(*BOTH, "--json", tmp_path / "run.json"),
     )
