@@ -92,7 +92,7 @@ class Hooks:
     """What else happens to every application that a user makes; None where nothing does.
 
     `trace` may take its place: it gets the operation, the arrays, the words and the options, and returns the
-    result, or None to have it computed. `record` is told of it afterwards, with the result. `profile` opens
+    result, or None to have it computed. `record` is called afterwards, with the result. `profile` opens
     a block by the operation's name, in which it is launched.
     """
 

@@ -13,7 +13,7 @@ _INDEX = "thread_index_in_threadgroup"
 
 @dataclass(frozen=True)
 class Parameter:
-    """Of a Metal kernel. `space` is empty for what a thread is told of itself, and `attribute` says what."""
+    """A parameter of a Metal kernel. `space` is empty for built-in values, which `attribute` names."""
 
     kind: str
     name: str

@@ -57,7 +57,7 @@ class Translation:
 
     @property
     def sized(self) -> tuple[Global, ...]:
-        """The variables whose bytes the kernel is told, for arrayLength, in that order."""
+        """The variables whose sizes in bytes the kernel receives, for arrayLength, in that order."""
         found = re.search(r"struct _mslBufferSizes \{\n(.*?)\};", self.msl, re.DOTALL)
         numbers = re.findall(r"uint size(\d+);", found[1]) if found else []
         return tuple(self.globals[int(number)] for number in numbers)
@@ -212,7 +212,7 @@ def _renumbered(lines: list[str]) -> list[str]:
 def _globals(wgsl: str, msl: str, spelled: str) -> tuple[Global, ...]:
     """The variables of the module in naga's order. `spelled` is naga's WGSL, whose names may differ.
 
-    Raises ShaderError where two names cannot be told apart.
+    Raises ShaderError where two names cannot be distinguished.
     """
     candidates = names(wgsl)
     bases = [_base(name) for name in candidates]

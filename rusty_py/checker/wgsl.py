@@ -1,6 +1,6 @@
 """Reads WGSL as far as the checker needs: its words, its statements and its names.
 
-naga reads it for good. What this finds is proved by what naga makes of it: see `translate`.
+naga does the real parsing, and its output confirms what is found here: see `translate`.
 """
 
 import re

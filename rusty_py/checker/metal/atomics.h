@@ -1,4 +1,4 @@
-// Atomics. The threads take turns on one processor; the runtime only has to be told that they are atomic.
+// Atomics. The threads take turns on one processor; the runtime only has to know that they are atomic.
 #pragma once
 
 namespace metal {

@@ -11,8 +11,8 @@
 //
 // Findings go to standard output, a line of JSON each, and after each run what it was, and which buffers it left
 // other than the first run of its SIMD_SIZE did. After the first run, the contents of each buffer go to FILE.out. Exit status 0: it
-// ran; 2: the contents of a variable are too small, and standard error says NAME LEAST GIVEN; 4: the library cannot be
-// loaded; 5: there is more workgroup memory than that, and standard error says BYTES MOST; 3: anything else.
+// ran; 2: the contents of a variable are too small, and standard error says NAME MIN GIVEN; 4: the library cannot be
+// loaded; 5: there is more workgroup memory than that, and standard error says BYTES MAX; 3: anything else.
 #include <dlfcn.h>
 #include <link.h>
 #include <signal.h>
