@@ -363,6 +363,29 @@ def test_a_damaged_file_is_ignored_by_plans_and_refused_by_the_tuner(path: Path,
     assert path.read_bytes() == content
 
 
+PUBLISHED = Path(__file__).parents[2] / "benchmarks" / "results" / "nvidia-h200" / "tuning" / "tuning.json"
+
+
+def test_every_entry_of_a_file_of_version_1_is_read_and_written_back_as_version_2(path: Path) -> None:
+    old = json.loads(PUBLISHED.read_text(encoding="utf-8"))
+    assert old["version"] == 1
+    assert {each["kernel"]["family"] for each in old["entries"]} >= {"blocked", "columns", "dots"}
+    old["refused"] = [{"machine": asdict(HERE), "kernel": old["entries"][0]["kernel"], "why": "hung"}]
+    path.parent.mkdir()
+    path.write_text(json.dumps(old))
+    read = tuning_cache.read(path)
+    assert len(read) == len(old["entries"])
+    for entry_, item in zip(reversed(read), old["entries"], strict=True):
+        assert (entry_.split_k, entry_.transposed) == (item["splits"], item.get("turned", False))
+        problem = GemmProblem(*entry_.size, signature=Signature(b_along_k=item["form"].startswith("nt")))
+        assert entry_.signature == signature_key(problem)
+    assert len(tuning_cache.refused(path, HERE)) == 1
+    tuning_cache.put(path, entry())
+    new = json.loads(path.read_text(encoding="utf-8"))
+    assert new["version"] == 2
+    assert tuning_cache.read(path)[1:] == read
+
+
 def test_a_file_of_a_newer_version_is_left_alone(path: Path) -> None:
     path.parent.mkdir()
     path.write_text('{"version": 3}')
