@@ -78,8 +78,8 @@ def _adapters(which: str | None) -> Iterator[Diagnosis]:
     try:
         chosen = choose(which)
     except NoAdapter as error:
-        mend = "choose one of those; rusty-bench info describes them"
-        yield Diagnosis(NOTHING_TO_RUN_ON, str(error), mend, failed=True)
+        remedy_text = "choose one of those; rusty-bench info describes them"
+        yield Diagnosis(NOTHING_TO_RUN_ON, str(error), remedy_text, failed=True)
         return
     if chosen.is_cpu:
         yield Diagnosis(
@@ -118,8 +118,8 @@ def _in_child(adapter: str | None) -> list[Diagnosis]:
         child.kill()
     if ended:
         last = findings[-1].what if findings else "the start"
-        mend = "update the driver, or choose another --adapter"
-        findings.append(Diagnosis("driver", f"{ended} after {last}", mend, failed=True))
+        remedy_text = "update the driver, or choose another --adapter"
+        findings.append(Diagnosis("driver", f"{ended} after {last}", remedy_text, failed=True))
     return findings
 
 
