@@ -33,7 +33,7 @@ from rusty_py.gemm import tuning_cache, tuning_file
 from rusty_py.gemm.plan import GemmPlan
 from rusty_py.gemm.problem import GemmProblem
 from rusty_py.gemm.search_space import supports
-from rusty_py.gemm.select import tuned_choice, tuned_plan, untuned
+from rusty_py.gemm.select import tuned_choice, untuned
 from rusty_py.gemm.tuning_entry import TuningEntry, machine_of, signature_key
 from rusty_py.measure.clock import Clock, check_clock
 from rusty_py.measure.sampling import Options, Sampler, Track, run_ns
@@ -42,7 +42,7 @@ from rusty_py.runtime.adapter import Adapter
 from rusty_py.runtime.adapter import choose as choose_adapter
 from rusty_py.runtime.timing import Timer
 from rusty_py.tune import name_of, tune
-from rusty_py.tune.search import choice_of, problem_of
+from rusty_py.tune.search import problem_of
 from rusty_py.tune.verifier import Attempt, TrialVerifier
 
 SIZES = ("96", "512", "1400", "2047", "1x4096x4096", "64x8192x64", "700x300x1100:nt", "12x256x256x256:tn")
@@ -143,9 +143,9 @@ class Comparison:
     def row(self, problem: GemmProblem, entry: TuningEntry, *, used: bool) -> Row:
         """The tuned choice against the model's. Raises LimitError for matrices larger than a binding."""
         default = untuned(self.device.limits, self.device.adapter.type, problem)
-        if choice_of(default) == entry.choice:
+        if default.choice == entry.choice:
             return Row(problem, entry, used, default, same=True)
-        plan = tuned_plan(entry, problem)
+        plan = entry.choice.plan(problem, entry.why)
         verifier = TrialVerifier(self.device, problem, np.random.default_rng(self.seed))
         tracks = [self.track(Attempt(verifier, each)) for each in (default, plan)]
         if self.clock is None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
-from typing import Any, NamedTuple
+from typing import Any
 
 from rusty_py.dtypes import F16, F32
 from rusty_py.gemm.kernel import KernelConfig
@@ -13,15 +13,6 @@ from rusty_py.runtime.adapter import Limits
 from rusty_py.runtime.launch import Spec
 
 SPLIT_K = (1, 2, 4, 8, 16, 32, 64)
-
-
-class Choice(NamedTuple):
-    """How a problem is computed: a `GemmPlan` without the problem and the reason."""
-
-    kernel: KernelConfig
-    split_k: int = 1
-    packs: str = ""
-    transposed: bool = False
 
 
 def _any(kernel: Any) -> bool:

@@ -1,6 +1,7 @@
 """GEMM plans, and the cost model's description of a GPU."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from rusty_py.dtypes import F16
 from rusty_py.gemm.kernel import KernelConfig
@@ -27,6 +28,11 @@ class GemmPlan:
     transposed: bool = False
 
     @property
+    def choice(self) -> "Choice":
+        """The plan without its problem and reason."""
+        return Choice(self.kernel, self.split_k, self.packs, self.transposed)
+
+    @property
     def seen(self) -> GemmProblem:
         """The problem that the kernel computes: transposed if the plan is."""
         return self.problem.transposed() if self.transposed else self.problem
@@ -46,6 +52,19 @@ class GemmPlan:
         how += [f"{' and '.join(self.packs)} packed{' as half2' * self.half2}"] if self.packs else []
         how += [f"split-K {self.split_k}"] if self.split_k > 1 else []
         return f"{self.problem} ({self.problem.signature}): {', '.join(how)}: {self.why}"
+
+
+class Choice(NamedTuple):
+    """How a problem can be computed: a `GemmPlan` without the problem and the reason."""
+
+    kernel: KernelConfig
+    split_k: int = 1
+    packs: str = ""
+    transposed: bool = False
+
+    def plan(self, problem: GemmProblem, why: str) -> GemmPlan:
+        """The plan of a problem by this choice."""
+        return GemmPlan(problem, self.kernel, self.split_k, self.packs, why, self.transposed)
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Mapping
 
 from rusty_py.gemm import blocked_family, register_tiled_cpu
-from rusty_py.gemm.family import SPLIT_K, Choice, KernelFamily
+from rusty_py.gemm.family import SPLIT_K, KernelFamily
 from rusty_py.gemm.gemv import GEMV_N_FAMILY, GEMV_T_FAMILY, MAX_ROWS
 from rusty_py.gemm.kernel import KernelConfig
+from rusty_py.gemm.plan import Choice
 from rusty_py.gemm.problem import GemmProblem
 from rusty_py.gemm.simple import NAIVE_FAMILY, TILED_FAMILY
 from rusty_py.runtime.adapter import Limits

@@ -29,7 +29,7 @@ def plan(device: Device, problem: GemmProblem, *, tile: Tile = "auto") -> GemmPl
     if tile == "auto":
         tuned = tuned_choice(device, problem)
         if tuned is not None:
-            return tuned_plan(tuned, problem)
+            return tuned.choice.plan(problem, tuned.why)
         return untuned(device.limits, device.adapter.type, problem)
     kernel = kernel_of(tile)
     check_workgroup(device, kernel.spec(problem))
@@ -49,11 +49,6 @@ def tuned_choice(device: Device, problem: GemmProblem) -> TuningEntry | None:
     return entry
 
 
-def tuned_plan(entry: TuningEntry, problem: GemmProblem) -> GemmPlan:
-    """The problem by an entry's choice."""
-    return GemmPlan(problem, entry.kernel, entry.split_k, entry.packs, entry.why, entry.transposed)
-
-
 def carries_over(entry: TuningEntry, limits: Limits, kind: str, problem: GemmProblem) -> bool:
     """Whether the entry is faster than the model's choice for a problem near its measured size, too.
 
@@ -66,9 +61,9 @@ def carries_over(entry: TuningEntry, limits: Limits, kind: str, problem: GemmPro
     if measured == problem:
         return True
     here, there = (untuned(limits, kind, each) for each in (problem, measured))
-    tuned_here, tuned_there = (tuned_plan(entry, each) for each in (problem, measured))
-    if replace(there, problem=problem) != here:
+    if here.choice != there.choice:
         return False
+    tuned_here, tuned_there = (entry.choice.plan(each, entry.why) for each in (problem, measured))
     machine = machine_of(kind)
 
     def conditions(plan: GemmPlan) -> tuple[Spec, int]:

@@ -6,8 +6,8 @@ from functools import cached_property
 from math import inf
 from typing import Any
 
-from rusty_py.gemm.family import Choice
 from rusty_py.gemm.kernel import KernelConfig
+from rusty_py.gemm.plan import Choice
 from rusty_py.gemm.problem import GemmProblem
 from rusty_py.gemm.search_space import as_data, from_data, may_choose
 from rusty_py.runtime import native

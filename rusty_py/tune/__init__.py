@@ -11,13 +11,12 @@ from time import monotonic
 
 from rusty_py.errors import DeviceError, LimitError
 from rusty_py.gemm import tuning_cache, tuning_file
-from rusty_py.gemm.family import Choice
-from rusty_py.gemm.plan import GemmPlan
+from rusty_py.gemm.plan import Choice, GemmPlan
 from rusty_py.gemm.problem import GemmProblem
 from rusty_py.gemm.tuning_entry import TuningEntry, choice_data, machine_of, shape_class, signature_key
 from rusty_py.runtime.adapter import Adapter
 from rusty_py.tune.child import COMMAND, Reports, TuneJob, measure
-from rusty_py.tune.search import MAX, candidates, choice_of
+from rusty_py.tune.search import MAX, candidates
 
 MAX_TIME_S, CPU_MAX_TIME_S = 25.0, 60.0
 SILENCE_S, CPU_SILENCE_S = 12.0, 30.0
@@ -82,7 +81,7 @@ def tune(
     job = TuneJob(
         adapter.index,
         _arguments(problem),
-        [choice_data(choice_of(each)) for each in plans],
+        [choice_data(each.choice) for each in plans],
         silence_s=silence_s,
     )
     max_time_s = max_time_s or (CPU_MAX_TIME_S if adapter.is_cpu else MAX_TIME_S)
@@ -148,7 +147,7 @@ def _keep(path: Path, adapter: Adapter, outcome: TuneOutcome) -> None:
         signature=signature_key(problem),
         shape=shape_class(problem),
         size=(problem.m, problem.k, problem.n, problem.products),
-        **choice_of(outcome.best)._asdict(),
+        **outcome.best.choice._asdict(),
         gflops=outcome.gflops,
         default=name_of(outcome.default),
         default_gflops=outcome.default_gflops,

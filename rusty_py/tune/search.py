@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 from rusty_py.dtypes import DTYPES
-from rusty_py.gemm.family import Choice
 from rusty_py.gemm.plan import GemmPlan, machine_of
 from rusty_py.gemm.problem import GemmProblem, contiguous
 from rusty_py.gemm.search_space import family_of, space
@@ -40,9 +39,9 @@ def candidates(adapter: Adapter, problem: GemmProblem, *, limit: int = MAX) -> l
     machine = machine_of(adapter.type)
     default = replace(untuned(adapter.limits, adapter.type, problem), why="default")
     found = [
-        GemmPlan(problem, choice.kernel, choice.split_k, choice.packs, "tried", choice.transposed)
+        choice.plan(problem, "tried")
         for choice in space(adapter.limits, problem, cpu=adapter.is_cpu)
-        if choice != choice_of(default)
+        if choice != default.choice
     ]
     found = sorted(found, key=lambda plan: (cost(plan, machine), _atypicality(plan)))[: limit - 1]
     # The best of each kind first: the model does not distinguish kinds well.
@@ -53,17 +52,12 @@ def candidates(adapter: Adapter, problem: GemmProblem, *, limit: int = MAX) -> l
     return [default, *first, *(plan for plan in found if leaders[_kind(plan)] is not plan)]
 
 
-def choice_of(plan: GemmPlan) -> Choice:
-    """The part of a plan that the tuning file stores."""
-    return Choice(plan.kernel, plan.split_k, plan.packs, plan.transposed)
-
-
 def distance(one: GemmPlan, other: GemmPlan) -> int:
     """The number of parameters in which two plans differ; 100 for kernels of different families."""
     if type(one.kernel) is not type(other.kernel):
         return 100
     x, y = vars(one.kernel), vars(other.kernel)
-    others = zip(choice_of(one)[1:], choice_of(other)[1:], strict=True)
+    others = zip(one.choice[1:], other.choice[1:], strict=True)
     return len([name for name in x if x[name] != y[name]]) + len([1 for mine, its in others if mine != its])
 
 

@@ -262,7 +262,7 @@ def main() -> None:
     report({"event": "begun", "method": METHOD})
     problem = problem_of(**job["problem"])
     choices = [choice_from(each, problem) for each in job["plans"]]
-    plans = [GemmPlan(problem, x.kernel, x.split_k, x.packs, "tried", x.transposed) for x in choices]
+    plans = [each.plan(problem, "tried") for each in choices]
     try:
         # Unchecked regardless of the environment, as matmul runs by default.
         with Device(choose(job["adapter"]), checked=False) as device:

@@ -26,7 +26,7 @@ from rusty_py.runtime.launch import Launch, record
 from rusty_py.runtime.throughput import SUBMISSION_SECONDS
 from rusty_py.runtime.timing import Timer
 from rusty_py.tune import tune
-from rusty_py.tune.search import candidates, choice_of, distance, problem_of
+from rusty_py.tune.search import candidates, distance, problem_of
 from rusty_py.tune.trials import Trials, repeated
 from rusty_py.tune.verifier import Attempt, TrialVerifier
 
@@ -152,9 +152,7 @@ def test_thin_kernels_of_the_space_are_right(
     verifier = TrialVerifier(unchecked, problem, np.random.default_rng(1))
     for split_k in (1, 2):
         plan = GemmPlan(problem, kernel, split_k, transposed=transposed)
-        if supports(
-            choice_of(plan), unchecked.limits, problem
-        ):  # Not all have as many rows of k for each part.
+        if supports(plan.choice, unchecked.limits, problem):  # Not all have as many rows of k for each part.
             assert Attempt(verifier, plan).verify().ok
         else:
             assert split_k > 1
@@ -312,7 +310,7 @@ def test_gpus_get_kernels_that_differ_first_and_the_default_before_all(adapter: 
     gpu = replace(adapter, type="DiscreteGPU", limits=limits)
     plans = candidates(gpu, problem_of(4096, 4096, 4096))
     assert plans[0].why == "default"
-    assert len(plans) == len({choice_of(plan) for plan in plans}) == 300
+    assert len(plans) == len({plan.choice for plan in plans}) == 300
     assert all(distance(one, other) > 0 for one in plans[:16] for other in plans[:16] if one is not other)
 
 

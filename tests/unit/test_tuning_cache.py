@@ -18,9 +18,8 @@ from rusty_py.dtypes import F16
 from rusty_py.gemm import tuning_cache, tuning_file
 from rusty_py.gemm.blocked import Blocked
 from rusty_py.gemm.blocked_family import BLOCKED
-from rusty_py.gemm.family import Choice
 from rusty_py.gemm.gemv import GEMV_N, GEMV_T, GemvN, GemvT
-from rusty_py.gemm.plan import GemmPlan
+from rusty_py.gemm.plan import Choice, GemmPlan
 from rusty_py.gemm.problem import GemmProblem, Signature
 from rusty_py.gemm.register_tiled_cpu import REGISTER_TILED_CPU, RegisterTiledCpu
 from rusty_py.gemm.search_space import FAMILIES, as_data, from_data, may_choose, space, supports
@@ -36,7 +35,6 @@ from rusty_py.gemm.tuning_entry import (
     shape_class,
     signature_key,
 )
-from rusty_py.tune.search import choice_of
 
 HERE = MachineKey("Adapter", "Vulkan", "DiscreteGPU", "driver 1", "29.0")
 PROBLEM = GemmProblem(1024, 1024, 1024)
@@ -520,5 +518,5 @@ def test_every_default_can_be_told_to_the_measuring_process(
     kind: str, size: tuple[int, int, int], along_k: tuple[bool, bool]
 ) -> None:
     problem = GemmProblem(*size, signature=Signature(*along_k))
-    choice = choice_of(untuned(LIMITS, kind, problem))
+    choice = untuned(LIMITS, kind, problem).choice
     assert choice_from(json.loads(json.dumps(choice_data(choice))), problem) == choice
