@@ -82,6 +82,11 @@ MaxTimeOption = Annotated[
 JsonOption = Annotated[
     Path | None, typer.Option("--json", metavar="FILE", help="Also write all samples as JSON.")
 ]
+OutOption = Annotated[
+    Path | None, typer.Option("--out", metavar="DIR", help="Also write timestamped files to DIR.")
+]
+WideOption = Annotated[bool, typer.Option("--wide", help="All columns, in lines of any length.")]
+BarsOption = Annotated[bool, typer.Option("--bars", help="Draw times and ratios as bars.")]
 ForceOption = Annotated[bool, typer.Option("--force", help="Replace an existing --json FILE.")]
 FormatOption = Annotated[Format, typer.Option("--format", metavar="FORMAT", help="table, md, csv or json.")]
 AsciiOption = Annotated[bool, typer.Option("--ascii", help="Plain ASCII output.")]

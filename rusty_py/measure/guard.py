@@ -19,7 +19,9 @@ def memory_ns(*, copy_gbps: float, read_gbps: float, read_bytes: int, written_by
     return copied / copy_gbps + only_read / max(copy_gbps, read_gbps)
 
 
-def rejection(ns: float, roofline_ns: float, *, again: Callable[[], tuple[float, float]]) -> tuple[str, float]:
+def rejection(
+    ns: float, roofline_ns: float, *, again: Callable[[], tuple[float, float]]
+) -> tuple[str, float]:
     """(reason, roofline): why a time is rejected ('' if it is accepted), and the roofline used.
 
     If the time is below the roofline, both are measured `again`, since the roofline may have been measured at

@@ -1,4 +1,4 @@
-"""The run of a command: verifies, warms up, samples in interleaved rounds, verifies again, checks the roofline."""
+"""Runs a command: verifies, warms up, samples in interleaved rounds, verifies again, checks the roofline."""
 
 import math
 import time

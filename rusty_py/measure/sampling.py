@@ -4,8 +4,7 @@ import math
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass, field, replace
 from itertools import count
 
 from rusty_py.measure.document import (
@@ -19,6 +18,7 @@ from rusty_py.measure.document import (
     Verification,
     in_columns,
 )
+from rusty_py.measure.figures import ROOFLINE
 from rusty_py.measure.stats import summarise
 from rusty_py.measure.work import Implementation, Work
 from rusty_py.runtime.adapter import Adapter
@@ -29,7 +29,10 @@ from rusty_py.runtime.timing import Timer
 _SETTLED = 0.01  # Noise of the median, as a fraction, at which more samples change little.
 _WALL_SAMPLES = 4  # A sample by CPU time grows no further once it lasts this many by the wall clock.
 
-HOST_CLOCKS: Mapping[ClockName, Callable[[], int]] = {"cpu": time.thread_time_ns, "wall": time.perf_counter_ns}
+HOST_CLOCKS: Mapping[ClockName, Callable[[], int]] = {
+    "cpu": time.thread_time_ns,
+    "wall": time.perf_counter_ns,
+}
 
 
 @dataclass(frozen=True)
@@ -117,14 +120,14 @@ class Track:
         """Counters of the samples."""
         return []
 
-    def names(self) -> dict[str, str]:
-        """The kernel, its hash and its plan, if there are any."""
-        return {}
-
     def keep(self, round: int, timed: Timed) -> None:
         """Keeps a sample."""
         self.rounds.append(round)
         self.timed.append(timed)
+
+    def forget(self) -> None:
+        """Drops the samples, to sample again."""
+        self.rounds, self.timed = [], []
 
     def samples_ns(self) -> list[float]:
         """The time of a run, sample by sample."""
@@ -145,26 +148,33 @@ class Track:
             samples=self.samples(),
             figures=tuple(self.figures()) if self.verdict == "ok" else (),
             reason=self.reason,
-            **self.names(),
         )
 
 
 class KernelTrack(Track):
     """Kernels on a device. `make` allocates the work; `clock` is that of the run."""
 
-    def __init__(self, by: str, make: Callable[[], Work], device: Device, timer: Timer, clock: ClockName) -> None:
+    def __init__(
+        self, by: str, make: Callable[[], Work], device: Device, timer: Timer, clock: ClockName
+    ) -> None:
         super().__init__(by, clock, "kernel")
         self.make, self.device, self.timer = make, device, timer
         self.parts: list[list[Launch]] = []
         self.roofline_ns: float | None = None
-        self.work: Work
+        self.work: Work | None = None
 
     def prepare(self) -> None:
         self.work = self.make()
 
+    @property
+    def made(self) -> Work:
+        """The work, after `prepare`."""
+        assert self.work is not None
+        return self.work
+
     def run_s(self) -> float:
         """Estimated from the first submission, run once to compile and once to time."""
-        launches = self.work.launches()
+        launches = self.made.launches()
         first = next(submissions(self.device, launches))
         run(self.device, first)
         start = time.perf_counter()
@@ -174,16 +184,16 @@ class KernelTrack(Track):
         return flops / self.device.throughput.rate(first[0].spec) if flops else done_s
 
     def verify(self) -> Verification:
-        return self.work.verify()
+        return self.made.verify()
 
     def recheck(self) -> Verification:
-        return self.work.recheck()
+        return self.made.recheck()
 
     def warm_up(self, options: Options, deadline: float) -> None:
         """Also until the throughput is known, which determines how long work is split into submissions."""
         spent_s = 0.0
         while True:
-            launches = self.work.launches()
+            launches = self.made.launches()
             self.parts = list(submissions(self.device, launches * self.runs))
             seconds = self.timer.sample(self.parts).wall_ns / 1e9
             if flops := self.runs * sum(launch.flops for launch in launches):
@@ -195,18 +205,17 @@ class KernelTrack(Track):
             if warm and wanted <= self.runs * 1.2:
                 break
             self.runs = max(1, min(wanted, 8 * self.runs))
-        self.parts = list(submissions(self.device, self.work.launches() * self.runs))
+        self.parts = list(submissions(self.device, self.made.launches() * self.runs))
 
     def sample(self) -> Timed:
         """With a poisoned output."""
-        self.work.poison()
+        self.made.poison()
         sample = self.timer.sample(self.parts)
         return Timed(sample.wall_ns, sample.gpu_ns, fault=sample.fault)
 
-    def names(self) -> dict[str, str]:
-        if not hasattr(self, "work"):
-            return {}
-        return {"kernel": self.work.kernel, "sha256": self.work.sha256, "plan": self.work.plan}
+    def result(self) -> Result:
+        result, work = super().result(), self.work
+        return replace(result, kernel=work.kernel, sha256=work.sha256, plan=work.plan) if work else result
 
     def figures(self) -> list[Figure]:
         return [] if self.roofline_ns is None else [Figure(ROOFLINE, self.roofline_ns, "ns")]
@@ -229,8 +238,10 @@ class HostTrack(Track):
         self.sampled: list[Sequence[Figure]] = []
 
     def verify(self) -> Verification:
-        fault = self.implementation.verify(partial(self._run, self.implementation.step))
-        return Verification(self.method, fault=fault)
+        def once() -> None:
+            self._run(self.implementation.step)
+
+        return Verification(self.method, fault=self.implementation.verify(once))
 
     def warm_up(self, options: Options, deadline: float) -> None:
         implementation, wanted_ns = self.implementation, options.sample_s * 1e9

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from rusty_py import oracle
 from rusty_py.dtypes import F16, F32, Dtype
 from rusty_py.errors import LimitError
-from rusty_py.measure.case import Verification
+from rusty_py.measure.document import Verification
 
 POISON = 0xFFE5_FFE5  # A NaN that no arithmetic makes, as one float32 and as two float16.
 FULL_FLOPS = 2**31  # Up to here (1024 cubed), every element against float64.
