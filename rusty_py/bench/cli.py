@@ -17,6 +17,7 @@ from rusty_py.bench.command import measure_and_report
 from rusty_py.bench.exits import CLOSED, FINDINGS, NO_ADAPTER, exit_code_of, leave
 from rusty_py.bench.group import CommandGroup
 from rusty_py.bench.matmul import default_sizes, matmul, parse_size
+from rusty_py.bench.operations import command_of
 from rusty_py.bench.options import (
     AccumulateDtypeOption,
     AdapterOption,
@@ -38,6 +39,7 @@ from rusty_py.bench.options import (
     parts,
 )
 from rusty_py.bench.output import Format, Output, progress_line, show
+from rusty_py.bench.suites.description import suites
 
 app = typer.Typer(
     name="rusty-bench",
@@ -53,6 +55,8 @@ app = typer.Typer(
     rich_markup_mode=None,  # Its frames leave too little room for one option per line.
 )
 app.command()(matmul)
+for suite in suites():
+    app.command(suite.command)(command_of(suite))
 
 
 class InfoFormat(StrEnum):

@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 
 from rusty_py.bench import diagnosis
+from rusty_py.bench.diagnosis import LABELS
 from rusty_py.bench.report.columns import WIDE_ONLY, Column, Table, table_of
 from rusty_py.bench.report.facts import facts
 from rusty_py.bench.report.numbers import duration, milliseconds, rate, speedup, spread
 from rusty_py.measure.document import BenchProblem, BenchRun, Result, Row
 from rusty_py.measure.figures import GBPS, GFLOPS, share_of_ceiling
 
-LABELS = {"numpy": "NumPy", "torch": "PyTorch", "mlx": "MLX"}
 PARTS = ("compile", "upload", "dispatch", "GPU", "download")
 """The figures of a result measured end to end, in nanoseconds."""
 
@@ -25,27 +25,41 @@ def tables(run: BenchRun) -> list[Table]:
 def configuration(run: BenchRun) -> list[str]:
     """What was measured and how, for above the tables."""
     problems = [row.problem for row in run.rows]
-    dtypes = ", ".join(dict.fromkeys(each.dtype for each in problems))
     options = {
         f"{name.replace('_', ' ')} {value}"
         for each in problems
         for name, value in each.options.items()
         if (name, value) not in {("layout", "nn"), ("accumulate_dtype", each.dtype)}
     }
-    clock = "GPU timestamps" if run.clock == "gpu" else "wall clock over batched runs"
-    return [
-        f"{run.command}: {', '.join([dtypes, *sorted(options)])}; kernels by the {clock};"
-        f" {facts(run, 'date')}",
-    ]
+    dtypes = dict.fromkeys(each.dtype for each in problems)
+    least, most = facts(run, "options", "min_samples"), facts(run, "options", "max_samples")
+    sample_s, warmup_s = facts(run, "options", "sample_s"), facts(run, "options", "warmup_s")
+    block = {
+        "Suite": ", ".join([run.command, *dtypes, *sorted(options)]),
+        "Clock": "GPU timestamps" if run.clock == "gpu" else "wall clock over batched runs",
+        "Samples": f"{least} to {most} of {sample_s} s, after {warmup_s} s of warm-up",
+        "Reference": ", ".join(dict.fromkeys(_label(row.reference) for row in run.rows if row.reference)),
+        "Date": str(facts(run, "date")),
+    }
+    return ["Configuration", *(f"  {label + ':':11}{value}" for label, value in block.items() if value)]
 
 
 def findings(run: BenchRun) -> list[str]:
     """The selected kernels, the fastest ones, scaling with size and the drift of the machine."""
     lines = diagnosis.choices(run) + diagnosis.verdicts(run) + diagnosis.against_reference(run)
     lines += diagnosis.exponents(run)
-    lines += sorted({row.stopped for row in run.rows if row.stopped.startswith("budget: its share")})
+    lines += _shares(run)
     drift = diagnosis.drift(run)
     return [*lines, drift] if drift else lines
+
+
+def _shares(run: BenchRun) -> list[str]:
+    """How many rows stopped at their share of the budget, and how noisy they are."""
+    short = [row for row in run.rows if row.stopped.startswith("budget: its share")]
+    noise = [each.stats.noise for row in short for each in diagnosis.ranking(row) if each.stats]
+    if not noise:
+        return []
+    return [f"budget: {len(short)} rows used up their share; noise of the medians up to {max(noise):.1%}"]
 
 
 def legend(run: BenchRun) -> list[str]:
@@ -88,9 +102,9 @@ def _kernels(run: BenchRun) -> Table:
         Column("ceiling"),
         Column("of peak", rank=1),
         Column("bound by", right=False, rank=5),
-        Column(f"vs {LABELS.get(reference, reference)}", rank=1),
+        Column(f"vs {_label(reference)}", rank=1),
         Column("growth", rank=WIDE_ONLY if matmul else 6),
-        Column(f"{LABELS.get(reference, reference)} ms", rank=WIDE_ONLY if matmul else 7),
+        Column(f"{_label(reference)} ms", rank=WIDE_ONLY if matmul else 7),
         *(
             Column(name, rank=WIDE_ONLY)
             for name in ("mean ms", "low", "high", "min", "max", "p95", "outliers", "samples", "error")
@@ -141,7 +155,7 @@ def _end_to_end(run: BenchRun) -> Table:
         Column("NumPy to NumPy", right=False),
         *(Column(part) for part in PARTS),
         Column("total"),
-        Column(f"vs {LABELS.get(reference, reference)}"),
+        Column(f"vs {_label(reference)}"),
     ]
     lines = []
     for row, result in run.results():
@@ -189,9 +203,13 @@ def _graded(row: Row, best: Result, run: BenchRun) -> Iterator[list[str]]:
         ]
 
 
+def _label(library: str) -> str:
+    return LABELS.get(library, library)
+
+
 def _reference(run: BenchRun, name: str) -> str:
     if name != "numpy":
-        return f"vs {LABELS.get(name, name)}: its time divided by the kernel's, the larger rate in words."
+        return f"vs {_label(name)}: its time divided by the kernel's, the larger rate in words."
     threads = facts(run, "blas", "threads")
     of = f", {threads} threads" if threads else ""
     return (
