@@ -13,7 +13,7 @@ from rusty_py.measure.figures import GBPS, GFLOPS, share_of_ceiling
 PARTS = ("compile", "upload", "dispatch", "GPU", "download")
 """The figures of a result measured end to end, in nanoseconds."""
 
-_CATEGORIES = {"matmul": "compute"}
+_CATEGORIES = {"matmul": "compute", "reduce": "reduction"}
 _DTYPES = {"f32": "float32", "f16": "float16"}
 
 
