@@ -186,5 +186,6 @@ def suite_of(
     """The suite to measure."""
     from rusty_py.bench.suites.matmul import MatmulSuite
     from rusty_py.dtypes import DTYPES
+    from rusty_py.measure.references import library
 
-    return MatmulSuite(sizes, tiles, DTYPES[dtype], DTYPES[accumulate_dtype], reference, whole_calls)
+    return MatmulSuite(sizes, tiles, DTYPES[dtype], DTYPES[accumulate_dtype], library(reference), whole_calls)

@@ -72,14 +72,16 @@ def command_of(suite: SuiteDescription) -> Callable[..., None]:
 
         from rusty_py.bench.kernel_suites import measure
         from rusty_py.bench.suites.operations import OperationSuite
-        from rusty_py.dtypes import DTYPES
+        from rusty_py.dtypes import ELEMENTS
+        from rusty_py.measure.references import library
         from rusty_py.measure.sampling import Options
 
         tasks = tasks_of(
             suite, parts(op) or suite.operations, shapes or suite.sizes["CPU" if chosen.is_cpu else "GPU"]
         )
         options = Options.for_adapter(chosen, runs=runs, max_time_s=max_time, seed=seed)
-        measured = OperationSuite(suite.command, tasks, DTYPES[dtype], reference)
+        measured = OperationSuite(suite.command, tasks, ELEMENTS[dtype], library(reference))
+        measured.check(chosen)
         measure_and_report(chosen, partial(measure, measured), options, output)
 
     example = f"rusty-bench {suite.command} --op {suite.operations[0]} --size 64Ki,1Mi --bars"

@@ -12,7 +12,7 @@ from rusty_py.dtypes import Dtype
 from rusty_py.errors import DtypeError
 from rusty_py.measure.document import BenchProblem, Verification
 from rusty_py.measure.kernels import FILL
-from rusty_py.measure.verification import POISON
+from rusty_py.measure.verification import POISON, compared
 from rusty_py.operation import Operation
 from rusty_py.ops.creation import asarray
 from rusty_py.oracle import Expected
@@ -20,8 +20,6 @@ from rusty_py.runtime.buffer import Buffer, BufferBinding
 from rusty_py.runtime.device import Device
 from rusty_py.runtime.launch import Launch, Spec, launch, prepare, run
 from rusty_py.samples import Sample
-
-EXACT, BOUNDED = "every element, exactly as NumPy's", "every element against float64"
 
 _POISON_GROUPS = 64
 
@@ -151,17 +149,4 @@ class OperationWork:
 
     def compare(self, result: NDArray[np.generic]) -> Verification:
         """Verifies a result, of this or another implementation."""
-        reference, bound = self.expected
-        method = EXACT if bound is None else BOUNDED
-        if result.shape != reference.shape:
-            return Verification(method, fault=f"the shape is {result.shape}, not {reference.shape}")
-        errors = self.expected.errors(result)
-        if not (errors > 1).any():
-            return Verification(method, None if bound is None else float(errors.max(initial=0.0)))
-        first = tuple(int(i) for i in np.unravel_index(np.argmax(errors > 1), errors.shape))
-        within = "" if bound is None else f", bound {bound[first]:.3g}"
-        fault = (
-            f"{(errors > 1).sum():,} of {errors.size:,} elements are wrong, first {list(first)}:"
-            f" {result[first]:.7g} instead of {reference[first]:.7g}{within}"
-        )
-        return Verification(method, fault=fault)
+        return compared(self.expected, result)

@@ -54,12 +54,10 @@ def test_every_operation_verifies_itself_before_and_after_it_runs(device: Device
 def test_an_operation_that_was_not_run_is_wrong(device: Device) -> None:
     with each_reported() as case:
         for operation, dtype in measurable():
-            if dtype is not F32:
-                continue
-            with case(operation.name):
+            with case(f"{operation.name} {dtype.name}"):
                 work = work_of(operation, dtype, device)
                 work.poison()
-                assert "are wrong" in work.recheck().fault
+                assert work.recheck().fault
 
 
 def test_one_wrong_element_is_found_and_named(device: Device) -> None:
@@ -68,13 +66,14 @@ def test_one_wrong_element_is_found_and_named(device: Device) -> None:
     assert work.compare(result).ok
     result[3, 5] *= 1.001
     fault = work.compare(result).fault
-    assert fault.startswith(f"1 of {result.size} elements are wrong, first [3, 5]: ")
-    assert "bound" in fault
+    assert fault.startswith(f"1 of {result.size} elements are wrong, first [3, 5] = ")
 
 
 def test_a_result_of_another_shape_is_wrong(device: Device) -> None:
     work = work_of(OPERATIONS["exp"], F32, device)
-    assert work.compare(np.exp(work.sample.operands[0]).reshape(-1)).fault == f"the shape is (960,), not {SHAPE}"
+    assert (
+        work.compare(np.exp(work.sample.operands[0]).reshape(-1)).fault == f"the shape is (960,), not {SHAPE}"
+    )
 
 
 def test_the_cost_is_the_bytes_that_must_move(device: Device) -> None:

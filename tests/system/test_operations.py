@@ -34,7 +34,11 @@ def test_each_operation_and_size_has_a_kernel_a_whole_call_and_a_reference(tmp_p
 def test_a_matrix_is_reduced_along_each_axis() -> None:
     done = rusty_bench("reduce", "--op", "sum", "--size", "64x96", "--runs", "2", "--dtype", "i32")
     done.succeeds()
-    assert [row["problem"] for row in table(done.out)] == ["sum 64×96", "sum 64×96 axis 0", "sum 64×96 axis 1"]
+    assert [row["problem"] for row in table(done.out)] == [
+        "sum 64×96",
+        "sum 64×96 axis 0",
+        "sum 64×96 axis 1",
+    ]
     assert "exactly" in done.out
 
 

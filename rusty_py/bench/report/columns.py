@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 WIDTH = 80
 WIDE_ONLY = 9
 _GAP = 2
-_MIN_TEXT = 12
+_MIN_TEXT = 10
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,10 @@ def fitted(table: Table, width: int = WIDTH) -> Table:
         (i for i, column in enumerate(table.columns) if not column.right), key=lambda i: table.widths[i]
     )
     room = max(_MIN_TEXT, table.widths[widest] - (table.width - width))
+    columns = list(table.columns)
+    columns[widest] = replace(columns[widest], header=textwrap.fill(columns[widest].header, room))
     lines = [(*line[:widest], textwrap.fill(line[widest], room), *line[widest + 1 :]) for line in table.lines]
-    return replace(table, lines=tuple(lines))
+    return replace(table, columns=tuple(columns), lines=tuple(lines))
 
 
 def _without(table: Table, rank: int) -> Table:

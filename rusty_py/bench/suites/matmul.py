@@ -1,7 +1,7 @@
 """The matmul suite: the kernel that `matmul` selects, and the naive and tiled kernels."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
@@ -18,7 +18,7 @@ from rusty_py.gemm.select import Tile, plan
 from rusty_py.measure.document import BenchProblem, Verification
 from rusty_py.measure.end_to_end import CompileMeter, WholeCall, end_to_end
 from rusty_py.measure.operation_work import kernel_names, poison
-from rusty_py.measure.references import ReferenceTask, library, references
+from rusty_py.measure.references import Library, ReferenceTask, library, references
 from rusty_py.measure.runner import Comparison, KernelMeter, Schedule
 from rusty_py.measure.sampling import KernelTrack, Track
 from rusty_py.measure.verification import MatmulVerifier
@@ -40,7 +40,7 @@ class MatmulSuite:
     tiles: Sequence[Tile]
     dtype: Dtype = F32
     accumulate_dtype: Dtype = F32
-    reference: str = "numpy"
+    reference: Library = field(default_factory=lambda: library("numpy"))
     whole_calls: bool = True
 
     def schedules(self, meter: KernelMeter, rng: np.random.Generator) -> list[Schedule]:
@@ -60,13 +60,14 @@ class MatmulSuite:
     ) -> list[Comparison]:
         setup = MatmulSetup(problem, meter.device, rng)
         tracks = [setup.track(variant_of(tile), meter) for tile in self.tiles]
-        others = references(
-            [library(self.reference)], setup.task(), device=meter.device, clock=meter.clock_name
-        )
+        others = references([self.reference], setup.task(), device=meter.device, clock=meter.clock_name)
         whole = [end_to_end(setup.whole_call(), compiler)] * (self.whole_calls and "auto" in self.tiles)
         return [
             Comparison(
-                problem, [*tracks, *others.tracks], [*others.references, *whole], reference=self.reference
+                problem,
+                [*tracks, *others.tracks],
+                [*others.references, *whole],
+                reference=self.reference.name,
             )
         ]
 

@@ -7,15 +7,16 @@ from functools import partial
 import numpy as np
 
 from rusty_py.bench.suites.description import Task
-from rusty_py.dtypes import Dtype
+from rusty_py.dtypes import F16, Dtype
 from rusty_py.errors import DtypeError
 from rusty_py.measure.document import BenchProblem
 from rusty_py.measure.end_to_end import CompileMeter, WholeCall, end_to_end
 from rusty_py.measure.operation_work import OperationWork
-from rusty_py.measure.references import ReferenceTask, library, references
+from rusty_py.measure.references import Library, ReferenceTask, references
 from rusty_py.measure.runner import Comparison, KernelMeter, Schedule
 from rusty_py.measure.sampling import KernelTrack
 from rusty_py.operation import OPERATIONS, Operation
+from rusty_py.runtime.adapter import Adapter
 from rusty_py.samples import Sample
 
 OURS = "rusty_py"
@@ -23,15 +24,22 @@ OURS = "rusty_py"
 
 @dataclass(frozen=True)
 class OperationSuite:
-    """`command` names the suite; `reference` is a library, such as "numpy"."""
+    """`command` names the suite."""
 
     command: str
     tasks: Sequence[Task]
     dtype: Dtype
-    reference: str
+    reference: Library
+
+    def check(self, adapter: Adapter) -> None:
+        """Raises DtypeError if an operation or the adapter doesn't take the dtype."""
+        if self.dtype is F16 and "shader-f16" not in adapter.features:
+            raise DtypeError(f"{self.command}: {adapter} does not compute in f16: use --dtype f32")
+        for task in self.tasks:
+            self._operation(task)
 
     def schedules(self, meter: KernelMeter, rng: np.random.Generator) -> list[Schedule]:
-        """A row for each task. Raises DtypeError for a dtype that an operation doesn't take."""
+        """A row for each task."""
         compiler = CompileMeter(meter.device)
         return [
             Schedule(
@@ -40,7 +48,6 @@ class OperationSuite:
                 by=(OURS,),
             )
             for task in self.tasks
-            if self._operation(task)
         ]
 
     def _operation(self, task: Task) -> Operation:
@@ -71,12 +78,12 @@ class OperationSuite:
             operation.numpy,
             sample.options,
         )
-        others = references([library(self.reference)], compared, device=meter.device, clock=meter.clock_name)
+        others = references([self.reference], compared, device=meter.device, clock=meter.clock_name)
         return [
             Comparison(
                 work.problem,
                 [kernel, *others.tracks],
                 [*others.references, end_to_end(whole, compiler)],
-                reference=self.reference,
+                reference=self.reference.name,
             )
         ]

@@ -12,7 +12,6 @@ from rusty_py.errors import ToolError
 from rusty_py.measure.document import ClockName
 from rusty_py.measure.references import mlx, numpy, torch
 from rusty_py.measure.references.task import ReferenceTask as ReferenceTask
-from rusty_py.measure.references.task import compared as compared
 from rusty_py.measure.references.task import task_of as task_of
 from rusty_py.measure.sampling import Track
 from rusty_py.runtime.device import Device
@@ -20,6 +19,9 @@ from rusty_py.runtime.device import Device
 
 class Library(Protocol):
     """A library on a device, or on the host."""
+
+    @property
+    def name(self) -> str: ...
 
     @property
     def on_host(self) -> bool: ...

@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 from rusty_py.measure.document import ClockName, Scope, Timed, Verification
 from rusty_py.measure.references.task import ReferenceTask
 from rusty_py.measure.sampling import Options, Track
+from rusty_py.measure.verification import POISON, unwritten
 from rusty_py.views import Shape
-
-POISON = 0xFFE5_FFE5  # A NaN that no arithmetic makes, as one float32 and as two float16.
 
 
 class Computation(Protocol):
@@ -115,15 +114,3 @@ def poison(array: NDArray[Any]) -> None:
 def poison_integer(dtype: np.dtype[Any]) -> int:
     """Poison as a signed integer of the size of `dtype`."""
     return int(poisoned((1,), dtype).view(f"i{dtype.itemsize}")[0])
-
-
-def unwritten(result: NDArray[Any]) -> str:
-    """Describes how much of a result is poison; "" if nothing is.
-
-    Integers may have any bits: there, the comparison finds it.
-    """
-    if result.dtype.kind not in "fb":
-        return ""
-    word = np.dtype(f"u{result.itemsize}")
-    untouched = result.view(word) == POISON & np.iinfo(word).max
-    return f"{untouched.mean():.2%} of the result never written" if untouched.any() else ""

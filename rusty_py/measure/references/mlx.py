@@ -27,6 +27,7 @@ _DTYPES = {"bool": "bool_"}
 class MlxLibrary:
     """MLX on its GPU."""
 
+    name = NAME
     on_host = False
 
     def __init__(self, mx: Any) -> None:

@@ -21,6 +21,7 @@ _ACCUMULATED = {"matmul", "sum", "mean"}  # NumPy's own sums of float16 lose dig
 class NumpyLibrary:
     """NumPy, timed by the wall clock. float16 is multiplied and added up in float32."""
 
+    name = NAME
     on_host = True
 
     def about(self) -> Mapping[str, str]:

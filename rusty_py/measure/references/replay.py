@@ -8,9 +8,10 @@ from rusty_py.arrays import Array, upload
 from rusty_py.dtypes import element
 from rusty_py.measure.document import Timed
 from rusty_py.measure.kernels import FILL
-from rusty_py.measure.references.computation import POISON, ReferenceTrack, wall_timed
+from rusty_py.measure.references.computation import ReferenceTrack, wall_timed
 from rusty_py.measure.references.layouts import flat
 from rusty_py.measure.references.task import ReferenceTask
+from rusty_py.measure.verification import POISON
 from rusty_py.operation import OPERATIONS, apply
 from rusty_py.runtime.device import Device
 from rusty_py.runtime.launch import launch

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from rusty_py.dtypes import element
 from rusty_py.errors import LimitError
 from rusty_py.measure.document import Verification
+from rusty_py.measure.verification import compared
 from rusty_py.operation import Operation
-from rusty_py.oracle import Expected
 from rusty_py.samples import Sample
 from rusty_py.views import Shape, axes_of
 
@@ -69,38 +69,4 @@ def task_of(operation: Operation, sample: Sample) -> ReferenceTask:
         partial(compared, expected),
         operation.numpy,
         sample.options,
-    )
-
-
-def compared(expected: Expected, result: NDArray[Any]) -> Verification:
-    """Compares every element with the reference, within its bound or exactly."""
-    reference, bound = expected
-    if bound is None:
-        same = result == reference
-        if reference.dtype.kind == "f":
-            same |= np.isnan(result) & np.isnan(reference)
-        return Verification("every element, exactly", fault=_fault(result, reference, np.asarray(~same)))
-    with np.errstate(invalid="ignore"):
-        distance = np.abs(result.astype(np.float64) - reference)
-        same = (result == reference) | (np.isnan(result) & np.isnan(reference))
-    distance = np.where(same, 0.0, distance)
-    error = float(np.max(distance / bound, initial=0.0))
-    scale = float(np.linalg.norm(reference.ravel())) or 1.0
-    relative = float(np.linalg.norm(distance.ravel())) / scale
-    return Verification(
-        "every element against float64",
-        error=error if np.isfinite(error) else None,
-        relative_error=relative if np.isfinite(relative) else None,
-        fault=_fault(result, reference, ~(distance <= bound)),  # So that NaN is wrong.
-    )
-
-
-def _fault(result: NDArray[Any], reference: NDArray[Any], wrong: NDArray[np.bool_]) -> str:
-    if not wrong.any():
-        return ""
-    first = np.unravel_index(int(np.argmax(wrong)), wrong.shape)
-    at = ", ".join(map(str, first))
-    return (
-        f"{wrong.sum():,} of {wrong.size:,} elements are wrong, first [{at}] ="
-        f" {result[first]:.7g} instead of {reference[first]:.7g}"
     )

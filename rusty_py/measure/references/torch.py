@@ -52,6 +52,7 @@ _WITHOUT_OUT = {"isnan"}
 class TorchLibrary:
     """PyTorch on one device, "cuda" or "mps". Full float32, and float16 that is added up in float32."""
 
+    name = NAME
     on_host = False
 
     def __init__(self, torch: Any, device: str) -> None:

@@ -20,6 +20,7 @@ from rusty_py.measure.references.numpy import NumpyCalls, NumpyLibrary
 from rusty_py.measure.references.torch import CudaCalls, CudaReplays, TorchCalls, TorchLibrary, judge
 from rusty_py.measure.runner import Comparison, Runner, Schedule
 from rusty_py.measure.sampling import Options, Track
+from rusty_py.measure.verification import compared
 from rusty_py.operation import OPERATIONS, Operation
 from rusty_py.samples import Sample, values
 
@@ -167,15 +168,15 @@ def test_numpy_is_a_host_reference_by_the_wall_clock() -> None:
 
 def test_a_result_is_compared_element_by_element() -> None:
     expected = oracle.Expected(np.array([1.0, 2.0, np.nan]), np.array([0.1, 0.1, 0.1]))
-    right = references.compared(expected, np.array([1.05, 2.0, np.nan], np.float32))
+    right = compared(expected, np.array([1.05, 2.0, np.nan], np.float32))
     assert right.ok
     assert right.error == pytest.approx(0.5, rel=1e-5)
     for wrong in ([1.0, 2.2, np.nan], [1.0, np.nan, np.nan]):
-        verification = references.compared(expected, np.array(wrong, np.float32))
+        verification = compared(expected, np.array(wrong, np.float32))
         assert verification.fault.startswith("1 of 3 elements are wrong, first [1] = ")
     exact = oracle.Expected(np.array([[1, 2], [3, 4]], np.int32), None)
-    assert references.compared(exact, np.array([[1, 2], [3, 4]], np.int32)).ok
-    verification = references.compared(exact, np.array([[1, 2], [5, 4]], np.int32))
+    assert compared(exact, np.array([[1, 2], [3, 4]], np.int32)).ok
+    verification = compared(exact, np.array([[1, 2], [5, 4]], np.int32))
     assert verification.fault == "1 of 4 elements are wrong, first [1, 0] = 5 instead of 3"
 
 
