@@ -30,7 +30,7 @@ def ranking(row: Row) -> list[Result]:
 
 
 def bound(result: Result, row: Row, run: BenchRun) -> str:
-    """What limits a kernel: "launch", "memory" or "compute"; "" if it reaches less than half of the ceiling."""
+    """What limits a kernel: "launch", "memory" or "compute"; "" below half of the ceiling."""
     share = share_of_ceiling(result)
     if result.ns is None or run.ceilings is None:
         return ""
