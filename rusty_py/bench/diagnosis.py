@@ -99,6 +99,8 @@ def exponents(run: BenchRun) -> list[str]:
     for operation in dict.fromkeys(row.problem.operation for row in run.rows):
         rows = [row for row in run.rows if row.problem.operation == operation]
         best = [ranked[0] for row in rows if (ranked := ranking(row))]
+        if not best:
+            continue
         points = [
             (math.log(_work(row)), math.log(found.ns))
             for row in rows
