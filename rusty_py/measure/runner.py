@@ -141,10 +141,13 @@ class Runner:
         self.sampler = Sampler(options, deadline=self.deadline, now=now)
 
     def measure(self, schedules: Sequence[Schedule], run: BenchRun) -> BenchRun:
-        """Measures all schedules; the run also records Ctrl-C and failures of the device."""
+        """Measures all schedules; the run also records Ctrl-C and failures of the device.
+
+        Both are raised before the first schedule, while the clock is checked: there is no run yet.
+        """
+        if self.meter:
+            self.meter.begin(self.progress)
         try:
-            if self.meter:
-                self.meter.begin(self.progress)
             for i, schedule in enumerate(schedules):
                 share = schedule.weight / sum(each.weight for each in schedules[i:])
                 self._measure_schedule(schedule, share, run)
@@ -212,7 +215,7 @@ class Runner:
             track.verdict, track.reason = "skipped", str(error)
             return False
         except ShaderError as error:
-            track.verification = Verification("compiling", fault=str(error))
+            track.verification = _not_compiled(error)
         if not track.verification.ok:
             track.verdict, track.reason = "wrong", track.verification.fault
         return track.verdict == "ok"
@@ -275,14 +278,19 @@ class Runner:
         if not track.timed:
             track.verdict, track.reason = "skipped", "interrupted"
             return
-        if interrupted:  # Possibly after poisoning the output and before writing it.
-            track.sample()
-        verification = track.recheck()
-        if not verification.ok:
-            track.verification, track.verdict, track.reason = verification, "wrong", verification.fault
-        elif self.meter and isinstance(track, KernelTrack):
-            track.reason = self.meter.rejection(track, problem)
-            track.verdict = "rejected" if track.reason else "ok"
+        try:
+            if interrupted:  # Possibly after poisoning the output and before writing it.
+                track.sample()
+            verification = track.recheck()
+            if not verification.ok:
+                track.verification, track.verdict, track.reason = verification, "wrong", verification.fault
+            elif self.meter and isinstance(track, KernelTrack):
+                track.reason = self.meter.rejection(track, problem)
+                track.verdict = "rejected" if track.reason else "ok"
+        except ShaderError as error:
+            track.verification, track.verdict, track.reason = _not_compiled(error), "wrong", str(error)
+        except (LimitError, OutOfMemory) as error:  # The ceilings need two more buffers.
+            track.verdict, track.reason = "skipped", str(error)
 
     def _finish(self, run: BenchRun) -> BenchRun:
         """Computes statistics; uses the wall clock for all kernels if the timestamps of any sample failed."""
@@ -303,9 +311,13 @@ class Runner:
             else:
                 self.progress("measuring ceilings by the wall clock")
                 meter.by_wall(reason)
-                run.rows = [_by_wall(row, meter.measured) for row in run.rows]
+            run.rows = [_by_wall(row, meter.measured) for row in run.rows]
         run.clock, run.clock_reason, run.ceilings = meter.clock_name, meter.clock.reason, meter.measured
         return finished(run)
+
+
+def _not_compiled(error: ShaderError) -> Verification:
+    return Verification("compiling", fault=str(error))
 
 
 def finished(run: BenchRun) -> BenchRun:

@@ -19,10 +19,9 @@ def _document() -> TypeAdapter[BenchRun]:
 
 
 def render(run: BenchRun) -> str:
-    """Strict JSON: no NaN, no infinity."""
-    text = json.dumps(
-        _document().dump_python(run, mode="json"), indent=2, allow_nan=False, ensure_ascii=False
-    )
+    """Strict JSON: NaN and infinity are null."""
+    document = json.loads(_document().dump_json(run))
+    text = json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False)
     return _SCALARS.sub(lambda each: f"[{' '.join(each[1].split())}]", text)
 
 
