@@ -183,10 +183,14 @@ def drift(run: BenchRun) -> str:
 
 
 def reference_ratio(row: Row, result: Result) -> float | None:
-    """The time of the reference divided by that of a result.
+    """The time of the reference divided by that of a result; None between different scopes.
 
-    Where both sides replayed graphs, because kernels are short, it is the ratio of the replays.
+    Host code is compared with kernels and whole calls alike: NumPy has its data where it computes. Where both
+    sides replayed graphs, because kernels are short, it is the ratio of the replays.
     """
+    reference = row.result(row.reference)
+    if not reference or (result.scope == "end to end" and reference.scope != "host"):
+        return None
     replays = row.result(f"{row.reference} graph"), row.result("ours graph")
     if result.by in SELECTED and all(each and each.ns for each in replays):
         return row.ratio(f"{row.reference} graph", "ours graph")

@@ -6,12 +6,18 @@ from rusty_py.bench import diagnosis
 from rusty_py.bench.diagnosis import LABELS
 from rusty_py.bench.report.columns import WIDE_ONLY, Column, Table, table_of
 from rusty_py.bench.report.facts import facts
-from rusty_py.bench.report.numbers import duration, milliseconds, rate, speedup, spread
+from rusty_py.bench.report.numbers import milliseconds, rate, speedup, spread
 from rusty_py.measure.document import BenchProblem, BenchRun, Result, Row
 from rusty_py.measure.figures import GBPS, GFLOPS, share_of_ceiling
 
-PARTS = ("compile", "upload", "dispatch", "GPU", "download")
-"""The figures of a result measured end to end, in nanoseconds."""
+PARTS = {
+    "compile": "compile",
+    "upload": "upload",
+    "dispatch": "launch",
+    "GPU": "GPU",
+    "download": "download",
+}
+"""The figures of a result measured end to end, in nanoseconds, and their headers."""
 
 _CATEGORIES = {"matmul": "compute", "reduce": "reduction"}
 _DTYPES = {"f32": "float32", "f16": "float16"}
@@ -79,8 +85,8 @@ def legend(run: BenchRun) -> list[str]:
     lines += [_reference(run, each) for each in dict.fromkeys(row.reference for row in run.rows) if each]
     if _end_to_end(run).lines:
         lines.append(
-            "NumPy to NumPy: the call with its transfers, by the wall clock; compile: once per process and"
-            " kernel, not part of the total; GPU: the wait after the launches were recorded."
+            "call: from NumPy arrays to a NumPy array, by the wall clock; compile: once per process and"
+            " kernel, not part of the total; launch: the call without waiting; GPU: the wait that follows."
         )
     lines += _of_problems(run)
     methods = [each.verification.method for _, each in run.results() if each.verification]
@@ -149,11 +155,11 @@ def _line(result: Result, row: Row, run: BenchRun, *, several: bool) -> list[str
 
 
 def _end_to_end(run: BenchRun) -> Table:
-    """One line for each result that was measured from NumPy to NumPy, with its parts."""
+    """One line for each result that was measured from NumPy to NumPy, with its parts in milliseconds."""
     reference = next((row.reference for row in run.rows if row.reference), "")
     columns = [
-        Column("NumPy to NumPy", right=False),
-        *(Column(part) for part in PARTS),
+        Column("call, ms", right=False),
+        *(Column(header) for header in PARTS.values()),
         Column("total"),
         Column(f"vs {_label(reference)}"),
     ]
@@ -161,8 +167,8 @@ def _end_to_end(run: BenchRun) -> Table:
     for row, result in run.results():
         if result.scope == "end to end" and result.ns:
             parts = [result.figure(part) for part in PARTS]
-            ratio = row.ratio(row.reference, result.by)
-            cells = ["" if ns is None else duration(ns) for ns in (*parts, result.ns)]
+            ratio = diagnosis.reference_ratio(row, result)
+            cells = ["" if ns is None else milliseconds(ns) for ns in (*parts, result.ns)]
             lines.append([row.problem.name, *cells, speedup(ratio) if ratio else ""])
     return table_of(columns, lines)
 
