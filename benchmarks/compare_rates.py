@@ -9,7 +9,7 @@ of the same machine.
 - false alarms: FASTER or SLOWER for unchanged code, as a share of the results, and of the pairs with any.
 - 15 % found: FASTER for one random result whose times in the second run are divided by 1.15.
 - all auto found: the same for every result of `auto`, each with a new kernel hash.
-- detectable: the median half-width of the intervals.
+- interval: the median half-width of the intervals.
 """
 
 import argparse
@@ -75,7 +75,7 @@ class Rates:
     found: int = 0
     auto: int = 0
     auto_found: int = 0
-    detectable: float = 0.0
+    half_widths: float = 0.0
 
     def cells(self) -> list[str]:
         """The columns of HEADER."""
@@ -86,11 +86,11 @@ class Rates:
             f"{self.same / self.unchanged:.0%}",
             f"{self.found / self.pairs:.0%}",
             f"{self.auto_found / self.auto:.0%}" if self.auto else "",
-            f"{self.detectable / self.pairs:.1%}",
+            f"±{self.half_widths / self.pairs:.1%}",
         ]
 
 
-HEADER = ["pairs", "false\nalarms", "pairs\nwith any", "SAME", "15 %\nfound", "all auto\nfound", "detectable"]
+HEADER = ["pairs", "false\nalarms", "pairs\nwith any", "SAME", "15 %\nfound", "all auto\nfound", "interval"]
 
 
 def simulated(machine: Machine, sizes: int, kernels: Sequence[str], draw: random.Random) -> BenchRun:
@@ -141,7 +141,7 @@ def rates_of(pairs: Iterable[tuple[Side, Side]]) -> Rates:
         rates.alarms += alarms
         rates.pairs_with_alarms += alarms > 0
         rates.same += sum(each.verdict == "SAME" for each in unchanged)
-        rates.detectable += found.detectable or math.nan
+        rates.half_widths += found.half_width or math.nan
 
         name, by = (target := draw.choice(judged(found))).problem.name, target.by
         one = [planted(run, lambda row, each: (row.problem.name, each.by) == (name, by)) for run in other]  # noqa: B023

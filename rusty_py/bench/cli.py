@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rusty_py.bench.compare import compare
 from rusty_py.bench.exits import CLOSED, FINDINGS, NO_ADAPTER, exit_code_of, leave
 from rusty_py.bench.group import CommandGroup
 from rusty_py.bench.matmul import default_sizes, matmul, parse_size
@@ -53,6 +54,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # Its frames leave too little room for one option per line.
 )
 app.command()(matmul)
+app.command()(compare)
 
 
 class InfoFormat(StrEnum):

@@ -60,11 +60,10 @@ def comparability(base: Sequence[BenchRun], other: Sequence[BenchRun]) -> Compar
     runs = [*base, *other]
     refused = [str(each) for each in _differences(runs, _REFUSED)]
     warned = [str(each) for each in _differences(runs, _WARNED)]
-    warned += [f"environment: {name}" for name in _environment(runs)]
     for side, name in ((base, "base"), (other, "other")):
         warned += [f"{name} was interrupted" for run in side if run.interrupted]
         warned += [f"the device failed in {name}: {run.failure}" for run in side if run.failure]
-    informed = _differences(runs, _INFORMED) + _options(runs)
+    informed = _differences(runs, _INFORMED) + _options(runs) + _environment(runs)
     return Comparability(_distinct(refused), _distinct(warned), _distinct(informed))
 
 

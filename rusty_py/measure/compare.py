@@ -59,8 +59,7 @@ class RunComparison:
     """All results of base and other.
 
     `common` is the median ratio of the results with unchanged code, `control` the ratio of the drift control
-    kernel, None if unknown. `detectable` is the median half-width of the intervals, as a fraction: smaller
-    changes are not distinguished from the variation between runs.
+    kernel, None if unknown. `half_width` is the median half-width of the intervals, as a fraction.
     """
 
     results: tuple[ComparedResult, ...]
@@ -69,7 +68,7 @@ class RunComparison:
     only_other: tuple[str, ...]
     common: float | None = None
     control: float | None = None
-    detectable: float | None = None
+    half_width: float | None = None
 
     def slower_than(self, fraction: float) -> list[ComparedResult]:
         """The results whose time certainly grew by more than `fraction`: the whole interval is beyond it."""
@@ -132,7 +131,7 @@ def compare(base: Sequence[BenchRun], other: Sequence[BenchRun]) -> RunCompariso
         only_other=tuple(_name(row, by) for key, (row, by, _) in of_other.items() if key not in of_base),
         common=_exp(common_change(changes)),
         control=_exp(control),
-        detectable=_detectable(results),
+        half_width=_half_width(results),
     )
 
 
@@ -234,7 +233,7 @@ def _verdict(ratio: float, low: float, high: float) -> ChangeVerdict:
     return "UNSURE"
 
 
-def _detectable(results: Sequence[ComparedResult]) -> float | None:
+def _half_width(results: Sequence[ComparedResult]) -> float | None:
     widths = [math.log(each.high / each.low) / 2 for each in results if each.low and each.high]
     return math.expm1(statistics.median(widths)) if widths else None
 

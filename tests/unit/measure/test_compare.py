@@ -215,11 +215,11 @@ def test_slower_than_needs_the_whole_interval() -> None:
 def test_repeated_runs_narrow_the_intervals() -> None:
     draw, machine = random.Random(3), Machine("noisy", 0.0, 0.0, 0.02, 0.02, 30)
 
-    def detectable(runs: int) -> float:
+    def half_width(runs: int) -> float:
         sides = [[simulated(machine, 4, KERNELS, draw) for _ in range(runs)] for _ in range(2)]
-        return compare(*sides).detectable or math.nan
+        return compare(*sides).half_width or math.nan
 
-    assert detectable(9) < 0.6 * detectable(1)
+    assert half_width(9) < 0.6 * half_width(1)
 
 
 def test_a_result_that_a_repeated_run_lacks_is_not_compared() -> None:
@@ -230,7 +230,7 @@ def test_a_result_that_a_repeated_run_lacks_is_not_compared() -> None:
 
 def test_runs_without_common_results_compare_nothing() -> None:
     found = compare([run_of({"64": {"auto": 1.0}})], [run_of({"65": {"auto": 1.0}})])
-    assert (found.results, found.detectable, found.common) == ((), None, None)
+    assert (found.results, found.half_width, found.common) == ((), None, None)
 
 
 @pytest.mark.parametrize("machine", MACHINES, ids=lambda machine: machine.name)
