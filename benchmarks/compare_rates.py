@@ -7,6 +7,7 @@ Without files, runs are simulated on the machines below. With files, every two r
 of the same machine.
 
 - false alarms: FASTER or SLOWER for unchanged code, as a share of the results, and of the pairs with any.
+- by samples alone: the share of results outside 95 % intervals that know only the samples of one run a side.
 - 15 % found: FASTER for one random result whose times in the second run are divided by 1.15.
 - all auto found: the same for every result of `auto`, each with a new kernel hash.
 - interval: the median half-width of the intervals.
@@ -70,6 +71,7 @@ class Rates:
     pairs: int = 0
     unchanged: int = 0
     alarms: int = 0
+    alarms_by_samples: int = 0
     pairs_with_alarms: int = 0
     same: int = 0
     found: int = 0
@@ -83,6 +85,7 @@ class Rates:
             str(self.pairs),
             f"{self.alarms / self.unchanged:.1%}",
             f"{self.pairs_with_alarms / self.pairs:.1%}",
+            f"{self.alarms_by_samples / self.unchanged:.0%}",
             f"{self.same / self.unchanged:.0%}",
             f"{self.found / self.pairs:.0%}",
             f"{self.auto_found / self.auto:.0%}" if self.auto else "",
@@ -90,7 +93,16 @@ class Rates:
         ]
 
 
-HEADER = ["pairs", "false\nalarms", "pairs\nwith any", "SAME", "15 %\nfound", "all auto\nfound", "interval"]
+HEADER = [
+    "pairs",
+    "false\nalarms",
+    "pairs\nwith any",
+    "by samples\nalone",
+    "SAME",
+    "15 %\nfound",
+    "all auto\nfound",
+    "interval",
+]
 
 
 def simulated(machine: Machine, sizes: int, kernels: Sequence[str], draw: random.Random) -> BenchRun:
@@ -140,6 +152,7 @@ def rates_of(pairs: Iterable[tuple[Side, Side]]) -> Rates:
         rates.unchanged += len(unchanged)
         rates.alarms += alarms
         rates.pairs_with_alarms += alarms > 0
+        rates.alarms_by_samples += sum(_differs_by_samples(each, base[0], other[0]) for each in unchanged)
         rates.same += sum(each.verdict == "SAME" for each in unchanged)
         rates.half_widths += found.half_width or math.nan
 
@@ -161,6 +174,18 @@ def rates_of(pairs: Iterable[tuple[Side, Side]]) -> Rates:
 def judged(found: RunComparison) -> list[ComparedResult]:
     """The results with an interval."""
     return [each for each in found.results if each.low is not None]
+
+
+def _differs_by_samples(compared: ComparedResult, *runs: BenchRun) -> bool:
+    """Whether the medians of two runs differ by more than 1.96 standard errors of their samples."""
+    stats = [
+        result.stats
+        for run in runs
+        for row, result in run.results()
+        if (row.problem, result.by) == (compared.problem, compared.by) and result.stats
+    ]
+    base, other = stats
+    return abs(math.log(base.median / other.median)) > 1.96 * math.hypot(base.noise, other.noise)
 
 
 def simulation(pairs: int) -> str:

@@ -4,7 +4,6 @@ import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Literal
 
 from rusty_py.measure.comparability import (
@@ -76,32 +75,76 @@ class RunComparison:
 
 
 @dataclass(frozen=True)
-class _Match:
-    """The results of one problem and implementation in all runs of both sides."""
+class _Repeated:
+    """The results of one problem and implementation in all runs of a side."""
 
     row: Row
     by: str
-    base: Sequence[Result]
-    other: Sequence[Result]
-    refused: tuple[str, ...]
+    results: list[Result]
 
-    @cached_property
-    def fault(self) -> str:
-        """Why the results have no ratio; empty if they have one."""
-        return "; ".join(self.refused) or fault_of(self.base, self.other)
+    @property
+    def ns(self) -> float | None:
+        """The median time over the runs; None if a run has no time."""
+        times = [result.ns for result in self.results if result.ns]
+        return statistics.median(times) if len(times) == len(self.results) else None
+
+    @property
+    def deviations(self) -> list[float]:
+        """The log time in each run, minus the mean; empty if a run has no time."""
+        logs = [math.log(result.ns) for result in self.results if result.ns] if self.ns else []
+        return [each - statistics.fmean(logs) for each in logs]
+
+    @property
+    def name(self) -> str:
+        return f"{self.row.problem.name}, {self.by}"
 
     @property
     def is_sampled(self) -> bool:
-        """Whether all results have enough samples for an interval."""
-        return all(result.stats and result.stats.n >= MIN_SAMPLES for result in (*self.base, *self.other))
+        """Whether all runs have enough samples for an interval."""
+        return all(result.stats and result.stats.n >= MIN_SAMPLES for result in self.results)
+
+    @property
+    def scatter(self) -> float:
+        """The scatter of single samples as a fraction, over the root of the number of runs."""
+        scatter = statistics.median(each.stats.scatter for each in self.results if each.stats)
+        return scatter / math.sqrt(len(self.results))
+
+    def error(self, speeds: Sequence[float]) -> float:
+        """The standard error of the log time: from the samples, or from the runs if these differ more.
+
+        `speeds` are the deviations that all results of a run have in common.
+        """
+        k = len(self.results)
+        within = math.hypot(*(result.stats.noise for result in self.results if result.stats)) / k
+        if k < 2:
+            return within
+        own = [deviation - speed for deviation, speed in zip(self.deviations, speeds, strict=True)]
+        return max(within, statistics.stdev(own) / math.sqrt(k))
+
+
+@dataclass(frozen=True)
+class _Match:
+    """A result in base and other, and why it has no ratio; empty if it has one."""
+
+    base: _Repeated
+    other: _Repeated
+    fault: str
 
     @property
     def log_ratio(self) -> float:
         """Of the median times. Only results without a fault have one."""
-        base, other = _ns(self.base), _ns(self.other)
+        base, other = self.base.ns, self.other.ns
         assert base
         assert other
         return math.log(base / other)
+
+    @property
+    def results(self) -> list[Result]:
+        return [*self.base.results, *self.other.results]
+
+    @property
+    def is_reference(self) -> bool:
+        return self.base.by == self.base.row.reference
 
 
 _Key = tuple[object, ...]
@@ -113,79 +156,75 @@ def compare(base: Sequence[BenchRun], other: Sequence[BenchRun]) -> RunCompariso
     A result is compared if all runs have it.
     """
     found = comparability(base, other)
+    refused = "; ".join(found.refused)
     of_base, of_other = _by_key(base), _by_key(other)
     matches = [
-        _Match(row, by, results, of_other[key][2], found.refused)
-        for key, (row, by, results) in of_base.items()
+        _Match(of_base[key], of_other[key], refused or fault_of(of_base[key].results, of_other[key].results))
+        for key in of_base
         if key in of_other
     ]
-    sampled = [match for match in matches if not match.fault and match.is_sampled]
-    changes = [_change(match, [*base, *other]) for match in sampled]
+    sampled = [
+        match for match in matches if not match.fault and match.base.is_sampled and match.other.is_sampled
+    ]
+    changes = _changes(sampled, [*base, *other])
     control = _control_log_ratio(base, other)
     limits = dict(zip(map(id, sampled), intervals(changes, control=control), strict=True))
     results = tuple(_compared(match, limits.get(id(match))) for match in matches)
     return RunComparison(
         results,
         found,
-        only_base=tuple(_name(row, by) for key, (row, by, _) in of_base.items() if key not in of_other),
-        only_other=tuple(_name(row, by) for key, (row, by, _) in of_other.items() if key not in of_base),
+        only_base=tuple(each.name for key, each in of_base.items() if key not in of_other),
+        only_other=tuple(each.name for key, each in of_other.items() if key not in of_base),
         common=_exp(common_change(changes)),
         control=_exp(control),
         half_width=_half_width(results),
     )
 
 
-def _by_key(runs: Sequence[BenchRun]) -> dict[_Key, tuple[Row, str, list[Result]]]:
+def _by_key(runs: Sequence[BenchRun]) -> dict[_Key, _Repeated]:
     """The results that all runs have, by what must agree for a comparison."""
-    found: dict[_Key, tuple[Row, str, list[Result]]] = {}
+    found: dict[_Key, _Repeated] = {}
     for run in runs:
         for row, result in run.results():
             problem = row.problem
             options, axes = frozenset(problem.options.items()), frozenset(problem.axes.items())
             key = (problem.operation, problem.name, problem.dtype, options, axes, result.by)
-            found.setdefault(key, (row, result.by, []))[2].append(result)
-    return {key: each for key, each in found.items() if len(each[2]) == len(runs)}
+            found.setdefault(key, _Repeated(row, result.by, [])).results.append(result)
+    return {key: each for key, each in found.items() if len(each.results) == len(runs)}
 
 
-def _change(match: _Match, runs: Sequence[BenchRun]) -> Change:
-    first = match.base[0]
-    reference = match.by == match.row.reference
+def _changes(matches: Sequence[_Match], runs: Sequence[BenchRun]) -> list[Change]:
+    base_speeds = _speeds([match.base for match in matches])
+    other_speeds = _speeds([match.other for match in matches])
+    return [
+        Change(
+            match.log_ratio,
+            error=math.hypot(match.base.error(base_speeds), match.other.error(other_speeds)),
+            scatter=math.hypot(match.base.scatter, match.other.scatter),
+            problem=match.base.row.problem.name,
+            clock=(match.base.results[0].clock, match.base.results[0].scope),
+            same_code=_is_same_code(match, runs),
+            reference=match.is_reference,
+        )
+        for match in matches
+    ]
+
+
+def _speeds(side: Sequence[_Repeated]) -> list[float]:
+    """The median deviation of all results, in each run of a side."""
+    return [statistics.median(of_run) for of_run in zip(*(each.deviations for each in side), strict=True)]
+
+
+def _is_same_code(match: _Match, runs: Sequence[BenchRun]) -> bool:
+    """By the hash of the kernel; without one, a reference depends on packages, other code on the commit."""
+    if match.is_reference:
+        return same_packages(runs)
     kernel = _kernel(match)
-    same = same_packages(runs) if reference else kernel == "same" or (not kernel and same_software(runs))
-    return Change(
-        match.log_ratio,
-        error=math.hypot(_error(match.base), _error(match.other)),
-        scatter=math.hypot(_scatter(match.base), _scatter(match.other)),
-        problem=match.row.problem.name,
-        clock=(first.clock, first.scope),
-        same_code=same,
-        reference=reference,
-    )
-
-
-def _ns(results: Sequence[Result]) -> float | None:
-    """The median time over the runs; None if a run has no time."""
-    times = [result.ns for result in results if result.ns]
-    return statistics.median(times) if len(times) == len(results) else None
-
-
-def _error(results: Sequence[Result]) -> float:
-    """The standard error of the log time: from the samples, or from the runs if these differ more."""
-    within = math.hypot(*(result.stats.noise for result in results if result.stats)) / len(results)
-    if len(results) < 2:
-        return within
-    between = statistics.stdev(math.log(result.ns or math.nan) for result in results)
-    return max(within, between / math.sqrt(len(results)))
-
-
-def _scatter(results: Sequence[Result]) -> float:
-    """The scatter of single samples as a fraction, over the root of the number of runs."""
-    scatter = statistics.median(each.stats.scatter for each in results if each.stats)
-    return scatter / math.sqrt(len(results))
+    return kernel == "same" or (not kernel and same_software(runs))
 
 
 def _kernel(match: _Match) -> KernelChange:
-    hashes = {result.sha256 for result in (*match.base, *match.other)}
+    hashes = {result.sha256 for result in match.results}
     return "" if "" in hashes else "same" if len(hashes) == 1 else "changed"
 
 
@@ -201,11 +240,11 @@ def _control_log_ratio(base: Sequence[BenchRun], other: Sequence[BenchRun]) -> f
 
 def _compared(match: _Match, limits: Interval | None) -> ComparedResult:
     unjudged = ComparedResult(
-        match.row.problem,
-        match.by,
-        match.base[0].clock,
-        _ns(match.base),
-        _ns(match.other),
+        match.base.row.problem,
+        match.base.by,
+        match.base.results[0].clock,
+        match.base.ns,
+        match.other.ns,
         "NOT COMPARABLE",
         kernel=_kernel(match),
         reason=match.fault,
@@ -213,7 +252,7 @@ def _compared(match: _Match, limits: Interval | None) -> ComparedResult:
     if match.fault:
         return unjudged
     ratio = math.exp(match.log_ratio)
-    if match.by == match.row.reference:
+    if match.is_reference:
         return replace(unjudged, verdict="reference", ratio=ratio)
     if limits is None:
         return replace(unjudged, verdict="UNSURE", ratio=ratio, reason=f"fewer than {MIN_SAMPLES} samples")
@@ -240,7 +279,3 @@ def _half_width(results: Sequence[ComparedResult]) -> float | None:
 
 def _exp(value: float | None) -> float | None:
     return None if value is None else math.exp(value)
-
-
-def _name(row: Row, by: str) -> str:
-    return f"{row.problem.name}, {by}"

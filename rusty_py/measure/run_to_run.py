@@ -57,8 +57,9 @@ def intervals(changes: Sequence[Change], *, control: float | None) -> list[Inter
     """The interval of every change.
 
     `control` is the log ratio of the drift control kernel. Which part of a change the machine caused is not
-    known, so an interval covers several estimates of it (`_machine`). To each it adds Student's t times the
-    root of spread² + error², with a Bonferroni correction for the number of judged changes.
+    known, so an interval covers several estimates of it: none, `control`, and the medians of `_groups`. It
+    extends beyond these by Student's t times the root of spread² + error², with a Bonferroni correction for
+    the number of judged changes.
     """
     judged = [change for change in changes if not change.reference]
     if not judged:
