@@ -57,14 +57,15 @@ class ComparedResult:
 class RunComparison:
     """All results of base and other.
 
+    `only_base` and `only_other` name the problem and implementation of results that the other side lacks.
     `common` is the median ratio of the results with unchanged code, `control` the ratio of the drift control
     kernel, None if unknown. `half_width` is the median half-width of the intervals, as a fraction.
     """
 
     results: tuple[ComparedResult, ...]
     comparability: Comparability
-    only_base: tuple[str, ...]
-    only_other: tuple[str, ...]
+    only_base: tuple[tuple[str, str], ...]
+    only_other: tuple[tuple[str, str], ...]
     common: float | None = None
     control: float | None = None
     half_width: float | None = None
@@ -95,8 +96,8 @@ class _Repeated:
         return [each - statistics.fmean(logs) for each in logs]
 
     @property
-    def name(self) -> str:
-        return f"{self.row.problem.name}, {self.by}"
+    def names(self) -> tuple[str, str]:
+        return self.row.problem.name, self.by
 
     @property
     def is_sampled(self) -> bool:
@@ -173,8 +174,8 @@ def compare(base: Sequence[BenchRun], other: Sequence[BenchRun]) -> RunCompariso
     return RunComparison(
         results,
         found,
-        only_base=tuple(each.name for key, each in of_base.items() if key not in of_other),
-        only_other=tuple(each.name for key, each in of_other.items() if key not in of_base),
+        only_base=tuple(each.names for key, each in of_base.items() if key not in of_other),
+        only_other=tuple(each.names for key, each in of_other.items() if key not in of_base),
         common=_exp(common_change(changes)),
         control=_exp(control),
         half_width=_half_width(results),

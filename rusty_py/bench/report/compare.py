@@ -19,6 +19,7 @@ HEADER = ["problem", "by", "base", "other", "ratio", "interval", "verdict"]
 _COLUMNS = 80
 _BY_COLUMNS, _VERDICT_COLUMNS = 12, 10
 _VERDICTS = ("FASTER", "SLOWER", "SAME", "UNSURE", "NOT COMPARABLE")
+_LISTED = 10
 _WIDE = 0.1
 """Intervals of this half-width hide changes that matter."""
 
@@ -148,7 +149,7 @@ def findings(comparison: RunComparison) -> list[str]:
         lines.append(f"base and other differ: {'; '.join(differing)}")
     for side, names in (("base", comparison.only_base), ("other", comparison.only_other)):
         if names:
-            lines.append(f"only in {side}: {'; '.join(names)}")
+            lines.append(f"only in {side}: {_unmatched(names)}")
     return [line for line in lines if line]
 
 
@@ -200,6 +201,16 @@ def _origin(file: str, run: BenchRun) -> str:
     commit = fact(run, ("rusty_py", "commit"))
     of = f"commit {commit}" if commit else f"rusty_py {fact(run, ('rusty_py', 'version'))}"
     return f"{file} ({str(fact(run, ('date',)))[:16].replace('T', ' ')}, {of})"
+
+
+def _unmatched(names: Sequence[tuple[str, str]]) -> str:
+    """The first problems, with their implementations."""
+    found: dict[str, list[str]] = {}
+    for problem, by in names:
+        found.setdefault(problem, []).append(by)
+    listed = [f"{problem} ({', '.join(by)})" for problem, by in found.items()]
+    more = [f"and {len(listed) - _LISTED} more problems"] if len(listed) > _LISTED else []
+    return "; ".join(listed[:_LISTED] + more)
 
 
 def _results(n: int) -> str:

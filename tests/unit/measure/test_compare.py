@@ -114,8 +114,8 @@ def test_results_are_matched_by_problem_and_implementation() -> None:
     other = run_of({"64": {"auto": 1.0, "tile 8": 2.0}})
     found = compare([base], [other])
     assert [(each.problem.name, each.by) for each in found.results] == [("64", "auto")]
-    assert found.only_base == ("64, naive", "96, auto")
-    assert found.only_other == ("64, tile 8",)
+    assert found.only_base == (("64", "naive"), ("96", "auto"))
+    assert found.only_other == (("64", "tile 8"),)
 
 
 @pytest.mark.parametrize("changed", [{"dtype": "f16"}, {"options": {"layout": "nt"}}, {"axes": {"m": 2}}])
