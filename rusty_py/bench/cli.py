@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from rusty_py.bench.command import measure_and_report
+from rusty_py.bench.compare import compare
 from rusty_py.bench.exits import CLOSED, FINDINGS, NO_ADAPTER, exit_code_of, leave
 from rusty_py.bench.group import CommandGroup
 from rusty_py.bench.matmul import default_sizes, matmul, parse_size
@@ -57,6 +58,7 @@ app = typer.Typer(
 app.command()(matmul)
 for suite in suites():
     app.command(suite.command)(command_of(suite))
+app.command()(compare)
 
 
 class InfoFormat(StrEnum):
