@@ -32,9 +32,9 @@ def configuration(run: BenchRun) -> list[str]:
         for name, value in each.options.items()
         if (name, value) not in {("layout", "nn"), ("accumulate_dtype", each.dtype)}
     }
-    clock = "GPU timestamps" if run.clock == "gpu" else "wall clock over batched runs"
+    clock = "GPU timestamps" if run.clock == "gpu" else "the wall clock over batched runs"
     return [
-        f"{run.command}: {', '.join([dtypes, *sorted(options)])}; kernels by the {clock};"
+        f"{run.command}: {', '.join([dtypes, *sorted(options)])}; kernels by {clock};"
         f" {facts(run, 'date')}",
     ]
 
