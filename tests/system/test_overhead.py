@@ -9,11 +9,11 @@ from statistics import median_low
 
 import pytest
 from jsonschema import Draft202012Validator
+from rusty_py.bench.report.results import as_json, parse, schema
 
 from rusty_py.bench.overhead import branches, eager, launches, memory, parts
 from rusty_py.bench.overhead.startup import STAGES, TOTAL
 from rusty_py.bench.overhead.work import OURS, PLAIN
-from rusty_py.bench.report.results import as_json, parse, schema
 
 from .program import ROOT, Done, Sabotaged, rusty_bench, strict_json, table
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 from jsonschema import Draft202012Validator
-
 from rusty_py.bench.report.results import as_json, parse, schema
+
 from rusty_py.bench.transfer.copies import MEMCPY, OURS, PLAIN, STAGED
 
 from .program import Sabotaged, rusty_bench, strict_json, table
