@@ -34,8 +34,7 @@ def configuration(run: BenchRun) -> list[str]:
     }
     clock = "GPU timestamps" if run.clock == "gpu" else "the wall clock over batched runs"
     return [
-        f"{run.command}: {', '.join([dtypes, *sorted(options)])}; kernels by {clock};"
-        f" {facts(run, 'date')}",
+        f"{run.command}: {', '.join([dtypes, *sorted(options)])}; kernels by {clock}; {facts(run, 'date')}",
     ]
 
 

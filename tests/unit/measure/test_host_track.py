@@ -100,6 +100,27 @@ def test_a_result_has_the_figures_of_its_median_sample(script: Scripted) -> None
     assert track.result().figures == (steps, Figure("counted", 2000, "ns"))
 
 
+def test_implementations_may_count_with_the_same_object(script: Scripted) -> None:
+    last: list[str] = []
+
+    def implementation(by: str) -> Implementation:
+        def run(n: int) -> None:
+            script.ns["wall"] += 1000 * n
+            last[:] = [by]
+
+        def verify(once: Callable[[], None]) -> str:
+            return ""
+
+        return Implementation(by, run, verify, sampled=lambda: [Figure(last[0], 1.0, "")])
+
+    tracks = [script.track(implementation(by), "wall") for by in ("waited", "recorded")]
+    script.sample(*tracks)
+    assert [track.result().figures for track in tracks] == [
+        (Figure("waited", 1.0, ""),),
+        (Figure("recorded", 1.0, ""),),
+    ]
+
+
 def test_samples_last_as_long_as_asked(script: Scripted) -> None:
     short, long = (
         script.track(script.implementation("ours", **times)) for times in ({"cpu_ns": 10}, {"wall_ns": 1000})
