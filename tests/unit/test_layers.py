@@ -21,6 +21,7 @@ LAYERS = {
     "shaders": 0.1,
     "shapes": 0.1,
     "user_cache": 0.1,
+    "wgsl_text": 0.1,
     "views": 0.1,
     "layout": 0.2,
     "oracle": 0.2,
