@@ -48,6 +48,7 @@ LAYERS = {
     "gemm": 4,
     "checker": 5,
     "ops": 5,
+    "user_kernel": 5.5,
     "": 6,  # The package itself: its version and its public names.
     "measure": 6,
     "tune": 7,
