@@ -26,6 +26,7 @@ LAYERS = {
     "layout": 0.2,
     "oracle": 0.2,
     "samples": 0.2,
+    "expression": 0.3,
     "runtime.throughput": 1.0,
     "runtime.native": 1.0,
     "runtime.capi": 1.05,
