@@ -1,6 +1,6 @@
-"""The commands of `rusty-bench`. `matmul` is in matmul.py, shared options are in options.py.
+"""The commands of `rusty-bench`. `matmul` is in matmul.py, `run` and `kernel` are in user_kernel/.
 
-Exit codes are in exits.py, output in output.py.
+Shared options are in options.py. Exit codes are in exits.py, output in output.py.
 numpy and wgpu are imported inside the commands, to keep --help fast.
 """
 
@@ -34,6 +34,7 @@ from rusty_py.bench.options import (
     parts,
 )
 from rusty_py.bench.output import Format, heading, progress_line, show
+from rusty_py.bench.user_kernel.command import kernel, run
 
 if TYPE_CHECKING:
     from rusty_py.bench.interleaved import InterleavedOptions, Measure
@@ -53,6 +54,8 @@ app = typer.Typer(
     rich_markup_mode=None,  # Its frames leave too little room for one option per line.
 )
 app.command()(matmul)
+app.command()(run)
+app.command()(kernel)
 
 
 class InfoFormat(StrEnum):

@@ -52,6 +52,11 @@ class Reference:
     tree: ast.expr
     text: str
 
+    @property
+    def names(self) -> set[str]:
+        """The buffers that the expression reads."""
+        return {node.id for node in ast.walk(self.tree) if isinstance(node, ast.Name)}
+
     def refusal(self, rule: str, at: ast.AST) -> str:
         """An error message with the text and a caret below `at`."""
         before = self.text.encode()[: getattr(at, "col_offset", 0)]

@@ -3,6 +3,7 @@
 import math
 import operator
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ from rusty_py.arrays import Array
 from rusty_py.errors import DeviceError, DtypeError, LimitError, ShaderError, ShapeError, UnsupportedError
 from rusty_py.runtime.buffer import BINDING_BYTES, Buffer, BufferBinding
 from rusty_py.runtime.device import Device, default_device
-from rusty_py.runtime.launch import launch, warm_up
+from rusty_py.runtime.launch import Launch, launch, prepare, warm_up
 from rusty_py.user_kernel.refusal import refusal
 from rusty_py.user_kernel.signature import BoundVariable, Number, Signature, signature
 from rusty_py.user_kernel.spec import TextSpec
@@ -23,6 +24,15 @@ Words = bytes | bytearray | memoryview | NDArray[np.generic]
 _OPERATIONS_PER_THREAD = 1000
 """The guess by which launches are grouped into submissions, until the first long ones were timed."""
 _KEPT_UNIFORMS = 256
+
+
+class _Arguments(TypedDict):
+    """Those of `launch` and `prepare`."""
+
+    inputs: list[BufferBinding]
+    outputs: list[BufferBinding]
+    workgroups: tuple[int, int, int]
+    flops: int
 
 
 class Kernel:
@@ -93,20 +103,25 @@ class Kernel:
 
         Raises ShapeError for names and sizes, DtypeError, DeviceError, LimitError, UnsupportedError.
         """
+        launch(self.device, self.spec, **self._launch(workgroups, arrays))
+
+    def prepare(self, *, workgroups: int | Sequence[int], **arrays: Array | Words) -> Launch:
+        """The same launch, to be recorded any number of times. For benchmarks."""
+        return prepare(self.device, self.spec, **self._launch(workgroups, arrays))
+
+    def _launch(self, workgroups: int | Sequence[int], arrays: Mapping[str, Array | Words]) -> _Arguments:
         groups = self._groups(workgroups)
         if arrays.keys() != {each.name for each in self._order}:
             self._refuse_names(arrays)
         bindings = [self._binding(each, arrays[each.name]) for each in self._order]
         if self.spec.outputs:
             self._refuse_shared(bindings)
-        launch(
-            self.device,
-            self.spec,
-            inputs=bindings[: self.spec.inputs],
-            outputs=bindings[self.spec.inputs :],
-            workgroups=groups,
-            flops=math.prod(groups) * self.spec.threads * _OPERATIONS_PER_THREAD,
-        )
+        return {
+            "inputs": bindings[: self.spec.inputs],
+            "outputs": bindings[self.spec.inputs :],
+            "workgroups": groups,
+            "flops": math.prod(groups) * self.spec.threads * _OPERATIONS_PER_THREAD,
+        }
 
     # Before the first launch.
 
