@@ -1,5 +1,7 @@
 """`rusty-bench run` and `rusty-bench kernel`: kernels of users are verified, timed, and can break nothing."""
 
+import os
+import re
 import shlex
 import signal
 import sys
@@ -16,6 +18,7 @@ from rusty_py.gemm.simple import Tiled
 
 from ..each import each_reported
 from . import program
+from .markdown import blocks
 from .program import PATIENCE_S, SCRIPT, Done, rusty_bench, started, strict_json, table
 
 pytestmark = [pytest.mark.alone, pytest.mark.usefixtures("adapter")]
@@ -252,3 +255,30 @@ def test_standard_input_is_read(tmp_path: Path) -> None:
     done = program.run(["sh", "-c", f"printf '%s' \"$TEXT\" | {arguments}"], env={"TEXT": SAXPY})
     done.succeeds()
     assert table(done.out)[0]["kernel"] == "<stdin>"
+
+
+def test_the_documentation_shows_what_the_program_prints(tmp_path: Path) -> None:
+    """Numbers, columns of spaces and the adapter differ from machine to machine."""
+
+    def shape(text: str) -> list[str]:
+        table = text.partition("kernel  ")
+        words = re.sub(
+            r"\d[\d.,]*|GPU's timestamps \(.*?\)|wall clock over.*?\(.*?\)", "N", "".join(table[1:]) or text
+        )
+        return [re.sub(r"[ -]+", " ", line).replace("wall", "GPU").strip() for line in words.splitlines()]
+
+    page = (program.ROOT / "docs" / "kernels.md").read_text(encoding="utf-8")
+    shown = [block.text for block in blocks(page) if block.language == "console"]
+    assert len(shown) == 3
+    path = os.pathsep.join([str(SCRIPT.parent), program.environment()["PATH"]])
+    for text in shown:
+        lines = text.replace("\\\n", "").splitlines()
+        given = [line.removeprefix("$ ") for line in lines if line.startswith("$ ")]
+        output = "\n".join(line for line in lines if not line.startswith("$ "))
+        if "> kernel.wgsl" in given[0]:
+            given = [" && ".join([f"cd {shlex.quote(str(tmp_path))}", *given])]
+        (command,) = given
+        done = program.run(["sh", "-c", command], env={"PATH": path}, cwd=program.ROOT)
+        assert (done.code, done.err) == (4 if "WRONG" in output else 0, "")
+        if output:
+            assert shape(done.out) == shape(output)
