@@ -92,6 +92,13 @@ def legend(run: BenchRun) -> list[str]:
             " kernel, not part of the total; launch: the call without waiting; GPU: the wait that follows."
         )
     lines += _of_problems(run)
+    if run.command == "run" and any(each.ns for _, each in run.results()):
+        problem = run.rows[0].problem
+        lines.append(
+            f"GB/s: {problem.nbytes:,} bytes: every buffer once, those that are read and written twice."
+        )
+        if problem.flops:
+            lines.append(f"GFLOPS: {problem.flops:,} floating-point operations of the reference.")
     methods = [each.verification.method for _, each in run.results() if each.verification]
     lines += [f"verified before and after timing: {method}." for method in dict.fromkeys(methods)]
     return lines
@@ -106,7 +113,7 @@ def _kernels(run: BenchRun) -> Table:
         Column("kernel", right=False),
         Column(f"ms ({clock})"),
         Column("± %", rank=2),
-        Column(GFLOPS, rank=0 if matmul else WIDE_ONLY),
+        Column(GFLOPS, rank=0 if matmul else 3 if run.command == "run" else WIDE_ONLY),
         Column(GBPS, rank=WIDE_ONLY if matmul else 0),
         Column("ceiling"),
         Column("of peak", rank=1),
@@ -120,7 +127,7 @@ def _kernels(run: BenchRun) -> Table:
         ),
         Column("note", right=False, rank=WIDE_ONLY),
     ]
-    several = any(len(diagnosis.kernels(row)) > 1 for row in run.rows)
+    several = run.command == "run" or any(len(diagnosis.kernels(row)) > 1 for row in run.rows)
     lines = [
         _line(result, row, run, several=several) for row in run.rows for result in diagnosis.kernels(row)
     ]
@@ -177,7 +184,7 @@ def _end_to_end(run: BenchRun) -> Table:
 
 
 def _summary(run: BenchRun) -> Table:
-    """The grade of the fastest kernel of each operation, at its largest size."""
+    """The grade of the fastest kernel of each operation, at its largest size; none for a single row."""
     columns = [
         Column("category", right=False),
         Column("operation", right=False),
@@ -187,7 +194,8 @@ def _summary(run: BenchRun) -> Table:
         Column("grade", right=False),
     ]
     lines: list[list[str]] = []
-    for operation in dict.fromkeys(row.problem.operation for row in run.rows):
+    operations = dict.fromkeys(row.problem.operation for row in run.rows) if len(run.rows) > 1 else ()
+    for operation in operations:
         rows = [row for row in run.rows if row.problem.operation == operation and diagnosis.ranking(row)]
         if rows:
             row = max(rows, key=lambda row: row.problem.flops + row.problem.nbytes)

@@ -110,13 +110,14 @@ def run(
 
     def ready(facts: dict[str, object]) -> None:
         known["adapter"] = facts
-        output.begin(facts, checked=not unchecked)
 
     try:
         with progress_line(ascii=ascii) as progress:
             measured = parent.measure(job, ready=ready, progress=progress)
     except parent.KernelFailure as failure:
         measured = parent.failed(job, failure, known)
+    if isinstance(facts := known.get("adapter"), dict):  # Only now: a refusal prints nothing.
+        output.begin(facts, checked=not unchecked)
     output.finish(measured)
     leave_with(measured)
 

@@ -42,6 +42,7 @@ class UserWork:
         self.kernel, self.sha256 = kernel_names([self.launch])
         self.problem = replace(
             problem,
+            dtype=", ".join(dict.fromkeys(arrays[name].kind.name for name in expected)),
             read_bytes=sum(each.nbytes for name, each in arrays.items() if name not in self.poisoned),
             written_bytes=sum(arrays[name].nbytes for name in written),
         )
