@@ -65,7 +65,7 @@ class Verification:
 
 @dataclass(frozen=True)
 class Timed:
-    """One sample of several runs. A clock that was not read, or rejected for the reason in `fault`, is None."""
+    """One sample of several runs. A clock is None if it was not read, or was rejected: `fault` says why."""
 
     wall_ns: float | None = None
     gpu_ns: float | None = None
@@ -110,9 +110,7 @@ class Samples:
         """The samples, one by one."""
         columns = (self.wall_ns, self.gpu_ns, self.cpu_ns, self.faults)
         blanks = (None, None, None, "")
-        filled = [
-            column or (blank,) * len(self) for column, blank in zip(columns, blanks, strict=True)
-        ]
+        filled = [column or (blank,) * len(self) for column, blank in zip(columns, blanks, strict=True)]
         return [Timed(*values) for values in zip(*filled, strict=True)]
 
 

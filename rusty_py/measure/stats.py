@@ -19,7 +19,7 @@ class Summary:
     """Statistics of n samples, in the samples' unit.
 
     A single sample has no spread: its `mad` and `iqr` are 0. `low` and `high` are the 95 % interval of the
-    median by order statistics, the minimum and the maximum for fewer than 6 samples. `outliers` counts samples
+    median by order statistics, the minimum and the maximum for fewer than 6 samples. `outliers` counts those
     more than 3.5 robust standard deviations from the median.
     """
 

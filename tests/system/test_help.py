@@ -72,7 +72,7 @@ def test_the_help_names_each_command_in_a_line_and_the_one_that_is_meant_without
     assert "Usage: rusty-bench [OPTIONS] [COMMAND]" in said
     assert "Without a command, matmul runs, and its options are accepted." in said
     commands = said.partition("\nCommands:\n")[2].splitlines()
-    assert len(commands) == 8
+    assert len(commands) == 10
     assert not any(line.endswith("...") for line in commands)
 
 

@@ -9,7 +9,6 @@ from pydantic import TypeAdapter
 from rusty_py.bench.report import version1
 from rusty_py.measure.document import BenchRun
 
-
 _SCALARS = re.compile(r"\[\n\s+([\d.eE+\-nul,\s]+)\n\s+\]")
 """Lists of numbers and nulls, which take one line."""
 
@@ -20,8 +19,9 @@ def _document() -> TypeAdapter[BenchRun]:
 
 
 def render(run: BenchRun) -> str:
-    """Strict JSON: no NaN, no infinity."""
-    text = json.dumps(_document().dump_python(run, mode="json"), indent=2, allow_nan=False, ensure_ascii=False)
+    """Strict JSON: NaN and infinity are null."""
+    document = json.loads(_document().dump_json(run))
+    text = json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False)
     return _SCALARS.sub(lambda each: f"[{' '.join(each[1].split())}]", text)
 
 

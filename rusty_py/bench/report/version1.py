@@ -60,7 +60,9 @@ def _kernels(stored: Stored) -> BenchRun:
     for each in stored.get("skipped", []):
         problem = _problem(each["case"]["problem"])
         found.setdefault(problem.name, (problem, [], []))[1].append(
-            Result(each["case"]["variant"], "skipped", run.clock, reason=each["reason"], **_names(each["case"]))
+            Result(
+                each["case"]["variant"], "skipped", run.clock, reason=each["reason"], **_names(each["case"])
+            )
         )
     for each in stored["baselines"]:
         times = tuple(each["samples_ns"])
