@@ -161,6 +161,21 @@ def test_runs_that_are_not_comparable_say_why_and_give_no_verdict(other: Path, r
     compare(H200, other, "--fail-over", "10%").fails(2, "no result is comparable")
 
 
+def test_results_that_neither_run_measured_are_told_in_a_line(tmp_path: Path) -> None:
+    run = base()
+    skipped = [Result(each.by, "skipped", reason="no time left") for each in run.rows[0].results]
+    run.rows[0] = replace(run.rows[0], results=tuple(skipped))
+    path = tmp_path / "skipped.json"
+    path.write_text(render(run), encoding="utf-8")
+    done = compare(path, path)
+    done.succeeds()
+    assert len(table(done.out)) == 18
+    assert "NOT COMPARABLE: skipped in base: no time left (6 results)" in done.out.splitlines()
+    one = compare(H200, path)
+    one.succeeds()
+    assert "NOT COMPARABLE: skipped in other: no time left (6 results)" in one.out.splitlines()
+
+
 def test_results_of_another_command_are_listed_and_not_compared() -> None:
     done = compare(RESULTS / "llvmpipe" / "overhead.json", RESULTS / "llvmpipe" / "transfer.json")
     done.succeeds()

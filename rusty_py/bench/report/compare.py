@@ -119,8 +119,10 @@ def heading(named: NamedComparison) -> list[tuple[str, str]]:
 
 
 def rows(comparison: RunComparison) -> Iterator[list[str]]:
-    """One table row per result; none if the runs are not comparable."""
+    """One table row per result that base or other has measured; none if the runs are not comparable."""
     for each in () if comparison.comparability.refused else comparison.results:
+        if each.base_ns is None and each.other_ns is None:
+            continue
         changed = each.kernel == "changed" and each.ratio is not None
         yield [
             each.problem.name,
@@ -191,7 +193,8 @@ def _variation(comparison: RunComparison) -> Iterator[str]:
     if known:
         yield f"state of the machine: {', '.join(known)} (base time / other time)"
     if comparison.half_width:
-        yield f"intervals: about ±{100 * comparison.half_width:.2g} %"
+        percent = 100 * comparison.half_width
+        yield f"intervals: about ±{percent:.{0 if percent >= 10 else 1}f} %"
         if comparison.half_width > _WIDE:
             yield "to narrow them, repeat the runs: rusty-bench compare A1.json,A2.json B1.json,B2.json"
 

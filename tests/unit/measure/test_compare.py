@@ -4,10 +4,12 @@ import math
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from benchmarks.compare_rates import MACHINES, PLANTED, Machine, planted, rates_of, simulated
+from benchmarks.compare_rates import MACHINES, PLANTED, Machine, of_files, planted, rates_of, simulated
+from rusty_py.bench.report.json import render
 from rusty_py.measure.compare import ComparedResult, RunComparison, compare
 from rusty_py.measure.document import BenchProblem, BenchRun, Result, Row, Samples
 from rusty_py.measure.run_to_run import MIN_SPREAD, Change, intervals, t_quantile
@@ -15,6 +17,8 @@ from rusty_py.measure.stats import summarise
 
 KERNELS = ("auto", "naive", "tile 8", "tile 16", "tile 32")
 CONTEXT = {
+    "date": "2026-01-01T00:00:00+00:00",
+    "command": "rusty-bench",
     "rusty_py": {"version": "0.1.0", "commit": "aaaa"},
     "adapter": {"name": "GPU", "backend": "Vulkan", "type": "DiscreteGPU", "driver": "1"},
     "device": {"checked": False},
@@ -99,9 +103,13 @@ def test_a_change_of_all_kernels_with_new_code_is_found_if_the_drift_control_is_
 
 
 def test_a_problem_sampled_while_the_machine_was_busy_is_not_slower() -> None:
-    busy = dict.fromkeys(KERNELS, 1.4)
-    found = compare([ladder()], [ladder(**busy)])
-    assert all(verdict(found, "64", kernel) == "UNSURE" for kernel in KERNELS)
+    def run(busy: float) -> BenchRun:
+        factors = {"64": busy, "96": 1.0, "128": 1.0}
+        return run_of({name: dict.fromkeys(KERNELS, factor) for name, factor in factors.items()})
+
+    found = compare([run(1.0)], [run(1.4)])
+    assert {verdict(found, "64", kernel) for kernel in KERNELS} == {"UNSURE"}
+    assert {verdict(found, "96", kernel) for kernel in KERNELS} == {"SAME"}
 
 
 def scaled(measured: Result, factor: float, **changes: object) -> Result:
@@ -273,6 +281,14 @@ def test_a_planted_change_multiplies_the_time_of_one_result() -> None:
     ratios = {(each.problem.name, each.by): each.ratio for each in found.results}
     assert ratios.pop(("64", "auto")) == pytest.approx(PLANTED)
     assert set(ratios.values()) == {1}
+
+
+def test_rates_of_files_count_their_pairs(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{i}.json" for i in range(3)]
+    for path in paths:
+        path.write_text(render(ladder()), encoding="utf-8")
+    *_, last = of_files(paths).splitlines()
+    assert last.split() == ["3", "0.0%", "0.0%", "0%", "100%", "100%", "100%", last.split()[-1]]
 
 
 @pytest.mark.parametrize(
