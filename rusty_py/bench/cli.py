@@ -1,6 +1,6 @@
-"""The commands of `rusty-bench`. `matmul` is in matmul.py, shared options are in options.py.
+"""The commands of `rusty-bench`. `matmul` is in matmul.py, `run` and `kernel` are in user_kernel/.
 
-Exit codes are in exits.py, output in output.py.
+Shared options are in options.py. Exit codes are in exits.py, output in output.py.
 numpy and wgpu are imported inside the commands, to keep --help fast.
 """
 
@@ -41,6 +41,7 @@ from rusty_py.bench.options import (
 )
 from rusty_py.bench.output import Format, Output, progress_line, show
 from rusty_py.bench.suites.description import suites
+from rusty_py.bench.user_kernel.command import kernel, run
 
 app = typer.Typer(
     name="rusty-bench",
@@ -59,6 +60,8 @@ app.command()(matmul)
 for suite in suites():
     app.command(suite.command)(command_of(suite))
 app.command()(compare)
+app.command()(run)
+app.command()(kernel)
 
 
 class InfoFormat(StrEnum):

@@ -68,8 +68,12 @@ def collected(device: Device, call: Callable[[], Array]) -> tuple[list[Launch], 
 
 def poison(device: Device, launches: Sequence[Launch]) -> None:
     """Fills everything that the launches write with a bit pattern that no kernel writes."""
-    written = [buffer for each in launches for buffer in each.buffers[each.spec.inputs :]]
-    for buffer in dict.fromkeys(written):
+    poison_buffers(device, [buffer for each in launches for buffer in each.buffers[each.spec.inputs :]])
+
+
+def poison_buffers(device: Device, buffers: Sequence[Buffer | BufferBinding]) -> None:
+    """Fills buffers with that pattern."""
+    for buffer in dict.fromkeys(buffers):
         launch(
             device,
             FILL,

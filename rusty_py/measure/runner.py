@@ -268,7 +268,7 @@ class Runner:
         if not self._admit(track, problem):
             return
         budget_s = 5 * self.options.sample_s + 0.1
-        options = replace(self.options, min_samples=1, min_time_s=0.0)
+        options = replace(self.options, min_time_s=0.0)
         start = self.now()
         sampler = Sampler(options, deadline=min(start + budget_s, self.deadline), now=self.now)
         track.warm_up(options, sampler.deadline)
@@ -348,7 +348,9 @@ def _by_wall(row: Row, ceilings: Ceilings) -> Row:
 
 
 def _row(comparison: Comparison, stopped: str) -> Row:
-    tracks = [*comparison.tracks, *comparison.references]
+    # Without a correct kernel, references are not sampled.
+    sampled = [each for each in comparison.references if each.timed or each.verdict != "ok"]
+    tracks = [*comparison.tracks, *sampled]
     return Row(
         comparison.problem,
         (*(track.result() for track in tracks), *comparison.unmeasured),

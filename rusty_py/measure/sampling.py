@@ -237,6 +237,7 @@ class HostTrack(Track):
         super().__init__(implementation.by, clock, scope)
         self.implementation, self.method, self.clocks, self.now = implementation, method, clocks, now
         self.sampled: list[Sequence[Figure]] = []
+        self.latest: Sequence[Figure] = ()
         self.verified_ns = 0.0
 
     def verify(self) -> Verification:
@@ -264,11 +265,12 @@ class HostTrack(Track):
 
     def sample(self) -> Timed:
         ns = self._run(self.runs)
+        self.latest = self.implementation.sampled()  # Before another track counts with the same objects.
         return Timed(wall_ns=ns) if self.clock == "wall" else Timed(cpu_ns=ns)
 
     def keep(self, round: int, timed: Timed) -> None:
         super().keep(round, timed)
-        self.sampled.append(self.implementation.sampled())
+        self.sampled.append(self.latest)
 
     def figures(self) -> list[Figure]:
         """Those of all samples, and those of the median sample."""

@@ -98,12 +98,14 @@ def _median_rank(n: int) -> int:
 
     The number of n samples below the median of their distribution is binomial (n, 1/2).
     """
-    outside, rank = 0.5**n, 0
-    while True:
-        more = outside + math.comb(n, rank + 1) * 0.5**n
-        if more > 0.025 or 2 * (rank + 1) >= n:
-            return rank
-        outside, rank = more, rank + 1
+    rank, ways, outside = 0, 1, 1  # Of 2^n; in integers, since floats underflow from 1,075 samples on.
+    while 2 * (rank + 1) < n:
+        ways = ways * (n - rank) // (rank + 1)
+        outside += ways
+        if 40 * outside > 2**n:
+            break
+        rank += 1
+    return rank
 
 
 def ratio_interval(

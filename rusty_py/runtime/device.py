@@ -110,7 +110,8 @@ class Device:
         import wgpu
 
         flags = wgpu.BufferUsage
-        storage = flags.STORAGE | flags.COPY_SRC | flags.COPY_DST
+        # Kernels of users take uniforms from arrays as well.
+        storage = flags.STORAGE | flags.UNIFORM | flags.COPY_SRC | flags.COPY_DST
         storage |= flags.MAP_READ * mapped_read | flags.MAP_WRITE * mapped_write
         create = partial(_create_buffer, self.raw, self.queue)  # No cycle back to this device.
         pool = partial(Pool, before_destroy=self.queue.flush)

@@ -308,8 +308,6 @@ def _parts(dispatches: Sequence[Part]) -> Iterator[Part]:
         if part.dispatches and part.seconds + each.seconds > SUBMISSION_SECONDS:
             yield part
             part = Part([], 0.0, 0)
-        part = Part(
-            part.dispatches + each.dispatches, part.seconds + each.seconds, part.nbytes + each.nbytes
-        )
+        part = Part(part.dispatches + each.dispatches, part.seconds + each.seconds, part.nbytes + each.nbytes)
     if part.dispatches:
         yield part

@@ -55,6 +55,9 @@ def findings(run: BenchRun) -> list[str]:
     lines = diagnosis.choices(run) + diagnosis.verdicts(run) + diagnosis.against_reference(run)
     lines += diagnosis.exponents(run)
     lines += _shares(run)
+    unverified = facts(run, "unverified")
+    if isinstance(unverified, list) and unverified:
+        lines.append(f"not verified, for lack of a reference: {', '.join(map(str, unverified))}")
     drift = diagnosis.drift(run)
     return [*lines, drift] if drift else lines
 

@@ -319,7 +319,7 @@ def test_batches_layouts_and_f16_stand_in_every_table() -> None:
     assert grid(whole)[1][0] == "4×512×512×256 nt"
     for text in (joined(table.render(whole)), markdown.render(whole)):
         for said in (
-            "matmul: f16, accumulate dtype f32, layout nt; kernels by the GPU timestamps",
+            "matmul: f16, accumulate dtype f32, layout nt; kernels by GPU timestamps",
             "auto: 4×512×512×256: blocked",
             "as a fraction of the float32 rounding bound, and one rounding to float16.",
             "P×M×K×N: P products at once.",
