@@ -18,9 +18,8 @@ from rusty_py.bench.signals import Signals
 from rusty_py.errors import DeviceError, RustyError
 
 if TYPE_CHECKING:
-    from rusty_py.bench.results import Results
-    from rusty_py.bench.run import BenchRun
     from rusty_py.bench.tuning import TuningRun
+    from rusty_py.measure.document import BenchRun
 
 FINDINGS, USAGE, NO_ADAPTER, WRONG, INTERNAL, INTERRUPTED, CLOSED = 1, 2, 3, 4, 70, 130, 141
 
@@ -61,7 +60,7 @@ def _exit_code_of(program: Callable[[], object]) -> int:
         return INTERNAL
 
 
-def leave(run: "BenchRun | Results | TuningRun", *, wrong: bool) -> None:
+def leave(run: "BenchRun | TuningRun", *, wrong: bool) -> None:
     """Exits with the exit code of the run."""
     if run.failure:
         raise DeviceError(run.failure)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from rusty_py import Device, shaders
-from rusty_py.bench.suites.matmul import MatmulSetup, MatmulWork, case, problem
-from rusty_py.measure.case import Verification
+from rusty_py.bench.suites.matmul import MatmulSetup, MatmulWork, problem, variant_of
+from rusty_py.measure.document import Verification
 from rusty_py.measure.verification import MatmulVerifier
 from rusty_py.runtime.launch import Launch
 
@@ -44,7 +44,7 @@ def work(device: Device, n: int, tile: int | str, *, full: bool = True) -> Matmu
     setup = MatmulSetup(size, device, np.random.default_rng(n))
     if not full:
         setup.verifier = MatmulVerifier(n, n, n, rng=np.random.default_rng(n), full_flops=0)
-    return setup.work(case(size, tile))
+    return setup.work(variant_of(tile))
 
 
 def name_of(tile: int | str) -> str:

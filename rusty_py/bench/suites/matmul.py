@@ -1,44 +1,75 @@
 """The matmul suite: the kernel that `matmul` selects, and the naive and tiled kernels."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rusty_py import shaders
+from rusty_py.arrays import Array
 from rusty_py.bench.suites.shapes import Size
 from rusty_py.dtypes import DTYPES, F32, Dtype
 from rusty_py.errors import LimitError
 from rusty_py.gemm.dispatch import Operands, dispatches
 from rusty_py.gemm.plan import GemmPlan
 from rusty_py.gemm.problem import GemmProblem, MatrixLayouts, contiguous
-from rusty_py.gemm.select import Tile, kernel_of, plan
-from rusty_py.measure.case import BenchProblem, Case, Verification
-from rusty_py.measure.kernels import FILL
-from rusty_py.measure.verification import POISON, MatmulVerifier
+from rusty_py.gemm.select import Tile, plan
+from rusty_py.measure.document import BenchProblem, Verification
+from rusty_py.measure.end_to_end import CompileMeter, WholeCall, end_to_end
+from rusty_py.measure.operation_work import kernel_names, poison
+from rusty_py.measure.references import Library, ReferenceTask, library, references
+from rusty_py.measure.runner import Comparison, KernelMeter, Schedule
+from rusty_py.measure.sampling import KernelTrack, Track
+from rusty_py.measure.verification import MatmulVerifier
+from rusty_py.ops.matmul import matmul
 from rusty_py.runtime.device import Device
-from rusty_py.runtime.launch import Launch, Spec, launch, prepare, run
+from rusty_py.runtime.launch import Launch, prepare, run
 
 
 @dataclass(frozen=True)
 class MatmulSuite:
-    """`tiles` as in `rusty_py.matmul`; `dtype` is that of operands and results."""
+    """`tiles` as in `rusty_py.matmul`; `dtype` is that of operands and results; `reference` is a library.
+
+    With `whole_calls` and the tile "auto", calls from NumPy to NumPy are measured, too.
+    """
+
+    command = "matmul"
 
     sizes: Sequence[Size]
     tiles: Sequence[Tile]
     dtype: Dtype = F32
     accumulate_dtype: Dtype = F32
+    reference: Library = field(default_factory=lambda: library("numpy"))
+    whole_calls: bool = True
 
-    def cases(self) -> list[Case]:
+    def schedules(self, meter: KernelMeter, rng: np.random.Generator) -> list[Schedule]:
+        """A row for each size, small ones first."""
         sizes = sorted(dict.fromkeys(self.sizes), key=lambda size: size.flops)
         problems = [
             problem_of(size, dtype=self.dtype, accumulate_dtype=self.accumulate_dtype) for size in sizes
         ]
-        return [case(p, tile) for p in problems for tile in self.tiles]
+        by = [variant_of(tile) for tile in self.tiles]
+        compiler = CompileMeter(meter.device)
+        return [
+            Schedule(each, partial(self._comparisons, each, meter, compiler, rng), by=by) for each in problems
+        ]
 
-    def setup(self, problem: BenchProblem, device: Device, rng: np.random.Generator) -> "MatmulSetup":
-        return MatmulSetup(problem, device, rng)
+    def _comparisons(
+        self, problem: BenchProblem, meter: KernelMeter, compiler: CompileMeter, rng: np.random.Generator
+    ) -> list[Comparison]:
+        setup = MatmulSetup(problem, meter.device, rng)
+        tracks = [setup.track(variant_of(tile), meter) for tile in self.tiles]
+        others = references([self.reference], setup.task(), device=meter.device, clock=meter.clock_name)
+        whole = [end_to_end(setup.whole_call(), compiler)] * (self.whole_calls and "auto" in self.tiles)
+        return [
+            Comparison(
+                problem,
+                [*tracks, *others.tracks],
+                [*others.references, *whole],
+                reference=self.reference.name,
+            )
+        ]
 
 
 def problem(m: int, k: int, n: int) -> BenchProblem:
@@ -50,36 +81,25 @@ def problem_of(size: Size, *, dtype: Dtype = F32, accumulate_dtype: Dtype = F32)
     """The products of `size`: 2mnk flops each, with every matrix moved once."""
     m, k, n = size.m, size.k, size.n
     return BenchProblem(
-        suite="matmul",
-        name=str(size),
-        axes={"m": m, "k": k, "n": n, "products": size.products},
-        dtype=dtype.name,
+        "matmul",
+        str(size),
+        {"m": m, "k": k, "n": n, "products": size.products},
+        dtype.name,
+        {"layout": size.layout, "accumulate_dtype": accumulate_dtype.name},
         flops=size.flops,
-        bytes=(m * k + k * n + m * n) * size.products * dtype.itemsize,
-        layout=size.layout,
-        sums=accumulate_dtype.name,
+        read_bytes=(m * k + k * n) * size.products * dtype.itemsize,
         written_bytes=m * n * size.products * dtype.itemsize,
     )
 
 
-def case(problem: BenchProblem, tile: Tile) -> Case:
-    """The case of `tile` on `problem`; the kernel of "auto" is only known on a device."""
-    if tile == "auto":
-        return Case(problem, "auto", "", "")
-    variant = "naive" if tile == "naive" else f"tile {tile}"
-    return _named(Case(problem, variant, "", ""), [kernel_of(tile).spec(product_of(problem))])
-
-
-def _named(case: Case, specs: Sequence[Spec]) -> Case:
-    """`case` with the distinct kernels of `specs`, in order."""
-    each = list(dict.fromkeys(specs))
-    text = "".join(spec.source for spec in each)
-    return replace(case, kernel=" + ".join(map(str, each)), sha256=shaders.sha256(text))
+def variant_of(tile: Tile) -> str:
+    """The name of a tile in tables."""
+    return f"tile {tile}" if isinstance(tile, int) else tile
 
 
 def product_of(problem: BenchProblem) -> GemmProblem:
     """The GEMM problem, with contiguous matrices."""
-    dtype, accumulate_dtype = DTYPES[problem.dtype], DTYPES[problem.sums]
+    dtype, accumulate_dtype = DTYPES[problem.dtype], DTYPES[problem.options["accumulate_dtype"]]
     return GemmProblem.of(
         *_sizes(problem), layouts=layouts_of(problem), dtype=dtype, accumulate_dtype=accumulate_dtype
     )
@@ -87,7 +107,7 @@ def product_of(problem: BenchProblem) -> GemmProblem:
 
 def layouts_of(problem: BenchProblem) -> MatrixLayouts:
     """The layouts of a, b and c, each in a buffer of its own."""
-    return contiguous(*_sizes(problem), layout=problem.layout)
+    return contiguous(*_sizes(problem), layout=problem.options["layout"])
 
 
 def _sizes(problem: BenchProblem) -> tuple[int, int, int, int]:
@@ -115,63 +135,72 @@ class MatmulSetup:
             rng=rng,
             products=products,
             dtype=dtype,
-            accumulate_dtype=DTYPES[problem.sums],
+            accumulate_dtype=DTYPES[problem.options["accumulate_dtype"]],
         )
         self.a = device.upload(self.stored(self.verifier.a, 0), label="a")
         self.b = device.upload(self.stored(self.verifier.b, 1), label="b")
 
     def stored(self, x: NDArray[np.floating], operand: int) -> NDArray[np.floating]:
         """Operand 0 or 1 in its memory order, C-contiguous."""
-        transposed = self.problem.layout[operand] == "t"
+        transposed = self.problem.options["layout"][operand] == "t"
         return np.ascontiguousarray(x.swapaxes(-1, -2) if transposed else x)
 
-    def work(self, case: Case) -> "MatmulWork":
-        return MatmulWork(self, case)
+    def track(self, variant: str, meter: KernelMeter) -> Track:
+        """A variant to be measured."""
+        return KernelTrack(variant, partial(self.work, variant), meter.device, meter.timer, meter.clock_name)
 
-    def baseline(self) -> Callable[[], object]:
-        """np.matmul in float32 for every dtype (float16 has no BLAS), with operands in the same layout."""
-        a, b = (self._as_stored(x, i) for i, x in enumerate((self.verifier.a, self.verifier.b)))
-        c = np.empty(self.verifier.shape, np.float32)
-        return lambda: np.matmul(a, b, out=c)
+    def work(self, variant: str) -> "MatmulWork":
+        """A variant, ready to run. Raises LimitError if it exceeds the device's limits."""
+        return MatmulWork(self, variant)
 
-    def _as_stored(self, x: NDArray[np.floating], operand: int) -> NDArray[np.float32]:
-        """Operand 0 or 1 in float32, in the layout used on the device."""
-        held = self.stored(x.astype(np.float32, copy=False), operand)
-        return held.swapaxes(-1, -2) if self.problem.layout[operand] == "t" else held
+    def task(self) -> ReferenceTask:
+        """The product for other libraries, with operands in the same layout."""
+        verifier = self.verifier
+        operands = tuple(self._as_stored(x, i) for i, x in enumerate((verifier.a, verifier.b)))
+        return ReferenceTask(
+            "matmul", operands, verifier.shape, verifier.dtype.numpy, verifier.compare, np.matmul
+        )
+
+    def whole_call(self) -> WholeCall:
+        """The product of NumPy arrays, by the kernel that `matmul` selects."""
+        verifier, letters = self.verifier, self.problem.options["layout"]
+        accumulate_dtype = self.problem.options["accumulate_dtype"]
+
+        def call(*arrays: Array) -> Array:
+            a, b = (x.mT if letter == "t" else x for x, letter in zip(arrays, letters, strict=True))
+            return matmul(a, b, accumulate_dtype=accumulate_dtype)
+
+        operands = [self.stored(x, i) for i, x in enumerate((verifier.a, verifier.b))]
+        return WholeCall(self.device, operands, call, self.work("auto").made, verifier.compare)
+
+    def _as_stored(self, x: NDArray[np.floating], operand: int) -> NDArray[np.floating]:
+        """Operand 0 or 1 with the strides that it has on the device."""
+        held = self.stored(x, operand)
+        return held.swapaxes(-1, -2) if self.problem.options["layout"][operand] == "t" else held
 
 
 class MatmulWork:
-    """A case on the inputs of the setup, with its own output and plan."""
+    """A variant on the inputs of the setup, with its own output and plan."""
 
-    def __init__(self, setup: MatmulSetup, case: Case) -> None:
+    def __init__(self, setup: MatmulSetup, variant: str) -> None:
         self.setup, self.verifier, self.device = setup, setup.verifier, setup.device
-        self.plan = _plan(setup.device, product_of(case.problem), case.variant)
+        self.problem = setup.problem
+        self.gemm_plan = _plan(setup.device, product_of(self.problem), variant)
         self.c = self.device.empty(self.verifier.nbytes, label="c")
-        self.operands = Operands(setup.a, setup.b, self.c, *layouts_of(case.problem))
+        self.operands = Operands(setup.a, setup.b, self.c, *layouts_of(self.problem))
         self.made = self.launches()
-        self.case = case
-        if case.variant == "auto":
-            named = _named(case, [each.spec for each in self.made])
-            self.case = replace(named, plan=str(self.plan))
+        self.kernel, self.sha256 = kernel_names(self.made)
+        self.plan = str(self.gemm_plan) if variant == "auto" else ""
         self.verified: NDArray[np.floating] | None = None
 
     def launches(self) -> list[Launch]:
-        made = dispatches(self.device, self.plan, self.operands)
+        made = dispatches(self.device, self.gemm_plan, self.operands)
         self.made = [prepare(self.device, **each._asdict()) for each in made]
         return self.made
 
     def poison(self) -> None:
         """Poisons the output and the temporary buffers of the last launches."""
-        groups = 64
-        written = [buffer for each in self.made for buffer in each.buffers[each.spec.inputs :]]
-        for buffer in dict.fromkeys(written):
-            launch(
-                self.device,
-                FILL,
-                outputs=[buffer],
-                uniforms=(buffer.nbytes // 4, POISON, groups * FILL.threads),
-                workgroups=(groups, 1, 1),
-            )
+        poison(self.device, self.made)
 
     def verify(self) -> Verification:
         verification, self.verified = self.verifier.verify(self._product)

@@ -8,10 +8,7 @@ import json
 import os
 import sys
 import threading
-import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,28 +16,29 @@ import numpy as np
 import rusty_py
 from rusty_py.arrays import Array
 from rusty_py.bench import checking
-from rusty_py.bench.context import adapter_facts
-from rusty_py.bench.user_kernel.job import KernelJob, KernelRow, KernelRun
-from rusty_py.bench.user_kernel.verification import METHOD, Host, References
-from rusty_py.bench.user_kernel.work import OperationWork, UserWork
+from rusty_py.bench.context import adapter_facts, context
+from rusty_py.bench.report import json as document
+from rusty_py.bench.user_kernel.job import KernelJob
+from rusty_py.bench.user_kernel.verification import Host, References
+from rusty_py.bench.user_kernel.work import SameOperation, UserWork
 from rusty_py.checker import contents
 from rusty_py.errors import LimitError, RustyError
 from rusty_py.expression import single_operation
-from rusty_py.measure.ceilings import CeilingMeter
-from rusty_py.measure.clock import Clock, check_clock
-from rusty_py.measure.sampling import Options, Sampler, Track, run_ns
+from rusty_py.measure.document import BenchProblem, BenchRun
+from rusty_py.measure.runner import Comparison, KernelMeter, Runner, Schedule
+from rusty_py.measure.sampling import KernelTrack, Options
 from rusty_py.measure.signals import leave_to_parent
-from rusty_py.measure.stats import summarise
 from rusty_py.ops.creation import array
 from rusty_py.runtime.adapter import choose
 from rusty_py.runtime.device import Device
-from rusty_py.runtime.timing import Timer
 from rusty_py.user_kernel import Kernel
 
 Report = Callable[..., None]
 
 HOST_LIMIT_S = 120.0
 """For what does not run the kernel: start, compilation, references."""
+
+OURS = "rusty_py"
 
 
 class Session:
@@ -49,12 +47,11 @@ class Session:
     def __init__(self, job: KernelJob, device: Device, report: Report) -> None:
         self.job, self.device, self.report = job, device, report
         self.options = Options.for_adapter(device.adapter, runs=job.runs, max_time_s=job.max_time_s)
-        self.deadline = time.monotonic() + self.options.max_time_s
 
-    def run(self) -> KernelRun:
+    def run(self) -> BenchRun:
         """Compiles, verifies, times and verifies again."""
         job, device = self.job, self.device
-        self._stage("compiling", HOST_LIMIT_S)
+        self._stage("compiling")
         kernel = Kernel(
             job.wgsl,
             entry=job.entry,
@@ -63,7 +60,7 @@ class Session:
             device=device,
             name=job.name,
         )
-        self._stage("evaluating the reference", HOST_LIMIT_S)
+        self._stage("evaluating the reference")
         hosts = {name: _contents(name, text) for name, text in job.buffers.items()}
         references = References(list(job.references), hosts, rtol=job.rtol, atol=job.atol)
         self._check_written(kernel, references)
@@ -71,26 +68,27 @@ class Session:
         work = UserWork(
             kernel,
             arrays,
+            BenchProblem("run", "; ".join(job.references), flops=references.flops),
             workgroups=job.workgroups,
             expected=references.expected,
             read=references.read,
             alive=self._alive,
         )
-        self._stage("running the kernel", job.time_limit_s)
-        verification = work.verify()
-        unverified = tuple(name for name in work.initial if name not in references.expected)
-        outcome = partial(
-            KernelRun, nbytes=work.nbytes, flops=references.flops, method=METHOD, unverified=unverified
-        )
-        if not verification.ok:
-            row = KernelRow(job.name, "wrong", work.case.kernel, verification.error, verification.fault)
-            return outcome((row,), "wall", "not timed")
-        tracks = [Track(work.case, work, verification)]
-        if ours := self._operation(references, {**arrays, **work.initial}):
-            tracks.append(ours)
-        clock, stopped = self._sample(tracks)
-        rows = tuple(self._row(track, clock) for track in tracks)
-        return outcome(rows, "gpu" if clock.name == "gpu" else "wall", clock.reason, stopped=stopped)
+        ours = self._operation(references, {**arrays, **work.initial}, work.problem)
+        meter = KernelMeter(device, self.options)
+
+        def comparisons() -> list[Comparison]:
+            def track(by: str, work: UserWork | SameOperation) -> KernelTrack:
+                return KernelTrack(by, lambda: work, device, meter.timer, meter.clock_name)
+
+            tracks = [track(job.name, work), *([track(OURS, ours)] if ours else [])]
+            return [Comparison(work.problem, tracks)]
+
+        unverified = [name for name in work.initial if name not in references.expected]
+        facts = context(device, options=vars(self.options))
+        facts |= {"command": job.command, "device": {"checked": job.checked}, "unverified": unverified}
+        schedule = Schedule(work.problem, comparisons, by=(job.name,))
+        return Runner(self.options, self._stage, meter=meter).measure([schedule], BenchRun("run", facts))
 
     def _check_written(self, kernel: Kernel, references: References) -> None:
         """Raises LimitError for a reference of what the kernel does not write: it would prove nothing."""
@@ -102,8 +100,10 @@ class Session:
                     f" it writes {', '.join(written) or 'none'}"
                 )
 
-    def _operation(self, references: References, arrays: Mapping[str, Array]) -> Track | None:
-        """Our operation, verified, if the only reference is one that takes these arrays."""
+    def _operation(
+        self, references: References, arrays: Mapping[str, Array], problem: BenchProblem
+    ) -> SameOperation | None:
+        """Our operation, if the only reference is one that takes these arrays."""
         if len(references.expected) != 1 or len(references.parsed) != 1:
             return None
         reference = references.parsed[0]
@@ -111,11 +111,11 @@ class Session:
         function = getattr(rusty_py, found[0], None) if found else None
         if found is None or function is None or not {each for each in found[1] if each in arrays}:
             return None
-        operands = [arrays[each] if isinstance(each, str) else each for each in found[1]]
         try:
-            work = OperationWork(
+            ours = SameOperation(
                 function,
-                operands,
+                [arrays[each] if isinstance(each, str) else each for each in found[1]],
+                problem,
                 device=self.device,
                 expected=references.expected[reference.name],
                 name=reference.name,
@@ -123,46 +123,11 @@ class Session:
             )
         except RustyError:  # It has other rules: of dtypes, for example.
             return None
-        return Track(work.case, work, work.verify()) if work.made else None
+        return ours if ours.made else None
 
-    def _sample(self, tracks: list[Track]) -> tuple[Clock, str]:
-        """Samples the tracks that are right, and verifies them again."""
-        right = [track for track in tracks if track.verification.ok]
-        self._stage("checking the clock", HOST_LIMIT_S)
-        timer = Timer(self.device)
-        cpu = self.device.adapter.is_cpu
-        ceilings = CeilingMeter(self.device, timer, sample_s=self.options.sample_s)
-        ceilings.fit(5e-3 if cpu else 2e-3)
-        clock = check_clock(timer, ceilings.fma_launch, at_least_s=self.options.sample_s)
-        self._stage("sampling", self.job.time_limit_s)
-        sampler = Sampler(self.device, timer, clock, self.options, deadline=self.deadline)
-        for track in right:
-            sampler.warm_up(track)
-        stopped = sampler.rounds(right, drift_control=self._alive, share_s=self.deadline - time.monotonic())
-        for track in right:
-            again = track.work.recheck()
-            track.verification = track.verification if again.ok else again
-        faults = [each.fault for track in right for each in track.samples if each.gpu_ns is None]
-        return (Clock("wall", faults[0]) if clock.name == "gpu" and faults else clock), stopped
-
-    def _row(self, track: Track, clock: Clock) -> KernelRow:
-        verification = track.verification
-        name, what = track.case.variant, track.case.kernel
-        if not verification.ok:
-            return KernelRow(name, "wrong", what, verification.error, verification.fault)
-        samples = run_ns(track.samples, clock)
-        return KernelRow(
-            name,
-            "ok",
-            what,
-            verification.error,
-            samples_ns=tuple(samples),
-            runs=track.runs,
-            stats=summarise(samples),
-        )
-
-    def _stage(self, what: str, limit_s: float) -> None:
-        self.report(event="stage", stage=what, next_s=limit_s)
+    def _stage(self, what: str) -> None:
+        """Says what comes next. What runs the kernel says so itself, before each run."""
+        self.report(event="stage", stage=what, next_s=HOST_LIMIT_S)
 
     def _alive(self) -> None:
         self.report(event="alive", next_s=self.job.time_limit_s)
@@ -201,7 +166,7 @@ def main() -> None:
             facts = adapter_facts(device.adapter)
             report(event="ready", adapter=facts, next_s=HOST_LIMIT_S)
             result = Session(job, device, report).run()
-            report(event="result", result=asdict(result), next_s=HOST_LIMIT_S)
+            report(event="result", document=document.render(result), next_s=HOST_LIMIT_S)
     except RustyError as error:
         report(event="error", kind=type(error).__name__, message=str(error), next_s=HOST_LIMIT_S)
 

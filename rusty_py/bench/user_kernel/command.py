@@ -1,29 +1,30 @@
 """The commands `run` and `kernel`."""
 
 import sys
-from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from rusty_py.bench.exits import WRONG
+from rusty_py.bench.command import leave_with
 from rusty_py.bench.matmul import parse_size, parse_tile
 from rusty_py.bench.options import (
     AdapterOption,
     AsciiOption,
+    BarsOption,
     DtypeOption,
     Element,
     ForceOption,
     FormatOption,
     JsonOption,
     MaxTimeOption,
+    OutOption,
     RunsOption,
+    WideOption,
     choose_adapter,
     finite,
 )
-from rusty_py.bench.output import Format, heading, progress_line, show
+from rusty_py.bench.output import Format, Output, progress_line, show
 
 
 def run(
@@ -60,8 +61,11 @@ def run(
         float, typer.Option(min=0.1, callback=finite, metavar="SECONDS", help="For each run.")
     ] = 10.0,
     json: JsonOption = None,
+    out: OutOption = None,
     force: ForceOption = False,
     format: FormatOption = Format.table,
+    wide: WideOption = False,
+    bars: BarsOption = False,
     ascii: AsciiOption = False,
 ) -> None:
     """Verifies and times your own WGSL kernel.
@@ -74,8 +78,8 @@ def run(
     --buffer z=f32[4096] --reference "z = 3 * x + y"
     """
     from rusty_py.bench import checking
-    from rusty_py.bench.report import files
-    from rusty_py.bench.user_kernel import parent, report
+    from rusty_py.bench.context import homeless
+    from rusty_py.bench.user_kernel import parent
     from rusty_py.bench.user_kernel.job import KernelJob
 
     for text in reference:
@@ -83,8 +87,8 @@ def run(
             raise typer.BadParameter(
                 f"{text!r} is not NAME=WHAT, as in 'z = x + y'", param_hint="--reference"
             )
-    if json:
-        files.check(json, force=force)
+    output = Output(format, json, out, force, wide, bars, ascii)
+    output.check()
     job = KernelJob(
         checking.read_wgsl(file, operation="run"),
         checking.name_of(file),
@@ -100,28 +104,22 @@ def run(
         time_limit_s=time_limit,
         rtol=rtol,
         atol=atol,
+        command=homeless(" ".join(["rusty-bench", *sys.argv[1:]])),
     )
-    context: dict[str, object] = {"date": datetime.now(UTC).isoformat(timespec="seconds")}
+    known: dict[str, object] = {"command": job.command}
 
     def ready(facts: dict[str, object]) -> None:
-        context["adapter"] = facts
+        known["adapter"] = facts
 
     try:
         with progress_line(ascii=ascii) as progress:
-            outcome = parent.measure(job, ready=ready, progress=progress)
+            measured = parent.measure(job, ready=ready, progress=progress)
     except parent.KernelFailure as failure:
-        show(f"{failure.verdict}: {failure}", ascii=ascii)
-        raise typer.Exit(WRONG) from None
-    outcome = replace(outcome, context={**context, **_command()})
-    try:
-        if format == Format.table:
-            show(heading(context["adapter"], checked=not unchecked), ascii=ascii)  # type: ignore[arg-type]
-        show(report.render(outcome, format), ascii=ascii)
-    finally:  # Also if standard output was closed meanwhile.
-        if json:
-            files.write(json, report.render(outcome, "json") + "\n")
-    if any(row.verdict == "wrong" for row in outcome.rows):
-        raise typer.Exit(WRONG)
+        measured = parent.failed(job, failure, known)
+    if isinstance(facts := known.get("adapter"), dict):  # Only now: a refusal prints nothing.
+        output.begin(facts, checked=not unchecked)
+    output.finish(measured)
+    leave_with(measured)
 
 
 def kernel(
@@ -143,10 +141,3 @@ def kernel(
 
     with Device(choose_adapter(adapter)) as device:
         show(text.matmul(device, parse_size(size), parse_tile(tile), dtype), ascii=ascii)
-
-
-def _command() -> dict[str, object]:
-    from rusty_py import __version__
-    from rusty_py.bench.context import homeless
-
-    return {"command": homeless(" ".join(["rusty-bench", *sys.argv[1:]])), "version": __version__}

@@ -7,17 +7,17 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from typing import IO, Any
 
-from pydantic import TypeAdapter
-
 from rusty_py import errors
+from rusty_py.bench.report import json as document
 from rusty_py.bench.report.files import FileError
-from rusty_py.bench.user_kernel.job import KernelJob, KernelRun
+from rusty_py.bench.user_kernel.job import KernelJob
 from rusty_py.errors import DeviceError, RustyError
+from rusty_py.measure.document import BenchProblem, BenchRun, Result, Row, Verdict
 
 COMMAND = (sys.executable, "-m", "rusty_py.bench.user_kernel.child")
 START_S = 120.0
@@ -25,9 +25,9 @@ _KILL_S = 5.0
 
 
 class KernelFailure(Exception):
-    """The kernel did not end in time, or ended the process. `verdict` is TIMEOUT or CRASH."""
+    """The kernel did not end in time, or ended the process."""
 
-    def __init__(self, verdict: str, message: str) -> None:
+    def __init__(self, verdict: Verdict, message: str) -> None:
         super().__init__(message)
         self.verdict = verdict
 
@@ -38,8 +38,8 @@ def measure(
     ready: Callable[[dict[str, object]], None],
     progress: Callable[[str], None],
     command: Sequence[str] = COMMAND,
-) -> KernelRun:
-    """The outcome of the job. `ready` gets the adapter's facts.
+) -> BenchRun:
+    """The results of the job. `ready` gets the adapter's facts.
 
     Raises KernelFailure, and the errors that the measuring process reports.
     """
@@ -61,7 +61,7 @@ def measure(
                 elif kind == "error":
                     raise _error(event)
                 elif kind == "result":
-                    return TypeAdapter(KernelRun).validate_python(event["result"])
+                    return document.parse(event["document"])
                 elif kind == "silent":
                     raise _timeout(job, stage, event["limit_s"])
         finally:
@@ -69,9 +69,15 @@ def measure(
         raise _crash(job, stage, child.returncode, talk)
 
 
+def failed(job: KernelJob, failure: KernelFailure, context: Mapping[str, object]) -> BenchRun:
+    """The result of a job whose process did not answer."""
+    problem = BenchProblem("run", "; ".join(job.references))
+    return BenchRun("run", context, [Row(problem, (Result(job.name, failure.verdict, reason=str(failure)),))])
+
+
 def _timeout(job: KernelJob, stage: str, limit_s: float) -> KernelFailure:
     way_out = "an endless loop? For a longer limit use --time-limit"
-    return KernelFailure("TIMEOUT", f"{job.name}: {stage}: no answer within {limit_s:g} s; {way_out}")
+    return KernelFailure("timeout", f"{stage}: no answer within {limit_s:g} s; {way_out}")
 
 
 def _crash(job: KernelJob, stage: str, status: int, talk: IO[bytes]) -> Exception:
@@ -82,9 +88,7 @@ def _crash(job: KernelJob, stage: str, status: int, talk: IO[bytes]) -> Exceptio
         return RuntimeError(f"the measuring process ended with status {status}: {words}")
     with suppress(ValueError):
         words = f"{signal.Signals(-status).name}{': ' * bool(words)}{words.rpartition(chr(10))[2][-200:]}"
-    return KernelFailure(
-        "CRASH", f"{job.name}: {stage}: the measuring process ended with status {status}: {words}"
-    )
+    return KernelFailure("crash", f"{stage}: the measuring process ended with status {status}: {words}")
 
 
 def _error(event: dict[str, Any]) -> RustyError:

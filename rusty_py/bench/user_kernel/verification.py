@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from rusty_py.bench import checking
 from rusty_py.errors import DtypeError, ShapeError
 from rusty_py.expression import Reference, evaluate, parse
-from rusty_py.measure.case import Verification
+from rusty_py.measure.document import Verification
 from rusty_py.measure.verification import POISON
 from rusty_py.oracle import Expected
 

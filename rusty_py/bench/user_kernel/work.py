@@ -1,34 +1,33 @@
 """Kernels ready to be verified and timed: the user's, and our operation of the same meaning."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
-from rusty_py import shaders
 from rusty_py.arrays import Array
 from rusty_py.bench.user_kernel.verification import compare
-from rusty_py.measure.case import BenchProblem, Case, Verification
-from rusty_py.measure.kernels import FILL
-from rusty_py.measure.verification import POISON
+from rusty_py.measure.document import BenchProblem, Verification
+from rusty_py.measure.operation_work import collected, kernel_names, poison, poison_buffers
 from rusty_py.oracle import Expected
-from rusty_py.runtime.buffer import Buffer, BufferBinding
 from rusty_py.runtime.device import Device
-from rusty_py.runtime.launch import Launch, Spec, launch, prepare, run
-from rusty_py.runtime.launch_plans import Planner
+from rusty_py.runtime.launch import Launch, run
 from rusty_py.user_kernel import Kernel
-
-_FILL_GROUPS = 64
 
 
 class UserWork:
-    """The user's kernel on its arrays.
+    """The user's kernel on its arrays: a `Work`.
 
     Before each verification and sample, outputs that no reference reads are poisoned; other `read_write`
-    arrays get their initial contents again. `alive` is called before anything runs.
+    arrays get their initial contents again. `alive` is called before anything runs. `problem` is completed by
+    the minimum memory traffic: every buffer once, those that are read and written twice.
     """
+
+    plan = ""
 
     def __init__(
         self,
         kernel: Kernel,
         arrays: Mapping[str, Array],
+        problem: BenchProblem,
         *,
         workgroups: Sequence[int],
         expected: Mapping[str, Expected],
@@ -40,12 +39,13 @@ class UserWork:
         written = [each.name for each in kernel.variables if each.writable]
         self.poisoned = [name for name in written if name in expected and name not in read]
         self.initial = {name: arrays[name].copy() for name in written if name not in self.poisoned}
-        self.case = _case(kernel.name, [self.launch])
-
-    @property
-    def nbytes(self) -> int:
-        """The minimum traffic: every buffer once, those that are read and written twice."""
-        return sum(self.arrays[name].nbytes * (1 + (name in self.initial)) for name in self.arrays)
+        self.kernel, self.sha256 = kernel_names([self.launch])
+        self.problem = replace(
+            problem,
+            dtype=", ".join(dict.fromkeys(arrays[name].kind.name for name in expected)),
+            read_bytes=sum(each.nbytes for name, each in arrays.items() if name not in self.poisoned),
+            written_bytes=sum(arrays[name].nbytes for name in written),
+        )
 
     def launches(self) -> list[Launch]:
         self.alive()
@@ -53,8 +53,7 @@ class UserWork:
 
     def poison(self) -> None:
         self.alive()
-        for name in self.poisoned:
-            fill(self.device, self.arrays[name].buffer)
+        poison_buffers(self.device, [self.arrays[name].buffer for name in self.poisoned])
         for name, values in self.initial.items():
             self.arrays[name].assign(values)
 
@@ -68,46 +67,41 @@ class UserWork:
         return self.verify() if self.initial else self._compared()
 
     def _compared(self) -> Verification:
-        results = {name: self.arrays[name].numpy() for name in self.expected}
-        return compare(results, self.expected)
+        return compare({name: self.arrays[name].numpy() for name in self.expected}, self.expected)
 
 
-class OperationWork:
-    """Our operation on the same inputs, with an output of its own, `name` in the reference."""
+class SameOperation:
+    """Our operation on the same inputs, with an output of its own, `name` in the reference: a `Work`."""
+
+    plan = ""
 
     def __init__(
         self,
         function: Callable[..., Array],
         operands: Sequence[Array | float],
+        problem: BenchProblem,
         *,
         device: Device,
         expected: Expected,
         name: str,
         alive: Callable[[], None],
     ) -> None:
-        self.function, self.operands, self.device = function, operands, device
-        self.expected, self.name, self.alive = expected, name, alive
-        self.made = self.launches()
-        self.case = _case("rusty_py", self.made)
+        self.device, self.problem, self.expected, self.name = device, problem, expected, name
+        self.alive = alive
+        self.made, self.result = collected(device, lambda: function(*operands))
+        self.kernel, self.sha256 = kernel_names(self.made)
 
     def launches(self) -> list[Launch]:
         self.alive()
-        recorder = LaunchRecorder(self.device)
-        with self.device.composing_by(recorder):
-            self.result = self.function(*self.operands)
-        self.made = recorder.launches
         return self.made
 
     def poison(self) -> None:
         self.alive()
-        written = [buffer for each in self.made for buffer in each.buffers[each.spec.inputs :]]
-        for buffer in dict.fromkeys(written):
-            fill(self.device, buffer)
+        poison(self.device, self.made)
 
     def verify(self) -> Verification:
-        launches = self.launches()
         self.poison()
-        run(self.device, launches)
+        run(self.device, self.made)
         return self.recheck()
 
     def recheck(self) -> Verification:
@@ -116,56 +110,3 @@ class OperationWork:
         if reference.dtype.kind != "f":
             result = result.astype(reference.dtype)
         return compare({self.name: result}, {self.name: self.expected})
-
-
-class LaunchRecorder(Planner):
-    """Keeps the launches of an operation on real buffers."""
-
-    def __init__(self, device: Device) -> None:
-        super().__init__(device)
-        self.launches: list[Launch] = []
-
-    def buffer(self, size: int, nbytes: int, label: str) -> Buffer:
-        return self.device.take(size, nbytes, label)
-
-    def launch(
-        self,
-        spec: Spec,
-        inputs: Sequence[Buffer | BufferBinding],
-        outputs: Sequence[Buffer | BufferBinding],
-        uniforms: Sequence[int],
-        workgroups: tuple[int, int, int],
-        flops: int,
-    ) -> None:
-        self.launches.append(
-            prepare(
-                self.device,
-                spec,
-                inputs=inputs,
-                outputs=outputs,
-                uniforms=uniforms,
-                workgroups=workgroups,
-                flops=flops,
-            )
-        )
-
-
-def fill(device: Device, buffer: Buffer | BufferBinding) -> None:
-    """Fills a buffer with poison."""
-    launch(
-        device,
-        FILL,
-        outputs=[buffer],
-        uniforms=(buffer.nbytes // 4, POISON, _FILL_GROUPS * FILL.threads),
-        workgroups=(_FILL_GROUPS, 1, 1),
-    )
-
-
-def _case(name: str, launches: Sequence[Launch]) -> Case:
-    """The case of these launches. Its flops are the launches', by which submissions are sized."""
-    specs = list(dict.fromkeys(each.spec for each in launches))
-    flops = sum(each.flops for each in launches)
-    problem = BenchProblem("run", name, {}, "", flops=flops, bytes=0)
-    return Case(
-        problem, name, " + ".join(map(str, specs)), shaders.sha256("".join(each.text for each in specs))
-    )
