@@ -1,21 +1,17 @@
-"""`rusty-bench run` without a GPU: verification, the watch over the measuring process, and reports."""
+"""`rusty-bench run` without a GPU: verification, and the watch over the measuring process."""
 
-import csv
-import io
-import json
 import sys
-from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from rusty_py import DeviceError, DtypeError, ShapeError
+from rusty_py.bench.report import json as document
 from rusty_py.bench.report.files import FileError
-from rusty_py.bench.user_kernel import report
-from rusty_py.bench.user_kernel.job import KernelJob, KernelRow, KernelRun
-from rusty_py.bench.user_kernel.parent import KernelFailure, measure
+from rusty_py.bench.user_kernel.job import KernelJob
+from rusty_py.bench.user_kernel.parent import KernelFailure, failed, measure
 from rusty_py.bench.user_kernel.verification import References, compare
-from rusty_py.measure.stats import summarise
+from rusty_py.measure.document import BenchRun
 from rusty_py.measure.verification import POISON
 from rusty_py.oracle import Expected
 
@@ -24,15 +20,7 @@ from ...each import each_reported
 JOB = KernelJob("", "mine.wgsl", [1], {}, ["z = x"])
 
 
-def run_of(*rows: KernelRow) -> KernelRun:
-    return KernelRun(rows, "gpu", "because", nbytes=3000, flops=2000, method="by looking")
-
-
-def timed(name: str, *samples_ns: float) -> KernelRow:
-    return KernelRow(name, "ok", "a kernel", 0.25, samples_ns=samples_ns, stats=summarise(samples_ns))
-
-
-def child(code: str) -> KernelRun:
+def child(code: str) -> BenchRun:
     """What comes of a measuring process that runs `code`."""
     start = "import json, os, sys, time\nsay = lambda **event: print(json.dumps(event), flush=True)\n"
     return measure(
@@ -99,29 +87,30 @@ def test_tolerances_replace_the_bound_and_files_have_one(tmp_path: object) -> No
 
 def test_a_silent_process_is_a_timeout_of_the_stage_it_was_in() -> None:
     code = "say(event='stage', stage='running the kernel', next_s=0.3)\ntime.sleep(60)"
-    with pytest.raises(
-        KernelFailure, match=r"^mine\.wgsl: running the kernel: no answer within 0\.3 s"
-    ) as error:
+    with pytest.raises(KernelFailure, match=r"^running the kernel: no answer within 0\.3 s") as error:
         child(code)
-    assert error.value.verdict == "TIMEOUT"
+    assert error.value.verdict == "timeout"
+    run = failed(JOB, error.value, {})
+    assert [(row.problem.name, row.results[0].by, row.results[0].verdict) for row in run.rows] == [
+        ("z = x", "mine.wgsl", "timeout")
+    ]
 
 
 def test_each_report_extends_the_limit_and_other_output_is_ignored() -> None:
-    row = {"kernel": "mine", "verdict": "ok"}
-    result = {"rows": [row], "clock": "gpu", "clock_reason": "", "nbytes": 1, "flops": 2, "method": "m"}
+    result = BenchRun("run", {})
     run = child(
         "for _ in range(4):\n"
         "    say(event='alive', next_s=10)\n"
         "    print('a driver talks', {})\n"
         "    time.sleep(0.1)\n"
-        f"say(event='result', result={result!r}, next_s=1)"
+        f"say(event='result', document={document.render(result)!r}, next_s=1)"
     )
-    assert run == KernelRun((KernelRow("mine", "ok"),), "gpu", "", nbytes=1, flops=2, method="m")
+    assert run == result
 
 
 def test_errors_of_the_process_are_raised_here() -> None:
     for name, kind in (("ShapeError", ShapeError), ("FileError", FileError), ("Unknown", DeviceError)):
-        with pytest.raises(kind, match="^x: too large$"):
+        with pytest.raises(kind, match=r"^x: too large$"):
             child(f"say(event='error', kind={name!r}, message='x: too large', next_s=1)")
 
 
@@ -133,31 +122,3 @@ def test_an_internal_error_of_the_process_is_one_here() -> None:
 def test_the_process_gets_the_job_and_ends_with_its_parent() -> None:
     with pytest.raises(ShapeError, match=r"^mine\.wgsl$"):
         child("say(event='error', kind='ShapeError', message=json.loads(input())['name'], next_s=1)")
-
-
-def test_a_table_has_rates_and_compares_with_ours() -> None:
-    run = run_of(timed("mine.wgsl", 2e6, 2.2e6, 2.1e6), timed("rusty_py", 1e6, 1.1e6, 1.05e6))
-    text = report.render(run, "table")
-    lines = text.splitlines()
-    assert lines[0].split() == ["kernel", "ms", "(GPU)", "±", "%", "GB/s", "GFLOPS", "error", "note"]
-    assert lines[2].split() == ["mine.wgsl", "2.100", "4.8", "0.00", "0.00", "0.25"]
-    assert lines[3].split() == ["rusty_py", "1.050", "4.8", "0.00", "0.00", "0.25", "a", "kernel"]
-    assert "mine.wgsl takes 2.00 times as long as rusty_py" in text
-    assert "verified before and after timing: by looking." in text
-    assert "GFLOPS" not in report.render(replace(run, flops=0), "table")
-
-
-def test_a_wrong_kernel_has_a_reason_and_no_figures_in_any_format() -> None:
-    run = run_of(KernelRow("mine.wgsl", "wrong", reason="z[0] = 1 instead of 2"))
-    for format in ("table", "md"):
-        text = report.render(run, format)
-        assert "WRONG: z[0] = 1 instead of 2" in text
-        assert "verified: by looking." in text
-    (record,) = csv.DictReader(io.StringIO(report.render(run, "csv")))
-    assert (record["verdict"], record["median_ms"]) == ("wrong", "")
-    assert json.loads(report.render(run, "json"))["rows"][0]["stats"] is None
-
-
-def test_buffers_without_a_reference_are_named() -> None:
-    run = replace(run_of(timed("mine.wgsl", 1e6)), unverified=("scratch",))
-    assert "not verified, for lack of a reference: scratch" in report.render(run, "table")
