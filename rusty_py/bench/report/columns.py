@@ -56,13 +56,20 @@ def fitted(table: Table, width: int = WIDTH) -> Table:
     table = _without(table, WIDE_ONLY)
     while table.width > width and (rank := max(column.rank for column in table.columns)):
         table = _without(table, rank)
-    if table.width <= width:
-        return table
-    widest = max(
-        (i for i, column in enumerate(table.columns) if not column.right), key=lambda i: table.widths[i]
+    return _wrapped(table, width)
+
+
+def _wrapped(table: Table, width: int) -> Table:
+    """The table with its widest texts wrapped, as far as needed."""
+    rooms = {i: table.widths[i] for i, column in enumerate(table.columns) if not column.right}
+    for _ in range(table.width - width):
+        widest = max(rooms, key=lambda i: rooms[i], default=None)
+        if widest is not None and rooms[widest] > _MIN_TEXT:
+            rooms[widest] -= 1
+    lines = (
+        tuple(textwrap.fill(cell, rooms[i]) if i in rooms else cell for i, cell in enumerate(line))
+        for line in table.lines
     )
-    room = max(_MIN_TEXT, table.widths[widest] - (table.width - width))
-    lines = [(*line[:widest], textwrap.fill(line[widest], room), *line[widest + 1 :]) for line in table.lines]
     return replace(table, lines=tuple(lines))
 
 
