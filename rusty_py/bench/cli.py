@@ -1,6 +1,6 @@
-"""The commands of `rusty-bench`. `matmul` is in matmul.py, shared options are in options.py.
+"""The commands of `rusty-bench`. `matmul` is in matmul.py, `run` and `kernel` are in user_kernel/.
 
-Exit codes are in exits.py, output in output.py.
+Shared options are in options.py. Exit codes are in exits.py, output in output.py.
 numpy and wgpu are imported inside the commands, to keep --help fast.
 """
 
@@ -14,9 +14,11 @@ from typing import Annotated
 import typer
 
 from rusty_py.bench.command import measure_and_report
+from rusty_py.bench.compare import compare
 from rusty_py.bench.exits import CLOSED, FINDINGS, NO_ADAPTER, exit_code_of, leave
 from rusty_py.bench.group import CommandGroup
 from rusty_py.bench.matmul import default_sizes, matmul, parse_size
+from rusty_py.bench.operations import command_of
 from rusty_py.bench.options import (
     AccumulateDtypeOption,
     AdapterOption,
@@ -38,6 +40,8 @@ from rusty_py.bench.options import (
     parts,
 )
 from rusty_py.bench.output import Format, Output, progress_line, show
+from rusty_py.bench.suites.description import suites
+from rusty_py.bench.user_kernel.command import kernel, run
 
 app = typer.Typer(
     name="rusty-bench",
@@ -53,6 +57,11 @@ app = typer.Typer(
     rich_markup_mode=None,  # Its frames leave too little room for one option per line.
 )
 app.command()(matmul)
+for suite in suites():
+    app.command(suite.command)(command_of(suite))
+app.command()(compare)
+app.command()(run)
+app.command()(kernel)
 
 
 class InfoFormat(StrEnum):

@@ -7,6 +7,7 @@ from rusty_py.bench.output import Output, progress_line
 
 if TYPE_CHECKING:
     from rusty_py.bench.host_rows import Measure
+    from rusty_py.measure.document import BenchRun
     from rusty_py.measure.sampling import Options
     from rusty_py.runtime.adapter import Adapter
 
@@ -22,4 +23,9 @@ def measure_and_report(adapter: "Adapter", measure: "Measure", options: "Options
         with progress_line(ascii=output.ascii) as progress:
             run = measure(device, options, context=facts, progress=progress)
     output.finish(run)
-    leave(run, wrong=any(result.verdict in ("wrong", "rejected") for _, result in run.results()))
+    leave_with(run)
+
+
+def leave_with(run: "BenchRun") -> None:
+    """Exits with the exit code of the run."""
+    leave(run, wrong=any(result.verdict not in ("ok", "skipped") for _, result in run.results()))

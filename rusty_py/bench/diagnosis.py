@@ -15,6 +15,12 @@ _LAUNCH_BOUND = 5
 _GROWTH = 1.1
 _MIN_SAMPLES = 5
 _NOTABLE_DRIFT = 0.05
+SELECTED = ("auto", "rusty_py")
+"""What a call of ours runs, among the kernels of a row."""
+
+LABELS = {"numpy": "NumPy", "torch": "PyTorch", "mlx": "MLX"}
+"""The libraries that are references, by name."""
+
 _GRADES = ((0.75, "excellent"), (0.5, "good"), (0.25, "fair"), (0.0, "poor"))
 """Grades by the least share of the ceiling."""
 
@@ -93,22 +99,22 @@ def growth(result: Result, row: Row, run: BenchRun) -> float | None:
 def exponents(run: BenchRun) -> list[str]:
     """The exponent of time against work, of the kernel that is fastest at the largest size.
 
-    By least squares over the sizes that are not launch-bound.
+    By least squares over the sizes that are not launch-bound, for operations whose rows differ in size alone.
     """
     lines = []
     for operation in dict.fromkeys(row.problem.operation for row in run.rows):
-        rows = [row for row in run.rows if row.problem.operation == operation]
-        best = [ranked[0] for row in rows if (ranked := ranking(row))]
-        if not best:
+        rows = [row for row in run.rows if row.problem.operation == operation and ranking(row)]
+        if not rows or not _grows(rows):
             continue
+        by = ranking(rows[-1])[0].by
         points = [
             (math.log(_work(row)), math.log(found.ns))
             for row in rows
-            if (found := row.result(best[-1].by)) and found.ns and bound(found, row, run) != "launch"
+            if (found := row.result(by)) and found.ns and bound(found, row, run) != "launch"
         ]
-        if len({work for work, _ in points}) > 2 and _grows(rows):
+        if len(points) > 2:
             slope = statistics.linear_regression(*zip(*points, strict=True)).slope
-            lines.append(f"{operation}, {best[-1].by}: time grows as work to the power of {slope:.2f}")
+            lines.append(f"{operation}, {by}: time grows as work to the power of {slope:.2f}")
     return lines
 
 
@@ -123,16 +129,39 @@ def verdicts(run: BenchRun) -> list[str]:
 
 
 def against_reference(run: BenchRun) -> list[str]:
-    """Where the fastest kernel is slower than the reference."""
-    slower = [
-        row
-        for row in run.rows
-        if (ranked := ranking(row)) and (ratio := row.ratio(row.reference, ranked[0].by)) and ratio < 1
-    ]
-    found: dict[tuple[str, str], list[str]] = {}
-    for row in slower:
-        found.setdefault((row.problem.operation, row.reference), []).append(row.problem.name)
-    return [f"slower than {reference}: {', '.join(names)}" for (_, reference), names in found.items()]
+    """Up to which size the fastest kernel, and the whole call, is slower than the reference."""
+    lines = []
+    for operation in dict.fromkeys(row.problem.operation for row in run.rows):
+        rows = sorted((row for row in run.rows if row.problem.operation == operation), key=_work)
+        for what, chosen in (("the kernel", _fastest), ("NumPy to NumPy", _whole)):
+            ratios = [
+                (row, ratio)
+                for row in rows
+                if (result := chosen(row)) and (ratio := reference_ratio(row, result))
+            ]
+            slower = [row for row, ratio in ratios if ratio < 1]
+            if slower:
+                reference = LABELS.get(slower[0].reference, slower[0].reference)
+                where = _where(slower, [row for row, _ in ratios])
+                lines.append(f"{operation}: {what} is slower than {reference} {where}")
+    return lines
+
+
+def _fastest(row: Row) -> Result | None:
+    return next(iter(ranking(row)), None)
+
+
+def _whole(row: Row) -> Result | None:
+    return next((each for each in row.results if each.scope == "end to end" and each.ns), None)
+
+
+def _where(slower: Sequence[Row], rows: Sequence[Row]) -> str:
+    """Which of the rows, in the order of size."""
+    if len(slower) == len(rows):
+        return "at every size measured" if len(rows) > 1 else f"at {rows[0].problem.name}"
+    if list(slower) == list(rows[: len(slower)]):
+        return f"below {rows[len(slower)].problem.name}"
+    return f"at {', '.join(row.problem.name for row in slower)}"
 
 
 def choices(run: BenchRun) -> list[str]:
@@ -153,6 +182,21 @@ def drift(run: BenchRun) -> str:
     return text
 
 
+def reference_ratio(row: Row, result: Result) -> float | None:
+    """The time of the reference divided by that of a result; None between different scopes.
+
+    Host code is compared with kernels and whole calls alike: NumPy has its data where it computes. Where both
+    sides replayed graphs, because kernels are short, it is the ratio of the replays.
+    """
+    reference = row.result(row.reference)
+    if not reference or (result.scope == "end to end" and reference.scope != "host"):
+        return None
+    replays = row.result(f"{row.reference} graph"), row.result("ours graph")
+    if result.by in SELECTED and all(each and each.ns for each in replays):
+        return row.ratio(f"{row.reference} graph", "ours graph")
+    return row.ratio(row.reference, result.by)
+
+
 def grade(share: float) -> str:
     """A word for the share of the ceiling."""
     return next(word for least, word in _GRADES if share >= least)
@@ -170,9 +214,15 @@ def faster(slower: Result | None, quicker: Result | None) -> str:
 
 
 def _grows(rows: Sequence[Row]) -> bool:
-    """Whether no axis is shorter at a larger size: otherwise shapes differ, not sizes."""
-    ordered = [row.problem.axes for row in sorted(rows, key=_work)]
-    return all(before[axis] <= after.get(axis, 0) for before, after in pairwise(ordered) for axis in before)
+    """Whether the rows have the same axes and options, and no axis is shorter in a later row."""
+    problems = [row.problem for row in rows]
+    return all(
+        before.axes.keys() == after.axes.keys()
+        and before.options == after.options
+        and all(size <= after.axes[axis] for axis, size in before.axes.items())
+        and before.axes != after.axes
+        for before, after in pairwise(problems)
+    )
 
 
 def _work(row: Row) -> int:

@@ -1,7 +1,7 @@
 """Exit codes, and the handling of errors and signals.
 
-0 success, 1 findings, 2 usage error, 3 no adapter or a failed one, 4 a wrong or rejected result, 70 internal
-error, 128 plus the signal number (130 for Ctrl-C), 141 standard output closed.
+0 success, 1 findings, 2 usage error, 3 no adapter or a failed one, 4 a wrong or rejected result or a kernel
+that does not end, 70 internal error, 128 plus the signal number (130 for Ctrl-C), 141 standard output closed.
 """
 
 import errno

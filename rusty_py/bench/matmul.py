@@ -20,7 +20,9 @@ from rusty_py.bench.options import (
     OutOption,
     Preset,
     PresetOption,
+    ReferenceOption,
     RunsOption,
+    SeedOption,
     SizeOption,
     WideOption,
     choose_adapter,
@@ -51,6 +53,7 @@ def matmul(
     ] = None,
     dtype: DtypeOption = Element.f32,
     accumulate_dtype: AccumulateDtypeOption = Element.f32,
+    reference: ReferenceOption = "numpy",
     adapter: AdapterOption = None,
     warmup: Annotated[
         float | None,
@@ -74,9 +77,7 @@ def matmul(
         float | None,
         typer.Option(min=1e-9, callback=finite, metavar="GFLOPS", help="Adds a column: % of this."),
     ] = None,
-    seed: Annotated[
-        int | None, typer.Option(min=0, metavar="N", help="Seed of the inputs. Default: a new one.")
-    ] = None,
+    seed: SeedOption = None,
     json: JsonOption = None,
     out: OutOption = None,
     force: ForceOption = False,
@@ -116,7 +117,14 @@ def matmul(
     options = Options.for_adapter(
         chosen, warmup_s=warmup, runs=runs, min_time_s=min_time, max_time_s=max_time, seed=seed
     )
-    suite = suite_of(sizes or default_sizes(chosen, preset), tiles, dtype, accumulate_dtype)
+    suite = suite_of(
+        sizes or default_sizes(chosen, preset),
+        tiles,
+        dtype,
+        accumulate_dtype,
+        reference=reference,
+        whole_calls=not preset,
+    )
     measure_and_report(chosen, partial(measure, suite, peak_gflops=peak), options, output)
 
 
@@ -167,10 +175,17 @@ def default_sizes(adapter: "Adapter", preset: Preset | None) -> list[Size]:
 
 
 def suite_of(
-    sizes: Sequence[Size], tiles: Sequence[int | str], dtype: Element, accumulate_dtype: Element
+    sizes: Sequence[Size],
+    tiles: Sequence[int | str],
+    dtype: Element,
+    accumulate_dtype: Element,
+    *,
+    reference: str,
+    whole_calls: bool,
 ) -> "MatmulSuite":
     """The suite to measure."""
     from rusty_py.bench.suites.matmul import MatmulSuite
     from rusty_py.dtypes import DTYPES
+    from rusty_py.measure.references import library
 
-    return MatmulSuite(sizes, tiles, DTYPES[dtype], DTYPES[accumulate_dtype])
+    return MatmulSuite(sizes, tiles, DTYPES[dtype], DTYPES[accumulate_dtype], library(reference), whole_calls)

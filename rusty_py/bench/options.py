@@ -69,6 +69,13 @@ AccumulateDtypeOption = Annotated[
     Element,
     typer.Option("--accumulate-dtype", metavar="f32|f16", help="Accumulator dtype."),
 ]
+ReferenceOption = Annotated[
+    str,
+    typer.Option("--reference", metavar="LIBRARY", help="numpy, torch (CUDA or MPS) or mlx."),
+]
+SeedOption = Annotated[
+    int | None, typer.Option("--seed", min=0, metavar="N", help="Seed of the inputs. Default: a new one.")
+]
 RunsOption = Annotated[
     int | None,
     typer.Option("--runs", min=1, metavar="N", help="Samples per row. Default: until settled."),

@@ -86,9 +86,8 @@ class Output:
             files.write(self.out / f"system_info_{stamp}.txt", as_text(run.context, complete=True) + "\n")
 
 
-ASCII = str.maketrans(
-    {"×": "x", "·": "-", "═": "=", "║": "|", "╔": "+", "╗": "+", "╚": "+", "╝": "+", "█": "#", "▏": "|"}
-)
+_FRAMES = {"×": "x", "·": "-", "═": "=", "║": "|", "╔": "+", "╗": "+", "╚": "+", "╝": "+"}
+ASCII = str.maketrans({**_FRAMES, **dict.fromkeys("▏▎▍▌▋▊▉█", "#")})
 
 
 def heading(adapter: dict[str, object], *, checked: bool) -> str:

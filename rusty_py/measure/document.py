@@ -11,7 +11,8 @@ from typing import Any, Literal
 from rusty_py.measure import guard
 from rusty_py.measure.stats import Summary
 
-Verdict = Literal["ok", "wrong", "rejected", "timeout", "skipped"]
+Verdict = Literal["ok", "wrong", "rejected", "timeout", "crash", "skipped"]
+"""Rejected: faster than the roofline. Timeout, crash: a kernel of the user that ended or lost its process."""
 
 ClockName = Literal["gpu", "wall", "cpu"]
 """GPU timestamps, the wall clock, or the CPU time of the calling thread."""

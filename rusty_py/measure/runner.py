@@ -91,7 +91,9 @@ class KernelMeter:
         return self.ceilings.drift_control_ns(self._drift_control_repeats)
 
     def measure_bandwidth(self, problem: BenchProblem) -> None:
-        """Measures the bandwidth for the problem's working set, now."""
+        """Measures the bandwidth for the problem's working set, unless it is known."""
+        if problem.nbytes in self.measured.copy_gbps:
+            return
         self.measured = self._with_bandwidth(self.measured, problem)
 
     def _with_bandwidth(self, ceilings: Ceilings, problem: BenchProblem) -> Ceilings:
@@ -164,6 +166,7 @@ class Runner:
             run.rows.append(self._skipped(schedule, "the budget is used up; try --max-time"))
             return
         self.progress(f"{name}: preparing")
+        begun = self.now()
         comparisons: Sequence[Comparison] = ()
         measured: list[Track] = []
         try:
@@ -172,6 +175,10 @@ class Runner:
                 (comparison, track) for comparison in comparisons for track in self._admitted(comparison)
             ]
             measured = [track for _, track in tracks]
+            for comparison in comparisons:
+                for reference in comparison.references:
+                    self._sample_reference(reference, comparison.problem)
+            left_s -= self.now() - begun
             stopped = self._sample(name, comparisons, measured, share * left_s, run) if measured else ""
             self.progress(f"{name}: verifying again")
             for comparison, track in tracks:
@@ -233,11 +240,9 @@ class Runner:
         share_s: float,
         run: BenchRun,
     ) -> str:
-        """Samples the references, then all tracks in rounds; returns why it stopped."""
+        """Samples all tracks in rounds; returns why it stopped."""
         start = self.now()
         for comparison in comparisons:
-            for reference in comparison.references:
-                self._sample_reference(reference, comparison.problem)
             if self.meter and any(isinstance(track, KernelTrack) for track in comparison.tracks):
                 self.progress(f"{name}: ceilings")
                 self.meter.measure_bandwidth(comparison.problem)
@@ -262,12 +267,13 @@ class Runner:
         self.progress(f"{problem.name}: {track.by}")
         if not self._admit(track, problem):
             return
-        budget_s = 10 * self.options.sample_s + 0.3
+        budget_s = 5 * self.options.sample_s + 0.1
         options = replace(self.options, min_time_s=0.0)
         start = self.now()
         sampler = Sampler(options, deadline=min(start + budget_s, self.deadline), now=self.now)
         track.warm_up(options, sampler.deadline)
         sampler.rounds([track], share_s=budget_s - (self.now() - start))
+        self._conclude(track, problem, interrupted=False)
 
     def _conclude(self, track: Track, problem: BenchProblem, *, interrupted: bool) -> None:
         """Verifies the output after timing and checks the time against the roofline."""

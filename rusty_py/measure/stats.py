@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 
 # Factors from MAD and interquartile range to the standard deviation of normal noise.
-_MAD_TO_SIGMA = 1.4826
+MAD_TO_SIGMA = 1.4826
 _IQR_TO_SIGMA = 0.7413
 _OUTLIER_SIGMAS = 3.5
 """Iglewicz and Hoaglin (1993): modified z-scores beyond this are outliers."""
@@ -48,7 +48,12 @@ class Summary:
         """
         if self.n < 2 or self.median == 0:
             return math.inf
-        return 1.2533 * _sigma(self.mad, self.iqr) / math.sqrt(self.n) / self.median
+        return 1.2533 * self.scatter / math.sqrt(self.n)
+
+    @property
+    def scatter(self) -> float:
+        """The robust standard deviation of the samples, as a fraction of the median."""
+        return _sigma(self.mad, self.iqr) / self.median
 
 
 def summarise(samples: Sequence[float]) -> Summary:
@@ -76,7 +81,7 @@ def summarise(samples: Sequence[float]) -> Summary:
 
 def _sigma(mad: float, iqr: float) -> float:
     """The standard deviation, by the larger of two robust estimates."""
-    return max(_MAD_TO_SIGMA * mad, _IQR_TO_SIGMA * iqr)
+    return max(MAD_TO_SIGMA * mad, _IQR_TO_SIGMA * iqr)
 
 
 def _quantile(ordered: Sequence[float], fraction: float) -> float:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 WIDTH = 80
 WIDE_ONLY = 9
 _GAP = 2
-_MIN_TEXT = 12
+_MIN_TEXT = 10
 
 
 @dataclass(frozen=True)
@@ -66,11 +66,15 @@ def _wrapped(table: Table, width: int) -> Table:
         widest = max(rooms, key=lambda i: rooms[i], default=None)
         if widest is not None and rooms[widest] > _MIN_TEXT:
             rooms[widest] -= 1
-    lines = (
-        tuple(textwrap.fill(cell, rooms[i]) if i in rooms else cell for i, cell in enumerate(line))
-        for line in table.lines
+
+    def filled(cells: Sequence[str]) -> list[str]:
+        return [textwrap.fill(cell, rooms[i]) if i in rooms else cell for i, cell in enumerate(cells)]
+
+    columns = (
+        replace(column, header=header)
+        for column, header in zip(table.columns, filled(table.header), strict=True)
     )
-    return replace(table, lines=tuple(lines))
+    return replace(table, columns=tuple(columns), lines=tuple(tuple(filled(line)) for line in table.lines))
 
 
 def _without(table: Table, rank: int) -> Table:

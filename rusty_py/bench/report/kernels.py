@@ -3,17 +3,23 @@
 from collections.abc import Iterator
 
 from rusty_py.bench import diagnosis
+from rusty_py.bench.diagnosis import LABELS
 from rusty_py.bench.report.columns import WIDE_ONLY, Column, Table, table_of
 from rusty_py.bench.report.facts import facts
-from rusty_py.bench.report.numbers import duration, milliseconds, rate, speedup, spread
+from rusty_py.bench.report.numbers import milliseconds, rate, speedup, spread
 from rusty_py.measure.document import BenchProblem, BenchRun, Result, Row
 from rusty_py.measure.figures import GBPS, GFLOPS, share_of_ceiling
 
-LABELS = {"numpy": "NumPy", "torch": "PyTorch", "mlx": "MLX"}
-PARTS = ("compile", "upload", "dispatch", "GPU", "download")
-"""The figures of a result measured end to end, in nanoseconds."""
+PARTS = {
+    "compile": "compile",
+    "upload": "upload",
+    "dispatch": "launch",
+    "GPU": "GPU",
+    "download": "download",
+}
+"""The figures of a result measured end to end, in nanoseconds, and their headers."""
 
-_CATEGORIES = {"matmul": "compute"}
+_CATEGORIES = {"matmul": "compute", "reduce": "reduction"}
 _DTYPES = {"f32": "float32", "f16": "float16"}
 
 
@@ -25,26 +31,44 @@ def tables(run: BenchRun) -> list[Table]:
 def configuration(run: BenchRun) -> list[str]:
     """What was measured and how, for above the tables."""
     problems = [row.problem for row in run.rows]
-    dtypes = ", ".join(dict.fromkeys(each.dtype for each in problems))
     options = {
         f"{name.replace('_', ' ')} {value}"
         for each in problems
         for name, value in each.options.items()
         if (name, value) not in {("layout", "nn"), ("accumulate_dtype", each.dtype)}
     }
-    clock = "GPU timestamps" if run.clock == "gpu" else "the wall clock over batched runs"
-    return [
-        f"{run.command}: {', '.join([dtypes, *sorted(options)])}; kernels by {clock}; {facts(run, 'date')}",
-    ]
+    dtypes = dict.fromkeys(each.dtype for each in problems)
+    least, most = facts(run, "options", "min_samples"), facts(run, "options", "max_samples")
+    sample_s, warmup_s = facts(run, "options", "sample_s"), facts(run, "options", "warmup_s")
+    block = {
+        "Suite": ", ".join([run.command, *dtypes, *sorted(options)]),
+        "Clock": "GPU timestamps" if run.clock == "gpu" else "wall clock over batched runs",
+        "Samples": f"{least} to {most} of {sample_s} s, after {warmup_s} s of warm-up",
+        "Reference": ", ".join(dict.fromkeys(_label(row.reference) for row in run.rows if row.reference)),
+        "Date": str(facts(run, "date")),
+    }
+    return ["Configuration", *(f"  {label + ':':11}{value}" for label, value in block.items() if value)]
 
 
 def findings(run: BenchRun) -> list[str]:
     """The selected kernels, the fastest ones, scaling with size and the drift of the machine."""
     lines = diagnosis.choices(run) + diagnosis.verdicts(run) + diagnosis.against_reference(run)
     lines += diagnosis.exponents(run)
-    lines += sorted({row.stopped for row in run.rows if row.stopped.startswith("budget: its share")})
+    lines += _shares(run)
+    unverified = facts(run, "unverified")
+    if isinstance(unverified, list) and unverified:
+        lines.append(f"not verified, for lack of a reference: {', '.join(map(str, unverified))}")
     drift = diagnosis.drift(run)
     return [*lines, drift] if drift else lines
+
+
+def _shares(run: BenchRun) -> list[str]:
+    """How many rows stopped at their share of the budget, and how noisy they are."""
+    short = [row for row in run.rows if row.stopped.startswith("budget: its share")]
+    noise = [each.stats.noise for row in short for each in diagnosis.ranking(row) if each.stats]
+    if not noise:
+        return []
+    return [f"budget: {len(short)} rows used up their share; noise of the medians up to {max(noise):.1%}"]
 
 
 def legend(run: BenchRun) -> list[str]:
@@ -64,10 +88,17 @@ def legend(run: BenchRun) -> list[str]:
     lines += [_reference(run, each) for each in dict.fromkeys(row.reference for row in run.rows) if each]
     if _end_to_end(run).lines:
         lines.append(
-            "NumPy to NumPy: the call with its transfers, by the wall clock; compile: once per process and"
-            " kernel, not part of the total; GPU: the wait after the launches were recorded."
+            "call: from NumPy arrays to a NumPy array, by the wall clock; compile: once per process and"
+            " kernel, not part of the total; launch: the call without waiting; GPU: the wait that follows."
         )
     lines += _of_problems(run)
+    if run.command == "run" and any(each.ns for _, each in run.results()):
+        problem = run.rows[0].problem
+        lines.append(
+            f"GB/s: {problem.nbytes:,} bytes: every buffer once, those that are read and written twice."
+        )
+        if problem.flops:
+            lines.append(f"GFLOPS: {problem.flops:,} floating-point operations of the reference.")
     methods = [each.verification.method for _, each in run.results() if each.verification]
     lines += [f"verified before and after timing: {method}." for method in dict.fromkeys(methods)]
     return lines
@@ -82,21 +113,21 @@ def _kernels(run: BenchRun) -> Table:
         Column("kernel", right=False),
         Column(f"ms ({clock})"),
         Column("± %", rank=2),
-        Column(GFLOPS, rank=0 if matmul else WIDE_ONLY),
+        Column(GFLOPS, rank=0 if matmul else 3 if run.command == "run" else WIDE_ONLY),
         Column(GBPS, rank=WIDE_ONLY if matmul else 0),
         Column("ceiling"),
         Column("of peak", rank=1),
         Column("bound by", right=False, rank=5),
-        Column(f"vs {LABELS.get(reference, reference)}", rank=1),
+        Column(f"vs {_label(reference)}", rank=1),
         Column("growth", rank=WIDE_ONLY if matmul else 6),
-        Column(f"{LABELS.get(reference, reference)} ms", rank=WIDE_ONLY if matmul else 7),
+        Column(f"{_label(reference)} ms", rank=WIDE_ONLY if matmul else 7),
         *(
             Column(name, rank=WIDE_ONLY)
             for name in ("mean ms", "low", "high", "min", "max", "p95", "outliers", "samples", "error")
         ),
         Column("note", right=False, rank=WIDE_ONLY),
     ]
-    several = any(len(diagnosis.kernels(row)) > 1 for row in run.rows)
+    several = run.command == "run" or any(len(diagnosis.kernels(row)) > 1 for row in run.rows)
     lines = [
         _line(result, row, run, several=several) for row in run.rows for result in diagnosis.kernels(row)
     ]
@@ -109,7 +140,7 @@ def _line(result: Result, row: Row, run: BenchRun, *, several: bool) -> list[str
     if stats is None:
         return [*name, result.verdict if result.verdict == "skipped" else result.verdict.upper(), *[""] * 19]
     share, gflops, gbps = share_of_ceiling(result), result.figure(GFLOPS), result.figure(GBPS)
-    ratio, reference_ns = row.ratio(row.reference, result.by), row.ns(row.reference)
+    ratio, reference_ns = diagnosis.reference_ratio(row, result), row.ns(row.reference)
     growth = diagnosis.growth(result, row, run)
     error = result.verification.error if result.verification else None
     times = (stats.mean, stats.low, stats.high, stats.min, stats.max, stats.p95)
@@ -134,26 +165,26 @@ def _line(result: Result, row: Row, run: BenchRun, *, several: bool) -> list[str
 
 
 def _end_to_end(run: BenchRun) -> Table:
-    """One line for each result that was measured from NumPy to NumPy, with its parts."""
+    """One line for each result that was measured from NumPy to NumPy, with its parts in milliseconds."""
     reference = next((row.reference for row in run.rows if row.reference), "")
     columns = [
-        Column("NumPy to NumPy", right=False),
-        *(Column(part) for part in PARTS),
+        Column("call, ms", right=False),
+        *(Column(header) for header in PARTS.values()),
         Column("total"),
-        Column(f"vs {LABELS.get(reference, reference)}"),
+        Column(f"vs {_label(reference)}"),
     ]
     lines = []
     for row, result in run.results():
         if result.scope == "end to end" and result.ns:
             parts = [result.figure(part) for part in PARTS]
-            ratio = row.ratio(row.reference, result.by)
-            cells = ["" if ns is None else duration(ns) for ns in (*parts, result.ns)]
+            ratio = diagnosis.reference_ratio(row, result)
+            cells = ["" if ns is None else milliseconds(ns) for ns in (*parts, result.ns)]
             lines.append([row.problem.name, *cells, speedup(ratio) if ratio else ""])
     return table_of(columns, lines)
 
 
 def _summary(run: BenchRun) -> Table:
-    """The grade of the fastest kernel of each operation, at its largest size."""
+    """The grade of the fastest kernel of each operation, at its largest size; none for a single row."""
     columns = [
         Column("category", right=False),
         Column("operation", right=False),
@@ -163,7 +194,8 @@ def _summary(run: BenchRun) -> Table:
         Column("grade", right=False),
     ]
     lines: list[list[str]] = []
-    for operation in dict.fromkeys(row.problem.operation for row in run.rows):
+    operations = dict.fromkeys(row.problem.operation for row in run.rows) if len(run.rows) > 1 else ()
+    for operation in operations:
         rows = [row for row in run.rows if row.problem.operation == operation and diagnosis.ranking(row)]
         if rows:
             row = max(rows, key=lambda row: row.problem.flops + row.problem.nbytes)
@@ -188,9 +220,16 @@ def _graded(row: Row, best: Result, run: BenchRun) -> Iterator[list[str]]:
         ]
 
 
+def _label(library: str) -> str:
+    return LABELS.get(library, library)
+
+
 def _reference(run: BenchRun, name: str) -> str:
     if name != "numpy":
-        return f"vs {LABELS.get(name, name)}: its time divided by the kernel's, the larger rate in words."
+        return (
+            f"vs {_label(name)}: its time divided by the kernel's, same scope and layout; below 0.05 ms both"
+            " replay graphs, by the wall clock."
+        )
     threads = facts(run, "blas", "threads")
     of = f", {threads} threads" if threads else ""
     return (

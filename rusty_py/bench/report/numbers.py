@@ -11,9 +11,11 @@ def rate(value: float) -> str:
 
 
 def milliseconds(ns: float) -> str:
-    """Milliseconds with thousands separators and three decimals; three digits below 0.1."""
+    """Milliseconds: one decimal from 100 on, with thousands separators; three digits below 0.1."""
     ms = ns / 1e6
-    return f"{ms:,.3f}" if ms >= 0.1 else f"{ms:.3g}" if ms >= 1e-4 else f"{ms:.1e}"
+    if ms >= 100:
+        return f"{ms:,.1f}"
+    return f"{ms:.3f}" if ms >= 0.1 else f"{ms:.3g}" if ms >= 1e-4 else f"{ms:.1e}"
 
 
 def duration(ns: float) -> str:

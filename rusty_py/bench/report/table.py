@@ -4,6 +4,7 @@ import textwrap
 
 from tabulate import tabulate
 
+from rusty_py.bench.report.bars import render as bar_chart
 from rusty_py.bench.report.columns import WIDTH, Table, fitted
 from rusty_py.bench.report.facts import endings
 from rusty_py.bench.report.views import view_of
@@ -11,13 +12,14 @@ from rusty_py.measure.document import BenchRun
 
 
 def render(run: BenchRun, *, legend: bool = True, wide: bool = False, bars: bool = False) -> str:
-    """The configuration, tables, findings and optionally the legend."""
+    """The configuration, tables, bars, findings and legend; without `legend`, tables and findings alone."""
     view = view_of(run)
-    tables = [text_of(table if wide else fitted(table)) for table in view.tables(run)]
-    lines = [view.configuration(run) if legend else [], *([table] for table in tables)]
-    lines += [view.findings(run) + endings(run), view.legend(run) if legend else []]
-    parts = [part if i and i <= len(tables) else _wrapped(part, wide=wide) for i, part in enumerate(lines)]
-    return "\n\n".join("\n".join(part) for part in parts if part)
+    drawn = [text_of(table if wide else fitted(table)) for table in view.tables(run)]
+    drawn += [bar_chart(run)] if bars else []
+    before = view.configuration(run) if legend else []
+    after = [view.findings(run) + endings(run), view.legend(run) if legend else []]
+    parts = [_wrapped(before, wide=wide), *drawn, *(_wrapped(lines, wide=wide) for lines in after)]
+    return "\n\n".join(part for part in parts if part)
 
 
 def text_of(table: Table) -> str:
@@ -33,8 +35,8 @@ def text_of(table: Table) -> str:
     return f"{table.title}\n{text}" if table.title else text
 
 
-def _wrapped(lines: list[str], *, wide: bool) -> list[str]:
+def _wrapped(lines: list[str], *, wide: bool) -> str:
     """Lines within the width; what continues is indented."""
-    if wide:
-        return lines
-    return [textwrap.fill(line, WIDTH, subsequent_indent="  ", break_long_words=False) for line in lines]
+    width = 1 << 16 if wide else WIDTH
+    filled = [textwrap.fill(line, width, subsequent_indent="  ", break_long_words=False) for line in lines]
+    return "\n".join(filled)

@@ -1,13 +1,13 @@
 """The matmul suite: the kernel that `matmul` selects, and the naive and tiled kernels."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rusty_py import shaders
+from rusty_py.arrays import Array
 from rusty_py.bench.suites.shapes import Size
 from rusty_py.dtypes import DTYPES, F32, Dtype
 from rusty_py.errors import LimitError
@@ -16,18 +16,23 @@ from rusty_py.gemm.plan import GemmPlan
 from rusty_py.gemm.problem import GemmProblem, MatrixLayouts, contiguous
 from rusty_py.gemm.select import Tile, plan
 from rusty_py.measure.document import BenchProblem, Verification
-from rusty_py.measure.kernels import FILL
+from rusty_py.measure.end_to_end import CompileMeter, WholeCall, end_to_end
+from rusty_py.measure.operation_work import kernel_names, poison
+from rusty_py.measure.references import Library, ReferenceTask, library, references
 from rusty_py.measure.runner import Comparison, KernelMeter, Schedule
-from rusty_py.measure.sampling import HostTrack, KernelTrack, Track
-from rusty_py.measure.verification import POISON, MatmulVerifier
-from rusty_py.measure.work import Implementation
+from rusty_py.measure.sampling import KernelTrack, Track
+from rusty_py.measure.verification import MatmulVerifier
+from rusty_py.ops.matmul import matmul
 from rusty_py.runtime.device import Device
-from rusty_py.runtime.launch import Launch, launch, prepare, run
+from rusty_py.runtime.launch import Launch, prepare, run
 
 
 @dataclass(frozen=True)
 class MatmulSuite:
-    """`tiles` as in `rusty_py.matmul`; `dtype` is that of operands and results."""
+    """`tiles` as in `rusty_py.matmul`; `dtype` is that of operands and results; `reference` is a library.
+
+    With `whole_calls` and the tile "auto", calls from NumPy to NumPy are measured, too.
+    """
 
     command = "matmul"
 
@@ -35,6 +40,8 @@ class MatmulSuite:
     tiles: Sequence[Tile]
     dtype: Dtype = F32
     accumulate_dtype: Dtype = F32
+    reference: Library = field(default_factory=lambda: library("numpy"))
+    whole_calls: bool = True
 
     def schedules(self, meter: KernelMeter, rng: np.random.Generator) -> list[Schedule]:
         """A row for each size, small ones first."""
@@ -43,14 +50,26 @@ class MatmulSuite:
             problem_of(size, dtype=self.dtype, accumulate_dtype=self.accumulate_dtype) for size in sizes
         ]
         by = [variant_of(tile) for tile in self.tiles]
-        return [Schedule(each, partial(self._comparisons, each, meter, rng), by=by) for each in problems]
+        compiler = CompileMeter(meter.device)
+        return [
+            Schedule(each, partial(self._comparisons, each, meter, compiler, rng), by=by) for each in problems
+        ]
 
     def _comparisons(
-        self, problem: BenchProblem, meter: KernelMeter, rng: np.random.Generator
+        self, problem: BenchProblem, meter: KernelMeter, compiler: CompileMeter, rng: np.random.Generator
     ) -> list[Comparison]:
         setup = MatmulSetup(problem, meter.device, rng)
         tracks = [setup.track(variant_of(tile), meter) for tile in self.tiles]
-        return [Comparison(problem, tracks, [setup.numpy()], reference="numpy")]
+        others = references([self.reference], setup.task(), device=meter.device, clock=meter.clock_name)
+        whole = [end_to_end(setup.whole_call(), compiler)] * (self.whole_calls and "auto" in self.tiles)
+        return [
+            Comparison(
+                problem,
+                [*tracks, *others.tracks],
+                [*others.references, *whole],
+                reference=self.reference.name,
+            )
+        ]
 
 
 def problem(m: int, k: int, n: int) -> BenchProblem:
@@ -134,25 +153,29 @@ class MatmulSetup:
         """A variant, ready to run. Raises LimitError if it exceeds the device's limits."""
         return MatmulWork(self, variant)
 
-    def numpy(self) -> Track:
-        """np.matmul in float32 for every dtype (float16 has no BLAS), with operands in the same layout."""
-        a, b = (self._as_stored(x, i) for i, x in enumerate((self.verifier.a, self.verifier.b)))
-        c = np.empty(self.verifier.shape, np.float32)
+    def task(self) -> ReferenceTask:
+        """The product for other libraries, with operands in the same layout."""
+        verifier = self.verifier
+        operands = tuple(self._as_stored(x, i) for i, x in enumerate((verifier.a, verifier.b)))
+        return ReferenceTask(
+            "matmul", operands, verifier.shape, verifier.dtype.numpy, verifier.compare, np.matmul
+        )
 
-        def run(n: int) -> None:
-            for _ in range(n):
-                np.matmul(a, b, out=c)
+    def whole_call(self) -> WholeCall:
+        """The product of NumPy arrays, by the kernel that `matmul` selects."""
+        verifier, letters = self.verifier, self.problem.options["layout"]
+        accumulate_dtype = self.problem.options["accumulate_dtype"]
 
-        def verify(once: Callable[[], None]) -> str:
-            c.fill(np.nan)
-            once()
-            return self.verifier.compare(c).fault
+        def call(*arrays: Array) -> Array:
+            a, b = (x.mT if letter == "t" else x for x, letter in zip(arrays, letters, strict=True))
+            return matmul(a, b, accumulate_dtype=accumulate_dtype)
 
-        return HostTrack(Implementation("numpy", run, verify), "wall", self.verifier.method)
+        operands = [self.stored(x, i) for i, x in enumerate((verifier.a, verifier.b))]
+        return WholeCall(self.device, operands, call, self.work("auto").made, verifier.compare)
 
-    def _as_stored(self, x: NDArray[np.floating], operand: int) -> NDArray[np.float32]:
-        """Operand 0 or 1 in float32, in the layout used on the device."""
-        held = self.stored(x.astype(np.float32, copy=False), operand)
+    def _as_stored(self, x: NDArray[np.floating], operand: int) -> NDArray[np.floating]:
+        """Operand 0 or 1 with the strides that it has on the device."""
+        held = self.stored(x, operand)
         return held.swapaxes(-1, -2) if self.problem.options["layout"][operand] == "t" else held
 
 
@@ -166,9 +189,7 @@ class MatmulWork:
         self.c = self.device.empty(self.verifier.nbytes, label="c")
         self.operands = Operands(setup.a, setup.b, self.c, *layouts_of(self.problem))
         self.made = self.launches()
-        specs = list(dict.fromkeys(each.spec for each in self.made))
-        self.kernel = " + ".join(map(str, specs))
-        self.sha256 = shaders.sha256("".join(spec.source for spec in specs))
+        self.kernel, self.sha256 = kernel_names(self.made)
         self.plan = str(self.gemm_plan) if variant == "auto" else ""
         self.verified: NDArray[np.floating] | None = None
 
@@ -179,16 +200,7 @@ class MatmulWork:
 
     def poison(self) -> None:
         """Poisons the output and the temporary buffers of the last launches."""
-        groups = 64
-        written = [buffer for each in self.made for buffer in each.buffers[each.spec.inputs :]]
-        for buffer in dict.fromkeys(written):
-            launch(
-                self.device,
-                FILL,
-                outputs=[buffer],
-                uniforms=(buffer.nbytes // 4, POISON, groups * FILL.threads),
-                workgroups=(groups, 1, 1),
-            )
+        poison(self.device, self.made)
 
     def verify(self) -> Verification:
         verification, self.verified = self.verifier.verify(self._product)
