@@ -59,7 +59,7 @@ LAYERS = {
 # What may reach up, inside a function: a method that is sugar for what lies above, and a type's name.
 UPWARD = {
     ("runtime.device", "runtime.graph"),
-    ("runtime.device", "runtime.launch_plans"),
+    ("runtime.device", "runtime.launch"),
     ("runtime.buffer", "runtime.device"),
     ("operation", "arrays"),
     ("operation", "ops.creation"),
