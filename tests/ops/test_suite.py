@@ -88,4 +88,4 @@ def test_everything_that_the_launches_write_is_poisoned(device: Device) -> None:
             words = np.empty(buffer.nbytes // 4, np.uint32)
             device.read(buffer, words)
             assert len(set(words.tolist())) == 1
-    assert work.recheck().fault == "100.00% of C never written"
+    assert work.recheck().fault == "100.00% of the result never written"

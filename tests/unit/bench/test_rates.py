@@ -71,7 +71,7 @@ def test_what_is_wrong_or_rejected_has_no_rate(verdict: Verdict) -> None:
 
 def test_schedules_come_problem_by_problem_small_ones_first() -> None:
     suite = MatmulSuite([Size(512, 512, 512), Size(1, 2, 3), Size(512, 512, 512)], ["naive", 8])
-    schedules = suite.schedules(SimpleNamespace(), np.random.default_rng(0))  # type: ignore[arg-type]
+    schedules = suite.schedules(SimpleNamespace(device=None), np.random.default_rng(0))  # type: ignore[arg-type]
     assert [(each.problem.name, each.by) for each in schedules] == [
         ("1×2×3", ["naive", "tile 8"]),
         ("512×512×512", ["naive", "tile 8"]),

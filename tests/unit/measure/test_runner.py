@@ -76,7 +76,7 @@ class ScriptedWork:
 
     def recheck(self) -> Verification:
         if not self.written:
-            return Verification(VERIFIED.method, fault="100.00% of C never written")
+            return Verification(VERIFIED.method, fault="100.00% of the result never written")
         return self._next()
 
     def _next(self) -> Verification:
