@@ -175,7 +175,7 @@ class Runner:
                 (comparison, track) for comparison in comparisons for track in self._admitted(comparison)
             ]
             measured = [track for _, track in tracks]
-            for comparison in comparisons:
+            for comparison in comparisons if measured else ():
                 for reference in comparison.references:
                     self._sample_reference(reference, comparison.problem)
             left_s -= self.now() - begun

@@ -56,16 +56,25 @@ def fitted(table: Table, width: int = WIDTH) -> Table:
     table = _without(table, WIDE_ONLY)
     while table.width > width and (rank := max(column.rank for column in table.columns)):
         table = _without(table, rank)
-    if table.width <= width:
-        return table
-    widest = max(
-        (i for i, column in enumerate(table.columns) if not column.right), key=lambda i: table.widths[i]
+    return _wrapped(table, width)
+
+
+def _wrapped(table: Table, width: int) -> Table:
+    """The table with its widest texts wrapped, as far as needed."""
+    rooms = {i: table.widths[i] for i, column in enumerate(table.columns) if not column.right}
+    for _ in range(table.width - width):
+        widest = max(rooms, key=lambda i: rooms[i], default=None)
+        if widest is not None and rooms[widest] > _MIN_TEXT:
+            rooms[widest] -= 1
+
+    def filled(cells: Sequence[str]) -> list[str]:
+        return [textwrap.fill(cell, rooms[i]) if i in rooms else cell for i, cell in enumerate(cells)]
+
+    columns = (
+        replace(column, header=header)
+        for column, header in zip(table.columns, filled(table.header), strict=True)
     )
-    room = max(_MIN_TEXT, table.widths[widest] - (table.width - width))
-    columns = list(table.columns)
-    columns[widest] = replace(columns[widest], header=textwrap.fill(columns[widest].header, room))
-    lines = [(*line[:widest], textwrap.fill(line[widest], room), *line[widest + 1 :]) for line in table.lines]
-    return replace(table, columns=tuple(columns), lines=tuple(lines))
+    return replace(table, columns=tuple(columns), lines=tuple(tuple(filled(line)) for line in table.lines))
 
 
 def _without(table: Table, rank: int) -> Table:

@@ -16,7 +16,7 @@ from rusty_py.measure.document import (
     Verification,
     in_columns,
 )
-from rusty_py.measure.figures import with_figures
+from rusty_py.measure.figures import ROOFLINE, with_figures
 from rusty_py.measure.stats import summarise
 
 _REFERENCES = {"overhead": "wgpu-py", "transfer": "memcpy"}
@@ -100,7 +100,7 @@ def _kernel(stored: Stored, clock: ClockName) -> Result:
     ok = stored["verdict"] == "ok"
     roofline = stored["roof_gflops"]
     flops = stored["case"]["problem"]["flops"]
-    figures = [Figure("roofline", flops / roofline, "ns")] if roofline else []
+    figures = [Figure(ROOFLINE, flops / roofline, "ns")] if roofline and ok else []
     return Result(
         stored["case"]["variant"],
         stored["verdict"],

@@ -209,10 +209,9 @@ def test_rows_that_were_cut_short_are_counted_with_the_option_that_helps() -> No
 
 def test_a_share_of_the_budget_that_was_used_up_is_told_once() -> None:
     budget = "budget: its share of it is used; noise of the medians 2.0%"
-    whole = run(*(matmul(n, "tile 8", [1.0] * 3, stopped=budget) for n in (64, 512)))
-    text = table.render(whole)
-    assert "budget: 2 rows used up their share; noise of the medians up to 0.0%" in text
-    assert budget not in text
+    whole = run(*(matmul(n, "tile 8", [1.0, 1.1, 0.9], stopped=budget) for n in (64, 512)))
+    said = joined(table.render(whole))
+    assert said.count("budget: 2 rows used up their share; noise of the medians up to 10.7%") == 1
 
 
 @pytest.mark.parametrize("render", [table.render, markdown.render, json.render])
@@ -261,9 +260,16 @@ def test_rates_are_rounded_for_reading(value: float, said: str) -> None:
 
 @pytest.mark.parametrize(
     ("ns", "said"),
-    [(1234.5678e6, "1,234.6"), (1e5, "0.100"), (11637.0, "0.0116"), (150.0, "0.00015"), (12.0, "1.2e-05")],
+    [
+        (1234.5678e6, "1,234.6"),
+        (99.9e6, "99.900"),
+        (1e5, "0.100"),
+        (11637.0, "0.0116"),
+        (150.0, "0.00015"),
+        (12.0, "1.2e-05"),
+    ],
 )
-def test_milliseconds_have_one_to_three_decimals_or_three_digits(ns: float, said: str) -> None:
+def test_milliseconds_have_three_decimals_and_fewer_where_they_do_not_matter(ns: float, said: str) -> None:
     assert milliseconds(ns) == said
 
 
@@ -338,7 +344,7 @@ def test_f16_accumulators_are_compared_with_twice_the_ceiling() -> None:
 def test_plain_products_in_f32_have_no_words_on_batches_and_layouts() -> None:
     text = joined(table.render(full_run()))
     assert "error: maximum error relative to float64, as a fraction of the float32 rounding bound. " in text
-    assert "Suite: matmul, f32 Clock:" in text
+    assert "Suite: matmul, f32 Clock: GPU timestamps" in text
     assert "P×M×K×N" not in text
     assert "tn" not in text
 
@@ -492,7 +498,7 @@ def test_whole_calls_have_a_table_of_their_parts_and_no_line_among_the_kernels()
     text = table.render(end_to_end(full_run()))
     second = next(part for part in text.split("\n\n") if part.startswith("call, ms"))
     head, _, shown = second.splitlines()
-    assert head.split()[2:] == ["compile", "upload", "launch", "GPU", "download", "total", "vs", "NumPy"]
+    assert head.split()[2:] == [*kernels.PARTS.values(), "total", "vs", "NumPy"]
     assert shown.split()[:6] == ["512×512×512", "0.01", "0.02", "0.03", "0.04", "0.05"]
     assert len(grid(end_to_end(full_run()))) == len(grid(full_run()))
     assert "call: from NumPy arrays to a NumPy array" in joined(text)
@@ -504,7 +510,7 @@ def test_an_operation_bound_by_memory_shows_its_bandwidth() -> None:
         "copy", "4 MiB", {"n": 1 << 20}, "f32", read_bytes=1 << 22, written_bytes=1 << 22
     )
     row = replace(matmul(problem(512, 512, 512), "copy", [0.1]), problem=described, reference="numpy")
-    head = table.render(run(row, command="elementwise")).split("\n\n")[1].splitlines()[0]
+    parts = table.render(run(row, command="elementwise")).split("\n\n")
+    head = next(part for part in parts if part.startswith("problem")).splitlines()[0]
     assert "GB/s" in head
     assert "GFLOPS" not in head
-    assert head.startswith("problem")
