@@ -38,7 +38,7 @@ def legend(run: BenchRun) -> list[str]:
         " adds, Python the rest, cffi included. native calls: how many of these functions are called."
     ]
     return [
-        "Medians of one run, by the CPU time of the calling thread or the wall clock: --wide shows each row's."
+        "Medians of one run, by the CPU time of the calling thread or by the wall clock, as --wide shows."
         " ±: median absolute deviation of ours.",
         f"{PLAIN}: the same by plain wgpu-py, its pipelines and bind groups made once; {HELPER}: its"
         " helper, which keeps nothing. ratio: of their times to ours.",
