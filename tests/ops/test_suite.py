@@ -80,6 +80,7 @@ def test_numpy_multiplies_the_same_operands_in_the_same_layout(device: Device) -
         found = references([library("numpy")], task, device=device, clock="wall")
         (track,) = found.references
         assert found.tracks == []
+        track.prepare()
         assert (track.by, track.clock, track.verify().fault) == ("numpy", "wall", "")
         contiguous = "".join("n" if x.flags.c_contiguous else "t" for x in task.operands)
         assert contiguous == layout
