@@ -10,6 +10,7 @@ from rusty_py.bench.suites.matmul import MatmulSetup, MatmulWork, problem, probl
 from rusty_py.bench.suites.shapes import LAYOUTS, Size
 from rusty_py.errors import LimitError
 from rusty_py.gemm.dispatch import dispatches
+from rusty_py.measure.references import library, references
 
 from ..each import each_reported
 
@@ -75,8 +76,14 @@ def test_a_matrix_larger_than_a_binding_is_refused_before_it_is_made(device: Dev
 def test_numpy_multiplies_the_same_operands_in_the_same_layout(device: Device) -> None:
     for layout in LAYOUTS:
         setup = MatmulSetup(problem_of(Size(33, 70, 45, 3, layout)), device, np.random.default_rng(0))
-        track = setup.numpy()
+        task = setup.task()
+        found = references([library("numpy")], task, device=device, clock="wall")
+        (track,) = found.references
+        assert found.tracks == []
+        track.prepare()
         assert (track.by, track.clock, track.verify().fault) == ("numpy", "wall", "")
+        contiguous = "".join("n" if x.flags.c_contiguous else "t" for x in task.operands)
+        assert contiguous == layout
 
 
 def test_everything_that_the_launches_write_is_poisoned(device: Device) -> None:

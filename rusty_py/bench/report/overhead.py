@@ -38,8 +38,8 @@ def legend(run: BenchRun) -> list[str]:
         " adds, Python the rest, cffi included. native calls: how many of these functions are called."
     ]
     return [
-        "CPU: CPU time of the calling thread; wall: the wall clock. Medians of one run; ±: median absolute"
-        " deviation of ours.",
+        "Medians of one run, by the CPU time of the calling thread or by the wall clock, as --wide shows."
+        " ±: median absolute deviation of ours.",
         f"{PLAIN}: the same by plain wgpu-py, its pipelines and bind groups made once; {HELPER}: its"
         " helper, which keeps nothing. ratio: of their times to ours.",
         "a launch recorded waits in the open batch; it is encoded and submitted with others, as the rows"
