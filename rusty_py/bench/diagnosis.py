@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from rusty_py.measure.document import BenchRun, Result, Row
-from rusty_py.measure.figures import share_of_ceiling
+from rusty_py.measure.figures import SPEEDUP, share_of_ceiling
 from rusty_py.measure.stats import ratio_interval
 
 # A run shorter than this many empty launches is launch-bound.
@@ -15,9 +15,6 @@ _LAUNCH_BOUND = 5
 _GROWTH = 1.1
 _MIN_SAMPLES = 5
 _NOTABLE_DRIFT = 0.05
-SELECTED = ("auto", "rusty_py")
-"""What a call of ours runs, among the kernels of a row."""
-
 LABELS = {"numpy": "NumPy", "torch": "PyTorch", "mlx": "MLX"}
 """The libraries that are references, by name."""
 
@@ -135,16 +132,33 @@ def against_reference(run: BenchRun) -> list[str]:
         rows = sorted((row for row in run.rows if row.problem.operation == operation), key=_work)
         for what, chosen in (("the kernel", _fastest), ("NumPy to NumPy", _whole)):
             ratios = [
-                (row, ratio)
-                for row in rows
-                if (result := chosen(row)) and (ratio := reference_ratio(row, result))
+                (row, ratio) for row in rows if (result := chosen(row)) and (ratio := result.figure(SPEEDUP))
             ]
             slower = [row for row, ratio in ratios if ratio < 1]
             if slower:
-                reference = LABELS.get(slower[0].reference, slower[0].reference)
+                reference = label_of(slower[0])
                 where = _where(slower, [row for row, _ in ratios])
                 lines.append(f"{operation}: {what} is slower than {reference} {where}")
     return lines
+
+
+def largest_speedup(run: BenchRun) -> str:
+    """The kernel that is ahead of its reference by most."""
+    found = [
+        (ratio, row, result)
+        for row in run.rows
+        for result in ranking(row)[:1]
+        if (ratio := result.figure(SPEEDUP)) and ratio > 1
+    ]
+    if len(found) < 2:
+        return ""
+    ratio, row, result = max(found, key=lambda each: each[0])
+    return f"largest speedup: {row.problem.name}, {result.by}: {ratio:,.3g} times as fast as {label_of(row)}"
+
+
+def label_of(row: Row) -> str:
+    """The name of the row's reference."""
+    return LABELS.get(row.reference, row.reference)
 
 
 def _fastest(row: Row) -> Result | None:
@@ -180,21 +194,6 @@ def drift(run: BenchRun) -> str:
     if abs(change) > _NOTABLE_DRIFT:
         text += "; kernels are compared round by round, but compare sizes with care"
     return text
-
-
-def reference_ratio(row: Row, result: Result) -> float | None:
-    """The time of the reference divided by that of a result; None between different scopes.
-
-    Host code is compared with kernels and whole calls alike: NumPy has its data where it computes. Where both
-    sides replayed graphs, because kernels are short, it is the ratio of the replays.
-    """
-    reference = row.result(row.reference)
-    if not reference or (result.scope == "end to end" and reference.scope != "host"):
-        return None
-    replays = row.result(f"{row.reference} graph"), row.result("ours graph")
-    if result.by in SELECTED and all(each and each.ns for each in replays):
-        return row.ratio(f"{row.reference} graph", "ours graph")
-    return row.ratio(row.reference, result.by)
 
 
 def grade(share: float) -> str:

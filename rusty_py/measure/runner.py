@@ -175,10 +175,7 @@ class Runner:
                 (comparison, track) for comparison in comparisons for track in self._admitted(comparison)
             ]
             measured = [track for _, track in tracks]
-            for comparison in comparisons:
-                if any(track.verdict != "skipped" for track in comparison.tracks):
-                    for reference in comparison.references:
-                        self._sample_reference(reference, comparison.problem)
+            self._sample_references(comparisons)
             left_s -= self.now() - begun
             stopped = self._sample(name, comparisons, measured, share * left_s, run) if measured else ""
             self.progress(f"{name}: verifying again")
@@ -262,6 +259,13 @@ class Runner:
         except KeyboardInterrupt:
             run.interrupted = True
             return "interrupted"
+
+    def _sample_references(self, comparisons: Sequence[Comparison]) -> None:
+        """Samples the references of each row, unless all its tracks were skipped."""
+        for comparison in comparisons:
+            if any(track.verdict != "skipped" for track in comparison.tracks):
+                for reference in comparison.references:
+                    self._sample_reference(reference, comparison.problem)
 
     def _sample_reference(self, track: Track, problem: BenchProblem) -> None:
         """Verifies and samples a reference within a budget of its own: it may take seconds a run."""
@@ -349,7 +353,7 @@ def _by_wall(row: Row, ceilings: Ceilings) -> Row:
 
 
 def _row(comparison: Comparison, stopped: str) -> Row:
-    # Without a correct kernel, references are not sampled.
+    # Where all tracks were skipped, references are not sampled.
     sampled = [each for each in comparison.references if each.timed or each.verdict != "ok"]
     tracks = [*comparison.tracks, *sampled]
     return Row(

@@ -8,6 +8,7 @@ from pydantic import TypeAdapter
 
 from rusty_py.bench.report import version1
 from rusty_py.measure.document import BenchRun
+from rusty_py.measure.figures import with_figures
 
 _SCALARS = re.compile(r"\[\n\s+([\d.eE+\-nul,\s]+)\n\s+\]")
 """Lists of numbers and nulls, which take one line."""
@@ -30,7 +31,7 @@ def parse(text: str) -> BenchRun:
     stored = json.loads(text)
     if isinstance(stored, dict) and stored.get("schema_version") == 1:
         return version1.converted(stored)
-    return _document().validate_json(text)
+    return with_figures(_document().validate_json(text))
 
 
 def schema() -> dict[str, object]:

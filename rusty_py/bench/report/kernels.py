@@ -3,12 +3,11 @@
 from collections.abc import Iterator
 
 from rusty_py.bench import diagnosis
-from rusty_py.bench.diagnosis import LABELS
 from rusty_py.bench.report.columns import WIDE_ONLY, Column, Table, table_of
 from rusty_py.bench.report.facts import facts
 from rusty_py.bench.report.numbers import milliseconds, rate, speedup, spread
 from rusty_py.measure.document import BenchProblem, BenchRun, Result, Row
-from rusty_py.measure.figures import GBPS, GFLOPS, share_of_ceiling
+from rusty_py.measure.figures import GBPS, GFLOPS, SPEEDUP, share_of_ceiling
 
 PARTS = {
     "compile": "compile",
@@ -20,6 +19,8 @@ PARTS = {
 """The figures of a result measured end to end, in nanoseconds, and their headers."""
 
 _CATEGORIES = {"matmul": "compute", "reduce": "reduction"}
+ITEM_BYTES = {"f16": 2}
+
 _DTYPES = {"f32": "float32", "f16": "float16"}
 
 
@@ -53,6 +54,7 @@ def configuration(run: BenchRun) -> list[str]:
 def findings(run: BenchRun) -> list[str]:
     """The selected kernels, the fastest ones, scaling with size and the drift of the machine."""
     lines = diagnosis.choices(run) + diagnosis.verdicts(run) + diagnosis.against_reference(run)
+    lines += list(filter(None, [diagnosis.largest_speedup(run)]))
     lines += diagnosis.exponents(run)
     lines += _shares(run)
     unverified = facts(run, "unverified")
@@ -86,6 +88,8 @@ def legend(run: BenchRun) -> list[str]:
     if run.peak_gflops:
         lines.append(f"peak: {rate(run.peak_gflops)} GFLOPS, from --peak.")
     lines += [_reference(run, each) for each in dict.fromkeys(row.reference for row in run.rows) if each]
+    if any(len(diagnosis.kernels(row)) > 1 for row in run.rows):
+        lines.append("gain (--wide): the time saved against the slowest kernel of the row, in %.")
     if _end_to_end(run).lines:
         lines.append(
             "call: from NumPy arrays to a NumPy array, by the wall clock; compile: once per process and"
@@ -123,7 +127,10 @@ def _kernels(run: BenchRun) -> Table:
         Column(f"{_label(reference)} ms", rank=WIDE_ONLY if matmul else 7),
         *(
             Column(name, rank=WIDE_ONLY)
-            for name in ("mean ms", "low", "high", "min", "max", "p95", "outliers", "samples", "error")
+            for name in (
+                *("mean ms", "low", "high", "min", "max", "p95", "outliers", "samples"),
+                *("ns/element", "gain %", "error"),
+            )
         ),
         Column("note", right=False, rank=WIDE_ONLY),
     ]
@@ -138,10 +145,12 @@ def _line(result: Result, row: Row, run: BenchRun, *, several: bool) -> list[str
     name = [row.problem.name, result.by if several else ""]
     stats = result.stats
     if stats is None:
-        return [*name, result.verdict if result.verdict == "skipped" else result.verdict.upper(), *[""] * 19]
+        return [*name, result.verdict if result.verdict == "skipped" else result.verdict.upper(), *[""] * 21]
     share, gflops, gbps = share_of_ceiling(result), result.figure(GFLOPS), result.figure(GBPS)
-    ratio, reference_ns = diagnosis.reference_ratio(row, result), row.ns(row.reference)
+    ratio, reference_ns = result.figure(SPEEDUP), row.ns(row.reference)
     growth = diagnosis.growth(result, row, run)
+    elements = row.problem.written_bytes // ITEM_BYTES.get(row.problem.dtype, 4)
+    slowest = max(each.ns or 0.0 for each in diagnosis.kernels(row))
     error = result.verification.error if result.verification else None
     times = (stats.mean, stats.low, stats.high, stats.min, stats.max, stats.p95)
     return [
@@ -159,6 +168,8 @@ def _line(result: Result, row: Row, run: BenchRun, *, several: bool) -> list[str
         *map(milliseconds, times),
         str(stats.outliers),
         str(stats.n),
+        f"{stats.median / elements:.3g}" if elements else "",
+        f"{100 * (1 - stats.median / slowest):.1f}" if slowest > stats.median else "",
         "" if error is None else f"{error:.2g}",
         diagnosis.note(result, row, run),
     ]
@@ -177,7 +188,7 @@ def _end_to_end(run: BenchRun) -> Table:
     for row, result in run.results():
         if result.scope == "end to end" and result.ns:
             parts = [result.figure(part) for part in PARTS]
-            ratio = diagnosis.reference_ratio(row, result)
+            ratio = result.figure(SPEEDUP)
             cells = ["" if ns is None else milliseconds(ns) for ns in (*parts, result.ns)]
             lines.append([row.problem.name, *cells, speedup(ratio) if ratio else ""])
     return table_of(columns, lines)
@@ -221,7 +232,7 @@ def _graded(row: Row, best: Result, run: BenchRun) -> Iterator[list[str]]:
 
 
 def _label(library: str) -> str:
-    return LABELS.get(library, library)
+    return diagnosis.LABELS.get(library, library)
 
 
 def _reference(run: BenchRun, name: str) -> str:
