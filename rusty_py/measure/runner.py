@@ -175,9 +175,10 @@ class Runner:
                 (comparison, track) for comparison in comparisons for track in self._admitted(comparison)
             ]
             measured = [track for _, track in tracks]
-            for comparison in comparisons if measured else ():
-                for reference in comparison.references:
-                    self._sample_reference(reference, comparison.problem)
+            for comparison in comparisons:
+                if any(track.verdict != "skipped" for track in comparison.tracks):
+                    for reference in comparison.references:
+                        self._sample_reference(reference, comparison.problem)
             left_s -= self.now() - begun
             stopped = self._sample(name, comparisons, measured, share * left_s, run) if measured else ""
             self.progress(f"{name}: verifying again")

@@ -67,7 +67,7 @@ class TrialVerifier:
         """Compares `c`, (products, m, n), with float64 at the sampled indices; no element may be poison."""
         words = c.reshape(-1)[: c.size // (4 // c.itemsize) * (4 // c.itemsize)].view(np.uint32)
         if (words == POISON).any():
-            return Verification(METHOD, fault=f"{(words == POISON).mean():.2%} of C never written")
+            return Verification(METHOD, fault=f"{(words == POISON).mean():.2%} of the result never written")
         distance = np.abs(c[self.at].astype(np.float64) - self.reference)
         wrong = ~(distance <= self.bound)  # So that NaN is wrong.
         fault = (

@@ -2,6 +2,7 @@
 
 import math
 import operator
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypedDict
 
@@ -42,8 +43,9 @@ class Kernel:
         saxpy(x=x, y=y, z=z, workgroups=64)
 
     `entry` is the entry point if the text has several; `constants` the values of overrides, by name or @id.
-    The kernel is compiled for `device`, by default `default_device()`, with wgpu's bounds checks; with
-    `checked=False` only on devices made with `checked=True`. `name` is used in messages.
+    The kernel is compiled for `device`, by default `default_device()`, with wgpu's bounds checks;
+    `checked=False` leaves them out, unless the device was made with `checked=True`. `name` is used in
+    messages.
 
     Raises ShaderError for a text that does not compile, LimitError for one that is too large or needs more
     than the device offers, UnsupportedError for bindings that are not buffers of group 0.
@@ -84,6 +86,8 @@ class Kernel:
             numbered=tuple((each.number, kinds[each.writable, each.uniform]) for each in (*read, *written)),
         )
         self._order = (*read, *written)
+        self._names = {each.name for each in self._order}
+        self._lock = threading.Lock()
         self._uniforms: dict[bytes, Buffer] = {}
         self._uniform_bytes: int = self.device.raw.limits["max-uniform-buffer-binding-size"]
         warm_up(self.device, [self.spec])
@@ -111,7 +115,7 @@ class Kernel:
 
     def _launch(self, workgroups: int | Sequence[int], arrays: Mapping[str, Array | Words]) -> _Arguments:
         groups = self._groups(workgroups)
-        if arrays.keys() != {each.name for each in self._order}:
+        if arrays.keys() != self._names:
             self._refuse_names(arrays)
         bindings = [self._binding(each, arrays[each.name]) for each in self._order]
         if self.spec.outputs:
@@ -227,10 +231,11 @@ class Kernel:
         words += bytes(-len(words) % 16)
         buffer = self._uniforms.get(words)
         if buffer is None:
-            while len(self._uniforms) >= _KEPT_UNIFORMS:
-                del self._uniforms[next(iter(self._uniforms))]
             buffer = self.device.upload(np.frombuffer(words, np.uint8), label=variable.name)
-            self._uniforms[words] = buffer
+            with self._lock:
+                if len(self._uniforms) >= _KEPT_UNIFORMS:
+                    del self._uniforms[next(iter(self._uniforms))]
+                self._uniforms[words] = buffer
         return BufferBinding(buffer, 0, len(words))
 
     def _check_bytes(self, variable: BoundVariable, nbytes: int, given: str) -> None:

@@ -13,7 +13,7 @@ from rusty_py.wgsl_text.declarations import (
     declarations,
     parts_of,
 )
-from rusty_py.wgsl_text.types import constant, constants_of, layout_of_type
+from rusty_py.wgsl_text.types import Constants, constant, layout_of_type
 
 Number = int | float | bool
 
@@ -58,7 +58,7 @@ def signature(wgsl: str, *, entry: str | None, constants: Mapping[str, Number], 
     module = declarations(wgsl)
     chosen = _entry(module, entry, name)
     given, keys = _constants(module, constants, name)
-    values = constants_of(module, given)
+    values = Constants(module, given)
     used = module.used_by(chosen)
     bound = [
         _bound(each, module, values, name) for each in used if each.space not in ("private", "workgroup")

@@ -56,16 +56,23 @@ def layout_of_type(
     return None
 
 
-def constants_of(module: Declarations, given: Mapping[str, int]) -> dict[str, int]:
-    """The integers among the module's constants and overrides, with the overrides in `given`."""
-    values: dict[str, int] = {}
-    overrides = {name: each.default for name, each in module.overrides.items()}
-    for name, words in {**module.constants, **overrides}.items():
-        # In the order of the text: a value that needs a later one stays unknown.
-        value = given[name] if name in given else constant(words, values)
-        if value is not None:
-            values[name] = value
-    return values
+class Constants(dict[str, int]):
+    """The integers among the module's constants and overrides, evaluated when they are looked up.
+
+    `given` are the values of overrides. Other names and other values are a KeyError.
+    """
+
+    def __init__(self, module: Declarations, given: Mapping[str, int]) -> None:
+        super().__init__(given)
+        overrides = {name: each.default for name, each in module.overrides.items()}
+        self._left = {**module.constants, **overrides}
+
+    def __missing__(self, name: str) -> int:
+        # Each is tried once, so that a cycle ends.
+        value = constant(self._left.pop(name), self)
+        if value is None:
+            raise KeyError(name)
+        return self.setdefault(name, value)
 
 
 def constant(words: Sequence[str], values: Mapping[str, int]) -> int | None:
@@ -114,7 +121,11 @@ def _unit(left: list[str], values: Mapping[str, int]) -> int:
 def _element(short: str, args: Sequence[Words], module: Declarations) -> str:
     """The scalar of a vector or matrix; empty if it is not understood."""
     name = _SHORT.get(short, "") or (args[0][0] if args else "")
-    return (module.aliases.get(name) or (name,))[0]
+    for _ in range(MAX_NESTED):
+        if name not in module.aliases:
+            return name
+        name = module.aliases[name][0]
+    return ""
 
 
 def _vector(count: int, scalar: str) -> TypeLayout | None:

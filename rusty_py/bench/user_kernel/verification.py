@@ -68,7 +68,8 @@ def _fault(name: str, result: Host, expected: Expected) -> str:
             wrong &= ~(np.isnan(result) & np.isnan(reference))
     else:
         with np.errstate(invalid="ignore"):
-            right = (np.abs(result.astype(np.float64) - reference) <= bound) | (result == reference)
+            near = np.isfinite(reference) & (np.abs(result.astype(np.float64) - reference) <= bound)
+            right = near | (result == reference)
         wrong = ~(right | (np.isnan(result) & np.isnan(reference)))
     if not wrong.any():
         return ""

@@ -104,7 +104,7 @@ def test_a_single_sample_shows_no_spread() -> None:
 @pytest.mark.parametrize(
     ("index", "kernel", "verdict", "reason"),
     [
-        (2, "tile 8", "WRONG", "WRONG: 512×512×512, tile 8: 61.33% of C never written"),
+        (2, "tile 8", "WRONG", "WRONG: 512×512×512, tile 8: 61.33% of the result never written"),
         (3, "tile 32", "REJECTED", "REJECTED: 512×512×512, tile 32: 22.8 us is 329%"),
         (4, "naive", "skipped", "SKIPPED: 4096×4096×4096, naive: needs about 90 s"),
     ],
