@@ -201,12 +201,12 @@ def strict_json(text: str) -> Any:
 
 
 def kernels(document: Any) -> list[dict[str, Any]]:
-    """The results of a JSON document but for its references, each with its `problem`."""
+    """The kernels of a JSON document, without references and whole calls, each with its `problem`."""
     return [
         {**result, "problem": row["problem"]}
         for row in document["rows"]
         for result in row["results"]
-        if result["by"] != row["reference"]
+        if result["scope"] == "kernel" and result["by"] != row["reference"]
     ]
 
 
