@@ -15,13 +15,13 @@ from rusty_py.bench.options import (
     ForceOption,
     FormatOption,
     JsonOption,
-    MaxTimeOption,
     OutOption,
     ReferenceOption,
     RunsOption,
     SeedOption,
     WideOption,
     choose_adapter,
+    finite,
     parts,
 )
 from rusty_py.bench.output import Format, Output
@@ -35,6 +35,10 @@ class ElementName(StrEnum):
     f16 = "f16"
     i32 = "i32"
     u32 = "u32"
+
+
+GPU_SECONDS = 180.0
+"""The default budget on a GPU, whose samples take longer."""
 
 
 def command_of(suite: SuiteDescription) -> Callable[..., None]:
@@ -55,7 +59,15 @@ def command_of(suite: SuiteDescription) -> Callable[..., None]:
         reference: ReferenceOption = "numpy",
         adapter: AdapterOption = None,
         runs: RunsOption = None,
-        max_time: MaxTimeOption = None,
+        max_time: Annotated[
+            float | None,
+            typer.Option(
+                min=0.1,
+                callback=finite,
+                metavar="SECONDS",
+                help=f"Budget. Default: 60 (GPU: {GPU_SECONDS:.0f}).",
+            ),
+        ] = None,
         seed: SeedOption = None,
         json: JsonOption = None,
         out: OutOption = None,
@@ -79,7 +91,8 @@ def command_of(suite: SuiteDescription) -> Callable[..., None]:
         tasks = tasks_of(
             suite, parts(op) or suite.operations, shapes or suite.sizes["CPU" if chosen.is_cpu else "GPU"]
         )
-        options = Options.for_adapter(chosen, runs=runs, max_time_s=max_time, seed=seed)
+        budget_s = max_time or (None if chosen.is_cpu else GPU_SECONDS)
+        options = Options.for_adapter(chosen, runs=runs, max_time_s=budget_s, seed=seed)
         measured = OperationSuite(suite.command, tasks, ELEMENTS[dtype], library(reference))
         measured.check(chosen)
         measure_and_report(chosen, partial(measure, measured), options, output)
