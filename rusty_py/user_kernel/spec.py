@@ -30,6 +30,11 @@ class TextSpec(Spec):
         return self.wgsl
 
     @property
+    def source(self) -> str:
+        """The text below its constants as comments: overrides of any type and form are not baked."""
+        return "".join(f"// {name} = {value}\n" for name, value in self.constants) + self.wgsl
+
+    @property
     def entry(self) -> str:
         return self.function
 

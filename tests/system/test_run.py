@@ -1,25 +1,31 @@
 """`rusty-bench run` and `rusty-bench kernel`: kernels of users are verified, timed, and can break nothing."""
 
+import hashlib
 import os
 import re
 import shlex
 import signal
 import sys
 import time
+from csv import DictReader
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
 import pytest
+from jsonschema import Draft202012Validator
 
+from rusty_py.bench.report import csv, json, markdown
+from rusty_py.bench.report import table as table_report
 from rusty_py.bench.user_kernel.job import KernelJob
-from rusty_py.bench.user_kernel.parent import KernelFailure, measure
+from rusty_py.bench.user_kernel.parent import KernelFailure, failed, measure
 from rusty_py.gemm.simple import Tiled
 
 from ..each import each_reported
 from . import program
 from .markdown import blocks
-from .program import PATIENCE_S, SCRIPT, Done, rusty_bench, started, strict_json, table
+from .program import PATIENCE_S, SCRIPT, Done, kernels, rusty_bench, started, strict_json, table
 
 pytestmark = [pytest.mark.alone, pytest.mark.usefixtures("adapter")]
 
@@ -52,44 +58,114 @@ def run(folder: Path, text: str, *options: str | Path, **more: object) -> Done:
     return rusty_bench("run", "mine.wgsl", *options, cwd=folder, **more)
 
 
+def flat(text: str) -> str:
+    """The text without its line breaks and columns."""
+    return " ".join(text.split())
+
+
+def document_in(path: Path) -> Any:
+    """The JSON document in the file, which must fit the schema."""
+    document = strict_json(path.read_text(encoding="utf-8"))
+    Draft202012Validator(json.schema()).validate(document)
+    return document
+
+
 def test_a_kernel_is_verified_and_timed(tmp_path: Path) -> None:
     done = run(tmp_path, SAXPY, *SIZES, REFERENCE, "--runs", "4", "--json", "run.json")
     done.succeeds()
     (row,) = table(done.out)
     time_column = next(head for head in row if head.startswith("ms ("))
-    assert row["kernel"] == "mine.wgsl"
+    assert (row["problem"], row["kernel"]) == ("z = 3 * x + y", "mine.wgsl")
     assert float(row[time_column]) > 0
     assert float(row["GB/s"]) > 0
     assert float(row["GFLOPS"]) > 0
-    assert 0 <= float(row["error"]) < 1
+    assert 0 < float(row["ceiling"].rstrip("%")) < 111
+    assert "  Kernel:    mine.wgsl, 64 workgroups\n" in done.out
+    assert "  Samples:   4 of " in done.out
     assert "GB/s: 49,152 bytes" in done.out
     assert "GFLOPS: 8,192 floating-point operations" in done.out
-    document = strict_json((tmp_path / "run.json").read_text())
-    assert len(document["rows"][0]["samples_ns"]) == 4
-    assert document["context"]["adapter"]["name"]
+    document = document_in(tmp_path / "run.json")
+    (result,) = kernels(document)
+    assert (result["by"], result["verdict"]) == ("mine.wgsl", "ok")
+    assert len(result["samples"]["wall_ns"]) == result["stats"]["n"] == 4
+    assert result["sha256"] == hashlib.sha256(SAXPY.encode()).hexdigest()
+    assert 0 <= result["verification"]["error"] < 1
+    assert (result["problem"]["flops"], result["problem"]["dtype"]) == (8192, "f32")
+    assert (result["problem"]["read_bytes"], result["problem"]["written_bytes"]) == (32768, 16384)
+    context = document["context"]
+    assert context["adapter"]["name"]
+    assert context["command"].startswith("rusty-bench run mine.wgsl --workgroups 64")
+    assert context["device"]["checked"] is True
+
+
+def test_the_error_is_shown_with_the_other_columns(tmp_path: Path) -> None:
+    done = run(tmp_path, SAXPY, *SIZES, REFERENCE, "--runs", "2", "--wide")
+    done.succeeds()
+    (row,) = table(done.out)
+    assert 0 <= float(row["error"]) < 1
+    assert "\nerror: maximum error as a fraction of its bound.\n" in done.out
 
 
 def test_one_wrong_element_is_shown_with_its_bound_and_not_timed(tmp_path: Path) -> None:
     text = SAXPY.replace("FACTOR *", "select(FACTOR, 3.01, id.x == 17u) *")
     done = run(tmp_path, text, *SIZES, REFERENCE)
     assert (done.code, done.err) == (4, "")
-    assert table(done.out)[0]["kernel"] == "mine.wgsl"
-    assert "WRONG: z[17] = " in done.out
-    assert " instead of " in done.out
-    assert "; 1 of 4,096 are wrong" in done.out
+    (row,) = table(done.out)
+    assert list(row.values()) == ["z = 3 * x + y", "mine.wgsl", "WRONG"]
+    assert re.search(
+        r"WRONG: z = 3 \* x \+ y, mine\.wgsl: z\[17\] = -?[\d.]+ instead of -?[\d.]+, bound [\d.e-]+;"
+        r" 1 of 4,096 are wrong",
+        flat(done.out),
+    )
+    assert max(map(len, done.out.splitlines())) <= 80
+
+
+def test_a_result_that_is_not_timed_has_no_legend_of_times(tmp_path: Path) -> None:
+    cases = {"WRONG": (SAXPY, "31"), "TIMEOUT": (ENDLESS, "64")}
+    with each_reported() as case:
+        for verdict, (text, workgroups) in cases.items():
+            with case(verdict):
+                done = run(
+                    *(tmp_path, text, *SIZES[2:], "--workgroups", workgroups),
+                    *(REFERENCE, "--time-limit", "1"),
+                )
+                _, _, below = done.out.partition(f"\n{verdict}: ")
+                assert below
+                labels = re.findall(r"^(\S.*?):", below.partition("\n")[2], re.MULTILINE)
+                assert labels == (["verified"] if verdict == "WRONG" else [])
+                assert "None" not in done.out
 
 
 def test_elements_that_are_never_written_are_found(tmp_path: Path) -> None:
     done = run(tmp_path, SAXPY, *SIZES[2:], "--workgroups", "32", REFERENCE, "--format", "csv")
     assert done.code == 4
-    assert "50.00% of z was never written" in done.out
+    (record,) = DictReader(done.out.splitlines())
+    assert (record["verdict"], record["median_ms"]) == ("wrong", "")
+    assert record["reason"] == "50.00% of z was never written"
 
 
 def test_our_operation_is_measured_where_the_reference_is_one(tmp_path: Path) -> None:
-    done = run(tmp_path, SAXPY, *SIZES, "--constant", "FACTOR=1", "--reference=z = x + y", "--runs", "3")
+    done = run(tmp_path, SAXPY, *SIZES, "--constant", "FACTOR=1", "--reference=z = x + y", "--runs", "5")
     done.succeeds()
     assert [row["kernel"] for row in table(done.out)] == ["mine.wgsl", "rusty_py"]
-    assert " times as long as rusty_py" in done.out
+    assert re.search(r"z = x \+ y: (mine\.wgsl|rusty_py) is [\d.]+ times as fast as ", flat(done.out))
+    assert "  Kernel:    mine.wgsl, 64 workgroups, FACTOR=1\n" in done.out
+    assert "\nrusty_py: its operation on the same inputs, without bounds checks" in done.out
+
+
+def test_every_format_shows_both_kernels(tmp_path: Path) -> None:
+    options = (*SIZES, "--constant", "FACTOR=1", "--reference=z = x + y", "--runs", "2")
+    with each_reported() as case:
+        for format in (("--format", "md"), ("--format", "csv"), ("--format", "json"), ("--bars",)):
+            with case(" ".join(format)):
+                done = run(tmp_path, SAXPY, *options, *format)
+                done.succeeds()
+                assert "mine.wgsl" in done.out
+                assert "rusty_py" in done.out
+                if "json" in format:
+                    Draft202012Validator(json.schema()).validate(strict_json(done.out))
+                if "--bars" in format:
+                    assert re.search(r"^z = x \+ y  mine\.wgsl  █", done.out, re.MULTILINE)
 
 
 def test_buffers_that_are_read_and_written_are_restored_before_each_verification(tmp_path: Path) -> None:
@@ -112,10 +188,18 @@ def test_a_file_may_be_the_reference_and_the_contents(tmp_path: Path) -> None:
 
 def test_an_endless_loop_is_a_timeout_and_the_program_goes_on(tmp_path: Path) -> None:
     start = time.monotonic()
-    done = run(tmp_path, ENDLESS, *SIZES, REFERENCE, "--time-limit", "1")
+    done = run(tmp_path, ENDLESS, *SIZES, REFERENCE, "--time-limit", "1", "--json", "run.json")
     assert time.monotonic() - start < 60
     assert (done.code, done.err) == (4, "")
-    assert done.out.startswith("TIMEOUT: mine.wgsl: running the kernel: no answer within 1 s")
+    (row,) = table(done.out)
+    assert list(row.values()) == ["z = 3 * x + y", "mine.wgsl", "TIMEOUT"]
+    reason = "estimating: no answer within 1 s; an endless loop? For a longer limit use --time-limit"
+    assert f"TIMEOUT: z = 3 * x + y, mine.wgsl: {reason}" in flat(done.out)
+    document = document_in(tmp_path / "run.json")
+    (result,) = kernels(document)
+    assert (result["verdict"], result["reason"], result["stats"]) == ("timeout", reason, None)
+    assert document["context"]["adapter"]["name"]
+    assert document["context"]["kernel"] == {"name": "mine.wgsl", "workgroups": [64], "constants": {}}
 
 
 def test_ctrl_c_leaves_no_process_behind(tmp_path: Path) -> None:
@@ -137,17 +221,24 @@ def test_ctrl_c_leaves_no_process_behind(tmp_path: Path) -> None:
 def test_a_crash_of_the_measuring_process_is_reported_with_its_status() -> None:
     job = KernelJob("", "mine.wgsl", [1], {}, ["z = x"])
     code = "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"
-    message = r"mine\.wgsl: starting: .* ended with status -11: SIGSEGV"
-    with pytest.raises(KernelFailure, match=message) as failure:
+    message = "starting: the measuring process ended with status -11: SIGSEGV"
+    with pytest.raises(KernelFailure, match=re.escape(message)) as failure:
         measure(job, ready=lambda _: None, progress=lambda _: None, command=[sys.executable, "-c", code])
-    assert failure.value.verdict == "CRASH"
+    crash = failed(job, failure.value, {})
+    for render in (table_report.render, markdown.render):
+        assert f"CRASH: z = x, mine.wgsl: {message}" in flat(render(crash))
+    (record,) = DictReader(csv.render(crash).splitlines())
+    assert (record["verdict"], record["reason"]) == ("crash", message)
+    document = strict_json(json.render(crash))
+    Draft202012Validator(json.schema()).validate(document)
+    assert document["rows"][0]["results"][0]["verdict"] == "crash"
 
 
 def test_an_index_out_of_bounds_is_no_crash(tmp_path: Path) -> None:
     text = SAXPY.replace("x[id.x] +", "x[id.x + 1000000000u] +")
     done = run(tmp_path, text, *SIZES, REFERENCE)
     assert done.code == 4
-    assert "WRONG: z[" in done.out
+    assert "WRONG: z = 3 * x + y, mine.wgsl: z[" in flat(done.out)
 
 
 def test_what_cannot_be_run_is_refused_with_a_reason(tmp_path: Path) -> None:
@@ -257,16 +348,23 @@ def test_standard_input_is_read(tmp_path: Path) -> None:
     assert table(done.out)[0]["kernel"] == "<stdin>"
 
 
+def outline(text: str) -> dict[str, object]:
+    """What a report has on every machine: labels, columns, names, and what is wrong.
+
+    Columns that may be empty or dropped for lack of width are left out, as are findings on noise.
+    """
+    rows = table(text)
+    labels = re.findall(r"^(  [A-Z]\w*|\S.*?):(?=\s)", text, re.MULTILINE)
+    wrong = re.search(r"^WRONG: .*(\n  .*)*", text, re.MULTILINE)
+    return {
+        "labels": [label for label in labels if label not in ("drift", "budget")],
+        "columns": [head.partition(" (")[0] for head in rows[0] if head not in ("± %", "bound by", "error")],
+        "names": [(row["problem"], row["kernel"]) for row in rows],
+        "wrong": flat(wrong[0]) if wrong else "",
+    }
+
+
 def test_the_documentation_shows_what_the_program_prints(tmp_path: Path) -> None:
-    """Numbers, columns of spaces and the adapter differ from machine to machine."""
-
-    def shape(text: str) -> list[str]:
-        table = text.partition("kernel  ")
-        words = re.sub(
-            r"\d[\d.,]*|GPU's timestamps \(.*?\)|wall clock over.*?\(.*?\)", "N", "".join(table[1:]) or text
-        )
-        return [re.sub(r"[ -]+", " ", line).replace("wall", "GPU").strip() for line in words.splitlines()]
-
     page = (program.ROOT / "docs" / "kernels.md").read_text(encoding="utf-8")
     shown = [block.text for block in blocks(page) if block.language == "console"]
     assert len(shown) == 3
@@ -281,4 +379,5 @@ def test_the_documentation_shows_what_the_program_prints(tmp_path: Path) -> None
         done = program.run(["sh", "-c", command], env={"PATH": path}, cwd=program.ROOT)
         assert (done.code, done.err) == (4 if "WRONG" in output else 0, "")
         if output:
-            assert shape(done.out) == shape(output)
+            told = done.out[done.out.index("problem  ") :] if output.startswith("...\n") else done.out
+            assert outline(told) == outline(output)

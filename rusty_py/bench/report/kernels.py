@@ -1,6 +1,6 @@
 """The tables and findings of runs that measure kernels: `matmul` and the suites of operations."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 from rusty_py.bench import diagnosis
 from rusty_py.bench.report.columns import WIDE_ONLY, Column, Table, table_of
@@ -30,7 +30,24 @@ def tables(run: BenchRun) -> list[Table]:
 
 
 def configuration(run: BenchRun) -> list[str]:
-    """What was measured and how, for above the tables."""
+    """What was measured and how, for above the tables; what is unknown is left out."""
+    least, most = facts(run, "options", "min_samples"), facts(run, "options", "max_samples")
+    sample_s, warmup_s = facts(run, "options", "sample_s"), facts(run, "options", "warmup_s")
+    count = f"{least}" if least == most else f"{least} to {most}"
+    samples = f"{count} of {sample_s} s, after {warmup_s} s of warm-up"
+    clock = "GPU timestamps" if run.clock == "gpu" else "wall clock over batched runs"
+    block = {
+        **(_launch(run) if run.command == "run" else _suite(run)),
+        "Clock": clock if run.clock_reason else "",
+        "Samples": samples if least else "",
+        "Reference": ", ".join(dict.fromkeys(_label(row.reference) for row in run.rows if row.reference)),
+        "Date": str(facts(run, "date")),
+    }
+    return ["Configuration", *(f"  {label + ':':11}{value}" for label, value in block.items() if value)]
+
+
+def _suite(run: BenchRun) -> dict[str, str]:
+    """The suite with its dtypes and options."""
     problems = [row.problem for row in run.rows]
     options = {
         f"{name.replace('_', ' ')} {value}"
@@ -39,16 +56,17 @@ def configuration(run: BenchRun) -> list[str]:
         if (name, value) not in {("layout", "nn"), ("accumulate_dtype", each.dtype)}
     }
     dtypes = dict.fromkeys(each.dtype for each in problems)
-    least, most = facts(run, "options", "min_samples"), facts(run, "options", "max_samples")
-    sample_s, warmup_s = facts(run, "options", "sample_s"), facts(run, "options", "warmup_s")
-    block = {
-        "Suite": ", ".join([run.command, *dtypes, *sorted(options)]),
-        "Clock": "GPU timestamps" if run.clock == "gpu" else "wall clock over batched runs",
-        "Samples": f"{least} to {most} of {sample_s} s, after {warmup_s} s of warm-up",
-        "Reference": ", ".join(dict.fromkeys(_label(row.reference) for row in run.rows if row.reference)),
-        "Date": str(facts(run, "date")),
-    }
-    return ["Configuration", *(f"  {label + ':':11}{value}" for label, value in block.items() if value)]
+    return {"Suite": ", ".join([run.command, *dtypes, *sorted(options)])}
+
+
+def _launch(run: BenchRun) -> dict[str, str]:
+    """A user's kernel: its name, its workgroups and its constants."""
+    name, workgroups, constants = (facts(run, "kernel", key) for key in ("name", "workgroups", "constants"))
+    if not isinstance(workgroups, Sequence) or not isinstance(constants, Mapping):
+        return {}
+    values = [f"{key}={value:g}" for key, value in constants.items()]
+    size = "x".join(map(str, workgroups))
+    return {"Kernel": ", ".join([str(name), f"{size} workgroup{'s' * (size != '1')}", *values])}
 
 
 def findings(run: BenchRun) -> list[str]:
@@ -74,7 +92,16 @@ def _shares(run: BenchRun) -> list[str]:
 
 
 def legend(run: BenchRun) -> list[str]:
-    """The legend of the columns."""
+    """The legend of the columns, and how results were verified."""
+    timed = any(result.ns for _, result in run.results())
+    lines = [*(_columns(run) if timed else []), *_of_problems(run)]
+    methods = [each.verification.method for _, each in run.results() if each.verification]
+    verified = "verified before and after timing" if timed else "verified"
+    return [*lines, *(f"{verified}: {method}." for method in dict.fromkeys(methods))]
+
+
+def _columns(run: BenchRun) -> list[str]:
+    """The legend of the columns of times, rates and errors."""
     clock = "the GPU's timestamps" if run.clock == "gpu" else "the wall clock over batched runs"
     lines = [
         f"ms: median by {clock} ({run.clock_reason}), kernel only, data on the device;"
@@ -95,17 +122,18 @@ def legend(run: BenchRun) -> list[str]:
             "call: from NumPy arrays to a NumPy array, by the wall clock; compile: once per process and"
             " kernel, not part of the total; launch: the call without waiting; GPU: the wait that follows."
         )
-    lines += _of_problems(run)
-    if run.command == "run" and any(each.ns for _, each in run.results()):
-        problem = run.rows[0].problem
-        lines.append(
-            f"GB/s: {problem.nbytes:,} bytes: every buffer once, those that are read and written twice."
-        )
-        if problem.flops:
-            lines.append(f"GFLOPS: {problem.flops:,} floating-point operations of the reference.")
-    methods = [each.verification.method for _, each in run.results() if each.verification]
-    lines += [f"verified before and after timing: {method}." for method in dict.fromkeys(methods)]
-    return lines
+    return [*lines, *(_of_user_kernel(run) if run.command == "run" else _errors(run))]
+
+
+def _of_user_kernel(run: BenchRun) -> Iterator[str]:
+    """The legend of what a user's kernel moves and computes."""
+    problem = run.rows[0].problem
+    if problem.flops:
+        yield f"GFLOPS: {problem.flops:,} floating-point operations of the reference."
+    yield f"GB/s: {problem.nbytes:,} bytes: every buffer once, those that are read and written twice."
+    yield "error: maximum error as a fraction of its bound."
+    if run.rows[0].result("rusty_py") and facts(run, "device", "checked"):
+        yield "rusty_py: its operation on the same inputs, without bounds checks, as with --unchecked."
 
 
 def _kernels(run: BenchRun) -> Table:
@@ -129,9 +157,10 @@ def _kernels(run: BenchRun) -> Table:
             Column(name, rank=WIDE_ONLY)
             for name in (
                 *("mean ms", "low", "high", "min", "max", "p95", "outliers", "samples"),
-                *("ns/element", "gain %", "error"),
+                *("ns/element", "gain %"),
             )
         ),
+        Column("error", rank=4 if run.command == "run" else WIDE_ONLY),
         Column("note", right=False, rank=WIDE_ONLY),
     ]
     several = run.command == "run" or any(len(diagnosis.kernels(row)) > 1 for row in run.rows)
@@ -249,10 +278,9 @@ def _reference(run: BenchRun, name: str) -> str:
     )
 
 
-def _of_problems(run: BenchRun) -> Iterator[str]:
-    """The legend of sizes and errors for these problems, and of the f16 ceiling."""
-    problems = [row.problem for row in run.rows]
-    for accumulated, dtype in sorted({_rounded(each) for each in problems}):
+def _errors(run: BenchRun) -> Iterator[str]:
+    """The legend of errors, and of the f16 ceiling."""
+    for accumulated, dtype in sorted({_rounded(row.problem) for row in run.rows}):
         stored = f", and one rounding to {dtype}" if accumulated != dtype else ""
         yield (
             f"error: maximum error relative to float64, as a fraction of the {accumulated} rounding"
@@ -260,6 +288,11 @@ def _of_problems(run: BenchRun) -> Iterator[str]:
         )
         if accumulated == "float16":
             yield "with f16 accumulation, the arithmetic ceiling is twice that of f32."
+
+
+def _of_problems(run: BenchRun) -> Iterator[str]:
+    """The legend of sizes and layouts."""
+    problems = [row.problem for row in run.rows]
     if any(problem.axes.get("products", 1) > 1 for problem in problems):
         yield "P×M×K×N: P products at once."
     if any(problem.options.get("layout", "nn") != "nn" for problem in problems):

@@ -12,13 +12,15 @@ from rusty_py.measure.document import BenchRun
 
 def render(run: BenchRun) -> str:
     """Heading, GPU, configuration, tables, findings and legend."""
-    adapter, view = run.context["adapter"], view_of(run)
-    assert isinstance(adapter, Mapping)
-    gpu = gpu_block(adapter, checked=facts(run, "device", "checked"))
+    adapter, view = run.context.get("adapter"), view_of(run)
+    gpu: list[tuple[str, str]] = []
+    if isinstance(adapter, Mapping):  # A measuring process may crash before it has one.
+        gpu = gpu_block(adapter, checked=facts(run, "device", "checked"))
     version = facts(run, "rusty_py", "version")
-    parts = [[f"## {adapter['name']}"]]
+    parts = [[f"## {facts(run, 'adapter', 'name') or 'unknown adapter'}"]]
     parts += [[f"`{facts(run, 'command')}`, {facts(run, 'date')}, rusty_py {version}"]]
-    parts += [[f"- {label}: {value}" for label, value in gpu], view.configuration(run)]
+    parts += [[f"- {label}: {value}" for label, value in gpu]]
+    parts += [[f"- {' '.join(line.split())}" for line in view.configuration(run)[1:]]]
     parts += [[_table(table)] for table in view.tables(run)]
     for lines in (view.findings(run) + endings(run), view.legend(run)):
         parts.append([f"- {line}" for line in lines])

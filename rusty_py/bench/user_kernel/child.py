@@ -16,7 +16,7 @@ import numpy as np
 import rusty_py
 from rusty_py.arrays import Array
 from rusty_py.bench import checking
-from rusty_py.bench.context import adapter_facts, context
+from rusty_py.bench.context import context
 from rusty_py.bench.report import json as document
 from rusty_py.bench.user_kernel.job import KernelJob
 from rusty_py.bench.user_kernel.verification import Host, References
@@ -47,6 +47,7 @@ class Session:
     def __init__(self, job: KernelJob, device: Device, report: Report) -> None:
         self.job, self.device, self.report = job, device, report
         self.options = Options.for_adapter(device.adapter, runs=job.runs, max_time_s=job.max_time_s)
+        self.context = context(device, options=vars(self.options), checked=job.checked) | job.facts
 
     def run(self) -> BenchRun:
         """Compiles, verifies, times and verifies again."""
@@ -68,7 +69,7 @@ class Session:
         work = UserWork(
             kernel,
             arrays,
-            BenchProblem("run", "; ".join(job.references), flops=references.flops),
+            BenchProblem("run", job.problem, flops=references.flops),
             workgroups=job.workgroups,
             expected=references.expected,
             read=references.read,
@@ -85,10 +86,9 @@ class Session:
             return [Comparison(work.problem, tracks)]
 
         unverified = [name for name in work.initial if name not in references.expected]
-        facts = context(device, options=vars(self.options))
-        facts |= {"command": job.command, "device": {"checked": job.checked}, "unverified": unverified}
+        measured = BenchRun("run", {**self.context, "unverified": unverified})
         schedule = Schedule(work.problem, comparisons, by=(job.name,))
-        return Runner(self.options, self._stage, meter=meter).measure([schedule], BenchRun("run", facts))
+        return Runner(self.options, self._stage, meter=meter).measure([schedule], measured)
 
     def _check_written(self, kernel: Kernel, references: References) -> None:
         """Raises LimitError for a reference of what the kernel does not write: it would prove nothing."""
@@ -126,8 +126,12 @@ class Session:
         return ours if ours.made else None
 
     def _stage(self, what: str) -> None:
-        """Says what comes next. What runs the kernel says so itself, before each run."""
-        self.report(event="stage", stage=what, next_s=HOST_LIMIT_S)
+        """Reports the next stage, without the runner's names of the problem and the kernel.
+
+        Runs of the kernel are reported one by one, with their own limit.
+        """
+        stage = what.removeprefix(self.job.problem).lstrip(",: ").removeprefix(f"{self.job.name}: ")
+        self.report(event="stage", stage=stage, next_s=HOST_LIMIT_S)
 
     def _alive(self) -> None:
         self.report(event="alive", next_s=self.job.time_limit_s)
@@ -163,9 +167,9 @@ def main() -> None:
         # The parent's limit comes first.
         timeout_s = job.time_limit_s + HOST_LIMIT_S
         with Device(choose(job.adapter), checked=False, timeout_s=timeout_s) as device:
-            facts = adapter_facts(device.adapter)
-            report(event="ready", adapter=facts, next_s=HOST_LIMIT_S)
-            result = Session(job, device, report).run()
+            session = Session(job, device, report)
+            report(event="ready", context=session.context, next_s=HOST_LIMIT_S)
+            result = session.run()
             report(event="result", document=document.render(result), next_s=HOST_LIMIT_S)
     except RustyError as error:
         report(event="error", kind=type(error).__name__, message=str(error), next_s=HOST_LIMIT_S)

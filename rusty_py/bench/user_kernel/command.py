@@ -91,7 +91,7 @@ def run(
     output.check()
     job = KernelJob(
         checking.read_wgsl(file, operation="run"),
-        checking.name_of(file),
+        homeless(checking.name_of(file)),
         checking.parse_workgroups(workgroups),
         dict(checking.pairs(buffer or (), "--buffer", "x=f32[1000]")),
         reference,
@@ -106,14 +106,10 @@ def run(
         atol=atol,
         command=homeless(" ".join(["rusty-bench", *sys.argv[1:]])),
     )
-    known: dict[str, object] = {"command": job.command}
-
-    def ready(facts: dict[str, object]) -> None:
-        known["adapter"] = facts
-
+    known: dict[str, object] = {}
     try:
         with progress_line(ascii=ascii) as progress:
-            measured = parent.measure(job, ready=ready, progress=progress)
+            measured = parent.measure(job, ready=known.update, progress=progress)
     except parent.KernelFailure as failure:
         measured = parent.failed(job, failure, known)
     if isinstance(facts := known.get("adapter"), dict):  # Only now: a refusal prints nothing.

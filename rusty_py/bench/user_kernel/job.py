@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from rusty_py.bench.context import homeless
+
 
 @dataclass(frozen=True)
 class KernelJob:
@@ -27,3 +29,14 @@ class KernelJob:
     rtol: float | None = None
     atol: float | None = None
     command: str = ""
+
+    @property
+    def problem(self) -> str:
+        """The name of what is computed: the references, in one line."""
+        return homeless("; ".join(" ".join(each.split()) for each in self.references))
+
+    @property
+    def facts(self) -> dict[str, object]:
+        """What the context of the result records of the job."""
+        kernel = {"name": self.name, "workgroups": self.workgroups, "constants": self.constants}
+        return {"command": self.command, "kernel": kernel}

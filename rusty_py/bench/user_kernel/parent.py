@@ -13,6 +13,7 @@ from dataclasses import asdict
 from typing import IO, Any
 
 from rusty_py import errors
+from rusty_py.bench.context import invocation, system
 from rusty_py.bench.report import json as document
 from rusty_py.bench.report.files import FileError
 from rusty_py.bench.user_kernel.job import KernelJob
@@ -39,7 +40,7 @@ def measure(
     progress: Callable[[str], None],
     command: Sequence[str] = COMMAND,
 ) -> BenchRun:
-    """The results of the job. `ready` gets the adapter's facts.
+    """The results of the job. `ready` gets the context as soon as there is a device.
 
     Raises KernelFailure, and the errors that the measuring process reports.
     """
@@ -54,7 +55,7 @@ def measure(
             for event in _events(child):
                 kind = event["event"]
                 if kind == "ready":
-                    ready(event["adapter"])
+                    ready(event["context"])
                 elif kind == "stage":
                     stage = event["stage"]
                     progress(f"{job.name}: {stage}")
@@ -70,14 +71,16 @@ def measure(
 
 
 def failed(job: KernelJob, failure: KernelFailure, context: Mapping[str, object]) -> BenchRun:
-    """The result of a job whose process did not answer."""
-    problem = BenchProblem("run", "; ".join(job.references))
-    return BenchRun("run", context, [Row(problem, (Result(job.name, failure.verdict, reason=str(failure)),))])
+    """The result of a job whose process did not answer. `context` is empty if it had no device yet."""
+    known = context or {**invocation(), **job.facts, **system()}
+    result = Result(job.name, failure.verdict, reason=str(failure))
+    return BenchRun("run", known, [Row(BenchProblem("run", job.problem), (result,))])
 
 
 def _timeout(job: KernelJob, stage: str, limit_s: float) -> KernelFailure:
-    way_out = "an endless loop? For a longer limit use --time-limit"
-    return KernelFailure("timeout", f"{stage}: no answer within {limit_s:g} s; {way_out}")
+    runs_kernel = limit_s == job.time_limit_s
+    way_out = "; an endless loop? For a longer limit use --time-limit" if runs_kernel else ""
+    return KernelFailure("timeout", f"{stage}: no answer within {limit_s:g} s{way_out}")
 
 
 def _crash(job: KernelJob, stage: str, status: int, talk: IO[bytes]) -> Exception:
