@@ -71,7 +71,7 @@ AccumulateDtypeOption = Annotated[
 ]
 ReferenceOption = Annotated[
     str,
-    typer.Option("--reference", metavar="LIBRARY", help="numpy, torch (CUDA or MPS) or mlx."),
+    typer.Option("--reference", metavar="LIBRARY", help="numpy, torch (GPU) or mlx."),
 ]
 SeedOption = Annotated[
     int | None, typer.Option("--seed", min=0, metavar="N", help="Seed of the inputs. Default: a new one.")

@@ -9,7 +9,7 @@ def _tasks(operation: str, shape: Shape) -> list[Task]:
 
 SUITE = SuiteDescription(
     "elementwise",
-    "Times elementwise operations on arrays, and whole calls from NumPy to NumPy.",
+    "Times elementwise operations, and calls from NumPy to NumPy.",
     ("add", "multiply", "divide", "maximum", "exp", "tanh"),
     _tasks,
     {

@@ -11,7 +11,7 @@ def _tasks(operation: str, shape: Shape) -> list[Task]:
 
 SUITE = SuiteDescription(
     "reduce",
-    "Times reductions of arrays, and whole calls from NumPy to NumPy.",
+    "Times reductions of arrays, and calls from NumPy to NumPy.",
     ("sum", "max"),
     _tasks,
     {

@@ -126,7 +126,7 @@ def kernel(
     adapter: AdapterOption = None,
     ascii: AsciiOption = False,
 ) -> None:
-    """Prints the WGSL of a kernel, and the command that verifies it.
+    """Prints the WGSL of a kernel, and the command to verify it.
 
     Example: rusty-bench kernel matmul --tile 16 > kernel.wgsl
     """
