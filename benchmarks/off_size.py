@@ -28,7 +28,7 @@ import numpy as np
 from tabulate import tabulate
 
 from rusty_py import Device, LimitError
-from rusty_py.bench.suites.shapes import Size, parse
+from rusty_py.bench.shapes import Size, parse
 from rusty_py.gemm import tuning_cache, tuning_file
 from rusty_py.gemm.plan import GemmPlan
 from rusty_py.gemm.problem import GemmProblem

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rusty_py.bench import shapes
 from rusty_py.bench.command import measure_and_report
 from rusty_py.bench.options import (
     AccumulateDtypeOption,
@@ -30,12 +31,11 @@ from rusty_py.bench.options import (
     parts,
 )
 from rusty_py.bench.output import Format, Output
-from rusty_py.bench.suites import shapes
-from rusty_py.bench.suites.shapes import Size
+from rusty_py.bench.shapes import Size
 from rusty_py.errors import DtypeError
 
 if TYPE_CHECKING:
-    from rusty_py.bench.suites.matmul import MatmulSuite
+    from rusty_py.bench.matmul_suite import MatmulSuite
     from rusty_py.runtime.adapter import Adapter
 
 TILES = ("auto", "naive", "8", "16", "32")
@@ -184,7 +184,7 @@ def suite_of(
     whole_calls: bool,
 ) -> "MatmulSuite":
     """The suite to measure."""
-    from rusty_py.bench.suites.matmul import MatmulSuite
+    from rusty_py.bench.matmul_suite import MatmulSuite
     from rusty_py.dtypes import DTYPES
     from rusty_py.measure.references import library
 

@@ -83,7 +83,7 @@ def command_of(suite: SuiteDescription) -> Callable[..., None]:
         output.check()
 
         from rusty_py.bench.kernel_suites import measure
-        from rusty_py.bench.suites.operations import OperationSuite
+        from rusty_py.bench.operation_suite import OperationSuite
         from rusty_py.dtypes import ELEMENTS
         from rusty_py.measure.references import library
         from rusty_py.measure.sampling import Options

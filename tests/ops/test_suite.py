@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from rusty_py import Device, array, matmul
-from rusty_py.bench.suites.matmul import MatmulSetup, MatmulWork, problem, problem_of, product_of, variant_of
-from rusty_py.bench.suites.shapes import LAYOUTS, Size
+from rusty_py.bench.matmul_suite import MatmulSetup, MatmulWork, problem, problem_of, product_of, variant_of
+from rusty_py.bench.shapes import LAYOUTS, Size
 from rusty_py.errors import LimitError
 from rusty_py.gemm.dispatch import dispatches
 from rusty_py.measure.references import library, references

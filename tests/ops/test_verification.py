@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rusty_py import Device, shaders
-from rusty_py.bench.suites.matmul import MatmulSetup, MatmulWork, problem, variant_of
+from rusty_py.bench.matmul_suite import MatmulSetup, MatmulWork, problem, variant_of
 from rusty_py.measure.document import Verification
 from rusty_py.measure.verification import MatmulVerifier
 from rusty_py.runtime.launch import Launch

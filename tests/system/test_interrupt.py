@@ -68,7 +68,7 @@ def test_a_second_ctrl_c_while_the_first_is_answered_is_no_crash(
     target = tmp_path / "run.json"
     again = """
         from rusty_py.bench import signals
-        from rusty_py.bench.suites.matmul import MatmulWork
+        from rusty_py.bench.matmul_suite import MatmulWork
 
         signals._SAME_S = 0.0
         recheck = MatmulWork.recheck
@@ -88,7 +88,7 @@ def test_ctrl_c_before_the_first_row_leaves_valid_json(tmp_path: Path, sabotaged
     done = sabotaged(
         """
         import os, signal
-        from rusty_py.bench.suites.matmul import MatmulWork
+        from rusty_py.bench.matmul_suite import MatmulWork
 
         MatmulWork.verify = lambda self: os.kill(os.getpid(), signal.SIGINT)
         """,

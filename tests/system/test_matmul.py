@@ -10,7 +10,7 @@ from jsonschema import Draft202012Validator
 
 import rusty_py
 from rusty_py.bench.report.json import parse, schema
-from rusty_py.bench.suites.shapes import preset
+from rusty_py.bench.shapes import preset
 
 from .program import Measured, Sabotaged, figure, kernels, rusty_bench, strict_json, table
 

@@ -51,6 +51,18 @@ def _reasons(run: BenchRun) -> list[str]:
     ]
 
 
+def block_of(run: BenchRun, settings: Mapping[str, str]) -> list[str]:
+    """The configuration of a run, with its samples and its date; settings without a value are left out."""
+    least, most = facts(run, "options", "min_samples"), facts(run, "options", "max_samples")
+    sample_s, warmup_s = facts(run, "options", "sample_s"), facts(run, "options", "warmup_s")
+    count = f"{least}" if least == most else f"{least} to {most}"
+    length = f" of {sample_s} s" if sample_s else ", one run each"
+    warm_up = f", after {warmup_s} s of warm-up" if warmup_s else ""
+    samples = f"{count}{length}{warm_up}" if least else ""
+    block = {**settings, "Samples": samples, "Date": str(facts(run, "date") or "")}
+    return ["Configuration", *(f"  {label + ':':11}{value}" for label, value in block.items() if value)]
+
+
 def endings(run: BenchRun) -> list[str]:
     """Wrong and missing results, and whether the run was cut short."""
     lines = _reasons(run)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from rusty_py.bench import diagnosis
 from rusty_py.bench.report.columns import WIDE_ONLY, Column, Table, table_of
-from rusty_py.bench.report.facts import facts
+from rusty_py.bench.report.facts import block_of, facts
 from rusty_py.bench.report.numbers import milliseconds, rate, speedup, spread
 from rusty_py.measure.document import BenchProblem, BenchRun, Result, Row
 from rusty_py.measure.figures import GBPS, GFLOPS, SPEEDUP, share_of_ceiling
@@ -31,19 +31,10 @@ def tables(run: BenchRun) -> list[Table]:
 
 def configuration(run: BenchRun) -> list[str]:
     """What was measured and how, for above the tables; what is unknown is left out."""
-    least, most = facts(run, "options", "min_samples"), facts(run, "options", "max_samples")
-    sample_s, warmup_s = facts(run, "options", "sample_s"), facts(run, "options", "warmup_s")
-    count = f"{least}" if least == most else f"{least} to {most}"
-    samples = f"{count} of {sample_s} s, after {warmup_s} s of warm-up"
     clock = "GPU timestamps" if run.clock == "gpu" else "wall clock over batched runs"
-    block = {
-        **(_launch(run) if run.command == "run" else _suite(run)),
-        "Clock": clock if run.clock_reason else "",
-        "Samples": samples if least else "",
-        "Reference": ", ".join(dict.fromkeys(_label(row.reference) for row in run.rows if row.reference)),
-        "Date": str(facts(run, "date")),
-    }
-    return ["Configuration", *(f"  {label + ':':11}{value}" for label, value in block.items() if value)]
+    reference = ", ".join(dict.fromkeys(_label(row.reference) for row in run.rows if row.reference))
+    what = _launch(run) if run.command == "run" else _suite(run)
+    return block_of(run, {**what, "Clock": clock if run.clock_reason else "", "Reference": reference})
 
 
 def _suite(run: BenchRun) -> dict[str, str]:

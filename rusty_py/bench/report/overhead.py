@@ -4,6 +4,7 @@ from rusty_py.bench.diagnosis import faster
 from rusty_py.bench.overhead import branches, eager, launches, memory, parts
 from rusty_py.bench.overhead.work import HELPER, OURS, PLAIN
 from rusty_py.bench.report.columns import WIDE_ONLY, Column, Table, table_of
+from rusty_py.bench.report.facts import block_of
 from rusty_py.bench.report.numbers import duration, spread
 from rusty_py.measure.document import BenchRun, Result, Row
 from rusty_py.measure.stats import ratio_interval
@@ -19,8 +20,8 @@ def tables(run: BenchRun) -> list[Table]:
 
 
 def configuration(run: BenchRun) -> list[str]:
-    """Nothing: each row names its clock."""
-    return []
+    """What was measured and how. Each row has a clock of its own."""
+    return block_of(run, {"Suite": "overhead of the host", "Reference": PLAIN})
 
 
 def findings(run: BenchRun) -> list[str]:

@@ -2,7 +2,7 @@
 
 from rusty_py.bench.diagnosis import faster
 from rusty_py.bench.report.columns import Column, Table, table_of
-from rusty_py.bench.report.facts import facts
+from rusty_py.bench.report.facts import block_of, facts
 from rusty_py.bench.report.numbers import rate, spread
 from rusty_py.bench.transfer import DIRECTIONS, MIB, row_name
 from rusty_py.bench.transfer.copies import MEMCPY, NEW, OURS, PLAIN, STAGED
@@ -37,8 +37,8 @@ def tables(run: BenchRun) -> list[Table]:
 
 
 def configuration(run: BenchRun) -> list[str]:
-    """Nothing: the columns name the paths."""
-    return []
+    """What was measured and how."""
+    return block_of(run, {"Suite": "transfers", "Clock": "wall clock", "Reference": MEMCPY})
 
 
 def findings(run: BenchRun) -> list[str]:

@@ -1,6 +1,6 @@
-"""Suites of operations, described without importing any: what `rusty-bench --help` needs.
+"""Suites of operations: a module in this folder with a `SUITE` is a command.
 
-A module in this folder with a `SUITE` is a command.
+They import no operation and no NumPy, so that `rusty-bench --help` is fast.
 """
 
 import re
@@ -42,16 +42,12 @@ class SuiteDescription:
     sizes: Mapping[str, tuple[Shape, ...]]
 
 
-_OTHERS = {"matmul", "operations"}
-"""Modules of this folder that are no suite and import NumPy: --help must not."""
-
-
 def suites() -> Iterator[SuiteDescription]:
     """All suites of this folder, by name."""
     import rusty_py.bench.suites as folder
 
-    for name in sorted({module.name for module in iter_modules(folder.__path__)} - _OTHERS):
-        found = getattr(import_module(f"{folder.__name__}.{name}"), "SUITE", None)
+    for module in sorted(iter_modules(folder.__path__), key=lambda each: each.name):
+        found = getattr(import_module(f"{folder.__name__}.{module.name}"), "SUITE", None)
         if found is not None:
             yield found
 

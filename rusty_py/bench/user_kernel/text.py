@@ -2,7 +2,7 @@
 
 import shlex
 
-from rusty_py.bench.suites.shapes import Size
+from rusty_py.bench.shapes import Size
 from rusty_py.dtypes import DTYPES
 from rusty_py.errors import UnsupportedError
 from rusty_py.gemm.dispatch import Dispatch, Operands, dispatches

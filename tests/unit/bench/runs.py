@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from rusty_py.bench.suites.matmul import problem
+from rusty_py.bench.matmul_suite import problem
 from rusty_py.measure.document import (
     BenchProblem,
     BenchRun,

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rusty_py.bench.matmul_suite import problem_of
 from rusty_py.bench.overhead import eager
 from rusty_py.bench.overhead.work import HELPER, OURS, PLAIN
 from rusty_py.bench.report import json, table
 from rusty_py.bench.report.columns import WIDE_ONLY, WIDTH, Column, Table, fitted, table_of
 from rusty_py.bench.report.views import view_of
-from rusty_py.bench.suites.matmul import problem_of
-from rusty_py.bench.suites.shapes import Size
+from rusty_py.bench.shapes import Size
 from rusty_py.bench.transfer import GIB, row_name
 from rusty_py.bench.transfer.copies import MEMCPY, STAGED
 from rusty_py.bench.transfer.torch_copies import PAGEABLE, PINNED

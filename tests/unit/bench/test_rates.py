@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from rusty_py.bench.suites.matmul import MatmulSuite, problem
-from rusty_py.bench.suites.shapes import Size
+from rusty_py.bench.matmul_suite import MatmulSuite, problem
+from rusty_py.bench.shapes import Size
 from rusty_py.measure.document import ClockName, Result, Row, Samples, Verdict
 from rusty_py.measure.figures import GBPS, GFLOPS, share_of_ceiling
 

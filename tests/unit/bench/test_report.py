@@ -10,12 +10,12 @@ from dataclasses import replace
 import jsonschema
 import pytest
 
+from rusty_py.bench.matmul_suite import problem, problem_of
 from rusty_py.bench.output import ASCII
 from rusty_py.bench.report import csv, json, kernels, markdown, table
 from rusty_py.bench.report.facts import banner, gpu_block
 from rusty_py.bench.report.numbers import duration, milliseconds, rate, speedup
-from rusty_py.bench.suites.matmul import problem, problem_of
-from rusty_py.bench.suites.shapes import Size
+from rusty_py.bench.shapes import Size
 from rusty_py.dtypes import F16
 from rusty_py.measure.document import BenchProblem, BenchRun, Figure, Result, Samples
 from rusty_py.measure.figures import GFLOPS, ROOFLINE, with_figures

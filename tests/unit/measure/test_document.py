@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from rusty_py.bench.suites.matmul import problem, problem_of
-from rusty_py.bench.suites.shapes import Size
+from rusty_py.bench.matmul_suite import problem, problem_of
+from rusty_py.bench.shapes import Size
 from rusty_py.dtypes import F16
 from rusty_py.measure.document import (
     BenchProblem,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rusty_py.bench.suites.matmul import problem
+from rusty_py.bench.matmul_suite import problem
 from rusty_py.errors import DeviceError, LimitError, OutOfMemory, ShaderError
 from rusty_py.measure.clock import Clock
 from rusty_py.measure.document import BenchProblem, BenchRun, Ceilings, Result, Timed, Verification

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rusty_py.arrays import Array
-from rusty_py.bench.suites.shapes import Size
+from rusty_py.bench.shapes import Size
 from rusty_py.dtypes import DTYPES, F32, Dtype
 from rusty_py.errors import LimitError
 from rusty_py.gemm.dispatch import Operands, dispatches
