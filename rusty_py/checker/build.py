@@ -60,7 +60,7 @@ _KERNEL = (
 )
 _HEADER = (
     *("-x", "c++-header"),
-    # Templates are instantiated here, not again for each kernel, which took half of a small one's time.
+    # Templates are instantiated here, not again for each kernel, which took a quarter of a small one's time.
     "-fpch-instantiate-templates",
     # Without the times of the files: the name is a digest of their contents.
     *("-Xclang", "-fno-pch-timestamp"),

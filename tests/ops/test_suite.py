@@ -14,7 +14,7 @@ from rusty_py.measure.references import library, references
 
 from ..each import each_reported
 
-pytestmark = pytest.mark.one_mode
+pytestmark = [pytest.mark.one_mode, pytest.mark.usefixtures("short_kernels")]
 SIDES = [(8, 12, 16), (7, 12, 16), (8, 9, 16), (1, 8, 8), (8, 8, 1), (8, 1, 8), (1, 1, 1), (33, 70, 45)]
 
 
