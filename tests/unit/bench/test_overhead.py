@@ -73,7 +73,7 @@ def test_the_findings_are_made_from_the_rows() -> None:
 
 
 def test_a_second_table_has_the_parts_of_eager_calls() -> None:
-    first, second, *_ = table.render(FULL, wide=True).split("\n\n")
+    _, first, second, *_ = table.render(FULL, wide=True).split("\n\n")
     name = eager.EXPRESSIONS[0].waited
     assert name in first
     head, _, line = second.splitlines()
