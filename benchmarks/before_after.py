@@ -23,8 +23,8 @@ import numpy as np
 from tabulate import tabulate
 
 import rusty_py
-from rusty_py.bench.suites.matmul import layouts_of, problem_of, product_of
-from rusty_py.bench.suites.shapes import Size, parse, preset
+from rusty_py.bench.matmul_suite import layouts_of, problem_of, product_of
+from rusty_py.bench.shapes import Size, parse, preset
 from rusty_py.gemm.dispatch import Operands, dispatches
 from rusty_py.gemm.select import plan
 from rusty_py.runtime.launch import Launch, prepare, submissions

@@ -13,9 +13,9 @@ import sys
 from datetime import UTC, datetime
 
 import numpy as np
-from benchmarks.peers.implementation import sample
 
 from benchmarks.peers.by_rusty_py import OurProduct
+from benchmarks.peers.contestant import sample
 from rusty_py import Device
 from rusty_py.bench import context
 from rusty_py.gemm.blocked_family import BLOCKED

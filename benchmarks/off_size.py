@@ -28,7 +28,7 @@ import numpy as np
 from tabulate import tabulate
 
 from rusty_py import Device, LimitError
-from rusty_py.bench.suites.shapes import Size, parse
+from rusty_py.bench.shapes import Size, parse
 from rusty_py.gemm import tuning_cache, tuning_file
 from rusty_py.gemm.plan import GemmPlan
 from rusty_py.gemm.problem import GemmProblem
@@ -36,7 +36,8 @@ from rusty_py.gemm.search_space import supports
 from rusty_py.gemm.select import tuned_choice, untuned
 from rusty_py.gemm.tuning_entry import TuningEntry, machine_of, signature_key
 from rusty_py.measure.clock import Clock, check_clock
-from rusty_py.measure.sampling import Options, Sampler, Track, run_ns
+from rusty_py.measure.document import ClockName
+from rusty_py.measure.sampling import KernelTrack, Options, Sampler
 from rusty_py.measure.stats import ratio_interval, summarise
 from rusty_py.runtime.adapter import Adapter
 from rusty_py.runtime.adapter import choose as choose_adapter
@@ -147,26 +148,28 @@ class Comparison:
             return Row(problem, entry, used, default, same=True)
         plan = entry.choice.plan(problem, entry.why)
         verifier = TrialVerifier(self.device, problem, np.random.default_rng(self.seed))
-        tracks = [self.track(Attempt(verifier, each)) for each in (default, plan)]
+        attempts = [Attempt(verifier, each) for each in (default, plan)]
+        for attempt in attempts:
+            verify(attempt.verify().fault, attempt.kernel, problem)
         if self.clock is None:
-            work = max(tracks[0].work.launches(), key=lambda launch: launch.flops)
+            work = max(attempts[0].launches(), key=lambda launch: launch.flops)
             self.clock = check_clock(self.timer, work, at_least_s=0.05)
+        tracks = [self.track(attempt, "gpu" if self.clock.name == "gpu" else "wall") for attempt in attempts]
         options = Options(self.sample_s, self.sample_s, ROUNDS, ROUNDS, 0.0, COMPARISON_S, self.seed)
-        deadline = time.monotonic() + COMPARISON_S
-        sampler = Sampler(self.device, self.timer, self.clock, options, deadline=deadline)
+        sampler = Sampler(options, deadline=time.monotonic() + COMPARISON_S)
         for track in tracks:
-            sampler.warm_up(track)
-        sampler.rounds(tracks, drift_control=lambda: None, share_s=COMPARISON_S)
-        for track in tracks:
-            verify(track.work.recheck().fault, track.case.kernel, problem)
-        slow, fast = (run_ns(track.samples, self.clock) for track in tracks)
+            track.warm_up(options, sampler.deadline)
+        sampler.rounds(tracks, share_s=COMPARISON_S)
+        for attempt, track in zip(attempts, tracks, strict=True):
+            verify(track.recheck().fault, attempt.kernel, problem)
+        slow, fast = (track.samples_ns() for track in tracks)
         ratio, low, high = ratio_interval(slow, fast)
         return Row(problem, entry, used, default, summarise(fast).median, ratio, low, high)
 
-    def track(self, attempt: Attempt) -> Track:
-        verification = attempt.verify()
-        verify(verification.fault, attempt.plan.kernel.name, attempt.plan.problem)
-        return Track(attempt.case, attempt, verification)
+    def track(self, attempt: Attempt, clock: ClockName) -> KernelTrack:
+        track = KernelTrack(attempt.kernel, lambda: attempt, self.device, self.timer, clock)
+        track.prepare()
+        return track
 
 
 def verify(fault: str, kernel: str, problem: GemmProblem) -> None:

@@ -3,16 +3,16 @@
     python -m benchmarks.publish
 
 A fenced block after `<!-- from results/<file>.json -->` is the table of that file; after
-`<!-- from results/<file>.json, MxKxN -->` it has the rows of one problem. Between
-`<!-- peers from results/<file>.json -->` and `<!-- end -->` is a comparison with peers, and after
-`<!-- ratios from ... -->` its f32 ratios alone. No number in them is typed by hand.
+`<!-- from results/<file>.json, MxKxN -->` it has the row of one problem, after `<!-- from
+results/<file>.json, wide -->` all columns. Between `<!-- peers from results/<file>.json -->` and
+`<!-- end -->` is a comparison with peers, and after `<!-- ratios from ... -->` its f32 ratios alone. No
+number in them is typed by hand.
 """
 
 import re
 import sys
 from collections.abc import Callable
 from dataclasses import replace
-from json import loads
 from pathlib import Path
 
 from tabulate import tabulate
@@ -21,7 +21,7 @@ from benchmarks.peers import records
 from benchmarks.peers.records import Comparison, of
 from benchmarks.peers.roster import OURS, ROSTER
 from benchmarks.peers.table import gflops, markdown, rounded
-from rusty_py.bench.report import json, results, table
+from rusty_py.bench.report import json, table
 
 HERE = Path(__file__).parent
 PAGES = (HERE.parent / "README.md", HERE / "RESULTS.md")
@@ -35,7 +35,8 @@ def filled(text: str) -> str:
     def block(mark: re.Match[str]) -> str:
         document = (HERE / mark[1]).read_text(encoding="utf-8")
         header = mark[0].partition("\n")[0]
-        return f"{header}\n\n```text\n{rendered(document, problem=mark[2])}\n```"
+        wide = mark[2] == "wide"
+        return f"{header}\n\n```text\n{rendered(document, problem=None if wide else mark[2], wide=wide)}\n```"
 
     def comparison(mark: re.Match[str]) -> str:
         compared = records.loads((HERE / mark[2]).read_text(encoding="utf-8"))
@@ -44,17 +45,15 @@ def filled(text: str) -> str:
     return COMPARED.sub(comparison, MARKED.sub(block, text))
 
 
-def rendered(document: str, *, problem: str | None = None) -> str:
-    """The table of a result file and its findings; with `problem`, only the rows of that problem."""
-    if "command" in loads(document):
-        return results.table(results.parse(document), legend=False)
+def rendered(document: str, *, problem: str | None = None, wide: bool = False) -> str:
+    """The tables of a result file and its findings; with `problem`, only the rows of that problem."""
     run = json.parse(document)
     if problem is None:
-        return table.render(run, legend=False)
-    chosen = [result for result in run.results if result.case.problem.name == problem]
-    if not chosen:
+        return table.render(run, legend=False, wide=wide)
+    row = run.row(problem)
+    if row is None:
         raise ValueError(f"publish: no such problem in the result file: {problem}")
-    return table.render(replace(run, results=chosen, skipped=[]), legend=False).partition("\n\n")[0]
+    return table.render(replace(run, rows=[row]), legend=False).partition("\n\n")[0]
 
 
 def ratios(comparison: Comparison) -> str:

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from rusty_py.runtime.adapter import list_adapters as list_adapters
     from rusty_py.runtime.device import Device as Device
     from rusty_py.runtime.device import default_device as default_device
+    from rusty_py.user_kernel import Kernel as Kernel
 
 __version__ = "0.1.0"
 
@@ -63,6 +64,7 @@ _NAMES = {
     "ops.elementwise": ("where",),
     "ops.matmul": ("matmul",),
     "ops.reduce": ("mean",),
+    "user_kernel": ("Kernel",),
 }
 _HOME = {name: module for module, names in _NAMES.items() for name in names}
 

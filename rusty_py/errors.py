@@ -45,7 +45,7 @@ class UnsupportedError(RustyError, TypeError):
 
 
 class ToolError(RustyError, RuntimeError):
-    """A program that a check needs is missing, too old, or failed."""
+    """A program that a check needs, or a library to compare with, is missing, too old, or failed."""
 
 
 class CacheError(RustyError, OSError):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rusty_py.oracle import Expected
     from rusty_py.runtime.buffer import Buffer
     from rusty_py.runtime.device import Device
-    from rusty_py.samples import Sample
+    from rusty_py.samples import Sample, Values
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,10 @@ class Operation:
     of `kinds`. `mixed` applies an operator to an array and an operand of another type; with `takes_words`,
     `forward` takes a number's word in place of the last array.
 
-    `samples` are applications to try it with, and `expected` says of each what must come of it, with the
-    error bound. `cost` is that of an application. `gradient`, where there is one, maps the gradient of the
-    result, the result and the operands to the gradients of the operands.
+    `samples` are applications to try it with; `operands` makes some of a dtype and a shape, from a seed.
+    `expected` is the result of a sample, with the error bound. `cost` is that of an application. `gradient`,
+    where there is one, maps the gradient of the result, the result and the operands to the gradients of the
+    operands.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Operation:
     writes: bool = False
     kinds: str = "fiub"
     samples: Callable[[], Iterable[Sample]] = tuple
+    operands: Callable[..., tuple[Values, ...]] | None = None
     expected: Callable[[Sample], Expected] | None = None
     cost: Callable[[Sequence[Array], Array], Cost] = once_each
     gradient: Callable[..., tuple[Array | None, ...]] | None = None

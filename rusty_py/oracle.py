@@ -21,15 +21,20 @@ class Expected(NamedTuple):
 
     def error(self, result: NDArray[Any]) -> float:
         """The largest error as a fraction of its bound: above 1 is wrong. Of what is exact, 0 or infinite."""
-        reference, bound = self
-        if result.shape != reference.shape:
+        if result.shape != self.reference.shape:
             return np.inf
+        return float(np.max(self.errors(result), initial=0.0))
+
+    def errors(self, result: NDArray[Any]) -> NDArray[np.float64]:
+        """The error of each element as a fraction of its bound."""
+        reference, bound = self
+        both_nan = (result != result) & (reference != reference)
+        same = both_nan | (result == reference)
         if bound is None:
-            return 0.0 if np.array_equal(result, reference, equal_nan=reference.dtype.kind == "f") else np.inf
+            return np.where(same, 0.0, np.inf)
         with np.errstate(invalid="ignore"):
             off = np.abs(result.astype(np.float64) - reference) / bound
-        same = (np.isnan(result) & np.isnan(reference)) | (result == reference)
-        return float(np.max(np.where(same, 0.0, np.where(np.isnan(off), np.inf, off)), initial=0.0))
+        return np.where(same, 0.0, np.where(np.isnan(off), np.inf, off))
 
 
 def matmul(

@@ -43,18 +43,17 @@ def values(kind: Dtype, *shape: int, seed: int = 0) -> Values:
     return np.where(rng.random(shape) < 0.5, small, large).astype(kind.numpy)
 
 
-def ordinary(kind: Dtype, arity: int, *shape: int) -> tuple[Values, ...]:
+def ordinary(kind: Dtype, arity: int, *shape: int, seed: int = 0) -> tuple[Values, ...]:
     """Operands of which some are equal."""
-    first = values(kind, *shape, seed=1)
-    others = [values(kind, *shape, seed=seed) for seed in range(2, arity + 1)]
+    first, *others = (values(kind, *shape, seed=seed + i) for i in range(1, arity + 1))
     for each in others:
         each[1] = first[1]
     return first, *others
 
 
-def with_specials(kind: Dtype, arity: int, *shape: int) -> tuple[Values, ...]:
+def with_specials(kind: Dtype, arity: int, *shape: int, seed: int = 0) -> tuple[Values, ...]:
     """Floats with NaN, infinities and zeros of both signs among them, in every combination of two."""
-    given = ordinary(kind, arity, *shape)
+    given = ordinary(kind, arity, *shape, seed=seed)
     if kind.kind == "f":
         special = [np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0, -1.0]
         first, second = np.meshgrid(special, special)
@@ -63,7 +62,7 @@ def with_specials(kind: Dtype, arity: int, *shape: int) -> tuple[Values, ...]:
     return given
 
 
-def powers(kind: Dtype, arity: int, *shape: int) -> tuple[Values, ...]:
+def powers(kind: Dtype, arity: int, *shape: int, seed: int = 0) -> tuple[Values, ...]:
     """Bases and exponents; a negative base has whole exponents only."""
-    x, y = ordinary(kind, arity, *shape)
+    x, y = ordinary(kind, arity, *shape, seed=seed)
     return (x, np.where(x < 0, np.rint(y), y).astype(kind.numpy)) if kind.kind == "f" else (x, y)

@@ -108,7 +108,7 @@ def _value(expression: str, constants: dict[str, str], counters: dict[str, int])
         raise ShaderError(f"shaders: unroll: not a number before the kernel runs: {expression}") from error
 
 
-def bake(text: str, constants: tuple[tuple[str, int], ...]) -> str:
+def bake(text: str, constants: tuple[tuple[str, float], ...]) -> str:
     """`text` with its overrides written as constants, for tools that take no pipeline constants.
 
     The keys are WebGPU's: the number of an override's @id, the name where it has none.

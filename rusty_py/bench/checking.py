@@ -25,10 +25,10 @@ MAX_BYTES = 4 << 20
 """The maximum size of a WGSL file, from the character limit of `check`."""
 
 
-def read_wgsl(path: Path) -> str:
+def read_wgsl(path: Path, *, operation: str = "check") -> str:
     """The text of a file, or of standard input if `path` is `-`. Raises FileError, LimitError."""
     try:
-        text = _bytes_of(path).decode("utf-8-sig")
+        text = _bytes_of(path, operation).decode("utf-8-sig")
     except OSError as error:
         raise FileError(f"{name_of(path)}: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -36,7 +36,7 @@ def read_wgsl(path: Path) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _bytes_of(path: Path) -> bytes:
+def _bytes_of(path: Path, operation: str) -> bytes:
     if name_of(path) != STDIN:
         with path.open("rb") as file:
             found = file.read(MAX_BYTES + 1)
@@ -45,7 +45,7 @@ def _bytes_of(path: Path) -> bytes:
     else:
         found = sys.stdin.buffer.read(MAX_BYTES + 1)
     if len(found) > MAX_BYTES:
-        raise LimitError(f"check: the text is too long: {name_of(path)}: more than {MAX_BYTES} bytes")
+        raise LimitError(f"{operation}: the text is too long: {name_of(path)}: more than {MAX_BYTES} bytes")
     return found
 
 
@@ -66,15 +66,15 @@ def parse_workgroups(text: str) -> tuple[int, ...]:
 def parse_buffers(texts: Sequence[str]) -> "dict[str, ArrayLike | str]":
     """The buffers by name: a description, or the array of a .npy file."""
     return {
-        name: _array_in(value, name) if value.startswith("@") else value
-        for name, value in _pairs(texts, "--buffer", "a=f32[1000]")
+        name: array_in(value, name) if value.startswith("@") else value
+        for name, value in pairs(texts, "--buffer", "a=f32[1000]")
     }
 
 
 def parse_constants(texts: Sequence[str]) -> dict[str, int | float | bool]:
     """The constants by name: numbers, true or false."""
     found: dict[str, int | float | bool] = {}
-    for name, value in _pairs(texts, "--constant", "TILE=16"):
+    for name, value in pairs(texts, "--constant", "TILE=16"):
         try:
             found[name] = value == "true" if value in ("true", "false") else _number(value)
         except ValueError as error:
@@ -96,7 +96,8 @@ def _number(text: str) -> int | float:
         return float(text)
 
 
-def _pairs(texts: Sequence[str], option: str, example: str) -> Iterator[tuple[str, str]]:
+def pairs(texts: Sequence[str], option: str, example: str) -> Iterator[tuple[str, str]]:
+    """The names and values of NAME=VALUE. Raises a usage error."""
     seen = set()
     for text in texts:
         name, equals, value = text.partition("=")
@@ -109,7 +110,8 @@ def _pairs(texts: Sequence[str], option: str, example: str) -> Iterator[tuple[st
         yield name, value
 
 
-def _array_in(value: str, name: str) -> "ArrayLike":
+def array_in(value: str, name: str) -> "ArrayLike":
+    """The array of the .npy file `@value`. Raises FileError."""
     from numpy.lib import format
 
     path = Path(value[1:])

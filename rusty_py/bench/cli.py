@@ -1,6 +1,6 @@
-"""The commands of `rusty-bench`. `matmul` is in matmul.py, shared options are in options.py.
+"""The commands of `rusty-bench`. `matmul` is in matmul.py, `run` and `kernel` are in user_kernel/.
 
-Exit codes are in exits.py, output in output.py.
+Shared options are in options.py. Exit codes are in exits.py, output in output.py.
 numpy and wgpu are imported inside the commands, to keep --help fast.
 """
 
@@ -9,35 +9,39 @@ import sys
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from rusty_py.bench.command import measure_and_report
+from rusty_py.bench.compare import compare
 from rusty_py.bench.exits import CLOSED, FINDINGS, NO_ADAPTER, exit_code_of, leave
 from rusty_py.bench.group import CommandGroup
 from rusty_py.bench.matmul import default_sizes, matmul, parse_size
+from rusty_py.bench.operations import command_of
 from rusty_py.bench.options import (
     AccumulateDtypeOption,
     AdapterOption,
     AsciiOption,
+    BarsOption,
     DtypeOption,
     Element,
     ForceOption,
     FormatOption,
     JsonOption,
     MaxTimeOption,
+    OutOption,
     PresetOption,
     RunsOption,
     SizeOption,
+    WideOption,
     choose_adapter,
     finite,
     parts,
 )
-from rusty_py.bench.output import Format, heading, progress_line, show
-
-if TYPE_CHECKING:
-    from rusty_py.bench.interleaved import InterleavedOptions, Measure
-    from rusty_py.runtime.adapter import Adapter
+from rusty_py.bench.output import Format, Output, progress_line, show
+from rusty_py.bench.suites.description import suites
+from rusty_py.bench.user_kernel.command import kernel, run
 
 app = typer.Typer(
     name="rusty-bench",
@@ -53,6 +57,11 @@ app = typer.Typer(
     rich_markup_mode=None,  # Its frames leave too little room for one option per line.
 )
 app.command()(matmul)
+for suite in suites():
+    app.command(suite.command)(command_of(suite))
+app.command()(compare)
+app.command()(run)
+app.command()(kernel)
 
 
 class InfoFormat(StrEnum):
@@ -92,8 +101,11 @@ def overhead(
     runs: RunsOption = None,
     max_time: MaxTimeOption = None,
     json: JsonOption = None,
+    out: OutOption = None,
     force: ForceOption = False,
     format: FormatOption = Format.table,
+    wide: WideOption = False,
+    bars: BarsOption = False,
     ascii: AsciiOption = False,
 ) -> None:
     """Times launches, submissions, memory and start-up.
@@ -102,15 +114,13 @@ def overhead(
 
     Example: rusty-bench overhead --max-time 20
     """
-    from rusty_py.bench.report import files
-
+    output = Output(format, json, out, force, wide, bars, ascii)
     chosen = choose_adapter(adapter)
-    if json:
-        files.check(json, force=force)
+    output.check()
     from rusty_py.bench import overhead
 
     options = overhead.options(runs=runs, max_time_s=max_time)
-    report(chosen, overhead.measure, options, format=format, json=json, ascii=ascii)
+    measure_and_report(chosen, overhead.measure, options, output)
 
 
 @app.command()
@@ -123,8 +133,11 @@ def transfer(
     runs: RunsOption = None,
     max_time: MaxTimeOption = None,
     json: JsonOption = None,
+    out: OutOption = None,
     force: ForceOption = False,
     format: FormatOption = Format.table,
+    wide: WideOption = False,
+    bars: BarsOption = False,
     ascii: AsciiOption = False,
 ) -> None:
     """Times copies to the device and back, compared with memcpy.
@@ -134,16 +147,13 @@ def transfer(
     Example: rusty-bench transfer --size 1MiB,64MiB
     """
     sizes = list(dict.fromkeys(map(parse_bytes, parts(size))))
-    from rusty_py.bench.report import files
-
+    output = Output(format, json, out, force, wide, bars, ascii)
     chosen = choose_adapter(adapter)
-    if json:
-        files.check(json, force=force)
+    output.check()
     from rusty_py.bench import transfer
 
     options = transfer.options(runs=runs, max_time_s=max_time)
-    measure = partial(transfer.measure, sizes=sizes or transfer.SIZES)
-    report(chosen, measure, options, format=format, json=json, ascii=ascii)
+    measure_and_report(chosen, partial(transfer.measure, sizes=sizes or transfer.SIZES), options, output)
 
 
 @app.command()
@@ -309,31 +319,3 @@ def parse_bytes(text: str) -> int:
             f"{text!r} is not a size: a multiple of 4 bytes, or KiB, MiB or GiB", param_hint="--size"
         )
     return nbytes
-
-
-def report(
-    chosen: "Adapter",
-    measure: "Measure",
-    options: "InterleavedOptions",
-    *,
-    format: Format,
-    json: Path | None,
-    ascii: bool,
-) -> None:
-    """Measures, prints and writes the results, and exits with their exit code."""
-    from rusty_py.bench.context import adapter_facts, context
-    from rusty_py.bench.report import files, results
-    from rusty_py.runtime.device import Device
-
-    with Device(chosen) as device:
-        if format == Format.table:
-            show(heading(adapter_facts(chosen), checked=device.checked), ascii=ascii)
-        facts = context(device, options=vars(options))
-        with progress_line(ascii=ascii) as progress:
-            outcome = measure(device, options, context=facts, progress=progress)
-    try:
-        show(results.render(outcome, format), ascii=ascii)
-    finally:  # Also if standard output was closed meanwhile.
-        if json:
-            files.write(json, results.as_json(outcome) + "\n")
-    leave(outcome, wrong=any(figure.verdict == "wrong" for row in outcome.rows for figure in row.figures))

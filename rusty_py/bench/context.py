@@ -24,16 +24,26 @@ _ENVIRONMENT = ("WGPU", "VK_", "METAL_", "MTL_", "MESA_", "LP_", "RUSTY_PY_", "O
 Facts = dict[str, object]
 
 
-def context(device: Device, *, options: Mapping[str, object]) -> Facts:
-    """The context of one run."""
+def context(device: Device, *, options: Mapping[str, object], checked: bool | None = None) -> Facts:
+    """The context of one run. `checked`: whether kernels have bounds checks, if not as on the device."""
+    return {
+        **invocation(),
+        "options": dict(options),
+        "device": {
+            "checked": device.checked if checked is None else checked,
+            "subgroup_size": probe.subgroup_size(device),
+        },
+        "adapter": adapter_facts(device.adapter),
+        **system(),
+    }
+
+
+def invocation() -> Facts:
+    """Date, command line and version: what is known without a device."""
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": homeless(" ".join(["rusty-bench", *sys.argv[1:]])),
-        "options": dict(options),
         "rusty_py": {"version": __version__, "commit": commit()},
-        "device": {"checked": device.checked, "subgroup_size": probe.subgroup_size(device)},
-        "adapter": adapter_facts(device.adapter),
-        **system(),
     }
 
 

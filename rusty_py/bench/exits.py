@@ -1,7 +1,7 @@
 """Exit codes, and the handling of errors and signals.
 
-0 success, 1 findings, 2 usage error, 3 no adapter or a failed one, 4 a wrong or rejected result, 70 internal
-error, 128 plus the signal number (130 for Ctrl-C), 141 standard output closed.
+0 success, 1 findings, 2 usage error, 3 no adapter or a failed one, 4 a wrong or rejected result or a kernel
+that does not end, 70 internal error, 128 plus the signal number (130 for Ctrl-C), 141 standard output closed.
 """
 
 import errno
@@ -18,9 +18,8 @@ from rusty_py.bench.signals import Signals
 from rusty_py.errors import DeviceError, RustyError
 
 if TYPE_CHECKING:
-    from rusty_py.bench.results import Results
-    from rusty_py.bench.run import BenchRun
     from rusty_py.bench.tuning import TuningRun
+    from rusty_py.measure.document import BenchRun
 
 FINDINGS, USAGE, NO_ADAPTER, WRONG, INTERNAL, INTERRUPTED, CLOSED = 1, 2, 3, 4, 70, 130, 141
 
@@ -61,7 +60,7 @@ def _exit_code_of(program: Callable[[], object]) -> int:
         return INTERNAL
 
 
-def leave(run: "BenchRun | Results | TuningRun", *, wrong: bool) -> None:
+def leave(run: "BenchRun | TuningRun", *, wrong: bool) -> None:
     """Exits with the exit code of the run."""
     if run.failure:
         raise DeviceError(run.failure)

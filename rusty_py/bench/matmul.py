@@ -1,36 +1,41 @@
 """The command `rusty-bench matmul`."""
 
 from collections.abc import Sequence
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rusty_py.bench.exits import leave
+from rusty_py.bench import shapes
+from rusty_py.bench.command import measure_and_report
 from rusty_py.bench.options import (
     AccumulateDtypeOption,
     AdapterOption,
     AsciiOption,
+    BarsOption,
     DtypeOption,
     Element,
     ForceOption,
     FormatOption,
     JsonOption,
+    OutOption,
     Preset,
     PresetOption,
+    ReferenceOption,
     RunsOption,
+    SeedOption,
     SizeOption,
+    WideOption,
     choose_adapter,
     finite,
     parts,
 )
-from rusty_py.bench.output import Format, heading, progress_line, render, show, write_files
-from rusty_py.bench.suites import shapes
-from rusty_py.bench.suites.shapes import Size
+from rusty_py.bench.output import Format, Output
+from rusty_py.bench.shapes import Size
 from rusty_py.errors import DtypeError
 
 if TYPE_CHECKING:
-    from rusty_py.bench.suites.matmul import MatmulSuite
+    from rusty_py.bench.matmul_suite import MatmulSuite
     from rusty_py.runtime.adapter import Adapter
 
 TILES = ("auto", "naive", "8", "16", "32")
@@ -48,6 +53,7 @@ def matmul(
     ] = None,
     dtype: DtypeOption = Element.f32,
     accumulate_dtype: AccumulateDtypeOption = Element.f32,
+    reference: ReferenceOption = "numpy",
     adapter: AdapterOption = None,
     warmup: Annotated[
         float | None,
@@ -71,15 +77,13 @@ def matmul(
         float | None,
         typer.Option(min=1e-9, callback=finite, metavar="GFLOPS", help="Adds a column: % of this."),
     ] = None,
-    seed: Annotated[
-        int | None, typer.Option(min=0, metavar="N", help="Seed of the inputs. Default: a new one.")
-    ] = None,
+    seed: SeedOption = None,
     json: JsonOption = None,
-    out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Also write timestamped files to DIR.")
-    ] = None,
+    out: OutOption = None,
     force: ForceOption = False,
     format: FormatOption = Format.table,
+    wide: WideOption = False,
+    bars: BarsOption = False,
     ascii: AsciiOption = False,
 ) -> None:
     """Verifies, times and compares the matmul kernels.
@@ -100,37 +104,28 @@ def matmul(
         runs=runs,
         min_time=min_time,
     )
-    from rusty_py.bench.report import files
-
+    output = Output(format, json, out, force, wide, bars, ascii)
     chosen = choose_adapter(adapter)
     check_dtype(chosen, dtype)
-    if json:
-        files.check(json, force=force)
-    if out:
-        files.check_folder(out)
+    output.check()
 
-    from rusty_py.bench.context import adapter_facts, context
-    from rusty_py.bench.runner import measure
+    from rusty_py.bench.kernel_suites import measure
     from rusty_py.measure.sampling import Options
-    from rusty_py.runtime.device import Device
 
     if preset and not chosen.is_cpu:
         max_time = max_time or PRESET_SECONDS
     options = Options.for_adapter(
         chosen, warmup_s=warmup, runs=runs, min_time_s=min_time, max_time_s=max_time, seed=seed
     )
-    suite = suite_of(sizes or default_sizes(chosen, preset), tiles, dtype, accumulate_dtype)
-    with Device(chosen) as device:
-        if format == Format.table:
-            show(heading(adapter_facts(chosen), checked=device.checked), ascii=ascii)
-        facts = context(device, options=vars(options))
-        with progress_line(ascii=ascii) as progress:
-            run = measure(suite, device, options, context=facts, progress=progress, peak_gflops=peak)
-    try:
-        show(render(run, format), ascii=ascii)
-    finally:  # Also if standard output was closed meanwhile.
-        write_files(run, json=json, out=out)
-    leave(run, wrong=any(result.verdict != "ok" for result in run.results))
+    suite = suite_of(
+        sizes or default_sizes(chosen, preset),
+        tiles,
+        dtype,
+        accumulate_dtype,
+        reference=reference,
+        whole_calls=not preset,
+    )
+    measure_and_report(chosen, partial(measure, suite, peak_gflops=peak), options, output)
 
 
 def parse_size(text: str) -> Size:
@@ -180,10 +175,17 @@ def default_sizes(adapter: "Adapter", preset: Preset | None) -> list[Size]:
 
 
 def suite_of(
-    sizes: Sequence[Size], tiles: Sequence[int | str], dtype: Element, accumulate_dtype: Element
+    sizes: Sequence[Size],
+    tiles: Sequence[int | str],
+    dtype: Element,
+    accumulate_dtype: Element,
+    *,
+    reference: str,
+    whole_calls: bool,
 ) -> "MatmulSuite":
     """The suite to measure."""
-    from rusty_py.bench.suites.matmul import MatmulSuite
+    from rusty_py.bench.matmul_suite import MatmulSuite
     from rusty_py.dtypes import DTYPES
+    from rusty_py.measure.references import library
 
-    return MatmulSuite(sizes, tiles, DTYPES[dtype], DTYPES[accumulate_dtype])
+    return MatmulSuite(sizes, tiles, DTYPES[dtype], DTYPES[accumulate_dtype], library(reference), whole_calls)

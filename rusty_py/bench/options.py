@@ -69,6 +69,13 @@ AccumulateDtypeOption = Annotated[
     Element,
     typer.Option("--accumulate-dtype", metavar="f32|f16", help="Accumulator dtype."),
 ]
+ReferenceOption = Annotated[
+    str,
+    typer.Option("--reference", metavar="LIBRARY", help="numpy, torch (GPU) or mlx."),
+]
+SeedOption = Annotated[
+    int | None, typer.Option("--seed", min=0, metavar="N", help="Seed of the inputs. Default: a new one.")
+]
 RunsOption = Annotated[
     int | None,
     typer.Option("--runs", min=1, metavar="N", help="Samples per row. Default: until settled."),
@@ -82,6 +89,11 @@ MaxTimeOption = Annotated[
 JsonOption = Annotated[
     Path | None, typer.Option("--json", metavar="FILE", help="Also write all samples as JSON.")
 ]
+OutOption = Annotated[
+    Path | None, typer.Option("--out", metavar="DIR", help="Also write timestamped files to DIR.")
+]
+WideOption = Annotated[bool, typer.Option("--wide", help="All columns, in lines of any length.")]
+BarsOption = Annotated[bool, typer.Option("--bars", help="Draw times and ratios as bars.")]
 ForceOption = Annotated[bool, typer.Option("--force", help="Replace an existing --json FILE.")]
 FormatOption = Annotated[Format, typer.Option("--format", metavar="FORMAT", help="table, md, csv or json.")]
 AsciiOption = Annotated[bool, typer.Option("--ascii", help="Plain ASCII output.")]

@@ -1,14 +1,15 @@
-"""Output: results on standard output, progress and warnings on standard error."""
+"""Output: results on standard output and in files, progress and warnings on standard error."""
 
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from rusty_py.bench.run import BenchRun
+    from rusty_py.measure.document import BenchRun
 
 
 class Format(StrEnum):
@@ -20,52 +21,86 @@ class Format(StrEnum):
     json = "json"
 
 
+@dataclass(frozen=True)
+class Output:
+    """Where and how a command prints and writes its results."""
+
+    format: Format = Format.table
+    json: Path | None = None
+    out: Path | None = None
+    force: bool = False
+    wide: bool = False
+    bars: bool = False
+    ascii: bool = False
+
+    def check(self) -> None:
+        """Raises FileError if a requested file cannot be written, before minutes of measuring."""
+        from rusty_py.bench.report import files
+
+        if self.json:
+            files.check(self.json, force=self.force)
+        if self.out:
+            files.check_folder(self.out)
+
+    def begin(self, adapter: dict[str, object], *, checked: bool) -> None:
+        """Prints the heading of a table."""
+        if self.format == Format.table:
+            show(heading(adapter, checked=checked), ascii=self.ascii)
+
+    def finish(self, run: "BenchRun") -> None:
+        """Prints the results and writes the files, these also if standard output was closed meanwhile."""
+        try:
+            show(self.render(run), ascii=self.ascii)
+        finally:
+            self._write(run)
+
+    def render(self, run: "BenchRun") -> str:
+        """The run in the chosen format."""
+        if self.format == Format.json:
+            from rusty_py.bench.report import json
+
+            return json.render(run)
+        if self.format == Format.csv:
+            from rusty_py.bench.report import csv
+
+            return csv.render(run)
+        if self.format == Format.md:
+            from rusty_py.bench.report import markdown
+
+            return markdown.render(run)
+        from rusty_py.bench.report import table
+
+        return table.render(run, wide=self.wide, bars=self.bars)
+
+    def _write(self, run: "BenchRun") -> None:
+        """Writes the requested files. Those in `out` have a timestamp in their names and replace none."""
+        from rusty_py.bench.info import as_text
+        from rusty_py.bench.report import files
+        from rusty_py.bench.report.json import render
+
+        if self.json:
+            files.write(self.json, render(run) + "\n")
+        if self.out:
+            stamp = files.fresh_stamp(self.out)
+            files.write(self.out / f"gpu_benchmark_{stamp}.json", render(run) + "\n")
+            files.write(self.out / f"system_info_{stamp}.txt", as_text(run.context, complete=True) + "\n")
+
+
+_FRAMES = {"×": "x", "·": "-", "═": "=", "║": "|", "╔": "+", "╗": "+", "╚": "+", "╝": "+"}
+ASCII = str.maketrans({**_FRAMES, **dict.fromkeys("▏▎▍▌▋▊▉█", "#")})
+
+
 def heading(adapter: dict[str, object], *, checked: bool) -> str:
     """The banner and the GPU block."""
     from rusty_py import __version__
-    from rusty_py.bench.report.rows import banner, gpu_block
+    from rusty_py.bench.report.facts import banner, gpu_block
 
     block = "\n".join(f"  {label + ':':9}{value}" for label, value in gpu_block(adapter, checked=checked))
     return f"{banner(__version__)}\n\nGPU\n{block}\n"
 
 
-def render(run: "BenchRun", format: Format) -> str:
-    """The run in one of the formats."""
-    if format == Format.json:
-        from rusty_py.bench.report import json
-
-        return json.render(run)
-    if format == Format.csv:
-        from rusty_py.bench.report import csv
-
-        return csv.render(run)
-    if format == Format.md:
-        from rusty_py.bench.report import markdown
-
-        return markdown.render(run)
-    from rusty_py.bench.report import table
-
-    return table.render(run)
-
-
-def write_files(run: "BenchRun", *, json: Path | None, out: Path | None) -> None:
-    """Writes the requested files. Those in `out` have a timestamp in their names and replace none."""
-    from rusty_py.bench.info import as_text
-    from rusty_py.bench.report import files
-    from rusty_py.bench.report.json import render
-
-    if json:
-        files.write(json, render(run) + "\n")
-    if out:
-        stamp = files.fresh_stamp(out)
-        files.write(out / f"gpu_benchmark_{stamp}.json", render(run) + "\n")
-        files.write(out / f"system_info_{stamp}.txt", as_text(run.context, complete=True) + "\n")
-
-
 def show(text: str, *, ascii: bool) -> None:
     """Prints to standard output, in ASCII if requested or if its encoding is not UTF."""
-    from rusty_py.bench.report.rows import ASCII
-
     encoding = sys.stdout.encoding or "ascii"
     if ascii or not encoding.casefold().startswith("utf"):
         # In column headers, two characters replace a space and one character.

@@ -7,7 +7,7 @@ from pathlib import Path
 from tabulate import tabulate
 
 from rusty_py import dtypes
-from rusty_py.bench.suites.shapes import Size
+from rusty_py.bench.shapes import Size
 from rusty_py.errors import DeviceError, DtypeError
 from rusty_py.gemm import tuning_cache, tuning_file
 from rusty_py.gemm.problem import GemmProblem

@@ -58,6 +58,13 @@ _KERNEL = (
     # Large frames meet the guard below their stack, not the stack of another thread.
     "-fstack-clash-protection",
 )
+_HEADER = (
+    *("-x", "c++-header"),
+    # Templates are instantiated here, not again for each kernel, which took a quarter of a small one's time.
+    "-fpch-instantiate-templates",
+    # Without the times of the files: the name is a digest of their contents.
+    *("-Xclang", "-fno-pch-timestamp"),
+)
 # Without what the runner is linked to already: reading libc and libstdc++ takes longer than most kernels.
 _LINK = (
     "-shared",
@@ -127,8 +134,7 @@ def _kernel_flags() -> list[str]:
 def _precompiled_header() -> Path:
     """`COMMON_HEADER`, which takes clang longer than most kernels do. A copy elsewhere has its own."""
     header = _SOURCES / "metal" / COMMON_HEADER
-    # Without the times of the files: the name is a digest of their contents.
-    flags = [*_kernel_flags(), "-Xclang", "-fno-pch-timestamp", "-x", "c++-header"]
+    flags = [*_kernel_flags(), *_HEADER]
     name = f"{_digest(str(header))}.pch"
     return _made(name, lambda to: _clang([*flags, str(header), "-o", str(to)], "the checker's headers"))
 
@@ -210,6 +216,6 @@ def _tools_digest() -> str:
     """Of all that a program depends on beside its text."""
     files = [path for part in ("metal", "runtime") for path in sorted((_SOURCES / part).rglob("*"))]
     version = subprocess.run([str(tools.clang()), "--version"], capture_output=True).stdout
-    flags = repr((_KERNEL, _LINK, _RUNTIME)).encode()
+    flags = repr((_KERNEL, _HEADER, _LINK, _RUNTIME)).encode()
     contents = [path.read_bytes() for path in files if path.is_file()]
     return hashlib.sha256(b"\n".join([version, flags, *contents])).hexdigest()

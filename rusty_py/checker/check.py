@@ -15,8 +15,8 @@ from rusty_py.checker.overrides import bake
 from rusty_py.checker.report import CheckRun, Report
 from rusty_py.checker.run import WORKGROUP_BYTES, BrokenProgram, CheckJob, CheckOutcome, TooSmall, run
 from rusty_py.checker.translate import EntryPoint, Global, Translation, translate, validate
-from rusty_py.checker.wgsl import check_size
 from rusty_py.errors import LimitError, ShaderError, ShapeError, ToolError
+from rusty_py.wgsl_text.tokens import check_size
 
 STEP_LIMIT = 10_000_000
 TIME_LIMIT = 60.0

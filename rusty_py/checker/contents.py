@@ -67,7 +67,7 @@ def _array(values: ArrayLike, name: str, kind: str) -> NDArray[np.generic]:
     return converted
 
 
-def parse(text: str, *, name: str) -> NDArray[np.generic]:
+def parse(text: str, *, name: str, operation: str = "check") -> NDArray[np.generic]:
     """The array that `text` describes: f32[1000] or u32[4,3] of random values, or u32:8,0,1 of these.
 
     Floats are normal, integers any 32 bits; the same ones for the same name. Raises DtypeError, LimitError.
@@ -78,25 +78,27 @@ def parse(text: str, *, name: str) -> NDArray[np.generic]:
     dtype = _DTYPES.get(found[1]) if found else None
     if found is None or dtype is None:
         raise DtypeError(
-            f"check: buffer {name}: not understood: {text!r}: say f32[1000] or u32:8,0,1;"
+            f"{operation}: buffer {name}: not understood: {text!r}: say f32[1000] or u32:8,0,1;"
             f" the types are {', '.join(_DTYPES)}"
         )
     numbers = found[2].split(",")
     if not shaped:
-        return _listed(numbers, dtype, name)
+        return _listed(numbers, dtype, name, operation)
     shape = tuple(map(int, numbers))
     if prod(shape) * dtype.itemsize > MAX_BYTES:
-        raise LimitError(f"check: buffer {name}: too large: {text}: {MAX_BYTES} bytes at most")
+        raise LimitError(f"{operation}: buffer {name}: too large: {text}: {MAX_BYTES} bytes at most")
     return _random(shape, dtype, name)
 
 
-def _listed(numbers: list[str], dtype: np.dtype[np.generic], name: str) -> NDArray[np.generic]:
+def _listed(
+    numbers: list[str], dtype: np.dtype[np.generic], name: str, operation: str
+) -> NDArray[np.generic]:
     try:
         values = [float(each) if dtype.kind == "f" else int(each, 0) for each in numbers]
         with np.errstate(over="ignore"):
             return np.array(values, dtype)
     except (ValueError, OverflowError) as error:
-        raise DtypeError(f"check: buffer {name}: no values of {dtype}: {', '.join(numbers)}") from error
+        raise DtypeError(f"{operation}: buffer {name}: no values of {dtype}: {', '.join(numbers)}") from error
 
 
 def _random(shape: tuple[int, ...], dtype: np.dtype[np.generic], name: str) -> NDArray[np.generic]:

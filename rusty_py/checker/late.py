@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import NamedTuple
 
-from rusty_py.checker.wgsl import MARK, Statement, tokens
+from rusty_py.checker.wgsl import MARK, Statement
+from rusty_py.wgsl_text.tokens import tokens
 
 
 @dataclass(frozen=True)

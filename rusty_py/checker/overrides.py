@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rusty_py.checker.wgsl import Token, tokens
 from rusty_py.errors import DtypeError, ShaderError
+from rusty_py.wgsl_text.tokens import Token, tokens
 
 
 def bake(wgsl: str, constants: Mapping[str, int | float | bool]) -> str:

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from rusty_py.checker.report import SourceSpan
 from rusty_py.checker.translate import Translation
-from rusty_py.checker.wgsl import Statement, Token, tokens
+from rusty_py.checker.wgsl import Statement
+from rusty_py.wgsl_text.tokens import Token, tokens
 
 Span = tuple[int, int]
 

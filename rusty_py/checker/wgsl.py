@@ -3,16 +3,12 @@
 naga does the real parsing, and its output confirms what is found here: see `translate`.
 """
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import NamedTuple
 
 from rusty_py.errors import LimitError, ShaderError
+from rusty_py.wgsl_text.tokens import CLOSE, OPEN, Token, line_of, tokens
 
-MAX_CHARACTERS = 1 << 20
-MAX_NESTED = 200
 MAX_NESTED_BLOCKS = 120
 """naga takes a few more. An `else if` is one deeper than its `if`."""
 
@@ -30,23 +26,6 @@ _TAKEN = {
 }
 """Names that a text cannot use, and why. Metal's compiler is a clang; its other keywords naga renames."""
 
-# Comments end where WGSL's lines do, and marks of direction are blanks.
-_TOKEN = re.compile(
-    r"[\s\u200e\u200f]+|//[^\n\v\f\r\x85\u2028\u2029]*|(?P<word>[^\W\d]\w*|\d[\w.]*|\.\d[\w.]*|[^\w\s])"
-)
-_OPEN, _CLOSE = "([{", ")]}"
-
-
-class Token(NamedTuple):
-    """A word or a sign, and where it begins."""
-
-    text: str
-    start: int
-
-    @property
-    def end(self) -> int:
-        return self.start + len(self.text)
-
 
 @dataclass(frozen=True)
 class Statement:
@@ -54,17 +33,6 @@ class Statement:
 
     start: int
     end: int
-
-
-def check_size(wgsl: str) -> None:
-    """Raises LimitError for texts so large or so deeply nested that compilers give up on them."""
-    if len(wgsl) > MAX_CHARACTERS:
-        raise LimitError(f"check: the text is too long: {len(wgsl)} > {MAX_CHARACTERS} characters")
-    depth = 0
-    for token in tokens(wgsl):
-        depth += (token.text in _OPEN) - (token.text in _CLOSE)
-        if depth > MAX_NESTED:
-            raise LimitError(f"check: brackets are nested deeper than {MAX_NESTED}: {_line_of(wgsl, token)}")
 
 
 def mark(wgsl: str) -> tuple[str, list[Statement]]:
@@ -82,7 +50,7 @@ def _refuse_names(wgsl: str, words: Sequence[Token]) -> None:
     for word in words:
         for whose, taken in _TAKEN.items():
             if word.text in taken:
-                raise ShaderError(f"check: {_line_of(wgsl, word)}: {whose}: {word.text}: rename it")
+                raise ShaderError(f"check: {line_of(wgsl, word)}: {whose}: {word.text}: rename it")
 
 
 def names(wgsl: str) -> list[str]:
@@ -145,7 +113,7 @@ class _Marker:
     def _statement(self, i: int) -> int:
         self.depth += 1
         if self.depth > MAX_NESTED_BLOCKS:
-            place = _line_of(self.wgsl, self.tokens[i])
+            place = line_of(self.wgsl, self.tokens[i])
             raise LimitError(f"check: statements are nested deeper than {MAX_NESTED_BLOCKS}: {place}")
         end = self._marked_statement(i)
         self.depth -= 1
@@ -204,7 +172,7 @@ class _Marker:
     def _closing(self, i: int) -> int:
         depth = 0
         while True:
-            depth += (self._text(i) in _OPEN) - (self._text(i) in _CLOSE)
+            depth += (self._text(i) in OPEN) - (self._text(i) in CLOSE)
             if depth == 0:
                 return i
             i += 1
@@ -213,41 +181,3 @@ class _Marker:
         if i >= len(self.tokens):
             raise ShaderError("check: the text ends within a function")
         return self.tokens[i].text
-
-
-@lru_cache(maxsize=64)
-def tokens(wgsl: str) -> tuple[Token, ...]:
-    """Its words and signs, without comments."""
-    return tuple(_tokens(wgsl))
-
-
-def _tokens(wgsl: str) -> Iterator[Token]:
-    at = 0
-    while at < len(wgsl):
-        if wgsl.startswith("/*", at):
-            at = _comment_end(wgsl, at)
-            continue
-        found = _TOKEN.match(wgsl, at)
-        assert found is not None  # The pattern takes any character.
-        if found["word"]:
-            yield Token(found["word"], at)
-        at = found.end()
-
-
-def _comment_end(wgsl: str, at: int) -> int:
-    """Block comments nest."""
-    depth = 0
-    while at < len(wgsl):
-        pair = wgsl[at : at + 2]
-        if pair in ("/*", "*/"):
-            depth += 1 if pair == "/*" else -1
-            at += 2
-            if depth == 0:
-                return at
-        else:
-            at += 1
-    return at
-
-
-def _line_of(wgsl: str, token: Token) -> str:
-    return f"line {wgsl.count(chr(10), 0, token.start) + 1}"

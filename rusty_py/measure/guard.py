@@ -1,4 +1,4 @@
-"""The plausibility guard: rejects rates above the measured roofline."""
+"""The plausibility guard: rejects times below the measured roofline."""
 
 from collections.abc import Callable
 
@@ -20,21 +20,21 @@ def memory_ns(*, copy_gbps: float, read_gbps: float, read_bytes: int, written_by
 
 
 def rejection(
-    gflops: float, roofline: float, *, again: Callable[[], tuple[float, float]]
+    ns: float, roofline_ns: float, *, again: Callable[[], tuple[float, float]]
 ) -> tuple[str, float]:
-    """(reason, roofline): why a rate is rejected ('' if it is accepted), and the roofline used.
+    """(reason, roofline): why a time is rejected ('' if it is accepted), and the roofline used.
 
-    If the rate is above the roofline, both are measured `again`, since the roofline may have been measured at
-    a slow moment. A rate more than 10 % above the new roofline is rejected.
+    If the time is below the roofline, both are measured `again`, since the roofline may have been measured at
+    a slow moment. A time more than 10 % below the new roofline is rejected.
     """
-    if gflops <= roofline:
-        return "", roofline
-    second, roofline = again()
-    gflops = max(gflops, second)
-    if gflops <= TOLERANCE * roofline:
-        return "", roofline
+    if ns >= roofline_ns:
+        return "", roofline_ns
+    second, roofline_ns = again()
+    ns = min(ns, second)
+    if TOLERANCE * ns >= roofline_ns:
+        return "", roofline_ns
     return (
-        f"{gflops:,.0f} GFLOPS is {gflops / roofline:.0%} of what this machine can do, {roofline:,.0f};"
-        " both were measured twice",
-        roofline,
+        f"{ns / 1e3:,.3g} us is {roofline_ns / ns:.0%} of the rate that this machine can reach,"
+        f" {roofline_ns / 1e3:,.3g} us; both were measured twice",
+        roofline_ns,
     )

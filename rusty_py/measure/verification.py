@@ -1,4 +1,4 @@
-"""Verification of matrix products, before and after timing.
+"""Verification before and after timing: of any result with its bound, and of matrix products.
 
 Up to `FULL_FLOPS`, every element is compared with float64. Larger products are verified with small integers,
 whose sums are exact, by Freivalds' algorithm with a few random vectors (with float inputs, rounding errors
@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,8 @@ from numpy.typing import NDArray
 from rusty_py import oracle
 from rusty_py.dtypes import F16, F32, Dtype
 from rusty_py.errors import LimitError
-from rusty_py.measure.case import Verification
+from rusty_py.measure.document import Verification
+from rusty_py.oracle import Expected
 
 POISON = 0xFFE5_FFE5  # A NaN that no arithmetic makes, as one float32 and as two float16.
 FULL_FLOPS = 2**31  # Up to here (1024 cubed), every element against float64.
@@ -82,7 +84,7 @@ class MatmulVerifier:
 
     def compare(self, c: Matrices) -> Verification:
         """Compares all rows of `c`, or the sampled ones, with float64."""
-        fault = _unwritten(c)
+        fault = unwritten(c)
         reference, bound = self._reference
         rows = c.reshape(-1, self.n)[self.rows].astype(np.float64)
         with np.errstate(invalid="ignore"):
@@ -154,12 +156,53 @@ class MatmulVerifier:
             for shape in self._shapes
         )
         c = product(a, b)
-        if fault := _unwritten(c):
+        if fault := unwritten(c):
             return fault
         for i, each in enumerate(self._each(a, b, c)):
             if fault := freivalds_fault(*each, rng=self._rng):
                 return f"{fault} of product {i}" if self.products > 1 else fault
         return ""
+
+
+def compared(expected: Expected, result: NDArray[Any]) -> Verification:
+    """Compares every element with the reference, within its bound or exactly.
+
+    A NaN that nothing computed is wrong where NaN is right.
+    """
+    reference, bound = expected
+    if result.shape != reference.shape:
+        return Verification("shape", fault=f"the shape is {result.shape}, not {reference.shape}")
+    if fault := unwritten(result):
+        return Verification("every element", fault=fault)
+    if bound is None:
+        same = result == reference
+        if reference.dtype.kind == "f":
+            same |= np.isnan(result) & np.isnan(reference)
+        return Verification("every element, exactly", fault=_fault(result, reference, np.asarray(~same)))
+    with np.errstate(invalid="ignore"):
+        distance = np.abs(result.astype(np.float64) - reference)
+        same = (result == reference) | (np.isnan(result) & np.isnan(reference))
+    distance = np.where(same, 0.0, distance)
+    error = float(np.max(distance / bound, initial=0.0))
+    scale = float(np.linalg.norm(reference.ravel())) or 1.0
+    relative = float(np.linalg.norm(distance.ravel())) / scale
+    return Verification(
+        "every element against float64",
+        error=error if np.isfinite(error) else None,
+        relative_error=relative if np.isfinite(relative) else None,
+        fault=_fault(result, reference, ~(distance <= bound)),  # So that NaN is wrong.
+    )
+
+
+def _fault(result: NDArray[Any], reference: NDArray[Any], wrong: NDArray[np.bool_]) -> str:
+    if not wrong.any():
+        return ""
+    first = np.unravel_index(int(np.argmax(wrong)), wrong.shape)
+    at = ", ".join(map(str, first))
+    return (
+        f"{wrong.sum():,} of {wrong.size:,} elements are wrong, first [{at}] ="
+        f" {result[first]:.7g} instead of {reference[first]:.7g}"
+    )
 
 
 def freivalds_fault(
@@ -195,14 +238,16 @@ def _test_vectors(n: int) -> tuple[int, int]:
     return limit, math.ceil(40 / math.log2(2 * limit + 1))
 
 
-def _unwritten(c: Matrices) -> str:
-    """Describes how much of c is still poison; '' if none is."""
-    c = np.ascontiguousarray(c)
-    word = np.uint32 if c.itemsize == 4 else np.uint16
-    untouched = c.view(word) == word(POISON & np.iinfo(word).max)
-    if untouched.any():
-        return f"{untouched.mean():.2%} of C never written"
-    return ""
+def unwritten(result: NDArray[Any]) -> str:
+    """Describes how much of a result is still poison; "" if none is.
+
+    Integers may have any bits: there, the comparison finds it.
+    """
+    if result.dtype.kind not in "fb":
+        return ""
+    word = np.dtype(f"u{result.itemsize}")
+    untouched = np.ascontiguousarray(result).view(word) == POISON & np.iinfo(word).max
+    return f"{untouched.mean():.2%} of the result never written" if untouched.any() else ""
 
 
 def _number(x: np.floating) -> float | None:

@@ -82,6 +82,10 @@ class Row:
         types = (dtype.wgsl,) * len(names)
         return Body(f"{self.name} {dtype.name}", types, self.result(dtype).wgsl, expression, helpers)
 
+    def made(self, kind: Dtype, shape: Shape, *, seed: int) -> tuple[Values, ...]:
+        """Operands of a shape."""
+        return self.operands(kind, self.numpy.nin, *shape, seed=seed)
+
     def samples(self) -> Iterator[Sample]:
         """One of each dtype."""
         for kind in samples.KINDS:
@@ -159,6 +163,7 @@ def _define(
             takes_words=mixed is not None,
             kinds=row.kinds,
             samples=row.samples,
+            operands=row.made,
             expected=row.expected,
             gradient=row.gradient,
         )
@@ -309,6 +314,10 @@ def _samples_of_where() -> Iterator[Sample]:
         yield Sample(f"where {kind.name}", (mask, *samples.ordinary(kind, 2, 6, 10)))
 
 
+def _operands_of_where(kind: Dtype, shape: Shape, *, seed: int) -> tuple[Values, ...]:
+    return samples.values(BOOL, *shape, seed=seed), *samples.ordinary(kind, 2, *shape, seed=seed)
+
+
 def _exactly(function: Callable[..., Values], sample: Sample) -> Expected:
     return Expected(np.asarray(function(*sample.operands)), None)
 
@@ -322,6 +331,7 @@ OPERATIONS.add(
         numpy=np.where,
         function=where,
         samples=_samples_of_where,
+        operands=_operands_of_where,
         expected=partial(_exactly, np.where),
     )
 )

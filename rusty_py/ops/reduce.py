@@ -71,6 +71,10 @@ class Reduction:
         """What elements of `dtype` are reduced in."""
         return F32 if dtype is F16 else self.result(dtype)
 
+    def made(self, kind: Dtype, shape: Shape, *, seed: int) -> tuple[samples.Values, ...]:
+        """The operand of a shape."""
+        return self.operands(kind, 1, *shape, seed=seed)
+
     def samples(self) -> Iterator[Sample]:
         """Each dtype over some axes: by threads, by workgroups, along rows and columns, and after a copy."""
         cases: list[tuple[Shape, Axis]] = [((43, 7), None), ((5, 67), 0), ((5, 67), 1), ((3, 7, 5), (0, 2))]
@@ -156,6 +160,7 @@ def _define(row: Reduction, function: Callable[..., Array]) -> Operation:
             function=function,
             kinds=row.kinds,
             samples=row.samples,
+            operands=row.made,
             expected=row.expected,
             cost=_cost,
             gradient=row.gradient,
@@ -218,6 +223,10 @@ def _samples_of_mean() -> Iterator[Sample]:
             yield Sample(name, (samples.values(kind, *shape),), {"axis": axis})
 
 
+def _operands_of_mean(kind: Dtype, shape: Shape, *, seed: int) -> tuple[samples.Values, ...]:
+    return (samples.values(kind, *shape, seed=seed),)
+
+
 def _expected_of_mean(sample: Sample) -> Expected:
     (x,), axis = sample.operands, sample.options["axis"]
     kind = F16 if x.dtype == F16.numpy else F32
@@ -238,6 +247,7 @@ MEAN = OPERATIONS.add(
         function=mean,
         kinds="f",
         samples=_samples_of_mean,
+        operands=_operands_of_mean,
         expected=_expected_of_mean,
         cost=_cost,
     )

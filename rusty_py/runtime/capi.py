@@ -10,7 +10,7 @@ invalid submission would abort the process, so queue.py validates before it subm
 import itertools
 import re
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cache, partial
 from types import TracebackType
@@ -169,13 +169,18 @@ class CApi:
         self.lib.wgpuComputePipelineAddRef(borrowed)
         return self.ffi.gc(borrowed, self._free_pipeline)
 
-    def bind(self, device: Handle, layout: Handle, ranges: Iterable[tuple[Handle, int, int]]) -> Handle:
-        """A bind group of (buffer, start, size) ranges, in binding order."""
-        ranges = tuple(ranges)
+    def bind(
+        self,
+        device: Handle,
+        layout: Handle,
+        ranges: Sequence[tuple[Handle, int, int]],
+        numbers: Sequence[int],
+    ) -> Handle:
+        """A bind group of (buffer, start, size) ranges with these binding numbers."""
         entries = self.ffi.new(self.types["WGPUBindGroupEntry[]"], len(ranges))
         for i, (buffer, start, size) in enumerate(ranges):
             entry = entries[i]
-            entry.binding, entry.buffer, entry.offset, entry.size = i, buffer, start, size
+            entry.binding, entry.buffer, entry.offset, entry.size = numbers[i], buffer, start, size
         descriptor = self.ffi.new(self.types["WGPUBindGroupDescriptor *"])
         descriptor.layout, descriptor.entryCount, descriptor.entries = layout, len(ranges), entries
         group = self.raising.wgpuDeviceCreateBindGroup(device, descriptor)

@@ -6,11 +6,11 @@ its device is gone. `Device.submit` and `launch` raise exceptions instead.
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import cache, lru_cache, partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,14 +30,31 @@ from rusty_py.runtime.transfer import MAX_STAGED_BYTES, Transfer
 if TYPE_CHECKING:
     import wgpu
 
+    from rusty_py.runtime.buffer import BufferBinding
     from rusty_py.runtime.graph import Graph
-    from rusty_py.runtime.launch_plans import Planner
+    from rusty_py.runtime.launch import Spec
 
 _FEATURES = ("timestamp-query", "shader-f16", "subgroup")
 
 _default: "Device | None" = None
 _default_lock = threading.Lock()
 _parent: int | None = None  # The parent's process id, if this is a fork of a process with a device.
+
+
+class Recorder(Protocol):
+    """Takes the launches of a thread in place of the queue, and makes their buffers: a graph or a planner."""
+
+    def buffer(self, size: int, nbytes: int, label: str) -> Buffer: ...
+
+    def launch(
+        self,
+        spec: "Spec",
+        inputs: "Sequence[Buffer | BufferBinding]",
+        outputs: "Sequence[Buffer | BufferBinding]",
+        uniforms: Sequence[int],
+        workgroups: tuple[int, int, int],
+        flops: int,
+    ) -> None: ...
 
 
 class Device:
@@ -69,7 +86,7 @@ class Device:
         self.checked = checked or not has_unchecked_modules()
         self.closed = False
         self.throughput = Throughput(self.adapter.type)
-        self.recorders: dict[int, Graph | Planner] = {}  # By thread: see `recorder`.
+        self.recorders: dict[int, Recorder] = {}  # By thread: see `recorder`.
         self.composing: set[int] = set()  # Threads inside an operation: see operation.py.
         self.attachments: dict[object, Any] = {}  # Per-device state of higher layers.
         # On a discrete GPU, mappable storage is behind the bus; on a unified one, memory that the host can
@@ -93,7 +110,8 @@ class Device:
         import wgpu
 
         flags = wgpu.BufferUsage
-        storage = flags.STORAGE | flags.COPY_SRC | flags.COPY_DST
+        # Kernels of users take uniforms from arrays as well.
+        storage = flags.STORAGE | flags.UNIFORM | flags.COPY_SRC | flags.COPY_DST
         storage |= flags.MAP_READ * mapped_read | flags.MAP_WRITE * mapped_write
         create = partial(_create_buffer, self.raw, self.queue)  # No cycle back to this device.
         pool = partial(Pool, before_destroy=self.queue.flush)
@@ -139,12 +157,12 @@ class Device:
             self.queue.refuse_lost(operation)
 
     @property
-    def recorder(self) -> "Graph | Planner | None":
-        """The graph or planner that records this thread's launches instead of the queue, if any."""
+    def recorder(self) -> "Recorder | None":
+        """What records this thread's launches instead of the queue, if any."""
         return self.recorders.get(threading.get_ident()) if self.recorders else None
 
     @contextmanager
-    def composing_by(self, recorder: "Graph | Planner | None") -> Iterator[None]:
+    def composing_by(self, recorder: "Recorder | None") -> Iterator[None]:
         """Marks this thread as inside an operation whose launches go to `recorder`, if given."""
         thread = threading.get_ident()
         before = self.recorders.get(thread)

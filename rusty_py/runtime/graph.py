@@ -19,10 +19,15 @@ from rusty_py.runtime.buffer import Buffer, BufferBinding
 from rusty_py.runtime.capi import EncodedDispatch
 from rusty_py.runtime.launch import Spec, bind, check
 from rusty_py.runtime.pool import Allocation, VirtualAllocator
+from rusty_py.runtime.queue import BATCH_LAUNCHES
 from rusty_py.runtime.throughput import SUBMISSION_SECONDS
 
 if TYPE_CHECKING:
     from rusty_py.runtime.device import Device
+
+
+_MIN_SUBMITTED = BATCH_LAUNCHES // 4
+"""A part of as many dispatches is a submission of its own; the host cost of one is then a few percent."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,15 @@ class Node:
 
 
 @dataclass(frozen=True)
+class Part:
+    """Dispatches that are submitted together, their predicted duration and the bytes of their operands."""
+
+    dispatches: list[EncodedDispatch]
+    seconds: float
+    nbytes: int
+
+
+@dataclass(frozen=True)
 class GraphStats:
     """The size of a graph. `levels` is its depth, `width` the maximum number of launches per level.
 
@@ -76,7 +90,7 @@ class Graph:
         self._made: list[weakref.ref[Buffer]] = []
         self._held: dict[Buffer, None] = {}  # Inputs and outputs.
         self._shared: list[Buffer] = []
-        self._parts: list[list[EncodedDispatch]] = []
+        self._parts: list[Part] = []
         self._memories: list[Allocation] = []
         self._outputs: list[Allocation] = []
         self._unshared_bytes = 0
@@ -114,9 +128,10 @@ class Graph:
         self._nodes.append(Node(reads, writes, bound, flops / self.device.throughput.rate(spec)))
 
     def replay(self) -> None:
-        """Submits the launches, after all work recorded before. Asynchronous.
+        """Runs the launches after all work recorded before. Asynchronous.
 
-        They read the current contents of the inputs. Raises DeviceError if an input is destroyed, and during
+        A few launches are recorded into the open batch, as a launch is; many are submitted at once. They read
+        the current contents of the inputs. Raises DeviceError if an input is destroyed, and during
         a capture.
         """
         queue = self.device.queue
@@ -128,7 +143,10 @@ class Graph:
                 if buffer.destroyed or (buffer.memory.unusable_reason and buffer.memory not in self._outputs):
                     buffer.ensure_usable("replay", self.device)
             for part in self._parts:
-                queue.send([], self._memories, dispatches=part)
+                if len(part.dispatches) < _MIN_SUBMITTED:
+                    queue.add(part.dispatches, self._memories, part.seconds, part.nbytes)
+                else:
+                    queue.send([], self._memories, dispatches=part.dispatches)
             for memory in self._outputs:
                 memory.unusable_reason = ""
             self._outputs.clear()
@@ -151,7 +169,7 @@ class Graph:
         real = {buffer.memory.serial: self._make_output(buffer) for buffer in alive}
         self.levels = _levels(self._nodes)
         self._share(real)
-        dispatches: list[tuple[EncodedDispatch, float]] = []
+        dispatches: list[Part] = []
         memories: dict[Allocation, None] = {}
         for number in (number for level in self.levels for number in level):
             node = self._nodes[number]
@@ -159,7 +177,8 @@ class Graph:
                 replace(each, memory=real.get(each.memory.serial, each.memory))
                 for each in (*node.inputs, *node.outputs)
             ]
-            dispatches.append((node.bind(operands), node.seconds))
+            nbytes = sum(each.nbytes for each in operands)
+            dispatches.append(Part([node.bind(operands)], node.seconds, nbytes))
             memories.update(dict.fromkeys(operand.memory for operand in operands))
         self._memories = list(memories)
         self._parts = list(_parts(dispatches))
@@ -282,15 +301,13 @@ def _levels(nodes: Sequence[Node]) -> list[list[int]]:
     return levels
 
 
-def _parts(dispatches: Sequence[tuple[EncodedDispatch, float]]) -> Iterator[list[EncodedDispatch]]:
-    """The dispatches, split into submissions of limited duration."""
-    part: list[EncodedDispatch] = []
-    seconds = 0.0
-    for dispatch, cost in dispatches:
-        if part and seconds + cost > SUBMISSION_SECONDS:
+def _parts(dispatches: Sequence[Part]) -> Iterator[Part]:
+    """The dispatches, joined to submissions of limited duration."""
+    part = Part([], 0.0, 0)
+    for each in dispatches:
+        if part.dispatches and part.seconds + each.seconds > SUBMISSION_SECONDS:
             yield part
-            part, seconds = [], 0.0
-        part.append(dispatch)
-        seconds += cost
-    if part:
+            part = Part([], 0.0, 0)
+        part = Part(part.dispatches + each.dispatches, part.seconds + each.seconds, part.nbytes + each.nbytes)
+    if part.dispatches:
         yield part

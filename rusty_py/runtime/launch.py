@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from rusty_py.runtime.pool import Allocation
 
 
+RING = "uniform with a dynamic offset"
+
+
 @dataclass(frozen=True)
 class Spec:
     """Everything a pipeline is compiled from; the key of the pipeline cache.
@@ -39,7 +42,7 @@ class Spec:
     outputs: int
     threads: int
     workgroup_bytes: int = 0
-    constants: tuple[tuple[str, int], ...] = ()
+    constants: tuple[tuple[str, float], ...] = ()
     has_uniforms: bool = True
     definitions: str = ""
     variant: str = ""
@@ -62,6 +65,26 @@ class Spec:
     def source(self) -> str:
         """The WGSL with the constants applied."""
         return shaders.bake(self.text, self.constants)
+
+    @property
+    def entry(self) -> str:
+        """The entry point."""
+        return "main"
+
+    @property
+    def checked(self) -> bool:
+        """Whether it is compiled with wgpu's run-time checks on every device."""
+        return False
+
+    @property
+    def bindings(self) -> tuple[tuple[int, str], ...]:
+        """The numbers and WebGPU types of the bindings: inputs, outputs, and the uniforms of a launch."""
+        kinds = ["read-only-storage"] * self.inputs + ["storage"] * self.outputs
+        return tuple(enumerate(kinds + [RING] * self.has_uniforms))
+
+    def refusal(self, message: str) -> str:
+        """The error for a text that the compiler refuses with `message`."""
+        return f"{self}: the compiler refuses it: {message}"
 
     def __str__(self) -> str:
         details = [self.variant] if self.variant else []
@@ -310,7 +333,8 @@ def _bindings(
     if slot is not None:
         ranges.append((handle(slot.page.raw), 0, SLOT_BYTES))
     try:
-        return device.queue.commands.bind(device.queue.device, handle(pipeline.layout), ranges)
+        numbers = [number for number, _ in spec.bindings]
+        return device.queue.commands.bind(device.queue.device, handle(pipeline.layout), ranges, numbers)
     except wgpu.GPUError as error:
         device.queue.refuse_lost(str(spec))
         raise ShaderError(f"{spec}: the buffers do not fit the shader's bindings: {error}") from error
@@ -329,28 +353,28 @@ def _compile(device: Device, spec: Spec) -> Pipeline:
     import wgpu
 
     check_workgroup(device, spec)
-    shape = spec.inputs, spec.outputs, spec.has_uniforms
     try:
-        layout = device.cache.layout(shape, lambda: _layout(device, spec))
-        if device.checked:
+        layout = device.cache.layout(spec.bindings, lambda: _layout(device, spec))
+        if device.checked or spec.checked:
             module = device.raw.create_shader_module(code=spec.text, label=str(spec))
         else:
             module = unchecked_module(device.raw, spec.text, label=str(spec))
         pipeline = device.raw.create_compute_pipeline(
             label=str(spec),
             layout=device.raw.create_pipeline_layout(bind_group_layouts=[layout]),
-            compute={"module": module, "entry_point": "main", "constants": dict(spec.constants)},
+            compute={"module": module, "entry_point": spec.entry, "constants": dict(spec.constants)},
         )
     except wgpu.GPUError as error:
         device.queue.refuse_lost(str(spec))
-        raise ShaderError(f"{spec}: the compiler refuses it: {error}") from error
+        raise ShaderError(spec.refusal(str(error))) from error
     return Pipeline(device.queue.commands.handle_of(pipeline), layout)
 
 
 def _layout(device: Device, spec: Spec) -> "wgpu.GPUBindGroupLayout":
-    """The bind group layout: inputs, outputs, and a uniform buffer with a dynamic offset."""
-    kinds: list[dict[str, object]] = [{"type": "read-only-storage"}] * spec.inputs
-    kinds += [{"type": "storage"}] * spec.outputs
-    kinds += [{"type": "uniform", "has_dynamic_offset": True}] * spec.has_uniforms
-    entries = [{"binding": i, "visibility": "COMPUTE", "buffer": kind} for i, kind in enumerate(kinds)]
+    """The bind group layout of `spec.bindings`."""
+    ring = {"type": "uniform", "has_dynamic_offset": True}
+    entries = [
+        {"binding": number, "visibility": "COMPUTE", "buffer": ring if kind == RING else {"type": kind}}
+        for number, kind in spec.bindings
+    ]
     return device.raw.create_bind_group_layout(entries=entries)

@@ -19,10 +19,10 @@ from rusty_py.errors import DeviceError, LimitError, OutOfMemory, RustyError, Sh
 from rusty_py.gemm.plan import GemmPlan
 from rusty_py.gemm.tuning_entry import choice_from
 from rusty_py.measure import guard
-from rusty_py.measure.case import Timed
 from rusty_py.measure.ceilings import CeilingMeter
 from rusty_py.measure.clock import Clock, check_clock
-from rusty_py.measure.sampling import Options, Sampler, Track, run_ns
+from rusty_py.measure.document import ClockName
+from rusty_py.measure.sampling import KernelTrack, Options, Sampler
 from rusty_py.measure.signals import leave_to_parent
 from rusty_py.measure.stats import ratio_interval, summarise
 from rusty_py.runtime.adapter import choose
@@ -83,10 +83,10 @@ class Trials:
         winner = self._successive_halving(others, default=tracks[0])
         self._final(tracks[0], winner, others[winner])
 
-    def _screen(self) -> dict[int, Track]:
+    def _screen(self) -> dict[int, KernelTrack]:
         """Verifies candidates and takes one sample of each, as long as time permits."""
         end = self.begun + _FIRST_PHASE * self.budget_s
-        tracks: dict[int, Track] = {}
+        tracks: dict[int, KernelTrack] = {}
         rates: dict[int, float] = {}
         left = list(range(len(self.plans)))
         while left and (len(rates) < 2 or time.monotonic() < end):
@@ -113,7 +113,7 @@ class Trials:
         best = self.plans[max(rates, key=lambda at: rates[at])]
         return min(left, key=lambda at: distance(self.plans[at], best))
 
-    def _verified(self, at: int, best: float) -> tuple[Track | None, str]:
+    def _verified(self, at: int, best: float) -> tuple[KernelTrack | None, str]:
         """The verified candidate, or why it is rejected. Throughput is measured first to size submissions."""
         plan = self.plans[at]
         attempt = Attempt(self.verifier, plan, self.outputs[min(at, 1)])
@@ -128,20 +128,23 @@ class Trials:
         verification = attempt.verify()
         if not verification.ok:
             return None, f"wrong: {verification.fault}"
-        return Track(attempt.case, attempt, verification), ""
+        clock: ClockName = "gpu" if self.clock.name == "gpu" else "wall"
+        track = KernelTrack(str(plan.kernel), lambda: attempt, self.device, self.timer, clock)
+        track.prepare()
+        return track, ""
 
     def _keep_busy(self) -> None:
         """Keeps a GPU busy while the host compiles: idle GPUs lower their clocks, by up to a factor of 4."""
         if not self.cpu:
             self.device.submit(record(self.device, self.filler))
 
-    def _rates(self, tracks: Sequence[Track], *, sample_s: float, samples: int) -> list[float]:
+    def _rates(self, tracks: Sequence[KernelTrack], *, sample_s: float, samples: int) -> list[float]:
         """GFLOPS by the median of a few samples, taken in interleaved rounds."""
         sampler = self._sampler(sample_s, samples)
         for track in tracks:
-            track.samples = []
+            track.forget()
             self._alive()
-            sampler.warm_up(track)
+            track.warm_up(sampler.options, self.deadline)
         sampler.rounds(tracks, drift_control=self._alive, share_s=self.deadline - time.monotonic())
         for track in tracks:
             track.parts = []  # Launches hold their temporary buffers: free them.
@@ -161,9 +164,9 @@ class Trials:
             max_time_s=self.budget_s,
             seed=self.random.getrandbits(32),
         )
-        return Sampler(self.device, self.timer, self.clock, options, deadline=self.deadline)
+        return Sampler(options, deadline=self.deadline)
 
-    def _successive_halving(self, tracks: dict[int, Track], *, default: Track) -> int:
+    def _successive_halving(self, tracks: dict[int, KernelTrack], *, default: KernelTrack) -> int:
         """The best candidate by successive halving: each round is longer and keeps the better half."""
         rates = {at: self._of(track) for at, track in tracks.items()}
         # If one run takes seconds, the last phase needs most of the time.
@@ -184,16 +187,16 @@ class Trials:
                 return max(rates, key=lambda at: rates[at])
             sample_s *= 2
 
-    def _of(self, track: Track) -> float:
-        return self.problem.flops / summarise(run_ns(track.samples, self.clock)).median
+    def _of(self, track: KernelTrack) -> float:
+        return self.problem.flops / summarise(track.samples_ns()).median
 
-    def _final(self, default: Track, at: int, winner: Track) -> None:
+    def _final(self, default: KernelTrack, at: int, winner: KernelTrack) -> None:
         """Compares the winner with the default in long interleaved samples, verified before and after."""
         self.report({"event": "trying", "at": at})
         pair = (default, winner)
         for track in pair:
             self._alive()
-            verification = track.work.verify()
+            verification = track.verify()
             if not verification.ok:
                 self.report(
                     {"event": "out", "at": at, "why": f"wrong when verified again: {verification.fault}"}
@@ -203,21 +206,21 @@ class Trials:
         sample_s = min(0.02 if self.cpu else 0.1, _LAST_PHASE * self.budget_s / (3 * _LAST_ROUNDS))
         sampler = self._sampler(sample_s, _LAST_ROUNDS)
         for track in pair:
-            track.samples = []
+            track.forget()
             self._alive()
-            sampler.warm_up(track)
+            track.warm_up(sampler.options, self.deadline)
         sampler.rounds(pair, drift_control=self._alive, share_s=self.deadline - time.monotonic())
         fault = self._fault_after(default, winner)
         if fault:
             self.report({"event": "out", "at": at, "why": fault})
             return
-        slow, fast = _by_round(default.samples, self.clock), _by_round(winner.samples, self.clock)
+        slow, fast = default.samples_ns(), winner.samples_ns()
         ratio, low, high = ratio_interval(slow, fast)
         gflops = [self._of(track) for track in pair]
         final = {"gflops": gflops[1], "default_gflops": gflops[0], "rounds": len(slow)}
         self.report({"event": "final", "at": at, "ratio": ratio, "low": low, "high": high, **final})
 
-    def _fault_after(self, default: Track, winner: Track) -> str:
+    def _fault_after(self, default: KernelTrack, winner: KernelTrack) -> str:
         """Why the results after timing are wrong or the rate is implausible; "" if neither."""
         assert isinstance(default.work, Attempt)
         assert isinstance(winner.work, Attempt)
@@ -237,10 +240,6 @@ class Trials:
 def repeated(launch: Launch, *, once_s: float) -> list[Launch]:
     """The launch as often as one submission permits, at least once: drivers may kill longer ones."""
     return [launch] * max(1, int(SUBMISSION_SECONDS / once_s))
-
-
-def _by_round(samples: Sequence[Timed], clock: Clock) -> list[float]:
-    return run_ns(sorted(samples, key=lambda timed: timed.round), clock)
 
 
 def _end_with_parent() -> None:

@@ -15,7 +15,7 @@ from rusty_py.gemm.blocked import SUM_DEPTH
 from rusty_py.gemm.dispatch import Operands, dispatches
 from rusty_py.gemm.plan import GemmPlan
 from rusty_py.gemm.problem import GemmProblem, contiguous
-from rusty_py.measure.case import BenchProblem, Case, Verification
+from rusty_py.measure.document import BenchProblem, Verification
 from rusty_py.measure.kernels import FILL
 from rusty_py.measure.verification import POISON
 from rusty_py.runtime.buffer import Buffer
@@ -67,7 +67,7 @@ class TrialVerifier:
         """Compares `c`, (products, m, n), with float64 at the sampled indices; no element may be poison."""
         words = c.reshape(-1)[: c.size // (4 // c.itemsize) * (4 // c.itemsize)].view(np.uint32)
         if (words == POISON).any():
-            return Verification(METHOD, fault=f"{(words == POISON).mean():.2%} of C never written")
+            return Verification(METHOD, fault=f"{(words == POISON).mean():.2%} of the result never written")
         distance = np.abs(c[self.at].astype(np.float64) - self.reference)
         wrong = ~(distance <= self.bound)  # So that NaN is wrong.
         fault = (
@@ -87,20 +87,21 @@ class TrialVerifier:
 
 
 class Attempt:
-    """One candidate on the verifier's inputs: a `measure.case.Work`. Candidates may share the output."""
+    """One candidate on the verifier's inputs: a `measure.work.Work`. Candidates may share the output."""
 
     def __init__(self, verifier: TrialVerifier, plan: GemmPlan, c: Buffer | None = None) -> None:
-        self.verifier, self.device, self.plan = verifier, verifier.device, plan
+        self.verifier, self.device, self.gemm_plan = verifier, verifier.device, plan
         self.c = c or self.device.empty(verifier.c_bytes, label="c")
         p = plan.problem
         axes = {"m": p.m, "k": p.k, "n": p.n, "products": p.products}
-        described = BenchProblem("tune", str(p), axes, p.signature.stored.name, p.flops, 0)
-        self.case = Case(described, plan.kernel.name, str(plan), "")
+        self.problem = BenchProblem("matmul", str(p), axes, p.signature.stored.name, flops=p.flops)
+        self.kernel, self.sha256, self.plan = plan.kernel.name, "", str(plan)
 
     def launches(self) -> list[Launch]:
         operands = Operands(self.verifier.a, self.verifier.b, self.c, *self.verifier.layouts)
         return [
-            prepare(self.device, **each._asdict()) for each in dispatches(self.device, self.plan, operands)
+            prepare(self.device, **each._asdict())
+            for each in dispatches(self.device, self.gemm_plan, operands)
         ]
 
     def poison(self) -> None:
@@ -117,7 +118,7 @@ class Attempt:
         return self.verifier.compare(self.result())
 
     def result(self) -> NDArray[np.generic]:
-        problem = self.plan.problem
+        problem = self.gemm_plan.problem
         c = np.empty((problem.products, problem.m, problem.n), problem.signature.result.numpy)
         self.device.read(self.c, c)
         return c

@@ -10,14 +10,12 @@ from rusty_py.checker.overrides import bake
 from rusty_py.checker.translate import ask, translate
 from rusty_py.checker.wgsl import (
     MARK,
-    MAX_CHARACTERS,
-    MAX_NESTED,
     MAX_NESTED_BLOCKS,
-    check_size,
     mark,
     names,
 )
 from rusty_py.gemm.simple import Tiled
+from rusty_py.wgsl_text.tokens import MAX_CHARACTERS, MAX_NESTED, check_size
 
 from .kernels import is_answered
 

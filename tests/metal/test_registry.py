@@ -3,6 +3,7 @@
 from rusty_py import shaders
 from rusty_py.checker.run import WORKGROUP_BYTES
 from rusty_py.runtime.launch import Spec
+from rusty_py.user_kernel.signature import signature
 
 from ..each import each_reported
 from . import declared
@@ -39,6 +40,18 @@ def test_a_spec_declares_the_workgroup_memory_of_its_text(specs: list[Spec]) -> 
         for spec in specs:
             with case(spec):
                 assert declared.workgroup_bytes(source_of(spec)) == spec.workgroup_bytes
+
+
+@EACH_FILE
+def test_a_user_kernel_of_the_same_text_has_the_same_signature(specs: list[Spec]) -> None:
+    with each_reported() as case:
+        for spec in specs:
+            with case(spec):
+                found = signature(spec.text, entry=None, constants=dict(spec.constants), name=spec.name)
+                assert (found.threads, found.workgroup_bytes) == (spec.threads, spec.workgroup_bytes)
+                assert {each.number for each in found.variables} <= {number for number, _ in spec.bindings}
+                writable = [each.number for each in found.variables if each.writable]
+                assert writable == list(range(spec.inputs, spec.inputs + spec.outputs))
 
 
 def test_three_kernels_alone_need_more_workgroup_memory_than_metal_has() -> None:

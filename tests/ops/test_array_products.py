@@ -11,7 +11,7 @@ from .operands import on
 from .products import assert_product, uniform
 from .test_matmul import small
 
-pytestmark = pytest.mark.one_mode
+pytestmark = [pytest.mark.one_mode, pytest.mark.usefixtures("short_kernels")]
 SHAPES = [
     ((17,), (17,)),
     ((17,), (17, 40)),

@@ -1,6 +1,7 @@
 """The blocked kernels, in small blockings: a CPU driver compiles those of GPUs for long."""
 
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date
 from itertools import product
@@ -63,7 +64,12 @@ def force(monkeypatch: pytest.MonkeyPatch) -> Force:
 # The code of their indices is the same: one of them shows what run-time checks make of it. Two of the others
 # have their turn each day; `make test-all` tries all.
 ONE, *OTHERS = SMALL
-TODAY = [(date.today().toordinal() + i) % len(OTHERS) for i in range(2)]
+DAY = date.today().toordinal()
+TODAY = [(DAY + i) % len(OTHERS) for i in range(2)]
+# Each kernel is compiled for about a second: what is drawn has a few forms each day, and many sizes in each.
+EPILOGUES = random.Random(DAY).sample(
+    list(product(SMALL, (1, 2, 3), (False, True), [None, *ACTIVATIONS], (False, True))), 3
+)
 
 
 @pytest.fixture(
@@ -178,7 +184,7 @@ def test_sizes_that_fours_divide(
     device: Device, force: Force, layout: str, shapes: list[tuple[int, int, int]], split_k: int, seed: int
 ) -> None:
     rng = np.random.default_rng(seed)
-    force(SMALL[seed % len(SMALL)], split_k)
+    force(SMALL[(DAY + LAYOUTS.index(layout)) % len(SMALL)], split_k)
     x, y = (Laid(transposed=each == "t") for each in layout)
     for m, k, n in shapes:
         a, b = normal(rng, m, k), normal(rng, k, n)
@@ -213,7 +219,7 @@ def test_batches_broadcast(
     split_k: int,
     seed: int,
 ) -> None:
-    force(SMALL[seed % len(SMALL)], split_k)
+    force(SMALL[DAY % len(SMALL)], split_k)
     rng = np.random.default_rng(seed)
     a, b = normal(rng, *lead[0], m, k), normal(rng, *lead[1], k, n)
     with poison(device):
@@ -224,30 +230,24 @@ def test_batches_broadcast(
 @pytest.mark.one_mode
 @settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    m=SIZES,
-    k=SIZES,
-    n=SIZES,
-    split_k=st.integers(1, 3),
+    form=st.sampled_from(EPILOGUES),
+    sizes=st.tuples(*[st.integers(1, 35)] * 3),
     accumulate=st.booleans(),
-    biased=st.booleans(),
-    activation=st.sampled_from([None, *ACTIVATIONS]),
     laid=LAID.filter(lambda each: not each.transposed and not each.backwards),
     seed=st.integers(0, 2**32 - 1),
 )
 def test_what_follows_a_product(
     device: Device,
     force: Force,
-    m: int,
-    k: int,
-    n: int,
-    split_k: int,
+    form: tuple[Blocked, int, bool, str | None, bool],
+    sizes: tuple[int, int, int],
     accumulate: bool,
-    biased: bool,
-    activation: str | None,
     laid: Laid,
     seed: int,
 ) -> None:
-    force(SMALL[seed % len(SMALL)], split_k)
+    kernel, split_k, biased, activation, vec4 = form
+    m, k, n = (4 * size if vec4 else 4 * size - 1 for size in sizes)
+    force(kernel, split_k)
     rng = np.random.default_rng(seed)
     a, b, before, bias = normal(rng, m, k), normal(rng, k, n), normal(rng, m, n), normal(rng, n)
     out = laid.array(device, before if accumulate else np.full((m, n), np.nan, np.float32))
@@ -272,32 +272,43 @@ def test_what_follows_a_product(
     assert held[outside].tobytes() == after[outside].tobytes()
 
 
+HALVES = [("f32", ""), ("f32", "a"), ("f16", ""), ("f16", "ab")]
+HALVES_SHAPES = [(33, 31, 35), (1, 1, 1), (40, 140, 37), (64, 148, 36), (32, 16, 64)]
+
+
+def of_float16() -> Iterator[object]:
+    """Two shapes for each way to add up today, and all by `make test-all`: each is a kernel of its own."""
+    for i, ((accumulate_dtype, packs), split_k) in enumerate(product(HALVES, (1, 3))):
+        for j, shape in enumerate(HALVES_SHAPES):
+            today = (j + 2 * i + DAY) % len(HALVES_SHAPES) < 2
+            name = f"{accumulate_dtype}-{packs}-{split_k}-{'x'.join(map(str, shape))}"
+            marks = [] if today else [pytest.mark.slow]
+            yield pytest.param(accumulate_dtype, packs, split_k, shape, id=name, marks=marks)
+
+
 @pytest.mark.one_mode
-@pytest.mark.parametrize("split_k", [1, 3])
-@pytest.mark.parametrize(
-    ("accumulate_dtype", "packs"), [("f32", ""), ("f32", "a"), ("f16", ""), ("f16", "ab")]
-)
+@pytest.mark.parametrize(("accumulate_dtype", "packs", "split_k", "shape"), list(of_float16()))
 def test_products_of_float16(
-    device: Device, force: Force, accumulate_dtype: str, packs: str, split_k: int
+    device: Device, force: Force, accumulate_dtype: str, packs: str, split_k: int, shape: tuple[int, int, int]
 ) -> None:
     needs(device, F16)
     force(SMALL[0], split_k, packs)
     rng = np.random.default_rng()
-    for m, k, n in [(33, 31, 35), (1, 1, 1), (40, 140, 37), (64, 148, 36), (32, 16, 64)]:
-        a, b, bias = (normal(rng, *shape).astype(np.float16) for shape in ((m, k), (k, n), (n,)))
-        gap = 4 if n % 4 == 0 else 3
-        x, y = Laid(offset=2, gap=gap).array(device, a), Laid(transposed=n % 4 > 0, gap=gap).array(device, b)
-        with poison(device):
-            c = matmul(x, y, accumulate_dtype=accumulate_dtype, bias=bias).numpy()
-        assert c.dtype == np.float16
-        reference, bound = (
-            oracle.matmul_of_f16_sums(a, b, depth=SUM_DEPTH)
-            if accumulate_dtype == "f16"
-            else oracle.matmul(a, b, dtype=F32)
-        )
-        reference, bound = oracle.finished(reference, bound, terms=[bias])
-        rounding = oracle.rounding(np.abs(reference) + bound, ulps=0.5, dtype=F16)
-        assert_within(c.astype(np.float64), reference, bound + rounding)
+    m, k, n = shape
+    a, b, bias = (normal(rng, *each).astype(np.float16) for each in ((m, k), (k, n), (n,)))
+    gap = 4 if n % 4 == 0 else 3
+    x, y = Laid(offset=2, gap=gap).array(device, a), Laid(transposed=n % 4 > 0, gap=gap).array(device, b)
+    with poison(device):
+        c = matmul(x, y, accumulate_dtype=accumulate_dtype, bias=bias).numpy()
+    assert c.dtype == np.float16
+    reference, bound = (
+        oracle.matmul_of_f16_sums(a, b, depth=SUM_DEPTH)
+        if accumulate_dtype == "f16"
+        else oracle.matmul(a, b, dtype=F32)
+    )
+    reference, bound = oracle.finished(reference, bound, terms=[bias])
+    rounding = oracle.rounding(np.abs(reference) + bound, ulps=0.5, dtype=F16)
+    assert_within(c.astype(np.float64), reference, bound + rounding)
 
 
 def test_batches_of_float16_are_added_up_in_pairs(device: Device, force: Force, blocked: Blocked) -> None:
@@ -314,6 +325,7 @@ def test_batches_of_float16_are_added_up_in_pairs(device: Device, force: Force, 
         assert_within(c[i, j].astype(np.float64), reference, bound)
 
 
+@pytest.mark.one_mode  # What is added up in what changes no index.
 def test_float16_is_added_up_in_float32_unless_asked(device: Device, force: Force) -> None:
     needs(device, F16)
     force(SMALL[0], packs="ab")
@@ -375,6 +387,7 @@ def test_a_slow_device_is_given_a_block_at_a_time(
     assert_within(c, *of_batch(a, b))
 
 
+@pytest.mark.one_mode  # Any layout is tried in both, above.
 def test_a_row_and_a_column_of_odd_numbers_stay_by_themselves(
     device: Device, force: Force, blocked: Blocked
 ) -> None:

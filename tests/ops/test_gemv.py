@@ -74,6 +74,7 @@ def test_a_thin_product_of_any_shape_and_layout(device: Device, product: PlacedP
     assert_right(device, product)
 
 
+@pytest.mark.one_mode  # A bias is tried in both below, and no index depends on an activation.
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(product=products([CUTS[0], CUTS[4]]), bias=st.booleans(), activation=st.sampled_from(["", "relu"]))
 def test_a_thin_product_with_an_epilogue(
@@ -131,6 +132,7 @@ def test_the_end_of_a_sum_adds_no_odd_number_twice(
 
 
 @pytest.mark.one_mode  # The kernels by themselves are tried in both, above.
+@pytest.mark.usefixtures("short_kernels")  # For the products that are not thin enough.
 @settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     few=st.integers(1, 5),

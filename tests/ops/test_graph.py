@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import rusty_py as rp
 from rusty_py import Adapter, Device, DeviceError, OutOfMemory, RustyError
 from rusty_py.measure.kernels import FILL
 from rusty_py.runtime.buffer import Buffer
@@ -224,6 +225,21 @@ def test_a_graph_of_long_work_goes_out_in_parts(fresh: Device) -> None:
     graph.replay()
     assert fresh.queue.submissions == before + 6
     assert words(fresh, buffer).tolist() == [5] * 4
+
+
+def test_replays_of_few_launches_share_a_submission_and_keep_the_order(fresh: Device) -> None:
+    x = rp.array(np.arange(8, dtype=np.float32), device=fresh)
+    with fresh.capture() as graph:
+        y = x + 1.0
+    fresh.wait()
+    before = fresh.queue.submissions
+    totals = rp.zeros((8,), device=fresh)
+    for _ in range(5):
+        graph.replay()
+        totals = totals + y
+        x.assign(y)
+    assert fresh.queue.submissions == before
+    np.testing.assert_array_equal(totals.numpy(), 5 * np.arange(8) + 15)
 
 
 # Order and memory.

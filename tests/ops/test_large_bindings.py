@@ -22,6 +22,7 @@ from .operands import needs, on
 from .products import assert_product, uniform
 from .test_stream import small
 
+SHORT = pytest.mark.usefixtures("short_kernels")
 COPY = Naive().spec()
 
 
@@ -97,6 +98,9 @@ def narrow(device: Device) -> Iterator[Device]:
         yield narrow
 
 
+# The checks cut what lies beyond a window: the fixed products below meet that with every kernel.
+@pytest.mark.one_mode
+@SHORT
 @settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(m=SIZES, k=SIZES, n=SIZES, transposed=st.tuples(st.booleans(), st.booleans()))
 def test_arrays_larger_than_a_binding(
@@ -117,6 +121,7 @@ def test_every_kernel_takes_windows(narrow: Device, tile: int | str) -> None:
     assert_product(np.asarray(matmul(on(narrow, a), on(narrow, b), tile=tile)), a, b)
 
 
+@SHORT
 def test_batches_and_views_of_large_arrays(narrow: Device) -> None:
     a, b = uniform(30, 20, 21, seed=1), uniform(30, 21, 10, seed=2)
     x, y = on(narrow, a), on(narrow, b)
@@ -126,6 +131,8 @@ def test_batches_and_views_of_large_arrays(narrow: Device) -> None:
     assert_product(np.asarray(x @ y[0]), a, b[0])
 
 
+@pytest.mark.one_mode
+@SHORT
 def test_options_of_large_arrays(device: Device) -> None:
     # The blocked kernels take steps of their own size.
     with small(device, binding_bytes=65_536) as narrow:
@@ -136,6 +143,8 @@ def test_options_of_large_arrays(device: Device) -> None:
         np.testing.assert_allclose(done.numpy(), expected, atol=2e-4)
 
 
+@pytest.mark.one_mode
+@SHORT
 def test_halves_in_large_arrays(device: Device) -> None:
     needs(device, rp.dtypes.F16)
     with small(device, binding_bytes=65_536) as narrow:
@@ -144,6 +153,7 @@ def test_halves_in_large_arrays(device: Device) -> None:
         np.testing.assert_allclose(c, a.astype(float) @ b.astype(float), atol=0.02)
 
 
+@SHORT
 def test_a_captured_product_of_large_arrays(narrow: Device) -> None:
     a, b = uniform(105, 101, seed=1), uniform(101, 97, seed=2)
     x, y = on(narrow, a), on(narrow, b)

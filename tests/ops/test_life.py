@@ -206,7 +206,7 @@ def test_what_a_caller_does_wrong_never_ends_the_process(adapter: Adapter, case:
 # Lost.
 
 # These find out only when there is work to send.
-_LATER = ("launch", "prepare", "batch", "wait")
+_LATER = ("launch", "prepare", "batch", "wait", "replay")
 
 
 @pytest.mark.parametrize(
@@ -220,6 +220,7 @@ def test_whoever_uses_a_lost_device_is_told(adapter: Adapter, action: str) -> No
 def test_what_is_launched_on_a_lost_device_is_told_when_it_is_waited_for(adapter: Adapter) -> None:
     assert spoken("lose(); told(lambda: (launched(b), d.wait()))") == ["told"]
     assert spoken("launched(b); lose(); told(lambda: d.read(b, got))") == ["told"]
+    assert spoken("lose(); told(lambda: (graph.replay(), d.wait()))") == ["told"]
 
 
 def test_a_device_lost_in_a_batch_is_told_at_its_end(adapter: Adapter) -> None:

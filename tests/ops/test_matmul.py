@@ -216,6 +216,7 @@ def test_products_are_split_to_fit_a_small_device(
         assert_product(matmul(a, b, tile=tile, device=narrow), a, b)
 
 
+@pytest.mark.usefixtures("short_kernels")
 def test_splitting_is_real(unchecked: Device, monkeypatch: pytest.MonkeyPatch) -> None:
     a, b = uniform(101, 131), uniform(131, 77)
     with small(unchecked, binding_bytes=4096) as narrow:
@@ -241,6 +242,7 @@ def test_a_device_whose_loops_are_shorter_than_a_tile_is_refused(unchecked: Devi
         matmul(A, B, tile=32, device=narrow)
 
 
+@pytest.mark.usefixtures("short_kernels")
 def test_a_device_too_small_for_one_block_is_refused(unchecked: Device) -> None:
     a, b = uniform(40, 40, seed=1), uniform(40, 40, seed=2)
     with small(unchecked, binding_bytes=1024) as narrow:

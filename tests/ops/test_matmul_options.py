@@ -37,6 +37,9 @@ def assert_finished(
     assert_within(c, *oracle.finished(reference, bound, terms=terms, activation=activation))
 
 
+SHORT = pytest.mark.usefixtures("short_kernels")
+
+
 # Where the result goes.
 
 
@@ -64,6 +67,7 @@ VIEWS = {
 }
 
 
+@SHORT
 @pytest.mark.parametrize("accumulate", [False, True])
 @pytest.mark.parametrize("view", VIEWS)
 def test_the_result_goes_to_any_view(device: Device, view: str, accumulate: bool) -> None:
@@ -89,6 +93,7 @@ def test_the_result_goes_to_numpys_arrays(device: Device, tile: int | str, accum
         assert_finished(out, *[before] * accumulate)
 
 
+@SHORT
 def test_numpys_result_may_lie_over_its_operands(unchecked: Device) -> None:
     square, other = uniform(M, M, seed=1), uniform(M, M, seed=2)
     a = square.copy()
@@ -118,6 +123,7 @@ def test_the_result_may_lie_over_its_operands_and_the_bias(
         assert_finished(out.numpy(), *[before] * accumulate, a=given[0], b=given[1])
 
 
+@SHORT
 def test_the_bias_may_lie_in_the_result(device: Device) -> None:
     out = on(device, C)
     with poison(device):
@@ -164,6 +170,7 @@ def test_an_out_on_another_device_is_refused_and_stays(unchecked: Device, accumu
 # What is done with it.
 
 
+@SHORT
 def test_an_activation_may_be_none_by_name(unchecked: Device) -> None:
     for bias in (BIAS, None):
         for a, b in ((A, B), (on(unchecked, A), on(unchecked, B))):
@@ -186,6 +193,7 @@ def test_a_bias_and_an_activation_follow(device: Device, activation: str | None)
             assert_finished(each, *[bias] * (bias is not None), activation=activation or "")
 
 
+@SHORT
 def test_a_bias_may_lie_anyhow(unchecked: Device) -> None:
     wide = uniform(2 * N + 3, seed=5)
     held = on(unchecked, wide)
@@ -208,6 +216,7 @@ def test_activations_of_huge_numbers_are_what_they_tend_to(
         np.testing.assert_allclose(c, np.full((1, 4), tends, np.float32), rtol=1e-6, atol=2e-5)
 
 
+@SHORT
 @pytest.mark.parametrize("batch", [(), (3,)])
 def test_sums_of_nothing_leave_what_is_added_to_them(device: Device, batch: tuple[int, ...]) -> None:
     a, b = np.zeros((*batch, M, 0), np.float32), np.zeros((0, N), np.float32)
@@ -293,6 +302,7 @@ def test_a_plan_computes_nothing(unchecked: Device, monkeypatch: pytest.MonkeyPa
         spoken(unchecked, *given, bias=BIAS, activation="gelu")
 
 
+@SHORT
 @pytest.mark.parametrize(
     ("view", "layouts"),
     [

@@ -20,6 +20,7 @@ from rusty_py.samples import Sample, values
 from ..each import each_reported
 from .operands import KINDS, LAYOUTS, on
 
+pytestmark = pytest.mark.usefixtures("short_kernels")
 SAMPLED = [each for each in OPERATIONS.values() if each.expected is not None]
 PUBLIC = [each for each in OPERATIONS.values() if each.function is not None]
 ELEMENTWISE = [OPERATIONS[name] for name in [*elementwise.ROWS, "where", "astype"]]

@@ -1,6 +1,8 @@
 """The register-tiled CPU kernels, chosen by the test: any size, layout, part and epilogue."""
 
 import itertools
+import random
+from datetime import date
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -22,11 +24,17 @@ from .products import assert_product, uniform
 # m, n and k: one, primes, one less and one more than a block, multiples of four, and some blocks.
 SHAPES = [(1, 1, 1), (7, 5, 3), (31, 63, 7), (33, 65, 9), (12, 20, 28), (32, 64, 16), (100, 132, 260)]
 SMALL = [*SMALLER, RegisterTiledCpu(4, 4, lanes_m=4, lanes_n=8)]
-BLOCKS = [*REGISTER_TILED_CPU, *SMALL]
 NAMES = ["sharing", "alone", "small and sharing", "small", "in two directions"]
 
 
-@pytest.fixture(params=BLOCKS, ids=NAMES)
+# With run-time checks the small ones: their text is the same, and the shipped ones are compiled for seconds.
+@pytest.fixture(
+    params=[
+        *(pytest.param(each, marks=pytest.mark.one_mode) for each in REGISTER_TILED_CPU),
+        *SMALL,
+    ],
+    ids=NAMES,
+)
 def kernel(request: pytest.FixtureRequest, device: Device) -> RegisterTiledCpu:
     block: RegisterTiledCpu = request.param
     if not block.supports(device.limits, GemmProblem(1, 1, 1)):
@@ -38,10 +46,25 @@ def assert_right(device: Device, product: PlacedProduct) -> None:
     assert product.expected().error(product.compute(device, launch)) <= 1, product
 
 
+# A few forms each day, and many sizes in each: every form is a kernel to compile.
+FORMS = random.Random(date.today().toordinal()).sample(
+    list(
+        itertools.product(
+            [each for each in SMALL if not each.sharing],
+            (False, True),
+            ORDERS,
+            ORDERS,
+            (False, True),
+            ("", "relu"),
+        )
+    ),
+    6,
+)
+
+
 @st.composite
 def products(draw: st.DrawFn) -> PlacedProduct:
-    kernel = draw(st.sampled_from([each for each in SMALL if not each.sharing]))
-    vec4 = draw(st.booleans())
+    kernel, vec4, a_order, b_order, bias, activation = draw(st.sampled_from(FORMS))
     m, k, n = (draw(st.integers(1, limit)) * (4 if vec4 else 1) for limit in (20, 30, 40))
     return PlacedProduct(
         kernel,
@@ -52,13 +75,13 @@ def products(draw: st.DrawFn) -> PlacedProduct:
         products=draw(st.integers(1, 3)),
         split_k=draw(st.integers(1, 4)),
         vec4=vec4,
-        a_order=draw(st.sampled_from(ORDERS)),
-        b_order=draw(st.sampled_from(ORDERS)),
+        a_order=a_order,
+        b_order=b_order,
         c_order=draw(st.sampled_from(["rows", "upside down"])),
         start=draw(st.integers(0, 9)),
         add=draw(st.booleans()),
-        bias=draw(st.booleans()),
-        activation=draw(st.sampled_from(["", "relu"])),
+        bias=bias,
+        activation=activation,
         limits={"groups": 3, "loop_steps": kernel.loops(40)} if draw(st.booleans()) else {},
     )
 

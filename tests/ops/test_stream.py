@@ -31,7 +31,7 @@ from rusty_py.runtime import transfer
 from .operands import needs
 from .products import assert_product, uniform
 
-pytestmark = pytest.mark.one_mode
+pytestmark = [pytest.mark.one_mode, pytest.mark.usefixtures("short_kernels")]
 BLOCKED_KERNEL = min(BLOCKED, key=lambda kernel: kernel.block_m * kernel.block_n)
 SIZES = st.one_of(st.sampled_from([1, 2, 15, 16, 17, 31, 33, 64]), st.integers(1, 90))
 

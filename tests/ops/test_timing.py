@@ -6,15 +6,16 @@ import numpy as np
 import pytest
 
 from rusty_py import Device
+from rusty_py.bench.kernel_suites import measure
+from rusty_py.bench.matmul_suite import MatmulSuite
 from rusty_py.bench.report import json
-from rusty_py.bench.run import BenchRun
-from rusty_py.bench.runner import measure
+from rusty_py.bench.shapes import Size
 from rusty_py.bench.suites import matmul as suite
-from rusty_py.bench.suites.matmul import MatmulSuite
-from rusty_py.bench.suites.shapes import Size
 from rusty_py.gemm.simple import TILES
 from rusty_py.measure.ceilings import CeilingMeter
 from rusty_py.measure.clock import Clock, check_clock
+from rusty_py.measure.document import BenchRun, Result
+from rusty_py.measure.figures import GFLOPS, share_of_ceiling
 from rusty_py.measure.kernels import FILL
 from rusty_py.measure.sampling import Options
 from rusty_py.runtime import probe
@@ -127,19 +128,29 @@ def benchmark(device: Device, *sizes: int) -> BenchRun:
     return measure(suite, device, options, context={}, progress=lambda text: None)
 
 
+def ours(run: BenchRun) -> list[tuple[str, Result]]:
+    """All results but NumPy's, with the names of their problems."""
+    return [(row.problem.name, each) for row, each in run.results() if each.by != row.reference]
+
+
 def test_the_benchmark_verifies_and_times_every_kernel(unchecked: Device) -> None:
     whole = benchmark(unchecked, 33, 64)
-    assert whole.skipped == []
-    assert [(each.case.problem.name, each.case.variant) for each in whole.results] == [
+    assert [(size, each.by) for size, each in ours(whole)] == [
         (size, variant)
         for size in ("33×33×33", "64×64×64")
         for variant in ("naive", "tile 8", "tile 16", "tile 32")
     ]
-    for result in whole.results:
+    for row, result in whole.results():
         assert (result.verdict, result.reason) == ("ok", "")
+        assert result.figure(GFLOPS) == pytest.approx(row.problem.flops / result.ns)
+    for _, result in ours(whole):
         assert len(result.samples) == 3
-        assert 0 < result.gflops <= 1.1 * result.roof_gflops
-        assert result.gflops == pytest.approx(result.case.problem.flops / result.stats.median)
+        assert 0 < share_of_ceiling(result) <= 1.1
+    for row in whole.rows:
+        numpy = row.result("numpy")
+        assert (numpy.clock, numpy.scope, numpy.kernel) == ("wall", "host", "")
+        assert numpy.ns > 0
+    assert len(whole.drift_control_ns) == 3 * 2
     assert json.parse(json.render(whole)) == whole
 
 
@@ -148,9 +159,9 @@ def test_the_benchmark_gives_a_wrong_kernel_no_rate(
 ) -> None:
     dispatches = suite.dispatches
     monkeypatch.setattr(suite, "dispatches", lambda *arguments: dispatches(*arguments, accumulate=True))
-    for result in benchmark(unchecked, 33).results:
+    for _, result in benchmark(unchecked, 33).results():
         assert result.verdict == "wrong"
-        assert (result.gflops, result.stats, result.samples) == (None, None, ())
+        assert (result.figures, result.stats, len(result.samples)) == ((), None, 0)
 
 
 def test_the_benchmark_skips_what_the_budget_has_no_room_for(unchecked: Device) -> None:
@@ -158,8 +169,9 @@ def test_the_benchmark_skips_what_the_budget_has_no_room_for(unchecked: Device) 
     whole = measure(
         MatmulSuite([Size(64, 64, 64)], [8]), unchecked, options, context={}, progress=lambda text: None
     )
-    assert whole.results == []
-    assert [skipped.reason for skipped in whole.skipped] == ["the budget is used up; try --max-time"]
+    assert [(each.by, each.verdict, each.reason) for _, each in whole.results()] == [
+        ("tile 8", "skipped", "the budget is used up; try --max-time")
+    ]
 
 
 def test_timed_results_are_left_in_the_output(unchecked: Device, timer: Timer) -> None:

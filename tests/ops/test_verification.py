@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from rusty_py import Device, shaders
-from rusty_py.bench.suites.matmul import MatmulSetup, MatmulWork, case, problem
-from rusty_py.measure.case import Verification
+from rusty_py.bench.matmul_suite import MatmulSetup, MatmulWork, problem, variant_of
+from rusty_py.measure.document import Verification
 from rusty_py.measure.verification import MatmulVerifier
 from rusty_py.runtime.launch import Launch
 
@@ -44,7 +44,7 @@ def work(device: Device, n: int, tile: int | str, *, full: bool = True) -> Matmu
     setup = MatmulSetup(size, device, np.random.default_rng(n))
     if not full:
         setup.verifier = MatmulVerifier(n, n, n, rng=np.random.default_rng(n), full_flops=0)
-    return setup.work(case(size, tile))
+    return setup.work(variant_of(tile))
 
 
 def name_of(tile: int | str) -> str:
@@ -135,20 +135,20 @@ def test_a_short_dispatch_is_refused_with_the_part_never_written(
 
     monkeypatch.setattr(fresh.throughput, "flops", lambda kernel, **kwargs: 10**12)
     monkeypatch.setattr(MatmulWork, "launches", short)
-    assert work(fresh, 256, tile).verify().fault == "62.50% of C never written"
+    assert work(fresh, 256, tile).verify().fault == "62.50% of the result never written"
 
 
 @pytest.mark.parametrize("full", [True, False], ids=["float64", "Freivalds"])
 def test_a_kernel_that_writes_nothing_is_refused(fresh: Device, broken: Break, full: bool) -> None:
     broken("matmul/naive", "c[c_index] = acc;", "if (acc == 12345.678) { c[c_index] = acc; }")
-    assert work(fresh, 64, "naive", full=full).verify().fault == "100.00% of C never written"
+    assert work(fresh, 64, "naive", full=full).verify().fault == "100.00% of the result never written"
 
 
 def test_a_right_result_from_before_does_not_pass_for_a_new_one(fresh: Device) -> None:
     verified = work(fresh, 64, "naive")
     assert_right(verified.verify())
     verified.poison()
-    assert verified.recheck().fault == "100.00% of C never written"
+    assert verified.recheck().fault == "100.00% of the result never written"
 
 
 @pytest.mark.parametrize("full", [True, False], ids=["float64", "Freivalds"])

@@ -200,6 +200,21 @@ def strict_json(text: str) -> Any:
     return json.loads(text, parse_constant=refuse)
 
 
+def kernels(document: Any) -> list[dict[str, Any]]:
+    """The kernels of a JSON document, without references and whole calls, each with its `problem`."""
+    return [
+        {**result, "problem": row["problem"]}
+        for row in document["rows"]
+        for result in row["results"]
+        if result["scope"] == "kernel" and result["by"] != row["reference"]
+    ]
+
+
+def figure(result: dict[str, Any], name: str) -> float | None:
+    """The figure of a result with this name."""
+    return next((each["value"] for each in result["figures"] if each["name"] == name), None)
+
+
 @dataclass(frozen=True)
 class Measured:
     """A run and what it left: two sizes, two kernels, three samples each."""

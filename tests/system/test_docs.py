@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,8 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))]
 # Lines that set up a machine or a checkout. The installation runs some of them; no test should.
 NOT_RUN = (
     "rusty-bench check ",  # Run by test_check_docs.py: they end with findings.
-    "cat ",  # The same.
+    "rusty-bench run ",  # Run by test_run.py: they need files.
+    "cat ",  # As for check.
     ". activate",
     "apt-get ",
     "brew ",
@@ -37,12 +39,12 @@ def _plain(command: Command) -> str:
 
 
 def _is_run(command: Command) -> bool:
-    return bool(re.match(r"(\w+=\S+ )*rusty-bench\b(?! check)", _plain(command)))
+    return bool(re.match(r"(\w+=\S+ )*rusty-bench\b(?! (?:check|run))", _plain(command)))
 
 
 def _is_long(command: Command) -> bool:
     """Whether it runs the default ladder of sizes, which takes a minute."""
-    short = ("--size", "--max-time", "-h", "--help", "--version", "info", "doctor")
+    short = ("--size", "--max-time", "-h", "--help", "--version", "info", "doctor", "compare")
     return not any(f" {word}" in command.text for word in short)
 
 
@@ -101,6 +103,9 @@ def test_python_in_the_documentation_runs(page: Path, tmp_path: Path, request: p
 @pytest.mark.usefixtures("adapter")
 @pytest.mark.parametrize("command", _found())
 def test_commands_in_the_documentation_succeed(command: str, tmp_path: Path) -> None:
+    if command.startswith("rusty-bench compare "):
+        for name in ("before.json", "after.json"):
+            shutil.copy(ROOT / "benchmarks" / "results" / "nvidia-h200" / "matmul.json", tmp_path / name)
     done = _run_command(command, tmp_path)
     assert (done.code, done.err) == (0, "")
 

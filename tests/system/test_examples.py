@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from rusty_py.bench.report import results
 from rusty_py.bench.report.json import parse
 
 ROOT = Path(__file__).parents[2]
@@ -49,13 +48,8 @@ def test_the_chart_is_made_from_its_file() -> None:
 
 @pytest.mark.parametrize("result", RESULTS, ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_a_published_result_names_adapter_date_and_commit_and_has_no_faults(result: Path) -> None:
-    text = result.read_text(encoding="utf-8")
-    if "command" in json.loads(text):
-        published = results.parse(text)
-        verdicts = {figure.verdict for row in published.rows for figure in row.figures}
-    else:
-        published = parse(text)
-        verdicts = {row.verdict for row in published.results}
+    published = parse(result.read_text(encoding="utf-8"))
+    verdicts = {each.verdict for _, each in published.results()}
     assert {"adapter", "date", "rusty_py"} <= published.context.keys()
     assert published.context["rusty_py"]["commit"]
     assert verdicts == {"ok"}

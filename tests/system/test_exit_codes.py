@@ -232,7 +232,7 @@ def test_an_existing_json_file_is_replaced_only_with_force(tmp_path: Path) -> No
     rusty_bench(*SMALL, "--json", target).refuses(2, str(target), "--force")
     assert target.read_text() == "mine"
     rusty_bench(*SMALL, "--json", target, "--force").succeeds()
-    assert strict_json(target.read_text(encoding="utf-8"))["schema_version"] == 1
+    assert strict_json(target.read_text(encoding="utf-8"))["schema_version"] == 2
     assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
 
 
@@ -280,15 +280,15 @@ def test_a_disk_that_fills_up_leaves_the_file_that_was_to_be_replaced(
     done = sabotaged(
         """
         import resource
-        from rusty_py.bench import matmul
+        from rusty_py.bench.output import Output
 
-        render = matmul.render
+        render = Output.render
 
-        def render_and_fill_the_disk(run, format):
+        def render_and_fill_the_disk(self, run):
             resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
-            return render(run, format)
+            return render(self, run)
 
-        matmul.render = render_and_fill_the_disk
+        Output.render = render_and_fill_the_disk
         """,
         *(*SMALL, "--json", out / "run.json", "--force"),
     )

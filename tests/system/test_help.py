@@ -10,6 +10,11 @@ import rusty_py
 
 from .program import NO_DRIVER, Sabotaged, python, rusty_bench, strict_json
 
+COMMANDS = (
+    *("matmul", "elementwise", "reduce", "run", "kernel", "compare", "overhead", "transfer"),
+    *("tune", "info", "doctor", "check"),
+)
+
 
 @pytest.mark.parametrize(
     ("arguments", "says"),
@@ -47,6 +52,7 @@ from .program import NO_DRIVER, Sabotaged, python, rusty_bench, strict_json
                 "--dry-run",
             ],
         ),
+        (["compare", "--help"], ["--fail-over", "--format", "--ascii"]),
         (["info", "--help"], ["--format", "--adapter"]),
         (["doctor", "-h"], ["--adapter"]),
     ],
@@ -60,7 +66,7 @@ def test_help_needs_no_driver_and_names(arguments: list[str], says: list[str]) -
 
 
 def test_an_option_is_one_line_of_80_columns() -> None:
-    for command in ("matmul", "overhead", "transfer", "tune", "info", "doctor", "check"):
+    for command in COMMANDS:
         lines = rusty_bench(command, "--help").out.partition("\nOptions:\n")[2].splitlines()
         assert lines
         assert [line for line in lines if not line.startswith("  -") or len(line) > 80] == [], command
@@ -71,7 +77,7 @@ def test_the_help_names_each_command_in_a_line_and_the_one_that_is_meant_without
     assert "Usage: rusty-bench [OPTIONS] [COMMAND]" in said
     assert "Without a command, matmul runs, and its options are accepted." in said
     commands = said.partition("\nCommands:\n")[2].splitlines()
-    assert len(commands) == 7
+    assert len(commands) == len(COMMANDS)
     assert not any(line.endswith("...") for line in commands)
 
 

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -14,7 +15,7 @@ from jsonschema import Draft202012Validator
 
 from rusty_py.bench.report.json import schema
 
-from .program import PATIENCE_S, SCRIPT, Sabotaged, driver, python, run, started, strict_json, table
+from .program import PATIENCE_S, SCRIPT, Sabotaged, driver, kernels, python, run, started, strict_json, table
 from .terminal import Terminal
 
 pytestmark = [pytest.mark.alone, pytest.mark.usefixtures("adapter")]
@@ -41,7 +42,7 @@ def test_ctrl_c_in_the_middle_of_a_run_keeps_what_was_measured(tmp_path: Path) -
     assert child.returncode == 130
     assert "Traceback" not in terminal.text
     assert "interrupted: these rows are what was measured before" in out
-    _is_interrupted(target, rows=len(table(out)))
+    _is_interrupted(target, results=len(table(out)))
     assert len(table(out)) >= 4
 
 
@@ -57,8 +58,8 @@ def test_ctrl_c_in_the_middle_of_a_round_keeps_all_kernels_and_finds_none_wrong(
     assert "WRONG" not in done.out
     assert [float(row["GFLOPS"]) > 0 for row in table(done.out)] == [True, True]
     assert "interrupted: these rows are what was measured before" in done.out
-    counts = [len(result["samples"]) for result in _is_interrupted(target, rows=2)]
-    assert sorted(counts) in ([6, 6], [6, 7])
+    counts = [len(result["samples"]["rounds"]) for result in _is_interrupted(target, results=2)]
+    assert counts == [6, 6]
 
 
 def test_a_second_ctrl_c_while_the_first_is_answered_is_no_crash(
@@ -67,7 +68,7 @@ def test_a_second_ctrl_c_while_the_first_is_answered_is_no_crash(
     target = tmp_path / "run.json"
     again = """
         from rusty_py.bench import signals
-        from rusty_py.bench.suites.matmul import MatmulWork
+        from rusty_py.bench.matmul_suite import MatmulWork
 
         signals._SAME_S = 0.0
         recheck = MatmulWork.recheck
@@ -87,21 +88,21 @@ def test_ctrl_c_before_the_first_row_leaves_valid_json(tmp_path: Path, sabotaged
     done = sabotaged(
         """
         import os, signal
-        from rusty_py.bench.suites.matmul import MatmulWork
+        from rusty_py.bench.matmul_suite import MatmulWork
 
         MatmulWork.verify = lambda self: os.kill(os.getpid(), signal.SIGINT)
         """,
         *(*TWO, "--json", target),
     )
     assert (done.code, "Traceback" in done.err) == (130, False)
-    assert _is_interrupted(target, rows=0) == []
+    assert _is_interrupted(target, results=0) == []
 
 
 def test_ctrl_c_while_the_clock_is_checked_leaves_no_file(tmp_path: Path, sabotaged: Sabotaged) -> None:
     done = sabotaged(
         """
         import os, signal
-        from rusty_py.bench import runner
+        from rusty_py.measure import runner
 
         runner.check_clock = lambda *_, **__: os.kill(os.getpid(), signal.SIGINT)
         """,
@@ -174,7 +175,7 @@ def test_a_scheduler_or_a_terminal_that_ends_the_program_gets_what_was_measured(
     assert (done.code, done.err) == (128 + number, ""), done
     assert [float(row["GFLOPS"]) > 0 for row in table(done.out)] == [True, True]
     assert "interrupted: these rows are what was measured before" in done.out
-    _is_interrupted(target, rows=2)
+    _is_interrupted(target, results=2)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP], ids=["SIGINT", "SIGHUP"])
@@ -200,7 +201,7 @@ def test_a_terminal_that_goes_away_does_not_cost_the_file(tmp_path: Path) -> Non
         assert child.wait(PATIENCE_S) == 128 + signal.SIGHUP
     document = strict_json(target.read_text(encoding="utf-8"))
     assert document["interrupted"] is True
-    assert len(document["results"]) >= 5
+    assert len(kernels(document)) >= 5
 
 
 @pytest.mark.parametrize("command", ["overhead", "transfer"])
@@ -209,19 +210,19 @@ def test_the_rows_of_host_costs_are_kept(command: str, tmp_path: Path, sabotaged
     done = sabotaged(
         """
         import os, signal
-        from rusty_py.bench import interleaved
         from rusty_py.bench.overhead import startup
+        from rusty_py.measure.runner import Runner
 
         startup.rows = lambda *_, **__: []
-        measure_plan, plans = interleaved.InterleavedSampler._measure_plan, []
+        measure_schedule, schedules = Runner._measure_schedule, []
 
-        def stop_at_the_third(self, plan, *arguments):
-            plans.append(plan)
-            if len(plans) == 3:
+        def stop_at_the_third(self, schedule, *arguments):
+            schedules.append(schedule)
+            if len(schedules) == 3:
                 os.kill(os.getpid(), signal.SIGTERM)
-            measure_plan(self, plan, *arguments)
+            measure_schedule(self, schedule, *arguments)
 
-        interleaved.InterleavedSampler._measure_plan = stop_at_the_third
+        Runner._measure_schedule = stop_at_the_third
         """,
         *(command, "--runs", "1", "--json", target),
     )
@@ -240,9 +241,10 @@ def test_devices_that_are_made_for_host_costs_may_be_interrupted(
         """
         import os, signal
         from rusty_py.bench import overhead
-        from rusty_py.bench.results import skipped_row
+        from rusty_py.bench.overhead.work import task
+        from rusty_py.measure.document import skipped_row
 
-        overhead.startup.rows = lambda *_, **__: [skipped_row("a cold start", "not here")]
+        overhead.startup.rows = lambda *_, **__: [skipped_row(task("a cold start"), "not here")]
         overhead.Plain = lambda adapter: os.kill(os.getpid(), signal.SIGINT)
         """,
         *("overhead", "--json", target),
@@ -357,12 +359,11 @@ def _interrupt_in_round(round: int, *, moment: str, number: signal.Signals = sig
         """
 
 
-def _is_interrupted(path: Path, *, rows: int) -> list[dict[str, list[object]]]:
-    """The results in the JSON of an interrupted run."""
+def _is_interrupted(path: Path, *, results: int) -> list[dict[str, Any]]:
+    """The results of kernels in the JSON of an interrupted run."""
     document = strict_json(path.read_text(encoding="utf-8"))
     Draft202012Validator(schema()).validate(document)
     assert document["interrupted"] is True
-    assert len(document["results"]) == rows
+    assert len(kernels(document)) == results
     assert [file.name for file in path.parent.iterdir() if file.suffix in (".json", ".tmp")] == [path.name]
-    results: list[dict[str, list[object]]] = document["results"]
-    return results
+    return kernels(document)

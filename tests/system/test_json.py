@@ -17,10 +17,10 @@ from jsonschema import Draft202012Validator
 import rusty_py
 from rusty_py.bench.report.json import parse, render, schema
 
-from .program import ROOT, Measured, Sabotaged, rusty_bench, strict_json
+from .program import ROOT, Measured, Sabotaged, figure, kernels, rusty_bench, strict_json
 
 SMALL = ("matmul", "--size", "33", "--tile", "8", "--runs", "1")
-SCHEMA = ROOT / "docs" / "schema" / "run-1.json"
+SCHEMA = ROOT / "docs" / "schema" / "run-2.json"
 
 
 def test_the_published_schema_is_that_of_the_code() -> None:
@@ -30,7 +30,19 @@ def test_the_published_schema_is_that_of_the_code() -> None:
 
 
 def test_the_published_schema_is_a_schema() -> None:
-    Draft202012Validator.check_schema(strict_json(SCHEMA.read_text(encoding="utf-8")))
+    for path in SCHEMA.parent.glob("*.json"):
+        Draft202012Validator.check_schema(strict_json(path.read_text(encoding="utf-8")))
+
+
+def test_published_results_of_version_1_fit_the_schemas_that_are_kept_for_them() -> None:
+    kept = {
+        name: strict_json((SCHEMA.parent / f"{name}-1.json").read_text(encoding="utf-8"))
+        for name in ("run", "figures")
+    }
+    for path in (ROOT / "benchmarks" / "results").glob("*/*.json"):
+        document = strict_json(path.read_text(encoding="utf-8"))
+        if document["schema_version"] == 1:
+            Draft202012Validator(kept["figures" if "command" in document else "run"]).validate(document)
 
 
 def test_a_run_fits_the_schema(measured: Measured) -> None:
@@ -40,11 +52,12 @@ def test_a_run_fits_the_schema(measured: Measured) -> None:
 @pytest.mark.parametrize(
     ("path", "value"),
     [
-        (["schema_version"], 2),
+        (["schema_version"], 3),
         (["clock"], "sundial"),
-        (["results", 0, "verdict"], "fine"),
-        (["results", 0, "gflops"], "fast"),
-        (["results", 0, "samples", 0, "wall_ns"], None),
+        (["rows", 0, "results", 0, "verdict"], "fine"),
+        (["rows", 0, "results", 0, "stats", "median"], "fast"),
+        (["rows", 0, "results", 0, "samples", "wall_ns", 0], None),
+        (["rows", 0, "problem", "flops"], 0.5),
         (["ceilings"], {}),
     ],
     ids=lambda x: ".".join(map(str, x)) if isinstance(x, list) else "",
@@ -65,7 +78,8 @@ def test_the_json_reads_back_into_the_same_run(measured: Measured) -> None:
 def test_the_json_says_what_ran_where(measured: Measured) -> None:
     document = measured.json
     context = document["context"]
-    assert document["schema_version"] == 1
+    assert document["schema_version"] == 2
+    assert document["command"] == "matmul"
     assert document["interrupted"] is False
     assert context["command"].startswith("rusty-bench matmul --size 64 --size 31x77x45 --tile 8 --tile naive")
     assert context["options"]["seed"] == 7
@@ -97,21 +111,25 @@ def test_the_json_says_which_version_and_commit_ran(measured: Measured) -> None:
 
 def test_the_json_holds_every_sample_and_the_figures_follow_from_them(measured: Measured) -> None:
     document = measured.json
-    assert len(document["results"]) == 4
-    for result in document["results"]:
-        samples = result["samples"]
-        assert [sample["round"] for sample in samples] == [0, 1, 2]
-        by = "gpu_ns" if document["clock"] == "gpu" else "wall_ns"
-        run_ns = [sample[by] / sample["runs"] for sample in samples]
+    assert len(kernels(document)) == 4
+    for result in kernels(document):
+        samples, flops = result["samples"], result["problem"]["flops"]
+        assert samples["rounds"] == [0, 1, 2]
+        assert result["clock"] == document["clock"]
+        run_ns = [ns / samples["runs"] for ns in samples[f"{document['clock']}_ns"]]
         assert result["stats"]["n"] == 3
         assert result["stats"]["median"] == pytest.approx(statistics.median(run_ns))
-        assert result["stats"]["min"] == pytest.approx(min(run_ns))
-        m, k, n = (result["case"]["problem"]["axes"][axis] for axis in "mkn")
-        assert result["case"]["problem"]["flops"] == 2 * m * k * n
-        assert result["gflops"] == pytest.approx(2 * m * k * n / result["stats"]["median"])
-        assert result["gflops"] <= 1.1 * result["roof_gflops"]
-    assert len(document["anchors_ns"]) == 3 * 2  # A round for each sample of the two problems.
-    assert {len(b["samples_ns"]) > 0 for b in document["baselines"]} == {True}
+        assert result["stats"]["mean"] == pytest.approx(statistics.fmean(run_ns))
+        assert (result["stats"]["min"], result["stats"]["max"]) == (min(run_ns), max(run_ns))
+        m, k, n = (result["problem"]["axes"][axis] for axis in "mkn")
+        assert flops == 2 * m * k * n
+        assert figure(result, "GFLOPS") == pytest.approx(flops / result["stats"]["median"])
+        assert result["stats"]["median"] * 1.1 >= figure(result, "roofline")
+    assert len(document["drift_control_ns"]) == 3 * 2  # A round for each sample of the two problems.
+    for row in document["rows"]:
+        (numpy,) = (each for each in row["results"] if each["by"] == row["reference"])
+        assert (numpy["by"], numpy["verdict"], numpy["clock"]) == ("numpy", "ok", "wall")
+        assert len(numpy["samples"]["wall_ns"]) == numpy["stats"]["n"] >= 1
 
 
 def test_the_json_names_each_kernel_by_the_hash_of_its_text(measured: Measured) -> None:
@@ -122,7 +140,7 @@ def test_the_json_names_each_kernel_by_the_hash_of_its_text(measured: Measured) 
     naive, tiled = (f"{text}\n{uniforms}\n" for text in (naive, tiled))
     texts = {"naive": naive, "tile 8": tiled.replace("override TILE: u32;", "const TILE: u32 = 8u;")}
     expected = {variant: hashlib.sha256(text.encode()).hexdigest() for variant, text in texts.items()}
-    told = {result["case"]["variant"]: result["case"]["sha256"] for result in measured.json["results"]}
+    told = {result["by"]: result["sha256"] for result in kernels(measured.json)}
     assert told == expected
 
 

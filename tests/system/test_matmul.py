@@ -10,9 +10,9 @@ from jsonschema import Draft202012Validator
 
 import rusty_py
 from rusty_py.bench.report.json import parse, schema
-from rusty_py.bench.suites.shapes import preset
+from rusty_py.bench.shapes import preset
 
-from .program import Measured, Sabotaged, rusty_bench, strict_json, table
+from .program import Measured, Sabotaged, figure, kernels, rusty_bench, strict_json, table
 
 pytestmark = [pytest.mark.alone, pytest.mark.usefixtures("adapter")]
 
@@ -39,24 +39,35 @@ def test_matmul_prints_a_row_a_case_small_sizes_first(measured: Measured) -> Non
     ]
     for row in rows:
         assert float(row["GFLOPS"].replace(",", "")) > 0
-        assert 0 <= float(row["error"]) <= 1
-        assert row["% of ceiling"].endswith("%")
-        assert "% of peak" not in row
+        assert row["ceiling"].endswith("%")
+        assert row["vs NumPy"].split()[-1] in ("faster", "slower", "same")
+        assert not {"of peak", "error", "note"} & row.keys()
+    assert max(map(len, measured.done.out.splitlines())) <= 80
 
 
-def test_matmul_says_which_clock_and_that_rows_were_verified(measured: Measured) -> None:
+def test_wide_tables_have_all_columns() -> None:
+    done = rusty_bench(*SMALL, "--wide")
+    done.succeeds()
+    (row,) = table(done.out)
+    assert {"GB/s", "NumPy ms", "low", "high", "p95", "outliers", "samples", "error"} <= row.keys()
+    assert 0 <= float(row["error"]) <= 1
+    assert int(row["samples"]) == 3
+
+
+def test_matmul_names_its_clock_and_its_verification(measured: Measured) -> None:
     head = "ms (GPU)" if measured.json["clock"] == "gpu" else "ms (wall)"
     assert head in table(measured.done.out)[0]
-    assert measured.json["clock_reason"] in measured.done.out
-    assert "verified before and after timing: every element against float64" in measured.done.out
+    said = " ".join(measured.done.out.split())
+    assert measured.json["clock_reason"] in said
+    assert "verified before and after timing: every element against float64" in said
 
 
 def test_the_table_rounds_what_the_json_holds(measured: Measured) -> None:
-    rows, results = table(measured.done.out), measured.json["results"]
-    for row, result in zip(rows, results, strict=True):
+    for row, result in zip(table(measured.done.out), kernels(measured.json), strict=True):
         ms = result["stats"]["median"] / 1e6
         assert float(row.get("ms (GPU)") or row["ms (wall)"]) == pytest.approx(ms, abs=0.0005)
-        assert float(row["GFLOPS"]) == pytest.approx(result["gflops"], rel=0.06)  # Two digits at the least.
+        # Two digits at the least.
+        assert float(row["GFLOPS"]) == pytest.approx(figure(result, "GFLOPS"), rel=0.06)
 
 
 def test_without_a_command_matmul_is_run_with_its_options(tmp_path: Path) -> None:
@@ -70,46 +81,43 @@ def test_without_a_command_matmul_is_run_with_its_options(tmp_path: Path) -> Non
     assert [(row["M×K×N"], row["kernel"]) for row in table(done.out)] == [
         (size, kernel) for size in sizes for kernel in ("tile 8", "naive")
     ]
-    assert len(strict_json(target.read_text(encoding="utf-8"))["results"]) == 6
+    assert len(kernels(strict_json(target.read_text(encoding="utf-8")))) == 6
 
 
-def test_csv_has_a_line_a_case_of_plain_numbers() -> None:
+def test_csv_has_a_line_for_each_result_of_plain_numbers() -> None:
     done = rusty_bench(
         "matmul", "--size", "48", "--size", "64x33x70", "--tile", "8", "--runs", "3", "--format", "csv"
     )
     done.succeeds()
     lines = list(csv.DictReader(io.StringIO(done.out)))
-    assert [(line["m"], line["k"], line["n"]) for line in lines] == [("48", "48", "48"), ("64", "33", "70")]
+    assert [(line["m"], line["k"], line["n"], line["implementation"]) for line in lines] == [
+        (*size, by) for size in (("48", "48", "48"), ("64", "33", "70")) for by in ("tile 8", "numpy")
+    ]
     for line in lines:
         flops = 2 * int(line["m"]) * int(line["k"]) * int(line["n"])
-        assert (line["suite"], line["kernel"], line["verdict"], line["dtype"]) == (
-            "matmul",
-            "tile 8",
-            "ok",
-            "f32",
-        )
-        assert float(line["gflops"]) == pytest.approx(flops / float(line["median_ms"]) / 1e6)
-        assert int(line["samples"]) == 3
+        assert (line["operation"], line["verdict"], line["dtype"]) == ("matmul", "ok", "f32")
         assert None not in line  # More cells than heads.
         assert None not in line.values()
+        assert float(line["gflops"]) == pytest.approx(flops / float(line["median_ms"]) / 1e6)
+        assert int(line["samples"]) == 3 or line["implementation"] == "numpy"
 
 
-def test_markdown_holds_one_table_with_a_column_for_the_peak() -> None:
+def test_markdown_has_a_column_for_the_peak() -> None:
     done = rusty_bench(*SMALL, "--format", "md", "--peak", "1000")
     done.succeeds()
     lines = [line for line in done.out.splitlines() if line.startswith("|")]
-    head, rule, row = ([cell.strip() for cell in line.strip("|").split("|")] for line in lines)
+    head, rule, row = ([cell.strip() for cell in line.strip("|").split("|")] for line in lines[:3])
     cells = dict(zip(head, row, strict=True))
     assert done.out.startswith("## ")
     assert set("".join(rule)) <= set("-:")
-    assert float(cells["% of peak"].rstrip("%")) == pytest.approx(float(cells["GFLOPS"]) / 10, abs=0.06)
+    assert float(cells["of peak"].rstrip("%")) == pytest.approx(float(cells["GFLOPS"]) / 10, abs=0.06)
     assert "- peak: 1,000 GFLOPS, from --peak." in done.out
 
 
 def test_json_on_standard_output_is_what_the_file_gets(tmp_path: Path) -> None:
     done = rusty_bench(*SMALL, "--format", "json", "--json", tmp_path / "run.json")
     done.succeeds()
-    assert strict_json(done.out)["results"][0]["verdict"] == "ok"
+    assert kernels(strict_json(done.out))[0]["verdict"] == "ok"
     assert (tmp_path / "run.json").read_text(encoding="utf-8") == done.out
 
 
@@ -147,7 +155,8 @@ def test_a_seed_makes_the_same_inputs_again(tmp_path: Path) -> None:
     for name in ("first", "second"):
         path = tmp_path / name
         rusty_bench(*SMALL, "--seed", "5", "--json", path).succeeds()
-        errors.append(strict_json(path.read_text(encoding="utf-8"))["results"][0]["proof"]["relative_error"])
+        (result,) = kernels(strict_json(path.read_text(encoding="utf-8")))
+        errors.append(result["verification"]["relative_error"])
     assert errors[0] == errors[1]
 
 
@@ -193,14 +202,17 @@ def test_a_budget_too_small_skips_rows_and_names_the_option() -> None:
     assert [row["kernel"] for row in rows] == ["auto", "naive", "tile 8", "tile 16", "tile 32"]
     for row in rows:
         assert row["ms (GPU)" if "ms (GPU)" in row else "ms (wall)"] == "skipped"
-        assert row["GFLOPS"] == ""
-        assert "--max-time" in row["note"]
+        assert row.get("GFLOPS", "") == ""
+    said = " ".join(done.out.split())
+    assert "SKIPPED: " in said
+    assert "--max-time" in said
 
 
 def test_auto_is_measured_beside_a_tile_for_batches_and_layouts(tmp_path: Path) -> None:
     sizes = [word for size in ("33", "3x8x24x16", "3x8x24x16:tt", "1x64x64:nt") for word in ("--size", size)]
     path = tmp_path / "run.json"
-    done = rusty_bench("matmul", *sizes, "--tile", "auto", "--tile", "8", "--runs", "3", "--json", path)
+    selected = ("--tile", "auto", "--tile", "8", "--runs", "3", "--wide")
+    done = rusty_bench("matmul", *sizes, *selected, "--json", path)
     done.succeeds()
     names = ["1×64×64 nt", "3×8×24×16", "3×8×24×16 tt", "33×33×33"]
     rows = table(done.out)
@@ -211,22 +223,24 @@ def test_auto_is_measured_beside_a_tile_for_batches_and_layouts(tmp_path: Path) 
         assert float(row["GFLOPS"]) >= 0
         assert 0 <= float(row["error"]) <= 1
     text = path.read_text(encoding="utf-8")
-    Draft202012Validator(schema()).validate(strict_json(text))
-    cases = [result.case for result in parse(text).results]
-    for case in cases:
-        assert case.kernel.startswith("matmul/")
-        assert (case.variant == "auto") == bool(case.plan)
-        assert not case.plan or f"\nauto: {case.plan}\n" in done.out
-    assert [case.problem.layout for case in cases[::2]] == ["nt", "nn", "tt", "nn"]
-    assert [case.problem.axes["products"] for case in cases[::2]] == [1, 3, 3, 1]
+    document = strict_json(text)
+    Draft202012Validator(schema()).validate(document)
+    assert parse(text).rows
+    for result in kernels(document):
+        assert result["kernel"].startswith("matmul/")
+        assert (result["by"] == "auto") == bool(result["plan"])
+        assert not result["plan"] or f"\nauto: {result['plan']}\n" in done.out
+    problems = [row["problem"] for row in document["rows"]]
+    assert [each["options"]["layout"] for each in problems] == ["nt", "nn", "tt", "nn"]
+    assert [each["axes"]["products"] for each in problems] == [1, 3, 3, 1]
 
 
 def test_the_preset_runs_by_auto_alone_and_skips_what_the_budget_has_no_room_for() -> None:
     done = rusty_bench("matmul", "--preset", "shapes", "--runs", "1", "--max-time", "3", "--format", "csv")
     done.succeeds()
-    lines = list(csv.DictReader(io.StringIO(done.out)))
+    lines = [each for each in csv.DictReader(io.StringIO(done.out)) if each["implementation"] != "numpy"]
     assert len(lines) == len(preset())
-    assert {line["kernel"] for line in lines} == {"auto"}
+    assert {line["implementation"] for line in lines} == {"auto"}
     assert {line["layout"] for line in lines} == {"nn", "nt", "tn", "tt"}
     for line in lines:
         assert line["verdict"] == "ok" or "--max-time" in line["reason"] or "larger than" in line["reason"]
@@ -239,8 +253,10 @@ def test_kernels_for_f32_alone_are_skipped_for_f16_with_the_reason() -> None:
         "matmul", "--size", "33", "--dtype", "f16", "--tile", "naive", "--tile", "8", "--runs", "3"
     )
     done.succeeds()
-    for row in table(done.out):
-        assert row["note"] == f"{row['kernel']} computes in f32 only; --tile auto computes in f16"
+    said = " ".join(done.out.split())
+    for kernel in ("naive", "tile 8"):
+        reason = f"{kernel} computes in f32 only; --tile auto computes in f16"
+        assert f"SKIPPED: 33×33×33, {kernel}: {reason}" in said
 
 
 def test_a_matrix_too_large_for_the_adapter_is_a_skipped_row() -> None:
@@ -248,8 +264,9 @@ def test_a_matrix_too_large_for_the_adapter_is_a_skipped_row() -> None:
     done.succeeds()
     small, large = table(done.out)
     assert float(small["GFLOPS"]) > 0
-    assert "larger than one binding" in large["note"]
     assert large["GFLOPS"] == ""
+    said = " ".join(done.out.split())
+    assert "SKIPPED: 999999999×999999999×999999999, tile 8: matmul: a matrix is larger than one" in said
 
 
 def test_the_budget_holds_for_the_warm_up_too() -> None:

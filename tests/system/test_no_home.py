@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from rusty_py import user_cache
+
 from .program import Done, rusty_bench, table
 
 NOTE = (
@@ -54,7 +56,9 @@ def test_the_tuner_measures_without_a_home_and_keeps_nothing(nobody: dict[str, s
 def test_info_and_doctor_say_it_each_in_its_place(nobody: dict[str, str | None]) -> None:
     info = rusty_bench("info", env=nobody)
     assert (info.code, info.err) == (0, NOTE)
-    doctor = rusty_bench("doctor", "--ascii", env=nobody)
+    # What it compiles may be kept for the other tests: it takes seconds.
+    shaders = {"MESA_SHADER_CACHE_DIR": str(user_cache.folder("shaders"))}
+    doctor = rusty_bench("doctor", "--ascii", env=nobody | shaders)
     doctor.succeeds()
     assert "note cache: no home directory: HOME is not set\n     -> set HOME or XDG_CACHE_HOME" in doctor.out
     assert "ok   clock: " in doctor.out or "note clock: " in doctor.out

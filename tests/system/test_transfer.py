@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
-from rusty_py.bench.report.results import as_json, parse, schema
+from rusty_py.bench.report.json import parse, render, schema
 from rusty_py.bench.transfer.copies import MEMCPY, OURS, PLAIN, STAGED
 
 from .program import Sabotaged, rusty_bench, strict_json, table
@@ -25,11 +25,14 @@ def test_each_direction_and_size_has_a_row_with_rates(tmp_path: Path) -> None:
     for row in rows:
         assert all(float(row[by]) > 0 for by in (MEMCPY, OURS, STAGED, PLAIN))
     assert "upload of 1M f32: ours is " in done.out
+    assert max(map(len, done.out.splitlines())) <= 80
     text = target.read_text(encoding="utf-8")
     document = strict_json(text)
     Draft202012Validator(schema()).validate(document)
-    assert as_json(parse(text)) + "\n" == text
-    assert {len(figure["samples_ns"]) for row in document["rows"] for figure in row["figures"]} == {3}
+    assert render(parse(text)) + "\n" == text
+    results = [each for row in document["rows"] for each in row["results"]]
+    assert {len(each["samples"]["wall_ns"]) for each in results} == {3}
+    assert {each["clock"] for each in results} == {"wall"}
     assert document["context"]["transfers"].keys() == {"mapped_read", "mapped_write"}
 
 

@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from rusty_py import Adapter
-from rusty_py.bench import tuning
-from rusty_py.bench.suites import shapes
+from rusty_py.bench import shapes, tuning
 from rusty_py.gemm import tuning_file
 from rusty_py.gemm.tuning_entry import shape_class, signature_key
 from rusty_py.tune import TuneOutcome

@@ -1,9 +1,10 @@
 """How a graph orders launches and shares memory, without a device."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rusty_py.runtime.graph import Node, Operand, _levels, _parts, assign
+from rusty_py.runtime.graph import Node, Operand, Part, _levels, _parts, assign
 from rusty_py.runtime.pool import Allocation
 
 SPANS = st.tuples(st.integers(0, 12), st.integers(0, 6)).map(lambda span: (span[0], span[0] + span[1]))
@@ -86,8 +87,10 @@ def test_every_launch_is_on_one_level_and_none_waits_longer_than_it_must(
 
 @given(st.lists(st.floats(0, 0.5), max_size=30))
 def test_steps_are_parted_in_order_and_no_part_is_too_long(seconds: list[float]) -> None:
-    parts = list(_parts(list(enumerate(seconds))))
-    assert [step for part in parts for step in part] == list(range(len(seconds)))
+    parts = list(_parts([Part([step], each, 8) for step, each in enumerate(seconds)]))
+    assert [step for part in parts for step in part.dispatches] == list(range(len(seconds)))
     for part in parts:
-        assert part
-        assert len(part) == 1 or sum(seconds[step] for step in part) <= 0.2 + 1e-9
+        assert part.dispatches
+        assert part.seconds == pytest.approx(sum(seconds[step] for step in part.dispatches))
+        assert part.nbytes == 8 * len(part.dispatches)
+        assert len(part.dispatches) == 1 or part.seconds <= 0.2 + 1e-9

@@ -21,10 +21,12 @@ LAYERS = {
     "shaders": 0.1,
     "shapes": 0.1,
     "user_cache": 0.1,
+    "wgsl_text": 0.1,
     "views": 0.1,
     "layout": 0.2,
     "oracle": 0.2,
     "samples": 0.2,
+    "expression": 0.3,
     "runtime.throughput": 1.0,
     "runtime.native": 1.0,
     "runtime.capi": 1.05,
@@ -47,6 +49,7 @@ LAYERS = {
     "gemm": 4,
     "checker": 5,
     "ops": 5,
+    "user_kernel": 5.5,
     "": 6,  # The package itself: its version and its public names.
     "measure": 6,
     "tune": 7,
@@ -56,7 +59,7 @@ LAYERS = {
 # What may reach up, inside a function: a method that is sugar for what lies above, and a type's name.
 UPWARD = {
     ("runtime.device", "runtime.graph"),
-    ("runtime.device", "runtime.launch_plans"),
+    ("runtime.device", "runtime.launch"),
     ("runtime.buffer", "runtime.device"),
     ("operation", "arrays"),
     ("operation", "ops.creation"),

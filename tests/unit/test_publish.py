@@ -24,6 +24,17 @@ def test_a_mark_with_a_problem_that_the_file_lacks_is_an_error() -> None:
         filled("<!-- from results/nvidia-h200/matmul.json, 7×7×7 -->\n\n```text\nold\n```\n")
 
 
+def test_a_wide_mark_shows_all_columns_and_findings_in_one_line() -> None:
+    def lines(mark: str) -> list[str]:
+        return filled(
+            f"<!-- from results/nvidia-h200/transfer.json{mark} -->\n\n```text\nold\n```\n"
+        ).splitlines()
+
+    assert "torch, pinned" in lines(", wide")[3]
+    assert "torch, pinned" not in lines("")[3]
+    assert max(map(len, lines(""))) <= 80 < max(map(len, lines(", wide")))
+
+
 def test_filling_is_repeatable() -> None:
     mark = "<!-- ratios from results/nvidia-h200/peers/squares.json -->\n\nold\n\n<!-- end -->\n"
     assert filled(filled(mark)) == filled(mark) != mark

@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from rusty_py.bench.interleaved import Comparison, Implementation
-from rusty_py.bench.overhead.work import OURS, fault
+from rusty_py.bench.overhead.work import OURS, fault, row
 from rusty_py.measure.kernels import CHURN
+from rusty_py.measure.runner import Comparison
+from rusty_py.measure.work import Implementation
 from rusty_py.runtime.device import Device
 from rusty_py.runtime.launch import launch
 
@@ -42,8 +43,8 @@ def branches(device: Device) -> Sequence[Comparison]:
     method = f"{work.steps:,} steps of a generator of integers, bit for bit"
     seed = "over 1.5 times as fast as apart: the target"
     return [
-        Comparison(TOGETHER, "wall", method, [Implementation(OURS, together, work.verify)], seed=seed),
-        Comparison(APART, "wall", method, [Implementation(OURS, apart, work.verify)]),
+        row(TOGETHER, "wall", method, [Implementation(OURS, together, work.verify)], seed=seed),
+        row(APART, "wall", method, [Implementation(OURS, apart, work.verify)]),
     ]
 
 

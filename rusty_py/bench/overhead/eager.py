@@ -3,7 +3,7 @@
 A row is either many calls with one wait at the end, or the same calls recorded into an open batch.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from time import process_time_ns
@@ -13,13 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rusty_py import Array, asarray, matmul
-from rusty_py.bench.interleaved import Comparison, Implementation
 from rusty_py.bench.overhead.parts import TimedDevice
-from rusty_py.bench.overhead.work import OURS, fault
+from rusty_py.bench.overhead.work import OURS, fault, row
+from rusty_py.measure.document import Figure
+from rusty_py.measure.runner import Comparison
+from rusty_py.measure.work import Implementation
 from rusty_py.runtime.device import Device
 
 TIMED = "ours, calls timed"
-PROCESS_CPU = "process CPU ns"
+PROCESS_CPU = "process CPU"
 
 # Few enough that the host never waits for the device before the end: each replay is a submission.
 _MAX_CALLS, _MAX_REPLAYS = 2000, 200
@@ -88,11 +90,9 @@ def eager(device: Device, timed: TimedDevice, expression: Expression) -> Sequenc
     """The rows of an expression: on `device`, and on a device with timed calls."""
     method = "integers, bit for bit as NumPy's"
     calls = [Calls(device, expression), Calls(timed.device, expression, timed)]
-    comparisons = [Comparison(expression.waited, "wall", method, [each.waited() for each in calls])]
+    comparisons = [row(expression.waited, "wall", method, [each.waited() for each in calls])]
     if not expression.graph:
-        comparisons.append(
-            Comparison(expression.recorded, "wall", method, [each.recorded() for each in calls])
-        )
+        comparisons.append(row(expression.recorded, "wall", method, [each.recorded() for each in calls]))
     return comparisons
 
 
@@ -148,9 +148,9 @@ class Calls:
         self._issue(n)
         self.device.queue.flush()
 
-    def _sampled(self) -> Mapping[str, float]:
-        cpu = {PROCESS_CPU: self._cpu_ns / self._runs}
-        return {**cpu, **self.timed.parts} if self.timed else cpu
+    def _sampled(self) -> Sequence[Figure]:
+        cpu = Figure(PROCESS_CPU, self._cpu_ns / self._runs, "ns")
+        return [cpu, *self.timed.parts] if self.timed else [cpu]
 
     def _operands(self) -> list[Integers]:
         rng = np.random.default_rng()

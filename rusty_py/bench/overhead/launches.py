@@ -1,14 +1,14 @@
 """Host costs of looking up, compiling and launching kernels, and of waiting for results."""
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
 
 from rusty_py import asarray
-from rusty_py.bench.interleaved import Comparison, Implementation
+from rusty_py.bench.host_rows import named
 from rusty_py.bench.overhead.work import (
     COUNT,
     HELPER,
@@ -18,10 +18,14 @@ from rusty_py.bench.overhead.work import (
     Doubling,
     Latest,
     PlainDoubling,
+    row,
     then,
 )
 from rusty_py.bench.plain import Plain, compute_with_buffers
+from rusty_py.measure.document import Figure
 from rusty_py.measure.kernels import DOUBLE, scale
+from rusty_py.measure.runner import Comparison
+from rusty_py.measure.work import Implementation
 from rusty_py.runtime.capi import Copy
 from rusty_py.runtime.device import Device
 from rusty_py.runtime.launch import launch, prepare, record, warm_up
@@ -63,7 +67,7 @@ def found(device: Device) -> Sequence[Comparison]:
         return wrong or ("" if device.cache_stats().pipeline_hits > hits else "the cache was not asked")
 
     ours = Implementation(OURS, run, verify)
-    return [Comparison(FOUND, "cpu", METHOD, [ours], seed="4.58 us, DotCompute on Apple M2")]
+    return [row(FOUND, "cpu", METHOD, [ours], seed="4.58 us, DotCompute on Apple M2")]
 
 
 def compiled(device: Device, plain: Plain) -> Sequence[Comparison]:
@@ -102,7 +106,7 @@ def compiled(device: Device, plain: Plain) -> Sequence[Comparison]:
         Implementation(OURS, ours, verify, limit=few),
         Implementation(PLAIN, theirs, verify_plain, limit=few),
     ]
-    return [Comparison(COMPILED, "wall", METHOD.replace("2", "FACTOR"), implementations)]
+    return [row(COMPILED, "wall", METHOD.replace("2", "FACTOR"), implementations)]
 
 
 def encoder(device: Device, plain: Plain) -> Sequence[Comparison]:
@@ -139,7 +143,7 @@ def encoder(device: Device, plain: Plain) -> Sequence[Comparison]:
 
     implementations = [Implementation(OURS, ours, verify), Implementation(PLAIN, theirs, verify_plain)]
     method = "a copy encoded and submitted, bit for bit"
-    return [Comparison(ENCODER, "cpu", method, implementations, seed="0.62 us on Apple M2")]
+    return [row(ENCODER, "cpu", method, implementations, seed="0.62 us on Apple M2")]
 
 
 def recorded(device: Device, plain: Plain) -> Sequence[Comparison]:
@@ -184,8 +188,8 @@ def recorded(device: Device, plain: Plain) -> Sequence[Comparison]:
     single = Implementation(PLAIN, alone, peer.verify, submit_plain, limit=_KEPT)
     many = Implementation(PLAIN, together, peer.verify, submit_plain, step=_PASS)
     return [
-        Comparison(RECORDED, "cpu", METHOD, [ours, single]),
-        Comparison(ENCODED, "cpu", METHOD, [passes, many]),
+        row(RECORDED, "cpu", METHOD, [ours, single]),
+        row(ENCODED, "cpu", METHOD, [passes, many]),
     ]
 
 
@@ -202,7 +206,7 @@ def submitted(device: Device, plain: Plain) -> Sequence[Comparison]:
         Implementation(OURS, work.launch, work.verify, device.wait, step=BATCH_LAUNCHES),
         Implementation(PLAIN, theirs, peer.verify, plain.wait, step=BATCH_LAUNCHES),
     ]
-    return [Comparison(SUBMITTED, "cpu", METHOD, implementations)]
+    return [row(SUBMITTED, "cpu", METHOD, implementations)]
 
 
 def bound(device: Device, plain: Plain) -> Sequence[Comparison]:
@@ -237,7 +241,7 @@ def bound(device: Device, plain: Plain) -> Sequence[Comparison]:
         Implementation(OURS, ours, work.verify, device.wait, forget, limit=limit, counts=_bindings(device)),
         Implementation(PLAIN, theirs, peer.verify, submit_plain, limit=_KEPT),
     ]
-    return [Comparison(BOUND, "cpu", METHOD, implementations)]
+    return [row(BOUND, "cpu", METHOD, implementations)]
 
 
 def waited(device: Device, plain: Plain) -> Sequence[Comparison]:
@@ -255,7 +259,7 @@ def waited(device: Device, plain: Plain) -> Sequence[Comparison]:
             plain.wait()
 
     implementations = [Implementation(OURS, ours, work.verify), Implementation(PLAIN, theirs, peer.verify)]
-    return [Comparison(WAITED, "wall", METHOD, implementations)]
+    return [row(WAITED, "wall", METHOD, implementations)]
 
 
 def replayed(device: Device, plain: Plain) -> Sequence[Comparison]:
@@ -282,8 +286,8 @@ def replayed(device: Device, plain: Plain) -> Sequence[Comparison]:
     graphs = Implementation(OURS, replay, work.verify, device.wait, step=_PASS)
     plains = [Implementation(PLAIN, theirs, peer.verify, plain.wait, step=_PASS) for _ in range(2)]
     return [
-        Comparison(EAGER, "cpu", METHOD, [again, plains[0]]),
-        Comparison(REPLAYED, "cpu", METHOD, [graphs, plains[1]]),
+        row(EAGER, "cpu", METHOD, [again, plains[0]]),
+        row(REPLAYED, "cpu", METHOD, [graphs, plains[1]]),
     ]
 
 
@@ -319,19 +323,21 @@ def round_trip(device: Device, plain: Plain) -> Sequence[Comparison]:
         Implementation(HELPER, helper, helped.verifier()),
     ]
     seed = "150 to 270 us, TensorLogic on an Apple GPU"
-    return [Comparison(ROUND_TRIP, "wall", METHOD, implementations, seed=seed)]
+    return [row(ROUND_TRIP, "wall", METHOD, implementations, seed=seed)]
 
 
-def _bindings(device: Device) -> Callable[[], Mapping[str, float]]:
+def _bindings(device: Device) -> Callable[[], Sequence[Figure]]:
     """Counts the bind groups from now on, including those of verification."""
     before = device.cache_stats()
 
-    def counts() -> Mapping[str, float]:
+    def counts() -> Sequence[Figure]:
         now = device.cache_stats()
-        return {
-            BINDINGS_FOUND: now.binding_hits - before.binding_hits,
-            BINDINGS_MADE: now.binding_misses - before.binding_misses,
-        }
+        return named(
+            {
+                BINDINGS_FOUND: now.binding_hits - before.binding_hits,
+                BINDINGS_MADE: now.binding_misses - before.binding_misses,
+            }
+        )
 
     return counts
 
@@ -356,4 +362,4 @@ def added(device: Device) -> Sequence[Comparison]:
         return numbers.verifier()(one)
 
     ours = Implementation(OURS, run, verify, device.wait, device.batch, limit=4000)
-    return [Comparison(ADDED, "cpu", METHOD, [ours])]
+    return [row(ADDED, "cpu", METHOD, [ours])]

@@ -1,14 +1,17 @@
 """The effect of the memory pool: the same steps with it, without it, and in plain wgpu-py."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
 
-from rusty_py.bench.interleaved import Comparison, Implementation
-from rusty_py.bench.overhead.work import OURS, PLAIN, Floats, PlainDoubling, fault, fresh, groups
+from rusty_py.bench.host_rows import named
+from rusty_py.bench.overhead.work import OURS, PLAIN, Floats, PlainDoubling, fault, fresh, groups, row
 from rusty_py.bench.plain import Plain
+from rusty_py.measure.document import Figure
 from rusty_py.measure.kernels import DOUBLE
+from rusty_py.measure.runner import Comparison
+from rusty_py.measure.work import Implementation
 from rusty_py.runtime.device import Buffer, Device
 from rusty_py.runtime.launch import launch
 
@@ -31,10 +34,8 @@ def steps(device: Device, unpooled: Device, plain: Plain, size: str) -> Sequence
     seed = _SEED if size == next(iter(SIZES)) else ""
     method = f"8 x after {_OPERATIONS} doublings, bit for bit"
     return [
-        Comparison(
-            pooled(size), "wall", method, [on.implementation(), peers[0]], nbytes=4 * count, seed=seed
-        ),
-        Comparison(pooled(size, "off"), "wall", method, [off.implementation(), peers[1]], nbytes=4 * count),
+        row(pooled(size), "wall", method, [on.implementation(), peers[0]], seed=seed),
+        row(pooled(size, "off"), "wall", method, [off.implementation(), peers[1]]),
     ]
 
 
@@ -68,11 +69,11 @@ class Steps:
         yield
         self.seen.append((self.ran, self.device.pool_stats().allocation_count - before))
 
-    def counts(self) -> Mapping[str, float]:
+    def counts(self) -> Sequence[Figure]:
         """Counts of all samples except the first two, which fill the pool."""
         ran = sum(ran for ran, _ in self.seen[2:])
         made = sum(made for _, made in self.seen[2:])
-        return {STEPS: ran, ALLOCATIONS: made / ran} if ran else {}
+        return named({STEPS: ran, ALLOCATIONS: made / ran}) if ran else []
 
     def verify(self, run: Callable[[], None]) -> str:
         """Whether a step makes 8 x of fresh x."""

@@ -4,16 +4,17 @@ Each call into wgpu-native is timed, on a device whose library is a `TimedLibrar
 measured with an empty function and reported separately.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import perf_counter_ns
 from typing import Any
 
+from rusty_py.measure.document import Figure
 from rusty_py.runtime.adapter import Adapter
 from rusty_py.runtime.capi import CApi, commands
 from rusty_py.runtime.device import Device
 
-PYTHON, NATIVE, WAITING, TIMING = "Python ns", "wgpu-native ns", "waiting ns", "timing ns"
+PYTHON, NATIVE, WAITING, TIMING = "Python", "wgpu-native", "waiting", "timing"
 NATIVE_CALLS = "wgpu-native calls"
 PARTS = PYTHON, NATIVE, WAITING, TIMING
 
@@ -91,7 +92,7 @@ class TimedDevice:
         self.device = Device(adapter, checked=checked)
         self.device.queue.commands = CApi(lambda library: TimedLibrary(library, self.watch))
         self.cost = cost_of_timing(commands().lib.wgpuGetVersion)
-        self.parts: Mapping[str, float] = {}
+        self.parts: Sequence[Figure] = ()
 
     def run(self, issue: Callable[[], None], wait: Callable[[], None] | None, *, runs: int) -> None:
         """Issues `runs` runs and may wait. `parts` then has the divided time per run."""
@@ -109,11 +110,11 @@ class TimedDevice:
 
 def divided(
     took_ns: float, native_ns: float, waited_ns: float, calls: int, cost: CallCost, *, runs: int
-) -> Mapping[str, float]:
+) -> list[Figure]:
     """The parts of `took_ns`, per run. They add up to it, and none is negative."""
     issuing = took_ns - waited_ns
     timing = min(calls * cost.total, issuing)
     native = min(max(0.0, native_ns - calls * cost.inside), issuing - timing)
     parts = (issuing - timing - native, native, waited_ns, timing)
-    per_run = {name: part / runs for name, part in zip(PARTS, parts, strict=True)}
-    return {**per_run, NATIVE_CALLS: calls / runs}
+    per_run = [Figure(name, part / runs, "ns") for name, part in zip(PARTS, parts, strict=True)]
+    return [*per_run, Figure(NATIVE_CALLS, calls / runs, "")]

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import rusty_py
 from rusty_py import shaders
-from rusty_py.bench.overhead.work import OURS, PLAIN
-from rusty_py.bench.results import Figure, ResultRow, measured, skipped_row
+from rusty_py.bench.overhead.work import OURS, PLAIN, task
+from rusty_py.measure.document import Result, Row, Samples, Verification, skipped_row
 from rusty_py.measure.kernels import DOUBLE
 from rusty_py.runtime.adapter import Adapter
 
@@ -39,7 +39,7 @@ def rows(
     runs: int,
     enough: Callable[[], bool],
     start: Callable[[list[str]], Start] | None = None,
-) -> list[ResultRow]:
+) -> list[Row]:
     """A row per stage and one for the total, with `runs` starts each, or fewer once `enough` returns True."""
     start = start or run
     folder = Path(__file__).parent
@@ -54,7 +54,7 @@ def rows(
             try:
                 seen[by].append(start(commands[by]))
             except (OSError, ValueError, subprocess.SubprocessError) as error:
-                return [skipped_row(TOTAL, f"a fresh process failed: {by}: {error}")]
+                return [skipped_row(task(TOTAL), f"a fresh process failed: {by}: {error}")]
     stopped = f"{len(seen[PLAIN])} processes each"
     return [
         *(_row(f"cold start: {stage}", i, seen, stopped) for i, stage in enumerate(STAGES)),
@@ -80,14 +80,20 @@ def run(command: list[str]) -> Start:
 
 def _row(
     what: str, stage: int | None, seen: Mapping[str, Sequence[Start]], stopped: str, seed: str = ""
-) -> ResultRow:
-    figures = []
-    for by, starts in seen.items():
-        if not all(start["right"] for start in starts):
-            figures.append(Figure(by, "wrong", reason="y is not 2 x in a fresh process"))
-        elif not (by == PLAIN and stage == STAGES.index("import rusty_py")):
-            figures.append(measured(by, [_ns(start, stage) for start in starts]))
-    return ResultRow(what, "wall", "y = 2 x in each process", tuple(figures), seed=seed, stopped=stopped)
+) -> Row:
+    results = [
+        _result(by, [_ns(start, stage) for start in starts], right=all(start["right"] for start in starts))
+        for by, starts in seen.items()
+        if not (by == PLAIN and stage == STAGES.index("import rusty_py"))
+    ]
+    return Row(task(what), tuple(results), PLAIN, stopped, seed)
+
+
+def _result(by: str, times_ns: Sequence[float], *, right: bool) -> Result:
+    fault = "" if right else "y is not 2 x in a fresh process"
+    verification = Verification("y = 2 x in each process", fault=fault)
+    samples = Samples(1, tuple(range(len(times_ns))), wall_ns=tuple(times_ns)) if right else Samples()
+    return Result(by, "ok" if right else "wrong", "wall", "host", verification, samples=samples, reason=fault)
 
 
 def _ns(start: Start, stage: int | None) -> float:

@@ -1,13 +1,16 @@
 """The workload of `overhead`: y = 2 x, by rusty_py and plain wgpu-py, with verification."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rusty_py.bench.interleaved import Verify
+from rusty_py.bench.host_rows import host_row
 from rusty_py.bench.plain import Plain
+from rusty_py.measure.document import BenchProblem, ClockName
 from rusty_py.measure.kernels import DOUBLE
+from rusty_py.measure.runner import Comparison
+from rusty_py.measure.work import Implementation, Verify
 from rusty_py.runtime.device import Buffer, Device
 from rusty_py.runtime.launch import launch
 from rusty_py.shapes import ceil_div
@@ -20,6 +23,18 @@ _POISON = 0xDEADBEEF
 
 Words = NDArray[np.uint32]
 Floats = NDArray[np.float32]
+
+
+def task(name: str) -> BenchProblem:
+    """The problem of a row."""
+    return BenchProblem("overhead", name)
+
+
+def row(
+    name: str, clock: ClockName, method: str, implementations: Sequence[Implementation], *, seed: str = ""
+) -> Comparison:
+    """A row, compared with plain wgpu-py."""
+    return host_row(task(name), clock, method, implementations, reference=PLAIN, seed=seed)
 
 
 def fault(got: NDArray[np.generic], expected: NDArray[np.generic]) -> str:

@@ -1,1 +1,1 @@
-"""What can be measured, one operation a file."""
+"""Suites of operations, one a file: see description.py."""

@@ -1,16 +1,17 @@
 """`rusty-bench transfer`: copy bandwidth to the device and back, by each path, compared with memcpy."""
 
-import random
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 
-from rusty_py.bench.interleaved import Comparison, InterleavedOptions, InterleavedSampler, Progress, Schedule
+from rusty_py.bench.host_rows import host_options, host_row
 from rusty_py.bench.plain import Plain
-from rusty_py.bench.results import Results
 from rusty_py.bench.transfer import copies, torch_copies
-from rusty_py.bench.transfer.copies import Arrays, TransferDevices
+from rusty_py.bench.transfer.copies import MEMCPY, OURS, Arrays, TransferDevices
 from rusty_py.errors import LimitError
+from rusty_py.measure.document import BenchProblem, BenchRun
+from rusty_py.measure.runner import Comparison, Progress, Runner, Schedule
+from rusty_py.measure.sampling import Options
 from rusty_py.runtime.device import Device
 
 MAX_TIME_S = 45.0
@@ -22,14 +23,10 @@ _EVEN = 16 * MIB  # Up to this size all rows get the same time.
 _COPIES = 8  # The maximum number of copies of the data in unified memory.
 
 
-def options(*, runs: int | None, max_time_s: float | None) -> InterleavedOptions:
+def options(*, runs: int | None, max_time_s: float | None) -> Options:
     """A sample is one pass, so that the cache state is the same for all paths."""
-    return InterleavedOptions(
-        sample_s=0.0,
-        min_samples=runs or 7,
-        max_samples=runs or 101,
-        max_time_s=max_time_s or MAX_TIME_S,
-        seed=random.SystemRandom().getrandbits(32),
+    return host_options(
+        sample_s=0.0, min_samples=7, max_samples=101, runs=runs, max_time_s=max_time_s or MAX_TIME_S
     )
 
 
@@ -46,29 +43,34 @@ def row_name(direction: str, nbytes: int) -> str:
     return f"{direction} {size_name(nbytes)}"
 
 
+def task(direction: str, nbytes: int) -> BenchProblem:
+    """The problem of a row. Bytes count once, as they are read."""
+    return BenchProblem("transfer", row_name(direction, nbytes), read_bytes=nbytes)
+
+
 def measure(
     device: Device,
-    options: InterleavedOptions,
+    options: Options,
     *,
     context: Mapping[str, object],
     progress: Progress,
     sizes: Sequence[int] = SIZES,
-) -> Results:
+) -> BenchRun:
     """Measures both directions at each size. After Ctrl-C the result has what was measured so far."""
     moved = {"mapped_read": device.transfer.mapped_read, "mapped_write": device.transfer.mapped_write}
-    outcome = Results("transfer", {**context, "transfers": moved})
+    run = BenchRun("transfer", {**context, "transfers": moved})
     with _devices(device) as devices:
-        plans = [
+        schedules = [
             Schedule(
-                row_name(direction, nbytes),
+                task(direction, nbytes),
                 partial(_comparisons, devices, direction, nbytes),
-                max(1.0, nbytes / _EVEN),
+                by=(OURS,),
+                weight=max(1.0, nbytes / _EVEN),
             )
             for nbytes in sizes
             for direction in DIRECTIONS
         ]
-        InterleavedSampler(options, progress).measure(plans, outcome)
-    return outcome
+        return Runner(options, progress).measure(schedules, run)
 
 
 def _comparisons(devices: TransferDevices, direction: str, nbytes: int) -> Sequence[Comparison]:
@@ -83,7 +85,7 @@ def _comparisons(devices: TransferDevices, direction: str, nbytes: int) -> Seque
     )
     implementations = [*make(devices, arrays), *peers(arrays)]
     method = "random words, all compared, written or read back by wgpu-py"
-    return [Comparison(row_name(direction, nbytes), "wall", method, implementations, nbytes=nbytes)]
+    return [host_row(task(direction, nbytes), "wall", method, implementations, reference=MEMCPY)]
 
 
 def _ensure_room(nbytes: int) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rusty_py.bench.interleaved import Implementation, Verify
 from rusty_py.bench.plain import Plain
+from rusty_py.measure.work import Implementation, Verify
 from rusty_py.runtime.device import Buffer, Device
 
 MEMCPY, OURS, STAGED, PLAIN, NEW = "memcpy", "ours", "ours, staged", "wgpu-py", "wgpu-py, new buffer"

@@ -5,8 +5,8 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
-from rusty_py.bench.interleaved import Implementation
 from rusty_py.bench.transfer.copies import Arrays, verifier
+from rusty_py.measure.work import Implementation
 
 PINNED, PAGEABLE = "torch, pinned", "torch, pageable"
 

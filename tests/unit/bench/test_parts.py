@@ -1,5 +1,6 @@
 """How the time of eager calls is divided among Python, wgpu-native, waiting and timing."""
 
+from collections.abc import Sequence
 from types import SimpleNamespace
 
 import pytest
@@ -19,17 +20,24 @@ from rusty_py.bench.overhead.parts import (
     cost_of_timing,
     divided,
 )
+from rusty_py.measure.document import Figure
 
 COST = CallCost(inside=50.0, total=80.0)
 
 
+def by_name(figures: Sequence[Figure]) -> dict[str, float]:
+    return {each.name: each.value for each in figures}
+
+
 def test_the_cost_of_timing_is_a_part_of_its_own_and_not_native() -> None:
-    parts = divided(100_000, 20_000, 30_000, 100, COST, runs=10)
+    parts = by_name(divided(100_000, 20_000, 30_000, 100, COST, runs=10))
     assert parts[WAITING] == 3000.0
     assert parts[TIMING] == 800.0
     assert parts[NATIVE] == 1500.0
     assert parts[PYTHON] == 10_000 - 3000 - 800 - 1500
     assert parts[NATIVE_CALLS] == 10.0
+    units = {each.name: each.unit for each in divided(1.0, 0.5, 0.1, 1, COST, runs=1)}
+    assert units == {**dict.fromkeys(PARTS, "ns"), NATIVE_CALLS: ""}
 
 
 @given(
@@ -43,7 +51,7 @@ def test_parts_add_up_and_none_is_negative(
     took: float, native: float, waited: float, calls: int, runs: int
 ) -> None:
     waited_ns = waited * took
-    parts = divided(took, native * (took - waited_ns), waited_ns, calls, COST, runs=runs)
+    parts = by_name(divided(took, native * (took - waited_ns), waited_ns, calls, COST, runs=runs))
     assert sum(parts[name] for name in PARTS) == pytest.approx(took / runs)
     assert all(parts[name] >= 0 for name in PARTS)
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from rusty_py.bench.suites.matmul import layouts_of, problem_of, product_of
-from rusty_py.bench.suites.shapes import LAYOUTS, SHAPES, Size, parse, preset
+from rusty_py.bench.matmul_suite import layouts_of, problem_of, product_of
+from rusty_py.bench.shapes import LAYOUTS, SHAPES, Size, parse, preset
 from rusty_py.gemm.problem import MatrixLayout
 
 

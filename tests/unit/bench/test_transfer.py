@@ -1,6 +1,6 @@
-"""What `transfer` says of its figures, how it names sizes, and what its proofs see."""
+"""The report of `transfer`, the names of sizes, and what its verification sees."""
 
-import csv
+import csv as std_csv
 import io
 
 import pytest
@@ -8,13 +8,13 @@ import typer
 
 from rusty_py.bench import transfer as command
 from rusty_py.bench.cli import parse_bytes
-from rusty_py.bench.report import results as report
-from rusty_py.bench.report.transfer import header, rows, summary
-from rusty_py.bench.results import Figure
+from rusty_py.bench.report import csv, json, table
+from rusty_py.bench.report.transfer import findings, tables
 from rusty_py.bench.transfer import MIB, row_name, size_name
 from rusty_py.bench.transfer.copies import MEMCPY, NEW, OURS, PLAIN, STAGED, Arrays, verifier
 from rusty_py.bench.transfer.torch_copies import PINNED
 from rusty_py.errors import LimitError
+from rusty_py.measure.document import Result
 
 from .rows import row, transfer
 
@@ -28,33 +28,33 @@ FULL = transfer(
     ),
     row(
         row_name("download", MIB),
-        {MEMCPY: 100.0, OURS: 50.0, PLAIN: Figure(PLAIN, "wrong", reason="1.00% of the words differ")},
+        {MEMCPY: 100.0, OURS: 50.0, PLAIN: Result(PLAIN, "wrong", reason="1.00% of the words differ")},
         clock="wall",
         nbytes=MIB,
     ),
-    row(row_name("download", 256 * MIB), {OURS: Figure(OURS, "skipped", reason="no room")}),
+    row(row_name("download", 256 * MIB), {OURS: Result(OURS, "skipped", reason="no room")}, nbytes=256 * MIB),
 )
 
 
-def test_the_summary_is_made_from_the_rows() -> None:
-    assert summary(FULL) == [
+def test_the_findings_are_made_from_the_rows() -> None:
+    assert findings(FULL) == [
         "uploads from 1 MiB up: ours reaches 0.80 of memcpy's rate or more, least: upload 4 MiB",
         "uploads from 1 MiB up: ours reaches 4.00 of wgpu-py's rate or more, least: upload 4 MiB",
         "downloads from 1 MiB up: ours reaches 2.00 of memcpy's rate or more, least: download 1 MiB",
         "upload of 1M f32: ours is 2 times as fast (95 % interval 2 to 2) as staged, 1 ms to 0.5 ms;"
         " seed: 3.42 times, 1.55 ms to 0.45 ms, on Apple M2",
     ]
-    assert summary(transfer()) == []
+    assert findings(transfer()) == []
 
 
 def test_a_single_pass_shows_no_spread() -> None:
     one = transfer(row(row_name("upload", 4096), {MEMCPY: [1.0], OURS: [100.0]}, clock="wall", nbytes=4096))
-    (cells,) = rows(one)
-    assert cells[header(one).index("± %")] == ""
+    (shown,) = tables(one)
+    assert "± %" not in shown.header
 
 
 def test_the_table_gives_rates_and_the_share_of_memcpy() -> None:
-    text = report.table(FULL)
+    text = table.render(FULL, wide=True)
     lines = {line[:17].strip(): line.split() for line in text.splitlines()}
     # 4 MiB in 400, 500, 1000, 2000, 4000 and 450 us.
     assert lines["upload 4 MiB"][3:] == ["10.5", "8.39", "0.1", "80%", "4.19", "2.10", "1.05", "9.32"]
@@ -63,16 +63,16 @@ def test_the_table_gives_rates_and_the_share_of_memcpy() -> None:
     assert "SKIPPED: download 256 MiB, ours: no room" in text
     assert PINNED in text
     assert "uploads map the buffer, downloads map the buffer" in text
-    assert "uploads go through staging" in report.table(transfer(*FULL.rows, mapped=False))
+    assert "uploads go through staging" in table.render(transfer(*FULL.rows, mapped=False), wide=True)
 
 
 def test_csv_gives_rates_too() -> None:
-    lines = list(csv.DictReader(io.StringIO(report.as_csv(FULL))))
-    assert (lines[0]["by"], float(lines[0]["gb_per_s"])) == (MEMCPY, pytest.approx(4.096))
+    lines = list(std_csv.DictReader(io.StringIO(csv.render(FULL))))
+    assert (lines[0]["implementation"], float(lines[0]["gb_per_s"])) == (MEMCPY, pytest.approx(4.096))
 
 
 def test_json_reads_back() -> None:
-    assert report.parse(report.as_json(FULL)) == FULL
+    assert json.parse(json.render(FULL)) == FULL
 
 
 @pytest.mark.parametrize(

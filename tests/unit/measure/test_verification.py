@@ -158,7 +158,7 @@ def test_a_transposed_product_is_refused(either: MatmulVerifier) -> None:
 def test_the_part_never_written_is_refused_and_measured(either: MatmulVerifier) -> None:
     rows = round(0.6133 * either.m)
     proof, _ = either.verify(altered(unwritten(rows)))
-    assert proof.fault == f"{rows / either.m:.2%} of C never written"
+    assert proof.fault == f"{rows / either.m:.2%} of the result never written"
     assert proof.fault.startswith("61.3")
 
 
@@ -166,7 +166,7 @@ def test_a_single_element_never_written_is_refused(verifier: MatmulVerifier) -> 
     def change(c: Matrix) -> None:
         c.view(np.uint32)[511, 511] = POISON
 
-    assert verifier.verify(altered(change))[0].fault == "0.00% of C never written"
+    assert verifier.verify(altered(change))[0].fault == "0.00% of the result never written"
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -329,7 +329,7 @@ def test_the_part_of_an_f16_product_that_was_never_written_is_refused(full_flops
         return c
 
     proof, _ = batch(dtype=F16, full_flops=full_flops).verify(product)
-    assert proof.fault == "16.67% of C never written"
+    assert proof.fault == "16.67% of the result never written"
 
 
 def test_poison_is_no_number_whatever_reads_it() -> None:
@@ -370,7 +370,7 @@ def test_rechecking_finds_what_was_never_written(either: MatmulVerifier) -> None
     _, verified = either.verify(right)
     c = verified.copy()
     unwritten(1)(c)
-    assert either.recheck(c, verified).fault.endswith("% of C never written")
+    assert either.recheck(c, verified).fault.endswith("% of the result never written")
 
 
 @given(

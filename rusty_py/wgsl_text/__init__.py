@@ -1,0 +1,1 @@
+"""Reading WGSL without a compiler: tokens, declarations, and the layout of types."""

@@ -1,0 +1,75 @@
+"""`rusty-bench elementwise` and `reduce` as their users see them."""
+
+from pathlib import Path
+
+import pytest
+
+from rusty_py.bench.report.json import parse
+
+from .program import Sabotaged, rusty_bench, table
+
+pytestmark = [pytest.mark.alone, pytest.mark.usefixtures("adapter")]
+
+
+def test_each_operation_and_size_has_a_kernel_a_whole_call_and_a_reference(tmp_path: Path) -> None:
+    target = tmp_path / "run.json"
+    options = ("--op", "add,exp", "--size", "256,4Ki", "--runs", "3", "--json", target, "--bars")
+    done = rusty_bench("elementwise", *options)
+    done.succeeds()
+    assert max(map(len, done.out.splitlines())) <= 80
+    assert [row["problem"] for row in table(done.out)] == ["add 256", "add 4,096", "exp 256", "exp 4,096"]
+    assert all(float(row["GB/s"]) > 0 for row in table(done.out))
+    assert "Reference: NumPy" in done.out
+    assert "█" in done.out
+    run = parse(target.read_text(encoding="utf-8"))
+    for row in run.rows:
+        assert [result.by for result in row.results] == ["rusty_py", "numpy", "NumPy to NumPy"]
+        assert all(result.verdict == "ok" and result.ns for result in row.results)
+        whole = row.results[2]
+        parts = [whole.figure(part) or 0.0 for part in ("upload", "dispatch", "GPU", "download")]
+        assert all(part > 0 for part in parts)
+        assert sum(parts) <= 1.01 * (whole.ns or 0.0)
+
+
+def test_a_matrix_is_reduced_along_each_axis() -> None:
+    done = rusty_bench("reduce", "--op", "sum", "--size", "64x96", "--runs", "2", "--dtype", "i32")
+    done.succeeds()
+    assert [row["problem"] for row in table(done.out)] == [
+        "sum 64×96",
+        "sum 64×96 axis 0",
+        "sum 64×96 axis 1",
+    ]
+    assert "exactly" in done.out
+
+
+def test_a_kernel_that_computes_something_else_is_wrong(sabotaged: Sabotaged) -> None:
+    done = sabotaged(
+        """
+        from rusty_py.ops.elementwise import ROWS
+        from dataclasses import replace
+        import rusty_py.ops.all
+        import rusty_py.ops.table
+
+        object.__setattr__(ROWS["exp"], "wgsl", "exp(x) * 1.0001")
+        """,
+        *("elementwise", "--op", "exp,add", "--size", "1Ki", "--runs", "2"),
+    )
+    assert (done.code, done.err) == (4, "")
+    assert "WRONG: exp 1,024, rusty_py: " in " ".join(done.out.split())
+    assert "WRONG: exp 1,024, NumPy to NumPy: " in " ".join(done.out.split())
+    assert "WRONG: add" not in done.out
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--op", "frobnicate"), ["'frobnicate' is not one of", "add"]),
+        (("--op", "astype"), ["'astype' is not one of"]),
+        (("--size", "0"), ["'0' is not a size"]),
+        (("--size", "4x"), ["'4x' is not a size"]),
+        (("--op", "exp", "--dtype", "i32"), ["exp is not for i32"]),
+        (("--reference", "torhc"), ["torhc", "numpy, torch, mlx"]),
+    ],
+)
+def test_bad_options_are_refused(options: tuple[str, ...], words: list[str]) -> None:
+    rusty_bench("elementwise", *options).refuses(2, *words)
