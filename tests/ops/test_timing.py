@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from rusty_py import Device
+from rusty_py.bench import matmul_suite as suite
 from rusty_py.bench.kernel_suites import measure
 from rusty_py.bench.matmul_suite import MatmulSuite
 from rusty_py.bench.report import json
 from rusty_py.bench.shapes import Size
-from rusty_py.bench.suites import matmul as suite
 from rusty_py.gemm.simple import TILES
 from rusty_py.measure.ceilings import CeilingMeter
 from rusty_py.measure.clock import Clock, check_clock
