@@ -27,13 +27,21 @@ from rusty_py.shapes import ceil_div
 from rusty_py.views import Shape, axes_of, axis_key
 
 THREAD_ELEMENTS = 64
-"""What one thread reduces at most. More is fewer passes; less is more threads, and less rounding."""
+"""The maximum that one thread reduces. More is fewer passes; less is more threads, and less rounding."""
 
 GROUP_ELEMENTS = 1 << 16
-"""What one workgroup reduces at most: 64 elements of each of four chains of each thread."""
+"""The maximum that one workgroup reduces of a row: 64 elements of each of four chains of each thread."""
+
+COLUMN_ELEMENTS = 1 << 11
+"""The maximum that one workgroup reduces of a column: 64 elements of each of four chains of its 8 threads."""
+
+KERNELS = ("threads", "groups", "columns")
 
 _CHAINS = 4
 _CPU_GROUPS = 8
+_COLUMNS, _ROWS = 32, 8  # Of a workgroup of the kernel for columns.
+_ENOUGH_GROUPS = 1024  # Workgroups that fill a GPU; with fewer, rows and columns are reduced in chunks.
+_MIN_CHUNK = {"groups": 1 << 12, "columns": 1 << 7}
 
 Axis = int | Sequence[int] | None
 
@@ -81,7 +89,7 @@ class Reduction:
         for kind in samples.KINDS:
             if kind.kind not in self.kinds:
                 continue
-            for shape, axis in [*cases, ((2, 1500), 1), ((300, 3), 0)]:
+            for shape, axis in [*cases, ((2, 1500), 1), ((300, 3), 0), ((300, 40), 0)]:
                 (x,) = self.operands(kind, 1, *shape)
                 name = f"{self.name} {kind.name} of {shape} over {axis}"
                 yield Sample(name, (x,), {"axis": axis})
@@ -254,29 +262,66 @@ MEAN = OPERATIONS.add(
 )
 
 
-def passes(n: int, *, by_groups: bool) -> list[tuple[str, int]]:
-    """Which kernel each pass over n elements takes, and how many partial results it leaves, the last 1."""
-    found = []
-    while n > (GROUP_ELEMENTS if by_groups else THREAD_ELEMENTS):
-        n = ceil_div(n, THREAD_ELEMENTS)
-        found.append(("threads", n))
-    return [*found, ("groups" if n > THREAD_ELEMENTS else "threads", 1)]
+@dataclass(frozen=True)
+class Pass:
+    """One launch: `kernel` leaves `width` results of each row or column, each of at most `chunk` elements."""
+
+    kernel: str
+    width: int
+    chunk: int
+
+
+def passes(outer: int, n: int, inner: int, *, cpu: bool) -> list[Pass]:
+    """The passes that reduce (outer, n, inner) over n; the last one leaves a single result."""
+    found: list[Pass] = []
+    while not found or found[-1].width > 1:
+        kernel = _kernel(outer, n, inner, cpu=cpu)
+        chunk = _chunk(kernel, outer, n, inner, cpu=cpu)
+        found.append(Pass(kernel, ceil_div(n, chunk), chunk))
+        n = found[-1].width
+    return found
+
+
+def _kernel(outer: int, n: int, inner: int, *, cpu: bool) -> str:
+    """By threads, by workgroups for each result, or by workgroups for 32 neighbouring results."""
+    if n <= THREAD_ELEMENTS:
+        return "threads"
+    if cpu:  # A workgroup with barriers takes as long there as 1,000 sums.
+        few = outer * inner <= _CPU_GROUPS and n <= GROUP_ELEMENTS
+        return "groups" if few and (inner == 1 or n * outer * inner <= GROUP_ELEMENTS) else "threads"
+    small = outer * n * inner <= GROUP_ELEMENTS
+    if inner >= _COLUMNS // 2 and (n <= COLUMN_ELEMENTS or not small):
+        return "columns"
+    return "groups" if inner == 1 or small else "threads"
+
+
+def _chunk(kernel: str, outer: int, n: int, inner: int, *, cpu: bool) -> int:
+    """How many elements one thread or workgroup reduces: as many as possible with enough workgroups."""
+    if kernel == "threads":
+        return THREAD_ELEMENTS
+    if cpu or outer * n * inner <= GROUP_ELEMENTS:
+        return n
+    results = outer * (ceil_div(inner, _COLUMNS) if kernel == "columns" else inner)
+    limit = COLUMN_ELEMENTS if kernel == "columns" else GROUP_ELEMENTS
+    wanted = ceil_div(n, max(1, _ENOUGH_GROUPS // results))
+    return min(limit, max(_MIN_CHUNK[kernel], 1 << (wanted - 1).bit_length()))
 
 
 def depth(n: int) -> int:
-    """How many roundings an element of n meets at most, whichever kernels take it."""
-    return max(_depth(n, by_groups=each) for each in (True, False))
+    """How many roundings an element of n meets at most, whichever kernels and chunks are chosen."""
+    if n <= 1:
+        return n
+    by_threads = min(n, THREAD_ELEMENTS) + (depth(ceil_div(n, THREAD_ELEMENTS)) if n > THREAD_ELEMENTS else 0)
+    return max(by_threads, *(_depth_of_groups(kernel, n) for kernel in ("groups", "columns")))
 
 
-def _depth(n: int, *, by_groups: bool) -> int:
-    steps = 0
-    for kernel, width in passes(n, by_groups=by_groups):
-        if kernel == "threads":
-            steps += ceil_div(n, width)
-        else:  # A chain, the chains of a thread, and a tree of threads.
-            steps += ceil_div(n, _CHAINS * THREADS) + 2 + THREADS.bit_length() - 1
-        n = width
-    return steps
+def _depth_of_groups(kernel: str, n: int) -> int:
+    """A chain, the chains of a thread, and a tree of threads, in each pass."""
+    threads, limit = (THREADS, GROUP_ELEMENTS) if kernel == "groups" else (_ROWS, COLUMN_ELEMENTS)
+    chunk = min(n, limit)
+    steps = ceil_div(chunk, _CHAINS * threads) + 2 + threads.bit_length() - 1
+    rest = max(ceil_div(n, chunk), ceil_div(n, _MIN_CHUNK[kernel]) if n > _MIN_CHUNK[kernel] else 1)
+    return steps + (depth(rest) if rest > 1 else 0)
 
 
 def _reduce(row: Reduction, x: Array, axes: Shape, target: Dtype, *, keepdims: bool) -> Array:
@@ -287,31 +332,31 @@ def _reduce(row: Reduction, x: Array, axes: Shape, target: Dtype, *, keepdims: b
             raise ShapeError(f"{row.name}: of no elements: shape {x.shape} over axes {axes}")
         return full(shape, row.of_nothing or 0, dtype=target, device=x.device)
     x, (outer, n, inner) = _as_box(x, axes)
-    by_groups = inner == 1 or outer * n * inner <= GROUP_ELEMENTS
-    if x.device.adapter.is_cpu:  # Where a workgroup with barriers takes as long as 1,000 sums.
-        by_groups = by_groups and outer * inner <= _CPU_GROUPS
-    for kernel, width in passes(n, by_groups=by_groups):
-        made = target if width == 1 else row.computed(x.kind)
-        out = allocate(x.device, (outer * width * inner,), made, operation=row.name)
-        sizes = [n, inner] if kernel == "groups" else [n, width, inner]
+    for each in passes(outer, n, inner, cpu=x.device.adapter.is_cpu):
+        made = target if each.width == 1 else row.computed(x.kind)
+        out = allocate(x.device, (outer * each.width * inner,), made, operation=row.name)
+        count = outer * each.width * (ceil_div(inner, _COLUMNS) if each.kernel == "columns" else inner)
+        sizes = [n, each.width, inner] if each.kernel == "threads" else [n, each.width, each.chunk, inner]
         launch(
             x.device,
-            kernel_spec(row, kernel, x.kind, made),
+            kernel_spec(row, each.kernel, x.kind, made),
             inputs=[x.buffer],
             outputs=[out.buffer],
-            uniforms=(out.size, *sizes, x.offset),
-            workgroups=(_groups(x.device, kernel, out.size, ceil_div(n, width), operation=row.name), 1, 1),
+            uniforms=(count, *sizes, x.offset),
+            workgroups=(_groups(x.device, each, count, operation=row.name), 1, 1),
             flops=outer * n * inner,
         )
-        x, n = out, width
+        x, n = out, each.width
     return Array(x.buffer, layout_of(target, shape))
 
 
-def _groups(device: Device, kernel: str, count: int, steps: int, *, operation: str) -> int:
-    if kernel == "threads":
-        return groups_for(device, count, operation=operation, steps=steps + 1)
-    # As if each thread of a workgroup had a result of its own: `steps` are those of all its threads.
-    groups_for(device, count * THREADS, operation=operation, steps=ceil_div(steps, THREADS) + 16)
+def _groups(device: Device, each: Pass, count: int, *, operation: str) -> int:
+    """The workgroups of a pass. Raises LimitError if a thread would take too many steps for the device."""
+    if each.kernel == "threads":
+        return groups_for(device, count, operation=operation, steps=each.chunk + 1)
+    threads = THREADS if each.kernel == "groups" else _ROWS
+    # As if each thread of a workgroup had a result of its own: the steps are those of all its threads.
+    groups_for(device, count * THREADS, operation=operation, steps=ceil_div(each.chunk, threads) + 16)
     return min(count, device.limits.groups)
 
 
@@ -340,7 +385,7 @@ def kernel_spec(row: Reduction, kernel: str, source: Dtype, target: Dtype) -> Sp
     text += f"fn identity() -> total {{\n    return {identity};\n}}\n"
     text += f"fn combine(a: total, b: total) -> total {{\n    return {combine};\n}}\n"
     variant = f"{row.name} {source.name} to {target.name}"
-    nbytes = THREADS * computed.itemsize if kernel == "groups" else 0
+    nbytes = 0 if kernel == "threads" else THREADS * computed.itemsize
     return Spec(f"reduce/{kernel}", 1, 1, THREADS, nbytes, definitions=text, variant=variant)
 
 
@@ -353,4 +398,4 @@ def variants() -> list[Spec]:
         if kind.kind in row.kinds
         for source, target in ((kind, row.result(kind)), *((F16, F32), (F32, F16)) * (kind is F16))
     ]
-    return [kernel_spec(row, kernel, *types) for kernel in ("threads", "groups") for row, *types in pairs]
+    return [kernel_spec(row, kernel, *types) for kernel in KERNELS for row, *types in pairs]

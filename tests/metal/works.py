@@ -177,10 +177,11 @@ def _strides(x: np.ndarray) -> tuple[int, ...]:
 def _passes() -> Iterator[Work]:
     """The passes of f16 that only long reductions take, launched alone: to f32, and from there."""
     for row, kernel, (source, target) in product(
-        reduce.REDUCTIONS.values(), ("threads", "groups"), ((F16, F32), (F32, F16))
+        reduce.REDUCTIONS.values(), reduce.KERNELS, ((F16, F32), (F32, F16))
     ):
         x, spec = values(source, 2, 45, 3), reduce.kernel_spec(row, kernel, source, target)
-        sizes = (45, 3) if kernel == "groups" else (45, 1, 3)
+        sizes = (45, 1, 3) if kernel == "threads" else (45, 1, 45, 3)
+        count = 2 if kernel == "columns" else 6
 
         def compute(
             device: Device,
@@ -188,17 +189,16 @@ def _passes() -> Iterator[Work]:
             x: np.ndarray = x,
             target: Dtype = target,
             spec: Spec = spec,
-            sizes: tuple[int, ...] = sizes,
+            sizes: tuple[int, ...] = (count, *sizes, 0),
         ) -> np.ndarray:
             out = np.empty((2, 3), target.numpy)
             buffer = device.empty(out.nbytes)
-            uniforms = (out.size, *sizes, 0)
             launch(
                 device,
                 spec,
                 inputs=[device.upload(x)],
                 outputs=[buffer],
-                uniforms=uniforms,
+                uniforms=sizes,
                 workgroups=(4, 1, 1),
             )
             device.read(buffer, out)
