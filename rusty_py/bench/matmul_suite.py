@@ -120,6 +120,7 @@ class MatmulSetup:
 
     def __init__(self, problem: BenchProblem, device: Device, rng: np.random.Generator) -> None:
         self.problem, self.device = problem, device
+        self._works: dict[str, MatmulWork] = {}
         m, k, n, products = _sizes(problem)
         dtype = DTYPES[problem.dtype]
         largest = max(m * k, k * n, m * n) * products * dtype.itemsize
@@ -150,8 +151,10 @@ class MatmulSetup:
         return KernelTrack(variant, partial(self.work, variant), meter.device, meter.timer, meter.clock_name)
 
     def work(self, variant: str) -> "MatmulWork":
-        """A variant, ready to run. Raises LimitError if it exceeds the device's limits."""
-        return MatmulWork(self, variant)
+        """A variant, ready to run, made once. Raises LimitError if it exceeds the device's limits."""
+        if variant not in self._works:
+            self._works[variant] = MatmulWork(self, variant)
+        return self._works[variant]
 
     def task(self) -> ReferenceTask:
         """The product for other libraries, with operands in the same layout."""
@@ -171,7 +174,7 @@ class MatmulSetup:
             return matmul(a, b, accumulate_dtype=accumulate_dtype)
 
         operands = [self.stored(x, i) for i, x in enumerate((verifier.a, verifier.b))]
-        return WholeCall(self.device, operands, call, self.work("auto").made, verifier.compare)
+        return WholeCall(self.device, operands, call, lambda: self.work("auto").made, verifier.compare)
 
     def _as_stored(self, x: NDArray[np.floating], operand: int) -> NDArray[np.floating]:
         """Operand 0 or 1 with the strides that it has on the device."""

@@ -68,7 +68,7 @@ class OperationSuite:
         options = {name: str(value) for name, value in task.options.items() if value is not None}
         work = OperationWork(operation, sample, self.dtype, meter.device, options=options)
         kernel = KernelTrack(OURS, lambda: work, meter.device, meter.timer, meter.clock_name)
-        whole = WholeCall(meter.device, operands, work.call, work.made, work.compare)
+        whole = WholeCall(meter.device, operands, work.call, lambda: work.made, work.compare)
         compared = ReferenceTask(
             operation.name,
             operands,

@@ -107,19 +107,28 @@ def command_of(suite: SuiteDescription) -> Callable[..., None]:
 
 def tasks_of(suite: SuiteDescription, operations: Sequence[str], shapes: Sequence[Shape]) -> list[Task]:
     """The tasks, operation by operation and small ones first. Raises a usage error for unknown operations."""
-    from rusty_py.operation import OPERATIONS
-
     tasks = []
+    able = _able(suite, shapes[0])
     for operation in operations:
-        try:
-            known = OPERATIONS[operation]
-        except KeyError:
-            known = None
-        if known is None or known.operands is None:
-            able = ", ".join(sorted(name for name, each in OPERATIONS.items() if each.operands))
-            raise typer.BadParameter(f"{operation!r} is not one of: {able}", param_hint="--op")
+        if operation not in able:
+            raise typer.BadParameter(f"{operation!r} is not one of: {', '.join(able)}", param_hint="--op")
         tasks += [task for shape in shapes for task in suite.tasks(operation, shape)]
     return tasks
+
+
+def _able(suite: SuiteDescription, shape: Shape) -> list[str]:
+    """The operations that make their own operands and take the options of the suite, an axis or none."""
+    from inspect import signature
+
+    from rusty_py.operation import OPERATIONS
+
+    OPERATIONS[suite.operations[0]]  # The first that is asked for registers all.
+    options = set(suite.tasks("", shape)[0].options)
+    return sorted(
+        name
+        for name, each in OPERATIONS.items()
+        if each.operands and each.function and {"axis"} & set(signature(each.function).parameters) == options
+    )
 
 
 def _shape(text: str) -> Shape:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rusty_py.arrays import Array
+from rusty_py.errors import RustyError
 from rusty_py.measure.document import Figure, Verification
 from rusty_py.measure.sampling import HostTrack
 from rusty_py.measure.work import Implementation
@@ -47,15 +48,16 @@ class WholeCall:
     device: Device
     operands: Sequence[NDArray[np.generic]]
     call: Callable[..., Array]
-    launches: Sequence[Launch]
+    launches: Callable[[], Sequence[Launch]]
     compare: Callable[[NDArray[Any]], Verification]
 
 
 class _Calls:
     """Calls from NumPy to NumPy, and the time of their parts."""
 
-    def __init__(self, whole: WholeCall) -> None:
-        self.whole = whole
+    def __init__(self, whole: WholeCall, compiler: CompileMeter) -> None:
+        self.whole, self.compiler = whole, compiler
+        self.compiled: list[Figure] | None = None
         self.result: NDArray[Any] = np.empty(0)
         self.runs = 1
         self.spent_ns = dict.fromkeys(PARTS, 0)
@@ -80,9 +82,17 @@ class _Calls:
                 self.spent_ns[part] += end - start
 
     def verify(self, once: Callable[[], None]) -> str:
-        """Verifies a call."""
+        """Verifies a call, and times the compilation of its kernels the first time."""
         once()
+        if self.compiled is None:
+            self.compiled = self._compile()
         return self.whole.compare(self.result).fault
+
+    def _compile(self) -> list[Figure]:
+        try:
+            return [Figure("compile", self.compiler.ns(self.whole.launches()), "ns")]
+        except RustyError:  # A second device is not worth the measurement.
+            return []
 
     def parts(self) -> list[Figure]:
         """The parts of the last sample, per run."""
@@ -91,10 +101,8 @@ class _Calls:
 
 def end_to_end(whole: WholeCall, compiler: CompileMeter) -> HostTrack:
     """A call as a track: operands are uploaded, the operation is called and its result is read."""
-    calls = _Calls(whole)
-
-    def compiled() -> list[Figure]:
-        return [Figure("compile", compiler.ns(whole.launches), "ns")]
-
-    implementation = Implementation(NAME, calls.run, calls.verify, counts=compiled, sampled=calls.parts)
+    calls = _Calls(whole, compiler)
+    implementation = Implementation(
+        NAME, calls.run, calls.verify, counts=lambda: calls.compiled or [], sampled=calls.parts
+    )
     return HostTrack(implementation, "wall", "as the kernel", scope="end to end")

@@ -35,7 +35,7 @@ def reference_ratio(row: Row, result: Result) -> float | None:
     sides replayed graphs, because kernels are short, it is the ratio of the replays.
     """
     reference = row.result(row.reference)
-    if not reference or result.by == row.reference:
+    if not reference or result.by == row.reference or result.by.endswith(" graph"):
         return None
     if result.scope == "end to end" and reference.scope != "host":
         return None

@@ -16,6 +16,7 @@ from rusty_py.measure.document import (
     ClockName,
     Result,
     Row,
+    Verdict,
     Verification,
     skipped_row,
 )
@@ -163,7 +164,9 @@ class Runner:
         left_s = self.deadline - self.now()
         name = schedule.problem.name
         if left_s <= 0:
-            run.rows.append(self._skipped(schedule, "the budget is used up; try --max-time"))
+            run.rows.append(
+                self._without_result(schedule, "skipped", "the budget is used up; try --max-time")
+            )
             return
         self.progress(f"{name}: preparing")
         begun = self.now()
@@ -181,20 +184,22 @@ class Runner:
             self.progress(f"{name}: verifying again")
             for comparison, track in tracks:
                 self._conclude(track, comparison.problem, interrupted=run.interrupted)
-        except (LimitError, OutOfMemory) as error:
+        except (LimitError, OutOfMemory, ShaderError) as error:
             for track in measured:
                 if track.verdict == "ok":
                     track.verdict, track.reason = "skipped", str(error)
             if not comparisons:
-                run.rows.append(self._skipped(schedule, str(error)))
+                verdict: Verdict = "wrong" if isinstance(error, ShaderError) else "skipped"
+                run.rows.append(self._without_result(schedule, verdict, str(error)))
             stopped = ""
         run.rows += [_row(comparison, stopped) for comparison in comparisons]
         if run.interrupted:
             raise KeyboardInterrupt
 
-    def _skipped(self, schedule: Schedule, reason: str) -> Row:
+    def _without_result(self, schedule: Schedule, verdict: Verdict, reason: str) -> Row:
         clock: ClockName = self.meter.clock_name if self.meter else "wall"
-        return skipped_row(schedule.problem, reason, by=schedule.by, clock=clock)
+        row = skipped_row(schedule.problem, reason, by=schedule.by, clock=clock)
+        return replace(row, results=tuple(replace(each, verdict=verdict) for each in row.results))
 
     def _admitted(self, comparison: Comparison) -> list[Track]:
         """The tracks that fit the device and the budget and are verified."""
@@ -313,14 +318,25 @@ class Runner:
         ]
         if faults:
             reason = f"{faults[0]} in {len(faults)} samples"
-            if run.failure:  # A failed device cannot measure.
-                meter.clock = Clock("wall", reason)
-            else:
-                self.progress("measuring ceilings by the wall clock")
-                meter.by_wall(reason)
+            self._measure_by_wall(meter, reason, run)
             run.rows = [_by_wall(row, meter.measured) for row in run.rows]
         run.clock, run.clock_reason, run.ceilings = meter.clock_name, meter.clock.reason, meter.measured
         return finished(run)
+
+    def _measure_by_wall(self, meter: KernelMeter, reason: str, run: BenchRun) -> None:
+        """Measures the ceilings by the wall clock, unless the run ended early; nothing measured is lost."""
+        meter.clock = Clock("wall", reason)
+        if run.failure or run.interrupted:
+            return
+        self.progress("measuring ceilings by the wall clock")
+        try:
+            meter.by_wall(reason)
+        except KeyboardInterrupt:
+            run.interrupted = True
+        except DeviceError as error:
+            run.failure = str(error)
+        except (LimitError, OutOfMemory):
+            pass
 
 
 def _not_compiled(error: ShaderError) -> Verification:

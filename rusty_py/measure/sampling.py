@@ -208,8 +208,9 @@ class KernelTrack(Track):
         self.parts = list(submissions(self.device, self.made.launches() * self.runs))
 
     def sample(self) -> Timed:
-        """With a poisoned output."""
+        """With a poisoned output; the poison is not timed."""
         self.made.poison()
+        self.device.wait()
         sample = self.timer.sample(self.parts)
         return Timed(sample.wall_ns, sample.gpu_ns, fault=sample.fault)
 

@@ -183,14 +183,14 @@ def compared(expected: Expected, result: NDArray[Any]) -> Verification:
         distance = np.abs(result.astype(np.float64) - reference)
         same = (result == reference) | (np.isnan(result) & np.isnan(reference))
     distance = np.where(same, 0.0, distance)
-    error = float(np.max(distance / bound, initial=0.0))
+    error = float(np.max(np.divide(distance, bound, out=np.zeros_like(distance), where=~same), initial=0.0))
     scale = float(np.linalg.norm(reference.ravel())) or 1.0
     relative = float(np.linalg.norm(distance.ravel())) / scale
     return Verification(
         "every element against float64",
         error=error if np.isfinite(error) else None,
         relative_error=relative if np.isfinite(relative) else None,
-        fault=_fault(result, reference, ~(distance <= bound)),  # So that NaN is wrong.
+        fault=_fault(result, reference, ~(same | (distance <= bound))),  # So that NaN is wrong.
     )
 
 

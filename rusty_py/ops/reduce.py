@@ -1,4 +1,4 @@
-"""Reductions over axes: a monoid each, in passes of one thread or one workgroup for every result."""
+"""Reductions over axes: a monoid each, in passes by threads, or by workgroups for rows and columns."""
 
 from __future__ import annotations
 

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from rusty_py.runtime.device import Device
 
 
-_MIN_SUBMITTED = BATCH_LAUNCHES // 4
-"""A part of as many dispatches is a submission of its own; the host cost of one is then a few percent."""
+_MIN_SUBMITTED, _MIN_SUBMITTED_S = BATCH_LAUNCHES // 4, SUBMISSION_SECONDS / 10
+"""A part of as many dispatches, or as long, is a submission of its own, whose host cost is then small."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ class Graph:
                 if buffer.destroyed or (buffer.memory.unusable_reason and buffer.memory not in self._outputs):
                     buffer.ensure_usable("replay", self.device)
             for part in self._parts:
-                if len(part.dispatches) < _MIN_SUBMITTED:
+                if len(part.dispatches) < _MIN_SUBMITTED and part.seconds < _MIN_SUBMITTED_S:
                     queue.add(part.dispatches, self._memories, part.seconds, part.nbytes)
                 else:
                     queue.send([], self._memories, dispatches=part.dispatches)
@@ -169,7 +169,7 @@ class Graph:
         real = {buffer.memory.serial: self._make_output(buffer) for buffer in alive}
         self.levels = _levels(self._nodes)
         self._share(real)
-        dispatches: list[Part] = []
+        parts: list[Part] = []
         memories: dict[Allocation, None] = {}
         for number in (number for level in self.levels for number in level):
             node = self._nodes[number]
@@ -178,10 +178,10 @@ class Graph:
                 for each in (*node.inputs, *node.outputs)
             ]
             nbytes = sum(each.nbytes for each in operands)
-            dispatches.append(Part([node.bind(operands)], node.seconds, nbytes))
+            parts.append(Part([node.bind(operands)], node.seconds, nbytes))
             memories.update(dict.fromkeys(operand.memory for operand in operands))
         self._memories = list(memories)
-        self._parts = list(_parts(dispatches))
+        self._parts = list(_parts(parts))
 
     def _make_output(self, buffer: Buffer) -> Allocation:
         """Allocates memory for a captured buffer that is an output."""

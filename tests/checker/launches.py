@@ -343,7 +343,12 @@ CLEAN = [
     _launch(
         "reduce/groups[sum f32 to f32]",
         (2,),
-        {"values": "f32[3,1300]", "out": "f32[3]", "uniforms": words(3, 1300, 1, 0)},
+        {"values": "f32[3,1300]", "out": "f32[3]", "uniforms": words(3, 1300, 1, 1300, 1, 0)},
+    ),
+    _launch(
+        "reduce/columns[sum f32 to f32]",
+        (3,),
+        {"values": "f32[2,70,45]", "out": "f32[2,2,45]", "uniforms": words(8, 70, 2, 40, 45, 0)},
     ),
     _text("sum", (1,), _F16_SUM, _ACC.format("f16", "f32", "f16")),
     _text(

@@ -17,7 +17,7 @@ from rusty_py.measure.stats import summarise
 from .program import NO_DRIVER, ROOT, Done, rusty_bench, strict_json, table
 
 RESULTS = ROOT / "benchmarks" / "results"
-H200 = RESULTS / "nvidia-h200" / "matmul.json"  # Of version 1, as the others.
+H200 = Path(__file__).parent / "version1" / "matmul.json"  # As the others.
 CHECKED = RESULTS / "nvidia-h200" / "matmul-checked.json"
 LLVMPIPE = RESULTS / "llvmpipe" / "matmul.json"
 

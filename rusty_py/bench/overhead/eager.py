@@ -23,7 +23,7 @@ from rusty_py.runtime.device import Device
 TIMED = "ours, calls timed"
 PROCESS_CPU = "process CPU"
 
-# Few enough that the host never waits for the device before the end: each replay is a submission.
+# Few enough that the host never waits for the device before the end.
 _MAX_CALLS, _MAX_REPLAYS = 2000, 200
 _WARM_UP = 4  # Calls after which the throughput of long kernels is known.
 _MAX_INTEGER = 100  # Sums of 256 products of such integers are exact in f32.

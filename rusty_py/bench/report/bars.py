@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from rusty_py.bench.report.columns import WIDTH
 from rusty_py.bench.report.numbers import duration, speedup
 from rusty_py.measure.document import BenchRun, Row
+from rusty_py.measure.figures import SPEEDUP
 
 _FULL, _SHORTEST = 30, 8
 _LABEL = 20  # Characters for what follows a bar, and the gaps.
@@ -49,7 +50,7 @@ def _speedups(row: Row) -> list[tuple[str, float]]:
     return [
         (each.by, ratio)
         for each in row.results
-        if each.by != row.reference and (ratio := row.ratio(row.reference, each.by))
+        if each.by != row.reference and (ratio := each.figure(SPEEDUP))
     ]
 
 

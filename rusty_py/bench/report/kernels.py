@@ -1,6 +1,7 @@
 """The tables and findings of runs that measure kernels: `matmul` and the suites of operations."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from math import prod
 
 from rusty_py.bench import diagnosis
 from rusty_py.bench.report.columns import WIDE_ONLY, Column, Table, table_of
@@ -19,8 +20,6 @@ PARTS = {
 """The figures of a result measured end to end, in nanoseconds, and their headers."""
 
 _CATEGORIES = {"matmul": "compute", "reduce": "reduction"}
-ITEM_BYTES = {"f16": 2}
-
 _DTYPES = {"f32": "float32", "f16": "float16"}
 
 
@@ -169,7 +168,7 @@ def _line(result: Result, row: Row, run: BenchRun, *, several: bool) -> list[str
     share, gflops, gbps = share_of_ceiling(result), result.figure(GFLOPS), result.figure(GBPS)
     ratio, reference_ns = result.figure(SPEEDUP), row.ns(row.reference)
     growth = diagnosis.growth(result, row, run)
-    elements = row.problem.written_bytes // ITEM_BYTES.get(row.problem.dtype, 4)
+    elements = prod(size for axis, size in row.problem.axes.items() if axis != "k")
     slowest = max(each.ns or 0.0 for each in diagnosis.kernels(row))
     error = result.verification.error if result.verification else None
     times = (stats.mean, stats.low, stats.high, stats.min, stats.max, stats.p95)
@@ -188,7 +187,7 @@ def _line(result: Result, row: Row, run: BenchRun, *, several: bool) -> list[str
         *map(milliseconds, times),
         str(stats.outliers),
         str(stats.n),
-        f"{stats.median / elements:.3g}" if elements else "",
+        f"{stats.median / elements:.3g}" if row.problem.axes else "",
         f"{100 * (1 - stats.median / slowest):.1f}" if slowest > stats.median else "",
         "" if error is None else f"{error:.2g}",
         diagnosis.note(result, row, run),
@@ -261,6 +260,8 @@ def _reference(run: BenchRun, name: str) -> str:
             f"vs {_label(name)}: its time divided by the kernel's, same scope and layout; below 0.05 ms both"
             " replay graphs, by the wall clock."
         )
+    if run.command != "matmul":
+        return f"vs NumPy: NumPy's time on {facts(run, 'system', 'cpu')} divided by the kernel's."
     threads = facts(run, "blas", "threads")
     of = f", {threads} threads" if threads else ""
     return (
@@ -271,14 +272,15 @@ def _reference(run: BenchRun, name: str) -> str:
 
 def _errors(run: BenchRun) -> Iterator[str]:
     """The legend of errors, and of the f16 ceiling."""
-    for accumulated, dtype in sorted({_rounded(row.problem) for row in run.rows}):
+    problems = [row.problem for row in run.rows]
+    for accumulated, dtype in sorted({_rounded(each) for each in problems if each.dtype in _DTYPES}):
         stored = f", and one rounding to {dtype}" if accumulated != dtype else ""
         yield (
             f"error: maximum error relative to float64, as a fraction of the {accumulated} rounding"
             f" bound{stored}."
         )
-        if accumulated == "float16":
-            yield "with f16 accumulation, the arithmetic ceiling is twice that of f32."
+    if any(each.options.get("accumulate_dtype") == "f16" for each in problems):
+        yield "with f16 accumulation, the arithmetic ceiling is twice that of f32."
 
 
 def _of_problems(run: BenchRun) -> Iterator[str]:
@@ -292,5 +294,5 @@ def _of_problems(run: BenchRun) -> Iterator[str]:
 
 def _rounded(problem: BenchProblem) -> tuple[str, str]:
     dtype = _DTYPES.get(problem.dtype, problem.dtype)
-    accumulated = problem.options.get("accumulate_dtype", problem.dtype)
+    accumulated = problem.options.get("accumulate_dtype", "f32")
     return _DTYPES.get(accumulated, accumulated), dtype

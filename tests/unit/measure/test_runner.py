@@ -36,7 +36,9 @@ class ScriptedMeter(KernelMeter):
 
     def __init__(self, timer: Any = None, *, gflops: float = CEILING, copy_gbps: float = 1e6) -> None:
         self.options, self.timer = FEW, timer
-        self.device = SimpleNamespace(throughput=Throughput("CPU"), adapter=SimpleNamespace(is_cpu=True))  # type: ignore[assignment]
+        self.device = SimpleNamespace(  # type: ignore[assignment]
+            throughput=Throughput("CPU"), adapter=SimpleNamespace(is_cpu=True), wait=lambda: None
+        )
         self.gflops, self.copies_gbps, self.reads_gbps = gflops, copy_gbps, copy_gbps
         self.ceilings: Any = SimpleNamespace(
             clock=None,

@@ -52,7 +52,7 @@ class Bench:
         self.sampler = Sampler(self.options, deadline=self.deadline)
 
     def track(self, i: int) -> KernelTrack:
-        device = SimpleNamespace(throughput=Throughput("CPU"))
+        device = SimpleNamespace(throughput=Throughput("CPU"), wait=lambda: None)
         timer = SimpleNamespace(sample=self.sample)
         track = KernelTrack(f"kernel {i}", lambda: self.work(i), device, timer, "gpu")  # type: ignore[arg-type]
         track.prepare()
