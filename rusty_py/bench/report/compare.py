@@ -130,7 +130,7 @@ def rows(comparison: RunComparison) -> Iterator[list[str]]:
             duration(each.base_ns),
             duration(each.other_ns),
             factor(each.ratio),
-            f"{factor(each.low)} to {factor(each.high)}" if each.low else "",
+            f"{factor(each.low)}-{factor(each.high)}" if each.low else "",
             each.verdict + " *" * changed,
         ]
 
