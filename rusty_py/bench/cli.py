@@ -172,6 +172,7 @@ def tune(
     list_: Annotated[bool, typer.Option("--list", help="Print the stored results; don't measure.")] = False,
     clear: Annotated[bool, typer.Option("--clear", help="Remove the stored results; don't measure.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Measure without storing results.")] = False,
+    out: OutOption = None,
     ascii: AsciiOption = False,
 ) -> None:
     """Finds the fastest matmul kernels for this machine.
@@ -192,7 +193,11 @@ def tune(
     if preset and sizes:
         raise typer.BadParameter("cannot be combined with --size", param_hint="--preset")
 
+    from rusty_py.bench.report import files
+
     chosen = choose_adapter(adapter)
+    if out:
+        files.check_folder(out)
     problems = tuning.problems(
         sizes or default_sizes(chosen, preset), dtype=dtype, accumulate_dtype=accumulate_dtype
     )
@@ -200,7 +205,11 @@ def tune(
         problems = tuning.of_classes(problems)
     with progress_line(ascii=ascii) as progress:
         run = tuning.tune_all(chosen, problems, max_time_s=max_time, keep=not dry_run, progress=progress)
-    show(tuning.table(run), ascii=ascii)
+    try:
+        show(tuning.table(run), ascii=ascii)
+    finally:
+        if out:
+            tuning.write(run, out)
     leave(run, wrong=any(outcome.wrong for outcome in run.outcomes))
 
 

@@ -98,6 +98,18 @@ def table(run: TuningRun) -> str:
     return "\n".join(lines)
 
 
+def write(run: TuningRun, folder: Path) -> None:
+    """Writes the table and a description of the machine, named by the time."""
+    from rusty_py.bench.context import adapter_facts, homeless, system
+    from rusty_py.bench.info import as_text
+    from rusty_py.bench.report import files
+
+    stamp = files.fresh_stamp(folder)
+    machine = {"adapter": adapter_facts(run.adapter), **system()}
+    files.write(folder / f"tuning_{stamp}.txt", homeless(table(run)) + "\n")
+    files.write(folder / f"system_info_{stamp}.txt", as_text(machine, complete=True) + "\n")
+
+
 def listing() -> str:
     """The entries of the user's file as a table."""
     path = tuning_file.location()

@@ -22,13 +22,20 @@ def rusty_bench(*arguments: str, path: Path | str) -> Done:
 
 
 def test_a_class_is_a_row(adapter: Adapter, tmp_path: Path) -> None:
-    done = rusty_bench("tune", "--size", "40:tn", "--max-time", "10", path=tmp_path / "t.json")
+    out = tmp_path / "out"
+    out.mkdir()
+    arguments = ("tune", "--size", "40:tn", "--max-time", "10", "--out", str(out))
+    done = rusty_bench(*arguments, path=tmp_path / "t.json")
     assert done.code == 0, done.err
     assert done.out.startswith(str(adapter))
     (row,) = [line for line in done.out.split("\n") if line.startswith("40×40×40  ")]
     assert "tn, vec4 a b c" in row
     assert "register-tiled" in row or not adapter.is_cpu
     assert "kernels verified and timed in" in done.out
+    written = {each.name.partition("_2")[0]: each.read_text(encoding="utf-8") for each in out.iterdir()}
+    assert written.keys() == {"tuning", "system_info"}
+    assert row in written["tuning"]
+    assert str(adapter.name) in written["system_info"]
 
 
 def test_what_is_kept_can_be_listed_and_forgotten(tmp_path: Path) -> None:
