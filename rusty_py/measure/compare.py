@@ -145,7 +145,7 @@ class _Match:
 
     @property
     def is_reference(self) -> bool:
-        return self.base.by == self.base.row.reference
+        return self.base.by in (self.base.row.reference, f"{self.base.row.reference} graph")
 
 
 _Key = tuple[object, ...]
@@ -206,6 +206,7 @@ def _changes(matches: Sequence[_Match], runs: Sequence[BenchRun]) -> list[Change
             clock=(match.base.results[0].clock, match.base.results[0].scope),
             same_code=_is_same_code(match, runs),
             reference=match.is_reference,
+            on_host=match.base.results[0].scope != "kernel",
         )
         for match in matches
     ]

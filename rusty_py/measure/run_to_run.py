@@ -33,7 +33,9 @@ class Change:
 
     `log_ratio` has the standard error `error`, from samples whose ratios scatter by `scatter`. Results of one
     `problem` were sampled in the same rounds. The machine affects results of one `clock` alike. `same_code`
-    says that the same code ran. A `reference` is not judged: it only shows the state of the machine.
+    says that the same code ran. A `reference` is not judged: it only shows the state of the machine. Code
+    `on_host` runs at the clock of a core, which may change within a run, for several neighbouring results
+    together.
     """
 
     log_ratio: float
@@ -43,6 +45,7 @@ class Change:
     clock: Hashable
     same_code: bool
     reference: bool = False
+    on_host: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,15 +62,19 @@ def intervals(changes: Sequence[Change], *, control: float | None) -> list[Inter
     `control` is the log ratio of the drift control kernel. Which part of a change the machine caused is not
     known, so an interval covers several estimates of it: none, `control`, and the medians of `_groups`. It
     extends beyond these by Student's t times the root of spread² + error², with a Bonferroni correction for
-    the number of judged changes.
+    the number of judged changes. The spread is that of the results of one clock.
     """
     judged = [change for change in changes if not change.reference]
     if not judged:
         return [Interval(-math.inf, math.inf) for _ in changes]
-    spread, freedom = _spread(judged, changes)
-    quantile = t_quantile(1 - (1 - LEVEL) / 2 / len(judged), freedom)
+    clocks = {change.clock for change in judged}
+    spreads = {clock: _spread(changes, clock, judged=len(judged)) for clock in clocks}
     found = []
     for change in changes:
+        if change.clock not in spreads:  # That of references alone, which have no interval.
+            found.append(Interval(-math.inf, math.inf))
+            continue
+        spread, quantile = spreads[change.clock]
         machine = [0.0, *([] if control is None else [control]), *map(_median, _groups(change, changes))]
         width = quantile * math.hypot(spread, change.error)
         found.append(
@@ -89,24 +96,38 @@ def _groups(change: Change, changes: Sequence[Change]) -> list[list[Change]]:
     return [group for group in (unchanged, of_rounds) if len(group) >= _MIN_UNCHANGED]
 
 
-def _spread(judged: Sequence[Change], changes: Sequence[Change]) -> tuple[float, int]:
-    """The standard deviation of an unchanged result between the runs, and its degrees of freedom.
+def _spread(changes: Sequence[Change], clock: Hashable, *, judged: int) -> tuple[float, float]:
+    """The standard deviation of an unchanged result of a clock between the runs, and its quantile of t.
 
-    Results with changed code count only if there are few others, and by their differences from each other.
-    The prior, an inverse chi-squared distribution, is a spread between runs as large as that between single
-    samples.
+    Results with unchanged code show it, references included. Results with changed code count only if there
+    are few others, by their differences from each other. The prior, an inverse chi-squared distribution, is a
+    spread between runs as large as that between single samples.
     """
-    residuals = [_residual(each, _groups(each, changes)) for each in judged if each.same_code]
-    new = [each for each in judged if not each.same_code]
+    of_clock = [each for each in changes if each.clock == clock]
+    residuals = [_residual(each, _groups(each, changes)) for each in of_clock if each.same_code]
     if len(residuals) < _MIN_UNCHANGED:
+        new = [each for each in of_clock if not each.same_code and not each.reference]
         residuals += [_residual(each, [new]) for each in new]
-    # The median ignores up to half of the values, which may be real changes, at half of the precision.
-    total = MAD_TO_SIGMA * statistics.median(map(abs, residuals))
-    freedom = len(residuals) // 2 if len(residuals) >= _MIN_UNCHANGED else 0
-    between = max(0.0, total**2 - statistics.median(each.error**2 for each in judged))
-    prior = max(MIN_SPREAD, statistics.median(each.scatter for each in judged))
+    prior = max(MIN_SPREAD, statistics.median(each.scatter for each in of_clock))
+    freedom, between = 0, 0.0
+    if len(residuals) >= _MIN_UNCHANGED:
+        total = _deviation(residuals, on_host=of_clock[0].on_host)
+        freedom = len(residuals) // 2
+        between = max(0.0, total**2 - statistics.median(each.error**2 for each in of_clock))
     weight = _PRIOR_FREEDOM + freedom
-    return math.sqrt((_PRIOR_FREEDOM * prior**2 + freedom * between) / weight), weight
+    spread = math.sqrt((_PRIOR_FREEDOM * prior**2 + freedom * between) / weight)
+    return spread, t_quantile(1 - (1 - LEVEL) / 2 / judged, weight)
+
+
+def _deviation(residuals: Sequence[float], *, on_host: bool) -> float:
+    """The standard deviation of residuals around 0.
+
+    The median ignores up to half of the values, which may be real changes, at half of the precision. On the
+    host it would also ignore the results that were sampled while the core ran at another clock.
+    """
+    if on_host:
+        return math.sqrt(statistics.fmean(each**2 for each in residuals))
+    return MAD_TO_SIGMA * statistics.median(map(abs, residuals))
 
 
 def _residual(change: Change, groups: Sequence[Sequence[Change]]) -> float:

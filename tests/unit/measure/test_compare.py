@@ -112,6 +112,31 @@ def test_a_problem_sampled_while_the_machine_was_busy_is_not_slower() -> None:
     assert {verdict(found, "96", kernel) for kernel in KERNELS} == {"SAME"}
 
 
+def with_calls(run: BenchRun, factors: Sequence[float]) -> BenchRun:
+    """The run with a whole call of each factor in a problem of its own."""
+    calls = [replace(result("ours", each), clock="wall", scope="end to end", sha256="") for each in factors]
+    of_calls = run_of({f"call {i}": {"ours": call} for i, call in enumerate(calls)})
+    return replace(run, rows=[*run.rows, *of_calls.rows])
+
+
+def test_some_calls_sampled_while_the_core_ran_at_another_clock_are_not_faster() -> None:
+    base, other = with_calls(ladder(), [1.0] * 10), with_calls(ladder(), [1.0] * 6 + [1 / 1.4] * 4)
+    found = compare([base], [other])
+    assert not {verdict(found, f"call {i}", "ours") for i in range(10)} & {"FASTER", "SLOWER"}
+
+
+def test_calls_that_vary_between_runs_do_not_hide_a_slower_kernel() -> None:
+    noisy = [1.0, 1.5, 0.7, 1.3, 0.8, 1.6, 0.6, 1.4, 0.9, 1.2] * 2
+    base, other = with_calls(ladder(), [1.0] * 20), with_calls(ladder(auto=1.15), noisy)
+    assert verdict(compare([base], [other]), "64", "auto") == "SLOWER"
+
+
+def test_the_graph_of_a_reference_is_a_reference() -> None:
+    base = run_of({"64": {"auto": 1.0, "numpy": 1.0, "numpy graph": 1.0}})
+    other = run_of({"64": {"auto": 1.0, "numpy": 1.0, "numpy graph": 3.0}})
+    assert verdict(compare([base], [other]), "64", "numpy graph") == "reference"
+
+
 def scaled(measured: Result, factor: float, **changes: object) -> Result:
     stats = summarise([ns * factor for ns in measured.samples_ns])
     return replace(measured, stats=stats, **changes)  # type: ignore[arg-type]
