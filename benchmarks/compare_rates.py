@@ -157,6 +157,7 @@ def rates_of(pairs: Iterable[tuple[Side, Side]]) -> Rates:
         rates.half_widths += found.half_width or math.nan
 
         name, by = (target := draw.choice(judged(found))).problem.name, target.by
+        # B023: `planted` calls the lambda at once.
         one = [planted(run, lambda row, each: (row.problem.name, each.by) == (name, by)) for run in other]  # noqa: B023
         rates.found += sum(
             each.verdict == "FASTER"

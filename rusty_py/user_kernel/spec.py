@@ -1,4 +1,4 @@
-"""`TextSpec`: the pipeline of a text that is no file of ours."""
+"""`TextSpec`: the pipeline of a text that is not a file below `wgsl/`."""
 
 from dataclasses import dataclass
 

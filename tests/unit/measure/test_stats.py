@@ -72,7 +72,7 @@ def test_outliers_are_farther_than_three_and_a_half_robust_deviations() -> None:
     calm = normal(100.0, seed=4, spread=0.01, n=50)
     assert summarise(calm).outliers == 0
     assert summarise([*calm, 150.0, 50.0, 100.1]).outliers == 2
-    assert summarise([5.0] * 9 + [6.0]).outliers == 0  # Without a spread there is no measure of far.
+    assert summarise([5.0] * 9 + [6.0]).outliers == 0  # Without a spread, no distance is far.
 
 
 # The rank k with P(B < k) <= 2.5 % for B binomial (n, 1/2), counted from 1; Conover (1999), table A3.
