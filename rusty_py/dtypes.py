@@ -242,3 +242,13 @@ def scalar_word(value: Scalar, dtype: Dtype, *, operation: str) -> int:
                 f" it holds {info.min} to {info.max}"
             )
     return value & 0xFFFFFFFF
+
+
+def number_of_word(word: int, dtype: Dtype) -> Scalar:
+    """The number of which `scalar_word` made `word` for an array of `dtype`."""
+    if dtype.kind == "f":
+        number: float = _F32_BYTES.unpack(_WORD.pack(word))[0]
+        return number
+    if dtype is BOOL:
+        return bool(word)
+    return word - (1 << 32) if dtype.kind == "i" and word >> 31 else word

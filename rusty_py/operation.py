@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from importlib import import_module
+from inspect import Parameter, signature
 from typing import TYPE_CHECKING, Any
 
 from rusty_py.errors import DeviceError
@@ -37,6 +38,66 @@ def once_each(arrays: Sequence[Array], result: Array) -> Cost:
     return Cost(result.size, sum(each.nbytes for each in (*arrays, result)))
 
 
+Rule = Callable[..., Any]
+
+
+class Gradient:
+    """The gradient rule of an operation: how the gradients of its operands follow from that of the result.
+
+    `rules` has a function for each array: `rule(g, out, *arrays, *words, **options)` is the gradient of that
+    array, where g is the gradient of the result and the rest is what `forward` got and gave. None in place
+    of a rule, or of its result, is a gradient of zero. A gradient may have the shape that arrays were
+    broadcast to, and the dtype that they were promoted to: the engine sums and casts it.
+
+    With `joint`, one function gives the gradients of all arrays: `rule(g, out, *arrays, *words, wanted=...,
+    **options)`, where `wanted` has a bool for each array; what is not wanted may be None.
+
+    Rules are written in public operations, so that they have gradients themselves. An array whose parameter
+    begins with an underscore in every rule is not kept for the backward pass: the rule gets its `Layout`,
+    with shape and dtype, in its place. `reads` says so explicitly: of the result, then of each array.
+    """
+
+    __slots__ = ("joint", "reads", "rules")
+
+    def __init__(
+        self, *rules: Rule | None, joint: Rule | None = None, reads: tuple[bool, ...] | None = None
+    ) -> None:
+        self.rules, self.joint = rules, joint
+        self.reads = reads if reads is not None else _reads([joint] if joint else [*filter(None, rules)])
+
+    def reads_array(self, index: int) -> bool:
+        """Whether the values of the operand are needed in the backward pass; -1 is the result."""
+        return self.reads[index + 1] if index + 1 < len(self.reads) else True
+
+    def __call__(
+        self,
+        g: Array,
+        out: Any,
+        operands: Sequence[Any],
+        wanted: Sequence[bool],
+        options: dict[str, Any],
+    ) -> Sequence[Array | None]:
+        """The gradients of the arrays; `operands` are the arrays, then the words."""
+        if self.joint is not None:
+            gradients: Sequence[Array | None] = self.joint(g, out, *operands, wanted=tuple(wanted), **options)
+            return gradients
+        return [
+            rule(g, out, *operands, **options) if rule is not None and needed else None
+            for rule, needed in zip(self.rules, wanted, strict=False)
+        ]
+
+
+def _reads(rules: Sequence[Rule]) -> tuple[bool, ...]:
+    """Which positional parameters after the first any rule reads, by their names; all of `*arrays`."""
+    kinds = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+    names = [
+        [each.name for each in signature(rule).parameters.values() if each.kind in kinds][1:]
+        for rule in rules
+    ]
+    longest = max(map(len, names), default=0)
+    return tuple(any(i >= len(each) or not each[i].startswith("_") for each in names) for i in range(longest))
+
+
 @dataclass(frozen=True, eq=False)
 class Operation:
     """What there is to know of an operation; `forward` computes it.
@@ -51,9 +112,10 @@ class Operation:
     `forward` takes a number's word in place of the last array.
 
     `samples` are applications to try it with; `operands` makes some of a dtype and a shape, from a seed.
-    `expected` is the result of a sample, with the error bound. `cost` is that of an application. `gradient`,
-    where there is one, maps the gradient of the result, the result and the operands to the gradients of the
-    operands.
+    `expected` is the result of a sample, with the error bound. `cost` is that of an application. `gradient`
+    is the gradient rule, or the reason why there is none. To check it, `reference` is the operation on NumPy
+    arrays of float64, with the same options, where that is not `numpy`; `smooth` makes operands, as
+    `operands` does, at which it is differentiable.
     """
 
     name: str
@@ -68,7 +130,9 @@ class Operation:
     operands: Callable[..., tuple[Values, ...]] | None = None
     expected: Callable[[Sample], Expected] | None = None
     cost: Callable[[Sequence[Array], Array], Cost] = once_each
-    gradient: Callable[..., tuple[Array | None, ...]] | None = None
+    gradient: Gradient | str | None = None
+    reference: Callable[..., object] | None = None
+    smooth: Callable[..., tuple[Values, ...]] | None = None
 
 
 class Registry(dict[str, Operation]):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from math import prod
 from types import NotImplementedType
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,7 +16,8 @@ from rusty_py import dtypes, oracle, samples
 from rusty_py.arrays import Array, allocate
 from rusty_py.dtypes import BOOL, ELEMENTS, F16, F32, I32, U32, Dtype, Scalar
 from rusty_py.errors import DtypeError, LimitError
-from rusty_py.operation import OPERATIONS, Operation, apply
+from rusty_py.layout import Layout
+from rusty_py.operation import OPERATIONS, Gradient, Operation, Rule, apply
 from rusty_py.ops import generator
 from rusty_py.ops.creation import asarray, full
 from rusty_py.ops.generator import MAX_AXES, NAMES, Body, Skeleton
@@ -45,6 +47,10 @@ class Row:
     `ulps` is how far a float may be from the true result, in units of eps: a number, or a function of the
     operands; 0 is exact. `bound` is for what takes more than that to say, `integers` for what NumPy refuses.
     `operands` makes some to try it with.
+
+    `gradient` has a rule for each operand, `rule(g, out, x)` or `rule(g, out, x, y)`, as `Gradient` says; x
+    or y is a number where the operand was one. A str is the reason why there is no gradient. `smooth` makes
+    operands at which it is differentiable, where `samples.ordinary` does not.
     """
 
     name: str
@@ -60,7 +66,8 @@ class Row:
     by_dtype: Mapping[str, str] = field(default_factory=dict)
     helpers: Mapping[str, str] = field(default_factory=dict)
     operands: Callable[..., tuple[Values, ...]] = samples.ordinary
-    gradient: Callable[..., tuple[Array | None, ...]] | None = None
+    gradient: tuple[Rule | None, ...] | str | None = None
+    smooth: Callable[..., tuple[Values, ...]] | None = None
 
     def result(self, dtype: Dtype) -> Dtype:
         """The dtype of the result for operands of `dtype`."""
@@ -85,6 +92,10 @@ class Row:
     def made(self, kind: Dtype, shape: Shape, *, seed: int) -> tuple[Values, ...]:
         """Operands of a shape."""
         return self.operands(kind, self.numpy.nin, *shape, seed=seed)
+
+    def differentiable(self, kind: Dtype, shape: Shape, *, seed: int) -> tuple[Values, ...]:
+        """Operands of a shape, at which there is a gradient."""
+        return (self.smooth or samples.ordinary)(kind, self.numpy.nin, *shape, seed=seed)
 
     def samples(self) -> Iterator[Sample]:
         """One of each dtype."""
@@ -165,9 +176,36 @@ def _define(
             samples=row.samples,
             operands=row.made,
             expected=row.expected,
-            gradient=row.gradient,
+            gradient=_gradient(row),
+            smooth=row.differentiable,
         )
     )
+
+
+def _gradient(row: Row) -> Gradient | str | None:
+    """The rules of a row, also where an operand is the word of a number, or their order is reversed."""
+    if not isinstance(row.gradient, tuple):
+        return row.gradient
+    by_operand = Gradient(*row.gradient)
+
+    def joint(
+        g: Array, out: Array, *given: Any, wanted: Sequence[bool], reflected: bool = False
+    ) -> Sequence[Array | None]:
+        operands = [number_of(each, given[0]) if isinstance(each, int) else each for each in given]
+        if not reflected:
+            return by_operand(g, out, operands, wanted, {})
+        return by_operand(g, out, operands[::-1], (False, *wanted), {})[1:]
+
+    reads = tuple(by_operand.reads_array(i) for i in range(-1, row.numpy.nin))
+    if row.numpy.nin == 2 and reads[1] != reads[2]:
+        reads = (reads[0], True, True)  # Which of them a single array is depends on the call.
+    return Gradient(joint=joint, reads=reads)
+
+
+def number_of(word: int, beside: Array | Layout) -> float | int | bool:
+    """The number whose word was computed with the array `beside` or its layout."""
+    kind = beside.kind if isinstance(beside, Array) else beside.dtype
+    return dtypes.number_of_word(word, kind)
 
 
 def _doc(row: Row) -> str:

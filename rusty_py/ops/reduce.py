@@ -16,7 +16,7 @@ from rusty_py.arrays import Array, allocate
 from rusty_py.dtypes import BOOL, ELEMENTS, F16, F32, I32, Dtype, DtypeLike
 from rusty_py.errors import DtypeError, ShapeError
 from rusty_py.layout import layout_of
-from rusty_py.operation import OPERATIONS, Cost, Operation, apply
+from rusty_py.operation import OPERATIONS, Cost, Gradient, Operation, Rule, apply
 from rusty_py.ops.creation import full
 from rusty_py.ops.grid import THREADS, groups_for
 from rusty_py.oracle import Expected
@@ -56,6 +56,10 @@ class Reduction:
     dtypes, `helpers` the functions that it calls, by the dtype that is computed in. `bound` gives the float64
     result and how far rounding leads from it, as `oracle.sum` does; None is exact. `operands` makes some to
     try it with.
+
+    `gradient` is the rule, `rule(g, out, x, *, axes)` as `Gradient` says, or the reason why there is none;
+    g and out come with the reduced axes kept, of size 1. `smooth` makes operands at which it is
+    differentiable, where `samples.ordinary` does not.
     """
 
     name: str
@@ -69,7 +73,8 @@ class Reduction:
     by_dtype: Mapping[str, str] = field(default_factory=dict)
     helpers: Mapping[str, str] = field(default_factory=dict)
     operands: Callable[..., tuple[samples.Values, ...]] = samples.ordinary
-    gradient: Callable[..., tuple[Array | None, ...]] | None = None
+    gradient: Rule | str | None = None
+    smooth: Callable[..., tuple[samples.Values, ...]] | None = None
 
     def result(self, dtype: Dtype) -> Dtype:
         """The dtype of the result for elements of `dtype`."""
@@ -82,6 +87,10 @@ class Reduction:
     def made(self, kind: Dtype, shape: Shape, *, seed: int) -> tuple[samples.Values, ...]:
         """The operand of a shape."""
         return self.operands(kind, 1, *shape, seed=seed)
+
+    def differentiable(self, kind: Dtype, shape: Shape, *, seed: int) -> tuple[samples.Values, ...]:
+        """The operand of a shape, at which there is a gradient."""
+        return (self.smooth or samples.ordinary)(kind, 1, *shape, seed=seed)
 
     def samples(self) -> Iterator[Sample]:
         """Each dtype over some axes: by threads, by workgroups, along rows and columns, and after a copy."""
@@ -171,9 +180,25 @@ def _define(row: Reduction, function: Callable[..., Array]) -> Operation:
             operands=row.made,
             expected=row.expected,
             cost=_cost,
-            gradient=row.gradient,
+            gradient=along_axes(row.gradient) if callable(row.gradient) else row.gradient,
+            smooth=row.differentiable,
         )
     )
+
+
+def along_axes(rule: Rule) -> Gradient:
+    """The gradient by a `rule` that takes the gradient and the result with the reduced axes, of size 1."""
+    by_axes = Gradient(rule)
+
+    def joint(
+        g: Array, out: Any, x: Any, *, wanted: Sequence[bool], axis: Axis = None, **_: object
+    ) -> Sequence[Array | None]:
+        axes = axes_of(axis, len(x.shape), operation="gradient")
+        kept = tuple(1 if each in axes else size for each, size in enumerate(x.shape))
+        out = out.reshape(kept) if isinstance(out, Array) else out
+        return by_axes(g.reshape(kept), out, (x,), wanted, {"axes": axes})
+
+    return Gradient(joint=joint, reads=(by_axes.reads_array(-1), by_axes.reads_array(0)))
 
 
 def _doc(row: Reduction) -> str:
