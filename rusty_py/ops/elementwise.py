@@ -261,27 +261,27 @@ def _forward_binary(row: Row, a: Array, b: Array | int, *, reflected: bool = Fal
         if reflected and row.mirror:
             row, reflected = ROWS[row.mirror], False
         out = allocate(a.device, a.shape, row.result(a.kind), operation=row.name)
-        _compute(row.body(a.kind), (b, a) if reflected else (a, b), out)
+        compute(row.body(a.kind), (b, a) if reflected else (a, b), out)
         return out
     kind = dtypes.promoted(a.kind, b.kind, operation=row.name)
     _supported(row, kind)
     a, b = a.astype(kind, copy=False), b.astype(kind, copy=False)
     shape = broadcast(a.shape, b.shape, operation=row.name)
     out = allocate(a.device, shape, row.result(kind), operation=row.name)
-    _compute(row.body(kind), (a, b), out)
+    compute(row.body(kind), (a, b), out)
     return out
 
 
 def _forward_unary(row: Row, x: Array) -> Array:
     _supported(row, x.kind)
     out = allocate(x.device, x.shape, row.result(x.kind), operation=row.name)
-    _compute(row.body(x.kind), (x,), out)
+    compute(row.body(x.kind), (x,), out)
     return out
 
 
 def _forward_astype(x: Array, *, dtype: Dtype) -> Array:
     out = allocate(x.device, x.shape, dtype, operation="astype")
-    _compute(_cast(x.kind, dtype), (x,), out)
+    compute(cast(x.kind, dtype), (x,), out)
     return out
 
 
@@ -289,7 +289,7 @@ def _forward_assign(x: Array, out: Array) -> Array:
     """`out` may have any layout and dtype, and is in another buffer."""
     if x.buffer is out.buffer:
         x = _forward_astype(x, dtype=x.kind)
-    _compute(_cast(x.kind, out.kind), (x,), out, fresh=False)
+    compute(cast(x.kind, out.kind), (x,), out, fresh=False)
     return out
 
 
@@ -298,7 +298,7 @@ def _forward_where(mask: Array, x: Array, y: Array) -> Array:
     x, y = x.astype(kind, copy=False), y.astype(kind, copy=False)
     shape = broadcast(mask.shape, x.shape, y.shape, operation="where")
     out = allocate(mask.device, shape, kind, operation="where")
-    _compute(_choice(kind), (mask, x, y), out)
+    compute(_choice(kind), (mask, x, y), out)
     return out
 
 
@@ -312,7 +312,7 @@ _CASTS: dict[Dtype, str | dict[str, str]] = {
 }
 
 
-def _cast(source: Dtype, target: Dtype) -> Body:
+def cast(source: Dtype, target: Dtype) -> Body:
     """A conversion, or a copy of the words as they are, whatever they mean."""
     if source is target:
         word = "f16" if source is F16 else "u32"
@@ -420,7 +420,7 @@ def _with_number(name: str, a: Array, number: Scalar, *, reflected: bool) -> Arr
     return apply(OPERATIONS[name], a, words=(word,))
 
 
-def _compute(body: Body, operands: Sequence[Array | int], out: Array, *, fresh: bool = True) -> None:
+def compute(body: Body, operands: Sequence[Array | int], out: Array, *, fresh: bool = True) -> None:
     """One launch that computes every element of `out` from those of `operands`, arrays or numbers' words.
 
     An `out` that is not `fresh` may be a part of a buffer: what lies behind it stays as it is.
@@ -513,7 +513,7 @@ def _converted(kinds: str) -> str:
 def bodies() -> list[Body]:
     """What is computed by any operation here, for every dtype."""
     found = [row.body(kind) for row in ROWS.values() for kind in ELEMENTS.values() if kind.kind in row.kinds]
-    found += [_cast(source, target) for source in ELEMENTS.values() for target in ELEMENTS.values()]
+    found += [cast(source, target) for source in ELEMENTS.values() for target in ELEMENTS.values()]
     found += [_choice(kind) for kind in ELEMENTS.values()]
     return list(dict.fromkeys(found))
 
@@ -522,7 +522,7 @@ def covering() -> list[tuple[Body, Skeleton]]:
     """Kernels that cover all: each body in one skeleton, and each way to find elements with one body."""
     found = [(body, Skeleton("flat", 4, ("vec4",) * len(body.types))) for body in bodies()]
     for kind in (U32, F16):
-        found += [(_cast(kind, kind), skeleton) for skeleton in generator.skeletons(1)]
+        found += [(cast(kind, kind), skeleton) for skeleton in generator.skeletons(1)]
         found += [(_choice(kind), skeleton) for skeleton in generator.skeletons(3)]
     found += [(ROWS["subtract"].body(F32), skeleton) for skeleton in generator.skeletons(2)]
     for name, kind in (
