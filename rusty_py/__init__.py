@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from rusty_py.ops.elementwise import where as where
     from rusty_py.ops.matmul import matmul as matmul
     from rusty_py.ops.reduce import mean as mean
-    from rusty_py.ops.table import *  # noqa: F403  Each row is a public function.
+    from rusty_py.ops.rows import *  # noqa: F403  Each row is a public function.
     from rusty_py.runtime.adapter import Adapter as Adapter
     from rusty_py.runtime.adapter import Limits as Limits
     from rusty_py.runtime.adapter import list_adapters as list_adapters
@@ -89,8 +89,9 @@ if not TYPE_CHECKING:  # Else a misspelt name would have a type.
         return PathFinder.find_spec(f"rusty_py.{name}", __path__) is not None  # noqa: F405
 
     def _operations() -> dict[str, object]:
-        """The functions of ops/table.py: each operation there is one."""
+        """The functions of operations."""
         from rusty_py.operation import OPERATIONS
 
         import_module("rusty_py.ops.all")
-        return {name: each.function for name, each in OPERATIONS.items() if each.function is not None}
+        public = [each for each in OPERATIONS.values() if each.function is not None]
+        return {name: each.function for each in public for name in (each.name, *each.aliases)}

@@ -107,9 +107,9 @@ class Operation:
     options: it is called once for each, with virtual buffers, and what it launches is kept as a plan. With
     `writes`, the last array is written to, and is the result.
 
-    `function` is what users call. `numpy` is NumPy's function of the same meaning, which calls it for arrays
-    of `kinds`. `mixed` applies an operator to an array and an operand of another type; with `takes_words`,
-    `forward` takes a number's word in place of the last array.
+    `function` is what users call, also by the names in `aliases`. `numpy` is NumPy's function of the same
+    meaning, which calls it for arrays of `kinds`. `mixed` applies an operator to an array and an operand of
+    another type; with `takes_words`, `forward` takes a number's word in place of the last array.
 
     `samples` are applications to try it with; `operands` makes some of a dtype and a shape, from a seed.
     `expected` is the result of a sample, with the error bound. `cost` is that of an application. `gradient`
@@ -133,6 +133,7 @@ class Operation:
     gradient: Gradient | str | None = None
     reference: Callable[..., object] | None = None
     smooth: Callable[..., tuple[Values, ...]] | None = None
+    aliases: tuple[str, ...] = ()
 
 
 class Registry(dict[str, Operation]):

@@ -29,13 +29,37 @@ def read(name: str) -> str:
 def assemble(name: str, definitions: str) -> str:
     """`wgsl/<name>.wgsl` with `definitions` appended, so that the file's line numbers stay true.
 
-    f16 is enabled where they name it: on the first line, before its comment.
+    Then follow the files of wgsl/lib whose functions are called, once each. f16 is enabled where the
+    definitions name it: on the first line, before its comment.
     """
-    text = read(name)
-    if not definitions:
-        return unroll(text)
+    text = f"{read(name)}\n{definitions}\n" if definitions else read(name)
     enable = "enable f16; " if re.search(r"\bf16\b", definitions) else ""
-    return unroll(f"{enable}{text}\n{definitions}\n")
+    return unroll("\n".join([enable + text, *map(read, library(text))]))
+
+
+def library(text: str) -> list[str]:
+    """The files of wgsl/lib, as "lib/name", whose functions `text` calls, and those that they call."""
+    files = _functions_of_library(root())
+    found: list[str] = []
+    unread = [text]
+    while unread:
+        called = dict.fromkeys(_CALL.findall(_COMMENT.sub("", unread.pop())))
+        new = [files[each] for each in called if each in files and files[each] not in found]
+        found += dict.fromkeys(new)
+        unread += map(read, dict.fromkeys(new))
+    return sorted(found)
+
+
+@cache
+def _functions_of_library(folder: Path) -> dict[str, str]:
+    """The file of each function."""
+    texts = {f"lib/{path.stem}": path.read_text(encoding="utf-8") for path in folder.glob("lib/*.wgsl")}
+    return {name: file for file, text in texts.items() for name in _FUNCTION.findall(text)}
+
+
+_CALL = re.compile(r"(?<!fn )\b([a-z]\w*)\(")
+_FUNCTION = re.compile(r"(?m)^fn (\w+)\(")
+_COMMENT = re.compile(r"//.*")
 
 
 def unroll(text: str) -> str:

@@ -1,5 +1,5 @@
 """Importing this registers every operation."""
 
-from rusty_py.ops import creation, elementwise, matmul, reduce, table
+from rusty_py.ops import creation, elementwise, matmul, reduce, rows
 
-__all__ = ["creation", "elementwise", "matmul", "reduce", "table"]
+__all__ = ["creation", "elementwise", "matmul", "reduce", "rows"]

@@ -40,8 +40,8 @@ class Row:
     """An elementwise operation: `wgsl` is an expression of x, and of y if there are two operands.
 
     `numpy` is NumPy's function, `kinds` its letters of the dtypes that it is for; the result has the
-    operands' dtype, or is a bool with `truth`. `by_dtype` has other expressions for single dtypes, `helpers`
-    the functions that they call, by dtype; with `f16_in_f32`, f16 is computed by those of f32. `mirror` is
+    operands' dtype, or is a bool with `truth`. `by_dtype` has other expressions for single dtypes. They may
+    call the functions of wgsl/lib; those take f32, and with `f16_in_f32`, f16 is computed in f32. `mirror` is
     the operation that gives the same with its operands exchanged.
 
     `ulps` is how far a float may be from the true result, in units of eps: a number, or a function of the
@@ -50,7 +50,8 @@ class Row:
 
     `gradient` has a rule for each operand, `rule(g, out, x)` or `rule(g, out, x, y)`, as `Gradient` says; x
     or y is a number where the operand was one. A str is the reason why there is no gradient. `smooth` makes
-    operands at which it is differentiable, where `samples.ordinary` does not.
+    operands at which it is differentiable, where `samples.ordinary` does not. `aliases` are other public
+    names of the function.
     """
 
     name: str
@@ -64,10 +65,10 @@ class Row:
     integers: Callable[..., Values] | None = None
     f16_in_f32: bool = False
     by_dtype: Mapping[str, str] = field(default_factory=dict)
-    helpers: Mapping[str, str] = field(default_factory=dict)
     operands: Callable[..., tuple[Values, ...]] = samples.ordinary
     gradient: tuple[Rule | None, ...] | str | None = None
     smooth: Callable[..., tuple[Values, ...]] | None = None
+    aliases: tuple[str, ...] = ()
 
     def result(self, dtype: Dtype) -> Dtype:
         """The dtype of the result for operands of `dtype`."""
@@ -76,12 +77,11 @@ class Row:
     def body(self, dtype: Dtype) -> Body:
         """What is computed of operands of `dtype`."""
         names = NAMES[: self.numpy.nin]
-        expression, helpers = self.by_dtype.get(dtype.name, self.wgsl), self.helpers.get(dtype.name, "")
+        expression, helpers = self.by_dtype.get(dtype.name, self.wgsl), ""
         if dtype is F16 and self.f16_in_f32:
             of_f32 = ", ".join(f"{name}: f32" for name in names)
             kind = "bool" if self.truth else "f32"
-            helpers = self.helpers.get("f32", "")
-            helpers += f"fn of_f32({of_f32}) -> {kind} {{\n    return {expression};\n}}\n"
+            helpers = f"fn of_f32({of_f32}) -> {kind} {{\n    return {expression};\n}}\n"
             expression = f"of_f32({', '.join(f'f32({name})' for name in names)})"
             expression = expression if self.truth else f"f16({expression})"
         if self.truth:
@@ -124,7 +124,7 @@ class Row:
 
 
 ROWS: dict[str, Row] = {}
-"""By name: what `table` defines."""
+"""By name: what `rows` defines."""
 
 
 def define_unary(row: Row) -> Callable[[Array | ArrayLike], Array]:
@@ -178,6 +178,7 @@ def _define(
             expected=row.expected,
             gradient=_gradient(row),
             smooth=row.differentiable,
+            aliases=row.aliases,
         )
     )
 
@@ -220,7 +221,7 @@ def _doc(row: Row) -> str:
 
 
 def binary(name: str, a: Array, b: object, *, reflected: bool = False) -> Array | NotImplementedType:
-    """The operation `name` of `table` on an array and an operand; `reflected` computes b before a.
+    """The operation `name` of `rows` on an array and an operand; `reflected` computes b before a.
 
     Shapes broadcast. NotImplemented for operands that are neither numbers nor arrays of NumPy's or ours.
     Raises ShapeError, DtypeError, DeviceError for arrays of two devices, LimitError, OutOfMemory.

@@ -53,7 +53,7 @@ class Reduction:
     `identity` is the WGSL of what changes nothing, by NumPy's letter of the dtype; "" stands for all others.
     `numpy` is NumPy's function. f16 is reduced in f32. `widens_bool`: bools count as int32, as in a sum.
     `of_nothing` is the result of no elements; None where there is none. `by_dtype` has other WGSL for single
-    dtypes, `helpers` the functions that it calls, by the dtype that is computed in. `bound` gives the float64
+    dtypes, by the one that is computed in; it may call the functions of wgsl/lib. `bound` gives the float64
     result and how far rounding leads from it, as `oracle.sum` does; None is exact. `operands` makes some to
     try it with.
 
@@ -71,7 +71,6 @@ class Reduction:
     of_nothing: int | None = None
     bound: Callable[..., tuple[Any, Any]] | None = None
     by_dtype: Mapping[str, str] = field(default_factory=dict)
-    helpers: Mapping[str, str] = field(default_factory=dict)
     operands: Callable[..., tuple[samples.Values, ...]] = samples.ordinary
     gradient: Rule | str | None = None
     smooth: Callable[..., tuple[samples.Values, ...]] | None = None
@@ -115,7 +114,7 @@ class Reduction:
 
 
 REDUCTIONS: dict[str, Reduction] = {}
-"""By name: what `table` defines."""
+"""By name: what `rows` defines."""
 
 
 class Reduce(Protocol):
@@ -404,7 +403,6 @@ def kernel_spec(row: Reduction, kernel: str, source: Dtype, target: Dtype) -> Sp
     computed = row.computed(source)
     types = {"elem": source.wgsl, "total": computed.wgsl, "result": target.wgsl}
     text = "".join(f"alias {name} = {wgsl};\n" for name, wgsl in types.items())
-    text += row.helpers.get(computed.name, "")
     combine = row.by_dtype.get(computed.name, row.combine)
     identity = row.identity.get(computed.kind, row.identity.get("", ""))
     text += f"fn identity() -> total {{\n    return {identity};\n}}\n"

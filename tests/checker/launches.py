@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rusty_py import shaders
 from rusty_py.checker import Report, check
 from rusty_py.dtypes import F32
 from rusty_py.gemm import register_tiled_cpu, variants
@@ -136,7 +137,7 @@ POWER = _text(
     "binary",
     (1,),
     {"a": "i32[67]", "b": "i32[67]", "out": "i32[67]", "uniforms": words(67, 0, 1, 0, 1)},
-    _of("i32", "power(x, y)", helpers=elementwise.ROWS["power"].helpers["i32"]),
+    _of("i32", "power_i32(x, y)", helpers=shaders.read("lib/power_i32")),
 )
 ADD = _text(
     "binary",

@@ -48,7 +48,6 @@ def test_a_kernel_that_computes_something_else_is_wrong(sabotaged: Sabotaged) ->
         from rusty_py.ops.elementwise import ROWS
         from dataclasses import replace
         import rusty_py.ops.all
-        import rusty_py.ops.table
 
         object.__setattr__(ROWS["exp"], "wgsl", "exp(x) * 1.0001")
         """,

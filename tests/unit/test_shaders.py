@@ -1,5 +1,6 @@
 import gc
 import hashlib
+import re
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -50,6 +51,22 @@ def test_the_shaders_inside_the_package_come_first(tmp_path: Path, monkeypatch: 
         (tmp_path / place).mkdir(parents=True)
     monkeypatch.setattr(shaders, "__file__", str(tmp_path / "rusty_py" / "shaders.py"))
     assert shaders.root() == tmp_path / "rusty_py" / "wgsl"
+
+
+def test_functions_of_the_library_are_appended_once_each(folder: Path) -> None:
+    (folder / "lib").mkdir()
+    (folder / "kernel.wgsl").write_text("fn main() { f(); }", encoding="utf-8")
+    for name, calls in {"f": "g(); h();", "g": "h(); // i()", "h": "", "i": ""}.items():
+        (folder / "lib" / f"{name}.wgsl").write_text(f"fn {name}() {{ {calls} }}", encoding="utf-8")
+    lines = shaders.assemble("kernel", "").split("\n")
+    assert lines == ["fn main() { f(); }", "fn f() { g(); h(); }", "fn g() { h(); // i() }", "fn h() {  }"]
+    assert shaders.library("fn h() {} let x = select(0, 1, true);") == []
+
+
+def test_every_function_of_the_library_has_another_name() -> None:
+    texts = [each.read_text(encoding="utf-8") for each in (shaders.root() / "lib").glob("*.wgsl")]
+    names = [name for text in texts for name in re.findall(r"(?m)^(?:fn|const) (\w+)", text)]
+    assert sorted(names) == sorted(set(names))
 
 
 def test_baking_writes_overrides_as_constants() -> None:
