@@ -21,15 +21,29 @@ if TYPE_CHECKING:
     from rusty_py.errors import ShapeError as ShapeError
     from rusty_py.errors import ToolError as ToolError
     from rusty_py.errors import UnsupportedError as UnsupportedError
+    from rusty_py.ops.arranging import pad as pad
+    from rusty_py.ops.arranging import roll as roll
+    from rusty_py.ops.arranging import tril as tril
+    from rusty_py.ops.arranging import triu as triu
     from rusty_py.ops.creation import arange as arange
     from rusty_py.ops.creation import array as array
     from rusty_py.ops.creation import asarray as asarray
     from rusty_py.ops.creation import empty as empty
+    from rusty_py.ops.creation import empty_like as empty_like
     from rusty_py.ops.creation import eye as eye
     from rusty_py.ops.creation import full as full
+    from rusty_py.ops.creation import full_like as full_like
     from rusty_py.ops.creation import ones as ones
+    from rusty_py.ops.creation import ones_like as ones_like
     from rusty_py.ops.creation import zeros as zeros
+    from rusty_py.ops.creation import zeros_like as zeros_like
     from rusty_py.ops.elementwise import where as where
+    from rusty_py.ops.joining import concat as concat
+    from rusty_py.ops.joining import concatenate as concatenate
+    from rusty_py.ops.joining import split as split
+    from rusty_py.ops.joining import stack as stack
+    from rusty_py.ops.joining import unstack as unstack
+    from rusty_py.ops.linspace import linspace as linspace
     from rusty_py.ops.matmul import matmul as matmul
     from rusty_py.ops.reduce import mean as mean
     from rusty_py.ops.rows import *  # noqa: F403  Each row is a public function.
@@ -60,8 +74,24 @@ _NAMES = {
         "ToolError",
         "UnsupportedError",
     ),
-    "ops.creation": ("arange", "array", "asarray", "empty", "eye", "full", "ones", "zeros"),
+    "ops.arranging": ("pad", "roll", "tril", "triu"),
+    "ops.creation": (
+        "arange",
+        "array",
+        "asarray",
+        "empty",
+        "empty_like",
+        "eye",
+        "full",
+        "full_like",
+        "ones",
+        "ones_like",
+        "zeros",
+        "zeros_like",
+    ),
     "ops.elementwise": ("where",),
+    "ops.joining": ("concat", "concatenate", "split", "stack", "unstack"),
+    "ops.linspace": ("linspace",),
     "ops.matmul": ("matmul",),
     "ops.reduce": ("mean",),
     "user_kernel": ("Kernel",),

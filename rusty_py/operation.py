@@ -54,20 +54,23 @@ class Gradient:
 
     Rules are written in public operations, so that they have gradients themselves. An array whose parameter
     begins with an underscore in every rule is not kept for the backward pass: the rule gets its `Layout`,
-    with shape and dtype, in its place. `reads` says so explicitly: of the result, then of each array.
+    with shape and dtype, in its place; so do all of `*_arrays`. `reads` says so explicitly: of the result,
+    then of each array.
     """
 
-    __slots__ = ("joint", "reads", "rules")
+    __slots__ = ("joint", "reads", "reads_rest", "rules")
 
     def __init__(
         self, *rules: Rule | None, joint: Rule | None = None, reads: tuple[bool, ...] | None = None
     ) -> None:
         self.rules, self.joint = rules, joint
-        self.reads = reads if reads is not None else _reads([joint] if joint else [*filter(None, rules)])
+        given = [joint] if joint else [*filter(None, rules)]
+        self.reads = reads if reads is not None else _reads(given)
+        self.reads_rest = not any(map(_ignores_rest, given))
 
     def reads_array(self, index: int) -> bool:
         """Whether the values of the operand are needed in the backward pass; -1 is the result."""
-        return self.reads[index + 1] if index + 1 < len(self.reads) else True
+        return self.reads[index + 1] if index + 1 < len(self.reads) else self.reads_rest
 
     def __call__(
         self,
@@ -96,6 +99,12 @@ def _reads(rules: Sequence[Rule]) -> tuple[bool, ...]:
     ]
     longest = max(map(len, names), default=0)
     return tuple(any(i >= len(each) or not each[i].startswith("_") for each in names) for i in range(longest))
+
+
+def _ignores_rest(rule: Rule) -> bool:
+    """Whether a rule takes the arrays as `*_arrays`, and so reads none of them."""
+    rest = [each for each in signature(rule).parameters.values() if each.kind is Parameter.VAR_POSITIONAL]
+    return any(each.name.startswith("_") for each in rest)
 
 
 @dataclass(frozen=True, eq=False)

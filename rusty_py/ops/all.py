@@ -1,5 +1,14 @@
 """Importing this registers every operation."""
 
-from rusty_py.ops import creation, elementwise, matmul, reduce, rows
+from rusty_py.ops import arranging, creation, elementwise, joining, linspace, matmul, reduce, rows
 
-__all__ = ["creation", "elementwise", "matmul", "reduce", "rows"]
+__all__ = [
+    "arranging",
+    "creation",
+    "elementwise",
+    "joining",
+    "linspace",
+    "matmul",
+    "reduce",
+    "rows",
+]

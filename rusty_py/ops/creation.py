@@ -5,6 +5,7 @@ from functools import cache
 from math import ceil, isfinite
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from rusty_py import dtypes
 from rusty_py.arrays import Array, allocate, upload
@@ -102,6 +103,50 @@ def empty(
     """An array of undefined values, to be assigned to."""
     kind = F32 if dtype is None else dtypes.element(dtype, operation="empty")
     return allocate(device or default_device(), shape_of(shape, operation="empty"), kind, operation="empty")
+
+
+def full_like(
+    x: Array | ArrayLike,
+    /,
+    fill_value: Scalar,
+    dtype: DtypeLike | None = None,
+    *,
+    device: Device | None = None,
+) -> Array:
+    """`fill_value` everywhere, in the shape of `x`, and in its dtype and on its device unless said otherwise.
+
+    Raises DtypeError where it does not fit the dtype.
+    """
+    like = asarray(x)
+    kind = like.kind if dtype is None else dtype
+    return full(like.shape, fill_value, dtype=kind, device=device or like.device)
+
+
+def zeros_like(
+    x: Array | ArrayLike, /, dtype: DtypeLike | None = None, *, device: Device | None = None
+) -> Array:
+    """Zeros in the shape of `x`, and in its dtype and on its device unless said otherwise."""
+    like = asarray(x)
+    kind = like.kind if dtype is None else dtype
+    return zeros(like.shape, dtype=kind, device=device or like.device)
+
+
+def ones_like(
+    x: Array | ArrayLike, /, dtype: DtypeLike | None = None, *, device: Device | None = None
+) -> Array:
+    """Ones in the shape of `x`, and in its dtype and on its device unless said otherwise."""
+    like = asarray(x)
+    kind = like.kind if dtype is None else dtype
+    return ones(like.shape, dtype=kind, device=device or like.device)
+
+
+def empty_like(
+    x: Array | ArrayLike, /, dtype: DtypeLike | None = None, *, device: Device | None = None
+) -> Array:
+    """Undefined values in the shape of `x`, and in its dtype and on its device unless said otherwise."""
+    like = asarray(x)
+    kind = like.kind if dtype is None else dtype
+    return empty(like.shape, dtype=kind, device=device or like.device)
 
 
 def arange(

@@ -13,7 +13,7 @@ from rusty_py.dtypes import ELEMENTS
 from rusty_py.errors import UnsupportedError
 from rusty_py.operation import OPERATIONS, Operation
 from rusty_py.ops import all as every
-from rusty_py.ops import matmul
+from rusty_py.ops import arranging, creation, joining, matmul
 
 assert every  # It registers what is looked up here.
 _HELD = {each.numpy for each in ELEMENTS.values()}
@@ -27,6 +27,27 @@ _VIEWS: dict[Callable[..., object], Callable[..., object]] = {
     np.shape: lambda x: x.shape,
     np.ndim: lambda x: x.ndim,
     np.size: lambda x: x.size,
+}
+
+# Ours by NumPy's arguments, where they differ from ours; NotImplemented leaves a call to NumPy.
+_ADAPTED: dict[Callable[..., object], Callable[..., object]] = {
+    np.concatenate: lambda arrays, axis=0: joining.concat(arrays, axis=axis),
+    np.stack: lambda arrays, axis=0: joining.stack(arrays, axis=axis),
+    np.split: lambda ary, indices_or_sections, axis=0: joining.split(ary, indices_or_sections, axis=axis),
+    np.roll: lambda a, shift, axis=None: arranging.roll(a, shift, axis),
+    np.pad: lambda array, pad_width, mode="constant", *, constant_values=0: (
+        arranging.pad(array, pad_width, constant_values=constant_values)
+        if mode == "constant" and np.ndim(constant_values) == 0
+        else NotImplemented
+    ),
+    np.zeros_like: lambda a, dtype=None: creation.zeros_like(a, dtype) if _held(dtype) else NotImplemented,
+    np.ones_like: lambda a, dtype=None: creation.ones_like(a, dtype) if _held(dtype) else NotImplemented,
+    np.empty_like: lambda prototype, dtype=None: (
+        creation.empty_like(prototype, dtype) if _held(dtype) else NotImplemented
+    ),
+    np.full_like: lambda a, fill_value, dtype=None: (
+        creation.full_like(a, fill_value, dtype) if _held(dtype) else NotImplemented
+    ),
 }
 
 
@@ -67,6 +88,10 @@ def function(
     if function in _VIEWS and arguments and isinstance(arguments[0], Array):
         if _binds(signature(_VIEWS[function]), arguments, kwargs):
             return _VIEWS[function](*arguments, **kwargs)
+    elif function in _ADAPTED and _binds(signature(_ADAPTED[function]), arguments, kwargs):
+        result = _ADAPTED[function](*arguments, **kwargs)
+        if result is not NotImplemented:
+            return result
     elif function in _OURS and (given := _given(_OURS[function], arguments, kwargs)) is not None:
         ours = _OURS[function].function
         assert ours is not None
@@ -87,9 +112,12 @@ def _given(
         arguments = (named.pop(next(iter(numpys.parameters))),)
         if not _binds(mine, arguments, named):
             return None
-    dtype = named.get("dtype")
-    held = dtype is None or np.dtype(dtype) in _HELD  # type: ignore[call-overload]  # It raises what NumPy's does.
-    return (arguments, named) if held and _takes(ours, arguments) else None
+    return (arguments, named) if _held(named.get("dtype")) and _takes(ours, arguments) else None
+
+
+def _held(dtype: object) -> bool:
+    """Whether arrays hold a dtype that was asked for; None asks for none."""
+    return dtype is None or np.dtype(dtype) in _HELD  # type: ignore[call-overload]  # It raises what NumPy's does.
 
 
 def _takes(ours: Operation, arguments: tuple[object, ...]) -> bool:

@@ -226,6 +226,12 @@ def _creation() -> Iterator[Work]:
             lambda device, _, kind=kind: rp.arange(3, 906, 3, dtype=kind, device=device).numpy(),
             lambda kind=kind: Expected(np.arange(3, 906, 3).astype(kind.numpy), None),
         )
+    for kind in (F32, F16):
+        yield Work(
+            f"linspace {kind.name}",
+            lambda device, _, kind=kind: rp.linspace(-2, 298, 301, dtype=kind, device=device).numpy(),
+            lambda kind=kind: Expected(np.linspace(-2, 298, 301, dtype=kind.numpy), None),
+        )
 
 
 def _products() -> Iterator[Work]:

@@ -187,3 +187,53 @@ def test_the_array_apis_names_are_ours(device: Device) -> None:
     assert rp.full(shape=(2,), fill_value=1.5, dtype=None, device=device).tolist() == [1.5, 1.5]
     for made in (rp.zeros, rp.ones, rp.empty, rp.eye):
         assert made(2, dtype=None, device=device).dtype == np.float32
+
+
+@EVERY_KIND
+def test_arrays_like_another_have_its_shape_dtype_and_device(device: Device, kind: Dtype) -> None:
+    needs(device, kind)
+    x = rp.zeros((2, 6), dtype=kind, device=device)[:, ::2]
+    value = {"f": -1.25, "i": -7, "u": 2**32 - 1, "b": True}[kind.kind]
+    host = x.numpy()
+    for made, expected in (
+        (rp.zeros_like(x), np.zeros_like(host)),
+        (rp.ones_like(x), np.ones_like(host)),
+        (rp.full_like(x, value), np.full_like(host, value)),
+        (rp.ones_like(x, dtype="i32"), np.ones_like(host, dtype=np.int32)),
+    ):
+        assert made.device is device
+        assert_same(made, expected)
+    empty = rp.empty_like(x)
+    assert (empty.shape, empty.dtype, empty.device) == (x.shape, x.dtype, device)
+
+
+def test_linspace_is_within_its_bound_and_exact_at_its_ends(device: Device) -> None:
+    with each_reported() as case:
+        for start, stop in ((0, 1), (-1.5, 7.25), (5, -3), (2, 2), (-1e30, 3e30), (1, 1 + 2e-7)):
+            for num in (0, 1, 2, 3, 10, 1001):
+                for endpoint in (True, False):
+                    with case((start, stop, num, endpoint)):
+                        x = rp.linspace(start, stop, num, endpoint=endpoint, device=device).numpy()
+                        expected = np.linspace(start, stop, num, endpoint=endpoint)
+                        assert x.dtype == np.float32
+                        assert x.shape == expected.shape
+                        bound = 1.5 * 2.0**-23 * max(abs(start), abs(stop))
+                        assert np.abs(x - expected).max(initial=0) <= bound
+                        if num:
+                            assert x[0] == np.float32(start)
+                        if num > 1 and endpoint:
+                            assert x[-1] == np.float32(stop)
+    if "shader-f16" in device.adapter.features:
+        half = rp.linspace(0, 1, 5, dtype="f16", device=device)
+        assert_same(half, np.linspace(0, 1, 5, dtype=np.float16))
+
+
+def test_linspace_refuses_what_it_has_no_numbers_for(unchecked: Device) -> None:
+    with pytest.raises(ShapeError, match=r"^linspace: num is not negative, and all are finite"):
+        rp.linspace(0, 1, -1, device=unchecked)
+    with pytest.raises(ShapeError, match=r"^linspace: num is not negative, and all are finite"):
+        rp.linspace(0, np.inf, 3, device=unchecked)
+    with pytest.raises(DtypeError, match=r"^linspace: not for i32"):
+        rp.linspace(0, 1, 3, dtype="i32", device=unchecked)
+    with pytest.raises(DtypeError, match=r"^linspace: the number does not fit f32"):
+        rp.linspace(0, 1e39, 3, device=unchecked)

@@ -29,6 +29,16 @@ ON_THE_DEVICE = {
     "transpose": lambda x: np.transpose(x, (1, 0)),
     "reshape": lambda x: np.reshape(x, (10, -1)),
     "copy": lambda x: np.copy(x),
+    "concatenate": lambda x: np.concatenate([x, A, x]),
+    "concatenate along columns": lambda x: np.concatenate([A, x], 1),
+    "stack": lambda x: np.stack((x, x)),
+    "split": lambda x: np.split(x, 2)[1],
+    "roll": lambda x: np.roll(x, 3, axis=1),
+    "pad": lambda x: np.pad(x, ((1, 2), (0, 3)), constant_values=5),
+    "tril": lambda x: np.tril(x, -1),
+    "triu": lambda x: np.triu(x, k=2),
+    "zeros_like": lambda x: np.zeros_like(x),
+    "full_like": lambda x: np.full_like(x, 2.5),
 }
 
 ON_THE_HOST = {
@@ -36,8 +46,8 @@ ON_THE_HOST = {
     "floor_divide": lambda x: np.floor_divide(x, 2),
     "reduce": lambda x: np.add.reduce(x),
     "where=": lambda x: np.add(x, x, where=A > 0, out=np.zeros_like(A)),
-    "concatenate": lambda x: np.concatenate([x, A, x]),
-    "stack": lambda x: np.stack((x, x)),
+    "pad by reflection": lambda x: np.pad(x, 1, mode="reflect"),
+    "float64 zeros": lambda x: np.zeros_like(x, dtype=np.float64),
     "ptp": lambda x: np.ptp(x, axis=0),
     "max into": lambda x: np.max(x, axis=0, out=np.zeros(10, np.float32)),
     "sum in float64": lambda x: np.sum(x, dtype=np.float64),
@@ -48,7 +58,6 @@ ON_THE_HOST = {
     "einsum": lambda x: np.einsum("ij,ij->i", x, x),
     "allclose": lambda x: np.allclose(x, A),
     "histogram": lambda x: np.histogram(x, bins=3)[0],
-    "zeros_like": lambda x: np.zeros_like(x),
 }
 
 

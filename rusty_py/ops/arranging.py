@@ -1,0 +1,222 @@
+"""The elements of an array in other places: `roll`, `pad`, `tril` and `triu`, with a kernel each."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import product
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from rusty_py import dtypes, samples
+from rusty_py.arrays import Array, allocate
+from rusty_py.dtypes import BOOL, F16, F32, I32, Dtype, Scalar
+from rusty_py.errors import ShapeError
+from rusty_py.operation import OPERATIONS, Gradient, Operation, apply
+from rusty_py.ops import generator
+from rusty_py.ops.creation import ARANGE, asarray
+from rusty_py.ops.elementwise import cast, compute
+from rusty_py.ops.generator import Body, Skeleton
+from rusty_py.oracle import Expected
+from rusty_py.runtime.launch import Spec
+from rusty_py.samples import Sample, Values
+from rusty_py.views import Shape, axis_of
+
+Width = int | Sequence[int] | Sequence[Sequence[int]]
+Widths = tuple[tuple[int, int], ...]
+
+
+def roll(
+    x: Array | ArrayLike, /, shift: int | Sequence[int], axis: int | Sequence[int] | None = None
+) -> Array:
+    """`x` with its elements moved by `shift` places along `axis`; those beyond the end come in front.
+
+    None rolls the flattened elements. Several axes take a shift each, or all the same.
+    Raises ShapeError.
+    """
+    array = asarray(x)
+    if axis is None:
+        return roll(array.reshape(-1), shift, 0).reshape(array.shape)
+    axes = [axis] if isinstance(axis, int) else [*axis]
+    shifts = [*shift] if isinstance(shift, Sequence) else [shift] * len(axes)
+    if len(shifts) != len(axes):
+        raise ShapeError(f"roll: a shift for each axis: {len(shifts)} shifts, {len(axes)} axes")
+    total = [0] * array.ndim
+    for each, by in zip(axes, shifts, strict=True):
+        total[axis_of(each, array.ndim, operation="roll")] += operator.index(by)
+    places = tuple(by % size if size else 0 for by, size in zip(total, array.shape, strict=True))
+    return apply(ROLL, array, shifts=places)
+
+
+def pad(x: Array | ArrayLike, /, pad_width: Width, *, constant_values: Scalar = 0) -> Array:
+    """`x` with `constant_values` around it.
+
+    pad_width: how many elements before and after each axis: (before, after) for each axis, one such pair for
+    all, or one number for all. Raises ShapeError, DtypeError for a constant that x's dtype does not hold.
+    """
+    array = asarray(x)
+    value = constant_values.item() if isinstance(constant_values, np.generic) else constant_values
+    return apply(PAD, array, widths=_widths(pad_width, array.ndim), value=value)
+
+
+def tril(x: Array | ArrayLike, /, *, k: int = 0) -> Array:
+    """The lower triangles of the matrices `x`: zero above the `k`-th diagonal, which counts upwards.
+
+    x: (..., m, n). Raises ShapeError for fewer than two axes.
+    """
+    return apply(TRIL, x, k=operator.index(k))
+
+
+def triu(x: Array | ArrayLike, /, *, k: int = 0) -> Array:
+    """The upper triangles of the matrices `x`: zero below the `k`-th diagonal, which counts upwards.
+
+    x: (..., m, n). Raises ShapeError for fewer than two axes.
+    """
+    return apply(TRIU, x, k=operator.index(k))
+
+
+def _widths(pad_width: Width, ndim: int) -> Widths:
+    try:
+        pairs = np.broadcast_to(np.asarray(pad_width), (ndim, 2))
+    except ValueError:
+        raise ShapeError(f"pad: a pair of widths for each of {ndim} axes: {pad_width}") from None
+    if pairs.dtype.kind not in "iu" or (pairs < 0).any():
+        raise ShapeError(f"pad: widths are integers, not negative: {pad_width}")
+    return tuple((int(before), int(after)) for before, after in pairs)
+
+
+def _forward_roll(x: Array, *, shifts: Shape) -> Array:
+    out = allocate(x.device, x.shape, x.kind, operation="roll")
+    # Along each axis, what stays before the end and what comes in front.
+    ways = [
+        [(slice(None, size - by), slice(by, None)), (slice(size - by, None), slice(None, by))]
+        if by
+        else [(slice(None), slice(None))]
+        for size, by in zip(x.shape, shifts, strict=True)
+    ]
+    for way in product(*ways):
+        source, target = (tuple(each) for each in zip(*way, strict=True)) if way else ((), ())
+        compute(cast(x.kind, x.kind), (x[source],), out[target], fresh=False)
+    return out
+
+
+def _forward_pad(x: Array, *, widths: Widths, value: Scalar) -> Array:
+    word = dtypes.scalar_word(value, x.kind, operation="pad")
+    shape = tuple(before + size + after for size, (before, after) in zip(x.shape, widths, strict=True))
+    out = allocate(x.device, shape, x.kind, operation="pad")
+    inside = _inside(shape, widths)
+    for i, (before, after) in enumerate(widths):  # The border of axis i, within those of the axes before it.
+        edges = (slice(None, before) if before else None, slice(shape[i] - after, None) if after else None)
+        for edge in filter(None, edges):
+            compute(cast(x.kind, x.kind), (word,), out[(*inside[:i], edge)], fresh=False)
+    compute(cast(x.kind, x.kind), (x,), out[inside], fresh=False)
+    return out
+
+
+def _inside(shape: Shape, widths: Widths) -> tuple[slice, ...]:
+    """Where the array is in one of `shape` that was padded."""
+    return tuple(slice(before, size - after) for size, (before, after) in zip(shape, widths, strict=True))
+
+
+def _forward_triangle(name: str, x: Array, *, k: int) -> Array:
+    if x.ndim < 2:
+        raise ShapeError(f"{name}: needs 2 axes or more: shape {x.shape}")
+    device, (rows, cols) = x.device, x.shape[-2:]
+    out = allocate(device, x.shape, x.kind, operation=name)
+    numbered = [ARANGE.forward(0, 1, device=device, size=size, dtype=I32) for size in (rows, cols)]
+    compute(_triangle(name, x.kind), (x, numbered[0].reshape(rows, 1), numbered[1], k & 0xFFFFFFFF), out)
+    return out
+
+
+def _triangle(name: str, kind: Dtype) -> Body:
+    """`x` where it is on the kept side of diagonal u; its row is y, its column z."""
+    word = "f16" if kind is F16 else "u32"
+    kept = "z - y <= u" if name == "tril" else "z - y >= u"
+    types = (word, "i32", "i32", "i32")
+    return Body(f"{name} {word}", types, word, f"select({word}(0), x, {kept})")
+
+
+def _grad_roll(g: Array, _out: Array, _x: Array, *, shifts: Shape) -> Array:
+    return apply(ROLL, g, shifts=tuple(-by % size for by, size in zip(shifts, g.shape, strict=True)))
+
+
+def _grad_pad(g: Array, _out: Array, _x: Array, *, widths: Widths, value: Scalar) -> Array:
+    return g[_inside(g.shape, widths)]
+
+
+def _numpy_roll(x: Values, *, shifts: Shape) -> Values:
+    return np.roll(x, shifts, axis=tuple(range(x.ndim)))
+
+
+def _numpy_pad(x: Values, *, widths: Widths, value: Scalar) -> Values:
+    return np.pad(x, widths, constant_values=value)
+
+
+def _add(
+    name: str,
+    forward: Callable[..., Array],
+    reference: Callable[..., Values],
+    gradient: Callable[..., Array],
+    options: Sequence[dict[str, Any]],
+    function: Callable[..., Array] | None = None,
+) -> Operation:
+    """Registers an operation of one array whose elements stay as they are; `options` are to try it with."""
+
+    def each_dtype() -> Iterator[Sample]:
+        for kind in samples.KINDS:
+            for i, each in enumerate(options):
+                value = (
+                    {"value": bool(each["value"]) if kind is BOOL else each["value"]}
+                    if "value" in each
+                    else {}
+                )
+                yield Sample(f"{name} {kind.name} {i}", made(kind, (6, 12), seed=i), each | value)
+
+    def made(kind: Dtype, shape: Shape, *, seed: int) -> tuple[Values, ...]:
+        return samples.ordinary(kind, 1, *shape, seed=seed)
+
+    return OPERATIONS.add(
+        Operation(
+            name,
+            forward,
+            numpy=reference if function else None,
+            function=function,
+            samples=each_dtype,
+            operands=made,
+            expected=lambda sample: Expected(reference(*sample.operands, **sample.options), None),
+            gradient=Gradient(gradient),
+            reference=reference,
+        )
+    )
+
+
+ROLL = _add("roll", _forward_roll, _numpy_roll, _grad_roll, [{"shifts": (4, 7)}, {"shifts": (0, 4)}])
+PAD = _add(
+    "pad",
+    _forward_pad,
+    _numpy_pad,
+    _grad_pad,
+    [{"widths": ((2, 1), (0, 6)), "value": 7}, {"widths": ((0, 3), (4, 4)), "value": 0}],
+)
+TRIL, TRIU = (
+    _add(
+        name,
+        partial(_forward_triangle, name),
+        reference,
+        lambda g, _out, _x, *, k, name=name: apply(OPERATIONS[name], g, k=k),
+        [{"k": 0}, {"k": -2}, {"k": 3}],
+        function,
+    )
+    for name, reference, function in (("tril", np.tril, tril), ("triu", np.triu, triu))
+)
+
+
+def variants() -> list[Spec]:
+    """The kernels of triangles; all others here are copies."""
+    skeleton = Skeleton("general", 4, ("vec4", "one", "vec4", "number"))
+    return [
+        generator.spec(_triangle(name, kind), skeleton) for name in ("tril", "triu") for kind in (F32, F16)
+    ]

@@ -1,0 +1,26 @@
+// linspace: out[i] = start + i * step in the first half, stop - (count - 1 - i) * step in the second: exact at both ends.
+//
+// Layout: contiguous; start, stop and step are the bits of f32.
+// Dispatch: (min(ceil(count / 256), max groups), 1, 1); grid-stride loop.
+// Workgroup: 256 threads; no workgroup memory.
+// Appended: elem, the element type.
+
+struct Uniforms {
+    count: u32,
+    start: f32,
+    stop: f32,
+    step: f32,
+    from_stop: u32,  // The first element that is computed from the end.
+}
+
+@group(0) @binding(0) var<storage, read_write> out: array<elem>;
+@group(0) @binding(1) var<uniform> uniforms: Uniforms;
+
+@compute @workgroup_size(256)
+fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+    for (var i = id.x; i < uniforms.count; i += groups.x * 256u) {
+        let forwards = fma(f32(i), uniforms.step, uniforms.start);
+        let backwards = fma(-f32(uniforms.count - 1u - i), uniforms.step, uniforms.stop);
+        out[i] = elem(select(forwards, backwards, i >= uniforms.from_stop));
+    }
+}
