@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rusty_py.arrays import Array as Array
+    from rusty_py.autograd import grad as grad
+    from rusty_py.autograd import no_grad as no_grad
+    from rusty_py.autograd import value_and_grad as value_and_grad
     from rusty_py.errors import CacheError as CacheError
     from rusty_py.errors import DeviceError as DeviceError
     from rusty_py.errors import DtypeError as DtypeError
@@ -47,6 +50,12 @@ if TYPE_CHECKING:
     from rusty_py.ops.matmul import matmul as matmul
     from rusty_py.ops.reduce import mean as mean
     from rusty_py.ops.rows import *  # noqa: F403  Each row is a public function.
+    from rusty_py.ops.views import broadcast_to as broadcast_to
+    from rusty_py.ops.views import expand_dims as expand_dims
+    from rusty_py.ops.views import matrix_transpose as matrix_transpose
+    from rusty_py.ops.views import permute_dims as permute_dims
+    from rusty_py.ops.views import reshape as reshape
+    from rusty_py.ops.views import squeeze as squeeze
     from rusty_py.runtime.adapter import Adapter as Adapter
     from rusty_py.runtime.adapter import Limits as Limits
     from rusty_py.runtime.adapter import list_adapters as list_adapters
@@ -59,6 +68,7 @@ __version__ = "0.1.0"
 _NAMES = {
     "runtime.adapter": ("Adapter", "Limits", "list_adapters"),
     "arrays": ("Array",),
+    "autograd": ("grad", "no_grad", "value_and_grad"),
     "runtime.device": ("Device", "default_device"),
     "errors": (
         "CacheError",
@@ -94,6 +104,7 @@ _NAMES = {
     "ops.linspace": ("linspace",),
     "ops.matmul": ("matmul",),
     "ops.reduce": ("mean",),
+    "ops.views": ("expand_dims", "matrix_transpose", "squeeze"),
     "user_kernel": ("Kernel",),
 }
 _HOME = {name: module for module, names in _NAMES.items() for name in names}

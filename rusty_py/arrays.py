@@ -13,10 +13,10 @@ from rusty_py import dtypes, printing
 from rusty_py.dtypes import BOOL, F16, F32, MAX_F32, Dtype, DtypeLike, f32_word
 from rusty_py.errors import DeviceError, DtypeError, RustyError, ShapeError, UnsupportedError
 from rusty_py.layout import Layout, index_key, layout_at, layout_of, layout_permuted, layout_reshaped
-from rusty_py.operation import OPERATIONS, apply
+from rusty_py.operation import HOOKS, OPERATIONS, apply
 from rusty_py.runtime.buffer import Buffer
 from rusty_py.runtime.device import Device
-from rusty_py.views import Shape, View, axis_key, axis_of, indexed, shape_to
+from rusty_py.views import Shape, View, axis_key, axis_of, indexed, plain_index, shape_to
 
 
 def _operator(name: str, *, reflected: bool = False) -> Callable[["Array", object], "Array"]:
@@ -46,7 +46,7 @@ class Array:
     `assign` alone changes an array that is there, and all its views with it.
     """
 
-    __slots__ = ("__weakref__", "buffer", "layout", "offset")
+    __slots__ = ("__weakref__", "buffer", "layout", "node", "offset")
 
     __array_priority__ = 1000
     __hash__ = None  # type: ignore[assignment]  # As NumPy's: == is elementwise.
@@ -56,6 +56,7 @@ class Array:
         self.buffer = buffer
         self.layout = layout
         self.offset = offset
+        self.node: Any = None  # Of autograd's graph; None where nothing is recorded.
 
     @property
     def kind(self) -> Dtype:
@@ -99,29 +100,49 @@ class Array:
     @property
     def T(self) -> "Array":  # noqa: N802  NumPy's name.
         """The axes in reverse order; shares memory."""
-        return Array(self.buffer, self.layout.transposed, self.offset)
+        view = Array(self.buffer, self.layout.transposed, self.offset)
+        if self.node is None:
+            return view
+        return self._recorded(view, "permute_dims", axes=tuple(reversed(range(self.ndim))))
 
     @property
     def mT(self) -> "Array":  # noqa: N802  The Array API's name.
         """The last two axes exchanged; shares memory. Raises ShapeError for fewer than two."""
         if self.ndim < 2:
             raise ShapeError(f"mT: needs 2 axes or more: shape {self.shape}")
-        return Array(self.buffer, self.layout.matrix_transposed, self.offset)
+        view = Array(self.buffer, self.layout.matrix_transposed, self.offset)
+        if self.node is None:
+            return view
+        *outer, row, col = range(self.ndim)
+        return self._recorded(view, "permute_dims", axes=(*outer, col, row))
 
     # Views.
 
     def view(self, view: View) -> "Array":
-        """An array that shares this one's memory."""
+        """An array that shares this one's memory, for kernels: it is not recorded for gradients."""
         offset, shape, strides = view
         return Array(self.buffer, layout_of(self.kind, shape, strides, offset), offset)
 
+    def detach(self) -> "Array":
+        """An array that shares this one's memory, but takes no part in gradients."""
+        return Array(self.buffer, self.layout, self.offset)
+
+    def _recorded(self, view: "Array", name: str, **options: object) -> "Array":
+        """`view`, recorded as the result of the operation `name` on this array."""
+        if HOOKS.record is not None:
+            HOOKS.record(OPERATIONS[name], (self,), (), options, view)
+        return view
+
     def __getitem__(self, key: object) -> "Array":
         known = index_key(key)
+        if known is None and self.node is not None:
+            known = index_key(plain_index(key))
         if known is None:
             return self.view(indexed(View(self.offset, self.shape, self.strides), key))
         distance, layout = layout_at(self.layout, known)
         offset = self.offset + distance
-        return Array(self.buffer, layout if offset else layout.at_start, offset)
+        view = Array(self.buffer, layout if offset else layout.at_start, offset)
+        return view if self.node is None else self._recorded(view, "getitem", key=known)
 
     def __setitem__(self, key: object, value: object) -> None:
         raise UnsupportedError(
@@ -137,7 +158,10 @@ class Array:
         sizes = shape[0] if len(shape) == 1 and isinstance(shape[0], list | tuple) else shape
         to = shape_to(self.size, sizes, old=self.shape)  # type: ignore[arg-type]  # It checks.
         layout = layout_reshaped(self.layout, to)
-        return self.copy().reshape(to) if layout is None else Array(self.buffer, layout, self.offset)
+        if layout is None:
+            return self.copy().reshape(to)
+        view = Array(self.buffer, layout, self.offset)
+        return view if self.node is None else self._recorded(view, "reshape", shape=to)
 
     def transpose(self, *axes: int | Sequence[int]) -> "Array":
         """The axes in another order, reversed where none are named; shares memory. Raises ShapeError."""
@@ -147,7 +171,47 @@ class Array:
         order = order if named or not self.ndim else list(reversed(range(self.ndim)))
         if sorted(order) != list(range(self.ndim)):
             raise ShapeError(f"transpose: names each of {self.ndim} axes once: {tuple(named)}")
-        return Array(self.buffer, layout_permuted(self.layout, tuple(order)), self.offset)
+        view = Array(self.buffer, layout_permuted(self.layout, tuple(order)), self.offset)
+        return view if self.node is None else self._recorded(view, "permute_dims", axes=tuple(order))
+
+    # Gradients.
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether operations on this array are recorded, so that `backward` can follow them."""
+        return self.node is not None
+
+    @requires_grad.setter
+    def requires_grad(self, required: bool) -> None:
+        from rusty_py import autograd
+
+        autograd.require(self, required)
+
+    @property
+    def grad(self) -> "Array | None":
+        """The gradient that `backward` has accumulated; None before. Set it to None to begin anew."""
+        return getattr(self.node, "gradient", None) if self._is_leaf else None
+
+    @grad.setter
+    def grad(self, gradient: "Array | None") -> None:
+        if not self._is_leaf:
+            raise UnsupportedError("grad: only an array with requires_grad = True has a gradient")
+        self.node.gradient = gradient
+
+    @property
+    def _is_leaf(self) -> bool:
+        return self.node is not None and hasattr(self.node, "source")
+
+    def backward(self, gradient: "Array | None" = None, *, retain_graph: bool = False) -> None:
+        """Adds the gradients of this array to `grad` of the arrays that require them.
+
+        `gradient`, of this shape and dtype, is that of a result further on; without one the array must have
+        one element. Frees the graph unless `retain_graph`. Raises ShapeError; DtypeError for integers;
+        UnsupportedError if nothing was recorded, the graph was freed, or an array it needs was changed.
+        """
+        from rusty_py import autograd
+
+        autograd.backward(self, gradient, retain_graph=retain_graph)
 
     # To the host.
 

@@ -71,16 +71,19 @@ def index_key(index: object) -> tuple[object, ...] | None:
     return tuple(parts) if _PLAIN.issuperset(map(type, parts)) else None
 
 
+def index_of_key(key: tuple[object, ...]) -> tuple[object, ...]:
+    """The index of which `index_key` made `key`."""
+    parts = iter(key)
+    return tuple(slice(next(parts), next(parts), next(parts)) if each is _SLICE else each for each in parts)
+
+
 @lru_cache(_KEPT)
 def layout_at(layout: Layout, key: tuple[object, ...]) -> tuple[int, Layout]:
     """What `key`, of `index_key`, chooses: how far from the start of `layout` it begins, and its layout.
 
     That of an offset other than 0. Raises IndexingError.
     """
-    parts, index = iter(key), []
-    for each in parts:
-        index.append(slice(next(parts), next(parts), next(parts)) if each is _SLICE else each)
-    distance, shape, strides = indexed(View(0, layout.shape, layout.strides), tuple(index))
+    distance, shape, strides = indexed(View(0, layout.shape, layout.strides), index_of_key(key))
     start = (layout.start + distance) & 3 or 4
     return distance, _interned(layout.dtype, shape, strides, start)
 

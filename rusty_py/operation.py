@@ -168,21 +168,24 @@ class Hooks:
     """What else happens to every application that a user makes; None where nothing does.
 
     `trace` may take its place: it gets the operation, the arrays, the words and the options, and returns the
-    result, or None to have it computed. `record` is called afterwards, with the result. `profile` opens
-    a block by the operation's name, in which it is launched.
+    result, or None to have it computed. `record` is called afterwards, with the same and the result; if the
+    operation writes in place, before, with None. `profile` opens a block by the operation's name, in which it
+    is launched.
     """
 
     trace: Callable[[Operation, tuple[Array, ...], tuple[int, ...], dict[str, Any]], Array | None] | None = (
         None
     )
-    record: Callable[[Operation, tuple[Array, ...], dict[str, Any], Array], None] | None = None
+    record: (
+        Callable[[Operation, tuple[Array, ...], tuple[int, ...], dict[str, Any], Array | None], None] | None
+    ) = None
     profile: Callable[[str], AbstractContextManager[object]] | None = None
 
 
 HOOKS = Hooks()
 
 
-def apply(  # noqa: C901  Each call is a cost of every application.
+def apply(  # noqa: C901, PLR0915  Each call is a cost of every application.
     operation: Operation,
     *arrays: Any,
     words: tuple[int, ...] = (),
@@ -218,6 +221,8 @@ def apply(  # noqa: C901  Each call is a cost of every application.
     if not planned:
         return _unplanned(operation, arrays, words, options)
     if operation.writes:
+        if HOOKS.record is not None:
+            HOOKS.record(operation, arrays, words, options, None)
         key += [buffer is buffers[-1] for buffer in buffers]
     cache = device.cache
     plan = cache.plans.get(found := tuple(key))
@@ -234,9 +239,17 @@ def apply(  # noqa: C901  Each call is a cost of every application.
     else:
         with HOOKS.profile(operation.name):
             result = plan.run(device, buffers, values)
-    array: Array = arrays[-1] if operation.writes else plan.array(result, plan.layout, plan.offset(values))
+    if operation.writes:
+        return _written(arrays[-1])
+    array: Array = plan.array(result, plan.layout, plan.offset(values))
     if HOOKS.record is not None:
-        HOOKS.record(operation, arrays, options, array)
+        HOOKS.record(operation, arrays, words, options, array)
+    return array
+
+
+def _written(array: Array) -> Array:
+    """`array`, of which whoever kept it can tell now that it was changed."""
+    array.buffer.version += 1
     return array
 
 
@@ -291,10 +304,13 @@ def _unplanned(
             raise DeviceError(
                 f"{operation.name}: an array of another device: {each.buffer.device}, not {device}"
             )
+    if operation.writes and HOOKS.record is not None:
+        HOOKS.record(operation, arrays, words, options, None)
     profile = nullcontext() if HOOKS.profile is None else HOOKS.profile(operation.name)
     with profile, device.composing_by(device.recorder):
-        array = operation.forward(*arrays, *words, **options)
-    array = arrays[-1] if operation.writes else array
+        array = operation.forward(*(x.detach() for x in arrays), *words, **options)
+    if operation.writes:
+        return _written(arrays[-1])
     if HOOKS.record is not None:
-        HOOKS.record(operation, arrays, options, array)
+        HOOKS.record(operation, arrays, words, options, array)
     return array

@@ -176,6 +176,16 @@ def indexed(view: View, key: object) -> View:
     return View(offset, tuple(shape), tuple(strides))
 
 
+def plain_index(key: object) -> object:
+    """`key` with Python's integers in place of NumPy's and of others that count as integers."""
+    if isinstance(key, tuple):
+        return tuple(map(plain_index, key))
+    if isinstance(key, slice):
+        return slice(*(plain_index(each) for each in (key.start, key.stop, key.step)))
+    is_integer = hasattr(key, "__index__") and not isinstance(key, bool) and getattr(key, "shape", ()) == ()
+    return operator.index(key) if is_integer else key  # type: ignore[arg-type]
+
+
 def _expanded(keys: tuple[object, ...], shape: Shape) -> list[object]:
     """One key for each axis, and one for each new one."""
     dots = [i for i, key in enumerate(keys) if key is Ellipsis]

@@ -1,14 +1,13 @@
-"""Importing this registers every operation."""
+"""Importing this registers every operation: it imports the modules of this folder, but for its users."""
 
-from rusty_py.ops import arranging, creation, elementwise, joining, linspace, matmul, reduce, rows
+from importlib import import_module
+from pkgutil import iter_modules
 
-__all__ = [
-    "arranging",
-    "creation",
-    "elementwise",
-    "joining",
-    "linspace",
-    "matmul",
-    "reduce",
-    "rows",
-]
+import rusty_py.ops as folder
+from rusty_py.ops import creation as creation
+from rusty_py.ops import elementwise as elementwise
+from rusty_py.ops import reduce as reduce
+
+for _module in iter_modules(folder.__path__):
+    if _module.name not in ("all", "protocols"):
+        import_module(f"{folder.__name__}.{_module.name}")

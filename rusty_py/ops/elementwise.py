@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from rusty_py import dtypes, oracle, samples
 from rusty_py.arrays import Array, allocate
 from rusty_py.dtypes import BOOL, ELEMENTS, F16, F32, I32, U32, Dtype, Scalar
-from rusty_py.errors import DtypeError, LimitError
+from rusty_py.errors import DtypeError, LimitError, UnsupportedError
 from rusty_py.layout import Layout
 from rusty_py.operation import OPERATIONS, Gradient, Operation, Rule, apply
 from rusty_py.ops import generator
@@ -287,7 +287,12 @@ def _forward_astype(x: Array, *, dtype: Dtype) -> Array:
 
 
 def _forward_assign(x: Array, out: Array) -> Array:
-    """`out` may have any layout and dtype, and is in another buffer."""
+    """`out` may have any layout in which no elements share memory, and any dtype."""
+    if out.size > 1 and any(size > 1 and not step for size, step in zip(out.shape, out.strides, strict=True)):
+        raise UnsupportedError(
+            f"assign: elements share memory: shape {out.shape} with strides {out.strides}:"
+            " assign to a .copy()"
+        )
     if x.buffer is out.buffer:
         x = _forward_astype(x, dtype=x.kind)
     compute(cast(x.kind, out.kind), (x,), out, fresh=False)

@@ -29,6 +29,7 @@ class Buffer:
         "memory",
         "nbytes",
         "pool",
+        "version",
     )
 
     start = 0  # The binding offset, as in BufferBinding.
@@ -39,6 +40,7 @@ class Buffer:
         self.nbytes = nbytes
         self.label = label
         self.memory = pool.take(size)
+        self.version = 0  # Rises with each write in place.
         self.binding = self.memory.serial << 64 | nbytes  # Identifies memory and size in cache keys.
         self.destroyed = False  # Set last: from here on __del__ returns the memory.
 

@@ -267,6 +267,7 @@ class Device:
                 f" {array.nbytes} > {buffer.nbytes} bytes"
             )
         self._fill(buffer, array)
+        buffer.version += 1
 
     def _fill(self, buffer: Buffer, array: NDArray[np.generic]) -> None:
         if array.nbytes:

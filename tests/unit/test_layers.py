@@ -49,6 +49,7 @@ LAYERS = {
     "gemm": 4,
     "checker": 5,
     "ops": 5,
+    "autograd": 5.5,
     "user_kernel": 5.5,
     "": 6,  # The package itself: its version and its public names.
     "measure": 6,
@@ -63,6 +64,7 @@ UPWARD = {
     ("runtime.buffer", "runtime.device"),
     ("operation", "arrays"),
     ("operation", "ops.creation"),
+    ("arrays", "autograd"),
     ("arrays", "ops.creation"),
     ("arrays", "ops.protocols"),
 }
