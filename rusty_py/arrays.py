@@ -227,7 +227,7 @@ class Array:
             self._check_out(out)
         direct = out is not None and self.kind is not BOOL
         host = out if out is not None and direct else np.empty(self.shape, self.kind.stored)
-        source = self if self.contiguous and not self.offset else self.copy()
+        source = self if self.contiguous and not self.offset else self.detach().copy()
         self.device.read(source.buffer, host)
         if self.kind is not BOOL:
             return host

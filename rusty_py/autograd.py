@@ -154,9 +154,11 @@ def record(
             " compute a new array, or write within rp.no_grad()"
         )
     gradient = operation.gradient
+    if out.kind.kind != "f":  # Masks and indices have no gradient.
+        return
     if isinstance(gradient, Gradient):
         out.node = Node(operation, gradient, arrays, words, options, out)
-    elif out.kind.kind == "f":
+    else:
         raise UnsupportedError(
             f"{operation.name}: has no gradient: {gradient or 'its record has no rule'}:"
             " apply it within rp.no_grad(), or to x.detach()"

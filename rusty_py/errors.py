@@ -44,6 +44,10 @@ class UnsupportedError(RustyError, TypeError):
     """Something that Python or NumPy offers and these arrays do not."""
 
 
+class GradientError(RustyError, ArithmeticError):
+    """Gradients differ from differences of the function."""
+
+
 class ToolError(RustyError, RuntimeError):
     """A program that a check needs, or a library to compare with, is missing, too old, or failed."""
 

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from importlib import import_module
 from inspect import Parameter, signature
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from rusty_py.errors import DeviceError
 from rusty_py.runtime.device import default_device
@@ -39,6 +39,7 @@ def once_each(arrays: Sequence[Array], result: Array) -> Cost:
 
 
 Rule = Callable[..., Any]
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Gradient:
@@ -161,6 +162,15 @@ class Registry(dict[str, Operation]):
 
 
 OPERATIONS = Registry()
+
+PUBLIC: dict[str, Callable[..., Any]] = {}
+"""Functions of the package that are not operations by themselves, by name."""
+
+
+def public(function: F) -> F:
+    """Makes a function of ops/ a name of the package, as those of operations are."""
+    PUBLIC[function.__name__] = function
+    return function
 
 
 @dataclass(slots=True)

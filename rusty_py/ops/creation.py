@@ -11,7 +11,7 @@ from rusty_py import dtypes
 from rusty_py.arrays import Array, allocate, upload
 from rusty_py.dtypes import F16, F32, I32, U32, Dtype, DtypeLike, Scalar
 from rusty_py.errors import DeviceError, DtypeError, ShapeError
-from rusty_py.operation import OPERATIONS, Operation, apply
+from rusty_py.operation import OPERATIONS, Operation, apply, public
 from rusty_py.ops.grid import THREADS, groups_for
 from rusty_py.runtime.device import Device, default_device
 from rusty_py.runtime.launch import Spec, launch
@@ -105,6 +105,7 @@ def empty(
     return allocate(device or default_device(), shape_of(shape, operation="empty"), kind, operation="empty")
 
 
+@public
 def full_like(
     x: Array | ArrayLike,
     /,
@@ -122,6 +123,7 @@ def full_like(
     return full(like.shape, fill_value, dtype=kind, device=device or like.device)
 
 
+@public
 def zeros_like(
     x: Array | ArrayLike, /, dtype: DtypeLike | None = None, *, device: Device | None = None
 ) -> Array:
@@ -131,6 +133,7 @@ def zeros_like(
     return zeros(like.shape, dtype=kind, device=device or like.device)
 
 
+@public
 def ones_like(
     x: Array | ArrayLike, /, dtype: DtypeLike | None = None, *, device: Device | None = None
 ) -> Array:
@@ -140,6 +143,7 @@ def ones_like(
     return ones(like.shape, dtype=kind, device=device or like.device)
 
 
+@public
 def empty_like(
     x: Array | ArrayLike, /, dtype: DtypeLike | None = None, *, device: Device | None = None
 ) -> Array:

@@ -185,6 +185,8 @@ def _define(
 
 def _gradient(row: Row) -> Gradient | str | None:
     """The rules of a row, also where an operand is the word of a number, or their order is reversed."""
+    if row.truth:
+        return "the result is a mask"
     if not isinstance(row.gradient, tuple):
         return row.gradient
     by_operand = Gradient(*row.gradient)
@@ -366,8 +368,17 @@ def _exactly(function: Callable[..., Values], sample: Sample) -> Expected:
     return Expected(np.asarray(function(*sample.operands)), None)
 
 
-OPERATIONS.add(Operation("astype", _forward_astype, samples=_samples_of_astype, expected=_expected_of_astype))
-OPERATIONS.add(Operation("assign", _forward_assign, writes=True))
+OPERATIONS.add(
+    Operation(
+        "astype",
+        _forward_astype,
+        samples=_samples_of_astype,
+        expected=_expected_of_astype,
+        gradient=Gradient(lambda g, _out, _x, dtype: g),
+        reference=lambda x, dtype: x,
+    )
+)
+OPERATIONS.add(Operation("assign", _forward_assign, writes=True, gradient="it writes in place"))
 OPERATIONS.add(
     Operation(
         "where",
@@ -377,6 +388,11 @@ OPERATIONS.add(
         samples=_samples_of_where,
         operands=_operands_of_where,
         expected=partial(_exactly, np.where),
+        gradient=Gradient(
+            None,
+            lambda g, _out, mask, _x, _y: where(mask, g, 0.0),
+            lambda g, _out, mask, _x, _y: where(mask, 0.0, g),
+        ),
     )
 )
 

@@ -29,7 +29,8 @@ from rusty_py.gemm.plan import GemmPlan
 from rusty_py.gemm.problem import GemmProblem
 from rusty_py.gemm.select import Tile, plan
 from rusty_py.gemm.stream import StreamJob
-from rusty_py.operation import OPERATIONS, Cost, Operation, apply, once_each
+from rusty_py.layout import Layout
+from rusty_py.operation import OPERATIONS, Cost, Gradient, Operation, apply, once_each
 from rusty_py.ops.creation import asarray, zeros
 from rusty_py.ops.matmul_operands import as_matrices, bias_row, operand, planned, target, view_of
 from rusty_py.oracle import Expected
@@ -263,6 +264,46 @@ def _cost(arrays: Sequence[Array], result: Array) -> Cost:
     return Cost(2 * result.size * arrays[0].shape[-1], once_each(arrays, result).nbytes)
 
 
+def _gradient(
+    g: Array,
+    out: Array,
+    a: Array,
+    b: Array,
+    bias: Array | None = None,
+    *,
+    wanted: Sequence[bool],
+    activation: str | None = None,
+    **options: Any,
+) -> list[Array | None]:
+    """g @ b^T and a^T @ g, where g is that of the product before the activation; g for the bias."""
+    if activation is not None:
+        g = _before_activation(g, out, a, b, bias, activation, options)
+    vector, columns = a.ndim == 1, b.ndim == 1
+    x, y = a.reshape(1, -1) if vector else a, b.reshape(-1, 1) if columns else b
+    rows = g.reshape((*g.shape, 1)) if columns else g
+    rows = rows.reshape((*rows.shape[:-1], 1, rows.shape[-1])) if vector else rows
+    da = rows @ y.mT if wanted[0] else None
+    db = x.mT @ rows if wanted[1] else None
+    if db is not None and columns:
+        db = db.reshape(db.shape[:-1])
+    return [da, db, g][: len(wanted)]
+
+
+def _before_activation(
+    g: Array, out: Array, a: Array, b: Array, bias: Array | None, activation: str, options: dict[str, Any]
+) -> Array:
+    """The gradient of what the activation was applied to, which is computed again if its rule reads it."""
+    rule = OPERATIONS[activation].gradient
+    assert isinstance(rule, Gradient)
+    x: Array | Layout = out.layout
+    if rule.reads_array(0):
+        arrays = (a, b) if bias is None else (a, b, bias)
+        x = apply(MATMUL, *arrays, **options, activation=None)
+    (result,) = rule(g, out, (x,), (True,), {})
+    assert result is not None
+    return result
+
+
 MATMUL = OPERATIONS.add(
     Operation(
         "matmul",
@@ -273,9 +314,12 @@ MATMUL = OPERATIONS.add(
         samples=_samples,
         expected=_expected,
         cost=_cost,
+        gradient=Gradient(joint=_gradient),
     )
 )
-MATMUL_INTO = OPERATIONS.add(Operation("matmul into", partial(_forward, has_out=True), writes=True))
+MATMUL_INTO = OPERATIONS.add(
+    Operation("matmul into", partial(_forward, has_out=True), writes=True, gradient="it writes in place")
+)
 
 
 def _whole(device: Device, job: StreamJob, options: MatmulOptions) -> None:

@@ -15,10 +15,11 @@ from rusty_py import oracle, samples
 from rusty_py.arrays import Array, allocate
 from rusty_py.dtypes import BOOL, ELEMENTS, F16, F32, I32, Dtype, DtypeLike
 from rusty_py.errors import DtypeError, ShapeError
-from rusty_py.layout import layout_of
+from rusty_py.layout import Layout, layout_of
 from rusty_py.operation import OPERATIONS, Cost, Gradient, Operation, Rule, apply
 from rusty_py.ops.creation import full
 from rusty_py.ops.grid import THREADS, groups_for
+from rusty_py.ops.views import broadcast_to
 from rusty_py.oracle import Expected
 from rusty_py.runtime.device import Device
 from rusty_py.runtime.launch import Spec, launch
@@ -271,6 +272,10 @@ def _expected_of_mean(sample: Sample) -> Expected:
     return Expected(mean, 1.01 * bound / count + rounded)
 
 
+def _mean_back(g: Array, _out: Layout, _x: Layout, *, axes: Shape) -> Array:
+    return broadcast_to(g / prod(_x.shape[axis] for axis in axes), _x.shape)
+
+
 MEAN = OPERATIONS.add(
     Operation(
         "mean",
@@ -282,6 +287,7 @@ MEAN = OPERATIONS.add(
         operands=_operands_of_mean,
         expected=_expected_of_mean,
         cost=_cost,
+        gradient=along_axes(_mean_back),
     )
 )
 

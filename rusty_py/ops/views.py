@@ -16,7 +16,7 @@ from rusty_py.arrays import Array
 from rusty_py.dtypes import Dtype
 from rusty_py.errors import ShapeError
 from rusty_py.layout import Layout, index_key, index_of_key, layout_at, layout_of
-from rusty_py.operation import HOOKS, OPERATIONS, Cost, Gradient, Operation, apply
+from rusty_py.operation import HOOKS, OPERATIONS, Cost, Gradient, Operation, apply, public
 from rusty_py.ops.creation import asarray, full
 from rusty_py.oracle import Expected
 from rusty_py.samples import Sample, Values
@@ -32,6 +32,7 @@ def permute_dims(x: Array | ArrayLike, /, axes: Sequence[int]) -> Array:
     return array.transpose(tuple(axes)) if array.ndim or axes else array
 
 
+@public
 def matrix_transpose(x: Array | ArrayLike, /) -> Array:
     """`x` with its last two axes exchanged; shares memory. Raises ShapeError for fewer than two."""
     return asarray(x).mT
@@ -64,6 +65,7 @@ def broadcast_to(x: Array | ArrayLike, /, shape: int | Sequence[int]) -> Array:
     return view
 
 
+@public
 def expand_dims(x: Array | ArrayLike, /, *, axis: int | Sequence[int] = 0) -> Array:
     """`x` with an axis of size 1 at each position `axis` of the result; shares memory. Raises ShapeError."""
     array = asarray(x)
@@ -73,6 +75,7 @@ def expand_dims(x: Array | ArrayLike, /, *, axis: int | Sequence[int] = 0) -> Ar
     return array.reshape(tuple(1 if each in axes else next(sizes) for each in range(count)))
 
 
+@public
 def squeeze(x: Array | ArrayLike, /, axis: int | Sequence[int] | None = None) -> Array:
     """`x` without the axes `axis`, which have size 1; without all of that size if None; shares memory.
 

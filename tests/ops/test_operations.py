@@ -178,7 +178,7 @@ def test_hooks_see_what_a_user_applies_and_may_take_its_place(
 
     x = on(unchecked, np.arange(4, dtype=np.float32))
     monkeypatch.setattr(HOOKS, "profile", profile)
-    monkeypatch.setattr(HOOKS, "record", lambda op, _, __, out: seen.append(f"{op.name} {out.shape}"))
+    monkeypatch.setattr(HOOKS, "record", lambda op, _, __, ___, out: seen.append(f"{op.name} {out.shape}"))
     rp.mean(x)  # A sum and a quotient of its own are none that a user applies.
     assert seen == ["begin mean", "end mean", "mean ()"]
     monkeypatch.setattr(HOOKS, "trace", lambda op, arrays, words, options: x if op.name == "exp" else None)

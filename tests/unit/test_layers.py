@@ -50,6 +50,7 @@ LAYERS = {
     "checker": 5,
     "ops": 5,
     "autograd": 5.5,
+    "gradient_check": 5.6,
     "user_kernel": 5.5,
     "": 6,  # The package itself: its version and its public names.
     "measure": 6,

@@ -3,12 +3,58 @@
 import numpy as np
 
 from rusty_py import oracle, samples
-from rusty_py.ops.elementwise import Row, define_binary, define_unary
+from rusty_py.arrays import Array
+from rusty_py.dtypes import Dtype
+from rusty_py.ops.elementwise import Row, define_binary, define_unary, where
 
-add = define_binary(Row("add", "x + y", np.add, mirror="add"))
-subtract = define_binary(Row("subtract", "x - y", np.subtract))
-multiply = define_binary(Row("multiply", "x * y", np.multiply, mirror="multiply"))
-divide = define_binary(Row("divide", "x / y", np.divide, "f", ulps=2.5))
+
+def _to_winner(g: Array, wins: Array, ties: Array) -> Array:
+    """The gradient where the operand is the result, half of it where both are."""
+    return where(wins, g, where(ties, 0.5 * g, 0.0))
+
+
+def _apart(kind: Dtype, arity: int, *shape: int, seed: int = 0) -> tuple[samples.Values, ...]:
+    """Two operands that differ everywhere."""
+    x, y = (samples.values(kind, *shape, seed=seed + i) for i in range(arity))
+    return x, np.where(x == y, y + kind.numpy.type(1), y)
+
+
+add = define_binary(
+    Row(
+        "add",
+        "x + y",
+        np.add,
+        mirror="add",
+        gradient=(lambda g, _out, _x, _y: g, lambda g, _out, _x, _y: g),
+    )
+)
+subtract = define_binary(
+    Row(
+        "subtract",
+        "x - y",
+        np.subtract,
+        gradient=(lambda g, _out, _x, _y: g, lambda g, _out, _x, _y: -g),
+    )
+)
+multiply = define_binary(
+    Row(
+        "multiply",
+        "x * y",
+        np.multiply,
+        mirror="multiply",
+        gradient=(lambda g, _out, _x, y: g * y, lambda g, _out, x, _y: g * x),
+    )
+)
+divide = define_binary(
+    Row(
+        "divide",
+        "x / y",
+        np.divide,
+        "f",
+        ulps=2.5,
+        gradient=(lambda g, _out, _x, y: g / y, lambda g, out, _x, y: -(g * out) / y),
+    )
+)
 power = define_binary(
     Row(
         "power",
@@ -21,8 +67,26 @@ power = define_binary(
         operands=samples.powers,
     )
 )
-negative = define_unary(Row("negative", "-x", np.negative, ulps=0, by_dtype={"u32": "0u - x"}))
-absolute = define_unary(Row("absolute", "abs(x)", np.absolute, ulps=0, by_dtype={"u32": "x"}))
+negative = define_unary(
+    Row(
+        "negative",
+        "-x",
+        np.negative,
+        ulps=0,
+        by_dtype={"u32": "0u - x"},
+        gradient=(lambda g, _out, _x: -g,),
+    )
+)
+absolute = define_unary(
+    Row(
+        "absolute",
+        "abs(x)",
+        np.absolute,
+        ulps=0,
+        by_dtype={"u32": "x"},
+        gradient=(lambda g, _out, x: where(x > 0, g, where(x < 0, -g, 0.0)),),
+    )
+)
 maximum = define_binary(
     Row(
         "maximum",
@@ -34,6 +98,11 @@ maximum = define_binary(
         f16_in_f32=True,
         by_dtype={"i32": "max(x, y)", "u32": "max(x, y)", "bool": "max(x, y)"},
         operands=samples.with_specials,
+        gradient=(
+            lambda g, _out, x, y: _to_winner(g, x > y, x == y),
+            lambda g, _out, x, y: _to_winner(g, y > x, x == y),
+        ),
+        smooth=_apart,
     )
 )
 minimum = define_binary(
@@ -47,5 +116,10 @@ minimum = define_binary(
         f16_in_f32=True,
         by_dtype={"i32": "min(x, y)", "u32": "min(x, y)", "bool": "min(x, y)"},
         operands=samples.with_specials,
+        gradient=(
+            lambda g, _out, x, y: _to_winner(g, x < y, x == y),
+            lambda g, _out, x, y: _to_winner(g, y < x, x == y),
+        ),
+        smooth=_apart,
     )
 )
