@@ -16,7 +16,7 @@ from rusty_py.operation import Operation
 from rusty_py.samples import Sample
 from rusty_py.views import Shape, axes_of
 
-_OPTIONS = {"axis", "keepdims", "dtype"}
+OPTIONS = {"axis", "keepdims", "dtype"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +47,7 @@ class ReferenceTask:
 
     def check_options(self, library: str) -> None:
         """Raises LimitError for options that references don't implement, such as an epilogue."""
-        if unknown := sorted(self.options.keys() - _OPTIONS):
+        if unknown := sorted(self.options.keys() - OPTIONS):
             raise LimitError(f"{library}: {self.operation} has no reference with {', '.join(unknown)}")
 
 
