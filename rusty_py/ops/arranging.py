@@ -15,7 +15,7 @@ from rusty_py import dtypes, samples
 from rusty_py.arrays import Array, allocate
 from rusty_py.dtypes import BOOL, F16, F32, I32, Dtype, Scalar
 from rusty_py.errors import ShapeError
-from rusty_py.operation import OPERATIONS, Gradient, Operation, apply
+from rusty_py.operation import OPERATIONS, Gradient, Operation, apply, public
 from rusty_py.ops import generator
 from rusty_py.ops.creation import ARANGE, asarray
 from rusty_py.ops.elementwise import cast, compute
@@ -29,6 +29,7 @@ Width = int | Sequence[int] | Sequence[Sequence[int]]
 Widths = tuple[tuple[int, int], ...]
 
 
+@public
 def roll(
     x: Array | ArrayLike, /, shift: int | Sequence[int], axis: int | Sequence[int] | None = None
 ) -> Array:
@@ -51,6 +52,7 @@ def roll(
     return apply(ROLL, array, shifts=places)
 
 
+@public
 def pad(x: Array | ArrayLike, /, pad_width: Width, *, constant_values: Scalar = 0) -> Array:
     """`x` with `constant_values` around it.
 

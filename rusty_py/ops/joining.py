@@ -13,7 +13,7 @@ from rusty_py import dtypes, samples
 from rusty_py.arrays import Array, allocate
 from rusty_py.dtypes import F16, F32, Dtype
 from rusty_py.errors import ShapeError
-from rusty_py.operation import OPERATIONS, Gradient, Operation, apply
+from rusty_py.operation import OPERATIONS, PUBLIC, Gradient, Operation, apply, public
 from rusty_py.ops.creation import asarray
 from rusty_py.ops.elementwise import cast, compute
 from rusty_py.oracle import Expected
@@ -21,6 +21,7 @@ from rusty_py.samples import Sample, Values
 from rusty_py.views import Shape, axis_of
 
 
+@public
 def concat(arrays: Array | Sequence[Array | ArrayLike], /, axis: int | None = 0) -> Array:
     """The arrays one after the other along `axis`, which must exist; None flattens them first.
 
@@ -33,10 +34,11 @@ def concat(arrays: Array | Sequence[Array | ArrayLike], /, axis: int | None = 0)
     return apply(CONCAT, *parts, axis=0 if axis is None else operator.index(axis))
 
 
-concatenate = concat
+concatenate = PUBLIC["concatenate"] = concat
 """NumPy's name."""
 
 
+@public
 def stack(arrays: Array | Sequence[Array | ArrayLike], /, axis: int = 0) -> Array:
     """The arrays, of one shape, one after the other along a new `axis` of the result.
 
@@ -46,6 +48,7 @@ def stack(arrays: Array | Sequence[Array | ArrayLike], /, axis: int = 0) -> Arra
     return apply(STACK, *_parts(arrays, operation="stack"), axis=operator.index(axis))
 
 
+@public
 def unstack(x: Array | ArrayLike, /, *, axis: int = 0) -> tuple[Array, ...]:
     """The parts of `x` along `axis`, which they lack; they share memory. Raises ShapeError."""
     array = asarray(x)
@@ -55,6 +58,7 @@ def unstack(x: Array | ArrayLike, /, *, axis: int = 0) -> tuple[Array, ...]:
     return tuple(array[along(at, i)] for i in range(array.shape[at]))
 
 
+@public
 def split(
     x: Array | ArrayLike, indices_or_sections: int | Sequence[int], /, axis: int = 0
 ) -> tuple[Array, ...]:

@@ -10,12 +10,13 @@ from rusty_py import dtypes
 from rusty_py.arrays import Array, allocate
 from rusty_py.dtypes import F16, F32, Dtype, DtypeLike, f32_word
 from rusty_py.errors import DtypeError, ShapeError
-from rusty_py.operation import OPERATIONS, Operation, apply
+from rusty_py.operation import OPERATIONS, Operation, apply, public
 from rusty_py.ops.grid import THREADS, groups_for
 from rusty_py.runtime.device import Device
 from rusty_py.runtime.launch import Spec, launch
 
 
+@public
 def linspace(
     start: float,
     stop: float,
