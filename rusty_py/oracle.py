@@ -1,7 +1,7 @@
 """The one judge of numbers: a float64 reference, and how far float32 rounding may lead away from it."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -153,6 +153,42 @@ def sum(
     reference = np.asarray(x64.sum(axis=axis))
     roundings = depth * F32.eps / 2
     bound = roundings / (1 - roundings) * np.abs(x64).sum(axis=axis) + x.size * _TINY
+    return reference, bound + rounding(reference, ulps=0.5, dtype=dtype)
+
+
+def cumulative_sum(
+    x: NDArray[np.floating],
+    scan: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+    *,
+    depth: int,
+    dtype: Dtype,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """`scan` of `x` in float64, and the largest error of one added up in f32, stored in `dtype`.
+
+    As for `sum`: no element meets more than `depth` roundings on its way to any of the results.
+    """
+    x64 = x.astype(np.float64)
+    reference = scan(x64)
+    roundings = depth * F32.eps / 2
+    bound = roundings / (1 - roundings) * scan(np.abs(x64)) + x.size * _TINY
+    return reference, bound + rounding(reference, ulps=0.5, dtype=dtype)
+
+
+def cumulative_prod(
+    x: NDArray[np.floating],
+    scan: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+    *,
+    depth: int,
+    dtype: Dtype,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """`scan` of `x` in float64, and the largest error of one multiplied in f32, stored in `dtype`.
+
+    A product of k factors, or of ones beside them, takes k - 1 roundings in whatever order (Higham 2002,
+    section 3.1): no more than `x` has elements. `depth` is not needed.
+    """
+    reference = scan(x.astype(np.float64))
+    roundings = x.size * F32.eps / 2
+    bound = roundings / (1 - roundings) * np.abs(reference)
     return reference, bound + rounding(reference, ulps=0.5, dtype=dtype)
 
 

@@ -4,14 +4,16 @@ from functools import cache
 
 import pytest
 
+import rusty_py.ops
 from rusty_py.gemm import variants as gemm
 from rusty_py.measure import kernels
 from rusty_py.ops import all as every
 from rusty_py.runtime import probe
 from rusty_py.runtime.launch import Spec
 
-OPS = [gemm, *(module for module in vars(every).values() if hasattr(module, "variants"))]
-"""Modules with kernels: what `ops.all` imports."""
+assert every  # It imports the modules of ops/.
+OPS = [gemm, *(module for module in vars(rusty_py.ops).values() if hasattr(module, "variants"))]
+"""Modules with kernels."""
 
 
 def all_specs() -> list[Spec]:

@@ -32,6 +32,7 @@ from rusty_py.samples import KINDS, Sample, values
 
 from .execution import POISON
 from .family_works import direct_products, thin_products
+from .order_works import scans
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ def works() -> list[Work]:
         *_operations(),
         *_skeletons(),
         *_passes(),
+        *(Work(*each) for each in scans()),
         *_creation(),
         *_products(),
         *_planned_products(),

@@ -1,0 +1,342 @@
+"""Scans of (outer, n, inner) over n: reduce, then scan.
+
+A long axis is cut into chunks. A first launch combines each of them; the last one scans each, from the
+combination of those before it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+from rusty_py import shaders
+from rusty_py.arrays import Array, allocate
+from rusty_py.dtypes import BOOL, F16, F32, I32, U32, Dtype
+from rusty_py.ops.grid import THREADS, groups_for
+from rusty_py.runtime.device import Device
+from rusty_py.runtime.launch import Spec, launch
+from rusty_py.shapes import ceil_div
+
+SHORT_ROW = 64
+"""Rows up to this length are scanned by single threads."""
+
+SINGLE_LAUNCH = 1 << 14
+"""Rows up to this length are one chunk, and so are longer ones where there are `ENOUGH_ROWS`."""
+
+ENOUGH_ROWS = 512
+"""Workgroups that fill a GPU without chunks."""
+
+ENOUGH_GROUPS = 2048
+"""Chunks of all rows, at most, unless they would be longer than `LONG_CHUNK`."""
+
+LONG_CHUNK = 1 << 18
+"""The maximum that one workgroup scans: the carry goes through a block for each 4,096 elements."""
+
+ENOUGH_THREADS, ENOUGH_CPU_THREADS = 1 << 16, 1 << 8
+"""Chunks that threads scan, at most, unless they would be longer than `THREAD_CHUNK`."""
+
+MIN_THREAD_CHUNK, THREAD_CHUNK = 32, 1 << 10
+"""The length of a chunk that one thread scans, where there is more than one chunk."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scan:
+    """A scan: `combine` is WGSL of a and b, `identity` changes nothing, `subgroup` the name in WGSL's."""
+
+    name: str
+    combine: str
+    identity: int
+    subgroup: str
+
+    def result(self, dtype: Dtype) -> Dtype:
+        """The dtype of the result for elements of `dtype`."""
+        return I32 if dtype is BOOL else dtype
+
+    def computed(self, dtype: Dtype) -> Dtype:
+        """What elements of `dtype` are accumulated in."""
+        return F32 if dtype is F16 else self.result(dtype)
+
+
+SUM = Scan("cumulative_sum", "a + b", 0, "Add")
+PROD = Scan("cumulative_prod", "a * b", 1, "Mul")
+
+
+@dataclass(frozen=True)
+class RowConfig:
+    """Workgroups of the kernel for rows: `threads`, with `vecs` vec4s each at a time."""
+
+    threads: int
+    vecs: int
+
+    @property
+    def block(self) -> int:
+        """Elements that a workgroup scans at a time."""
+        return 4 * self.threads * self.vecs
+
+
+SMALL, LARGE = RowConfig(64, 1), RowConfig(256, 4)
+
+
+@dataclass(frozen=True)
+class ScanPlan:
+    """How an axis is scanned: in `width` chunks of `chunk` elements, by workgroups or by threads.
+
+    `rows` are the workgroups; None for threads. With `wide`, workgroups access four neighbours of a row at
+    once, and threads scan four neighbouring columns.
+    """
+
+    chunk: int
+    width: int
+    rows: RowConfig | None
+    wide: bool
+
+    @property
+    def unit(self) -> int:
+        """Columns of a thread."""
+        return 4 if self.wide and self.rows is None else 1
+
+
+def plan(outer: int, n: int, inner: int, *, aligned: bool, initial: bool, cpu: bool) -> ScanPlan:
+    """The plan for (outer, n, inner), scanned over n. `aligned`: it begins at a multiple of 4 elements.
+
+    `initial`: the result has n + 1 elements a column.
+    """
+    if inner == 1 and n > SHORT_ROW and not cpu:  # Barriers are slow on CPU drivers.
+        config = SMALL if n <= 4 * SMALL.block else LARGE
+        chunk = n
+        if n > SINGLE_LAUNCH and outer < ENOUGH_ROWS:
+            chunk = ceil_div(n, ENOUGH_GROUPS // outer)
+        chunk = ceil_div(min(chunk, LONG_CHUNK), config.block) * config.block
+        wide = aligned and not initial and (n % 4 == 0 or outer == 1)
+        return ScanPlan(chunk, ceil_div(n, chunk), config, wide)
+    wide = aligned and inner % 4 == 0
+    columns = outer * (inner // 4 if wide else inner)
+    enough = ENOUGH_CPU_THREADS if cpu else ENOUGH_THREADS
+    chunk = n
+    if n > 2 * MIN_THREAD_CHUNK and columns < enough:
+        chunk = max(MIN_THREAD_CHUNK, ceil_div(n, ceil_div(enough, columns)))
+    chunk = min(chunk, THREAD_CHUNK)
+    return ScanPlan(chunk, ceil_div(n, chunk), None, wide)
+
+
+def depth(n: int) -> int:
+    """How many roundings an element of n meets at most, whichever kernels and chunks are chosen."""
+    if n <= 1:
+        return n
+    by_threads = min(n, THREAD_CHUNK) + (depth(ceil_div(n, MIN_THREAD_CHUNK)) if n > MIN_THREAD_CHUNK else 0)
+    return max(by_threads, _depth_of_rows(n, SMALL), _depth_of_rows(n, LARGE))
+
+
+def _depth_of_rows(n: int, config: RowConfig) -> int:
+    """In a vec4, in a block, over the blocks of a chunk; then in each chunk before it, and over those."""
+    among = max(lanes + config.vecs * config.threads // lanes for lanes in (4, 64))
+    blocks = ceil_div(min(n, LONG_CHUNK), config.block)
+    if n <= SINGLE_LAUNCH:
+        return 4 + among + blocks
+    chunks = max(ENOUGH_GROUPS, ceil_div(n, LONG_CHUNK))
+    sums = blocks + config.vecs + 2 + config.threads.bit_length() + ceil_div(chunks, config.threads) + among
+    return 4 + among + blocks + sums
+
+
+def scan(
+    row: Scan, x: Array, box: tuple[int, int, int], *, reverse: bool = False, initial: bool = False
+) -> Array:
+    """The scan of `x`, row-major and seen as (outer, n, inner) of at least one element, over n; flat.
+
+    With `reverse`, from the end. With `initial`, n + 1 results, of which the first is the identity.
+    """
+    outer, n, inner = box
+    device, cpu = x.device, x.device.adapter.is_cpu
+    found = plan(outer, n, inner, aligned=x.offset % 4 == 0, initial=initial, cpu=cpu)
+    out = allocate(device, (outer * (n + initial) * inner,), row.result(x.kind), operation=row.name)
+    tasks = outer * found.width * (inner // found.unit)
+    sizes = (tasks, n, found.width, found.chunk, *[inner // found.unit] * (found.rows is None), x.offset)
+    groups = _groups(device, found, tasks, operation=row.name)
+    flops = outer * n * inner
+    sums = x  # Not read where there is one chunk.
+    if found.width > 1:
+        kind = row.computed(x.kind)
+        sums = allocate(device, (outer * found.width * inner,), kind, operation=row.name)
+        spec = sums_spec(row, x.kind, found.rows, wide=found.wide)
+        launch(
+            device,
+            spec,
+            inputs=[x.buffer],
+            outputs=[sums.buffer],
+            uniforms=sizes,
+            workgroups=groups,
+            flops=flops,
+        )
+        if found.rows is None:
+            sums = scan(row, sums, (outer, found.width, inner), reverse=reverse)
+    subgroups = found.rows is not None and "subgroup" in device.adapter.features
+    launch(
+        device,
+        scan_spec(row, x.kind, found.rows, wide=found.wide, reverse=reverse, subgroups=subgroups),
+        inputs=[x.buffer, sums.buffer],
+        outputs=[out.buffer],
+        uniforms=(*sizes, n + initial, int(initial)),
+        workgroups=groups,
+        flops=flops,
+    )
+    return out
+
+
+def _groups(device: Device, found: ScanPlan, tasks: int, *, operation: str) -> tuple[int, int, int]:
+    """Workgroups of a launch. Raises LimitError if a thread would take too many steps for the device."""
+    if found.rows is None:
+        return groups_for(device, tasks, operation=operation, steps=found.chunk // 4 + 2), 1, 1
+    # As if each thread had a chunk of its own. Each block takes a step for each subgroup and vec4.
+    block_steps = 1 + found.rows.vecs * found.rows.threads // max(4, device.limits.subgroup)
+    steps = (found.chunk // found.rows.block + 1) * block_steps + ceil_div(found.width, found.rows.threads)
+    groups_for(device, tasks * THREADS, operation=operation, steps=steps)
+    return min(tasks, device.limits.groups), 1, 1
+
+
+@cache
+def scan_spec(
+    row: Scan, source: Dtype, rows: RowConfig | None, *, wide: bool, reverse: bool, subgroups: bool
+) -> Spec:
+    """The kernel that scans elements of `source`."""
+    target = row.result(source)
+    variant = f"{row.name} {source.name}{', wide' * wide}{', reverse' * reverse}"
+    text = f"const REVERSE: bool = {str(reverse).lower()};\n"
+    if rows is None:
+        text += _unit_text(row, source, wide=wide)
+        text += f"alias stored = {_vector(target.wgsl, wide=wide)};\n"
+        return Spec("scan/threads", 2, 1, THREADS, definitions=text, variant=variant)
+    text += _row_text(row, source, rows, wide=wide)
+    text += f"alias result = {target.wgsl};\nalias stored = {_vector('result', wide=wide)};\n"
+    text += _STORE_WIDE if wide else _STORE
+    operation = f"subgroup{{}}{row.subgroup}"
+    if subgroups:
+        prefixes = shaders.read("scan/prefixes_subgroup")
+        for which in ("Inclusive", "Exclusive"):
+            prefixes = prefixes.replace(f"SUBGROUP_{which.upper()}(", f"{operation.format(which)}(")
+        totals = rows.vecs * rows.threads // 4
+    else:
+        prefixes = shaders.read("scan/prefixes_workgroup")
+        totals = (rows.vecs + 2) * rows.threads
+    variant += f", {rows.threads} threads{', subgroups' * subgroups}"
+    nbytes = totals * row.computed(source).itemsize
+    return Spec("scan/rows", 2, 1, rows.threads, nbytes, definitions=text + prefixes, variant=variant)
+
+
+@cache
+def sums_spec(row: Scan, source: Dtype, rows: RowConfig | None, *, wide: bool) -> Spec:
+    """The kernel that combines the elements of each chunk."""
+    variant = f"{row.name} {source.name}{', wide' * wide}"
+    if rows is None:
+        text = _unit_text(row, source, wide=wide)
+        return Spec("scan/thread_sums", 1, 1, THREADS, definitions=text, variant=variant)
+    text = _row_text(row, source, rows, wide=wide)
+    nbytes = rows.threads * row.computed(source).itemsize
+    return Spec("scan/sums", 1, 1, rows.threads, nbytes, definitions=text, variant=variant)
+
+
+def _vector(scalar: str, *, wide: bool) -> str:
+    return f"vec4<{scalar}>" if wide else scalar
+
+
+def _unit_text(row: Scan, source: Dtype, *, wide: bool) -> str:
+    """What the kernels for threads have appended."""
+    unit = _vector(row.computed(source).wgsl, wide=wide)
+    return (
+        f"const UNIT: u32 = {4 if wide else 1}u;\nalias loaded = {_vector(source.wgsl, wide=wide)};\n"
+        f"alias unit = {unit};\nfn identity() -> unit {{\n    return unit({row.identity});\n}}\n"
+        f"fn combine(a: unit, b: unit) -> unit {{\n    return {row.combine};\n}}\n"
+    )
+
+
+def _row_text(row: Scan, source: Dtype, rows: RowConfig, *, wide: bool) -> str:
+    """What the kernels for workgroups have appended."""
+    loaded = _vector(source.wgsl, wide=wide)
+    return (
+        f"const THREADS: u32 = {rows.threads}u;\nconst VECS: u32 = {rows.vecs}u;\n"
+        f"alias total = {row.computed(source).wgsl};\nalias loaded = {loaded};\n"
+        f"fn identity() -> total {{\n    return total({row.identity});\n}}\n"
+        f"fn combine(a: total, b: total) -> total {{\n    return {row.combine};\n}}\n"
+        f"fn combine4(a: vec4<total>, b: vec4<total>) -> vec4<total> {{\n    return {row.combine};\n}}\n"
+    ) + (_LOAD_WIDE if wide else _LOAD)
+
+
+_LOAD = """
+fn load(at: u32, count: u32) -> vec4<total> {
+    var v = vec4(identity());
+    if (count > 0u) {
+        v.x = total(values[at]);
+    }
+    if (count > 1u) {
+        v.y = total(values[at + 1u]);
+    }
+    if (count > 2u) {
+        v.z = total(values[at + 2u]);
+    }
+    if (count > 3u) {
+        v.w = total(values[at + 3u]);
+    }
+    return v;
+}
+"""
+
+_LOAD_WIDE = """
+fn load(at: u32, count: u32) -> vec4<total> {
+    if (count == 0u) {
+        return vec4(identity());
+    }
+    return select(vec4(identity()), vec4<total>(values[at / 4u]), vec4(0u, 1u, 2u, 3u) < vec4(count));
+}
+"""
+
+_STORE = """
+fn store(at: u32, v: vec4<total>, count: u32) {
+    if (count > 0u) {
+        out[at] = result(v.x);
+    }
+    if (count > 1u) {
+        out[at + 1u] = result(v.y);
+    }
+    if (count > 2u) {
+        out[at + 2u] = result(v.z);
+    }
+    if (count > 3u) {
+        out[at + 3u] = result(v.w);
+    }
+}
+"""
+
+_STORE_WIDE = """
+fn store(at: u32, v: vec4<total>, count: u32) {
+    if (count > 0u) {
+        out[at / 4u] = vec4<result>(v);
+    }
+}
+"""
+
+
+def variants() -> list[Spec]:
+    """Kernels that cover each line of the texts, each dtype and each scan."""
+    kinds = (F32, F16, I32, U32, BOOL)
+    found = [_spec(row, kind, None) for row in (SUM, PROD) for kind in kinds]
+    found += [_spec(SUM, kind, LARGE, wide=True) for kind in kinds]
+    found += [_spec(PROD, F32, LARGE, wide=True), _spec(SUM, F32, SMALL, wide=True)]
+    for reverse in (False, True):
+        found.append(_spec(SUM, F32, None, wide=True, reverse=reverse))
+        found.append(_spec(SUM, F32, SMALL, reverse=reverse))
+    found.append(_spec(SUM, F32, LARGE, wide=True, reverse=True, subgroups=False))
+    found.append(_spec(PROD, F32, LARGE, subgroups=False))
+    found += [sums_spec(SUM, kind, LARGE, wide=True) for kind in (F32, F16)]
+    found += [sums_spec(PROD, F32, LARGE, wide=False), sums_spec(SUM, F32, None, wide=True)]
+    return found
+
+
+def _spec(
+    row: Scan,
+    kind: Dtype,
+    rows: RowConfig | None,
+    *,
+    wide: bool = False,
+    reverse: bool = False,
+    subgroups: bool = True,
+) -> Spec:
+    return scan_spec(row, kind, rows, wide=wide, reverse=reverse, subgroups=subgroups and rows is not None)
