@@ -229,7 +229,7 @@ def apply(  # noqa: C901, PLR0915  Each call is a cost of every application.
     if HOOKS.trace is not None and (traced := HOOKS.trace(operation, arrays, words, options)) is not None:
         return traced
     if not planned:
-        return _unplanned(operation, arrays, words, options)
+        return _unplanned(operation, device, arrays, words, options)
     if operation.writes:
         if HOOKS.record is not None:
             HOOKS.record(operation, arrays, words, options, None)
@@ -241,7 +241,7 @@ def apply(  # noqa: C901, PLR0915  Each call is a cost of every application.
     else:
         plan = _planned(operation, device, arrays, words, options)
         if plan is None:
-            return _unplanned(operation, arrays, words, options)
+            return _unplanned(operation, device, arrays, words, options)
         with device.lock:
             cache.add_plan(found, plan)
     if HOOKS.profile is None:
@@ -305,10 +305,13 @@ def _planned(
 
 
 def _unplanned(
-    operation: Operation, arrays: tuple[Array, ...], words: tuple[int, ...], options: dict[str, Any]
+    operation: Operation,
+    device: Device,
+    arrays: tuple[Array, ...],
+    words: tuple[int, ...],
+    options: dict[str, Any],
 ) -> Array:
     """At once, where an array is larger than a binding: what is launched depends on where each begins."""
-    device = arrays[0].buffer.device
     for each in arrays:
         if each.buffer.device is not device:
             raise DeviceError(
@@ -318,7 +321,8 @@ def _unplanned(
         HOOKS.record(operation, arrays, words, options, None)
     profile = nullcontext() if HOOKS.profile is None else HOOKS.profile(operation.name)
     with profile, device.composing_by(device.recorder):
-        array = operation.forward(*(x.detach() for x in arrays), *words, **options)
+        given = options if arrays else {"device": device, **options}
+        array = operation.forward(*(x.detach() for x in arrays), *words, **given)
     if operation.writes:
         return _written(arrays[-1])
     if HOOKS.record is not None:

@@ -13,6 +13,7 @@ from rusty_py.dtypes import F16, F32, I32, U32, Dtype, DtypeLike, Scalar
 from rusty_py.errors import DeviceError, DtypeError, ShapeError
 from rusty_py.operation import OPERATIONS, Operation, apply, public
 from rusty_py.ops.grid import THREADS, groups_for
+from rusty_py.runtime.buffer import BINDING_BYTES, Buffer, BufferBinding
 from rusty_py.runtime.device import Device, default_device
 from rusty_py.runtime.launch import Spec, launch
 from rusty_py.views import Shape, View, shape_of
@@ -229,13 +230,17 @@ def _step_word(step: int | float, kind: Dtype) -> int:
 def _forward_full(word: int, *, device: Device, shape: Shape, dtype: Dtype) -> Array:
     """`word` is that of a number, or twice the half of one."""
     out = allocate(device, shape, dtype, operation="full")
-    _launch(FILL, out, -(-out.size * dtype.itemsize // 4), (word,))
+    limit = device.limits.binding_bytes // BINDING_BYTES * BINDING_BYTES
+    for start in range(0, out.nbytes, limit):
+        nbytes = -(-min(limit, out.nbytes - start) // 4) * 4
+        part = out.buffer if out.buffer.nbytes <= limit else BufferBinding(out.buffer, start, nbytes)
+        _launch(FILL, device, part, nbytes // 4, (word,))
     return out
 
 
 def _forward_arange(start: int, step: int, *, device: Device, size: int, dtype: Dtype) -> Array:
     out = allocate(device, (size,), dtype, operation="arange")
-    _launch(_arange_spec(dtype), out, size, (start, step))
+    _launch(_arange_spec(dtype), device, out.buffer, size, (start, step))
     return out
 
 
@@ -243,14 +248,15 @@ FULL = OPERATIONS.add(Operation("full", _forward_full))
 ARANGE = OPERATIONS.add(Operation("arange", _forward_arange))
 
 
-def _launch(spec: Spec, out: Array, count: int, words: Sequence[int]) -> None:
-    device = out.device
+def _launch(
+    spec: Spec, device: Device, out: Buffer | BufferBinding, count: int, words: Sequence[int]
+) -> None:
     if count:
         groups = groups_for(device, count, operation=spec.name)
         launch(
             device,
             spec,
-            outputs=[out.buffer],
+            outputs=[out],
             uniforms=(count, *words),
             workgroups=(groups, 1, 1),
             flops=count,

@@ -18,7 +18,7 @@ from rusty_py.dtypes import BOOL, ELEMENTS, F16, F32, I32, U32, Dtype, Scalar
 from rusty_py.errors import DtypeError, LimitError, UnsupportedError
 from rusty_py.layout import Layout
 from rusty_py.operation import OPERATIONS, Gradient, Operation, Rule, apply
-from rusty_py.ops import generator
+from rusty_py.ops import generator, windows
 from rusty_py.ops.creation import asarray, full
 from rusty_py.ops.generator import MAX_AXES, NAMES, Body, Skeleton
 from rusty_py.ops.grid import groups_for, groups_of_box
@@ -443,13 +443,19 @@ def _with_number(name: str, a: Array, number: Scalar, *, reflected: bool) -> Arr
 
 
 def compute(body: Body, operands: Sequence[Array | int], out: Array, *, fresh: bool = True) -> None:
-    """One launch that computes every element of `out` from those of `operands`, arrays or numbers' words.
+    """Computes every element of `out` from those of `operands`, arrays or numbers' words, by one launch.
 
-    An `out` that is not `fresh` may be a part of a buffer: what lies behind it stays as it is.
+    An `out` that is not `fresh` may be a part of a buffer: what lies behind it stays as it is. Arrays that
+    are larger than a binding take a launch for each part.
     """
     if not out.size:
         return
     arrays = [each for each in operands if isinstance(each, Array)]
+    if not all(map(windows.fits, (*arrays, out))):
+        for *part, part_of_out in windows.halves(operands, out):
+            assert isinstance(part_of_out, Array)
+            compute(body, part, part_of_out, fresh=False)
+        return
     sizes, strides = _boxed(out.shape, [*arrays, out])
     if len(sizes) > MAX_AXES:
         raise LimitError(
@@ -458,13 +464,13 @@ def compute(body: Body, operands: Sequence[Array | int], out: Array, *, fresh: b
         )
     skeleton = _skeleton(operands, sizes, strides, out, fresh=fresh)
     spec, device = generator.spec(body, skeleton), out.device
-    starts = [each.offset for each in (*arrays, out)]
+    bindings, starts = zip(*map(windows.bound, (*arrays, out)), strict=True)
     numbers = [each for each in operands if not isinstance(each, Array)]
     launch(
         device,
         spec,
-        inputs=[each.buffer for each in arrays],
-        outputs=[out.buffer],
+        inputs=bindings[:-1],
+        outputs=bindings[-1:],
         uniforms=generator.uniforms(skeleton, sizes, starts, strides, numbers, operation=body.name),
         workgroups=_groups(device, skeleton, sizes, operation=body.name),
         flops=out.size * (_GENERAL_FLOPS if skeleton.index == "general" else 1),

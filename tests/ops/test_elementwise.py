@@ -257,10 +257,3 @@ def test_other_operands_are_a_type_error(unchecked: Device, other: object) -> No
     for action in (lambda: x + other, lambda: other * x, lambda: x < other, lambda: x @ other):
         with pytest.raises(TypeError):
             action()
-
-
-def test_an_array_larger_than_a_binding_is_refused(unchecked: Device) -> None:
-    with small(unchecked, binding_bytes=4096) as narrow:
-        x = array(values(F32, 1025), device=narrow)
-        with pytest.raises(LimitError, match=r"larger than one binding on .*: 4100 > 4096 bytes$"):
-            x + x
