@@ -360,6 +360,10 @@ class Array:
     __rmul__ = _operator("multiply", reflected=True)
     __truediv__ = _operator("divide")
     __rtruediv__ = _operator("divide", reflected=True)
+    __floordiv__ = _operator("floor_divide")
+    __rfloordiv__ = _operator("floor_divide", reflected=True)
+    __mod__ = _operator("remainder")
+    __rmod__ = _operator("remainder", reflected=True)
     __pow__ = _operator("power")
     __rpow__ = _operator("power", reflected=True)
     __and__ = _operator("bitwise_and")
@@ -368,6 +372,10 @@ class Array:
     __ror__ = _operator("bitwise_or", reflected=True)
     __xor__ = _operator("bitwise_xor")
     __rxor__ = _operator("bitwise_xor", reflected=True)
+    __lshift__ = _operator("bitwise_left_shift")
+    __rlshift__ = _operator("bitwise_left_shift", reflected=True)
+    __rshift__ = _operator("bitwise_right_shift")
+    __rrshift__ = _operator("bitwise_right_shift", reflected=True)
     __eq__ = _operator("equal")  # type: ignore[assignment]  # Not a bool.
     __ne__ = _operator("not_equal")  # type: ignore[assignment]  # Not a bool.
     __lt__ = _operator("less")
@@ -375,14 +383,27 @@ class Array:
     __gt__ = _operator("greater")
     __ge__ = _operator("greater_equal")
 
+    def __divmod__(self, other: object) -> tuple["Array", "Array"]:
+        return self // other, self % other
+
+    def __rdivmod__(self, other: object) -> tuple["Array", "Array"]:
+        return other // self, other % self
+
+    def __round__(self, ndigits: None = None) -> "Array":
+        if ndigits is not None:
+            raise UnsupportedError(
+                f"round: to whole numbers only, not to {ndigits!r} digits: round(x * 100) / 100 has two"
+            )
+        return apply(OPERATIONS["round"], self)
+
     def __neg__(self) -> "Array":
         return apply(OPERATIONS["negative"], self)
 
     def __pos__(self) -> "Array":
-        return self.copy()
+        return apply(OPERATIONS["positive"], self)
 
     def __abs__(self) -> "Array":
-        return apply(OPERATIONS["absolute"], self)
+        return apply(OPERATIONS["abs"], self)
 
     def __invert__(self) -> "Array":
         return apply(OPERATIONS["bitwise_invert"], self)

@@ -228,3 +228,18 @@ def integer_power(x: NDArray[np.integer], y: NDArray[np.integer]) -> NDArray[Any
     whole = np.where(x == 1, 1, np.where(x == -1, np.where(y % 2, -1, 1), 0)) if x.dtype.kind == "i" else 0
     with np.errstate(over="ignore"):
         return np.where(y < 0, whole, np.power(x, np.maximum(y, 0))).astype(x.dtype)
+
+
+def floor_divide(
+    x: NDArray[np.floating], y: NDArray[np.floating], *, dtype: Dtype
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """`x // y` in float64, and how far our kernel may be from it.
+
+    It computes the quotient to 24 bits or more and rounds it once: it is exact below 2^24, and infinite where
+    f32 cannot hold it.
+    """
+    reference = np.floor_divide(x.astype(np.float64), y.astype(np.float64))
+    with np.errstate(over="ignore"):
+        reference = np.where(np.isinf(reference.astype(dtype.numpy)), np.sign(reference) * np.inf, reference)
+    exact = np.abs(reference) < min(2.0**24, 2 / dtype.eps)
+    return reference, np.where(exact, 0, rounding(reference, ulps=1.5, dtype=dtype))

@@ -66,3 +66,33 @@ def powers(kind: Dtype, arity: int, *shape: int, seed: int = 0) -> tuple[Values,
     """Bases and exponents; a negative base has whole exponents only."""
     x, y = ordinary(kind, arity, *shape, seed=seed)
     return (x, np.where(x < 0, np.rint(y), y).astype(kind.numpy)) if kind.kind == "f" else (x, y)
+
+
+def between_integers(kind: Dtype, arity: int, *shape: int, seed: int = 0) -> tuple[Values, ...]:
+    """Numbers that are a fifth or more away from integers and from the middle between two."""
+    rng = np.random.default_rng(seed)
+    parts = rng.uniform(0.2, 0.3, (arity, *shape)) + rng.choice([0, 0.5], (arity, *shape))
+    numbers: Values = (rng.integers(-4, 4, (arity, *shape)) + parts).astype(kind.numpy)
+    return tuple(numbers)
+
+
+def with_remainder(kind: Dtype, arity: int, *shape: int, seed: int = 0) -> tuple[Values, ...]:
+    """Dividends and divisors whose quotients are between integers."""
+    assert arity == 2
+    (quotients,) = between_integers(kind, 1, *shape, seed=seed)
+    divisors = values(kind, *shape, seed=seed + 1)
+    return (quotients * divisors).astype(kind.numpy), divisors
+
+
+def shifts(kind: Dtype, arity: int, *shape: int, seed: int = 0) -> tuple[Values, ...]:
+    """Integers, and by how much to shift them: mostly by less than 32, sometimes by anything."""
+    x, y = ordinary(kind, arity, *shape, seed=seed)
+    return x, np.where(y % 4 > 0, y & 31, y).astype(kind.numpy)
+
+
+def apart(kind: Dtype, arity: int, *shape: int, seed: int = 0) -> tuple[Values, ...]:
+    """Floats of which those at the same place differ by a tenth or more, in any order."""
+    rng = np.random.default_rng(seed)
+    steps = rng.permuted(np.broadcast_to(np.arange(arity)[:, None], (arity, int(np.prod(shape)))), axis=0)
+    numbers: Values = steps.reshape(arity, *shape) + rng.uniform(-0.45, 0.45, (arity, *shape)) - 1
+    return tuple(numbers.astype(kind.numpy))

@@ -121,7 +121,7 @@ def single_operation(reference: Reference) -> tuple[str, tuple[str | float, ...]
             found.append(each.value)  # type: ignore[arg-type]
         else:
             return None
-    return {"abs": "absolute"}.get(name, name), tuple(found)
+    return {"absolute": "abs"}.get(name, name), tuple(found)
 
 
 def function_name(function: ast.expr) -> str:

@@ -37,12 +37,17 @@ _MIN_GRID_ITEMS = 128
 
 @dataclass(frozen=True, eq=False)
 class Row:
-    """An elementwise operation: `wgsl` is an expression of x, and of y if there are two operands.
+    """An elementwise operation: `wgsl` is an expression of x, of y if there are two operands, and so on.
 
     `numpy` is NumPy's function, `kinds` its letters of the dtypes that it is for; the result has the
-    operands' dtype, or is a bool with `truth`. `by_dtype` has other expressions for single dtypes. They may
-    call the functions of wgsl/lib; those take f32, and with `f16_in_f32`, f16 is computed in f32. `mirror` is
-    the operation that gives the same with its operands exchanged.
+    operands' dtype, or is a bool with `truth`. Where NumPy has none, `reference` is a function of NumPy
+    arrays, and `formula` begins the docstring in place of NumPy's name. `arity` is the number of operands
+    where `numpy` is not a ufunc. `parameters` are numbers that follow the operands in the expression, in f32:
+    the default of each by its name.
+
+    `by_dtype` has other expressions for single dtypes. They may call the functions of wgsl/lib; those take
+    f32, and with `f16_in_f32`, f16 is computed in f32. `mirror` is the operation that gives the same with its
+    operands exchanged.
 
     `ulps` is how far a float may be from the true result, in units of eps: a number, or a function of the
     operands; 0 is exact. `bound` is for what takes more than that to say, `integers` for what NumPy refuses.
@@ -56,7 +61,7 @@ class Row:
 
     name: str
     wgsl: str
-    numpy: np.ufunc
+    numpy: Callable[..., Any] | None
     kinds: str = "fiu"
     truth: bool = False
     mirror: str = ""
@@ -69,6 +74,22 @@ class Row:
     gradient: tuple[Rule | None, ...] | str | None = None
     smooth: Callable[..., tuple[Values, ...]] | None = None
     aliases: tuple[str, ...] = ()
+    reference: Callable[..., Any] | None = None
+    arity: int = 0
+    parameters: Mapping[str, float] = field(default_factory=dict)
+    formula: str = ""
+
+    @property
+    def operands_count(self) -> int:
+        """The number of operands that may be arrays."""
+        return self.numpy.nin if isinstance(self.numpy, np.ufunc) else self.arity
+
+    @property
+    def on_host(self) -> Callable[..., Any]:
+        """The function of NumPy arrays that this computes."""
+        function = self.reference or self.numpy
+        assert function is not None, self.name
+        return function
 
     def result(self, dtype: Dtype) -> Dtype:
         """The dtype of the result for operands of `dtype`."""
@@ -76,7 +97,8 @@ class Row:
 
     def body(self, dtype: Dtype) -> Body:
         """What is computed of operands of `dtype`."""
-        names = NAMES[: self.numpy.nin]
+        count = self.operands_count
+        names = NAMES[: count + len(self.parameters)]
         expression, helpers = self.by_dtype.get(dtype.name, self.wgsl), ""
         if dtype is F16 and self.f16_in_f32:
             of_f32 = ", ".join(f"{name}: f32" for name in names)
@@ -86,22 +108,22 @@ class Row:
             expression = expression if self.truth else f"f16({expression})"
         if self.truth:
             expression = f"select(0u, 1u, {expression})"
-        types = (dtype.wgsl,) * len(names)
+        types = (dtype.wgsl,) * count + (F32.wgsl,) * len(self.parameters)
         return Body(f"{self.name} {dtype.name}", types, self.result(dtype).wgsl, expression, helpers)
 
     def made(self, kind: Dtype, shape: Shape, *, seed: int) -> tuple[Values, ...]:
         """Operands of a shape."""
-        return self.operands(kind, self.numpy.nin, *shape, seed=seed)
+        return self.operands(kind, self.operands_count, *shape, seed=seed)
 
     def differentiable(self, kind: Dtype, shape: Shape, *, seed: int) -> tuple[Values, ...]:
         """Operands of a shape, at which there is a gradient."""
-        return (self.smooth or samples.ordinary)(kind, self.numpy.nin, *shape, seed=seed)
+        return (self.smooth or samples.ordinary)(kind, self.operands_count, *shape, seed=seed)
 
     def samples(self) -> Iterator[Sample]:
         """One of each dtype."""
         for kind in samples.KINDS:
             if kind.kind in self.kinds:
-                yield Sample(f"{self.name} {kind.name}", self.operands(kind, self.numpy.nin, 6, 10))
+                yield Sample(f"{self.name} {kind.name}", self.operands(kind, self.operands_count, 6, 10))
 
     def expected(self, sample: Sample) -> Expected:
         """What WGSL lets an adapter make of the sample's operands, which are of one dtype."""
@@ -111,11 +133,11 @@ class Row:
             if kind.kind in "iu" and self.integers is not None:
                 return Expected(self.integers(*given), None)
             if self.truth or kind.kind != "f" or self.ulps == 0:
-                return Expected(np.asarray(self.numpy(*given)), None)
+                return Expected(np.asarray(self.on_host(*given)), None)
             if self.bound is not None:
                 return Expected(*self.bound(*given, dtype=kind))
             exact = [each.astype(np.float64) for each in given]
-            reference = np.asarray(self.numpy(*exact))
+            reference = np.asarray(self.on_host(*exact))
             ulps = self.ulps(*exact) if callable(self.ulps) else self.ulps
             if kind is F16 and self.f16_in_f32:
                 bound = oracle.rounding(reference, ulps=ulps, dtype=F32)
@@ -133,7 +155,7 @@ def define_unary(row: Row) -> Callable[[Array | ArrayLike], Array]:
     def function(x: Array | ArrayLike, /) -> Array:
         return apply(operation, x)
 
-    operation = _define(row, partial(_forward_unary, row), function)
+    operation = define(row, function)
     return function
 
 
@@ -151,23 +173,30 @@ def define_binary(row: Row) -> Callable[[Array | ArrayLike, Array | ArrayLike], 
             raise TypeError(f"{row.name}: not for operands of {type(x).__name__} and {type(y).__name__}")
         return result
 
-    _define(row, partial(_forward_binary, row), function, mixed=partial(binary, row.name))
+    define(row, function, forward=_forward_binary, mixed=partial(binary, row.name))
     return function
 
 
-def _define(
+def define(
     row: Row,
-    forward: Callable[..., Array],
-    function: Callable[..., Array],
+    function: Callable[..., Array] | None = None,
+    *,
+    forward: Callable[..., Array] | None = None,
     mixed: Callable[..., Array] | None = None,
 ) -> Operation:
-    function.__name__ = function.__qualname__ = row.name
-    function.__doc__, function.__module__ = _doc(row), "rusty_py"
+    """Registers the operation of a row, with the public function, if it has one.
+
+    The operation takes arrays, then words: those of the operands in its option `numbers`, which are counted
+    from 0, and those of all parameters or of none.
+    """
+    if function is not None:
+        function.__name__ = function.__qualname__ = row.name
+        function.__doc__, function.__module__ = function.__doc__ or _doc(row), "rusty_py"
     ROWS[row.name] = row
     return OPERATIONS.add(
         Operation(
             row.name,
-            forward,
+            partial(forward or _forward, row),
             numpy=row.numpy,
             function=function,
             mixed=mixed,
@@ -177,6 +206,7 @@ def _define(
             operands=row.made,
             expected=row.expected,
             gradient=_gradient(row),
+            reference=row.reference,
             smooth=row.differentiable,
             aliases=row.aliases,
         )
@@ -189,20 +219,42 @@ def _gradient(row: Row) -> Gradient | str | None:
         return "the result is a mask"
     if not isinstance(row.gradient, tuple):
         return row.gradient
-    by_operand = Gradient(*row.gradient)
+    by_operand, count = Gradient(*row.gradient), row.operands_count
 
     def joint(
-        g: Array, out: Array, *given: Any, wanted: Sequence[bool], reflected: bool = False
+        g: Array,
+        out: Array,
+        *given: Any,
+        wanted: Sequence[bool],
+        reflected: bool = False,
+        numbers: tuple[int, ...] = (),
     ) -> Sequence[Array | None]:
-        operands = [number_of(each, given[0]) if isinstance(each, int) else each for each in given]
-        if not reflected:
-            return by_operand(g, out, operands, wanted, {})
-        return by_operand(g, out, operands[::-1], (False, *wanted), {})[1:]
+        arrays = [each for each in given if not isinstance(each, int)]
+        words = [number_of(each, arrays[0]) for each in given if isinstance(each, int)]
+        places = _array_places(count, len(arrays), (0,) if reflected else numbers)
+        operands, flags = _placed(count, places, arrays, words), [False] * count
+        for place, flag in zip(places, wanted, strict=True):
+            flags[place] = flag
+        found = by_operand(g, out, operands, flags, {})
+        return [found[place] if place < len(found) else None for place in places]
 
-    reads = tuple(by_operand.reads_array(i) for i in range(-1, row.numpy.nin))
-    if row.numpy.nin == 2 and reads[1] != reads[2]:
-        reads = (reads[0], True, True)  # Which of them a single array is depends on the call.
+    reads = tuple(by_operand.reads_array(i) for i in range(-1, count))
+    if not any(row.gradient):
+        reads = (False,) * (count + 1)
+    elif len(set(reads[1:])) > 1:
+        reads = (reads[0], *[True] * count)  # Which of them a single array is depends on the call.
     return Gradient(joint=joint, reads=reads)
+
+
+def _array_places(count: int, arrays: int, numbers: Sequence[int]) -> list[int]:
+    """Which of `count` operands are arrays: the first ones that are no numbers."""
+    return [i for i in range(count) if i not in numbers][:arrays]
+
+
+def _placed(count: int, places: Sequence[int], arrays: Sequence[Any], words: Sequence[Any]) -> list[Any]:
+    """The operands in the order of the expression, then the parameters."""
+    first, second = iter(arrays), iter(words)
+    return [*(next(first) if i in places else next(second) for i in range(count)), *second]
 
 
 def number_of(word: int, beside: Array | Layout) -> float | int | bool:
@@ -214,9 +266,10 @@ def number_of(word: int, beside: Array | Layout) -> float | int | bool:
 def _doc(row: Row) -> str:
     kinds = ", ".join(each.name for each in ELEMENTS.values() if each.kind in row.kinds)
     made = "bool" if row.truth else "the operands' dtype"
-    operands = "x" if row.numpy.nin == 1 else "x and y, whose shapes broadcast"
+    operands = "x" if row.operands_count == 1 else "x and y, whose shapes broadcast"
+    what = row.formula or f"numpy.{row.on_host.__name__}"
     return (
-        f"numpy.{row.numpy.__name__} of {operands}, elementwise on the device: for {kinds}; gives {made}.\n\n"
+        f"{what} of {operands}, elementwise on the device: for {kinds}; gives {made}.\n\n"
         "    Takes arrays, and what `asarray` does. Raises DtypeError, ShapeError, LimitError, OutOfMemory;\n"
         "    DeviceError for arrays of two devices.\n    "
     )
@@ -247,7 +300,7 @@ def where(condition: Array | ArrayLike, x: Array | ArrayLike, y: Array | ArrayLi
 
     condition: bool. Raises DtypeError for another condition and for dtypes that do not mix, ShapeError.
     """
-    device = _device_of(condition, x, y)
+    device = device_of(condition, x, y)
     mask = asarray(condition, device=device)
     if mask.kind is not BOOL:
         raise DtypeError(f"where: the condition is not bool: {mask.kind.name}: compare, as in x != 0")
@@ -275,10 +328,22 @@ def _forward_binary(row: Row, a: Array, b: Array | int, *, reflected: bool = Fal
     return out
 
 
-def _forward_unary(row: Row, x: Array) -> Array:
-    _supported(row, x.kind)
-    out = allocate(x.device, x.shape, row.result(x.kind), operation=row.name)
-    compute(row.body(x.kind), (x,), out)
+def _forward(row: Row, *given: Array | int, numbers: tuple[int, ...] = ()) -> Array:
+    """`given` are arrays, then words, as `define` says."""
+    arrays = [each for each in given if isinstance(each, Array)]
+    words = [each for each in given if not isinstance(each, Array)]
+    kind = arrays[0].kind
+    for each in arrays[1:]:
+        kind = dtypes.promoted(kind, each.kind, operation=row.name)
+    _supported(row, kind)
+    arrays = [each.astype(kind, copy=False) for each in arrays]
+    shape = broadcast(*(each.shape for each in arrays), operation=row.name)
+    out = allocate(arrays[0].device, shape, row.result(kind), operation=row.name)
+    count = row.operands_count
+    if len(arrays) + len(words) == count:
+        words += [dtypes.f32_word(each) for each in row.parameters.values()]
+    operands = _placed(count, _array_places(count, len(arrays), numbers), arrays, words)
+    compute(row.body(kind), operands, out)
     return out
 
 
@@ -397,7 +462,7 @@ OPERATIONS.add(
 )
 
 
-def _device_of(*operands: object) -> Device:
+def device_of(*operands: object) -> Device:
     """That of the first array; the default one where there is none."""
     arrays = [each for each in operands if isinstance(each, Array)]
     return arrays[0].device if arrays else default_device()

@@ -18,6 +18,7 @@ from rusty_py.ops import arranging, creation, joining, matmul
 assert every  # It registers what is looked up here.
 _HELD = {each.numpy for each in ELEMENTS.values()}
 _OURS = {each.numpy: each for each in OPERATIONS.values() if each.numpy and each.function}
+_OURS[np.round] = OPERATIONS["round"]  # Without decimals, it is np.rint.
 
 # What is no operation, but a view or a question. `axes` or `shape` by position or by name.
 _VIEWS: dict[Callable[..., object], Callable[..., object]] = {
@@ -66,8 +67,6 @@ def ufunc(ufunc: np.ufunc, method: str, inputs: tuple[object, ...], kwargs: Mapp
 def _on_device(ufunc: np.ufunc, inputs: tuple[object, ...]) -> object:
     if ufunc is np.matmul:
         return matmul.operator(*inputs)
-    if ufunc is np.positive and isinstance(inputs[0], Array):
-        return inputs[0].copy()
     ours = _OURS.get(ufunc)
     if ours is None or not _takes(ours, inputs):
         return NotImplemented

@@ -25,6 +25,7 @@ SAMPLED = [each for each in OPERATIONS.values() if each.expected is not None]
 PUBLIC = [each for each in OPERATIONS.values() if each.function is not None]
 ELEMENTWISE = [OPERATIONS[name] for name in [*elementwise.ROWS, "where", "astype"]]
 # Of as many inputs as there are index classes for, and of two dtypes: the code of the indices is the same.
+# Other operations go through the layouts in one dtype.
 CHECKED = ("negative", "add", "where", "astype")
 _EVERY = {"ids": lambda operation: operation.name}
 
@@ -65,8 +66,9 @@ def across(x: Any, y: Any) -> tuple[Any, Any]:
     ],
 )
 def test_elements_are_found_in_any_layout(device: Device, operation: Operation) -> None:
+    found = [each for each in operation.samples() if runs(device, each)]
     with each_reported() as case:
-        for sample in filter(lambda each: runs(device, each), operation.samples()):
+        for sample in found if operation.name in CHECKED else found[:1]:
             arrays = [on(device, x) for x in sample.operands]
             for layout, view in LAYOUTS.items():
                 with case(f"{sample.name}, {layout}"):
@@ -90,7 +92,10 @@ def test_a_number_may_stand_on_either_side(device: Device, operation: Operation)
             number = {"f": 2.75, "i": 3, "u": 3, "b": True}[kind.kind]
             is_power = operation.name == "power"
             x = np.abs(x) if is_power else x
-            for layout in ("rows", "every other", "transposed", "a number", "nothing"):
+            all_layouts = operation.name in ("subtract", "power")
+            for layout in ("rows", "every other", "transposed", "a number", "nothing")[
+                : 5 if all_layouts else 1
+            ]:
                 view = LAYOUTS[layout]
                 array, seen = view(on(device, x)), np.asarray(view(x))
                 alone = np.full(seen.shape, number, x.dtype)
@@ -108,6 +113,9 @@ def test_an_operation_has_a_public_name_with_a_docstring(operation: Operation) -
     assert function.__name__ == operation.name
     assert operation.name in dir(rp)
     assert operation.name in rp.__all__
+    for alias in operation.aliases:
+        assert getattr(rp, alias) is function
+        assert alias in rp.__all__
     said = inspect.getdoc(function)
     assert said
     assert "Raises" in said
@@ -117,13 +125,12 @@ def test_an_operation_has_a_public_name_with_a_docstring(operation: Operation) -
 def test_numpys_function_and_ours_take_arrays_and_array_likes(
     unchecked: Device, operation: Operation
 ) -> None:
-    assert operation.numpy is not None
     assert operation.function is not None
     with each_reported() as case:
         for sample in filter(lambda each: runs(unchecked, each), operation.samples()):
             array, *others = [on(unchecked, x) for x in sample.operands]
             calls = {
-                "NumPy's of arrays": (operation.numpy, (array, *others)),
+                "NumPy's of arrays": (operation.numpy or operation.function, (array, *others)),
                 "ours of array-likes": (operation.function, sample.operands),
                 "ours of both": (operation.function, (array, *sample.operands[1:])),
             }
@@ -150,7 +157,7 @@ def test_a_dtype_that_an_operation_is_not_for_is_refused_by_its_name(
 def test_records_say_all_that_is_derived_from_them() -> None:
     for each in OPERATIONS.values():
         if each.function is not None or each.name == "matmul":
-            assert each.numpy is not None, each.name
+            assert each.numpy is not None or each.reference is not None, each.name
             assert list(each.samples()), each.name
             assert each.expected is not None, each.name
 

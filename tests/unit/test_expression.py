@@ -178,7 +178,7 @@ def test_one_operation_is_known_by_its_name() -> None:
         "z = where(m, x, y)": ("where", ("m", "x", "y")),
         "z = x > 0": ("greater", ("x", 0)),
         "z = -x": ("negative", ("x",)),
-        "z = abs(x)": ("absolute", ("x",)),
+        "z = np.absolute(x)": ("abs", ("x",)),
         "z = 3 * x + y": None,
         "z = x.sum(axis=0)": None,
         "z = x": None,

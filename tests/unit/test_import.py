@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import rusty_py
+from rusty_py.operation import OPERATIONS
 
 HEAVY = ["wgpu", "cffi", "typer", "tabulate", "rich", "pydantic", "psutil"]
 
@@ -48,9 +49,11 @@ def test_every_public_name_can_be_imported_and_listed() -> None:
     assert declared
     modules = (Path(rusty_py.__file__).parent / "ops" / "rows").glob("*.py")
     text = "".join(each.read_text(encoding="utf-8") for each in modules)
-    rows = set(re.findall(r"(?m)^(\w+) = define_", text))
+    rows = set(re.findall(r"(?m)^(?:def )?([a-z]\w*)(?: = define_|\()", text))
+    public = set(rusty_py.__all__) - {"__version__"}
+    aliases = {alias for each in OPERATIONS.values() for alias in each.aliases}
     assert {"add", "exp", "max"} <= rows
-    assert declared | rows == set(rusty_py.__all__) - {"__version__"}
+    assert declared | rows | aliases == public
     for name in declared | rows:
         named = getattr(rusty_py, name).__name__
         assert named == name or getattr(rusty_py, named) is getattr(rusty_py, name)

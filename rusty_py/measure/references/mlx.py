@@ -19,7 +19,7 @@ from rusty_py.runtime.device import Device
 
 NAME = "mlx"
 _CHAINED = 16  # Calls in one graph: fewer graphs are less Python, and more hold more results.
-_FUNCTIONS = {"absolute": "abs"}
+_FUNCTIONS = {"bitwise_left_shift": "left_shift", "bitwise_right_shift": "right_shift"}
 _REDUCTIONS = {"max", "mean", "min", "sum"}
 _DTYPES = {"bool": "bool_"}
 

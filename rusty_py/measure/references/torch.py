@@ -29,7 +29,6 @@ _GRAPH_CALLS = 16
 _LONG_CALL_S = 5e-3  # From here on, a graph has a single call.
 
 _FUNCTIONS = {
-    "absolute": "abs",
     "bitwise_invert": "bitwise_not",
     "equal": "eq",
     "greater": "gt",
@@ -46,7 +45,7 @@ _FUNCTIONS = {
 
 _REDUCTIONS = {"max", "mean", "min", "sum"}
 _WITH_DTYPE = {"mean", "sum"}
-_WITHOUT_OUT = {"isnan"}
+_WITHOUT_OUT = {"isfinite", "isinf", "isnan", "positive"}
 
 
 class TorchLibrary:

@@ -6,7 +6,12 @@ text follow from a row. Functions of wgsl/lib that its WGSL calls are appended t
 
 from rusty_py.ops.rows.arithmetic import *  # noqa: F403
 from rusty_py.ops.rows.bits import *  # noqa: F403
+from rusty_py.ops.rows.clip import *  # noqa: F403
 from rusty_py.ops.rows.comparison import *  # noqa: F403
+from rusty_py.ops.rows.division import *  # noqa: F403
 from rusty_py.ops.rows.exponential import *  # noqa: F403
 from rusty_py.ops.rows.hyperbolic import *  # noqa: F403
+from rusty_py.ops.rows.logic import *  # noqa: F403
 from rusty_py.ops.rows.reductions import *  # noqa: F403
+from rusty_py.ops.rows.rounding import *  # noqa: F403
+from rusty_py.ops.rows.signs import *  # noqa: F403

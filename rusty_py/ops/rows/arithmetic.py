@@ -77,16 +77,18 @@ negative = define_unary(
         gradient=(lambda g, _out, _x: -g,),
     )
 )
-absolute = define_unary(
+abs = define_unary(
     Row(
-        "absolute",
+        "abs",
         "abs(x)",
         np.absolute,
         ulps=0,
         by_dtype={"u32": "x"},
         gradient=(lambda g, _out, x: where(x > 0, g, where(x < 0, -g, 0.0)),),
+        aliases=("absolute",),
     )
 )
+absolute = abs
 maximum = define_binary(
     Row(
         "maximum",

@@ -1,0 +1,77 @@
+"""Values within limits, each of which may be missing, a number, or an array."""
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from rusty_py import dtypes, samples
+from rusty_py.arrays import Array
+from rusty_py.dtypes import Scalar
+from rusty_py.operation import apply
+from rusty_py.ops.creation import asarray
+from rusty_py.ops.elementwise import Row, define, device_of, where
+from rusty_py.ops.rows.arithmetic import maximum
+
+Limit = Array | ArrayLike | Scalar | None
+
+
+def clip(x: Array | ArrayLike, /, min: Limit = None, max: Limit = None) -> Array:
+    """`x` where it is between `min` and `max`, else the nearer of them: for f32, f16, i32, u32.
+
+    Each limit is a number, or an array whose shape broadcasts; None is no limit. Where `min` exceeds `max`,
+    the result is `max`. NaN propagates from all three. Raises DtypeError, ShapeError, LimitError,
+    OutOfMemory; DeviceError for arrays of two devices.
+    """
+    device = device_of(x, min, max)
+    limits = [
+        each if each is None or isinstance(each, bool | int | float) else asarray(each, device=device)
+        for each in (min, max)
+    ]
+    given = [asarray(x, device=device), *(each for each in limits if isinstance(each, Array))]
+    kind = given[0].kind
+    for each in given[1:]:
+        kind = dtypes.promoted(kind, each.kind, operation="clip")
+    ends = _ENDS.get(kind.kind, (False, True))
+    words = [
+        dtypes.scalar_word(end if each is None else each, kind, operation="clip")
+        for each, end in zip(limits, ends, strict=True)
+        if not isinstance(each, Array)
+    ]
+    numbers = tuple(i for i, each in enumerate(limits, 1) if not isinstance(each, Array))
+    return apply(_CLIP, *given, words=tuple(words), numbers=numbers)
+
+
+_ENDS: dict[str, tuple[Scalar, Scalar]] = {
+    "f": (-np.inf, np.inf),
+    "i": (-(2**31), 2**31 - 1),
+    "u": (0, 2**32 - 1),
+}
+"""The lowest and the highest number, by NumPy's letter of a dtype."""
+
+
+def _gradient_of_x(g: Array, _out: Array, x: Array, y: Array, z: Array) -> Array:
+    return where((x >= y) & (x <= z), g, 0.0)
+
+
+def _gradient_of_min(g: Array, _out: Array, x: Array, y: Array, z: Array) -> Array:
+    return where((x < y) & (maximum(x, y) <= z), g, 0.0)
+
+
+def _gradient_of_max(g: Array, _out: Array, x: Array, y: Array, z: Array) -> Array:
+    return where(maximum(x, y) > z, g, 0.0)
+
+
+_CLIP = define(
+    Row(
+        "clip",
+        "select(select(select(min(max(x, y), z), z, is_nan(z)), y, is_nan(y)), x, is_nan(x))",
+        np.clip,
+        ulps=0,
+        arity=3,
+        f16_in_f32=True,
+        by_dtype={"i32": "min(max(x, y), z)", "u32": "min(max(x, y), z)"},
+        operands=samples.with_specials,
+        smooth=samples.apart,
+        gradient=(_gradient_of_x, _gradient_of_min, _gradient_of_max),
+    ),
+    clip,
+)
