@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from rusty_py.ops.arranging import roll as roll
     from rusty_py.ops.arranging import tril as tril
     from rusty_py.ops.arranging import triu as triu
+    from rusty_py.fusion.function import fuse as fuse
     from rusty_py.ops.creation import arange as arange
     from rusty_py.ops.creation import array as array
     from rusty_py.ops.creation import asarray as asarray
@@ -93,6 +94,7 @@ _NAMES = {
         "ToolError",
         "UnsupportedError",
     ),
+    "fusion.function": ("fuse",),
     "ops.creation": ("arange", "array", "asarray", "empty", "eye", "full", "ones", "zeros"),
     "ops.matmul": ("matmul",),
     "user_kernel": ("Kernel",),

@@ -223,6 +223,7 @@ class Array:
         """
         if self.device.graph is not None:
             raise DeviceError("numpy: not in a capture, where nothing is computed: read after a replay")
+        self.buffer.ensure_readable("numpy")
         if out is not None:
             self._check_out(out)
         direct = out is not None and self.kind is not BOOL
@@ -255,7 +256,8 @@ class Array:
         """The values as Python's numbers in nested lists."""
         return self.numpy().tolist()
 
-    def _number(self) -> bool | int | float:
+    def _number(self, operation: str) -> bool | int | float:
+        self.buffer.ensure_readable(operation)
         if self.shape:
             raise ShapeError(
                 f"array: only arrays without axes are a number: shape {self.shape};"
@@ -264,21 +266,21 @@ class Array:
         return self.item()
 
     def __bool__(self) -> bool:
-        return bool(self._number())
+        return bool(self._number("bool"))
 
     def __int__(self) -> int:
-        return int(self._number())
+        return int(self._number("int"))
 
     def __float__(self) -> float:
-        return float(self._number())
+        return float(self._number("float"))
 
     def __complex__(self) -> complex:
-        return complex(self._number())
+        return complex(self._number("complex"))
 
     def __index__(self) -> int:
         if self.kind.kind not in "iu":
             raise DtypeError(f"index: only integers are an index: {self.kind.name}")
-        return int(self._number())
+        return int(self._number("index"))
 
     def __len__(self) -> int:
         if not self.shape:
@@ -289,6 +291,7 @@ class Array:
         """Over the rows as NumPy arrays, or numbers, read at once: one by one would be a wait for each."""
         if not self.shape:
             raise UnsupportedError("iteration: over an array without axes")
+        self.buffer.ensure_readable("iteration")
         return iter(self.numpy())
 
     # On the device.

@@ -127,7 +127,8 @@ def no_grad() -> Iterator[None]:
 
 
 @contextmanager
-def _recording_again() -> Iterator[None]:
+def recording_again() -> Iterator[None]:
+    """A block in which this thread records, also within `no_grad`."""
     paused, _thread.paused = getattr(_thread, "paused", 0), 0
     try:
         yield
@@ -261,7 +262,7 @@ def _propagated(
     assert root.node is not None
     waiting: dict[Node | Leaf, Array] = {root.node: seed}
     heap = [(-root.node.number, root.node)]
-    with _recording_again() if differentiable else no_grad():
+    with recording_again() if differentiable else no_grad():
         while heap:
             node = heapq.heappop(heap)[1]
             g = waiting.pop(node)
@@ -283,6 +284,18 @@ def _propagated(
                     waiting[parent] = each
                     heapq.heappush(heap, (-parent.number, parent))
     return found
+
+
+def pulled_back(root: Array, g: Array, leaf: Array) -> Array | None:
+    """The gradient for `leaf` where that of `root` is `g`, recorded itself; None where it is zero.
+
+    The graph is kept. For fusion, which calls it with arrays that have no values.
+    """
+    if root.node is None or leaf.node is None:
+        return None
+    nodes = _graph(root, "backward")
+    found = _propagated(root, g, nodes, [_as_leaf(leaf)], retain=True, differentiable=True)
+    return found.get(_as_leaf(leaf))
 
 
 def _fitted(g: Array, layout: Layout) -> Array:
@@ -316,7 +329,7 @@ def value_and_grad(
                 raise ShapeError(f"grad: no argument {position} to differentiate for: {len(args)} are given")
             arguments[position] = _mapped(arguments[position], lambda x: _leaf_of(x, leaves))
         differentiable = recording()
-        with _recording_again():
+        with recording_again():
             result = function(*arguments, **kwargs)
         value, more = result if has_aux else (result, None)
         value, gradients = _gradients_of(value, leaves, differentiable=differentiable)

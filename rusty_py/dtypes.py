@@ -54,6 +54,7 @@ DTYPES = {F32.name: F32, F16.name: F16}
 """What a matrix product computes in."""
 
 Scalar = bool | int | float
+_PLAIN = frozenset((bool, int, float))
 DtypeLike = DTypeLike | Dtype
 """A name of ours ("f32"), or what NumPy takes for one of those."""
 
@@ -214,6 +215,9 @@ def scalar_word(value: Scalar, dtype: Dtype, *, operation: str) -> int:
 
     Raises DtypeError where its kind is not that of `dtype` or a narrower one, or it does not fit.
     """
+    if type(value) not in _PLAIN and hasattr(type(value), "word"):  # Of fusion: known at each call.
+        word: int = value.word(dtype, operation=operation)  # type: ignore[union-attr]
+        return word
     try:
         if dtype is F32:
             return f32_word(value)
@@ -246,6 +250,8 @@ def scalar_word(value: Scalar, dtype: Dtype, *, operation: str) -> int:
 
 def number_of_word(word: int, dtype: Dtype) -> Scalar:
     """The number of which `scalar_word` made `word` for an array of `dtype`."""
+    if type(word) is not int:  # Of fusion: a number already.
+        return word
     if dtype.kind == "f":
         number: float = _F32_BYTES.unpack(_WORD.pack(word))[0]
         return number

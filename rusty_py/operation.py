@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from inspect import Parameter, signature
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -144,6 +144,8 @@ class Operation:
     reference: Callable[..., object] | None = None
     smooth: Callable[..., tuple[Values, ...]] | None = None
     aliases: tuple[str, ...] = ()
+    identity: object = field(default_factory=object, repr=False)
+    """What plans are found by: a cache that held the operation would keep alive what it refers to."""
 
 
 class Registry(dict[str, Operation]):
@@ -211,7 +213,9 @@ def apply(  # noqa: C901, PLR0915  Each call is a cost of every application.
         device = arrays[0].buffer.device if arrays else device or default_device()
         if device.composing and threading.get_ident() in device.composing:  # Part of another operation.
             return operation.forward(*arrays, *words, **({} if arrays else {"device": device}), **options)
-        key: list[object] = [operation, *options, *options.values()] if options else [operation]
+        key: list[object] = [operation.identity]
+        if options:
+            key += [*options, *options.values()]
         buffers, values, limit = [], words, device.limits.binding_bytes
         planned = True
         for x in arrays:
@@ -239,7 +243,7 @@ def apply(  # noqa: C901, PLR0915  Each call is a cost of every application.
     if plan is not None and (plan.throughput_version == device.throughput.version or plan.refresh(device)):
         cache.plan_hits += 1
     else:
-        plan = _planned(operation, device, arrays, words, options)
+        plan = planned_for(operation, device, arrays, words, options)
         if plan is None:
             return _unplanned(operation, device, arrays, words, options)
         with device.lock:
@@ -271,7 +275,7 @@ def _coerced(values: Sequence[Any]) -> list[Array]:
     return [x if hasattr(x, "buffer") else asarray(x, device=device) for x in values]
 
 
-def _planned(
+def planned_for(
     operation: Operation,
     device: Device,
     arrays: tuple[Array, ...],

@@ -12,6 +12,8 @@ from rusty_py.arrays import Array, allocate, upload
 from rusty_py.dtypes import F16, F32, I32, U32, Dtype, DtypeLike, Scalar
 from rusty_py.errors import DeviceError, DtypeError, ShapeError
 from rusty_py.operation import OPERATIONS, Operation, apply, public
+from rusty_py.ops.fuser import fuser_of
+from rusty_py.ops.generator import Body
 from rusty_py.ops.grid import THREADS, groups_for
 from rusty_py.runtime.buffer import BINDING_BYTES, Buffer, BufferBinding
 from rusty_py.runtime.device import Device, default_device
@@ -230,12 +232,21 @@ def _step_word(step: int | float, kind: Dtype) -> int:
 def _forward_full(word: int, *, device: Device, shape: Shape, dtype: Dtype) -> Array:
     """`word` is that of a number, or twice the half of one."""
     out = allocate(device, shape, dtype, operation="full")
+    if (fuser := fuser_of(device)) is not None and fuser.defer(_constant(dtype), (word,), out, fresh=True):
+        return out
     limit = device.limits.binding_bytes // BINDING_BYTES * BINDING_BYTES
     for start in range(0, out.nbytes, limit):
         nbytes = -(-min(limit, out.nbytes - start) // 4) * 4
         part = out.buffer if out.buffer.nbytes <= limit else BufferBinding(out.buffer, start, nbytes)
         _launch(FILL, device, part, nbytes // 4, (word,))
     return out
+
+
+def _constant(dtype: Dtype) -> Body:
+    """A constant as a part of another kernel."""
+    expression = "unpack2x16float(x).x" if dtype is F16 else "x"
+    kind = "u32" if dtype is F16 else dtype.wgsl
+    return Body(f"full {dtype.name}", (kind,), dtype.wgsl, f"{dtype.wgsl}({expression})")
 
 
 def _forward_arange(start: int, step: int, *, device: Device, size: int, dtype: Dtype) -> Array:

@@ -20,6 +20,7 @@ from rusty_py.layout import Layout
 from rusty_py.operation import OPERATIONS, Gradient, Operation, Rule, apply
 from rusty_py.ops import generator, windows
 from rusty_py.ops.creation import asarray, full
+from rusty_py.ops.fuser import fuser_of
 from rusty_py.ops.generator import MAX_AXES, NAMES, Body, Skeleton
 from rusty_py.ops.grid import groups_for, groups_of_box
 from rusty_py.oracle import Expected
@@ -514,6 +515,8 @@ def compute(body: Body, operands: Sequence[Array | int], out: Array, *, fresh: b
     are larger than a binding take a launch for each part.
     """
     if not out.size:
+        return
+    if (fuser := fuser_of(out.device)) is not None and fuser.defer(body, operands, out, fresh=fresh):
         return
     arrays = [each for each in operands if isinstance(each, Array)]
     if not all(map(windows.fits, (*arrays, out))):

@@ -22,7 +22,7 @@ NAMES = "xyzuvwrst"
 MAX_ARRAYS = 7
 """WebGPU promises eight storage buffers, and one is the result's."""
 
-MAX_NUMBERS = 4
+MAX_NUMBERS = 16
 MAX_AXES = 8
 _WORD = 0xFFFFFFFF
 _LANES = "xyzw"
@@ -32,7 +32,8 @@ _LANES = "xyzw"
 class Body:
     """`expression` is WGSL of x, y, ...; `types` are those of the operands as buffers hold them.
 
-    `helpers` are functions that the expression calls. `name` says what it is, and for which dtypes.
+    `helpers` are functions that the expression calls, `statements` what comes before it. `name` says what it
+    is, and for which dtypes. `named` are the operands' names where they are not those of `NAMES`.
     """
 
     name: str
@@ -40,6 +41,13 @@ class Body:
     result: str
     expression: str
     helpers: str = ""
+    statements: tuple[str, ...] = ()
+    named: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the expression calls its operands."""
+        return self.named or tuple(NAMES[: len(self.types)])
 
 
 @dataclass(frozen=True)
@@ -66,7 +74,7 @@ def spec(body: Body, skeleton: Skeleton) -> Spec:
     """The kernel of a body in a skeleton. Raises LimitError for more operands than it takes."""
     numbers = skeleton.access.count("number")
     inputs = len(skeleton.access) - numbers
-    if inputs > MAX_ARRAYS or numbers > MAX_NUMBERS or inputs + numbers > len(NAMES):
+    if inputs > MAX_ARRAYS or numbers > MAX_NUMBERS or len(body.types) > len(body.names):
         raise LimitError(
             f"{body.name}: more operands than a kernel takes: {inputs} arrays and {numbers} numbers;"
             f" {MAX_ARRAYS} and {MAX_NUMBERS} at most, {len(NAMES)} together"
@@ -110,18 +118,32 @@ def uniforms(
         head = [prod(items), len(items), 0, 0]
         rows = [[*each, *[0] * (axes - len(each))] for each in (items, *steps)]
     padding = [0] * (-count % 4)
-    words = [*head, *numbers, *[0] * (4 - len(numbers)), *starts, *padding, *lanes, *padding]
+    words = [*head, *numbers, *[0] * (4 * _vec4s(len(numbers)) - len(numbers))]
+    words += [*starts, *padding, *lanes, *padding]
     words += [word & _WORD for row in rows for word in row]
     if len(words) > SLOT_WORDS:
         raise LimitError(f"{operation}: more operands than a launch has room for: {count - 1} arrays")
     return words
 
 
+def fits(inputs: int, numbers: int, axes: int) -> bool:
+    """Whether a kernel, and the uniforms of a launch, have room for operands with so many axes in common."""
+    count = inputs + 1
+    rows = count if axes <= 1 else (count + 1) * (2 if axes > 4 else 1)
+    words = 4 + 4 * _vec4s(numbers) + 8 * ceil_div(count, 4) + 4 * rows
+    return inputs <= MAX_ARRAYS and numbers <= MAX_NUMBERS and axes <= MAX_AXES and words <= SLOT_WORDS
+
+
+def _vec4s(numbers: int) -> int:
+    """The vectors in the uniforms that have room for so many numbers."""
+    return max(1, ceil_div(numbers, 4))
+
+
 def _text(body: Body, skeleton: Skeleton) -> str:
-    operands = [*zip(NAMES[: len(body.types)], body.types, skeleton.access, strict=True)]
+    operands = [*zip(body.names, body.types, skeleton.access, strict=True)]
     arrays = [name for name, _, access in operands if access != "number"]
     return (
-        _uniforms_text(len(arrays) + 1, skeleton)
+        _uniforms_text(len(arrays) + 1, len(operands) - len(arrays), skeleton)
         + _bindings(operands, body.result, skeleton)
         + body.helpers
         + _apply(operands, body)
@@ -129,12 +151,13 @@ def _text(body: Body, skeleton: Skeleton) -> str:
     )
 
 
-def _uniforms_text(count: int, skeleton: Skeleton) -> str:
+def _uniforms_text(count: int, numbers: int, skeleton: Skeleton) -> str:
     """`count` arrays, the result among them: places in vectors of four, in the order of the bindings."""
     vec4s = ceil_div(count, 4)
+    held = "vec4<u32>" if numbers <= 4 else f"array<vec4<u32>, {_vec4s(numbers)}>"
     rows = (count + 1) * (2 if skeleton.wide_axes else 1) if skeleton.index == "general" else count
     return (
-        "struct Uniforms {\n    sizes: vec4<u32>,\n    numbers: vec4<u32>,\n"
+        f"struct Uniforms {{\n    sizes: vec4<u32>,\n    numbers: {held},\n"
         f"    starts: array<vec4<u32>, {vec4s}>,\n    lanes: array<vec4<u32>, {vec4s}>,\n"
         f"    strides: array<vec4<u32>, {rows}>,\n}}\n"
     )
@@ -155,7 +178,8 @@ def _bindings(operands: list[tuple[str, str, str]], result: str, skeleton: Skele
 
 def _apply(operands: list[tuple[str, str, str]], body: Body) -> str:
     parameters = ", ".join(f"{name}: {kind}" for name, kind, _ in operands)
-    return f"fn apply({parameters}) -> {body.result} {{\n    return {body.expression};\n}}\n"
+    lines = [*body.statements, f"return {body.expression};"]
+    return f"fn apply({parameters}) -> {body.result} {{\n    " + "\n    ".join(lines) + "\n}\n"
 
 
 _NUMBER = {"f32": "bitcast<f32>({})", "f16": "f16(bitcast<f32>({}))", "i32": "bitcast<i32>({})", "u32": "{}"}
@@ -164,10 +188,11 @@ _NUMBER = {"f32": "bitcast<f32>({})", "f16": "f16(bitcast<f32>({}))", "i32": "bi
 def _run(operands: list[tuple[str, str, str]], arrays: list[str], result: str, skeleton: Skeleton) -> str:
     """fn run: where the item of each array begins, what is loaded of it, and what is stored."""
     lines = _starts(arrays, skeleton)
-    number = 0
+    number, numbers = 0, len(operands) - len(arrays)
     for name, kind, access in operands:
         if access == "number":
-            value = _NUMBER[kind].format(f"uniforms.numbers.{_LANES[number]}")
+            held = "uniforms.numbers" if numbers <= 4 else f"uniforms.numbers[{number // 4}]"
+            value = _NUMBER[kind].format(f"{held}.{_LANES[number % 4]}")
             number += 1
         elif access == "vec4":
             value = f"{name}_in[{name}_at / 4u]"

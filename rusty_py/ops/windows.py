@@ -57,8 +57,8 @@ def halves(operands: Sequence[Array | int], out: Array) -> list[list[Array | int
     The axis is the one that reaches furthest in the memory of what does not fit. Numbers stay as they are.
     Raises LimitError if there is nothing to divide.
     """
-    whole = [each if isinstance(each, int) else _broadcast(each, out.shape) for each in (*operands, out)]
-    large = [each for each in whole if not isinstance(each, int) and not fits(each)]
+    whole = [_broadcast(x, out.shape) if isinstance(x, Array) else x for x in (*operands, out)]
+    large = [x for x in whole if isinstance(x, Array) and not fits(x)]
     reaches = [
         max((size - 1) * abs(each.strides[axis]) for each in large) for axis, size in enumerate(out.shape)
     ]
@@ -71,7 +71,7 @@ def halves(operands: Sequence[Array | int], out: Array) -> list[list[Array | int
     if out.strides[axis] == 1 and half > _UNIT:
         half = ceil_div(half, _UNIT) * _UNIT
     return [
-        [each if isinstance(each, int) else _part(each, axis, *part) for each in whole]
+        [_part(x, axis, *part) if isinstance(x, Array) else x for x in whole]
         for part in ((0, half), (half, out.shape[axis]))
     ]
 

@@ -67,6 +67,9 @@ class Buffer:
                 self.memory.destroy()
             self.pool.give(self.memory, destroyed=True)
 
+    def ensure_readable(self, operation: str) -> None:
+        """Raises UnsupportedError for a placeholder, which has no values to read: see fusion/trace.py."""
+
     def ensure_usable(self, operation: str, device: "Device") -> None:
         """Raises DeviceError if submitting this buffer to `device` would abort the process."""
         if self.device is not device:

@@ -1,0 +1,1 @@
+"""Fusion: functions of arrays that are traced once, and computed by few kernels. It names no operation."""

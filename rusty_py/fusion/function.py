@@ -1,0 +1,274 @@
+"""`fuse`: a function of arrays as one operation, traced once for each signature of its arguments."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from types import BuiltinFunctionType, CellType, ModuleType
+from typing import Any, Generic, ParamSpec, TypeVar
+
+import numpy as np
+
+from rusty_py.arrays import Array
+from rusty_py.errors import UnsupportedError
+from rusty_py.fusion.derivative import operation_of
+from rusty_py.fusion.numbers import Scope, TracedNumber, Word, argument
+from rusty_py.fusion.trace import Trace, trace_here, tracing
+from rusty_py.operation import Operation, apply, planned_for
+from rusty_py.ops.creation import asarray
+from rusty_py.runtime.launch_plans import NotPlannable
+
+_MAX_SIGNATURES = 512
+
+P = ParamSpec("P")
+R = TypeVar("R")
+Key = tuple[object, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Watch:
+    """A variable that a function reads, by the value it had when it was traced."""
+
+    read: Callable[[], object]
+    value: object
+
+
+@dataclass(frozen=True, eq=False)
+class Traced:
+    """A function for one signature: an operation for each result, and their further operands.
+
+    `several` makes the result of several arrays: tuple or list; None where it is one array.
+    """
+
+    operations: tuple[Operation, ...]
+    several: Callable[[Sequence[Array]], Any] | None
+    captured: tuple[Array, ...]
+    words: tuple[Word, ...]
+    watched: tuple[Watch, ...]
+
+    def __call__(self, arrays: list[Array], numbers: tuple[Any, ...]) -> Any:
+        words = tuple([word(numbers) for word in self.words]) if self.words else ()
+        if self.several is None:
+            return apply(self.operations[0], *arrays, *self.captured, words=words)
+        return self.several([apply(each, *arrays, *self.captured, words=words) for each in self.operations])
+
+    @property
+    def stale(self) -> bool:
+        """Whether a variable that the function reads has another value since."""
+        for each in self.watched:  # noqa: SIM110  A generator would cost a microsecond a call.
+            if each.read() is not each.value:
+                return True
+        return False
+
+
+def fuse(function: Callable[P, R], /) -> Fused[P, R]:
+    """`function` of arrays, computed by as few kernels as possible; also as a decorator, `@rp.fuse`.
+
+    It is called once for each signature (shapes, strides and dtypes of arrays, values of others), with
+    arrays that have no values, to see what it applies. Python numbers are no part of the signature: another
+    number needs no other kernel. It returns an array, or a tuple or list of them.
+
+    Raises UnsupportedError where the function needs values, as in `if x.sum() > 0`, or writes in place.
+    """
+    return Fused(function)
+
+
+class Fused(Generic[P, R]):
+    """A function that `fuse` made."""
+
+    def __init__(self, function: Callable[P, R]) -> None:
+        functools.update_wrapper(self, function)
+        self.function = function
+        self.name: str = getattr(function, "__name__", type(function).__name__)
+        self._known: dict[Key, Traced | tuple[int, ...]] = {}
+        self._lock = threading.RLock()
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        if trace_here() is not None:  # A part of another function that is traced.
+            return self.function(*args, **kwargs)
+        arrays: list[Array] = []
+        numbers: list[Any] = []
+        key: list[object] = []
+        for each in args:
+            kind = type(each)
+            if kind is Array:
+                arrays.append(each)  # type: ignore[arg-type]
+                key.append(each.layout)  # type: ignore[attr-defined]
+            elif kind is float or kind is int:
+                numbers.append(each)
+                key.append(kind)
+            else:
+                self._take(each, arrays, numbers, key)
+        for name, each in kwargs.items():
+            key.append(name)
+            self._take(each, arrays, numbers, key)
+        given = tuple(numbers)
+        traced = self._found(tuple(key), given)
+        if traced is None or traced.stale:
+            traced = self._trace(tuple(key), args, kwargs, arrays, given)
+            if traced is None:
+                return self.function(*args, **kwargs)
+        result: R = traced(arrays, given)
+        return result
+
+    def wgsl(self, *args: P.args, **kwargs: P.kwargs) -> str:
+        """The WGSL of the kernels that a call with these arguments launches, in order."""
+        arrays, numbers, key = self._arguments(args, kwargs)
+        traced = self._found(key, numbers) or self._trace(key, args, kwargs, arrays, numbers)
+        if traced is None:
+            raise UnsupportedError(
+                f"wgsl: {self.name} is not fused here: its arrays are larger than a binding"
+            )
+        words = tuple(word(numbers) for word in traced.words)
+        specs = []
+        for operation in traced.operations:
+            plan = planned_for(operation, arrays[0].device, (*arrays, *traced.captured), words, {})
+            specs += [each.spec for each in plan.dispatches] if plan is not None else []
+        return "\n\n".join(spec.text.strip() for spec in specs)
+
+    def __repr__(self) -> str:
+        count = sum(isinstance(each, Traced) for each in self._known.values())
+        return f"<rp.fuse of {self.name}: {count} signature{'s' * (count != 1)} traced>"
+
+    def __get__(self, owner: object, kind: type | None = None) -> Fused[P, R]:
+        if owner is not None:
+            raise UnsupportedError(
+                f"fuse: {self.name} is a method: fuse a function of arrays, and call it from the method"
+            )
+        return self
+
+    def _arguments(
+        self, args: Sequence[object], kwargs: dict[str, object]
+    ) -> tuple[list[Array], tuple[Any, ...], Key]:
+        arrays: list[Array] = []
+        numbers: list[Any] = []
+        key: list[object] = []
+        for each in args:
+            self._take(each, arrays, numbers, key)
+        for name, each in kwargs.items():
+            key.append(name)
+            self._take(each, arrays, numbers, key)
+        return arrays, tuple(numbers), tuple(key)
+
+    def _take(self, value: Any, arrays: list[Array], numbers: list[Any], key: list[object]) -> None:
+        """Adds an argument to the arrays, to the numbers, or to the key by its value."""
+        kind = type(value)
+        if kind is np.ndarray:
+            value = asarray(value, device=arrays[0].device if arrays else None)
+        if isinstance(value, Array):
+            arrays.append(value)
+            key.append(value.layout)
+        elif isinstance(value, float) or kind is int:
+            numbers.append(value if kind is int else float(value))
+            key.append(int if kind is int else float)
+        else:
+            try:
+                hash(value)
+            except TypeError:
+                raise UnsupportedError(
+                    f"fuse: {self.name} takes arrays, numbers and hashable values: got {kind.__name__}:"
+                    " pass arrays one by one, and sequences as tuples"
+                ) from None
+            key += kind, value, repr(value) if kind is tuple else None
+
+    def _found(self, key: Key, numbers: tuple[Any, ...]) -> Traced | None:
+        found = self._known.get(key)
+        if type(found) is tuple:
+            found = self._known.get(_specialized(key, found, numbers))
+        return found  # type: ignore[return-value]  # A key of values has no other key.
+
+    def _trace(
+        self,
+        key: Key,
+        args: Sequence[Any],
+        kwargs: dict[str, Any],
+        arrays: list[Array],
+        numbers: tuple[Any, ...],
+    ) -> Traced | None:
+        """Calls the function with placeholders. None where its arrays are too large for plans."""
+        if not arrays:
+            raise UnsupportedError(f"fuse: {self.name} is called without an array: got {len(args)} arguments")
+        device = arrays[0].device
+        if device.composing and threading.get_ident() in device.composing:
+            return None
+        with self._lock:
+            found = self._found(key, numbers)
+            if found is not None and not found.stale:  # By another thread, meanwhile.
+                return found
+            scope = Scope(numbers)
+            trace = Trace(self.name, device, arrays)
+            placeholders, positions = iter(trace.arguments), iter(range(len(numbers)))
+
+            def placed(value: Any) -> Any:
+                if isinstance(value, Array | np.ndarray):
+                    return next(placeholders)
+                if type(value) is int or isinstance(value, float):
+                    return argument(scope, next(positions))
+                return value
+
+            watched = tuple(_watched(self.function))
+            try:
+                with tracing(trace):
+                    result = self.function(
+                        *map(placed, args), **{name: placed(each) for name, each in kwargs.items()}
+                    )
+                    traced = self._result(trace, result, watched)
+            except NotPlannable:
+                return None
+            static = tuple(sorted(scope.static))
+            self._keep(key, static, numbers, traced)
+            return traced
+
+    def _keep(self, key: Key, static: tuple[int, ...], numbers: tuple[Any, ...], traced: Traced) -> None:
+        before = self._known.get(key)
+        if type(before) is tuple:
+            static = tuple(sorted({*before, *static}))
+        while len(self._known) >= _MAX_SIGNATURES:
+            del self._known[next(iter(self._known))]
+        if static:
+            self._known[key] = static
+            key = _specialized(key, static, numbers)
+        self._known[key] = traced
+
+    def _result(self, trace: Trace, result: Any, watched: tuple[Watch, ...]) -> Traced:
+        several = type(result) if isinstance(result, tuple | list) else None
+        results = list(result) if several is not None else [result]
+        for each in results:
+            if not isinstance(each, Array):
+                kind = "a number" if type(each) is TracedNumber else type(each).__name__
+                raise UnsupportedError(
+                    f"fuse: {self.name} returns an array, or a tuple or list of them: got {kind}"
+                )
+        placeholders = [trace.standin(each) for each in results]
+        operations = tuple(operation_of(trace, each, trace.arguments) for each in placeholders)
+        return Traced(operations, several, tuple(trace.captured), tuple(trace.words), watched)
+
+
+def _specialized(key: Key, static: tuple[int, ...], numbers: tuple[Any, ...]) -> Key:
+    """A key with the values of the numbers at `static`: of -0.0, too."""
+    return (key, *(repr(numbers[each]) for each in static))
+
+
+def _watched(function: Any) -> Iterator[Watch]:
+    """The variables around the function that it reads by name."""
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return
+    for cell in function.__closure__ or ():
+        try:
+            yield Watch(functools.partial(_content, cell), cell.cell_contents)
+        except ValueError:  # Not assigned yet.
+            continue
+    names = function.__globals__
+    for name in code.co_names:
+        if name in names and not isinstance(names[name], ModuleType | BuiltinFunctionType):
+            yield Watch(functools.partial(names.get, name), names[name])
+
+
+def _content(cell: CellType) -> object:
+    try:
+        return cell.cell_contents
+    except ValueError:
+        return None

@@ -1,0 +1,112 @@
+"""What a function computes, as data: applications in order, and which of their results it returns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from rusty_py.arrays import Array
+from rusty_py.layout import Layout
+from rusty_py.operation import Operation
+from rusty_py.ops.elementwise import compute
+from rusty_py.ops.fuser import fusing
+from rusty_py.runtime.launch_plans import Symbol
+
+
+class Source(NamedTuple):
+    """Where an array comes from: "array" for an argument, "captured" or "node", and which of them."""
+
+    kind: str
+    number: int
+
+
+class View(NamedTuple):
+    """A view of a source, which begins `distance` elements behind it."""
+
+    source: Source
+    layout: Layout
+    distance: int
+
+
+@dataclass(frozen=True, eq=False)
+class Node:
+    """An application. Its words are numbers, or symbols of the call's words."""
+
+    operation: Operation
+    operands: tuple[View, ...]
+    words: tuple[int | Symbol, ...]
+    options: dict[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """`result` of `nodes`, for so many arguments and captured arrays; words follow them.
+
+    It holds no array: those that are captured are operands at each call.
+    """
+
+    name: str
+    nodes: tuple[Node | None, ...]
+    result: View
+    arguments: int
+    captured: int
+
+    def forward(self, *operands: Any, **_: object) -> Array:
+        """The result, in few kernels."""
+        arrays = operands[: self.arguments + self.captured]
+        with fusing(arrays[0].device, compute) as fuser:
+            return fuser.finish(self.replay(_forward, *operands))
+
+    def replay(self, apply: Callable[..., Array], *operands: Any) -> Array:
+        """The result, where `apply` makes each application."""
+        given, words = operands[: self.arguments + self.captured], operands[self.arguments + self.captured :]
+        results: list[Array | None] = []
+
+        def seen(view: View) -> Array:
+            match view.source.kind:
+                case "array":
+                    x = given[view.source.number]
+                case "captured":
+                    x = given[self.arguments + view.source.number]
+                case _:
+                    x = results[view.source.number]
+            return _viewed(x, view)
+
+        for node in self.nodes:
+            if node is None:  # Nothing needs it.
+                results.append(None)
+                continue
+            own = tuple(words[each.index] if isinstance(each, Symbol) else each for each in node.words)
+            device = given[0].device
+            results.append(
+                apply(node.operation, *map(seen, node.operands), words=own, device=device, **node.options)
+            )
+        return seen(self.result)
+
+
+def graph_of(name: str, nodes: Sequence[Node], result: View, *, arguments: int, captured: int) -> Graph:
+    """The graph of one result; nodes that it does not depend on are left out."""
+    needed, rest = set(), [result.source]
+    while rest:
+        source = rest.pop()
+        if source.kind == "node" and source.number not in needed:
+            needed.add(source.number)
+            rest += [each.source for each in nodes[source.number].operands]
+    kept = tuple(node if i in needed else None for i, node in enumerate(nodes))
+    return Graph(name, kept, result, arguments, captured)
+
+
+def _viewed(x: Array, view: View) -> Array:
+    if view.layout is x.layout and not view.distance:
+        return x
+    offset = x.offset + view.distance if view.distance else x.offset
+    return Array(x.buffer, view.layout, offset)
+
+
+def _forward(
+    operation: Operation, *arrays: Array, words: tuple[int, ...], device: Any, **options: Any
+) -> Array:
+    if not arrays:
+        options["device"] = device
+    return operation.forward(*arrays, *words, **options)

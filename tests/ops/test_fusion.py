@@ -1,0 +1,520 @@
+"""Fused functions: the same values as unfused in every layout, few kernels, and errors that say what to do."""
+
+import math
+import re
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import rusty_py as rp
+from rusty_py import Array, Device, DtypeError, ShapeError, UnsupportedError
+from rusty_py.operation import HOOKS
+from rusty_py.ops import generator
+from rusty_py.ops.fuser import MAX_STEPS
+from rusty_py.samples import values
+
+from ..each import each_reported
+from .operands import needs, on
+
+pytestmark = pytest.mark.usefixtures("short_kernels")
+F32, F16, I32 = (rp.dtypes.F32, rp.dtypes.F16, rp.dtypes.I32)
+
+
+def kernels(text: str) -> int:
+    return text.count("@compute")
+
+
+def small(kind: np.dtype[Any], *shape: int, seed: int) -> np.ndarray:
+    """Integers from -2 to 2: a few products of them are exact in every dtype."""
+    return np.random.default_rng(seed).integers(-2, 3, shape).astype(kind)
+
+
+# From an array of shape (12, 20) to one that broadcasts to (6, 10).
+OPERANDS: dict[str, Callable[[Any], Any]] = {
+    "rows": lambda x: x.reshape(-1)[:60].reshape(6, 10),
+    "odd offset": lambda x: x.reshape(-1)[7:67].reshape(6, 10),
+    "inside": lambda x: x[3:9, 5:15],
+    "transposed": lambda x: x[:10, :6].T,
+    "reversed": lambda x: x[:6, :10][::-1, ::-1],
+    "every other": lambda x: x[1::2, ::2],
+    "one row": lambda x: x[4, 3:13],
+    "one column": lambda x: x[2:8, 4:5],
+    "stride 0": lambda x: rp.broadcast_to(x[5:6, :10], (6, 10))
+    if isinstance(x, Array)
+    else np.broadcast_to(x[5:6, :10], (6, 10)),
+    "one element": lambda x: x[2, 3],
+}
+
+UNARY: dict[str, Callable[[Any, Any], Any]] = {
+    "negative": lambda _, x: -x,
+    "absolute": lambda _, x: abs(x),
+    "number": lambda _, x: 3 - x * 2,
+    "backwards": lambda _, x: x[..., ::-1] if x.ndim else x,
+    "turned twice": lambda _, x: (x.T + x.T).T,
+    "shifted": lambda lib, x: lib.concat((x[..., 1:], x[..., :1]), axis=-1)
+    if x.ndim and hasattr(rp, "concat")
+    else x,
+}
+BINARY: dict[str, Callable[[Any, Any, Any], Any]] = {
+    "add": lambda _, x, y: x + y,
+    "subtract": lambda _, x, y: x - y,
+    "multiply": lambda _, x, y: x * y,
+    "maximum": lambda lib, x, y: lib.maximum(x, y),
+    "where": lambda lib, x, y: lib.where(x > y, y, x + 1),
+}
+
+
+def tree(depth: int) -> st.SearchStrategy[Any]:
+    """A leaf is the number of an input; others are a name and one or two trees. At most two products."""
+    leaf = st.integers(0, 2)
+    if not depth:
+        return leaf
+    rest = tree(depth - 1)
+    return (
+        st.tuples(st.sampled_from(sorted(UNARY)), rest)
+        | st.tuples(st.sampled_from(sorted(BINARY)), rest, rest)
+        | leaf
+    )
+
+
+def computed(lib: Any, node: Any, inputs: tuple[Any, ...]) -> Any:
+    if isinstance(node, int):
+        return inputs[node]
+    name, *operands = node
+    found = [computed(lib, each, inputs) for each in operands]
+    return (UNARY | BINARY)[name](lib, *found)
+
+
+def assert_tree_fused(device: Device, node: Any, layouts: list[str], kind: np.dtype[Any]) -> None:
+    hosts = [OPERANDS[name](small(kind, 12, 20, seed=i)) for i, name in enumerate(layouts)]
+    arrays = [OPERANDS[name](on(device, small(kind, 12, 20, seed=i))) for i, name in enumerate(layouts)]
+    result = rp.fuse(lambda *inputs: computed(rp, node, inputs) + inputs[0])(*arrays)
+    expected = np.asarray(computed(np, node, tuple(hosts)) + hosts[0])
+    assert result.dtype == kind
+    np.testing.assert_array_equal(result.numpy(), expected)
+
+
+@pytest.mark.one_mode
+@settings(max_examples=8)
+@given(
+    node=tree(3),
+    layouts=st.lists(st.sampled_from(sorted(OPERANDS)), min_size=3, max_size=3),
+    kind=st.sampled_from([np.dtype(np.float32), np.dtype(np.int32)]),
+)
+def test_any_expression_of_any_layouts_is_what_numpy_computes(
+    unchecked: Device, node: Any, layouts: list[str], kind: np.dtype[Any]
+) -> None:
+    assert_tree_fused(unchecked, node, layouts, kind)
+
+
+@pytest.mark.slow
+@settings(max_examples=150)
+@given(
+    node=tree(4),
+    layouts=st.lists(st.sampled_from(sorted(OPERANDS)), min_size=3, max_size=3),
+    kind=st.sampled_from([np.dtype(np.float32), np.dtype(np.int32)]),
+)
+def test_many_expressions_are_what_numpy_computes(
+    device: Device, node: Any, layouts: list[str], kind: np.dtype[Any]
+) -> None:
+    assert_tree_fused(device, node, layouts, kind)
+
+
+def test_each_operand_layout_may_meet_each_other(device: Device) -> None:
+    function = rp.fuse(lambda x, y: (x - y) * (x + y))
+    with each_reported() as case:
+        for a, b in zip(OPERANDS, [*OPERANDS][3:] + [*OPERANDS][:3], strict=True):
+            x, y = small(np.dtype(np.int32), 12, 20, seed=1), small(np.dtype(np.int32), 12, 20, seed=2)
+            with case(f"{a}, {b}"):
+                host = (OPERANDS[a](x), OPERANDS[b](y))
+                result = function(OPERANDS[a](on(device, x)), OPERANDS[b](on(device, y)))
+                np.testing.assert_array_equal(result.numpy(), function.function(*host))
+
+
+def test_a_common_subexpression_is_computed_once(unchecked: Device) -> None:
+    @rp.fuse
+    def f(x: Array, y: Array) -> Array:
+        return rp.exp(x + y) * rp.exp(x + y) - rp.tanh(rp.exp(x + y))
+
+    x = on(unchecked, np.ones(8, np.float32))
+    text = f.wgsl(x, x)
+    assert kernels(text) == 1
+    body = text[text.index("fn apply(") : text.index("fn run(")]
+    assert len(re.findall(r"[^_]exp\(", body)) == 1
+    assert body.count(" + ") == 1
+    assert body.count("let t") == 5
+
+
+def test_views_of_inputs_and_of_results_are_part_of_the_kernel(unchecked: Device) -> None:
+    def f(x: Array, y: Array) -> Array:
+        t = x * y
+        return (t[:, 1:] - t[:, :-1]).T[::-1] + t.T[1:, None, 0] * 2
+
+    x, y = values(I32, 6, 8, seed=1), values(I32, 6, 8, seed=2)
+    fused = rp.fuse(f)
+    arrays = on(unchecked, x), on(unchecked, y)
+    np.testing.assert_array_equal(fused(*arrays).numpy(), f(x, y))  # type: ignore[arg-type]
+    assert kernels(fused.wgsl(*arrays)) == 1
+
+
+def test_a_reshape_that_joins_axes_takes_another_kernel(unchecked: Device) -> None:
+    f = rp.fuse(lambda x: (x[:, ::2] + 1).reshape(-1) * 3)
+    x = values(I32, 6, 8)
+    np.testing.assert_array_equal(f(on(unchecked, x)).numpy(), f.function(x))
+    assert kernels(f.wgsl(on(unchecked, x))) == 2
+
+
+def test_other_kernels_are_launched_between_fused_ones(unchecked: Device) -> None:
+    def f(x: Array, w: Array, bias: Array) -> Array:
+        hidden = rp.maximum((x * 2) @ w + bias, 0)
+        return hidden - rp.max(hidden, axis=1, keepdims=True) + 1
+
+    x, w, bias = (small(np.dtype(np.float32), *s, seed=1) for s in ((4, 8), (8, 12), (12,)))
+    fused = rp.fuse(f)
+    arrays = [on(unchecked, each) for each in (x, w, bias)]
+    hidden = np.maximum((x * 2) @ w + bias, 0)
+    np.testing.assert_array_equal(fused(*arrays).numpy(), hidden - hidden.max(axis=1, keepdims=True) + 1)
+    np.testing.assert_array_equal(fused(*arrays).numpy(), f(*arrays).numpy())
+
+
+# Numbers.
+
+
+def test_another_number_compiles_and_plans_nothing(unchecked: Device) -> None:
+    calls = []
+
+    @rp.fuse
+    def f(x: Array, scale: float, n: int) -> Array:
+        calls.append(1)
+        return (x * (scale + 1) - 0.5) / scale + n * 2
+
+    x = on(unchecked, np.arange(5, dtype=np.float32))
+    f(x, 2.0, 3)
+    before = unchecked.cache_stats()
+    for scale, n in ((4.0, -1), (0.5, 0), (-0.25, 2**20)):
+        host = np.arange(5, dtype=np.float32)
+        expected = (host * np.float32(scale + 1) - np.float32(0.5)) / np.float32(scale) + np.float32(n * 2)
+        np.testing.assert_allclose(f(x, scale, n).numpy(), expected, rtol=4 * F32.eps, atol=1e-6)
+    after = unchecked.cache_stats()
+    assert (after.pipeline_misses, after.plan_misses) == (before.pipeline_misses, before.plan_misses)
+    assert calls == [1]
+    # Nor does another function of the same structure.
+    other = rp.fuse(lambda x, scale, n: (x * (scale + 3) - 7.5) / scale + n * 5)
+    other(x, 1.5, 2)
+    assert unchecked.cache_stats().pipeline_misses == before.pipeline_misses
+
+
+def test_a_number_whose_value_decides_is_part_of_the_signature(unchecked: Device) -> None:
+    calls = []
+
+    @rp.fuse
+    def f(x: Array, s: float, n: int) -> Array:
+        calls.append((s > 0, n + 0 == 2))
+        y = x**n if s > 0 else -x
+        return y * math.sqrt(abs(s)) if n < 3 else y.reshape(n, -1)
+
+    x = on(unchecked, np.arange(12, dtype=np.float32))
+    for s, n in ((4.0, 2), (-4.0, 2), (9.0, 2), (4.0, 3), (-4.0, 2), (-0.0, 2), (0.0, 2)):
+        expected = f.function(x, s, n).numpy()
+        np.testing.assert_array_equal(f(x, s, n).numpy(), expected)
+        assert np.array_equal(np.signbit(f(x, s, n).numpy()), np.signbit(expected))
+    calls.clear()
+    f(x, 4.0, 2)
+    assert not calls
+
+
+def test_a_number_that_does_not_fit_is_refused_at_each_call(unchecked: Device) -> None:
+    f = rp.fuse(lambda x, n: x + n * 2)
+    x = on(unchecked, np.ones(3, np.int32))
+    assert f(x, 3).tolist() == [7, 7, 7]
+    with pytest.raises(DtypeError, match=r"^add: the integer does not fit i32: 4294967296"):
+        f(x, 1 << 31)
+    with pytest.raises(DtypeError, match=r"^add: dtypes do not mix: i32 and the float 1.0"):
+        f(x, 0.5)
+    assert f(x, 4).tolist() == [9, 9, 9]
+
+
+def test_arithmetic_of_numbers_is_pythons(unchecked: Device) -> None:
+    def f(x: Array, a: float, n: int) -> Array:
+        number = (-a + n // 2 - n % 3) / (1 + abs(a)) * 2**3 - a**2 + 7 - +a + max(a, n) + round(a)
+        return x * number + (1 if isinstance(a, float) and isinstance(n, int) else 0)
+
+    x = on(unchecked, np.ones(1, np.float32))
+    fused = rp.fuse(f)
+    for a, n in ((0.75, 5), (-2.5, -7), (1e3, 12)):
+        assert fused(x, a, n).item() == f(x, a, n).item()
+
+
+def test_other_arguments_are_part_of_the_signature(unchecked: Device) -> None:
+    @rp.fuse
+    def f(x: Array, *, axes: tuple[int, ...], flip: bool = False, name: str | None = None) -> Array:
+        y = rp.sum(x, axis=axes)
+        return -y if flip or name == "minus" else y * 1
+
+    x = on(unchecked, np.ones((2, 3, 4), np.float32))
+    assert f(x, axes=(0, 1)).tolist() == [6] * 4
+    assert f(x, axes=(1, 2)).tolist() == [12] * 2
+    assert f(x, axes=(1, 2), flip=True).tolist() == [-12] * 2
+    assert f(x, axes=(1, 2), name="minus").tolist() == [-12] * 2
+    assert f(np.ones((2, 3, 4), np.float32), axes=(0, 1, 2)).item() == 24
+    assert repr(f) == "<rp.fuse of f: 5 signatures traced>"
+    with pytest.raises(UnsupportedError, match=r"^fuse: f takes arrays, numbers and hashable values: got list"):
+        f(x, axes=[0])  # type: ignore[arg-type]
+    with pytest.raises(UnsupportedError, match=r"^fuse: f is called without an array: got 0 arguments"):
+        f(axes=(0,))  # type: ignore[call-arg]
+
+
+# What a function reads from around it.
+
+
+def test_captured_arrays_are_read_at_each_call_and_new_ones_seen(unchecked: Device) -> None:
+    w, scale = on(unchecked, np.ones(3, np.float32)), 2.0
+
+    @rp.fuse
+    def f(x: Array) -> Array:
+        return x * w * scale + helper
+
+    helper: Any = on(unchecked, np.zeros(3, np.float32))
+    x = on(unchecked, np.arange(3, dtype=np.float32))
+    assert f(x).tolist() == [0, 2, 4]
+    w.assign([1.0, 2.0, 3.0])
+    assert f(x).tolist() == [0, 4, 12]
+    w = on(unchecked, np.full(3, 5, np.float32))
+    assert f(x).tolist() == [0, 10, 20]
+    scale = 1.0
+    assert f(x).tolist() == [0, 5, 10]
+    helper = 1.0
+    assert f(x).tolist() == [1, 6, 11]
+
+
+def test_constants_made_inside_are_part_of_the_kernel(unchecked: Device) -> None:
+    kinds = ["f32", "i32", "u32", *["f16"] * ("shader-f16" in unchecked.adapter.features)]
+    with each_reported() as case:
+        for kind in kinds:
+            with case(kind):
+                ones = rp.ones(3, dtype=kind, device=unchecked)
+                f = rp.fuse(lambda x, kind=kind: rp.where(x > 0, x, 7) + rp.full(3, 3, dtype=kind))
+                x = rp.array([1, 0, 2], dtype=kind, device=unchecked)
+                assert f(x).tolist() == [4, 10, 5]
+                assert kernels(f.wgsl(ones)) == 1
+
+
+# Dtypes.
+
+
+def test_steps_in_f16_are_rounded_as_unfused(unchecked: Device) -> None:
+    needs(unchecked, F16)
+    f = rp.fuse(lambda x, y: rp.exp(x * y) + (x - y).astype("f32") * 0.1 - x / 3)
+    x, y = (on(unchecked, values(F16, 200, seed=i)) for i in (1, 2))
+    np.testing.assert_array_equal(f(x, y).numpy(), f.function(x, y).numpy())
+    g = rp.fuse(lambda x, y: ((x * y - x) * 1.5).astype("f16") + x)
+    np.testing.assert_array_equal(g(x, y).numpy(), g.function(x, y).numpy())
+
+
+def test_dtypes_mix_as_unfused(unchecked: Device) -> None:
+    def f(x: Array, n: Array, mask: Array) -> Array:
+        chosen = rp.where(mask & (n > 0), n, -n).astype("f32")
+        return rp.where(~mask, chosen * x, x.astype("i32").astype("bool").astype("f32")) + chosen.copy()
+
+    x, n, mask = values(F32, 50), values(I32, 50) % 1000, values(rp.dtypes.BOOL, 50)
+    arrays = [on(unchecked, each) for each in (x, n.astype(np.int32), mask)]
+    fused = rp.fuse(f)
+    np.testing.assert_array_equal(fused(*arrays).numpy(), f(*arrays).numpy())
+    assert kernels(fused.wgsl(*arrays)) == 1
+    mixed = rp.fuse(lambda x, n: x + n * 2)
+    with pytest.raises(DtypeError, match="^add: dtypes do not mix: f32 and i32"):
+        mixed(*arrays[:2])
+    with pytest.raises(ShapeError, match=r"^add: shapes do not broadcast: \(50,\), \(49,\)"):
+        mixed(arrays[0], arrays[0][1:])
+
+
+def test_special_values_go_through(unchecked: Device) -> None:
+    special = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, 1.5], np.float32)
+    f = rp.fuse(lambda x, y: (rp.maximum(x, y), rp.where(rp.isnan(x), y, x), -x, x == y))
+    x, y = np.repeat(special, 6), np.tile(special, 6)
+    results = f(on(unchecked, x), on(unchecked, y))
+    assert isinstance(results, tuple)
+    expected = np.maximum(x, y), np.where(np.isnan(x), y, x), -x, x == y
+    for result, host in zip(results, expected, strict=True):
+        np.testing.assert_array_equal(result.numpy(), host)
+    np.testing.assert_array_equal(np.signbit(results[2].numpy()), np.signbit(-x))
+
+
+def test_helpers_of_the_same_name_are_kept_apart(unchecked: Device) -> None:
+    f = rp.fuse(lambda x, n: rp.tanh(x**3) + rp.maximum(x, 1) + (n**2).astype("f32") + rp.exp(rp.minimum(x, 0)))
+    x, n = on(unchecked, values(F32, 40)), on(unchecked, np.arange(40, dtype=np.int32))
+    np.testing.assert_allclose(f(x, n).numpy(), f.function(x, n).numpy(), rtol=1e-5)
+    assert kernels(f.wgsl(x, n)) == 1
+
+
+# What does not fit one kernel.
+
+
+def test_more_inputs_numbers_and_steps_than_fit_take_more_kernels(unchecked: Device) -> None:
+    arrays = [on(unchecked, small(np.dtype(np.int32), 3, 5, seed=i)) for i in range(20)]
+    hosts = [each.numpy() for each in arrays]
+    many = rp.fuse(lambda *given: sum(given[1:], given[0]))
+    np.testing.assert_array_equal(many(*arrays).numpy(), sum(hosts))
+    assert kernels(many.wgsl(*arrays)) == 4
+
+    def numbers(x: Any) -> Any:
+        for i in range(2 * generator.MAX_NUMBERS):
+            x = x * 3 + i
+        return x
+
+    fused = rp.fuse(numbers)
+    np.testing.assert_array_equal(fused(arrays[0]).numpy(), numbers(hosts[0]))
+    assert kernels(fused.wgsl(arrays[0])) == 4
+
+    def steps(x: Any) -> Any:
+        for _ in range(MAX_STEPS):
+            x = -(x + x)
+        return x + hosts[0].dtype.type(1).item()
+
+    fused = rp.fuse(steps)
+    np.testing.assert_array_equal(fused(arrays[0]).numpy(), steps(hosts[0]))
+    assert kernels(fused.wgsl(arrays[0])) == 3
+    # Up to 8 axes that lie apart.
+    apart = rp.zeros((3,) * 8, dtype="i32", device=unchecked) + 1
+    views = [apart[(slice(None, None, 2),) * 8], *(x[0, :2] for x in arrays[:5])]
+    assert (many(*views).numpy() == 1 + sum(host[0, :2] for host in hosts[:5])).all()
+
+
+def test_a_long_result_that_is_broadcast_is_computed_once(unchecked: Device) -> None:
+    def f(x: Array, y: Array) -> Array:
+        for _ in range(20):
+            y = -(y + y)
+        return x + y[:, None]
+
+    x, y = on(unchecked, np.ones((4, 64), np.int32)), on(unchecked, np.ones(4, np.int32))
+    fused = rp.fuse(f)
+    assert (fused(x, y).numpy() == f(x, y).numpy()).all()
+    assert kernels(fused.wgsl(x, y)) == 2
+
+
+def test_arrays_larger_than_a_binding_are_computed_unfused_or_refused(adapter: rp.Adapter) -> None:
+    with Device(adapter, limits=replace(adapter.limits, binding_bytes=256)) as device:
+        f = rp.fuse(lambda x: x.T.T)
+        x = on(device, np.arange(200, dtype=np.float32))
+        np.testing.assert_array_equal(f(x).numpy(), x.numpy())
+
+
+def test_nothing_and_views_as_results(unchecked: Device) -> None:
+    x = on(unchecked, values(F32, 3, 4))
+    same, turned, list_of = (
+        rp.fuse(lambda x: x),
+        rp.fuse(lambda x: (x + 1).T),
+        rp.fuse(lambda x: [x[1], x * 2]),
+    )
+    assert same(x).buffer is x.buffer
+    assert turned(x).strides == (1, 4)
+    np.testing.assert_array_equal(turned(x).numpy(), x.numpy().T + 1)
+    first, second = list_of(x)
+    assert first.tolist() == x[1].tolist()
+    assert second.tolist() == (x * 2).tolist()
+    for empty in (x[:0], x[:, 2:2]):
+        assert rp.fuse(lambda x: rp.exp(x + 1).sum(axis=0) * 2)(empty).tolist() == [0.0] * empty.shape[1]
+
+
+# In batches, graphs and threads.
+
+
+def test_a_fused_function_is_captured_and_batched(unchecked: Device) -> None:
+    f = rp.fuse(lambda x, s: (x * s + 1) * x)
+    x = on(unchecked, np.arange(6, dtype=np.float32))
+    with unchecked.batch():
+        batched = f(x, 2.0)
+    assert batched.tolist() == f(x, 2.0).tolist()
+    with unchecked.capture() as graph:
+        captured = f(f(x, 2.0), 0.5)
+    assert graph.stats().launches == 2
+    graph.replay()
+    assert captured.tolist() == f(f(x, 2.0), 0.5).tolist()
+
+
+def test_threads_trace_once_and_others_compute_meanwhile(unchecked: Device) -> None:
+    calls, started, done = [], threading.Event(), threading.Event()
+
+    @rp.fuse
+    def f(x: Array) -> Array:
+        calls.append(threading.get_ident())
+        y = x * 2
+        started.set()
+        assert done.wait(60)
+        return y + 1
+
+    x = on(unchecked, np.arange(4, dtype=np.float32))
+    results: list[Any] = []
+    threads = [threading.Thread(target=lambda: results.append(f(x).tolist())) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    assert started.wait(60)
+    assert (x * 3).tolist() == [0, 3, 6, 9]  # Not part of the trace.
+    done.set()
+    for thread in threads:
+        thread.join()
+    assert results == [[1, 3, 5, 7]] * 3
+    assert len(calls) == 1
+    assert HOOKS.trace is None
+
+
+def test_a_fused_function_inside_another_is_part_of_it(unchecked: Device) -> None:
+    inner = rp.fuse(lambda x, s: rp.exp(x) * s)
+    outer = rp.fuse(lambda x, s: inner(x + 1, s) - inner(x + 1, s * 2))
+    x = on(unchecked, values(F32, 30))
+    assert kernels(outer.wgsl(x, 3.0)) == 1
+    np.testing.assert_allclose(outer(x, 3.0).numpy(), -3 * np.exp(x.numpy() + 1), rtol=1e-5)
+
+
+# Errors.
+
+
+class Model:
+    w = 1.0
+
+    @rp.fuse
+    def forward(self, x: Array) -> Array:
+        return x * self.w
+
+
+def test_what_cannot_be_traced_is_refused_by_name(unchecked: Device) -> None:
+    leaked: list[Array] = []
+
+    def leak(x: Array) -> Array:
+        leaked.append(x + 1)
+        return x
+
+    cases: dict[str, tuple[Callable[[Array], Any], str]] = {
+        "bool": (lambda x: x if x[0] > 0 else -x, r"^bool: an array has no values while rp.fuse traces "),
+        "float": (lambda x: x * float(x[0]), "^float: an array has no values"),
+        "int": (lambda x: x * int(x[0]), "^int: an array has no values"),
+        "index": (lambda x: x[x.astype("i32")[0]], "index: "),
+        "iteration": (lambda x: rp.array([y for y in x]), "^iteration: an array has no values"),
+        "numpy": (lambda x: x * x.numpy(), "^numpy: an array has no values"),
+        "NumPy's": (lambda x: np.cbrt(x), "^numpy: an array has no values"),
+        "item": (lambda x: x * x[:1].item(), "^numpy: an array has no values"),
+        "assign": (lambda x: x.assign(x), "^assign: writes into an array, which <lambda> cannot"),
+        "None": (lambda _: None, "^fuse: <lambda> returns an array, or a tuple or list of them: got NoneType"),
+        "another trace": (lambda x: x + leaked[0], "^fuse: <lambda> uses an array of another trace, of leak"),
+    }
+    x = on(unchecked, np.ones(3, np.float32))
+    rp.fuse(leak)(x)
+    with each_reported() as case:
+        for name, (function, said) in cases.items():
+            with case(name), pytest.raises(UnsupportedError, match=said):
+                rp.fuse(function)(x)
+    with pytest.raises(UnsupportedError, match="^add: an array has no values"):
+        leaked[0] + 1
+    number = rp.fuse(lambda x, s: s * 2)
+    with pytest.raises(UnsupportedError, match="^fuse: <lambda> returns an array.*got a number"):
+        number(x, 2.0)
+    with pytest.raises(UnsupportedError, match="^fuse: forward is a method"):
+        Model().forward(x)
+    assert "no values" in repr(leaked[0])
+    assert HOOKS.trace is None
