@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from rusty_py.errors import ShapeError as ShapeError
     from rusty_py.errors import ToolError as ToolError
     from rusty_py.errors import UnsupportedError as UnsupportedError
+    from rusty_py.fusion.function import fuse as fuse
     from rusty_py.gradient_check import gradcheck as gradcheck
     from rusty_py.ops.arranging import pad as pad
     from rusty_py.ops.arranging import roll as roll
     from rusty_py.ops.arranging import tril as tril
     from rusty_py.ops.arranging import triu as triu
-    from rusty_py.fusion.function import fuse as fuse
     from rusty_py.ops.creation import arange as arange
     from rusty_py.ops.creation import array as array
     from rusty_py.ops.creation import asarray as asarray

@@ -52,7 +52,7 @@ class Derivative:
                 gradients.append(None)
                 continue
             more = self.trace.captured[len(captured) :]
-            known = extended(self.trace, words, found.words)
+            known = self.trace.words_of(words, found.words)
             gradients.append(apply(found.operation, *given, g, *captured, *more, words=known))
         return gradients
 
@@ -68,7 +68,7 @@ class Derivative:
 
     def _traced(self, key: tuple[object, ...], i: int, g: Array, words: tuple[int, ...]) -> Found:
         trace, scope = self.trace, self.trace.scope
-        scope.numbers, scope.static = extended(trace, words, len(trace.words)), set()
+        scope.numbers, scope.static = trace.words_of(words, len(trace.words)), set()
         with tracing(trace):
             placeholder = trace.argument(g, len(self.arguments))
             leaf = [*self.arguments, *trace.standins][i]
@@ -77,7 +77,7 @@ class Derivative:
         if gradient is not None:
             operation = operation_of(trace, gradient, [*self.arguments, placeholder])
         found = Found(operation, len(trace.words))
-        static = tuple(sorted(each for each in scope.static if each < len(words)))
+        static = tuple(sorted(trace.static_words(len(words))[0]))
         if static:
             self._found[key] = static
             key = (*key, *(words[each] for each in static))
@@ -97,10 +97,3 @@ def operation_of(trace: Trace, result: Array, arguments: Sequence[Array]) -> Ope
     )
     gradient = Gradient(joint=Derivative(trace, result, arguments).joint, reads=(False, *[True] * count))
     return Operation(trace.function, graph.forward, gradient=gradient)
-
-
-def extended(trace: Trace, words: tuple[int, ...], count: int) -> tuple[int, ...]:
-    """The first `count` words of the trace, of which `words` are the first."""
-    for word in trace.words[len(words) : count]:
-        words = (*words, word(words))
-    return words

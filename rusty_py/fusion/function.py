@@ -14,7 +14,7 @@ import numpy as np
 from rusty_py.arrays import Array
 from rusty_py.errors import UnsupportedError
 from rusty_py.fusion.derivative import operation_of
-from rusty_py.fusion.numbers import Scope, TracedNumber, Word, argument
+from rusty_py.fusion.numbers import Numbers, Scope, TracedNumber, argument
 from rusty_py.fusion.trace import Trace, trace_here, tracing
 from rusty_py.operation import Operation, apply, planned_for
 from rusty_py.ops.creation import asarray
@@ -39,17 +39,19 @@ class Watch:
 class Traced:
     """A function for one signature: an operation for each result, and their further operands.
 
-    `several` makes the result of several arrays: tuple or list; None where it is one array.
+    `several` makes the result of several arrays: tuple or list; None where it is one array. The operations
+    take the first `count` words of the trace.
     """
 
     operations: tuple[Operation, ...]
     several: Callable[[Sequence[Array]], Any] | None
     captured: tuple[Array, ...]
-    words: tuple[Word, ...]
+    count: int
+    trace: Trace
     watched: tuple[Watch, ...]
 
-    def __call__(self, arrays: list[Array], numbers: tuple[Any, ...]) -> Any:
-        words = tuple([word(numbers) for word in self.words]) if self.words else ()
+    def __call__(self, arrays: list[Array], numbers: Numbers) -> Any:
+        words = self.trace.words_of((), self.count, numbers) if self.count else ()
         if self.several is None:
             return apply(self.operations[0], *arrays, *self.captured, words=words)
         return self.several([apply(each, *arrays, *self.captured, words=words) for each in self.operations])
@@ -121,7 +123,7 @@ class Fused(Generic[P, R]):
             raise UnsupportedError(
                 f"wgsl: {self.name} is not fused here: its arrays are larger than a binding"
             )
-        words = tuple(word(numbers) for word in traced.words)
+        words = traced.trace.words_of((), traced.count, numbers)
         specs = []
         for operation in traced.operations:
             plan = planned_for(operation, arrays[0].device, (*arrays, *traced.captured), words, {})
@@ -141,7 +143,7 @@ class Fused(Generic[P, R]):
 
     def _arguments(
         self, args: Sequence[object], kwargs: dict[str, object]
-    ) -> tuple[list[Array], tuple[Any, ...], Key]:
+    ) -> tuple[list[Array], Numbers, Key]:
         arrays: list[Array] = []
         numbers: list[Any] = []
         key: list[object] = []
@@ -173,7 +175,7 @@ class Fused(Generic[P, R]):
                 ) from None
             key += kind, value, repr(value) if kind is tuple else None
 
-    def _found(self, key: Key, numbers: tuple[Any, ...]) -> Traced | None:
+    def _found(self, key: Key, numbers: Numbers) -> Traced | None:
         found = self._known.get(key)
         if type(found) is tuple:
             found = self._known.get(_specialized(key, found, numbers))
@@ -185,7 +187,7 @@ class Fused(Generic[P, R]):
         args: Sequence[Any],
         kwargs: dict[str, Any],
         arrays: list[Array],
-        numbers: tuple[Any, ...],
+        numbers: Numbers,
     ) -> Traced | None:
         """Calls the function with placeholders. None where its arrays are too large for plans."""
         if not arrays:
@@ -217,11 +219,11 @@ class Fused(Generic[P, R]):
                     traced = self._result(trace, result, watched)
             except NotPlannable:
                 return None
-            static = tuple(sorted(scope.static))
+            static = tuple(sorted(scope.static | trace.static_words(0)[1]))
             self._keep(key, static, numbers, traced)
             return traced
 
-    def _keep(self, key: Key, static: tuple[int, ...], numbers: tuple[Any, ...], traced: Traced) -> None:
+    def _keep(self, key: Key, static: tuple[int, ...], numbers: Numbers, traced: Traced) -> None:
         before = self._known.get(key)
         if type(before) is tuple:
             static = tuple(sorted({*before, *static}))
@@ -243,10 +245,10 @@ class Fused(Generic[P, R]):
                 )
         placeholders = [trace.standin(each) for each in results]
         operations = tuple(operation_of(trace, each, trace.arguments) for each in placeholders)
-        return Traced(operations, several, tuple(trace.captured), tuple(trace.words), watched)
+        return Traced(operations, several, tuple(trace.captured), len(trace.words), trace, watched)
 
 
-def _specialized(key: Key, static: tuple[int, ...], numbers: tuple[Any, ...]) -> Key:
+def _specialized(key: Key, static: tuple[int, ...], numbers: Numbers) -> Key:
     """A key with the values of the numbers at `static`: of -0.0, too."""
     return (key, *(repr(numbers[each]) for each in static))
 

@@ -76,11 +76,11 @@ class TracedNumber:
 class Word:
     """The word that a number has beside an array of `dtype`, for each call's numbers."""
 
-    __slots__ = ("dtype", "key", "number", "operation", "scope")
+    __slots__ = ("dtype", "key", "number", "operation", "positions", "scope")
 
     def __init__(self, number: TracedNumber, dtype: Dtype, operation: str) -> None:
         self.number, self.dtype, self.operation = number.evaluate, dtype, operation
-        self.scope, self.key = number.scope, (number.key, dtype.name)
+        self.scope, self.positions, self.key = number.scope, number.positions, (number.key, dtype.name)
 
     def __call__(self, numbers: Numbers) -> int:
         """The word. Raises DtypeError where the number does not fit."""

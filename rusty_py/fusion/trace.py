@@ -16,7 +16,7 @@ from rusty_py import autograd
 from rusty_py.arrays import Array
 from rusty_py.errors import UnsupportedError
 from rusty_py.fusion.graph import Node, Source, View
-from rusty_py.fusion.numbers import Scope, Word, of_word, plain
+from rusty_py.fusion.numbers import Numbers, Scope, Word, of_word, plain
 from rusty_py.layout import Layout
 from rusty_py.operation import HOOKS, Gradient, Operation
 from rusty_py.runtime.buffer import Buffer
@@ -165,6 +165,26 @@ class Trace:
     def standins(self) -> list[Array]:
         """The placeholders of the captured arrays."""
         return [*self._standins.values()]
+
+    def words_of(self, known: tuple[int, ...], count: int, numbers: Numbers = ()) -> tuple[int, ...]:
+        """The first `count` words for a call, of which the first are `known`; `numbers` are its arguments."""
+        for word in self.words[len(known) : count]:
+            known = (*known, word(known if word.scope is self.scope else numbers))
+        return known
+
+    def static_words(self, known: int) -> tuple[set[int], set[int]]:
+        """Which of the first `known` words, and of the arguments' numbers, the trace needs the values of."""
+        words: set[int] = set()
+        numbers: set[int] = set()
+        rest = [*self.scope.static]
+        while rest:
+            if (index := rest.pop()) < known:
+                words.add(index)
+            elif self.words[index].scope is self.scope:
+                rest += self.words[index].positions
+            else:
+                numbers |= self.words[index].positions
+        return words, numbers
 
     def _word(self, word: Any) -> int | Symbol:
         if type(word) is not Word:

@@ -52,6 +52,7 @@ LAYERS = {
     "autograd": 5.5,
     "gradient_check": 5.6,
     "user_kernel": 5.5,
+    "fusion": 5.7,
     "": 6,  # The package itself: its version and its public names.
     "measure": 6,
     "tune": 7,
