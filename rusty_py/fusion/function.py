@@ -18,7 +18,6 @@ from rusty_py.fusion.numbers import Numbers, Scope, TracedNumber, argument
 from rusty_py.fusion.trace import Trace, trace_here, tracing
 from rusty_py.operation import Operation, apply, planned_for
 from rusty_py.ops.creation import asarray
-from rusty_py.runtime.launch_plans import NotPlannable
 
 _MAX_SIGNATURES = 512
 
@@ -120,9 +119,7 @@ class Fused(Generic[P, R]):
         arrays, numbers, key = self._arguments(args, kwargs)
         traced = self._found(key, numbers) or self._trace(key, args, kwargs, arrays, numbers)
         if traced is None:
-            raise UnsupportedError(
-                f"wgsl: {self.name} is not fused here: its arrays are larger than a binding"
-            )
+            raise UnsupportedError(f"wgsl: {self.name} is not traced inside of another operation")
         words = traced.trace.words_of((), traced.count, numbers)
         specs = []
         for operation in traced.operations:
@@ -189,7 +186,7 @@ class Fused(Generic[P, R]):
         arrays: list[Array],
         numbers: Numbers,
     ) -> Traced | None:
-        """Calls the function with placeholders. None where its arrays are too large for plans."""
+        """Calls the function with placeholders. None inside another operation, which is no place for it."""
         if not arrays:
             raise UnsupportedError(f"fuse: {self.name} is called without an array: got {len(args)} arguments")
         device = arrays[0].device
@@ -211,14 +208,11 @@ class Fused(Generic[P, R]):
                 return value
 
             watched = tuple(_watched(self.function))
-            try:
-                with tracing(trace):
-                    result = self.function(
-                        *map(placed, args), **{name: placed(each) for name, each in kwargs.items()}
-                    )
-                    traced = self._result(trace, result, watched)
-            except NotPlannable:
-                return None
+            with tracing(trace):
+                result = self.function(
+                    *map(placed, args), **{name: placed(each) for name, each in kwargs.items()}
+                )
+                traced = self._result(trace, result, watched)
             static = tuple(sorted(scope.static | trace.static_words(0)[1]))
             self._keep(key, static, numbers, traced)
             return traced

@@ -20,7 +20,7 @@ from rusty_py.fusion.numbers import Numbers, Scope, Word, of_word, plain
 from rusty_py.layout import Layout
 from rusty_py.operation import HOOKS, Gradient, Operation
 from rusty_py.runtime.buffer import Buffer
-from rusty_py.runtime.launch_plans import Planner, Symbol
+from rusty_py.runtime.launch_plans import Symbol
 from rusty_py.runtime.pool import VirtualAllocator
 
 if TYPE_CHECKING:
@@ -54,6 +54,20 @@ class Placeholder(Buffer):
     def ensure_usable(self, operation: str, device: Device) -> NoReturn:
         """Raises UnsupportedError."""
         self.ensure_readable(operation)
+
+
+class Unlaunched:
+    """A recorder that drops launches: of an operation, it leaves the layout of the result."""
+
+    def __init__(self, device: Device) -> None:
+        self._device, self._source = device, VirtualAllocator("is part of a trace")
+
+    def buffer(self, size: int, nbytes: int, label: str) -> Buffer:
+        """A buffer without memory."""
+        return Buffer(self._device, self._source, size, nbytes, label)
+
+    def launch(self, *_: object) -> None:
+        """Does nothing."""
 
 
 class Trace:
@@ -125,14 +139,12 @@ class Trace:
         options: dict[str, Any],
     ) -> Array:
         """The placeholder of a new node. Raises what the operation raises for such operands."""
-        planner = Planner(self.device)
-        given = [Array(planner.operand(x.buffer), x.layout, x.offset) for x in arrays]
         named = options if arrays else {"device": self.device, **options}
-        with self.device.composing_by(planner):
+        with self.device.composing_by(Unlaunched(self.device)):
+            given = [x.detach() for x in arrays]
             result = operation.forward(*given, *(Symbol(i, 0) for i in range(len(words))), **named)
-        for x, placed in zip(arrays, given, strict=True):
-            if placed.buffer is result.buffer:  # A view of an operand.
-                return Array(x.buffer, result.layout, result.offset)
+        if isinstance(result.buffer, Placeholder):  # A view of an operand.
+            return result
         self.nodes.append(Node(operation, views, words, options))
         return self._placed(result.buffer, result.layout, result.offset, Source("node", len(self.nodes) - 1))
 

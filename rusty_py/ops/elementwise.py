@@ -230,8 +230,8 @@ def _gradient(row: Row) -> Gradient | str | None:
         reflected: bool = False,
         numbers: tuple[int, ...] = (),
     ) -> Sequence[Array | None]:
-        arrays = [each for each in given if not isinstance(each, int)]
-        words = [number_of(each, arrays[0]) for each in given if isinstance(each, int)]
+        arrays = [each for each in given if isinstance(each, Array | Layout)]
+        words = [number_of(each, arrays[0]) for each in given if not isinstance(each, Array | Layout)]
         places = _array_places(count, len(arrays), (0,) if reflected else numbers)
         operands, flags = _placed(count, places, arrays, words), [False] * count
         for place, flag in zip(places, wanted, strict=True):
