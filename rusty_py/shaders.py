@@ -38,8 +38,12 @@ def assemble(name: str, definitions: str) -> str:
 
 
 def library(text: str) -> list[str]:
-    """The files of wgsl/lib, as "lib/name", whose functions `text` calls, and those that they call."""
-    files = _functions_of_library(root())
+    """The files of wgsl/lib, as "lib/name", whose functions `text` calls, and those that they call.
+
+    What `text` defines itself is not looked up.
+    """
+    own = set(_FUNCTION.findall(text))
+    files = {name: file for name, file in _functions_of_library(root()).items() if name not in own}
     found: list[str] = []
     unread = [text]
     while unread:

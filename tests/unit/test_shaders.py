@@ -61,6 +61,7 @@ def test_functions_of_the_library_are_appended_once_each(folder: Path) -> None:
     lines = shaders.assemble("kernel", "").split("\n")
     assert lines == ["fn main() { f(); }", "fn f() { g(); h(); }", "fn g() { h(); // i() }", "fn h() {  }"]
     assert shaders.library("fn h() {} let x = select(0, 1, true);") == []
+    assert shaders.library("fn f() {}\nfn g() { f(); }") == []
 
 
 def test_every_function_of_the_library_has_another_name() -> None:
