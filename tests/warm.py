@@ -7,6 +7,7 @@ as usual.
 """
 
 import atexit
+import gc
 import importlib
 import io
 import json
@@ -161,6 +162,9 @@ def _main() -> None:
     requests = socket.socket(fileno=int(sys.argv[1]))
     for name in _IMPORTED:
         importlib.import_module(name)
+    # Collections in a child, of which the last is at its end, would copy every page with an object on it.
+    gc.collect()
+    gc.freeze()
     request = _become_asked_for(requests)
     _streams()
     os.environ.clear()
