@@ -206,21 +206,32 @@ def power(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """`x ** y` in float64, and how far our kernel may be from it.
 
-    A power of the whole number n takes n - 1 roundings, in whatever order it is multiplied; up to two
-    quotients are off by 2.5 units each, the first of them y times. What is left of y is pow's, whose error
-    is that of exp2(part * log2(x)) by the WGSL specification.
+    Integers n up to 32 take n - 1 roundings, in whatever order they multiply, and a quotient if negative.
+    Other powers are polynomials and a few roundings.
     """
     x64, y64 = x.astype(np.float64), y.astype(np.float64)
-    whole = np.trunc(np.abs(y64))
-    part = np.abs(y64) - whole
-    log = np.abs(np.log2(np.abs(x64), where=x64 != 0, out=np.zeros(np.broadcast(x64, y64).shape)))
-    log_error = np.where(log <= 1, 2.0**-21, 3 * F32.eps * log)
-    exponent = part * log
-    pow_error = math.log(2) * (part * log_error + exponent * F32.eps / 2) + (4 + 2 * exponent) * F32.eps
-    relative = (whole / 2 + 2.5 * (np.abs(y64) + 1)) * F32.eps + np.where(part > 0, pow_error, 0)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    size = np.abs(y64)
+    multiplied = (size <= 32) & (size == np.rint(size))
+    ulps = np.where(multiplied, size / 2 + 3 * (y64 < 0), 4.0)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         reference = x64**y64
-    return reference, 1.01 * relative * np.abs(reference) + rounding(reference, ulps=0.5, dtype=dtype)
+    bound = rounding(reference, ulps=ulps, dtype=F32)
+    return reference, bound + (rounding(reference, ulps=0.5, dtype=dtype) if dtype is F16 else 0)
+
+
+def logaddexp(
+    x: NDArray[np.floating], y: NDArray[np.floating], *, dtype: Dtype
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """log(e^x + e^y) in float64, and how far our kernel may be from it.
+
+    4 ulp of its two terms, max(x, y) and log(1 + e^-|x - y|): where they cancel, the result has fewer digits.
+    """
+    x64, y64 = x.astype(np.float64), y.astype(np.float64)
+    reference = np.logaddexp(x64, y64)
+    larger = np.maximum(x64, y64)
+    terms = np.where(np.isfinite(larger), np.abs(larger) + np.abs(reference - larger), 0)
+    bound = rounding(terms, ulps=4, dtype=F32)
+    return reference, bound + (rounding(reference, ulps=0.5, dtype=dtype) if dtype is F16 else 0)
 
 
 def integer_power(x: NDArray[np.integer], y: NDArray[np.integer]) -> NDArray[Any]:

@@ -96,3 +96,18 @@ def apart(kind: Dtype, arity: int, *shape: int, seed: int = 0) -> tuple[Values, 
     steps = rng.permuted(np.broadcast_to(np.arange(arity)[:, None], (arity, int(np.prod(shape)))), axis=0)
     numbers: Values = steps.reshape(arity, *shape) + rng.uniform(-0.45, 0.45, (arity, *shape)) - 1
     return tuple(numbers.astype(kind.numpy))
+
+
+def positive(kind: Dtype, arity: int, *shape: int, seed: int = 0) -> tuple[Values, ...]:
+    """Operands above 0."""
+    return tuple(np.abs(each) for each in ordinary(kind, arity, *shape, seed=seed))
+
+
+def below_one(kind: Dtype, arity: int, *shape: int, seed: int = 0) -> tuple[Values, ...]:
+    """Operands between -0.8 and 0.8."""
+    return tuple(each / kind.numpy.type(4) for each in ordinary(kind, arity, *shape, seed=seed))
+
+
+def above_one(kind: Dtype, arity: int, *shape: int, seed: int = 0) -> tuple[Values, ...]:
+    """Operands above 1."""
+    return tuple(each + kind.numpy.type(1) for each in positive(kind, arity, *shape, seed=seed))

@@ -498,9 +498,9 @@ def _strong_number(name: str, a: Array, b: np.generic, *, reflected: bool) -> Ar
 def _with_number(name: str, a: Array, number: Scalar, *, reflected: bool) -> Array:
     kind = a.layout.dtype
     word = dtypes.scalar_word(number, kind, operation=name)
-    if name == "power" and kind.kind in "iu" and number < 0 and not reflected:
+    if name == "pow" and kind.kind in "iu" and number < 0 and not reflected:
         raise DtypeError(
-            f"power: an integer to a negative power is no integer: {kind.name} ** {number}:"
+            f"pow: an integer to a negative power is no integer: {kind.name} ** {number}:"
             ' convert the array with .astype("f32")'
         )
     if reflected:

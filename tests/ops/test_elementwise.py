@@ -207,7 +207,7 @@ REFUSED = {
     "negative bool": (lambda f, i, u, t: -t, r"^negative: not for bool: "),
     "negative exponent": (
         lambda f, i, u, t: i**-1,
-        r"^power: an integer to a negative power is no integer: i32 \*\* -1: ",
+        r"^pow: an integer to a negative power is no integer: i32 \*\* -1: ",
     ),
     "large int": (lambda f, i, u, t: i + 2**31, r"^add: the integer does not fit i32: 2147483648, it holds "),
     "negative beside unsigned": (lambda f, i, u, t: u - -1, r"^subtract: the integer does not fit u32: -1, "),

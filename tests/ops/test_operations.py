@@ -90,9 +90,9 @@ def test_a_number_may_stand_on_either_side(device: Device, operation: Operation)
             x = sample.operands[0]
             kind = next(kind for kind in KINDS if kind.numpy == x.dtype)
             number = {"f": 2.75, "i": 3, "u": 3, "b": True}[kind.kind]
-            is_power = operation.name == "power"
+            is_power = operation.name == "pow"
             x = np.abs(x) if is_power else x
-            all_layouts = operation.name in ("subtract", "power")
+            all_layouts = operation.name in ("subtract", "pow")
             for layout in ("rows", "every other", "transposed", "a number", "nothing")[
                 : 5 if all_layouts else 1
             ]:

@@ -66,7 +66,7 @@ def test_functions_of_the_library_are_appended_once_each(folder: Path) -> None:
 
 def test_every_function_of_the_library_has_another_name() -> None:
     texts = [each.read_text(encoding="utf-8") for each in (shaders.root() / "lib").glob("*.wgsl")]
-    names = [name for text in texts for name in re.findall(r"(?m)^(?:fn|const) (\w+)", text)]
+    names = [name for text in texts for name in re.findall(r"(?m)^(?:fn|const|struct) (\w+)", text)]
     assert sorted(names) == sorted(set(names))
 
 

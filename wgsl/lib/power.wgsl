@@ -1,8 +1,7 @@
-// power(x, y) = x^y with the special cases of C's pow (C17, F.10.4.4), decided by the bits, which fast math leaves
-// alone, and |x|^y otherwise: integer exponents by squaring, with up to `exponent` roundings, and WGSL's pow for the
-// fraction that remains. Subnormal bases count as zeros. 2^31 replaces all larger exponents: the result is then 0 or
-// infinite.
+// power(x, y) = x^y with the special cases of C's pow (C17, F.10.4.4), decided by the bits, which fast math leaves alone.
+// Integer exponents up to 32 multiply, with up to 32 roundings; others, and subnormal bases, go through the logarithm.
 
+const POWER_MAX_PRODUCTS: f32 = 32.0;
 const POWER_ONE: u32 = 0x3f800000u;
 const POWER_INFINITE: u32 = 0x7f800000u;
 
@@ -18,15 +17,44 @@ fn whole_power(base: f32, exponent: u32) -> f32 {
     return product;
 }
 
+// The first 12 bits of a number: a product of two such is exact.
+fn leading_bits(x: f32) -> f32 {
+    return bitcast<f32>(bitcast<u32>(x) & 0xfffff000u);
+}
+
+// 2^(y log2(x)) for finite x > 0. log2(x) and its product with y are sums of a part with exact products and the rest: in
+// one f32, y log2(x) would have an error of 2^-17, and so would the result. log(1 + f) = 2 s + s^3 P(s^2), s = f / (2 + f).
+fn power_by_log(x: f32, y: f32) -> f32 {
+    let parts = log_parts(x);
+    let divisor = 2.0 + parts.f;
+    let divisor_head = leading_bits(divisor);
+    let s = parts.f / divisor;
+    let s_head = leading_bits(s);
+    let remainder = (parts.f - s_head * divisor_head) - s_head * (parts.f - (divisor_head - 2.0));
+    let square = s * s;
+    let series = s * square * (0.66666776 + square * (0.39977527 + square * 0.29872152));
+    // 2 / log(2) = 2.8847656 + 0.00062445680
+    let high = s_head * 2.8847656;
+    let low = s_head * 0.0006244568 + (2.0 * (remainder / divisor) + series) * 1.442695;
+    let log_head = leading_bits(parts.k + (high + low));
+    let log_tail = ((parts.k - log_head) + high) + low;
+    let exponent = clamp(y, -1.7e10, 1.7e10); // Beyond, every power but that of 1 is 0 or infinite.
+    let exponent_head = leading_bits(exponent);
+    let product = exponent_head * log_head;
+    let rest = (exponent - exponent_head) * log_head + exponent * log_tail;
+    let n = round(clamp(product + rest, -160.0, 140.0));
+    return times_power_of_two(exp2_fraction(clamp((product - n) + rest, -0.51, 0.51)), i32(n));
+}
+
 fn positive_power(x: f32, y: f32, whole: f32, part: f32) -> f32 {
-    // Of the two ways to a negative exponent, the one whose steps do not overflow before the result does.
-    let inverts = y < 0.0 && x < 1.0;
-    let base = select(x, 1.0 / x, inverts);
-    var product = whole_power(base, u32(min(whole, 2147483648.0)));
-    if (part > 0.0) {
-        product *= pow(base, part);
+    if (part == 0.0 && whole <= POWER_MAX_PRODUCTS && bitcast<u32>(x) >= 0x00800000u) {
+        let product = whole_power(x, u32(whole));
+        let inverts = y < 0.0;
+        if (!inverts || (product > 1.0e-37 && product < 1.0e37)) {
+            return select(product, 1.0 / product, inverts);
+        }
     }
-    return select(product, 1.0 / product, y < 0.0 && !inverts);
+    return power_by_log(x, y);
 }
 
 fn power(x: f32, y: f32) -> f32 {
@@ -49,7 +77,7 @@ fn power(x: f32, y: f32) -> f32 {
     let part = abs(y) - whole;
     let odd = part == 0.0 && exponent < 0x4b800000u && (u32(whole) & 1u) == 1u;
     let sign = select(0u, x_bits & 0x80000000u, odd);
-    if (size < 0x00800000u || size == POWER_INFINITE) {
+    if (size == 0u || size == POWER_INFINITE) {
         return from_bits(sign | select(0u, POWER_INFINITE, (size == POWER_INFINITE) != inverse));
     }
     // By its bits, too: GPUs may compare a subnormal exponent as zero.

@@ -19,7 +19,18 @@ from rusty_py.runtime.device import Device
 
 NAME = "mlx"
 _CHAINED = 16  # Calls in one graph: fewer graphs are less Python, and more hold more results.
-_FUNCTIONS = {"bitwise_left_shift": "left_shift", "bitwise_right_shift": "right_shift"}
+_FUNCTIONS = {
+    "acos": "arccos",
+    "acosh": "arccosh",
+    "asin": "arcsin",
+    "asinh": "arcsinh",
+    "atan": "arctan",
+    "atan2": "arctan2",
+    "atanh": "arctanh",
+    "bitwise_left_shift": "left_shift",
+    "bitwise_right_shift": "right_shift",
+    "pow": "power",
+}
 _REDUCTIONS = {"max", "mean", "min", "sum"}
 _DTYPES = {"bool": "bool_"}
 

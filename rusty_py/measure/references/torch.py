@@ -39,7 +39,6 @@ _FUNCTIONS = {
     "min": "amin",
     "negative": "neg",
     "not_equal": "ne",
-    "power": "pow",
 }
 """PyTorch's functions with another name than ours; `torch.equal` and `torch.max` mean something else."""
 

@@ -12,6 +12,9 @@ from rusty_py.ops.rows.division import *  # noqa: F403
 from rusty_py.ops.rows.exponential import *  # noqa: F403
 from rusty_py.ops.rows.hyperbolic import *  # noqa: F403
 from rusty_py.ops.rows.logic import *  # noqa: F403
+from rusty_py.ops.rows.powers import *  # noqa: F403
 from rusty_py.ops.rows.reductions import *  # noqa: F403
 from rusty_py.ops.rows.rounding import *  # noqa: F403
 from rusty_py.ops.rows.signs import *  # noqa: F403
+from rusty_py.ops.rows.special import *  # noqa: F403
+from rusty_py.ops.rows.trigonometric import *  # noqa: F403

@@ -1,8 +1,8 @@
-"""Sums, products, quotients, powers, and the larger and smaller of two."""
+"""Sums, products, quotients, and the larger and smaller of two."""
 
 import numpy as np
 
-from rusty_py import oracle, samples
+from rusty_py import samples
 from rusty_py.arrays import Array
 from rusty_py.dtypes import Dtype
 from rusty_py.ops.elementwise import Row, define_binary, define_unary, where
@@ -53,18 +53,6 @@ divide = define_binary(
         "f",
         ulps=2.5,
         gradient=(lambda g, _out, _x, y: g / y, lambda g, out, _x, y: -(g * out) / y),
-    )
-)
-power = define_binary(
-    Row(
-        "power",
-        "power(x, y)",
-        np.power,
-        bound=oracle.power,
-        integers=oracle.integer_power,
-        f16_in_f32=True,
-        by_dtype={"i32": "power_i32(x, y)", "u32": "power_u32(x, y)"},
-        operands=samples.powers,
     )
 )
 negative = define_unary(

@@ -85,7 +85,7 @@ def run_of(*tracks: Track, host: Sequence[Track] = ()) -> list[Result]:
 
 # NumPy.
 
-NUMPY_REFUSES = {"power i32": "Integers to negative integer powers are not allowed"}
+NUMPY_REFUSES = {"pow i32": "Integers to negative integer powers are not allowed"}
 
 
 def test_numpy_computes_every_sample_of_every_operation_within_the_bound_of_its_record() -> None:
