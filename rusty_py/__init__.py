@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from rusty_py.ops.arranging import roll as roll
     from rusty_py.ops.arranging import tril as tril
     from rusty_py.ops.arranging import triu as triu
+    from rusty_py.ops.choosing import take as take
+    from rusty_py.ops.choosing import take_along_axis as take_along_axis
     from rusty_py.ops.creation import arange as arange
     from rusty_py.ops.creation import array as array
     from rusty_py.ops.creation import asarray as asarray
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
     from rusty_py.ops.joining import stack as stack
     from rusty_py.ops.joining import unstack as unstack
     from rusty_py.ops.linspace import linspace as linspace
+    from rusty_py.ops.masks import nonzero as nonzero
     from rusty_py.ops.matmul import matmul as matmul
     from rusty_py.ops.reduce import mean as mean
     from rusty_py.ops.rows import *  # noqa: F403  Each row is a public function.

@@ -16,7 +16,7 @@ from rusty_py.layout import Layout, index_key, layout_at, layout_of, layout_perm
 from rusty_py.operation import HOOKS, OPERATIONS, apply
 from rusty_py.runtime.buffer import Buffer
 from rusty_py.runtime.device import Device
-from rusty_py.views import Shape, View, axis_key, axis_of, indexed, plain_index, shape_to
+from rusty_py.views import Shape, View, axis_key, axis_of, shape_to
 
 
 def _operator(name: str, *, reflected: bool = False) -> Callable[["Array", object], "Array"]:
@@ -43,7 +43,7 @@ class Array:
 
     Operations run on the device and return new arrays; `numpy`, `item`, `repr` and Python's conversions are
     what reads back. Indexing, `reshape`, `transpose` and `T` share memory where strides can say the result.
-    `assign` alone changes an array that is there, and all its views with it.
+    `x[key] = value` and `assign` alone change an array that is there, and all its views with it.
     """
 
     __slots__ = ("__weakref__", "buffer", "layout", "node", "offset")
@@ -135,20 +135,23 @@ class Array:
 
     def __getitem__(self, key: object) -> "Array":
         known = index_key(key)
-        if known is None and self.node is not None:
-            known = index_key(plain_index(key))
         if known is None:
-            return self.view(indexed(View(self.offset, self.shape, self.strides), key))
+            from rusty_py.ops import indexing
+
+            return indexing.getitem(self, key)
         distance, layout = layout_at(self.layout, known)
         offset = self.offset + distance
         view = Array(self.buffer, layout if offset else layout.at_start, offset)
         return view if self.node is None else self._recorded(view, "getitem", key=known)
 
     def __setitem__(self, key: object, value: object) -> None:
-        raise UnsupportedError(
-            "array: elements are not set one by one: choose with rp.where(condition, x, y),"
-            " or replace what a view shows with x[key].assign(values)"
-        )
+        """Sets what `self[key]` chooses to `value`, which broadcasts; views of the elements see the change.
+
+        Raises IndexingError and ShapeError, and DtypeError for what `assign` would not convert.
+        """
+        from rusty_py.ops import indexing
+
+        indexing.setitem(self, key, value)
 
     def reshape(self, *shape: int | Sequence[int]) -> "Array":
         """The elements in row-major order in another shape, one size of which may be -1.
@@ -302,19 +305,10 @@ class Array:
         Floats may be rounded to this dtype, integers become floats. Raises ShapeError; DtypeError for what
         would lose more.
         """
-        source = values if isinstance(values, Array) else self._beside(values)
+        source = assignable(values, self, operation="assign")
         if source.shape not in (self.shape, ()):
             raise ShapeError(f"assign: shapes differ: {self.shape} takes {source.shape}")
-        if source.kind is not self.kind and not _widens(source.kind, self.kind):
-            raise DtypeError(
-                f"assign: {self.kind.name} does not hold the values of {source.kind.name}:"
-                f' convert with .astype("{self.kind.name}"), which loses what does not fit'
-            )
         apply(OPERATIONS["assign"], source, self)
-
-    def _beside(self, values: object) -> "Array":
-        host, kind = dtypes.host_values(values, self.kind, operation="assign")
-        return upload(host, kind, self.device)
 
     def astype(self, dtype: DtypeLike, /, *, copy: bool = True) -> "Array":
         """The values in another dtype, as NumPy casts them.
@@ -488,6 +482,19 @@ def upload(host: NDArray[Any], kind: Dtype, device: Device) -> Array:
         raise DtypeError(f'array: {device.adapter} does not compute in f16: use dtype="f32"')
     buffer = device.upload(host.astype(kind.stored, copy=False), label="array")
     return Array(buffer, layout_of(kind, host.shape))
+
+
+def assignable(values: "Array | ArrayLike", target: Array, *, operation: str) -> Array:
+    """`values` as an array that may be copied into `target`. Raises DtypeError where that would lose more."""
+    if not isinstance(values, Array):
+        host, kind = dtypes.host_values(values, target.kind, operation=operation)
+        return upload(host, kind, target.device)
+    if values.kind is not target.kind and not _widens(values.kind, target.kind):
+        raise DtypeError(
+            f"{operation}: {target.kind.name} does not hold the values of {values.kind.name}:"
+            f' convert with .astype("{target.kind.name}"), which loses what does not fit'
+        )
+    return values
 
 
 def _widens(source: Dtype, target: Dtype) -> bool:

@@ -8,6 +8,8 @@ from rusty_py.ops import creation as creation
 from rusty_py.ops import elementwise as elementwise
 from rusty_py.ops import reduce as reduce
 
-for _module in iter_modules(folder.__path__):
-    if _module.name not in ("all", "protocols"):
-        import_module(f"{folder.__name__}.{_module.name}")
+MODULES = tuple(
+    import_module(f"{folder.__name__}.{module.name}")
+    for module in iter_modules(folder.__path__)
+    if module.name not in ("all", "protocols")
+)

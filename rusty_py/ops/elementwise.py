@@ -31,9 +31,9 @@ from rusty_py.shapes import ceil_div
 from rusty_py.views import Shape, broadcast, broadcast_strides, collapse
 
 # An element whose place takes divisions; it counts for pacing.
-_GENERAL_FLOPS = 8
+GENERAL_FLOPS = 8
 # Along the first axis of a grid: with fewer items most threads of a workgroup would have none.
-_MIN_GRID_ITEMS = 128
+MIN_GRID_ITEMS = 128
 
 
 @dataclass(frozen=True, eq=False)
@@ -356,15 +356,20 @@ def _forward_astype(x: Array, *, dtype: Dtype) -> Array:
 
 def _forward_assign(x: Array, out: Array) -> Array:
     """`out` may have any layout in which no elements share memory, and any dtype."""
-    if out.size > 1 and any(size > 1 and not step for size, step in zip(out.shape, out.strides, strict=True)):
-        raise UnsupportedError(
-            f"assign: elements share memory: shape {out.shape} with strides {out.strides}:"
-            " assign to a .copy()"
-        )
+    refuse_shared(out, operation="assign")
     if x.buffer is out.buffer:
         x = _forward_astype(x, dtype=x.kind)
     compute(cast(x.kind, out.kind), (x,), out, fresh=False)
     return out
+
+
+def refuse_shared(out: Array, *, operation: str) -> None:
+    """Raises UnsupportedError for an array that repeats elements: which value would stay is not defined."""
+    if out.size > 1 and any(size > 1 and not step for size, step in zip(out.shape, out.strides, strict=True)):
+        raise UnsupportedError(
+            f"{operation}: elements share memory: shape {out.shape} with strides {out.strides}:"
+            " assign to a .copy()"
+        )
 
 
 def _forward_where(mask: Array, x: Array, y: Array) -> Array:
@@ -540,8 +545,8 @@ def compute(body: Body, operands: Sequence[Array | int], out: Array, *, fresh: b
         inputs=bindings[:-1],
         outputs=bindings[-1:],
         uniforms=generator.uniforms(skeleton, sizes, starts, strides, numbers, operation=body.name),
-        workgroups=_groups(device, skeleton, sizes, operation=body.name),
-        flops=out.size * (_GENERAL_FLOPS if skeleton.index == "general" else 1),
+        workgroups=groups_of(device, skeleton, sizes, operation=body.name),
+        flops=out.size * (GENERAL_FLOPS if skeleton.index == "general" else 1),
     )
 
 
@@ -561,9 +566,9 @@ def _skeleton(
     inner = sizes[-1] if sizes else 1
     flat = len(sizes) <= 1
     whole = inner % 4 == 0 or (flat and fresh)  # Behind a fresh array there is room for a whole vec4.
-    width = 4 if whole and _vec4_aligned(out, strides[-1]) else 1
+    width = 4 if whole and vec4_aligned(out, strides[-1]) else 1
     index = "flat" if flat else "general"
-    if 1 < len(sizes) <= 3 and inner // width >= _MIN_GRID_ITEMS:
+    if 1 < len(sizes) <= 3 and inner // width >= MIN_GRID_ITEMS:
         index = "grid"
     access, remaining = [], iter(strides)
     for each in operands:
@@ -576,18 +581,19 @@ def _skeleton(
         elif not stride or stride[-1] == 0:
             access.append("one")
         else:
-            access.append("vec4" if _vec4_aligned(each, stride) else "scalar")
+            access.append("vec4" if vec4_aligned(each, stride) else "scalar")
     return Skeleton(index, width, tuple(access), wide_axes=index == "general" and len(sizes) > 4)
 
 
-def _vec4_aligned(x: Array, stride: Shape) -> bool:
+def vec4_aligned(x: Array, stride: Shape) -> bool:
     """Whether the last axis can be accessed as vec4."""
     if not stride or stride[-1] != 1 or x.offset % 4:
         return False
     return all(each % 4 == 0 for each in stride[:-1])
 
 
-def _groups(device: Device, skeleton: Skeleton, sizes: Shape, *, operation: str) -> tuple[int, int, int]:
+def groups_of(device: Device, skeleton: Skeleton, sizes: Shape, *, operation: str) -> tuple[int, int, int]:
+    """The workgroups of a kernel over `sizes`. Raises LimitError for more than the device computes."""
     if skeleton.index != "grid":
         return groups_for(device, ceil_div(prod(sizes), skeleton.width), operation=operation), 1, 1
     z, y, x = (1, *sizes)[-3:]

@@ -57,16 +57,23 @@ class Skeleton:
     index: "flat", "grid" or "general". `width` elements, 1 or 4, are an item. Each operand's access is
     "vec4", four neighbours in one load; "scalar", a load for each element; "one", an element that an item
     shares; or "number", which lies in the uniforms. `wide_axes`: "general" has more than four axes.
+
+    "indexed" elements are found from the first operand, x, by a helper of the body, `place(x) -> u32`: that
+    many elements behind their place; "indexed vec4" are four neighbours for one x. The result may be stored
+    so, too: `store` is "indexed" or "indexed vec4". Another helper says what is stored, `stored(x) -> bool`;
+    it alone is asked with "masked".
     """
 
     index: str
     width: int
     access: tuple[str, ...]
     wide_axes: bool = False
+    store: str = ""
 
     def __str__(self) -> str:
         axes = " of up to 8 axes" if self.wide_axes else ""
-        return f"{self.width} wide{axes}: {' '.join(self.access)}"
+        stored = f", stored {self.store}" if self.store else ""
+        return f"{self.width} wide{axes}: {' '.join(self.access)}{stored}"
 
 
 @cache
@@ -167,7 +174,7 @@ def _bindings(operands: list[tuple[str, str, str]], result: str, skeleton: Skele
     lines, number = [], 0
     for name, kind, access in operands:
         if access != "number":
-            held = f"vec4<{kind}>" if access == "vec4" else kind
+            held = f"vec4<{kind}>" if access in ("vec4", "indexed vec4") else kind
             lines.append(f"@group(0) @binding({number}) var<storage, read> {name}_in: array<{held}>;")
             number += 1
     held = f"vec4<{result}>" if skeleton.width == 4 else result
@@ -196,24 +203,50 @@ def _run(operands: list[tuple[str, str, str]], arrays: list[str], result: str, s
             number += 1
         elif access == "vec4":
             value = f"{name}_in[{name}_at / 4u]"
+        elif access == "indexed vec4":
+            value = f"{name}_in[({name}_at + place(x)) / 4u]"
+        elif access == "indexed":
+            value = _indexed(name, kind, operands[0][2], arrays, skeleton)
         elif access == "one" or skeleton.width == 1:
             value = f"{name}_in[{name}_at]"
         else:
             each = [f"{name}_in[{_lane(arrays.index(name), name, lane, skeleton)}]" for lane in range(4)]
             value = f"vec4<{kind}>({', '.join(each)})"
         lines.append(f"let {name} = {value};")
-    if skeleton.width == 1:
-        lines.append(f"out[out_at] = apply({', '.join(name for name, _, _ in operands)});")
-    else:
-        calls = [
-            f"apply({', '.join(_part(name, access, lane) for name, _, access in operands)})"
-            for lane in _LANES
-        ]
-        lines.append(
-            f"out[out_at / 4u] = vec4<{result}>(\n        " + ",\n        ".join(calls) + ",\n    );"
-        )
+    lines += _stores(operands, result, skeleton)
     place = "at: vec3<u32>" if skeleton.index == "grid" else "i: u32"
     return f"fn run({place}) {{\n    " + "\n    ".join(lines) + "\n}\n"
+
+
+def _indexed(name: str, kind: str, index: str, arrays: list[str], skeleton: Skeleton) -> str:
+    """The elements of an item, each as far behind its place as the element of x says."""
+    if skeleton.width == 1:
+        return f"{name}_in[{name}_at + place(x)]"
+    each = [
+        f"{name}_in[{_lane(arrays.index(name), name, i, skeleton)} + place({_part('x', index, lane)})]"
+        for i, lane in enumerate(_LANES)
+    ]
+    return f"vec4<{kind}>({', '.join(each)})"
+
+
+def _stores(operands: list[tuple[str, str, str]], result: str, skeleton: Skeleton) -> list[str]:
+    """Lines that compute an item and store it, where `stored` says so if the skeleton asks."""
+    index, store = operands[0][2], skeleton.store
+    if skeleton.width == 1:
+        call = f"apply({', '.join(name for name, _, _ in operands)})"
+        at = "out_at + place(x)" if store == "indexed" else "out_at"
+        line = f"out[{at}] = {call};"
+        return ["if (stored(x)) {", f"    {line}", "}"] if store else [line]
+    calls = [
+        f"apply({', '.join(_part(name, access, lane) for name, _, access in operands)})" for lane in _LANES
+    ]
+    value = f"vec4<{result}>(\n        " + ",\n        ".join(calls) + ",\n    )"
+    if store == "indexed vec4":
+        return ["if (stored(x)) {", f"    out[(out_at + place(x)) / 4u] = {value};", "}"]
+    if store == "masked":
+        each = ", ".join(f"stored({_part('x', index, lane)})" for lane in _LANES)
+        return [f"out[out_at / 4u] = select(out[out_at / 4u], {value}, vec4<bool>({each}));"]
+    return [f"out[out_at / 4u] = {value};"]
 
 
 def _part(name: str, access: str, lane: str) -> str:

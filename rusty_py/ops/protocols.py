@@ -13,7 +13,7 @@ from rusty_py.dtypes import ELEMENTS
 from rusty_py.errors import UnsupportedError
 from rusty_py.operation import OPERATIONS, Operation
 from rusty_py.ops import all as every
-from rusty_py.ops import arranging, creation, joining, matmul
+from rusty_py.ops import arranging, choosing, creation, joining, masks, matmul
 
 assert every  # It registers what is looked up here.
 _HELD = {each.numpy for each in ELEMENTS.values()}
@@ -41,6 +41,9 @@ _ADAPTED: dict[Callable[..., object], Callable[..., object]] = {
         if mode == "constant" and np.ndim(constant_values) == 0
         else NotImplemented
     ),
+    np.take: lambda a, indices, axis=None: choosing.take(a, indices, axis),
+    np.take_along_axis: lambda arr, indices, axis=-1: choosing.take_along_axis(arr, indices, axis),
+    np.nonzero: lambda a: masks.nonzero(a),
     np.zeros_like: lambda a, dtype=None: creation.zeros_like(a, dtype) if _held(dtype) else NotImplemented,
     np.ones_like: lambda a, dtype=None: creation.ones_like(a, dtype) if _held(dtype) else NotImplemented,
     np.empty_like: lambda prototype, dtype=None: (

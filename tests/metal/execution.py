@@ -15,7 +15,7 @@ from rusty_py import Adapter, Device
 from rusty_py.checker import Report, check
 from rusty_py.checker.build import build, runner
 from rusty_py.checker.translate import Translation, translate
-from rusty_py.ops import all as every
+from rusty_py.ops.all import MODULES
 from rusty_py.runtime import launch, launch_plans
 from rusty_py.runtime.buffer import Buffer
 from rusty_py.runtime.launch import Spec
@@ -84,7 +84,7 @@ class MetalText:
     def device(self, adapter: Adapter) -> Iterator[Device]:
         """A device whose launches are ours: of f16, too, and with fresh memory poisoned."""
         with pytest.MonkeyPatch.context() as patch, Device(adapter) as device:
-            for module in (launch_plans, *vars(every).values()):
+            for module in (launch_plans, *MODULES):
                 if hasattr(module, "launch"):
                     patch.setattr(module, "launch", self.launch)
             patch.setattr(LaunchPlan, "run", LaunchPlan.launch)

@@ -4,15 +4,13 @@ from functools import cache
 
 import pytest
 
-import rusty_py.ops
 from rusty_py.gemm import variants as gemm
 from rusty_py.measure import kernels
-from rusty_py.ops import all as every
+from rusty_py.ops.all import MODULES
 from rusty_py.runtime import probe
 from rusty_py.runtime.launch import Spec
 
-assert every  # It imports the modules of ops/.
-OPS = [gemm, *(module for module in vars(rusty_py.ops).values() if hasattr(module, "variants"))]
+OPS = [gemm, *(module for module in MODULES if hasattr(module, "variants"))]
 """Modules with kernels."""
 
 

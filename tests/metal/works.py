@@ -32,6 +32,7 @@ from rusty_py.samples import KINDS, Sample, values
 
 from .execution import POISON
 from .family_works import direct_products, thin_products
+from .index_works import index_works
 from .order_works import scans
 
 
@@ -59,7 +60,10 @@ def works() -> list[Work]:
         *_products(),
         *_planned_products(),
         *_packed(),
-        *(Work(each.name, each.compute, each.expected) for each in (*direct_products(), *thin_products())),
+        *(
+            Work(each.name, each.compute, each.expected)
+            for each in (*direct_products(), *thin_products(), *index_works())
+        ),
         *_measuring(),
     ]
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import rusty_py as rp
-from rusty_py import Array, Device, DtypeError, IndexingError, ShapeError, UnsupportedError, array
+from rusty_py import Array, Device, DtypeError, ShapeError, UnsupportedError, array
 from rusty_py.dtypes import BOOL, F16, F32, I32, Dtype
 
 from ..each import each_reported
@@ -166,15 +166,6 @@ def test_rows_are_iterated_as_numpy_arrays(device: Device) -> None:
     for action in (len, iter):
         with pytest.raises(UnsupportedError):
             action(x[0, 0])
-
-
-def test_elements_are_not_set_one_by_one(unchecked: Device) -> None:
-    x = on(unchecked, values(F32, 3))
-    with pytest.raises(UnsupportedError, match=r"^array: elements are not set .*rp\.where.*assign") as caught:
-        x[0] = 1.0
-    assert isinstance(caught.value, TypeError)
-    with pytest.raises(IndexingError, match=r"rp\.where"):
-        x[[0, 1]]
 
 
 @EVERY_KIND

@@ -68,6 +68,7 @@ UPWARD = {
     ("operation", "ops.creation"),
     ("arrays", "autograd"),
     ("arrays", "ops.creation"),
+    ("arrays", "ops.indexing"),
     ("arrays", "ops.protocols"),
 }
 WGPU_LAYERS = {1, 2}
