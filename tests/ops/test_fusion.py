@@ -148,7 +148,7 @@ def test_a_common_subexpression_is_computed_once(unchecked: Device) -> None:
     text = f.wgsl(x, x)
     assert kernels(text) == 1
     body = text[text.index("fn apply(") : text.index("fn run(")]
-    assert len(re.findall(r"[^_]exp\(", body)) == 1
+    assert len(re.findall(r"accurate_exp\(", body)) == 1
     assert body.count(" + ") == 1
     assert body.count("let t") == 5
 
@@ -594,7 +594,7 @@ def test_what_cannot_be_traced_is_refused_by_name(unchecked: Device) -> None:
         "index": (lambda x: x[x.astype("i32")[0]], "index: "),
         "iteration": (lambda x: rp.array(list(x)), "^iteration: an array has no values"),
         "numpy": (lambda x: x * x.numpy(), "^numpy: an array has no values"),
-        "NumPy's": (lambda x: np.cbrt(x), "^numpy: an array has no values"),
+        "NumPy's": (lambda x: np.degrees(x), "^numpy: an array has no values"),
         "item": (lambda x: x * x[:1].item(), "^numpy: an array has no values"),
         "assign": (lambda x: x.assign(x), "^assign: writes into an array, which <lambda> cannot"),
         "None": (
