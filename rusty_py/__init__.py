@@ -54,12 +54,17 @@ if TYPE_CHECKING:
     from rusty_py.ops.linspace import linspace as linspace
     from rusty_py.ops.masks import nonzero as nonzero
     from rusty_py.ops.matmul import matmul as matmul
+    from rusty_py.ops.norm import group_norm as group_norm
+    from rusty_py.ops.norm import layer_norm as layer_norm
+    from rusty_py.ops.norm import rms_norm as rms_norm
     from rusty_py.ops.reduce import mean as mean
     from rusty_py.ops.rows import *  # noqa: F403  Each row is a public function.
     from rusty_py.ops.scan import cumprod as cumprod
     from rusty_py.ops.scan import cumsum as cumsum
     from rusty_py.ops.scan import cumulative_prod as cumulative_prod
     from rusty_py.ops.scan import cumulative_sum as cumulative_sum
+    from rusty_py.ops.softmax import log_softmax as log_softmax
+    from rusty_py.ops.softmax import softmax as softmax
     from rusty_py.ops.views import broadcast_to as broadcast_to
     from rusty_py.ops.views import expand_dims as expand_dims
     from rusty_py.ops.views import matrix_transpose as matrix_transpose

@@ -20,10 +20,12 @@ from rusty_py.gemm.problem import GemmProblem, MatrixLayout, Signature
 from rusty_py.gemm.simple import TILES
 from rusty_py.measure import kernels
 from rusty_py.operation import OPERATIONS, Operation, apply
-from rusty_py.ops import generator
+from rusty_py.ops import generator, rowwise_kernels
 from rusty_py.ops.all import elementwise, reduce
 from rusty_py.ops.generator import Body, Skeleton
 from rusty_py.ops.matmul import matmul
+from rusty_py.ops.rowwise import launches
+from rusty_py.ops.rowwise.tiles import Machine
 from rusty_py.oracle import Expected
 from rusty_py.runtime.adapter import Limits
 from rusty_py.runtime.launch import Spec
@@ -56,6 +58,7 @@ def works() -> list[Work]:
         *_skeletons(),
         *_passes(),
         *(Work(*each) for each in scans()),
+        *_rows(),
         *_creation(),
         *_products(),
         *_planned_products(),
@@ -216,6 +219,28 @@ def _passes() -> Iterator[Work]:
             return Expected(*row.bound(x, axis=1, depth=reduce.depth(45), dtype=target))
 
         yield Work(f"{row.name} {source.name} to {target.name} by {kernel}", compute, expected)
+
+
+def _rows() -> Iterator[Work]:
+    """Row operations on tiles for other machines, and for rows that no record has."""
+    for name, sample, machine in rowwise_kernels.cases():
+        if machine is rowwise_kernels.GPU and sample.name.startswith(f"{name} f"):
+            continue  # One of `_operations`.
+
+        def compute(
+            device: Device, _: Launch, name: str = name, sample: Sample = sample, machine: Machine = machine
+        ) -> np.ndarray:
+            device.cache.forget_plans()
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(launches, "machine_of", lambda _: machine)
+                given = [array(each, device=device) for each in sample.operands]
+                result = apply(OPERATIONS[name], *given, **sample.options).numpy()
+            device.cache.forget_plans()
+            return result
+
+        expected = OPERATIONS[name].expected
+        assert expected is not None
+        yield Work(f"{sample.name} on {machine}", compute, partial(expected, sample))
 
 
 def _creation() -> Iterator[Work]:

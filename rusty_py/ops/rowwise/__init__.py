@@ -1,0 +1,1 @@
+"""Operations on rows: the elements along an axis are reduced, then each is computed from the result."""

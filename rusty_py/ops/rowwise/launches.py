@@ -1,0 +1,185 @@
+"""Launching row operations: arrays as rows, a tile, and one launch, or two for rows in several parts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from rusty_py.arrays import Array, allocate
+from rusty_py.dtypes import F32, Dtype, f32_word
+from rusty_py.errors import LimitError
+from rusty_py.layout import Layout
+from rusty_py.ops.rowwise import tiles
+from rusty_py.ops.rowwise.boxes import Box, boxed, is_coalesced, memory_order, result_layout
+from rusty_py.ops.rowwise.kernel import (
+    READS_STATES,
+    WHOLE,
+    WRITES_STATES,
+    Access,
+    Groups,
+    RowFunction,
+    Tile,
+    kernel_spec,
+)
+from rusty_py.ops.rowwise.tiles import Machine, Rows
+from rusty_py.runtime.device import Device
+from rusty_py.runtime.launch import Spec, launch
+from rusty_py.shapes import ceil_div
+from rusty_py.views import Shape
+
+_FLOPS = 8
+"""Operations of an element, as pacing counts them."""
+
+_WORD = 0xFFFFFFFF
+
+
+@dataclass(frozen=True)
+class RowsPlan:
+    """How rows are computed: on which tile, in how many parts of `chunk` elements, by which accesses."""
+
+    box: Box
+    tile: Tile
+    parts: int
+    chunk: int
+    operands: tuple[Access, ...]
+    vectors: tuple[Access, ...]
+
+    def specs(self, function: RowFunction, result: Dtype) -> Iterator[tuple[str, Spec]]:
+        """What is launched: which half of the work, and the kernel."""
+        for half in (WHOLE,) if self.parts == 1 else (WRITES_STATES, READS_STATES):
+            yield half, kernel_spec(function, self.tile, self.operands, self.vectors, result, half)
+
+
+def planned(
+    box: Box,
+    operands: Sequence[Layout],
+    vectors: Sequence[Layout],
+    groups: Groups | None,
+    machine: Machine,
+) -> RowsPlan:
+    """The plan for arrays of these layouts, of which `box` has the strides."""
+    *strides, out = box.strides
+    width = 4 if not box.across and box.n % 4 == 0 and _vec4(out) else 1
+    tile = tiles.tile_for(Rows(box.rows, box.n, width, box.across), machine)
+    parts, chunk = tiles.parts_for(Rows(box.rows, box.n, width, box.across), tile, cpu=machine.cpu)
+    loads = [
+        Access(each.dtype, "vec4" if tile.width == 4 and not each.start % 4 and _vec4(stride) else "scalar")
+        for each, stride in zip(operands, strides, strict=True)
+    ]
+    return RowsPlan(
+        box, tile, parts, chunk, tuple(loads), tuple(_vector_access(each, tile, groups) for each in vectors)
+    )
+
+
+def _vec4(strides: Shape) -> bool:
+    """Whether the items of each row are vec4s where those of the first are."""
+    return strides[-1] == 1 and all(each % 4 == 0 for each in strides[:-1])
+
+
+def _vector_access(x: Layout, tile: Tile, groups: Groups | None) -> Access:
+    if groups is not None:
+        shared = tile.width == 4 and groups.neighbours % 4 == 0
+        return Access(x.dtype, "one" if shared else "scalar", grouped=True)
+    aligned = tile.width == 4 and x.strides[0] == 1 and not x.start % 4
+    return Access(x.dtype, "vec4" if aligned else "scalar")
+
+
+def launch_rows(
+    function: RowFunction,
+    operands: Sequence[Array],
+    axes: Shape,
+    *,
+    vectors: Sequence[Array] = (),
+    epsilon: float = 0.0,
+    groups: Groups | None = None,
+) -> Array:
+    """`function` of the rows along `axes`, which are consecutive, of operands of one shape.
+
+    The result has the dtype of the first operand, and its elements the same order in memory, so that
+    neighbours there stay neighbours. Raises LimitError, OutOfMemory.
+    """
+    first, own = operands[0], tuple(range(operands[0].ndim))
+    order = memory_order(first.layout) if groups is None else own
+    box, layout = _box(operands, axes, order)
+    if box is None:
+        operands = [x if x.contiguous else x.copy() for x in operands]
+        box, layout = _box(operands, axes, own)
+    out = Array(allocate(first.device, first.shape, first.kind, operation=function.name).buffer, layout)
+    if out.size:
+        assert box is not None, "arrays without gaps have rows along two axes"
+        _launch(function, box, operands, vectors, out, epsilon, groups)
+    return out
+
+
+def _box(operands: Sequence[Array], axes: Shape, order: Shape) -> tuple[Box | None, Layout]:
+    """The rows of the operands and of a result in this order, if its neighbours are theirs; its layout."""
+    out = result_layout(operands[0].layout, order)
+    box = boxed([*(x.layout for x in operands), out], axes, order)
+    return box if box and all(is_coalesced(box, strides) for strides in box.strides) else None, out
+
+
+def _launch(
+    function: RowFunction,
+    box: Box,
+    operands: Sequence[Array],
+    vectors: Sequence[Array],
+    out: Array,
+    epsilon: float,
+    groups: Groups | None,
+) -> None:
+    device, group = out.device, groups or Groups(1, 1)
+    plan = planned(box, [x.layout for x in operands], [x.layout for x in vectors], groups, machine_of(device))
+    jobs, count = box.rows * plan.parts, len(function.fields)
+    head = (
+        box.rows,
+        box.n,
+        plan.parts,
+        plan.chunk,
+        box.inner,
+        group.rows,
+        group.neighbours,
+        f32_word(epsilon),
+    )
+    places = [_place(x.offset, strides) for x, strides in zip(operands, box.strides, strict=False)]
+    steps = [(box.n // group.neighbours * x.strides[0], 0, x.strides[0]) for x in vectors]
+    vector_places = [_place(x.offset, step) for x, step in zip(vectors, steps, strict=True)]
+    states: list[Array] = []
+    for half, spec in plan.specs(function, out.kind):
+        read = len(function.vectors_of(half))
+        target = out
+        if half == WRITES_STATES:
+            target = allocate(device, (jobs * count,), F32, operation=function.name)
+        launch(
+            device,
+            spec,
+            inputs=[each.buffer for each in (*operands, *vectors[:read], *states)],
+            outputs=[target.buffer],
+            uniforms=sum([*places, *vector_places[:read], _place(0, box.strides[-1])], head),
+            workgroups=(_workgroups(device, function, plan, jobs), 1, 1),
+            flops=_FLOPS * box.rows * box.n,
+        )
+        states = [target]
+
+
+def _place(offset: int, strides: Shape) -> tuple[int, ...]:
+    return offset, *(each & _WORD for each in strides)
+
+
+def machine_of(device: Device) -> Machine:
+    """What tiles depend on."""
+    adapter = device.adapter
+    return Machine(device.limits.threads, "subgroup" in adapter.features, adapter.is_cpu)
+
+
+def _workgroups(device: Device, function: RowFunction, plan: RowsPlan, jobs: int) -> int:
+    """Raises LimitError if a thread would take too many steps for the device."""
+    tile = plan.tile
+    groups = min(ceil_div(jobs, tile.rows), device.limits.groups)
+    steps = 2 * ceil_div(plan.chunk, tile.elements) + ceil_div(plan.parts, tile.lanes)
+    steps *= ceil_div(jobs, groups * tile.rows)
+    if steps > device.limits.loop_steps:
+        raise LimitError(
+            f"{function.name}: {jobs} rows, or parts of rows, are more than {device.adapter} computes"
+            f" at once: {steps} steps of a thread, {device.limits.loop_steps} at most; compute in parts"
+        )
+    return groups
