@@ -16,7 +16,7 @@ from rusty_py.errors import UnsupportedError
 from rusty_py.fusion.derivative import operation_of
 from rusty_py.fusion.numbers import Numbers, Scope, TracedNumber, argument
 from rusty_py.fusion.trace import Trace, trace_here, tracing
-from rusty_py.operation import Operation, apply, planned_for
+from rusty_py.operation import HOOKS, Operation, apply, planned_for
 from rusty_py.ops.creation import asarray
 
 _MAX_SIGNATURES = 512
@@ -39,20 +39,26 @@ class Traced:
     """A function for one signature: an operation for each result, and their further operands.
 
     `several` makes the result of several arrays: tuple or list; None where it is one array. The operations
-    take the first `count` words of the trace.
+    take the first `count` words of the trace; `direct` are these where they follow from arguments alone.
     """
 
     operations: tuple[Operation, ...]
     several: Callable[[Sequence[Array]], Any] | None
     captured: tuple[Array, ...]
     count: int
+    direct: tuple[Callable[[Numbers], int], ...] | None
     trace: Trace
     watched: tuple[Watch, ...]
 
     def __call__(self, arrays: list[Array], numbers: Numbers) -> Any:
-        words = self.trace.words_of((), self.count, numbers) if self.count else ()
+        if self.direct is None:
+            words = self.trace.words_of((), self.count, numbers)
+        else:
+            words = tuple([word(numbers) for word in self.direct]) if self.direct else ()
         if self.several is None:
-            return apply(self.operations[0], *arrays, *self.captured, words=words)
+            if self.captured:
+                arrays += self.captured
+            return apply(self.operations[0], *arrays, words=words)
         return self.several([apply(each, *arrays, *self.captured, words=words) for each in self.operations])
 
     @property
@@ -87,7 +93,7 @@ class Fused(Generic[P, R]):
         self._lock = threading.RLock()
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        if trace_here() is not None:  # A part of another function that is traced.
+        if HOOKS.trace is not None and trace_here() is not None:  # A part of another function.
             return self.function(*args, **kwargs)
         arrays: list[Array] = []
         numbers: list[Any] = []
@@ -105,13 +111,15 @@ class Fused(Generic[P, R]):
         for name, each in kwargs.items():
             key.append(name)
             self._take(each, arrays, numbers, key)
-        given = tuple(numbers)
-        traced = self._found(tuple(key), given)
-        if traced is None or traced.stale:
-            traced = self._trace(tuple(key), args, kwargs, arrays, given)
+        given, known = tuple(numbers), tuple(key)
+        traced = self._known.get(known)
+        if type(traced) is tuple:
+            traced = self._found(known, given)
+        if traced is None or (traced.watched and traced.stale):  # type: ignore[union-attr]  # No tuple.
+            traced = self._trace(known, args, kwargs, arrays, given)
             if traced is None:
                 return self.function(*args, **kwargs)
-        result: R = traced(arrays, given)
+        result: R = traced(arrays, given)  # type: ignore[operator]  # As above.
         return result
 
     def wgsl(self, *args: P.args, **kwargs: P.kwargs) -> str:
@@ -239,7 +247,10 @@ class Fused(Generic[P, R]):
                 )
         placeholders = [trace.standin(each) for each in results]
         operations = tuple(operation_of(trace, each, trace.arguments) for each in placeholders)
-        return Traced(operations, several, tuple(trace.captured), len(trace.words), trace, watched)
+        chained = any(word.scope is trace.scope for word in trace.words)
+        direct = None if chained else tuple(word.evaluate for word in trace.words)
+        captured, count = tuple(trace.captured), len(trace.words)
+        return Traced(operations, several, captured, count, direct, trace, watched)
 
 
 def _specialized(key: Key, static: tuple[int, ...], numbers: Numbers) -> Key:

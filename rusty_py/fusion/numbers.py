@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rusty_py import dtypes
-from rusty_py.dtypes import Dtype, Scalar
+from rusty_py.dtypes import F32, MAX_F32, Dtype, Scalar, f32_word
 
 Numbers = tuple[Scalar, ...]
 """The numbers of a call, in order."""
@@ -56,7 +56,7 @@ class TracedNumber:
     def word(self, dtype: Dtype, *, operation: str) -> Word:
         """Its word beside an array of `dtype`. Raises DtypeError as `dtypes.scalar_word`."""
         word = Word(self, dtype, operation)
-        word(self.scope.numbers)
+        word.evaluate(self.scope.numbers)
         return word
 
     def fixed(self) -> Any:
@@ -74,17 +74,25 @@ class TracedNumber:
 
 
 class Word:
-    """The word that a number has beside an array of `dtype`, for each call's numbers."""
+    """The word that a number has beside an array of `dtype`: `evaluate` gives it for each call's numbers.
 
-    __slots__ = ("dtype", "key", "number", "operation", "positions", "scope")
+    `evaluate` raises DtypeError where the number does not fit.
+    """
+
+    __slots__ = ("dtype", "evaluate", "key", "positions", "scope")
 
     def __init__(self, number: TracedNumber, dtype: Dtype, operation: str) -> None:
-        self.number, self.dtype, self.operation = number.evaluate, dtype, operation
-        self.scope, self.positions, self.key = number.scope, number.positions, (number.key, dtype.name)
+        self.dtype, self.scope, self.positions = dtype, number.scope, number.positions
+        self.key = (number.key, dtype.name)
+        value_of = number.evaluate
 
-    def __call__(self, numbers: Numbers) -> int:
-        """The word. Raises DtypeError where the number does not fit."""
-        return dtypes.scalar_word(self.number(numbers), self.dtype, operation=self.operation)
+        def evaluate(numbers: Numbers) -> int:
+            value = value_of(numbers)
+            if dtype is F32 and type(value) is float and -MAX_F32 <= value <= MAX_F32:
+                return f32_word(value)
+            return dtypes.scalar_word(value, dtype, operation=operation)
+
+        self.evaluate = evaluate
 
 
 def argument(scope: Scope, position: int) -> TracedNumber:

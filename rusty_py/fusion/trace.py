@@ -181,7 +181,7 @@ class Trace:
     def words_of(self, known: tuple[int, ...], count: int, numbers: Numbers = ()) -> tuple[int, ...]:
         """The first `count` words for a call, of which the first are `known`; `numbers` are its arguments."""
         for word in self.words[len(known) : count]:
-            known = (*known, word(known if word.scope is self.scope else numbers))
+            known = (*known, word.evaluate(known if word.scope is self.scope else numbers))
         return known
 
     def static_words(self, known: int) -> tuple[set[int], set[int]]:
@@ -204,7 +204,7 @@ class Trace:
         if word.key not in self._symbols:
             self._symbols[word.key] = Symbol(len(self.words), 0)
             self.words.append(word)
-            self.scope.numbers = (*self.scope.numbers, word(word.scope.numbers))
+            self.scope.numbers = (*self.scope.numbers, word.evaluate(word.scope.numbers))
         return self._symbols[word.key]
 
 
