@@ -15,7 +15,7 @@ from rusty_py.arrays import Array
 from rusty_py.errors import UnsupportedError
 from rusty_py.fusion.derivative import operation_of
 from rusty_py.fusion.numbers import Numbers, Scope, TracedNumber, argument
-from rusty_py.fusion.trace import Trace, trace_here, tracing
+from rusty_py.fusion.trace import Trace, apart, trace_here, tracing
 from rusty_py.operation import HOOKS, Operation, apply, planned_for
 from rusty_py.ops.creation import asarray
 
@@ -117,8 +117,6 @@ class Fused(Generic[P, R]):
             traced = self._found(known, given)
         if traced is None or (traced.watched and traced.stale):  # type: ignore[union-attr]  # No tuple.
             traced = self._trace(known, args, kwargs, arrays, given)
-            if traced is None:
-                return self.function(*args, **kwargs)
         result: R = traced(arrays, given)  # type: ignore[operator]  # As above.
         return result
 
@@ -126,8 +124,6 @@ class Fused(Generic[P, R]):
         """The WGSL of the kernels that a call with these arguments launches, in order."""
         arrays, numbers, key = self._arguments(args, kwargs)
         traced = self._found(key, numbers) or self._trace(key, args, kwargs, arrays, numbers)
-        if traced is None:
-            raise UnsupportedError(f"wgsl: {self.name} is not traced inside of another operation")
         words = traced.trace.words_of((), traced.count, numbers)
         specs = []
         for operation in traced.operations:
@@ -193,14 +189,12 @@ class Fused(Generic[P, R]):
         kwargs: dict[str, Any],
         arrays: list[Array],
         numbers: Numbers,
-    ) -> Traced | None:
-        """Calls the function with placeholders. None inside another operation, which is no place for it."""
+    ) -> Traced:
+        """Calls the function with placeholders."""
         if not arrays:
             raise UnsupportedError(f"fuse: {self.name} is called without an array: got {len(args)} arguments")
         device = arrays[0].device
-        if device.composing and threading.get_ident() in device.composing:
-            return None
-        with self._lock:
+        with self._lock, apart(device):
             found = self._found(key, numbers)
             if found is not None and not found.stale:  # By another thread, meanwhile.
                 return found

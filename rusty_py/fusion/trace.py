@@ -245,6 +245,19 @@ def tracing(trace: Trace) -> Iterator[None]:
                 HOOKS.trace = None
 
 
+@contextmanager
+def apart(device: Device) -> Iterator[None]:
+    """A block in which this thread's applications are its own, also inside of another operation."""
+    thread = threading.get_ident()
+    inside = thread in device.composing
+    device.composing.discard(thread)
+    try:
+        yield
+    finally:
+        if inside:
+            device.composing.add(thread)
+
+
 def _apply(
     operation: Operation, arrays: tuple[Array, ...], words: tuple[int, ...], options: dict[str, Any]
 ) -> Array | None:
