@@ -58,6 +58,16 @@ if TYPE_CHECKING:
     from rusty_py.ops.norm import layer_norm as layer_norm
     from rusty_py.ops.norm import rms_norm as rms_norm
     from rusty_py.ops.reduce import mean as mean
+    from rusty_py.ops.reshaping import broadcast_arrays as broadcast_arrays
+    from rusty_py.ops.reshaping import flatten as flatten
+    from rusty_py.ops.reshaping import flip as flip
+    from rusty_py.ops.reshaping import from_dlpack as from_dlpack
+    from rusty_py.ops.reshaping import meshgrid as meshgrid
+    from rusty_py.ops.reshaping import moveaxis as moveaxis
+    from rusty_py.ops.reshaping import ravel as ravel
+    from rusty_py.ops.reshaping import repeat as repeat
+    from rusty_py.ops.reshaping import tile as tile
+    from rusty_py.ops.reshaping import transpose as transpose
     from rusty_py.ops.rows import *  # noqa: F403  Each row is a public function.
     from rusty_py.ops.scan import cumprod as cumprod
     from rusty_py.ops.scan import cumsum as cumsum

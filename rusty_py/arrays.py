@@ -13,7 +13,7 @@ from rusty_py import dtypes, printing
 from rusty_py.dtypes import BOOL, F16, F32, MAX_F32, Dtype, DtypeLike, f32_word
 from rusty_py.errors import DeviceError, DtypeError, RustyError, ShapeError, UnsupportedError
 from rusty_py.layout import Layout, index_key, layout_at, layout_of, layout_permuted, layout_reshaped
-from rusty_py.operation import HOOKS, OPERATIONS, apply
+from rusty_py.operation import HOOKS, OPERATIONS, apply, public_function
 from rusty_py.runtime.buffer import Buffer
 from rusty_py.runtime.device import Device
 from rusty_py.views import Shape, View, axis_key, axis_of, shape_to
@@ -176,6 +176,41 @@ class Array:
             raise ShapeError(f"transpose: names each of {self.ndim} axes once: {tuple(named)}")
         view = Array(self.buffer, layout_permuted(self.layout, tuple(order)), self.offset)
         return view if self.node is None else self._recorded(view, "permute_dims", axes=tuple(order))
+
+    def flatten(self) -> "Array":
+        """As `rusty_py.flatten`."""
+        return self.copy().reshape(-1)
+
+    def ravel(self) -> "Array":
+        """As `rusty_py.ravel`."""
+        return self.reshape(-1)
+
+    def squeeze(self, axis: int | Sequence[int] | None = None) -> "Array":
+        """As `rusty_py.squeeze`."""
+        result: Array = public_function("squeeze")(self, axis)
+        return result
+
+    def swapaxes(self, axis1: int, axis2: int, /) -> "Array":
+        """The two axes exchanged; shares memory. Raises ShapeError."""
+        order = [*range(self.ndim)]
+        first, second = (axis_of(axis, self.ndim, operation="swapaxes") for axis in (axis1, axis2))
+        order[first], order[second] = second, first
+        return self.transpose(tuple(order))
+
+    def take(self, indices: "Array | ArrayLike", axis: int | None = None) -> "Array":
+        """As `rusty_py.take`."""
+        result: Array = public_function("take")(self, indices, axis)
+        return result
+
+    def repeat(self, repeats: int | Sequence[int], axis: int | None = None) -> "Array":
+        """As `rusty_py.repeat`."""
+        result: Array = public_function("repeat")(self, repeats, axis)
+        return result
+
+    def nonzero(self) -> "tuple[Array, ...]":
+        """As `rusty_py.nonzero`."""
+        places: tuple[Array, ...] = public_function("nonzero")(self)
+        return places
 
     # Gradients.
 

@@ -175,6 +175,13 @@ def public(function: F) -> F:
     return function
 
 
+def public_function(name: str) -> Callable[..., Any]:
+    """The function of the package of that name, which is no operation by itself."""
+    if name not in PUBLIC:
+        import_module("rusty_py.ops.all")
+    return PUBLIC[name]
+
+
 @dataclass(slots=True)
 class Hooks:
     """What else happens to every application that a user makes; None where nothing does.

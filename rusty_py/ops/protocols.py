@@ -13,7 +13,7 @@ from rusty_py.dtypes import ELEMENTS
 from rusty_py.errors import UnsupportedError
 from rusty_py.operation import OPERATIONS, Operation
 from rusty_py.ops import all as every
-from rusty_py.ops import arranging, choosing, creation, joining, masks, matmul
+from rusty_py.ops import arranging, choosing, creation, joining, masks, matmul, reshaping, views
 
 assert every  # It registers what is looked up here.
 _HELD = {each.numpy for each in ELEMENTS.values()}
@@ -41,6 +41,16 @@ _ADAPTED: dict[Callable[..., object], Callable[..., object]] = {
         if mode == "constant" and np.ndim(constant_values) == 0
         else NotImplemented
     ),
+    np.moveaxis: lambda a, source, destination: reshaping.moveaxis(a, source, destination),
+    np.flip: lambda m, axis=None: reshaping.flip(m, axis=axis),
+    np.ravel: lambda a: reshaping.ravel(a),
+    np.squeeze: lambda a, axis=None: views.squeeze(a, axis),
+    np.expand_dims: lambda a, axis: views.expand_dims(a, axis=axis),
+    np.swapaxes: lambda a, axis1, axis2: a.swapaxes(axis1, axis2),
+    np.broadcast_arrays: lambda *args: reshaping.broadcast_arrays(*args),
+    np.meshgrid: lambda *xi, indexing="xy": reshaping.meshgrid(*xi, indexing=indexing),
+    np.tile: lambda A, reps: reshaping.tile(A, reps),  # noqa: N803  NumPy's name.
+    np.repeat: lambda a, repeats, axis=None: reshaping.repeat(a, repeats, axis),
     np.take: lambda a, indices, axis=None: choosing.take(a, indices, axis),
     np.take_along_axis: lambda arr, indices, axis=-1: choosing.take_along_axis(arr, indices, axis),
     np.nonzero: lambda a: masks.nonzero(a),

@@ -1,0 +1,130 @@
+"""Shapes made of views and one copy: NumPy's results in any layout, and what is refused."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import rusty_py as rp
+from rusty_py import Device, LimitError, ShapeError, UnsupportedError
+from rusty_py.dtypes import F32
+
+from .arrays_of import Drawn, drawn
+from .operands import on, values
+from .test_joining import assert_equal
+
+
+@pytest.mark.one_mode
+@settings(max_examples=40)
+@given(shape=drawn(), data=st.data())
+def test_other_shapes_are_those_of_numpy(device: Device, shape: Drawn, data: st.DataObject) -> None:
+    host, x = shape.on(device)
+    axes = data.draw(st.permutations(range(host.ndim)))
+    some = axes[: data.draw(st.integers(0, host.ndim))]
+    places = data.draw(st.permutations(range(host.ndim)))[: len(some)]
+    assert_equal(rp.transpose(x), np.transpose(host))
+    assert_equal(rp.transpose(x, axes), np.transpose(host, axes))
+    assert_equal(rp.moveaxis(x, some, places), np.moveaxis(host, some, places))
+    assert_equal(rp.flip(x), np.flip(host))
+    assert_equal(rp.flip(x, axis=tuple(some)), np.flip(host, axis=tuple(some)))
+    for flat in (rp.ravel(x), rp.flatten(x), x.flatten(), x.ravel()):
+        assert_equal(flat, np.ravel(host))
+    assert rp.flatten(x).buffer is not x.buffer
+    counts = data.draw(st.lists(st.integers(0, 3), max_size=4))
+    assert_equal(rp.tile(x, counts), np.tile(host, counts))
+    assert_equal(rp.tile(x, 2), np.tile(host, 2))
+    assert_equal(rp.repeat(x, 3), np.repeat(host, 3))
+    if host.ndim:
+        axis = data.draw(st.integers(-host.ndim, host.ndim - 1))
+        assert_equal(rp.repeat(x, 2, axis=axis), np.repeat(host, 2, axis=axis))
+        each = data.draw(st.lists(st.integers(0, 3), min_size=host.shape[axis], max_size=host.shape[axis]))
+        assert_equal(rp.repeat(x, each, axis=axis), np.repeat(host, each, axis=axis))
+
+
+def test_a_repeated_or_tiled_array_is_a_new_one(unchecked: Device) -> None:
+    x = on(unchecked, values(F32, 3, 4))
+    for made in (rp.tile(x, 1), rp.repeat(x, 1), rp.tile(x, (1, 1, 1)), rp.repeat(x, 1, axis=1)):
+        assert made.buffer is not x.buffer
+
+
+def test_grids_and_broadcast_arrays_are_views(unchecked: Device) -> None:
+    a, b, c = values(F32, 3), values(F32, 4, seed=1), values(F32, 2, seed=2)
+    for some in ((), (a,), (a, b), (a, b, c), (a[0], b)):
+        for indexing in ("xy", "ij"):
+            given = [on(unchecked, each) for each in some]
+            found = rp.meshgrid(*given, indexing=indexing)
+            for each, x, expected in zip(found, given, np.meshgrid(*some, indexing=indexing), strict=True):
+                assert each.buffer is x.buffer
+                assert_equal(each, expected)
+    given = [on(unchecked, each) for each in (a[:, None], b, b[:1])]
+    expected = np.broadcast_arrays(a[:, None], b, b[:1])
+    for each, host in zip(rp.broadcast_arrays(*given), expected, strict=True):
+        assert_equal(each, host)
+
+
+def test_values_come_by_dlpack(unchecked: Device) -> None:
+    a = values(F32, 3, 4)
+    assert_equal(rp.from_dlpack(a.T, device=unchecked), a.T)
+    x = on(unchecked, a)
+    assert rp.from_dlpack(x) is x
+    with pytest.raises(UnsupportedError, match=r"^from_dlpack: not an array in host memory"):
+        rp.from_dlpack([1, 2])
+
+
+def test_methods_are_the_functions(unchecked: Device) -> None:
+    a = values(F32, 3, 1, 4)
+    x = on(unchecked, a)
+    assert_equal(x.squeeze(), a.squeeze())
+    assert_equal(x.squeeze(1), a.squeeze(1))
+    assert_equal(x.take([2, 0], axis=-1), a.take([2, 0], axis=-1))
+    assert_equal(x.repeat(2, axis=0), a.repeat(2, axis=0))
+    assert_equal(x.swapaxes(0, -1), a.swapaxes(0, -1))
+    for found, expected in zip(x.nonzero(), a.nonzero(), strict=True):
+        assert_equal(found, expected.astype(np.int32))
+
+
+def test_gradients_flow_through_views_and_copies(unchecked: Device) -> None:
+    a = values(F32, 3, 4)
+    cases = {
+        "tile": (lambda x: rp.tile(x, (2, 3)), np.full((3, 4), 6)),
+        "repeat": (lambda x: rp.repeat(x, 3, axis=1), np.full((3, 4), 3)),
+        "repeat each": (lambda x: rp.repeat(x, [2, 0, 1], axis=0), np.repeat([[2], [0], [1]], 4, axis=1)),
+        "flip": (rp.flip, np.ones((3, 4))),
+        "moveaxis": (lambda x: rp.moveaxis(x, 0, 1), np.ones((3, 4))),
+        "flatten": (rp.flatten, np.ones((3, 4))),
+        "meshgrid": (lambda x: rp.meshgrid(x[0], x[1])[0], np.float32([[4] * 4, [0] * 4, [0] * 4])),
+        "split": (lambda x: rp.split(x, 2, axis=1)[1], np.float32([[0, 0, 1, 1]] * 3)),
+    }
+    for name, (function, expected) in cases.items():
+        x = on(unchecked, a)
+        x.requires_grad = True
+        function(x).sum().backward()
+        np.testing.assert_array_equal(x.grad.numpy(), expected, err_msg=name)  # type: ignore[union-attr]
+
+
+def test_what_no_shape_can_be_is_refused(unchecked: Device) -> None:
+    x = rp.ones((2, 3), device=unchecked)
+    for call, said in (
+        (lambda: rp.moveaxis(x, (0, 1), 0), "moveaxis: names as many axes as places"),
+        (lambda: rp.moveaxis(x, (0, 0), (0, 1)), "moveaxis: names as many axes as places, each once"),
+        (lambda: rp.flip(x, axis=2), "flip: no such axis: 2 of 2"),
+        (lambda: rp.repeat(x, -1), "repeat: repeats are not negative: -1"),
+        (
+            lambda: rp.repeat(x, [1, 2, 3], axis=0),
+            "repeat: a number, not negative, for each of 2 elements: 3",
+        ),
+        (lambda: rp.tile(x, -1), "tile: repetitions are not negative"),
+        (lambda: rp.meshgrid(x), "meshgrid: arrays of one axis"),
+        (lambda: rp.meshgrid(x[0], indexing="yx"), "meshgrid: indexing is"),
+    ):
+        with pytest.raises(ShapeError, match=f"^{said}"):
+            call()
+    for call in (
+        lambda: rp.tile(x, 10**12),
+        lambda: rp.repeat(x, 10**12),
+        lambda: rp.repeat(x, [10**12] * 6),
+    ):
+        with pytest.raises(LimitError, match=r"^(tile|repeat): the result is larger than .* allows"):
+            call()
+    with pytest.raises(UnsupportedError, match=r"^repeat: repeats must be known on the host"):
+        rp.repeat(x, rp.ones(2, dtype="i32", device=unchecked))
