@@ -26,6 +26,12 @@ def test_every_wgsl_file_is_named_by_a_spec() -> None:
     assert files == {spec.name for spec in all_specs()}
 
 
+def test_every_file_of_the_library_is_part_of_a_kernel() -> None:
+    files = {f"lib/{path.stem}" for path in (shaders.root() / "lib").glob("*.wgsl")}
+    texts = {spec.definitions for spec in all_specs()} | {shaders.read(spec.name) for spec in all_specs()}
+    assert files == {file for text in texts for file in shaders.library(text)}
+
+
 @EACH_FILE
 def test_a_spec_declares_the_threads_of_its_text(specs: list[Spec]) -> None:
     with each_reported() as case:

@@ -25,7 +25,7 @@ SAMPLED = [each for each in OPERATIONS.values() if each.expected is not None]
 PUBLIC = [each for each in OPERATIONS.values() if each.function is not None]
 ELEMENTWISE = [OPERATIONS[name] for name in [*elementwise.ROWS, "where", "astype"]]
 # Of as many inputs as there are index classes for, and of two dtypes: the code of the indices is the same.
-# Other operations go through the layouts in one dtype.
+# Other operations go through one other layout in one dtype; through all in the slow tests.
 CHECKED = ("negative", "add", "where", "astype")
 _EVERY = {"ids": lambda operation: operation.name}
 
@@ -58,20 +58,15 @@ def across(x: Any, y: Any) -> tuple[Any, Any]:
     return x[:, :6].T, y[:, 4:]
 
 
-@pytest.mark.parametrize(
-    "operation",
-    [
-        pytest.param(each, id=each.name, marks=[] if each.name in CHECKED else pytest.mark.one_mode)
-        for each in ELEMENTWISE
-    ],
-)
-def test_elements_are_found_in_any_layout(device: Device, operation: Operation) -> None:
-    found = [each for each in operation.samples() if runs(device, each)]
+def assert_in_layouts(
+    device: Device, operation: Operation, samples: list[Sample], layouts: list[str]
+) -> None:
     with each_reported() as case:
-        for sample in found if operation.name in CHECKED else found[:1]:
+        for sample in samples:
             arrays = [on(device, x) for x in sample.operands]
-            for layout, view in LAYOUTS.items():
+            for layout in layouts:
                 with case(f"{sample.name}, {layout}"):
+                    view = LAYOUTS[layout]
                     seen = Sample("", tuple(np.asarray(view(x)) for x in sample.operands), sample.options)
                     result = apply(operation, *map(view, arrays), **sample.options)
                     assert_expected(operation, seen, result)
@@ -79,6 +74,28 @@ def test_elements_are_found_in_any_layout(device: Device, operation: Operation) 
                 with case(f"{sample.name}, across"):
                     seen = Sample("", across(*sample.operands))
                     assert_expected(operation, seen, apply(operation, *across(*arrays)))
+
+
+@pytest.mark.parametrize("operation", [OPERATIONS[each] for each in CHECKED], **_EVERY)
+def test_elements_are_found_in_any_layout(device: Device, operation: Operation) -> None:
+    samples = [each for each in operation.samples() if runs(device, each)]
+    assert_in_layouts(device, operation, samples, list(LAYOUTS))
+
+
+# In a loop over axes, too: compilers have made something else of the same expression there.
+@pytest.mark.one_mode
+@pytest.mark.parametrize("operation", [each for each in ELEMENTWISE if each.name not in CHECKED], **_EVERY)
+def test_elements_are_found_in_another_layout(device: Device, operation: Operation) -> None:
+    samples = [each for each in operation.samples() if runs(device, each)][:1]
+    assert_in_layouts(device, operation, samples, ["transposed"])
+
+
+@pytest.mark.slow
+@pytest.mark.one_mode
+@pytest.mark.parametrize("operation", [each for each in ELEMENTWISE if each.name not in CHECKED], **_EVERY)
+def test_elements_of_any_dtype_are_found_in_any_layout(device: Device, operation: Operation) -> None:
+    samples = [each for each in operation.samples() if runs(device, each)]
+    assert_in_layouts(device, operation, samples, list(LAYOUTS))
 
 
 @pytest.mark.one_mode
