@@ -21,8 +21,9 @@ fn erfc(x: f32) -> f32 {
     let q = (t - 3.0) / (t + 3.0);
     let high = -0.119226955 + q * (0.06841583 + q * (-0.024003759 + q * (0.0020475676 + q * 0.0022219138)));
     let series = 1.2530081 + q * (-0.13562085 + q * (-0.0475652 + q * (0.12963551 + q * high)));
-    let short = bitcast<f32>(bitcast<u32>(t) & 0xfffff000u);
-    let tail = accurate_exp(-short * short) * (accurate_exp(-(t - short) * (t + short)) * series / (1.0 + 2.0 * t));
+    let leading = leading_bits(t);
+    let rest = accurate_exp(-(t - leading) * (t + leading));
+    let tail = accurate_exp(-leading * leading) * (rest * series / (1.0 + 2.0 * t));
     let far = select(tail, 2.0 - tail, bitcast<u32>(x) >> 31u == 1u);
     return select(select(far, 1.0 - erf_near(x), t < 0.5), x, is_nan(x));
 }

@@ -17,11 +17,6 @@ fn whole_power(base: f32, exponent: u32) -> f32 {
     return product;
 }
 
-// The first 12 bits of a number: a product of two such is exact.
-fn leading_bits(x: f32) -> f32 {
-    return bitcast<f32>(bitcast<u32>(x) & 0xfffff000u);
-}
-
 // 2^(y log2(x)) for finite x > 0. log2(x) and its product with y are sums of a part with exact products and the rest: in
 // one f32, y log2(x) would have an error of 2^-17, and so would the result. log(1 + f) = 2 s + s^3 P(s^2), s = f / (2 + f).
 fn power_by_log(x: f32, y: f32) -> f32 {
