@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from csv import DictReader
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,13 @@ import psutil
 import pytest
 from jsonschema import Draft202012Validator
 
+from rusty_py import Device
 from rusty_py.bench.report import csv, json, markdown
 from rusty_py.bench.report import table as table_report
+from rusty_py.bench.user_kernel.child import Session
 from rusty_py.bench.user_kernel.job import KernelJob
 from rusty_py.bench.user_kernel.parent import KernelFailure, failed, measure
+from rusty_py.errors import RustyError
 from rusty_py.gemm.simple import Tiled
 
 from ..each import each_reported
@@ -155,17 +159,14 @@ def test_our_operation_is_measured_where_the_reference_is_one(tmp_path: Path) ->
 
 def test_every_format_shows_both_kernels(tmp_path: Path) -> None:
     options = (*SIZES, "--constant", "FACTOR=1", "--reference=z = x + y", "--runs", "2")
-    with each_reported() as case:
-        for format in (("--format", "md"), ("--format", "csv"), ("--format", "json"), ("--bars",)):
-            with case(" ".join(format)):
-                done = run(tmp_path, SAXPY, *options, *format)
-                done.succeeds()
-                assert "mine.wgsl" in done.out
-                assert "rusty_py" in done.out
-                if "json" in format:
-                    Draft202012Validator(json.schema()).validate(strict_json(done.out))
-                if "--bars" in format:
-                    assert re.search(r"^z = x \+ y  mine\.wgsl  █", done.out, re.MULTILINE)
+    done = run(tmp_path, SAXPY, *options, "--bars", "--json", "run.json")
+    done.succeeds()
+    assert re.search(r"^z = x \+ y  mine\.wgsl  █", done.out, re.MULTILINE)
+    document_in(tmp_path / "run.json")
+    measured = json.parse((tmp_path / "run.json").read_text(encoding="utf-8"))
+    for text in (done.out, *(render(measured) for render in (markdown.render, csv.render, json.render))):
+        assert "mine.wgsl" in text
+        assert "rusty_py" in text
 
 
 def test_buffers_that_are_read_and_written_are_restored_before_each_verification(tmp_path: Path) -> None:
@@ -243,31 +244,9 @@ def test_an_index_out_of_bounds_is_no_crash(tmp_path: Path) -> None:
 
 def test_what_cannot_be_run_is_refused_with_a_reason(tmp_path: Path) -> None:
     nested = SAXPY.replace("FACTOR *", "(" * 2000 + "FACTOR" + ")" * 2000 + " *")
-    np.save(tmp_path / "f64.npy", np.ones(4096))
     cases: list[tuple[str, tuple[str, ...], str]] = [
         ("/" * 10_000_000, (*SIZES, REFERENCE), "run: the text is too long: mine.wgsl"),
-        (" " * 2_000_000, (*SIZES, REFERENCE), "mine.wgsl: the text is too long: 2000000 > 1048576"),
         (nested, (*SIZES, REFERENCE), "mine.wgsl: brackets are nested deeper than 200: line 10"),
-        (
-            SAXPY,
-            (*SIZES, "--buffer=w=f32[4]", REFERENCE),
-            "no such variable: w: main uses x, y, z",
-        ),
-        (SAXPY, (*SIZES[:-1], REFERENCE), "reference: no such buffer: z: there are x, y"),
-        (
-            SAXPY,
-            (*SIZES, "--reference=z = 3 * x + q"),
-            "buffer: q: there are x, y, z z = 3 * x + q ^",
-        ),
-        (SAXPY, (*SIZES, "--reference=z = open('x')"), "reference: no such function: open"),
-        (SAXPY, (*SIZES, "--reference=x = y"), "a buffer that the kernel does not write: x: it writes z"),
-        (SAXPY, (*SIZES, REFERENCE, REFERENCE), "run: z has two references"),
-        (SAXPY, (*SIZES, REFERENCE, "--entry=other"), "mine.wgsl: no entry point other: the text has main"),
-        (SAXPY, (*SIZES, REFERENCE, "--constant=N=1"), "declares no such override: N: it has FACTOR"),
-        (SAXPY, ("--workgroups=0", *SIZES[2:], REFERENCE), "mine.wgsl: workgroups are one to three"),
-        (SAXPY, (*SIZES[:-1], "--buffer=z=f64[3]", REFERENCE), "run: buffer z: not understood: 'f64[3]'"),
-        (SAXPY, (*SIZES[:-1], "--buffer=z=@f64.npy", REFERENCE), "do not hold float64"),
-        (SAXPY, (*SIZES[:-1], "--buffer=z=@no.npy", REFERENCE), "no.npy: No such file"),
         (SAXPY, (*SIZES, REFERENCE, "--adapter=nosuch"), "adapter: none matches 'nosuch'"),
     ]
     with each_reported() as case:
@@ -279,6 +258,33 @@ def test_what_cannot_be_run_is_refused_with_a_reason(tmp_path: Path) -> None:
                 assert message in done.message, done.err[:500]
                 assert "Traceback" not in done.err
                 assert done.out == ""
+
+
+def test_the_measuring_process_refuses_what_cannot_be_run(unchecked: Device, tmp_path: Path) -> None:
+    np.save(tmp_path / "f64.npy", np.ones(4096))
+    buffers = dict.fromkeys("xyz", "f32[4096]")
+    job = KernelJob(SAXPY, "mine.wgsl", [64], buffers, ["z = 3 * x + y"])
+    two = {name: buffers[name] for name in "xy"}
+    cases: list[tuple[dict[str, Any], str]] = [
+        ({"wgsl": " " * 2_000_000}, "mine.wgsl: the text is too long: 2000000 > 1048576"),
+        ({"buffers": buffers | {"w": "f32[4]"}}, "no such variable: w: main uses x, y, z"),
+        ({"buffers": two}, "reference: no such buffer: z: there are x, y"),
+        ({"references": ["z = 3 * x + q"]}, "buffer: q: there are x, y, z z = 3 * x + q ^"),
+        ({"references": ["z = open('x')"]}, "reference: no such function: open"),
+        ({"references": ["x = y"]}, "a buffer that the kernel does not write: x: it writes z"),
+        ({"references": [*job.references] * 2}, "run: z has two references"),
+        ({"entry": "other"}, "mine.wgsl: no entry point other: the text has main"),
+        ({"constants": {"N": 1}}, "declares no such override: N: it has FACTOR"),
+        ({"workgroups": [0]}, "mine.wgsl: workgroups are one to three"),
+        ({"buffers": buffers | {"z": "f64[3]"}}, "run: buffer z: not understood: 'f64[3]'"),
+        ({"buffers": buffers | {"z": f"@{tmp_path / 'f64.npy'}"}}, "do not hold float64"),
+        ({"buffers": buffers | {"z": f"@{tmp_path / 'no.npy'}"}}, "no.npy: No such file"),
+    ]
+    with each_reported() as case:
+        for changes, message in cases:
+            with case(message), pytest.raises(RustyError) as refusal:
+                Session(replace(job, **changes), unchecked, lambda **_: None).run()
+            assert message in flat(str(refusal.value))
 
 
 def test_a_text_that_does_not_compile_is_shown_with_a_caret(tmp_path: Path) -> None:
