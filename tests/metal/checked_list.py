@@ -1,13 +1,16 @@
-"""Checks every kernel we ship, and writes the list: `python -m tests.metal.checked_list`.
+"""Checks every kernel we ship, and writes the lists: `python -m tests.metal.checked_list`.
 
-For each .wgsl file how many kernels are made of it, how often they were launched, in how many runs, and the
+One is for the rotation of tests, the other for the documentation:
+
+for each .wgsl file how many kernels are made of it, how often they were launched, in how many runs, and the
 largest error of their Metal texts' numbers, as a fraction of what rounding allows: 0 where all must be exact.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +20,8 @@ from rusty_py import Adapter, Device
 from rusty_py.runtime.adapter import choose
 from rusty_py.runtime.launch import Spec
 
-from .execution import MetalText, compile_ahead
-from .registry import all_specs
+from . import rotation
+from .execution import MetalText
 from .works import Work, works
 
 WORKS = works()
@@ -45,19 +48,34 @@ class KernelResult:
 
 @dataclass
 class Checked:
-    """The works done so far on a device that computes with Metal text."""
+    """The works done so far on a device that computes with Metal text.
+
+    `specs` are the kernels that each work launches.
+    """
 
     metal: MetalText
     device: Device
     errors: dict[str, float] = field(default_factory=dict)
     specs: dict[str, set[Spec]] = field(default_factory=dict)
 
+    def plan(self, works: Sequence[Work]) -> None:
+        """Finds what each work launches."""
+        for work in works:
+            compute = partial(work.compute, self.device, self.metal.launch)
+            self.specs[work.name] = self.metal.launched_by(compute)
+
+    def compile_ahead(self, works: Sequence[Work]) -> None:
+        """Translates and builds the kernels of works."""
+        self.metal.compile_ahead(spec for work in works for spec in self.specs[work.name])
+
+    def are_due(self, work: Work) -> bool:
+        """Whether a work is done today."""
+        return rotation.are_due(work.name, self.specs[work.name])
+
     def error(self, work: Work) -> float:
         """That of a work's result, as a fraction of its bound. Fails where the checker finds something."""
         if work.name not in self.errors:
-            before = len(self.metal.reports)
             result = np.asarray(work.compute(self.device, self.metal.launch))
-            self.specs[work.name] = {spec for spec, _ in self.metal.reports[before:]}
             self.errors[work.name] = work.expected().error(result)
         return self.errors[work.name]
 
@@ -68,16 +86,17 @@ class Checked:
             kernel = found.setdefault(spec, KernelResult())
             kernel.launches += 1
             kernel.runs += len(report.runs)
-        for name, specs in self.specs.items():
-            for spec in specs:
-                found[spec].error = max(found[spec].error, self.errors[name])
+        for name, error in self.errors.items():
+            for spec in self.specs[name]:
+                found[spec].error = max(found[spec].error, error)
         return found
 
     def summary(self) -> str:
         """One line."""
         kernels = self.kernels().values()
+        known = set().union(*self.specs.values())
         return (
-            f"checker: {len(kernels)} of {len(all_specs())} kernels,"
+            f"checker: {len(kernels)} of {len(known)} kernels,"
             f" {sum(each.launches for each in kernels)} launches,"
             f" {sum(each.runs for each in kernels)} runs of their Metal text; largest error"
             f" {max((each.error for each in kernels), default=0):.2f} of what rounding allows"
@@ -86,10 +105,12 @@ class Checked:
 
 @contextmanager
 def checked(adapter: Adapter) -> Iterator[Checked]:
-    """Nothing done yet, every kernel compiled."""
-    metal = MetalText(compile_ahead(all_specs()))
+    """Nothing done yet, but what each work launches is known."""
+    metal = MetalText()
     with metal.device(adapter) as device:
-        yield Checked(metal, device)
+        results = Checked(metal, device)
+        results.plan(WORKS)
+        yield results
 
 
 def document(results: Checked) -> str:
@@ -119,10 +140,12 @@ def documented(text: str) -> dict[str, float]:
 
 
 def main() -> None:
-    """Writes the list."""
+    """Writes the lists."""
     with checked(choose()) as results:
+        results.compile_ahead(WORKS)
         for work in WORKS:
             results.error(work)
+        rotation.write(list(results.kernels()))
         DOCUMENT.write_text(document(results), encoding="utf-8")
         print(results.summary())
 

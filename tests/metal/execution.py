@@ -1,7 +1,7 @@
 """Our operations, computed by their kernels' Metal text: the checker takes the driver's place."""
 
 import multiprocessing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -33,9 +33,10 @@ _CHECKING = import_module("rusty_py.checker.check")  # The package has the funct
 class MetalText:
     """Executes launches with what a driver would be given: the same buffers, bytes and workgroups."""
 
-    def __init__(self, translations: dict[str, Translation]) -> None:
+    def __init__(self) -> None:
         self.reports: list[tuple[Spec, Report]] = []
-        self.translations = translations
+        self.translations: dict[str, Translation] = {}
+        self.noted: set[Spec] | None = None
 
     def launch(
         self,
@@ -52,6 +53,9 @@ class MetalText:
         if device.recorder is not None:  # It is planned, and launched later.
             kwargs = {"inputs": inputs, "outputs": outputs, "uniforms": uniforms}
             launch.launch(device, spec, **kwargs, workgroups=workgroups, flops=flops)
+            return
+        if self.noted is not None:
+            self.noted.add(spec)
             return
         buffers = dict(enumerate([*inputs, *outputs]))
         declares = declared.bindings(source_of(spec))
@@ -74,6 +78,20 @@ class MetalText:
         for number, buffer in enumerate(outputs, len(inputs)):
             written = report.outputs[declares[number][0]].reshape(-1).view(np.uint8)
             device.write(buffer, written[: buffer.nbytes])
+
+    def launched_by(self, compute: Callable[[], object]) -> set[Spec]:
+        """The kernels that `compute` launches, none of which is executed."""
+        self.noted = noted = set()
+        try:
+            compute()
+        finally:
+            self.noted = None
+        return noted
+
+    def compile_ahead(self, specs: Iterable[Spec]) -> None:
+        """Translates and builds kernels, in processes; what is in the checker's cache stays."""
+        sources = dict.fromkeys(map(source_of, specs))
+        self.translations |= compiled([each for each in sources if each not in self.translations])
 
     def _translated(self, wgsl: str, *, name: str) -> Translation:
         if wgsl not in self.translations:
@@ -127,13 +145,9 @@ def once(function: Callable[..., Any]) -> Callable[..., Any]:
     return remembered
 
 
-def compile_ahead(specs: Sequence[Spec]) -> dict[str, Translation]:
-    """Translates and builds all these kernels, and gives the translations by WGSL text.
-
-    In PARTS processes: half of the work is in Python. What is in the checker's cache stays.
-    """
+def compiled(sources: Sequence[str]) -> dict[str, Translation]:
+    """The translations of WGSL texts, each built. In PARTS processes: half of the work is in Python."""
     runner()
-    sources = list(dict.fromkeys(map(source_of, specs)))
     with ProcessPoolExecutor(PARTS, multiprocessing.get_context("spawn")) as pool:
         return dict(zip(sources, pool.map(_compile, sources, chunksize=8), strict=True))
 

@@ -10,6 +10,8 @@ from rusty_py.ops.all import MODULES
 from rusty_py.runtime import probe
 from rusty_py.runtime.launch import Spec
 
+from . import rotation
+
 OPS = [gemm, *(module for module in MODULES if hasattr(module, "variants"))]
 """Modules with kernels."""
 
@@ -32,9 +34,18 @@ def by_file(specs: list[Spec]) -> dict[str, list[Spec]]:
 
 
 def each_file(specs: list[Spec]) -> pytest.MarkDecorator:
-    """Parametrizes a test by `specs`: those of one .wgsl file at a time."""
-    files = by_file(specs)
-    return pytest.mark.parametrize("specs", files.values(), ids=list(files))
+    """Parametrizes a test by `specs`: those of one .wgsl file at a time.
+
+    They take turns, as rotation.py says; those that are not due are left to `make test-all`.
+    """
+    due = set(rotation.due(specs))
+    today = by_file([spec for spec in specs if spec in due])
+    others = by_file([spec for spec in specs if spec not in due])
+    cases = [pytest.param(found, id=name) for name, found in today.items()]
+    cases += [
+        pytest.param(found, id=f"{name}, not due", marks=pytest.mark.slow) for name, found in others.items()
+    ]
+    return pytest.mark.parametrize("specs", cases)
 
 
 @cache

@@ -73,7 +73,7 @@ class Done:
 
 @pytest.fixture(scope="module")
 def done(checker: None, adapter: Adapter) -> dict[str, Done]:
-    metal, found = MetalText({}), {}
+    metal, found = MetalText(), {}
     with metal.device(adapter) as device:
         for name, case in CASES.items():
             before = len(metal.reports)

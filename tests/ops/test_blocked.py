@@ -3,7 +3,6 @@
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from datetime import date
 from itertools import product
 
 import numpy as np
@@ -19,6 +18,7 @@ from rusty_py.gemm.plan import GemmPlan
 from rusty_py.gemm.problem import ACTIVATIONS, GemmProblem
 from rusty_py.views import View
 
+from ..day import DAY
 from ..each import each_reported
 from .operands import needs
 from .products import assert_within, poison
@@ -64,7 +64,6 @@ def force(monkeypatch: pytest.MonkeyPatch) -> Force:
 # The code of their indices is the same: one of them shows what run-time checks make of it. Two of the others
 # have their turn each day; `make test-all` tries all.
 ONE, *OTHERS = SMALL
-DAY = date.today().toordinal()
 TODAY = [(DAY + i) % len(OTHERS) for i in range(2)]
 # Each kernel is compiled for about a second: what is drawn has a few forms each day, and many sizes in each.
 EPILOGUES = random.Random(DAY).sample(

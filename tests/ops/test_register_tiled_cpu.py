@@ -2,7 +2,6 @@
 
 import itertools
 import random
-from datetime import date
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -17,6 +16,7 @@ from rusty_py.ops.matmul import plan
 from rusty_py.runtime import probe
 from rusty_py.runtime.launch import launch
 
+from ..day import DAY
 from ..each import each_reported
 from .placed import ORDERS, PlacedProduct, limited
 from .products import assert_product, uniform
@@ -47,7 +47,7 @@ def assert_right(device: Device, product: PlacedProduct) -> None:
 
 
 # A few forms each day, and many sizes in each: every form is a kernel to compile.
-FORMS = random.Random(date.today().toordinal()).sample(
+FORMS = random.Random(DAY).sample(
     list(
         itertools.product(
             [each for each in SMALL if not each.sharing],
