@@ -23,6 +23,7 @@ from rusty_py.ops.creation import asarray, full
 from rusty_py.ops.fuser import fuser_of
 from rusty_py.ops.generator import MAX_AXES, NAMES, Body, Skeleton
 from rusty_py.ops.grid import groups_for, groups_of_box
+from rusty_py.ops.transposing import transposition
 from rusty_py.oracle import Expected
 from rusty_py.runtime.device import Device, default_device
 from rusty_py.runtime.launch import Spec, launch
@@ -535,9 +536,20 @@ def compute(body: Body, operands: Sequence[Array | int], out: Array, *, fresh: b
             f"{body.name}: more axes than kernels take: {len(sizes)} that lie apart, {MAX_AXES} at most;"
             " copy or reshape first"
         )
+    bindings, starts = zip(*map(windows.bound, (*arrays, out)), strict=True)
+    if len(operands) == 1 and (tiled := transposition(out.device, body, sizes, strides, starts)) is not None:
+        launch(
+            out.device,
+            tiled.spec,
+            inputs=bindings[:-1],
+            outputs=bindings[-1:],
+            uniforms=tiled.uniforms,
+            workgroups=tiled.workgroups,
+            flops=out.size,
+        )
+        return
     skeleton = _skeleton(operands, sizes, strides, out, fresh=fresh)
     spec, device = generator.spec(body, skeleton), out.device
-    bindings, starts = zip(*map(windows.bound, (*arrays, out)), strict=True)
     numbers = [each for each in operands if not isinstance(each, Array)]
     launch(
         device,

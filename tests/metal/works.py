@@ -59,6 +59,7 @@ def works() -> list[Work]:
         *_passes(),
         *(Work(*each) for each in scans()),
         *_rows(),
+        *_transposed(),
         *_creation(),
         *_products(),
         *_planned_products(),
@@ -241,6 +242,17 @@ def _rows() -> Iterator[Work]:
         expected = OPERATIONS[name].expected
         assert expected is not None
         yield Work(f"{sample.name} on {machine}", compute, partial(expected, sample))
+
+
+def _transposed() -> Iterator[Work]:
+    """Batches of copies by tiles, of which either side can be accessed as vec4 or not."""
+    for kind, rows, cols in product((F32, F16), (68, 67), (132, 131)):
+        x = values(kind, 2, rows, cols)
+        yield Work(
+            f"transpose {kind.name} of {rows} by {cols}",
+            lambda device, _, x=x: array(x, device=device).mT.copy().numpy(),
+            lambda x=x: Expected(x.swapaxes(1, 2), None),
+        )
 
 
 def _creation() -> Iterator[Work]:
