@@ -57,7 +57,6 @@ if TYPE_CHECKING:
     from rusty_py.ops.norm import group_norm as group_norm
     from rusty_py.ops.norm import layer_norm as layer_norm
     from rusty_py.ops.norm import rms_norm as rms_norm
-    from rusty_py.ops.reduce import mean as mean
     from rusty_py.ops.reshaping import broadcast_arrays as broadcast_arrays
     from rusty_py.ops.reshaping import flatten as flatten
     from rusty_py.ops.reshaping import flip as flip
@@ -69,12 +68,15 @@ if TYPE_CHECKING:
     from rusty_py.ops.reshaping import tile as tile
     from rusty_py.ops.reshaping import transpose as transpose
     from rusty_py.ops.rows import *  # noqa: F403  Each row is a public function.
+    from rusty_py.ops.rows.statistics import std as std
+    from rusty_py.ops.rows.statistics import var as var
     from rusty_py.ops.scan import cumprod as cumprod
     from rusty_py.ops.scan import cumsum as cumsum
     from rusty_py.ops.scan import cumulative_prod as cumulative_prod
     from rusty_py.ops.scan import cumulative_sum as cumulative_sum
     from rusty_py.ops.softmax import log_softmax as log_softmax
     from rusty_py.ops.softmax import softmax as softmax
+    from rusty_py.ops.vector_norm import vector_norm as vector_norm
     from rusty_py.ops.views import broadcast_to as broadcast_to
     from rusty_py.ops.views import expand_dims as expand_dims
     from rusty_py.ops.views import matrix_transpose as matrix_transpose

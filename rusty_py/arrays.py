@@ -38,6 +38,29 @@ def _operator(name: str, *, reflected: bool = False) -> Callable[["Array", objec
     return reflected_operator if reflected else operator
 
 
+def _reduction(name: str) -> Callable[..., "Array"]:
+    def method(self: "Array", axis: int | Sequence[int] | None = None, *, keepdims: bool = False) -> "Array":
+        return apply(OPERATIONS[name], self, axis=axis_key(axis), keepdims=keepdims)
+
+    method.__name__, method.__doc__ = name, f"As `rusty_py.{name}`."
+    return method
+
+
+def _spread(name: str) -> Callable[..., "Array"]:
+    def method(
+        self: "Array",
+        axis: int | Sequence[int] | None = None,
+        *,
+        correction: float = 0,
+        keepdims: bool = False,
+    ) -> "Array":
+        operation = OPERATIONS[name]
+        return apply(operation, self, axis=axis_key(axis), correction=correction, keepdims=keepdims)
+
+    method.__name__, method.__doc__ = name, f"As `rusty_py.{name}`."
+    return method
+
+
 class Array:
     """Elements of one dtype on a device. Functions such as `rusty_py.array` and `zeros` make them.
 
@@ -376,13 +399,25 @@ class Array:
         """As `rusty_py.sum`."""
         return apply(OPERATIONS["sum"], self, axis=axis_key(axis), dtype=dtype, keepdims=keepdims)
 
-    def max(self, axis: int | Sequence[int] | None = None, *, keepdims: bool = False) -> "Array":
-        """As `rusty_py.max`."""
-        return apply(OPERATIONS["max"], self, axis=axis_key(axis), keepdims=keepdims)
+    def prod(
+        self,
+        axis: int | Sequence[int] | None = None,
+        *,
+        dtype: DtypeLike | None = None,
+        keepdims: bool = False,
+    ) -> "Array":
+        """As `rusty_py.prod`."""
+        return apply(OPERATIONS["prod"], self, axis=axis_key(axis), dtype=dtype, keepdims=keepdims)
 
-    def mean(self, axis: int | Sequence[int] | None = None, *, keepdims: bool = False) -> "Array":
-        """As `rusty_py.mean`."""
-        return apply(OPERATIONS["mean"], self, axis=axis_key(axis), keepdims=keepdims)
+    max = _reduction("max")
+    min = _reduction("min")
+    mean = _reduction("mean")
+    argmax = _reduction("argmax")
+    argmin = _reduction("argmin")
+    any = _reduction("any")
+    all = _reduction("all")
+    var = _spread("var")
+    std = _spread("std")
 
     __add__ = _operator("add")
     __radd__ = _operator("add", reflected=True)

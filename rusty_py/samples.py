@@ -111,3 +111,33 @@ def below_one(kind: Dtype, arity: int, *shape: int, seed: int = 0) -> tuple[Valu
 def above_one(kind: Dtype, arity: int, *shape: int, seed: int = 0) -> tuple[Values, ...]:
     """Operands above 1."""
     return tuple(each + kind.numpy.type(1) for each in positive(kind, arity, *shape, seed=seed))
+
+
+def factors(kind: Dtype, arity: int, *shape: int, seed: int = 0) -> tuple[Values, ...]:
+    """Operands whose products stay in range: floats near 1 and -1."""
+    if kind.kind != "f":
+        return ordinary(kind, arity, *shape, seed=seed)
+    rng = np.random.default_rng(seed)
+    signs = [rng.choice([-1, 1], shape) for _ in range(arity)]
+    return tuple((each * (0.9 + 0.2 * rng.random(shape))).astype(kind.numpy) for each in signs)
+
+
+def with_zeros(kind: Dtype, arity: int, *shape: int, seed: int = 0) -> tuple[Values, ...]:
+    """Operands with a zero in every row, and in every second column."""
+    given = ordinary(kind, arity, *shape, seed=seed)
+    for each in given:
+        each[each == 0] = 1
+        rows = each.reshape(len(each), -1)
+        rows[np.arange(len(rows)), np.arange(len(rows)) * 2 % rows.shape[1]] = 0
+    return given
+
+
+def mostly_zeros(kind: Dtype, arity: int, *shape: int, seed: int = 0) -> tuple[Values, ...]:
+    """Zeros, of both signs, with another number in every second row; some are NaN."""
+    given = tuple(np.zeros(shape, kind.numpy) for _ in range(arity))
+    for each in given:
+        each[::2, ..., -1] = 1
+        if kind.kind == "f":
+            each[..., 0] = -0.0
+            each[:1, ..., -1] = np.nan
+    return given

@@ -7,6 +7,7 @@ import rusty_py.ops as folder
 from rusty_py.ops import creation as creation
 from rusty_py.ops import elementwise as elementwise
 from rusty_py.ops import reduce as reduce
+from rusty_py.ops import reduce_launch as reduce_launch
 
 MODULES = tuple(
     import_module(f"{folder.__name__}.{module.name}")

@@ -192,6 +192,11 @@ def _apply(operands: list[tuple[str, str, str]], body: Body) -> str:
 _NUMBER = {"f32": "bitcast<f32>({})", "f16": "f16(bitcast<f32>({}))", "i32": "bitcast<i32>({})", "u32": "{}"}
 
 
+def number_text(kind: str, word: str) -> str:
+    """WGSL of the number of type `kind` whose word is `word`."""
+    return _NUMBER[kind].format(word)
+
+
 def _run(operands: list[tuple[str, str, str]], arrays: list[str], result: str, skeleton: Skeleton) -> str:
     """fn run: where the item of each array begins, what is loaded of it, and what is stored."""
     lines = _starts(arrays, skeleton)
@@ -199,7 +204,7 @@ def _run(operands: list[tuple[str, str, str]], arrays: list[str], result: str, s
     for name, kind, access in operands:
         if access == "number":
             held = "uniforms.numbers" if numbers <= 4 else f"uniforms.numbers[{number // 4}]"
-            value = _NUMBER[kind].format(f"{held}.{_LANES[number % 4]}")
+            value = number_text(kind, f"{held}.{_LANES[number % 4]}")
             number += 1
         elif access == "vec4":
             value = f"{name}_in[{name}_at / 4u]"

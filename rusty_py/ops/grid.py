@@ -16,7 +16,7 @@ def groups_for(device: Device, count: int, *, operation: str, steps: int = _STEP
     Raises LimitError where that is more than the device's loops can.
     """
     groups = min(ceil_div(count, THREADS), device.limits.groups)
-    _refuse_long(device, count, ceil_div(count, groups * THREADS) * steps, operation)
+    refuse_long(device, count, ceil_div(count, groups * THREADS) * steps, operation)
     return groups
 
 
@@ -25,11 +25,12 @@ def groups_of_box(device: Device, x: int, y: int, z: int, *, operation: str) -> 
     limit = device.limits.groups
     groups = min(ceil_div(x, THREADS), limit), min(y, limit), min(z, limit)
     steps = ceil_div(x, groups[0] * THREADS) * ceil_div(y, groups[1]) * ceil_div(z, groups[2]) * _STEPS
-    _refuse_long(device, x * y * z, steps, operation)
+    refuse_long(device, x * y * z, steps, operation)
     return groups
 
 
-def _refuse_long(device: Device, count: int, steps: int, operation: str) -> None:
+def refuse_long(device: Device, count: int, steps: int, operation: str) -> None:
+    """Raises LimitError where a thread takes more loop steps than the device's loops can."""
     if steps > device.limits.loop_steps:
         raise LimitError(
             f"{operation}: {count} elements are more than {device.adapter} computes at once: {steps} steps of"

@@ -117,6 +117,8 @@ def _given(
     """NumPy's arguments as our function takes them; None for those that NumPy's must see to."""
     mine, numpys = _signatures(ours)
     named = dict(kwargs)
+    if "ddof" in named and "correction" in mine.parameters:
+        named["correction"] = named.pop("ddof")
     if not _binds(mine, arguments, named):  # What NumPy takes by position, ours may take by name.
         if numpys is None or not _binds(numpys, arguments, named):
             return None

@@ -87,6 +87,11 @@ def words(*values: int) -> NDArray[np.uint32]:
     return np.array([value % 2**32 for value in values], np.uint32)
 
 
+def _box(inner: int, outer: int, reduced: int, step: int, *, number: int = 0) -> list[int]:
+    """The rest of a reduction's uniforms: `inner` columns, and strides along three axes."""
+    return [inner, 1, number, 0, 1, 1, *[0] * 6, 0, step, reduced, 0, outer, 0, 0, 0]
+
+
 def _launch(name: str, workgroups: Sequence[int], buffers: Buffers, why: str = "") -> Launch:
     kernel = spec(name)
     title = f"{kernel}, {why}" if why else str(kernel)
@@ -337,19 +342,27 @@ CLEAN = [
         ]
     ),
     _launch(
-        "reduce/threads[max i32 to i32]",
+        "reduce/threads[max of i32 to i32, scalar]",
         (1,),
-        {"values": "i32[3,13,7]", "out": "i32[3,2,7]", "uniforms": words(42, 13, 2, 7, 0)},
+        {"x_in": "i32[3,13,7]", "out": "i32[3,2,7]", "uniforms": words(42, 13, 2, 64, *_box(7, 91, 7, 1))},
     ),
     _launch(
-        "reduce/groups[sum f32 to f32]",
-        (2,),
-        {"values": "f32[3,1300]", "out": "f32[3]", "uniforms": words(3, 1300, 1, 1300, 1, 0)},
+        "reduce/rows[var of f32 to f32, 4 wide: vec4, 32 of 256, subgroups]",
+        (2, 1, 1),
+        {
+            "x_in": "f32[3,1300]",
+            "out": "f32[3]",
+            "uniforms": words(3, 1300, 1, 1300, *_box(1, 1300, 1, 0, number=0x44A28000)),
+        },
     ),
     _launch(
-        "reduce/columns[sum f32 to f32]",
-        (3,),
-        {"values": "f32[2,70,45]", "out": "f32[2,2,45]", "uniforms": words(8, 70, 2, 40, 45, 0)},
+        "reduce/columns[argmax of f32 to i32, scalar, 32 of 256, 3 by 2 axes]",
+        (2, 1, 2),
+        {
+            "x_in": "f32[2,70,45]",
+            "out": "i32[2,1,45]",
+            "uniforms": words(2, 70, 1, 70, 45, 10, 0, 0, 1, 2, *[0] * 6, 0, 1, 450, 45, 0, 0, 3150, 0),
+        },
     ),
     _text("sum", (1,), _F16_SUM, _ACC.format("f16", "f32", "f16")),
     _text(

@@ -20,7 +20,7 @@ from rusty_py.wgsl_text.tokens import MAX_CHARACTERS, MAX_NESTED, check_size
 from .kernels import is_answered
 
 MAIN = "@compute @workgroup_size(1) fn main() {}"
-KERNELS = ["matmul/tiled", "reduce/groups", "elementwise/grid", "probe/subgroup_size", "creation/arange"]
+KERNELS = ["matmul/tiled", "reduce/rows", "elementwise/grid", "probe/subgroup_size", "creation/arange"]
 
 
 def text_of(name: str) -> str:

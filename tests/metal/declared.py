@@ -50,6 +50,8 @@ def _size_bytes(kind: str, code: str) -> int:
     aliases = dict(re.findall(r"\balias\s+(\w+)\s*=\s*([^;]+);", code))
     while kind in aliases:
         kind = aliases[kind].strip()
+    if members := re.search(rf"\bstruct {kind} \{{([^}}]*)\}}", code):  # Of members of one size.
+        return sum(_size_bytes(each, code) for each in re.findall(r":\s*(\w+)", members[1]))
     return _SCALAR_BYTES[kind]
 
 

@@ -21,7 +21,7 @@ from rusty_py.gemm.simple import TILES
 from rusty_py.measure import kernels
 from rusty_py.operation import OPERATIONS, Operation, apply
 from rusty_py.ops import generator, rowwise_kernels
-from rusty_py.ops.all import elementwise, reduce
+from rusty_py.ops.all import elementwise
 from rusty_py.ops.generator import Body, Skeleton
 from rusty_py.ops.matmul import matmul
 from rusty_py.ops.rowwise import launches
@@ -36,6 +36,7 @@ from .execution import POISON
 from .family_works import direct_products, thin_products
 from .index_works import index_works
 from .order_works import scans
+from .reduce_works import reductions
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def works() -> list[Work]:
     return [
         *_operations(),
         *_skeletons(),
-        *_passes(),
+        *(Work(*each) for each in reductions()),
         *(Work(*each) for each in scans()),
         *_rows(),
         *_transposed(),
@@ -182,44 +183,6 @@ def _operand(x: np.ndarray, kind: Dtype, access: str) -> _Operand:
 
 def _strides(x: np.ndarray) -> tuple[int, ...]:
     return tuple(each // x.itemsize for each in x.strides)
-
-
-def _passes() -> Iterator[Work]:
-    """The passes of f16 that only long reductions take, launched alone: to f32, and from there."""
-    for row, kernel, (source, target) in product(
-        reduce.REDUCTIONS.values(), reduce.KERNELS, ((F16, F32), (F32, F16))
-    ):
-        x, spec = values(source, 2, 45, 3), reduce.kernel_spec(row, kernel, source, target)
-        sizes = (45, 1, 3) if kernel == "threads" else (45, 1, 45, 3)
-        count = 2 if kernel == "columns" else 6
-
-        def compute(
-            device: Device,
-            launch: Launch,
-            x: np.ndarray = x,
-            target: Dtype = target,
-            spec: Spec = spec,
-            sizes: tuple[int, ...] = (count, *sizes, 0),
-        ) -> np.ndarray:
-            out = np.empty((2, 3), target.numpy)
-            buffer = device.empty(out.nbytes)
-            launch(
-                device,
-                spec,
-                inputs=[device.upload(x)],
-                outputs=[buffer],
-                uniforms=sizes,
-                workgroups=(4, 1, 1),
-            )
-            device.read(buffer, out)
-            return out
-
-        def expected(x: np.ndarray = x, row: reduce.Reduction = row, target: Dtype = target) -> Expected:
-            if row.bound is None:
-                return Expected(row.numpy(x, axis=1).astype(target.numpy), None)
-            return Expected(*row.bound(x, axis=1, depth=reduce.depth(45), dtype=target))
-
-        yield Work(f"{row.name} {source.name} to {target.name} by {kernel}", compute, expected)
 
 
 def _rows() -> Iterator[Work]:

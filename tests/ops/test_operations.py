@@ -1,6 +1,7 @@
 """What follows from the records: every operation in every layout against NumPy, by its name, everywhere."""
 
 import inspect
+import warnings
 from contextlib import contextmanager
 from typing import Any
 
@@ -138,7 +139,7 @@ def test_an_operation_has_a_public_name_with_a_docstring(operation: Operation) -
     assert "Raises" in said
 
 
-@pytest.mark.parametrize("operation", [each for each in PUBLIC if each.samples()], **_EVERY)
+@pytest.mark.parametrize("operation", [each for each in PUBLIC if each.samples() and each.numpy], **_EVERY)
 def test_numpys_function_and_ours_take_arrays_and_array_likes(
     unchecked: Device, operation: Operation
 ) -> None:
@@ -276,11 +277,11 @@ def test_more_operands_than_a_kernel_takes_are_refused() -> None:
 def test_a_reduction_of_nothing_gives_what_numpy_gives(unchecked: Device, name: str) -> None:
     operation = OPERATIONS[name]
     assert operation.function is not None
-    assert operation.numpy is not None
     for shape, axis in (((0,), None), ((0, 3), 0), ((0, 3), 1)):
         x = np.zeros(shape, np.float32)
         try:
-            expected = operation.numpy(x, axis=axis)
+            with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
+                expected = reduce.REDUCTIONS[name].numpy(x, axis=axis)
         except ValueError:
             with pytest.raises(ShapeError, match=rf"^{name}: of no elements"):
                 operation.function(on(unchecked, x), axis=axis)

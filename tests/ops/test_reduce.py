@@ -7,7 +7,7 @@ import rusty_py as rp
 from rusty_py import Array, Device, DtypeError, ShapeError, oracle
 from rusty_py.dtypes import BOOL, F16, F32, I32, U32, Dtype
 from rusty_py.ops import reduce
-from rusty_py.ops.reduce import COLUMN_ELEMENTS, GROUP_ELEMENTS, THREAD_ELEMENTS, depth, passes
+from rusty_py.ops.reduce_passes import COLUMN_STEPS, GROUP_ELEMENTS, THREAD_ELEMENTS, depth, passes
 
 from .operands import needs, on, values
 from .test_matmul import small
@@ -135,51 +135,68 @@ def test_a_few_threads_add_up_many_rows(device: Device) -> None:
 
 @pytest.mark.parametrize("cpu", [True, False])
 def test_passes_are_few_and_none_is_long(cpu: bool) -> None:
-    most = {"threads": THREAD_ELEMENTS, "groups": GROUP_ELEMENTS, "columns": COLUMN_ELEMENTS}
     boxes = [(1, 1), (1, 2), (1, 40), (3, 1), (5000, 1), (1, 5000), (7, 33)]
     for n in (*range(1, 300), 2047, 2049, 4095, 4096, 4097, 65535, 65536, 65537, 10**6, 10**8, 2**30):
         for outer, inner in boxes:
             left = n
             made = passes(outer, n, inner, cpu=cpu)
             for each in made:
+                depths = each.threads // each.across
+                most = {"threads": THREAD_ELEMENTS, "rows": GROUP_ELEMENTS, "columns": COLUMN_STEPS * depths}
                 assert each.width == -(-left // each.chunk), (outer, n, inner)
                 assert -(-left // each.width) <= most[each.kernel], (outer, n, inner)
                 left = each.width
             assert left == 1, (outer, n, inner)
             assert len(made) <= 1 + np.log(n) / np.log(THREAD_ELEMENTS), (outer, n, inner)
     assert len(passes(1, GROUP_ELEMENTS, 1, cpu=cpu)) == 1
-    assert max(depth(n) for n in range(1, GROUP_ELEMENTS + 1, 911)) <= 3 * THREAD_ELEMENTS
+    assert max(depth(n) for n in range(1, GROUP_ELEMENTS + 1, 911)) <= 5 * THREAD_ELEMENTS
 
 
 def test_the_bound_covers_every_pass() -> None:
     """The roundings on the longest way through the passes that are taken."""
     for n in (1, 64, 65, 300, 2049, 65536, 65537, 10**6, 2**24):
-        for outer, inner in ((1, 1), (1, 40), (1, 5000), (300, 1)):
-            steps = 0
-            for each in passes(outer, n, inner, cpu=False):
-                if each.kernel == "threads":
-                    steps += min(n, each.chunk)
-                else:
-                    threads = 256 if each.kernel == "groups" else 8
-                    steps += -(-each.chunk // (4 * threads)) + 2 + threads.bit_length() - 1
-            assert steps <= depth(n), (outer, n, inner)
+        for outer, inner in ((1, 1), (1, 3), (1, 40), (1, 5000), (300, 1), (100_000, 1)):
+            for max_threads in (256, 1024):
+                steps, left = 0, n
+                for each in passes(outer, n, inner, cpu=False, max_threads=max_threads):
+                    chunk = min(left, each.chunk)
+                    if each.kernel == "threads":
+                        steps += min(chunk, -(-chunk // 4) + 2 + 3)
+                    elif each.kernel == "rows":
+                        tree = 2 * 7 + -(-each.across // 16)  # By subgroups of 4; more than those of others.
+                        steps += min(chunk, -(-chunk // (16 * each.across)) + 3 + 4 + 4 + tree)
+                    else:
+                        rows = each.threads // each.across
+                        steps += min(chunk, -(-chunk // (4 * rows)) + 2 + 3 + rows)
+                    left = each.width
+                assert steps <= depth(n), (outer, n, inner)
 
 
-def test_kernels_of_gpus_reduce_rows_and_columns_in_chunks(
-    device: Device, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(reduce, "passes", lambda *box, cpu: passes(*box, cpu=False))
+@pytest.fixture(params=["tree", "subgroups"])
+def as_gpu(request: pytest.FixtureRequest, device: Device, monkeypatch: pytest.MonkeyPatch) -> Device:
+    """The device, with the kernels that GPUs take."""
+    subgroups = request.param == "subgroups"
+    if subgroups and "subgroup" not in device.adapter.features:
+        pytest.skip(f"{device.adapter} has no subgroups")
+    monkeypatch.setattr(reduce, "passes", lambda *box, cpu, **given: passes(*box, cpu=False, **given))
+    monkeypatch.setattr(reduce, "has_subgroups", lambda _: subgroups)
+    device.cache.forget_plans()
+    return device
+
+
+def test_kernels_of_gpus_reduce_rows_and_columns_in_chunks(as_gpu: Device) -> None:
     for shape, axis, box, kernels in (
-        ((70_001,), None, (1, 70_001, 1), ["groups", "threads"]),
-        ((3, 30_011), 1, (3, 30_011, 1), ["groups", "threads"]),
+        ((70_001,), None, (1, 70_001, 1), ["rows", "rows"]),
+        ((3, 30_011), 1, (3, 30_011, 1), ["rows", "threads"]),
         ((2_500, 40), 0, (1, 2_500, 40), ["columns", "threads"]),
         ((300, 70), 0, (1, 300, 70), ["columns"]),
         ((2, 65, 33), 1, (2, 65, 33), ["columns"]),
         ((65, 9, 129), (0, 1), (1, 585, 129), ["columns", "threads"]),
+        ((9_000, 3), 0, (1, 9_000, 3), ["columns"]),
     ):
         a = values(F32, *shape)
-        assert_sum(rp.sum(on(device, a), axis=axis), a, axis)
-        np.testing.assert_array_equal(rp.max(on(device, a), axis=axis).numpy(), a.max(axis=axis))
+        assert_sum(rp.sum(on(as_gpu, a), axis=axis), a, axis)
+        np.testing.assert_array_equal(rp.max(on(as_gpu, a), axis=axis).numpy(), a.max(axis=axis))
         assert [each.kernel for each in passes(*box, cpu=False)] == kernels
 
 

@@ -1,81 +1,76 @@
-// columns: out[o, j, q] = reduction of x[o, i, q] over the chunk j * chunk <= i < min(n, (j + 1) * chunk), by one workgroup
-//   per 32 neighbouring elements q of out.
+// columns: out[o, j, q] = reduction of x[o, i, q] over the chunk j * chunk <= i < min(n, (j + 1) * chunk).
 //
-// Layout: x is (outer, n, inner), row-major, from x_at on; out is (outer, width, inner).
-// Dispatch: (min(outer * width * ceil(inner / 32), max groups), 1, 1); each workgroup strides over these blocks.
-// Workgroup: 256 threads, 32 columns by 8 rows. A thread reduces every 8th element of its column, in four independent
-//   chains; a tree combines the rows:
+// Layout: element i of column q of row o is where wgsl/reduce/uniforms.wgsl says; out is (outer, width, inner), row-major.
+// Dispatch: (ceil(inner / (LANES * WIDTH)), width, outer), each at most max groups; grid-stride loops.
+// Workgroup: DEPTH * LANES threads, 256 together, as DEPTH rows of LANES threads. A thread reduces every element DEPTH apart of
+//   WIDTH neighbouring columns; then one thread a column combines the DEPTH parts:
 //
-//     q     q + 1   ...  q + 31
-//     t0    t1           t31      i = start, start + 8, ...
-//     t32   t33          t63      i = start + 1, ...
-//     ...
-//     t224  t225         t255     i = start + 7, ...
+//     q     q + WIDTH    ...
+//     t0    t1           t(LANES - 1)        i = start, start + DEPTH, ...
+//     t(LANES) ...                           i = start + 1, ...
 //
-// Workgroup memory: 1 KiB, a total per thread.
-// Appended: elem, total and result, the types of x, of the accumulator and of out; identity() -> total;
-//   combine(a: total, b: total) -> total, associative and commutative but for rounding.
+// Workgroup memory: 256 * WIDTH totals.
+// Appended: what wgsl/reduce/uniforms.wgsl lists; DEPTH, LANES, WIDTH; load(row, i) -> Items, element i of WIDTH columns, an
+//   array or a vector.
 
-struct Uniforms {
-    blocks: u32,
-    n: u32,
-    width: u32,
-    chunk: u32,
-    inner: u32,
-    x_at: u32,
-}
+const COLUMNS: u32 = LANES * WIDTH;
 
-@group(0) @binding(0) var<storage, read> values: array<elem>;
-@group(0) @binding(1) var<storage, read_write> out: array<result>;
-@group(0) @binding(2) var<uniform> uniforms: Uniforms;
+var<workgroup> parts: array<Total, DEPTH * COLUMNS>;
 
-var<workgroup> parts: array<total, 256>;
-
-// Element i of the column that starts at `first`, or the identity beyond the end of its chunk.
-fn element(first: u32, i: u32, end: u32) -> total {
-    if (i >= end) {
-        return identity();
+// What a thread reduces of columns that begin at `row`: of start <= i < end, every element DEPTH apart.
+fn reduced(row: Row, start: u32, end: u32) -> array<Total, WIDTH> {
+    var mine = array<Total, WIDTH>();
+    for (var lane = 0u; lane < WIDTH; lane++) { // unroll
+        mine[lane] = identity();
     }
-    return total(values[first + i * uniforms.inner]);
+    var i = start;
+    for (; i + 3u * DEPTH < end; i += 4u * DEPTH) {
+        let a = load(row, i);
+        let b = load(row, i + DEPTH);
+        let c = load(row, i + 2u * DEPTH);
+        let d = load(row, i + 3u * DEPTH);
+        for (var lane = 0u; lane < WIDTH; lane++) { // unroll
+            mine[lane] = append(mine[lane], of_four(Four(a[lane], b[lane], c[lane], d[lane]), i, DEPTH));
+        }
+    }
+    for (; i < end; i += DEPTH) {
+        let a = load(row, i);
+        for (var lane = 0u; lane < WIDTH; lane++) { // unroll
+            mine[lane] = append(mine[lane], one(a[lane], i));
+        }
+    }
+    return mine;
 }
 
-@compute @workgroup_size(256)
+@compute @workgroup_size(DEPTH * LANES)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) local_index: u32,
 ) {
-    let across = (uniforms.inner + 31u) / 32u;
-    for (var block = group.x; block < uniforms.blocks; block += groups.x) {
-        let q = (block % across) * 32u + local_index % 32u;
-        let row = block / across;
-        let start = (row % uniforms.width) * uniforms.chunk;
-        var end = min(uniforms.n, start + uniforms.chunk);
-        if (q >= uniforms.inner) {
-            end = 0u;  // Beyond the last column there is nothing to reduce.
-        }
-        let first = uniforms.x_at + (row / uniforms.width) * uniforms.n * uniforms.inner + q;
-        var a = identity();
-        var b = identity();
-        var c = identity();
-        var d = identity();
-        for (var i = start + local_index / 32u; i < end; i += 32u) {
-            a = combine(a, element(first, i, end));
-            b = combine(b, element(first, i + 8u, end));
-            c = combine(c, element(first, i + 16u, end));
-            d = combine(d, element(first, i + 24u, end));
-        }
-        parts[local_index] = combine(combine(a, b), combine(c, d));
-        workgroupBarrier();
-        for (var stride = 128u; stride >= 32u; stride >>= 1u) {
-            if (local_index < stride) {
-                parts[local_index] = combine(parts[local_index], parts[local_index + stride]);
+    let blocks = (uniforms.inner + COLUMNS - 1u) / COLUMNS;
+    for (var o = group.z; o < uniforms.count; o += groups.z) {
+        for (var j = group.y; j < uniforms.width; j += groups.y) {
+            let start = j * uniforms.chunk;
+            let end = min(uniforms.n, start + uniforms.chunk);
+            for (var block = group.x; block < blocks; block += groups.x) {
+                let q = block * COLUMNS + (local_index % LANES) * WIDTH;
+                // Beyond the last column there is nothing to reduce.
+                let mine = reduced(row_at(o, q), start + local_index / LANES, select(0u, end, q < uniforms.inner));
+                for (var lane = 0u; lane < WIDTH; lane++) { // unroll
+                    parts[local_index * WIDTH + lane] = mine[lane];
+                }
+                workgroupBarrier();
+                let column = block * COLUMNS + local_index;
+                if (local_index < COLUMNS && column < uniforms.inner) {
+                    var all = parts[local_index];
+                    for (var row = 1u; row < DEPTH; row++) {
+                        all = combine(all, parts[row * COLUMNS + local_index]);
+                    }
+                    store((o * uniforms.width + j) * uniforms.inner + column, all);
+                }
+                workgroupBarrier();  // `parts` is reused for the next block.
             }
-            workgroupBarrier();
         }
-        if (local_index < 32u && q < uniforms.inner) {
-            out[row * uniforms.inner + q] = result(parts[local_index]);
-        }
-        workgroupBarrier();  // `parts` is reused for the next block.
     }
 }

@@ -1,35 +1,31 @@
 // threads: out[o, j, q] = reduction of x[o, i, q] over i < n with i mod width = j, by one thread per element of out.
 //
-// Layout: x is (outer, n, inner), row-major, from x_at on. Loads are coalesced along j where inner is 1, along q where
-//   inner is large.
-// Dispatch: (min(ceil(outer * width * inner / 256), max groups), 1, 1); grid-stride loop.
+// Layout: element i of column q of row o is where wgsl/reduce/uniforms.wgsl says; out is (outer, width, inner), row-major.
+//   Loads are coalesced along j where inner is 1, along q where inner is large.
+// Dispatch: (min(ceil(outer * width * inner / 256), max groups), 1, 1); grid-stride loop. uniforms.count is outer * width * inner.
 // Workgroup: 256 threads; no workgroup memory.
-// Appended: elem, total and result, the types of x, of the accumulator and of out; identity() -> total;
-//   combine(a: total, b: total) -> total, associative and commutative but for rounding.
-
-struct Uniforms {
-    count: u32,
-    n: u32,
-    width: u32,
-    inner: u32,
-    x_at: u32,
-}
-
-@group(0) @binding(0) var<storage, read> values: array<elem>;
-@group(0) @binding(1) var<storage, read_write> out: array<result>;
-@group(0) @binding(2) var<uniform> uniforms: Uniforms;
+// Appended: what wgsl/reduce/uniforms.wgsl lists.
 
 @compute @workgroup_size(256)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+    let width = uniforms.width;
     for (var at = id.x; at < uniforms.count; at += groups.x * 256u) {
-        let q = at % uniforms.inner;
-        let row = at / uniforms.inner;
-        let j = row % uniforms.width;
-        let first = uniforms.x_at + (row / uniforms.width) * uniforms.n * uniforms.inner + q;
-        var reduced = identity();
-        for (var i = j; i < uniforms.n; i += uniforms.width) {
-            reduced = combine(reduced, total(values[first + i * uniforms.inner]));
+        let left = at / uniforms.inner;
+        let row = row_at(left / width, at % uniforms.inner);
+        var mine = identity();
+        var i = left % width;
+        for (; i + 3u * width < uniforms.n; i += 4u * width) {
+            let x = Four(
+                element(row, i),
+                element(row, i + width),
+                element(row, i + 2u * width),
+                element(row, i + 3u * width),
+            );
+            mine = append(mine, of_four(x, i, width));
         }
-        out[at] = result(reduced);
+        for (; i < uniforms.n; i += width) {
+            mine = append(mine, one(element(row, i), i));
+        }
+        store(at, mine);
     }
 }

@@ -17,4 +17,5 @@ from rusty_py.ops.rows.reductions import *  # noqa: F403
 from rusty_py.ops.rows.rounding import *  # noqa: F403
 from rusty_py.ops.rows.signs import *  # noqa: F403
 from rusty_py.ops.rows.special import *  # noqa: F403
+from rusty_py.ops.rows.statistics import *  # noqa: F403
 from rusty_py.ops.rows.trigonometric import *  # noqa: F403

@@ -1,0 +1,140 @@
+"""Which kernels reduce a box of elements, how often, and how far their rounding may lead."""
+
+from dataclasses import dataclass
+
+from rusty_py.ops.grid import THREADS
+from rusty_py.shapes import ceil_div
+
+THREAD_ELEMENTS = 64
+"""The maximum that one thread reduces. More is fewer passes; less is more threads, and less rounding."""
+
+GROUP_ELEMENTS = 1 << 16
+"""The maximum that one workgroup reduces of a row."""
+
+COLUMN_STEPS = 256
+"""The maximum that one thread of the kernel for columns reduces of each of its columns."""
+
+ROW_ELEMENTS = 16
+"""What one thread reduces of a row, where there are enough rows for all threads of a GPU: four vec4."""
+
+ENOUGH_GROUPS = 1024
+"""Workgroups of 256 threads that fill a GPU; with fewer, rows and columns are reduced in chunks."""
+
+KERNELS = ("threads", "rows", "columns")
+
+_SINGLE = 8  # Elements of a row up to which single threads reduce rows on a GPU.
+_MIN_ROW_CHUNK, _MIN_COLUMN_STEPS = 1 << 12, 16
+_MAX_LANES, _MIN_LANES, _MIN_ROW_THREADS = 32, 4, 4
+_MIN_VEC4_COLUMNS = 16
+_LARGE_GROUP = 1024  # Threads for few long rows, where the device has as many.
+_CPU_GROUPS = 8
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One launch: `kernel` leaves `width` results of each row or column, each of at most `chunk` elements.
+
+    `across` of its `threads` share a row, or are next to each other along columns; with `vec4`, each has four
+    neighbouring columns.
+    """
+
+    kernel: str
+    width: int
+    chunk: int
+    threads: int = THREADS
+    across: int = 1
+    vec4: bool = False
+
+
+def passes(
+    outer: int, n: int, inner: int, *, cpu: bool, vec4: bool = False, max_threads: int = THREADS
+) -> list[Pass]:
+    """The passes that reduce (outer, n, inner) over n; the last one leaves a single result.
+
+    `vec4`: four neighbours along inner can be loaded at once.
+    """
+    found: list[Pass] = []
+    while not found or found[-1].width > 1:
+        kernel = _kernel(outer, n, inner, cpu=cpu)
+        if kernel == "threads":
+            found.append(Pass(kernel, ceil_div(n, THREAD_ELEMENTS), THREAD_ELEMENTS))
+        elif kernel == "rows":
+            found.append(_rows(outer * inner, n, cpu=cpu, max_threads=max_threads))
+        else:
+            found.append(_columns(outer, n, inner, vec4=vec4))
+        n = found[-1].width
+    return found
+
+
+def _kernel(outer: int, n: int, inner: int, *, cpu: bool) -> str:
+    if cpu:  # A workgroup with barriers takes as long there as 1,000 sums.
+        few = outer * inner <= _CPU_GROUPS and THREAD_ELEMENTS < n <= GROUP_ELEMENTS
+        return "rows" if few and (inner == 1 or n * outer * inner <= GROUP_ELEMENTS) else "threads"
+    if n <= (_SINGLE if inner == 1 else THREAD_ELEMENTS):
+        return "threads"
+    return "rows" if inner == 1 else "columns"
+
+
+def _rows(rows: int, n: int, *, cpu: bool, max_threads: int) -> Pass:
+    if cpu:
+        return Pass("rows", 1, n, across=THREADS)
+    # All rows at once, each by as many threads as keep what a thread reduces near ROW_ELEMENTS.
+    across = min(THREADS, max(_MIN_ROW_THREADS, _power(ceil_div(n, ROW_ELEMENTS))))
+    while rows * across < ENOUGH_GROUPS * THREADS and across < THREADS and across * 4 < n:
+        across *= 2
+    groups = ceil_div(rows * across, THREADS)
+    if rows * n <= GROUP_ELEMENTS:
+        chunk = n
+    else:
+        wanted = _power(ceil_div(n, max(1, ENOUGH_GROUPS // groups)))
+        chunk = min(GROUP_ELEMENTS, max(_MIN_ROW_CHUNK, wanted))
+    if chunk < n and across < THREADS:
+        across = THREADS
+    large = max_threads >= _LARGE_GROUP and rows * ceil_div(n, chunk) <= ENOUGH_GROUPS // 8
+    if large and min(chunk, n) >= 4 * _LARGE_GROUP:
+        return Pass("rows", ceil_div(n, chunk), chunk, _LARGE_GROUP, _LARGE_GROUP)
+    return Pass("rows", ceil_div(n, chunk), chunk, THREADS, across)
+
+
+def _columns(outer: int, n: int, inner: int, *, vec4: bool) -> Pass:
+    wide = vec4 and inner >= _MIN_VEC4_COLUMNS
+    lanes = max(_MIN_LANES, min(_MAX_LANES, _power(ceil_div(inner, 4 if wide else 1))))
+    depth = THREADS // lanes
+    groups = outer * ceil_div(inner, lanes * (4 if wide else 1))
+    if outer * n * inner <= GROUP_ELEMENTS:
+        chunk = n
+    else:
+        wanted = _power(ceil_div(n, max(1, ENOUGH_GROUPS // groups)))
+        chunk = min(COLUMN_STEPS * depth, max(_MIN_COLUMN_STEPS * depth, wanted))
+    return Pass("columns", ceil_div(n, chunk), chunk, THREADS, lanes, wide)
+
+
+def _power(n: int) -> int:
+    """The smallest power of two not under n."""
+    return 1 << (n - 1).bit_length()
+
+
+def depth(n: int) -> int:
+    """How many roundings an element of n meets at most, whichever kernels and chunks are chosen."""
+    if n <= 1:
+        return n
+    columns = _MIN_COLUMN_STEPS * THREADS // _MAX_LANES
+    limits = {"threads": THREAD_ELEMENTS, "rows": _MIN_ROW_CHUNK, "columns": columns}
+    return max(
+        min(n, depth_of(kernel, n)) + (depth(ceil_div(n, limit)) if n > limit else 0)
+        for kernel, limit in limits.items()
+    )
+
+
+def depth_of(kernel: str, n: int) -> int:
+    """The roundings of one pass over chunks of n elements: a thread's accumulator, fours, and threads.
+
+    A thread adds fours (two roundings each) or sixteens (four) to its accumulator, and up to four single
+    elements. Threads of a row are combined by trees of at most 1,024, in subgroups of four or more; those of
+    a column one after the other, up to 64.
+    """
+    if kernel == "threads":
+        return THREAD_ELEMENTS // 4 + 2 + 3
+    if kernel == "rows":
+        return ceil_div(min(n, GROUP_ELEMENTS), 16 * THREADS) + 3 + 4 + 4 + 2 * 7 + ceil_div(_LARGE_GROUP, 16)
+    return COLUMN_STEPS // 4 + 2 + 3 + THREADS // _MIN_LANES
