@@ -1,0 +1,318 @@
+"""Operations on arrays beside PyTorch's, in one process on a machine with CUDA.
+
+    python -m benchmarks.operations_beside_torch --json operations.json
+    python -m benchmarks.operations_beside_torch --only softmax,norm
+    python -m benchmarks.operations_beside_torch --large 4Mi --small 64Ki --max-time 30
+
+From the root of the checkout. Operands take 512 MiB, and 4 MiB (`--large`, `--small`, in bytes). Each row has
+the GPU time of a computation by both: medians of samples of 100 ms after a warm-up as long, in interleaved
+rounds, ours by GPU timestamps, PyTorch's by CUDA events around replays of a graph. GB/s counts the bytes that
+must move, operands and results once. *copy* is the higher rate of both libraries' f32 copies in this run.
+Results are compared with each other on their first and last elements. For the small operands follow the wall
+times of a call through the final wait: eager, and as a replay of a captured graph.
+
+Operations that rusty_py lacks are left out with a line on standard error. It ends within --max-time, 330 s;
+--json is kept up to date all the while.
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tabulate import tabulate
+
+import rusty_py as rp
+from benchmarks.beside_torch.cases import Case, Group, Operands, groups
+from benchmarks.beside_torch.clocks import TorchTrack, our_track, sampled, torch_graph, wall_ns
+from rusty_py.bench import context
+from rusty_py.bench.suites.description import parse_shape
+from rusty_py.measure.ceilings import CeilingMeter
+from rusty_py.measure.clock import Clock, check_clock
+from rusty_py.measure.sampling import Options
+from rusty_py.runtime.timing import Timer
+
+PART = 1 << 15
+"""Elements that are compared at each end of a result."""
+
+
+@dataclass
+class Session:
+    """Both libraries on their devices, and what was measured so far."""
+
+    device: rp.Device
+    torch: Any
+    torch_device: str
+    options: Options
+    deadline: float
+    only: Sequence[str]
+    json: Path | None
+    context: dict[str, object]
+    rows: list[dict[str, Any]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.timer = Timer(self.device)
+        self.clock = self._clock()
+
+    def _clock(self) -> Clock:
+        meter = CeilingMeter(self.device, self.timer, sample_s=self.options.sample_s)
+        meter.fit(2e-3)
+        return check_clock(self.timer, meter.fma_launch, at_least_s=self.options.sample_s)
+
+    def measure(self, group: Group) -> None:
+        """The cases of a group that were asked for, and f32 copies, because rates are compared with them."""
+        copies = group.dtype == "float32"
+        cases = [each for each in group.cases if self._wanted(each) or (copies and each.name == "copy")]
+        if not cases:
+            return
+        try:
+            ours, theirs = self._operands(group)
+        except (rp.RustyError, RuntimeError) as error:
+            _say(f"{group.label} {group.dtype}: left out: {_first_line(error)}")
+            return
+        for case in cases:
+            where = f"{case.name}, {group.label} {group.dtype}"
+            if missing := [name for name in case.needs if not hasattr(rp, name)]:
+                _say(f"{where}: left out: rusty_py has no {', '.join(missing)}")
+                continue
+            if time.monotonic() > self.deadline:
+                _say(f"{where}: left out: out of time")
+                continue
+            try:
+                row = self._row(group, case, ours, theirs)
+            except (rp.RustyError, RuntimeError, TypeError, AttributeError) as error:
+                _say(f"{where}: left out: {_first_line(error)}")
+                continue
+            self.rows.append(row)
+            _say(f"{where}: " + ", ".join(f"{name} {row[name]['gbps']:.0f} GB/s" for name in row["by"]))
+            self._keep()
+
+    def _wanted(self, case: Case) -> bool:
+        return not self.only or any(part in case.name for part in self.only)
+
+    def _operands(self, group: Group) -> tuple[Operands, Operands]:
+        """Those of ours, and of PyTorch's; a group's memory is given back before."""
+        host = group.host()
+        ours = Operands(**{name: rp.array(x, device=self.device) for name, x in host.items()})
+        theirs = Operands()
+        if self.torch:
+            if self.torch_device == "cuda":
+                self.torch.cuda.empty_cache()
+            moved = {name: self.torch.from_numpy(x).to(self.torch_device) for name, x in host.items()}
+            theirs = Operands(**moved, z=self.torch.empty_like(moved["x"]))
+        return ours, theirs
+
+    def _row(self, group: Group, case: Case, ours: Operands, theirs: Operands) -> dict[str, Any]:
+        def our_call() -> rp.Array:
+            return case.ours(ours)
+
+        def their_call() -> Any:
+            return case.theirs(self.torch, theirs)
+
+        row: dict[str, Any] = {
+            "case": case.name,
+            "shape": list(group.shape),
+            "label": group.label,
+            "dtype": group.dtype,
+            "nbytes": case.passes * group.nbytes,
+            "difference": self._difference(case, our_call(), their_call, ours) if self.torch else None,
+        }
+        tracks: list[Any] = [our_track(self.device, self.timer, self.clock, our_call)]
+        if self.torch:
+            tracks.append(TorchTrack(self.torch, self.torch_device, their_call))
+        times = sampled(tracks, self.options, self.deadline + 5)
+        for each in times.values():
+            each["gbps"] = row["nbytes"] / each["median_ns"]
+        row |= {"by": list(times), **times}
+        del tracks
+        if group.small:
+            row["wall_ns"] = self._wall(our_call, their_call)
+        return row
+
+    def _difference(self, case: Case, result: rp.Array, their_call: Any, ours: Operands) -> float:
+        """The largest of the compared parts, as a fraction of what is tolerated."""
+        theirs = their_call()
+        largest = 0.0
+        for part in (slice(None, PART), slice(-PART, None)):
+            a = result.reshape(-1)[part].numpy()
+            b = theirs.reshape(-1)[part].cpu().numpy()
+            if case.of_indices:
+                a, b = self._at(ours, result, a), self._at(ours, result, b)
+            a, b = a.astype(np.float64), b.astype(np.float64)
+            tolerance = case.tolerance * (4 if result.dtype == np.float16 else 1)
+            off = np.abs(a - b).max(initial=0.0) / (tolerance * (np.abs(b).max(initial=0.0) + 1e-3))
+            largest = max(largest, float(off))
+        return largest
+
+    @staticmethod
+    def _at(ours: Operands, result: rp.Array, indices: Any) -> Any:
+        """The elements that indices along the last axis point at: of equal ones, either may be named."""
+        flat = ours.x.reshape(-1) if result.ndim == 0 else ours.x
+        if result.ndim == 0:
+            return np.array([float(flat[int(each)]) for each in indices])
+        return np.array([float(flat[i, int(each)]) for i, each in enumerate(indices[:64])])
+
+    def _wall(self, our_call: Any, their_call: Any) -> dict[str, dict[str, float]]:
+        """Of eager calls, and of replays."""
+        with self.device.capture() as graph:
+            kept = our_call()
+        wait = self.device.wait
+        eager, replay = {"rusty_py": (our_call, wait)}, {"rusty_py": (graph.replay, wait)}
+        if self.torch:
+            cuda = self.torch_device == "cuda"
+            synchronize = self.torch.cuda.synchronize if cuda else lambda: None
+            eager["torch"] = (their_call, synchronize)
+            if cuda:
+                replay["torch"] = (torch_graph(self.torch, their_call, 1).replay, synchronize)
+        times = {"eager": wall_ns(eager), "replay": wall_ns(replay)}
+        del kept
+        return times
+
+    def _keep(self) -> None:
+        if self.json:
+            part = self.json.with_name(self.json.name + ".part")
+            part.write_text(json.dumps({"context": self.context, "rows": self.rows}, indent=1), "utf-8")
+            part.replace(self.json)
+
+
+def kernels_table(rows: Sequence[dict[str, Any]]) -> str:
+    """By the GPU's clock."""
+    lines = []
+    for row in rows:
+        ours, theirs = row["rusty_py"], row.get("torch")
+        copies = [each for each in rows if _is_copy_for(each, row)]
+        copy = max((each[by]["gbps"] for each in copies for by in each["by"]), default=0.0)
+        differs = "DIFFERS" if (row["difference"] or 0) > 1 else ""
+        lines.append(
+            (
+                row["case"],
+                row["label"],
+                row["dtype"].replace("float", "f"),
+                ours["median_ns"] / 1e6,
+                ours["gbps"],
+                theirs["median_ns"] / 1e6 if theirs else None,
+                theirs["gbps"] if theirs else None,
+                ours["gbps"] / theirs["gbps"] if theirs else None,
+                ours["gbps"] / copy if copy else None,
+                differs,
+            )
+        )
+    heads = ("operation", "operand", "dtype", "ms", "GB/s", "torch ms", "GB/s", "/ torch", "/ copy", "")
+    return tabulate(lines, heads, floatfmt=("", "", "", ".4f", ".0f", ".4f", ".0f", ".2f", ".2f", ""))
+
+
+def _is_copy_for(copy: dict[str, Any], row: dict[str, Any]) -> bool:
+    """Whether it is the copy that a row is compared with: of f32 operands that are about as large."""
+    size, other = (np.prod(each["shape"]) * np.dtype(each["dtype"]).itemsize for each in (copy, row))
+    return bool(copy["case"] == "copy" and copy["dtype"] == "float32" and 0.5 <= size / other <= 2)
+
+
+def calls_table(rows: Sequence[dict[str, Any]]) -> str:
+    """By the wall clock."""
+    lines = []
+    for row in rows:
+        if "wall_ns" not in row:
+            continue
+        line: list[Any] = [row["case"], row["label"], row["dtype"].replace("float", "f")]
+        for kind in ("eager", "replay"):
+            times = row["wall_ns"][kind]
+            ours, theirs = times["rusty_py"] / 1e3, times.get("torch", 0) / 1e3
+            line += [ours, theirs or None, ours / theirs if theirs else None]
+        lines.append(line)
+    heads = ("operation", "operand", "dtype", "eager us", "torch", "ratio", "replay us", "torch", "ratio")
+    return tabulate(lines, heads, floatfmt=("", "", "", ".1f", ".1f", ".2f", ".1f", ".1f", ".2f"))
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Measures, and prints the tables."""
+    given = _parsed(arguments)
+    started = time.monotonic()
+    torch, torch_device = _torch(given.torch_device)
+    device = rp.Device()
+    facts = {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "arguments": context.homeless(" ".join(arguments)),
+        "commit": context.commit(),
+        "adapter": str(device.adapter),
+        "torch": f"{torch.__version__} on {_name(torch, torch_device)}" if torch else None,
+        **context.system(),
+    }
+    options = Options.for_adapter(device.adapter, runs=given.samples, seed=0)
+    only = [each.strip() for each in given.only.split(",") if each.strip()]
+    session = Session(device, torch, torch_device, options, started + given.max_time, only, given.json, facts)
+    facts["clock"] = f"{session.clock.name}: {session.clock.reason}"
+    _say(f"{device.adapter}; PyTorch {facts['torch']}; clock: {facts['clock']}")
+    for group in groups(
+        _bytes(given.large), _bytes(given.small), [f"float{each[1:]}" for each in given.dtypes]
+    ):
+        if group.dtype == "float16" and "shader-f16" not in device.adapter.features:
+            _say(f"{group.label} float16: left out: {device.adapter} does not compute in f16")
+            continue
+        session.measure(group)
+    print(kernels_table(session.rows))
+    print()
+    print(calls_table(session.rows))
+    _say(f"{time.monotonic() - started:.0f} s")
+    return 0
+
+
+def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
+    assert __doc__
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.operations_beside_torch",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--only", default="", metavar="NAMES", help="cases whose names hold one of these")
+    parser.add_argument("--large", default="512Mi", metavar="BYTES", help="default: %(default)s")
+    parser.add_argument("--small", default="4Mi", metavar="BYTES", help="default: %(default)s")
+    parser.add_argument(
+        "--dtypes", default="f32,f16", type=lambda text: text.split(","), help="default: %(default)s"
+    )
+    parser.add_argument("--samples", type=int, default=7, help="for each row (default: %(default)s)")
+    parser.add_argument("--max-time", type=float, default=330.0, metavar="SECONDS", help="default: 330")
+    parser.add_argument("--torch-device", default="cuda", help="cuda, cpu to try this, or none")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="keep everything there, all samples too")
+    return parser.parse_args(arguments)
+
+
+def _bytes(text: str) -> int:
+    return parse_shape(text)[0]
+
+
+def _torch(device: str) -> tuple[Any, str]:
+    """PyTorch, where it is installed and has the device; else None."""
+    if device == "none":
+        return None, ""
+    try:
+        import torch
+    except ImportError:
+        _say("PyTorch is not installed: only rusty_py is measured")
+        return None, ""
+    if device == "cuda" and not torch.cuda.is_available():
+        _say("PyTorch finds no CUDA: only rusty_py is measured")
+        return None, ""
+    torch.set_grad_enabled(False)
+    return torch, device
+
+
+def _name(torch: Any, device: str) -> str:
+    return str(torch.cuda.get_device_name()) if device == "cuda" else device
+
+
+def _first_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".partition("\n")[0]
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
