@@ -10,13 +10,17 @@ from rusty_py.arrays import Array
 from rusty_py.ops.generator import Body
 from rusty_py.ops.pending import Axis, Operand, Pending, Place, placed, through
 from rusty_py.runtime.launch_plans import Symbol
+from rusty_py.views import Shape
 
 
 class Kernel:
-    """The kernel that computes a pending result: its operands, and a statement for each step."""
+    """The kernel that computes a pending result: its operands, and a statement for each step.
 
-    def __init__(self, pending: Pending) -> None:
-        self.shape = pending.shape
+    With `place`, of the elements there, which are a view of `shape`.
+    """
+
+    def __init__(self, pending: Pending, place: Place | None = None, shape: Shape | None = None) -> None:
+        self.shape = pending.shape if shape is None else shape
         self.arrays: dict[object, tuple[str, Array]] = {}
         self.numbers: dict[object, tuple[str, str, int | Symbol]] = {}
         self.statements: list[str] = []
@@ -24,8 +28,11 @@ class Kernel:
         self._known: dict[object, tuple[str, str]] = {}
         self._functions = _Functions()
         self._titles: list[str] = []
-        self._single = pending if not any(_waits(each) for each in pending.operands) else None
-        name, kind = self._value(pending, tuple(Axis(0, i, 1) for i in range(len(self.shape))))
+        whole = tuple(Axis(0, i, 1) for i in range(len(self.shape)))
+        place = whole if place is None else place
+        alone = place == whole and not any(_waits(each) for each in pending.operands)
+        self._single = pending if alone else None
+        name, kind = self._value(pending, place)
         self._kind = pending.out.kind.wgsl
         self._result = _read_as(self._kind, name, kind)
 

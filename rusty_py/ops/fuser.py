@@ -140,6 +140,22 @@ class Fuser:
         """`result` in memory."""
         return Array(self._real(result.buffer), result.layout, result.offset)
 
+    def source(
+        self, x: Array, fits: Callable[[int, int], bool]
+    ) -> tuple[Body, list[Array | int | Symbol]] | None:
+        """What computes the elements of `x`, and its operands, for another kernel that reads them once.
+
+        None if `x` is in memory, or `fits(arrays, numbers)` is not for so many operands.
+        """
+        made = self._made.get(x.buffer.memory.serial)
+        if made is None or made.pending is None:
+            return None
+        place = place_of(x, made.pending.shape, x.shape)
+        kernel = Kernel(made.pending, place, x.shape) if place is not None else None
+        if kernel is None or not kernel.arrays or not fits(len(kernel.arrays), len(kernel.numbers)):
+            return None
+        return kernel.body, kernel.operands
+
     def _operand(self, x: Array, kind: str, shape: Shape) -> Operand:
         """`x` as an operand of a result of `shape`, read as `kind`."""
         made = self._made.get(x.buffer.memory.serial)
