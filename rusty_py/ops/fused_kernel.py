@@ -24,6 +24,7 @@ class Kernel:
         self.arrays: dict[object, tuple[str, Array]] = {}
         self.numbers: dict[object, tuple[str, str, int | Symbol]] = {}
         self.statements: list[str] = []
+        self._merges = pending.merges
         self._steps: dict[object, tuple[str, str]] = {}
         self._known: dict[object, tuple[str, str]] = {}
         self._functions = _Functions()
@@ -94,8 +95,8 @@ class Kernel:
         return name, x.kind.wgsl
 
     def _number(self, word: int | Symbol, kind: str, place: object) -> str:
-        """A constant is a number of its own wherever it is, so that another value is the same kernel."""
-        key = (kind, _key(word)) if isinstance(word, Symbol) else (kind, place)
+        """A constant is a number of its own, if there is room, so that other values need no other kernel."""
+        key = (kind, _key(word)) if self._merges or isinstance(word, Symbol) else (kind, place)
         return self.numbers.setdefault(key, (f"n{len(self.numbers)}", kind, word))[0]
 
 

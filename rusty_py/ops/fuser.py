@@ -170,14 +170,17 @@ class Fuser:
     def _limit(self, pending: Pending) -> None:
         """Computes operands of `pending` until one kernel has room for the rest."""
         while True:
-            pending.bounds, pending.reads = bounds_of(pending)
-            if _fits(pending, *pending.bounds):
-                return
-            kernel = Kernel(pending)
-            pending.bounds = len(kernel.arrays), len(kernel.numbers), len(kernel.statements)
-            if _fits(pending, *pending.bounds):
-                return
             waiting = [each for each in pending.operands if isinstance(each, Operand) and each.pending]
+            pending.bounds, pending.reads = bounds_of(pending)
+            pending.merges = any(each.pending.merges for each in waiting if each.pending)
+            if _fits(pending, *pending.bounds):
+                return
+            for merges in (pending.merges, True):
+                pending.merges = merges
+                kernel = Kernel(pending)
+                pending.bounds = len(kernel.arrays), len(kernel.numbers), len(kernel.statements)
+                if _fits(pending, *pending.bounds):
+                    return
             if not waiting:
                 return  # As its operation asks for.
             largest = max(waiting, key=lambda each: each.pending.bounds if each.pending else ())

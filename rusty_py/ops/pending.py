@@ -38,7 +38,7 @@ class Pending:
     """An elementwise result that has not been computed. `shape` is that of `out`, which is row-major.
 
     `bounds`: its kernel has no more than so many inputs, numbers and steps. `reads` are the serials of the
-    memory it is computed from.
+    memory it is computed from. With `merges`, constants of one value are one number of the kernel.
     """
 
     body: Body
@@ -46,6 +46,7 @@ class Pending:
     out: Array
     bounds: tuple[int, int, int] = (0, 0, 0)
     reads: frozenset[int] = frozenset()
+    merges: bool = False
 
     @property
     def shape(self) -> Shape:

@@ -419,7 +419,7 @@ def test_more_inputs_numbers_and_steps_than_fit_take_more_kernels(unchecked: Dev
 
     fused = rp.fuse(numbers)
     np.testing.assert_array_equal(fused(arrays[0]).numpy(), numbers(hosts[0]))
-    assert kernels(fused.wgsl(arrays[0])) == 4
+    assert kernels(fused.wgsl(arrays[0])) == 3  # The factor 3 is one number where room is short.
 
     def steps(x: Any) -> Any:
         for _ in range(MAX_STEPS):
