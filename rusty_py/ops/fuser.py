@@ -142,7 +142,7 @@ class Fuser:
 
     def source(
         self, x: Array, fits: Callable[[int, int], bool]
-    ) -> tuple[Body, list[Array | int | Symbol]] | None:
+    ) -> tuple[Body, tuple[Array | int, ...]] | None:
         """What computes the elements of `x`, and its operands, for another kernel that reads them once.
 
         None if `x` is in memory, or `fits(arrays, numbers)` is not for so many operands.
@@ -154,7 +154,7 @@ class Fuser:
         kernel = Kernel(made.pending, place, x.shape) if place is not None else None
         if kernel is None or not kernel.arrays or not fits(len(kernel.arrays), len(kernel.numbers)):
             return None
-        return kernel.body, kernel.operands
+        return kernel.body, tuple(kernel.operands)  # type: ignore[arg-type]  # Symbols pass for words.
 
     def _operand(self, x: Array, kind: str, shape: Shape) -> Operand:
         """`x` as an operand of a result of `shape`, read as `kind`."""

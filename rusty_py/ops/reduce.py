@@ -21,9 +21,10 @@ from rusty_py.errors import DtypeError, ShapeError
 from rusty_py.operation import OPERATIONS, Cost, Gradient, Operation, Rule, apply
 from rusty_py.ops.creation import full
 from rusty_py.ops.elementwise import compute
+from rusty_py.ops.fuser import fuser_of
 from rusty_py.ops.generator import Body
 from rusty_py.ops.reduce_box import Box, box_of, rows_box
-from rusty_py.ops.reduce_kernels import Form, Stage, spec
+from rusty_py.ops.reduce_kernels import Form, Stage, fits, spec
 from rusty_py.ops.reduce_launch import columns_aligned, form_of, launch_pass
 from rusty_py.ops.reduce_passes import passes
 from rusty_py.ops.reduction import REDUCTIONS, Axis, Reduction
@@ -183,7 +184,11 @@ class Source:
 
 
 def source_of(x: Array) -> Source:
-    """The elements of an array, as they are."""
+    """The elements of an array: as they are, or computed as they are read if they are fused."""
+    fuser = fuser_of(x.device)
+    if fuser is not None and (found := fuser.source(x, fits)) is not None:
+        body, operands = found
+        return Source(body, x.kind, operands, x.shape)
     return Source(_as_they_are(x.kind), x.kind, (x,), x.shape)
 
 

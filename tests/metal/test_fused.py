@@ -41,6 +41,7 @@ def _many_numbers(_: Any, x: Any) -> Any:
 X, N = values(F32, 6, 16, seed=1), values(I32, 6, 16, seed=2) % 1000
 HALF = values(F16, 3, 8, seed=1), values(F16, 3, 8, seed=3)
 BOX = np.arange(3 * 4 * 2 * 4 * 2 * 4, dtype=np.int32).reshape(3, 4, 2, 4, 2, 4)
+TALL = values(I32, 300, 36, seed=3) % 1000
 
 # Functions of the library, rusty_py or NumPy, and of the operands. Their results are exact.
 CASES = {
@@ -56,6 +57,10 @@ CASES = {
     "helpers": Case(
         lambda lib, x, n: lib.maximum(x, 0) * (x**3) + (n**2).astype(np.float32), (np.rint(X), N % 7)
     ),
+    "sum of rows": Case(lambda lib, x, y: lib.sum((x - y) * 2 + x, axis=1), (TALL.T, TALL.T[:, :1])),
+    "sum of columns": Case(lambda lib, x, y: lib.sum(x * y, axis=0), (TALL, TALL[:1])),
+    "largest of rows": Case(lambda lib, x: lib.max(_many_numbers(lib, x) % 97, axis=1), (TALL.T,)),
+    "smallest of columns": Case(lambda lib, x, y: lib.min((x - y)[:, 1:], axis=0), (TALL, TALL[::-1])),
     "constants": Case(
         lambda lib, x: lib.where(x > 0, 1, x) + lib.full((16,), 2.0, np.float32), (np.rint(X),)
     ),

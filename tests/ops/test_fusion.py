@@ -20,6 +20,7 @@ from rusty_py.operation import HOOKS, OPERATIONS, Operation, apply
 from rusty_py.ops import generator
 from rusty_py.ops.all import elementwise
 from rusty_py.ops.fuser import MAX_STEPS
+from rusty_py.ops.reduce_passes import depth
 from rusty_py.runtime.launch import run
 from rusty_py.samples import values
 
@@ -187,6 +188,40 @@ def test_other_kernels_are_launched_between_fused_ones(unchecked: Device) -> Non
     hidden = np.maximum((x * 2) @ w + bias, 0)
     np.testing.assert_array_equal(fused(*arrays).numpy(), hidden - hidden.max(axis=1, keepdims=True) + 1)
     np.testing.assert_array_equal(fused(*arrays).numpy(), f(*arrays).numpy())
+
+
+def test_reductions_read_through_the_steps_before_them(device: Device) -> None:
+    x, y = small(np.dtype(np.int32), 6, 300, seed=1), small(np.dtype(np.int32), 300, seed=2)
+    cases: dict[str, tuple[Callable[[Any, Any, Any], Any], int]] = {
+        "rows": (lambda lib, x, y: lib.sum((x + y) * 2 - x, axis=1), 1),
+        "columns": (lambda lib, x, y: lib.max(x * y, axis=0), 1),
+        "all": (lambda lib, x, y: lib.sum(abs(x - y) + 1), 1),
+        "no axis": (lambda lib, x, y: lib.sum(x - y, axis=()), 1),
+        "kept": (lambda lib, x, y: x * 2 - lib.min(x * 2, axis=1, keepdims=True), 2),
+        "view": (lambda lib, x, y: lib.sum((x * 2 + y)[::-2, 3:200].T, axis=0), 1),
+        "where": (lambda lib, x, y: lib.argmax(lib.where(x > y, x, y), axis=1) + 1, 2),
+        "any": (lambda lib, x, y: lib.any(x == y, axis=0), 1),
+        "twice": (lambda lib, x, y: lib.sum(lib.sum(x * y, axis=1) * 3), 2),
+        "constant": (lambda lib, x, y: lib.sum(lib.ones((4, 5), dtype="i4"), axis=0) + x[0, :5], 3),
+    }
+    with each_reported() as case:
+        for name, (function, count) in cases.items():
+            with case(name):
+                fused = rp.fuse(partial(function, rp))
+                arrays = on(device, x), on(device, y)
+                np.testing.assert_array_equal(fused(*arrays).numpy(), function(np, x, y))
+                assert kernels(fused.wgsl(*arrays)) == count
+
+
+def test_a_fused_reduction_is_as_accurate_as_an_unfused_one(unchecked: Device) -> None:
+    def f(x: Array, y: Array) -> Array:
+        return rp.mean(rp.tanh((x + y) * 2.0), axis=1)
+
+    x, y = (values(F32, 7, 1000, seed=i) for i in (1, 2))
+    result = rp.fuse(f)(on(unchecked, x), on(unchecked, y)).numpy()
+    exact = np.tanh((x.astype(np.float64) + y) * 2)
+    bound = (depth(1000) + 16) * F32.eps * np.abs(exact).mean(axis=1)
+    assert np.all(np.abs(result - exact.mean(axis=1)) <= bound)
 
 
 # Numbers.
