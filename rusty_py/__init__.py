@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from rusty_py.ops.creation import ones_like as ones_like
     from rusty_py.ops.creation import zeros as zeros
     from rusty_py.ops.creation import zeros_like as zeros_like
+    from rusty_py.ops.difference import diff as diff
     from rusty_py.ops.elementwise import where as where
     from rusty_py.ops.joining import concat as concat
     from rusty_py.ops.joining import concatenate as concatenate
@@ -74,8 +75,12 @@ if TYPE_CHECKING:
     from rusty_py.ops.scan import cumsum as cumsum
     from rusty_py.ops.scan import cumulative_prod as cumulative_prod
     from rusty_py.ops.scan import cumulative_sum as cumulative_sum
+    from rusty_py.ops.search import searchsorted as searchsorted
     from rusty_py.ops.softmax import log_softmax as log_softmax
     from rusty_py.ops.softmax import softmax as softmax
+    from rusty_py.ops.sort import argsort as argsort
+    from rusty_py.ops.sort import sort as sort
+    from rusty_py.ops.top_k import top_k as top_k
     from rusty_py.ops.vector_norm import vector_norm as vector_norm
     from rusty_py.ops.views import broadcast_to as broadcast_to
     from rusty_py.ops.views import expand_dims as expand_dims

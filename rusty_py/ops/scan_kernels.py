@@ -327,6 +327,9 @@ def variants() -> list[Spec]:
     found.append(_spec(PROD, F32, LARGE, subgroups=False))
     found += [sums_spec(SUM, kind, LARGE, wide=True) for kind in (F32, F16)]
     found += [sums_spec(PROD, F32, LARGE, wide=False), sums_spec(SUM, F32, None, wide=True)]
+    # Those of the counts of a radix sort.
+    found += [_spec(SUM, U32, SMALL, wide=True, subgroups=each) for each in (True, False)]
+    found.append(sums_spec(SUM, U32, None, wide=False))
     return found
 
 

@@ -43,13 +43,13 @@ def without_comments(wgsl: str) -> str:
 
 
 def _size_bytes(kind: str, code: str) -> int:
+    aliases = dict(re.findall(r"\balias\s+(\w+)\s*=\s*([^;]+);", code))
+    while kind in aliases:
+        kind = aliases[kind].strip()
     if array := re.fullmatch(r"array<(.+),([^,]+)>", kind):
         return _size_bytes(array[1].strip(), code) * _value(array[2], code)
     if vector := re.fullmatch(r"vec([24])<(\w+)>", kind):
         return int(vector[1]) * _size_bytes(vector[2], code)
-    aliases = dict(re.findall(r"\balias\s+(\w+)\s*=\s*([^;]+);", code))
-    while kind in aliases:
-        kind = aliases[kind].strip()
     if members := re.search(rf"\bstruct {kind} \{{([^}}]*)\}}", code):  # Of members of one size.
         return sum(_size_bytes(each, code) for each in re.findall(r":\s*(\w+)", members[1]))
     return _SCALAR_BYTES[kind]

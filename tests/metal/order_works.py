@@ -1,4 +1,4 @@
-"""Scans by the kernels that no sample of an operation launches."""
+"""Scans and sorts by the kernels that no sample of an operation launches."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -7,16 +7,25 @@ import numpy as np
 import pytest
 
 from rusty_py import Device, array, oracle
-from rusty_py.dtypes import F16, F32, Dtype
+from rusty_py.dtypes import BOOL, F16, F32, I32, Dtype
 from rusty_py.operation import OPERATIONS, apply
-from rusty_py.ops import scan_kernels
+from rusty_py.ops import scan_kernels, sort_kernels
 from rusty_py.ops.scan_kernels import PROD, SUM, Scan, depth
+from rusty_py.ops.search import searchsorted
+from rusty_py.ops.sort import argsort, sort, sorted_order
 from rusty_py.oracle import Expected
+from rusty_py.samples import with_specials
 
-ScanWork = tuple[str, Callable[[Device, object], np.ndarray], Callable[[], Expected]]
+OrderWork = tuple[str, Callable[[Device, object], np.ndarray], Callable[[], Expected]]
 
 
-def scans() -> Iterator[ScanWork]:
+def order_works() -> Iterator[OrderWork]:
+    """Scans, and sorts."""
+    yield from _scans()
+    yield from _sorts()
+
+
+def _scans() -> Iterator[OrderWork]:
     """In chunks, from the end, and without subgroups."""
     yield _scan(SUM, F32, (2, 4100), chunks=True)
     yield _scan(SUM, F16, (1, 4100), chunks=True)
@@ -35,7 +44,7 @@ def _scan(
     chunks: bool = False,
     reverse: bool = False,
     subgroups: bool = True,
-) -> ScanWork:
+) -> OrderWork:
     x = np.random.default_rng(9).uniform(0.99, 1.01, shape).astype(kind.numpy)
 
     def compute(device: Device, _: object) -> np.ndarray:
@@ -58,4 +67,56 @@ def _scan(
 
     title = [row.name, kind.name, "reversed" * reverse, "in chunks" * chunks]
     title += ["without subgroups" * (not subgroups), f"of {shape}"]
+    return " ".join(filter(None, title)), compute, expected
+
+
+def _sorts() -> Iterator[OrderWork]:
+    """By radix sorts, with subgroups and without, and as on CPU drivers."""
+    yield _sort(F32, 2500, indices=True)
+    yield _sort(F16, 1500, descending=True, subgroups=False)
+    yield _sort(BOOL, 2200, keys=8)
+    yield _sort(F32, 600, cpu=True)
+    yield _sort(I32, 600, indices=True, descending=True, cpu=True)
+    yield "searchsorted through a sorter", _searched, lambda: Expected(np.searchsorted(*_SEARCH), None)
+
+
+_SEARCH = np.arange(30, dtype=np.float32), np.array([3.5, -1, 29, 40], np.float32)
+
+
+def _searched(device: Device, _: object) -> np.ndarray:
+    x, queries = (array(each, device=device) for each in _SEARCH)
+    return searchsorted(x[::-1], queries, sorter=np.arange(30, dtype=np.int32)[::-1]).numpy()
+
+
+def _sort(
+    kind: Dtype,
+    n: int,
+    *,
+    indices: bool = False,
+    descending: bool = False,
+    keys: int = 4,
+    subgroups: bool = True,
+    cpu: bool = False,
+) -> OrderWork:
+    (x,) = with_specials(kind, 1, 2, n)
+
+    def compute(device: Device, _: object) -> np.ndarray:
+        features = device.adapter.features - (set() if subgroups else {"subgroup"})
+        adapter = replace(device.adapter, features=features, type="CPU" if cpu else "DiscreteGPU")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(device, "adapter", adapter)
+            patch.setattr(sort_kernels, "BITONIC", ((256, 64),))
+            patch.setattr(sort_kernels, "KEYS", (keys,))
+            device.cache.forget_plans()
+            function = argsort if indices else sort
+            result = function(array(x, device=device), descending=descending).numpy()
+        device.cache.forget_plans()
+        return result
+
+    def expected() -> Expected:
+        order = sorted_order(x, descending=descending)
+        return Expected(order.astype(np.int32) if indices else np.take_along_axis(x, order, -1), None)
+
+    title = ["argsort" if indices else "sort", kind.name, "descending" * descending, "on a CPU" * cpu]
+    title += ["without subgroups" * (not subgroups), f"of {n}"]
     return " ".join(filter(None, title)), compute, expected

@@ -35,7 +35,7 @@ from rusty_py.samples import KINDS, Sample, values
 from .execution import POISON
 from .family_works import direct_products, thin_products
 from .index_works import index_works
-from .order_works import scans
+from .order_works import order_works
 from .reduce_works import reductions
 
 
@@ -58,7 +58,7 @@ def works() -> list[Work]:
         *_operations(),
         *_skeletons(),
         *(Work(*each) for each in reductions()),
-        *(Work(*each) for each in scans()),
+        *(Work(*each) for each in order_works()),
         *_rows(),
         *_transposed(),
         *_creation(),

@@ -1,0 +1,89 @@
+"""`diff`: differences of neighbours."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from rusty_py import oracle, samples
+from rusty_py.arrays import Array
+from rusty_py.dtypes import BOOL, F16, F32, Dtype
+from rusty_py.errors import ShapeError
+from rusty_py.layout import Layout
+from rusty_py.operation import OPERATIONS, Gradient, Operation, apply
+from rusty_py.ops.arranging import pad
+from rusty_py.oracle import Expected
+from rusty_py.samples import Sample, Values
+from rusty_py.views import Shape, axis_of
+
+
+def diff(x: Array | ArrayLike, /, *, axis: int = -1, n: int = 1) -> Array:
+    """`x[i + 1] - x[i]` along `axis`, `n` times over; of bools, whether they differ.
+
+    The axis of the result has `n` elements fewer, or none. Unsigned integers wrap around. Raises ShapeError,
+    LimitError, OutOfMemory.
+    """
+    return apply(DIFF, x, axis=axis, n=operator.index(n))
+
+
+def _forward(x: Array, *, axis: int = -1, n: int = 1) -> Array:
+    index = axis_of(axis, x.ndim, operation="diff")
+    if n < 0:
+        raise ShapeError(f"diff: the number of differences is not negative: {n}")
+    before: tuple[slice, ...] = (slice(None),) * index
+    for _ in range(n):
+        after, first = x[(*before, slice(1, None))], x[(*before, slice(None, -1))]
+        x = after != first if x.kind is BOOL else after - first
+    return x if n else x.copy()
+
+
+def _gradient(g: Array, _out: Layout, _x: Layout, *, axis: int = -1, n: int = 1) -> Array | None:
+    """An element is added to a difference, and subtracted from the next: those of g between zeros."""
+    if not _out.size:
+        return None
+    index = axis_of(axis, g.ndim, operation="gradient")
+    widths = [(int(each == index),) * 2 for each in range(g.ndim)]
+    for _ in range(n):
+        g = -diff(pad(g, widths), axis=index)
+    return g
+
+
+def _samples() -> Iterator[Sample]:
+    for kind in samples.KINDS:
+        x = samples.values(kind, 5, 12)
+        yield Sample(f"diff {kind.name}", (x,), {"axis": 0, "n": 1})
+        if kind is F32:
+            yield Sample("diff f32, three times", (x,), {"axis": 1, "n": 3})
+
+
+def _operands(kind: Dtype, shape: Shape, *, seed: int) -> tuple[Values, ...]:
+    return samples.ordinary(kind, 1, *shape, seed=seed)
+
+
+def _expected(sample: Sample) -> Expected:
+    (x,), n = sample.operands, sample.options["n"]
+    if x.dtype.kind != "f":
+        with np.errstate(over="ignore"):
+            return Expected(np.diff(x, **sample.options), None)
+    # Each of n differences rounds once, what is at most 2^n times the largest element.
+    kind = F16 if x.dtype == F16.numpy else F32
+    reference = np.diff(x.astype(np.float64), **sample.options)
+    largest = np.full(reference.shape, float(2**n * np.abs(x).max()))
+    return Expected(reference, oracle.rounding(largest, ulps=0.5 * n, dtype=kind))
+
+
+DIFF = OPERATIONS.add(
+    Operation(
+        "diff",
+        _forward,
+        numpy=np.diff,
+        function=diff,
+        samples=_samples,
+        operands=_operands,
+        expected=_expected,
+        gradient=Gradient(_gradient),
+    )
+)
