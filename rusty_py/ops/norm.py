@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from operator import index
 
@@ -12,12 +13,20 @@ from rusty_py.arrays import Array
 from rusty_py.errors import DtypeError, ShapeError
 from rusty_py.operation import OPERATIONS, Gradient, Operation, apply, public
 from rusty_py.ops.creation import asarray, ones
+from rusty_py.ops.joining import stack
 from rusty_py.ops.rowwise import bounds
 from rusty_py.ops.rowwise.kernel import RowFunction
-from rusty_py.ops.rowwise.launches import launch_rows
-from rusty_py.ops.rowwise.norm_rules import group_gradient_rule, group_rule, norm_gradient_rule, norm_rule
+from rusty_py.ops.rowwise.launches import launch_rows, launch_sums
+from rusty_py.ops.rowwise.norm_rules import (
+    group_gradient_rule,
+    group_rule,
+    norm_gradient_rule,
+    norm_rule,
+    sums_rule,
+)
 from rusty_py.ops.rowwise.norm_samples import (
     OF_GRADIENTS,
+    OF_SUMS,
     by_reference,
     group_operands,
     group_reference,
@@ -154,6 +163,20 @@ def _forward_gradient(
     return launch_rows(function, (x, g), axes, vectors=[_flat(each) for each in weight], epsilon=eps)
 
 
+def _forward_sums(function: RowFunction, x: Array, g: Array, *, normalized_shape: Shape, eps: float) -> Array:
+    name = function.name.removesuffix("_sums")
+    axes = normalized_axes(name, x.shape, (), normalized_shape)
+    found = launch_sums(function, x, g, axes, eps)
+    if found is not None:
+        return found.sum(axis=0)
+    g = g.astype("f32", copy=False)
+    normalized = apply(
+        OPERATIONS[name], x.astype("f32", copy=False), normalized_shape=normalized_shape, eps=eps
+    )
+    terms = [g * normalized, g][: len(function.vectors)]
+    return stack([_flat(each.sum(axis=tuple(range(axes[0])))) for each in terms])
+
+
 def _forward_group_gradient(x: Array, g: Array, *weight: Array, num_groups: int, eps: float) -> Array:
     operands = [split_groups(each, num_groups) for each in (x, g)]
     groups = groups_of(x.shape, num_groups)
@@ -188,11 +211,30 @@ def _operation(function: RowFunction, public: Callable[..., Array] | None) -> Op
             partial(_forward_gradient if gradient else _forward, function),
             function=public,
             kinds="f",
-            samples=partial(norm_samples, function.name, len(function.vectors), gradient=gradient),
+            samples=partial(norm_samples, function.name, len(function.vectors), g=gradient),
             operands=partial(norm_operands, len(function.vectors), gradient),
             expected=partial(by_reference, partial(norm_reference, expected, name)),
             reference=partial(norm_reference, reference, name),
             gradient=Gradient(joint=rule),
+        )
+    )
+
+
+def _sums_of(norm: RowFunction) -> Operation:
+    """The record of the sums over rows that are the gradients of a norm's weight and bias."""
+    name = f"{norm.name}_sums"
+    function = FUNCTIONS[name] = replace(norm, name=name, operands=("x", "g"))
+    reference, expected = (partial(norm_reference, each, norm.name) for each in OF_SUMS)
+    return OPERATIONS.add(
+        Operation(
+            name,
+            partial(_forward_sums, function),
+            kinds="f",
+            samples=partial(norm_samples, name, 0, g=True),
+            operands=partial(norm_operands, 0, True),
+            expected=partial(by_reference, expected),
+            reference=reference,
+            gradient=Gradient(joint=partial(sums_rule, norm.name)),
         )
     )
 
@@ -202,6 +244,7 @@ LAYER_NORM = _operation(
 )
 RMS_NORM = _operation(RowFunction("rms_norm", ("rms_norm",), ("x",), ("squares",), ("weight",)), rms_norm)
 LAYER_NORM_GRADIENT = _operation(_gradient_function("layer_norm", (*_MOMENTS, "mean_g", "products")), None)
+LAYER_NORM_SUMS, RMS_NORM_SUMS = map(_sums_of, (FUNCTIONS["layer_norm"], FUNCTIONS["rms_norm"]))
 RMS_NORM_GRADIENT = _operation(_gradient_function("rms_norm", ("squares", "products")), None)
 GROUP_NORM = OPERATIONS.add(
     Operation(

@@ -10,7 +10,7 @@ from rusty_py.operation import OPERATIONS
 from rusty_py.ops.norm import FUNCTIONS as NORMS
 from rusty_py.ops.rowwise.boxes import boxed, memory_order, result_layout
 from rusty_py.ops.rowwise.kernel import Groups
-from rusty_py.ops.rowwise.launches import planned
+from rusty_py.ops.rowwise.launches import planned, planned_sums
 from rusty_py.ops.rowwise.tiles import Machine
 from rusty_py.ops.softmax import FUNCTIONS as SOFTMAXES
 from rusty_py.runtime.launch import Spec
@@ -66,8 +66,12 @@ def _specs(name: str, sample: Sample, machine: Machine) -> Iterator[Spec]:
     order = memory_order(operands[0])
     box = boxed([*operands, result_layout(operands[0], order)], axes, order)
     assert box is not None
-    plan = planned(box, operands, vectors, groups, machine)
-    for _, spec in plan.specs(function, operands[0].dtype):
+    if name.endswith("_sums"):
+        plan, result = planned_sums(box, operands, machine), F32
+        assert plan is not None
+    else:
+        plan, result = planned(box, operands, vectors, groups, machine), operands[0].dtype
+    for _, spec in plan.specs(function, result):
         yield spec
 
 

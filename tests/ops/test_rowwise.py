@@ -238,7 +238,20 @@ def test_group_norms(unchecked: Device, chooses: Chooses) -> None:
     assert expected.error(rp.group_norm(x, 2).numpy().reshape(2, 2, 30)) <= 1
 
 
-@pytest.mark.parametrize("name", ["softmax"])
+def test_gradients_of_weight_and_bias_are_sums_over_rows(unchecked: Device, chooses: Chooses) -> None:
+    for machine, shapes in ((GPU, ((300, 132), (700, 20), (40, 33), (5, 9000))), (CPU, ((300, 132),))):
+        chooses(machine)
+        for shape in shapes:
+            x, g = 3 + values(F32, *shape), values(F32, *shape, seed=2)
+            options = {"normalized_shape": shape[1:], "eps": 1e-5}
+            for name in ("layer_norm_sums", "rms_norm_sums"):
+                result = apply(OPERATIONS[name], on(unchecked, x), on(unchecked, g), **options)
+                expected = OPERATIONS[name].expected
+                assert expected is not None
+                assert expected(Sample("", (x, g), options)).error(result.numpy()) <= 1, shape
+
+
+@pytest.mark.parametrize("name", ["softmax", "log_softmax", "layer_norm", "rms_norm"])
 def test_second_derivatives(unchecked: Device, name: str) -> None:
     operation = OPERATIONS[name]
     x, direction = on(unchecked, values(F32, 3, 10)), on(unchecked, values(F32, 3, 10, seed=2))

@@ -11,17 +11,14 @@
 //   row       lane 0   lane 1   ...   lane LANES - 1   lane 0   lane 1   ...
 //             slot 0                                   slot 1
 //
-//   The states of the lanes are combined by shuffles within each subgroup, then, where a row has several subgroups, through
-//   workgroup memory by every subgroup for itself: two barriers. Subgroups may have any size from 4 on.
-// Workgroup memory: 4 * KEPT bytes, a State for each subgroup.
+// Workgroup memory: 4 * KEPT bytes, a State for each subgroup of a row.
 // Appended: THREADS, LANES, SLOTS, WIDTH, KEPT; part, the type of an item; Uniforms; the bindings; Starts and starts(row),
 //   where the row begins in each array; Elements, an item of each operand; load(at, i); store(at, i, own, statistics); State,
-//   and keep(i, state), kept_state(i), shuffled(state, mask); and the functions of the operation.
+//   and keep(i, state), kept_state(i), shuffled(state, mask); the functions of the operation; subgroup_states.wgsl, which
+//   combines the states of the lanes.
 
 const ROWS: u32 = THREADS / LANES;
 const STEP: u32 = LANES * WIDTH;
-
-var<workgroup> kept: array<f32, KEPT>;
 
 @compute @workgroup_size(THREADS)
 fn main(
@@ -44,25 +41,7 @@ fn main(
         }
 
         // Reduce
-        var state = summary(own, count);
-        for (var mask = 1u; mask < min(size, LANES); mask <<= 1u) {
-            state = combine(state, shuffled(state, mask));
-        }
-        if (LANES == THREADS) {
-            if (place == 0u) {
-                keep(subgroup, state);
-            }
-            workgroupBarrier();
-            state = identity();
-            let across = min(size, subgroups);
-            for (var i = place % across; i < subgroups; i += across) {
-                state = combine(state, kept_state(i));
-            }
-            for (var mask = 1u; mask < across; mask <<= 1u) {
-                state = combine(state, shuffled(state, mask));
-            }
-            workgroupBarrier();  // `kept` is reused for the next row.
-        }
+        let state = combined(summary(own, count), place, size, subgroup, subgroups);
 
         // Store
         let found = statistics(state);

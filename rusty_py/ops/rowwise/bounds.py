@@ -170,6 +170,27 @@ def expected_norm(x: Floats, *affine: Floats, axes: Axes, eps: float, centred: b
     return stored(reference, bound, x.dtype)
 
 
+def norm_sums(x: Floats, g: Floats, *, axes: Axes, eps: float, centred: bool) -> Floats:
+    """The sums over rows of g * z, and of g if `centred`, in float64, where z is the normalized x."""
+    g = g.astype(np.float64)
+    return _over_rows([g * norm(x, axes, eps, centred=centred), *[g] * centred], axes)
+
+
+def expected_norm_sums(x: Floats, g: Floats, *, axes: Axes, eps: float, centred: bool) -> Expected:
+    """The errors of normalized elements, and of sums."""
+    reference = norm_sums(x, g, axes=axes, eps=eps, centred=centred)
+    _, relative, absolute = norm_errors(x, axes, eps, centred=centred)
+    size, z = np.abs(g.astype(np.float64)), np.abs(norm(x, axes, eps, centred=centred))
+    lost = oracle.rounding_factor(2 * _count(x, tuple(range(axes[0]))) + 8, F32)
+    of_product = size * (absolute + z * (relative + 2 * _EPS + lost))
+    return stored(reference, _over_rows([of_product, *[size * lost] * centred], axes), reference.dtype)
+
+
+def _over_rows(terms: list[Floats], axes: Axes) -> Floats:
+    rows = tuple(range(axes[0]))
+    return np.stack([np.asarray(each.sum(axis=rows)).reshape(-1) for each in terms])
+
+
 def norm_gradient(x: Floats, g: Floats, axes: Axes, eps: float, *, centred: bool) -> Floats:
     """The gradient of x in float64, from that of the normalized elements."""
     x, g = x.astype(np.float64), g.astype(np.float64)

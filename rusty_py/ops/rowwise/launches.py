@@ -11,16 +11,8 @@ from rusty_py.errors import LimitError
 from rusty_py.layout import Layout
 from rusty_py.ops.rowwise import tiles
 from rusty_py.ops.rowwise.boxes import Box, boxed, is_coalesced, memory_order, result_layout
-from rusty_py.ops.rowwise.kernel import (
-    READS_STATES,
-    WHOLE,
-    WRITES_STATES,
-    Access,
-    Groups,
-    RowFunction,
-    Tile,
-    kernel_spec,
-)
+from rusty_py.ops.rowwise.kernel import READS_STATES, WHOLE, WRITES_STATES, Access, Groups, RowFunction, Tile
+from rusty_py.ops.rowwise.texts import kernel_spec
 from rusty_py.ops.rowwise.tiles import Machine, Rows
 from rusty_py.runtime.device import Device
 from rusty_py.runtime.launch import Spec, launch
@@ -58,16 +50,28 @@ def planned(
     machine: Machine,
 ) -> RowsPlan:
     """The plan for arrays of these layouts, of which `box` has the strides."""
-    *strides, out = box.strides
-    width = 4 if not box.across and box.n % 4 == 0 and _vec4(out) else 1
-    tile = tiles.tile_for(Rows(box.rows, box.n, width, box.across), machine)
-    parts, chunk = tiles.parts_for(Rows(box.rows, box.n, width, box.across), tile, cpu=machine.cpu)
-    loads = [
+    rows = _rows(box)
+    tile = tiles.tile_for(rows, machine)
+    parts, chunk = tiles.parts_for(rows, tile, cpu=machine.cpu)
+    found = tuple(_vector_access(each, tile, groups) for each in vectors)
+    return RowsPlan(box, tile, parts, chunk, _accesses(box, operands, tile), found)
+
+
+def planned_sums(box: Box, operands: Sequence[Layout], machine: Machine) -> RowsPlan | None:
+    """The plan for sums over rows; None where there is no kernel for them."""
+    tile = tiles.tile_for_sums(_rows(box), machine)
+    return None if tile is None else RowsPlan(box, tile, 1, box.n, _accesses(box, operands, tile), ())
+
+
+def _rows(box: Box) -> Rows:
+    width = 4 if not box.across and box.n % 4 == 0 and _vec4(box.strides[-1]) else 1
+    return Rows(box.rows, box.n, width, box.across)
+
+
+def _accesses(box: Box, operands: Sequence[Layout], tile: Tile) -> tuple[Access, ...]:
+    return tuple(
         Access(each.dtype, "vec4" if tile.width == 4 and not each.start % 4 and _vec4(stride) else "scalar")
-        for each, stride in zip(operands, strides, strict=True)
-    ]
-    return RowsPlan(
-        box, tile, parts, chunk, tuple(loads), tuple(_vector_access(each, tile, groups) for each in vectors)
+        for each, stride in zip(operands, box.strides, strict=False)
     )
 
 
@@ -98,17 +102,53 @@ def launch_rows(
     The result has the dtype of the first operand, and its elements the same order in memory, so that
     neighbours there stay neighbours. Raises LimitError, OutOfMemory.
     """
+    first = operands[0]
+    operands, box, layout = _arranged(operands, axes, keep_order=groups is None)
+    out = Array(allocate(first.device, first.shape, first.kind, operation=function.name).buffer, layout)
+    if out.size:
+        _launch(function, box, operands, vectors, out, epsilon, groups)
+    return out
+
+
+def launch_sums(function: RowFunction, x: Array, g: Array, axes: Shape, epsilon: float) -> Array | None:
+    """The sums over rows of g * z, and of g if there is a bias, where z is the normalized x.
+
+    The result, (groups of rows, 2 or 1, elements of a row) in f32, is to be summed over its first axis.
+    None where there is no kernel for it.
+    """
+    operands, box, _ = _arranged((x, g), axes, keep_order=True)
+    plan = planned_sums(box, [each.layout for each in operands], machine_of(x.device))
+    if plan is None or not x.size:
+        return None
+    groups = tiles.groups_for_sums(box.rows, plan.tile)
+    shape = (groups * plan.tile.rows, len(function.vectors), box.n)
+    out = allocate(x.device, shape, F32, operation=function.name)
+    places = [_place(each.offset, strides) for each, strides in zip(operands, box.strides, strict=False)]
+    head = (box.rows, box.n, 1, box.n, box.inner, 1, 1, f32_word(epsilon))
+    ((_, spec),) = plan.specs(function, F32)
+    launch(
+        x.device,
+        spec,
+        inputs=[each.buffer for each in operands],
+        outputs=[out.buffer],
+        uniforms=sum([*places, (0,) * 4], head),
+        workgroups=(groups, 1, 1),
+        flops=_FLOPS * box.rows * box.n,
+    )
+    return out
+
+
+def _arranged(
+    operands: Sequence[Array], axes: Shape, *, keep_order: bool
+) -> tuple[Sequence[Array], Box, Layout]:
+    """The operands, copied where their neighbours in memory differ, their rows, and the result's layout."""
     first, own = operands[0], tuple(range(operands[0].ndim))
-    order = memory_order(first.layout) if groups is None else own
-    box, layout = _box(operands, axes, order)
+    box, layout = _box(operands, axes, memory_order(first.layout) if keep_order else own)
     if box is None:
         operands = [x if x.contiguous else x.copy() for x in operands]
         box, layout = _box(operands, axes, own)
-    out = Array(allocate(first.device, first.shape, first.kind, operation=function.name).buffer, layout)
-    if out.size:
-        assert box is not None, "arrays without gaps have rows along two axes"
-        _launch(function, box, operands, vectors, out, epsilon, groups)
-    return out
+    assert box is not None, "arrays without gaps have rows along two axes"
+    return operands, box, layout
 
 
 def _box(operands: Sequence[Array], axes: Shape, order: Shape) -> tuple[Box | None, Layout]:

@@ -31,10 +31,35 @@ def norm_rule(
     found: list[Array | None] = [None] * (1 + len(affine))
     if wanted[0]:
         found[0] = apply(OPERATIONS[f"{name}_gradient"], x, g, *affine[:1], **options)
-    if any(wanted[1:]):
-        rows, wide = tuple(range(axes[0])), g.astype("f32", copy=False)
-        normalized = apply(OPERATIONS[name], x.astype("f32", copy=False), **options)
-        found[1:] = [(wide * normalized).sum(axis=rows), wide.sum(axis=rows)][: len(affine)]
+    if any(wanted[1:2]):
+        sums = apply(OPERATIONS[f"{name}_sums"], x, g, **options)
+        found[1:] = [sums[i].reshape(affine[0].shape) for i in range(len(affine))]
+    elif any(wanted[1:]):
+        found[2] = g.astype("f32", copy=False).sum(axis=tuple(range(axes[0])))
+    return found
+
+
+def sums_rule(
+    name: str,
+    u: Array,
+    _out: Layout,
+    x: Array,
+    g: Array,
+    *,
+    wanted: Sequence[bool],
+    normalized_shape: Shape,
+    eps: float,
+) -> Sequence[Array | None]:
+    """The gradients of the sums over rows of g * z and of g, where z is the normalized x."""
+    weight = u[0].reshape(normalized_shape)
+    options: dict[str, Any] = {"normalized_shape": normalized_shape, "eps": eps}
+    found: list[Array | None] = [None, None]
+    if wanted[0]:
+        found[0] = apply(OPERATIONS[f"{name}_gradient"], x, g, weight, **options)
+    if wanted[1]:
+        found[1] = apply(OPERATIONS[name], x.astype("f32", copy=False), **options) * weight
+        if u.shape[0] > 1:
+            found[1] = found[1] + u[1].reshape(normalized_shape)
     return found
 
 

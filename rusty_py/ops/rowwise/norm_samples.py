@@ -16,10 +16,10 @@ from rusty_py.samples import Sample, Values
 from rusty_py.views import Shape
 
 
-def norm_samples(name: str, vectors: int, *, gradient: bool) -> Iterator[Sample]:
-    """Rows of layer_norm or rms_norm, or of their gradients."""
+def norm_samples(name: str, vectors: int, *, g: bool) -> Iterator[Sample]:
+    """Rows of layer_norm or rms_norm, with a gradient `g` of their results or without."""
     for kind, shape in ((F32, (3, 132)), (F16, (9, 13))):
-        operands = norm_operands(vectors, gradient, kind, shape)
+        operands = norm_operands(vectors, g, kind, shape)
         options = {"normalized_shape": shape[1:], "eps": 1e-3}
         yield Sample(f"{name} {kind.name} of {shape}", operands, options)
 
@@ -32,11 +32,9 @@ def group_samples(name: str, *, gradient: bool) -> Iterator[Sample]:
         yield Sample(f"{name} {kind.name} of {shape}, {groups} groups", operands, options)
 
 
-def norm_operands(
-    vectors: int, gradient: bool, kind: Dtype, shape: Shape, *, seed: int = 0
-) -> tuple[Values, ...]:
-    """x, with g if it is for a gradient, and the vectors."""
-    shapes = [shape, *[shape] * gradient, *[shape[-1:]] * (1 if gradient else vectors)]
+def norm_operands(vectors: int, g: bool, kind: Dtype, shape: Shape, *, seed: int = 0) -> tuple[Values, ...]:
+    """x, the gradient `g` of its result, and the vectors."""
+    shapes = [shape, *[shape] * g, *[shape[-1:]] * vectors]
     return tuple(samples.values(kind, *each, seed=seed + i) for i, each in enumerate(shapes))
 
 
@@ -55,7 +53,7 @@ def norm_reference(
     eps: float | None = 1e-5,
 ) -> Any:
     """`compute`, of bounds.py, for the options of layer_norm and rms_norm, and their gradients."""
-    shapes = [] if compute in OF_GRADIENTS else [each.shape for each in affine]
+    shapes = [] if compute in OF_GRADIENTS + OF_SUMS else [each.shape for each in affine]
     axes = normalized_axes(name, x.shape, shapes, normalized_shape)
     epsilon = float(np.finfo(x.dtype).eps) if eps is None else eps
     return compute(x, *affine, axes=axes, eps=epsilon, centred=name != "rms_norm")
@@ -76,6 +74,7 @@ def group_reference(
 
 
 OF_GRADIENTS = (bounds.scaled_norm_gradient, bounds.expected_norm_gradient)
+OF_SUMS = (bounds.norm_sums, bounds.expected_norm_sums)
 
 
 def by_reference(function: Callable[..., Expected], sample: Sample) -> Expected:

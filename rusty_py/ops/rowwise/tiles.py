@@ -24,6 +24,12 @@ LONG_THREADS, LONG_SLOTS = 512, 4
 COLUMNS, COLUMN_LANES, COLUMN_SLOTS = 32, (8, 16), 32
 """Neighbouring rows of a workgroup where these are neighbours in memory; lanes of each, and their slots."""
 
+SUM_ELEMENTS, SUM_SHORT_ELEMENTS = 8, 16
+"""Elements of a thread that adds up rows: of each it keeps two operands and two sums."""
+
+SUM_THREADS, SUM_ROWS = 1 << 18, 8
+"""Threads that add up rows, in all, and rows of each at least: more leave more sums to add up."""
+
 CPU_THREADS, CPU_SLOTS = 32, 4
 
 ENOUGH_JOBS, MIN_CHUNK = 512, 8192
@@ -70,6 +76,23 @@ def tile_for(rows: Rows, machine: Machine) -> Tile:
     threads = min(limit, max(MIN_THREADS, _power_of_2(ceil_div(rows.n, THREAD_ELEMENTS))))
     slots = _slots(rows.n, threads * rows.width)
     return Tile("subgroups" if machine.subgroups else "tree", threads, threads, slots, rows.width)
+
+
+def tile_for_sums(rows: Rows, machine: Machine) -> Tile | None:
+    """How sums over rows are computed in one launch; None where other operations are as fast, or faster."""
+    limit = min(MAX_THREADS, machine.threads)
+    if machine.cpu or not machine.subgroups or rows.across or rows.n > limit * SUM_ELEMENTS:
+        return None
+    if rows.n <= MIN_SUBGROUP * SUM_SHORT_ELEMENTS // (1 if rows.width == 4 else 2):
+        slots = _power_of_2(ceil_div(rows.n, MIN_SUBGROUP * rows.width))
+        return Tile("sums", min(SHORT_THREADS, limit), MIN_SUBGROUP, slots, rows.width)
+    threads = min(limit, max(MIN_THREADS, _power_of_2(ceil_div(rows.n, SUM_ELEMENTS))))
+    return Tile("sums", threads, threads, _slots(rows.n, threads * rows.width), rows.width)
+
+
+def groups_for_sums(count: int, tile: Tile) -> int:
+    """Workgroups that add up `count` rows."""
+    return max(1, min(SUM_THREADS // tile.threads, count // (SUM_ROWS * tile.rows)))
 
 
 def _across(rows: Rows, machine: Machine) -> Tile:
