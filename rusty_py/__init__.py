@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from rusty_py.ops.arranging import triu as triu
     from rusty_py.ops.choosing import take as take
     from rusty_py.ops.choosing import take_along_axis as take_along_axis
+    from rusty_py.ops.contraction import einsum as einsum
+    from rusty_py.ops.contraction import tensordot as tensordot
+    from rusty_py.ops.contraction import vecdot as vecdot
     from rusty_py.ops.creation import arange as arange
     from rusty_py.ops.creation import array as array
     from rusty_py.ops.creation import asarray as asarray
@@ -47,6 +50,10 @@ if TYPE_CHECKING:
     from rusty_py.ops.creation import zeros_like as zeros_like
     from rusty_py.ops.difference import diff as diff
     from rusty_py.ops.elementwise import where as where
+    from rusty_py.ops.embedding import embedding as embedding
+    from rusty_py.ops.embedding import one_hot as one_hot
+    from rusty_py.ops.embedding import rotary_embedding as rotary_embedding
+    from rusty_py.ops.embedding import rotary_tables as rotary_tables
     from rusty_py.ops.joining import concat as concat
     from rusty_py.ops.joining import concatenate as concatenate
     from rusty_py.ops.joining import split as split

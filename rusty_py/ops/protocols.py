@@ -13,7 +13,7 @@ from rusty_py.dtypes import ELEMENTS
 from rusty_py.errors import UnsupportedError
 from rusty_py.operation import OPERATIONS, Operation
 from rusty_py.ops import all as every
-from rusty_py.ops import arranging, choosing, creation, joining, masks, matmul, reshaping, views
+from rusty_py.ops import arranging, choosing, contraction, creation, joining, masks, matmul, reshaping, views
 
 assert every  # It registers what is looked up here.
 _HELD = {each.numpy for each in ELEMENTS.values()}
@@ -51,6 +51,14 @@ _ADAPTED: dict[Callable[..., object], Callable[..., object]] = {
     np.meshgrid: lambda *xi, indexing="xy": reshaping.meshgrid(*xi, indexing=indexing),
     np.tile: lambda A, reps: reshaping.tile(A, reps),  # noqa: N803  NumPy's name.
     np.repeat: lambda a, repeats, axis=None: reshaping.repeat(a, repeats, axis),
+    np.tensordot: lambda a, b, axes=2: (
+        contraction.tensordot(a, b, axes=axes) if _float(a, b) else NotImplemented
+    ),
+    np.einsum: lambda subscripts, *operands: (
+        contraction.einsum(subscripts, *operands)
+        if isinstance(subscripts, str) and _float(*operands)
+        else NotImplemented
+    ),
     np.take: lambda a, indices, axis=None: choosing.take(a, indices, axis),
     np.take_along_axis: lambda arr, indices, axis=-1: choosing.take_along_axis(arr, indices, axis),
     np.nonzero: lambda a: masks.nonzero(a),
@@ -127,6 +135,11 @@ def _given(
         if not _binds(mine, arguments, named):
             return None
     return (arguments, named) if _held(named.get("dtype")) and _takes(ours, arguments) else None
+
+
+def _float(*operands: object) -> bool:
+    """Whether all arrays are of floats, which products of matrices are for."""
+    return all(each.kind.kind == "f" for each in operands if isinstance(each, Array))
 
 
 def _held(dtype: object) -> bool:

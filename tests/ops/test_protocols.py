@@ -51,6 +51,8 @@ ON_THE_DEVICE = {
     "meshgrid": lambda x: np.meshgrid(x[0], A[1], indexing="ij")[0],
     "tile": lambda x: np.tile(x, (2, 1)),
     "repeat": lambda x: np.repeat(x, 2, axis=1),
+    "einsum": lambda x: np.einsum("ij,ij->i", x, x),
+    "tensordot": lambda x: np.tensordot(x, A, axes=((0, 1), (0, 1))),
     "take": lambda x: np.take(x, [2, 0], axis=1),
     "take_along_axis": lambda x: np.take_along_axis(x, np.int32([[2], [0]] * 3), 1),
     "zeros_like": lambda x: np.zeros_like(x),
@@ -71,7 +73,7 @@ ON_THE_HOST = {
     "mean into": lambda x: np.mean(x, axis=0, out=np.zeros(10, np.float32)),
     "where of one": lambda x: np.where(x)[0],
     "norm": lambda x: np.linalg.norm(x),
-    "einsum": lambda x: np.einsum("ij,ij->i", x, x),
+    "einsum with out": lambda x: np.einsum("ij->i", x, out=np.zeros(6, np.float32)),
     "allclose": lambda x: np.allclose(x, A),
     "histogram": lambda x: np.histogram(x, bins=3)[0],
 }
