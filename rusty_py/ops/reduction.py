@@ -79,7 +79,7 @@ class Reduction:
 
     def expected(self, sample: Sample) -> Expected:
         """The result, and how far one of its length may round."""
-        (x,), options = sample.operands, sample.options
+        (x,), options = sample.operands, {"axis": None, **sample.options}
         kind = next(each for each in samples.KINDS if each.numpy == x.dtype)
         with np.errstate(all="ignore"):
             if kind.kind != "f" or self.bound is None:

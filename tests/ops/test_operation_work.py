@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rusty_py import Device
-from rusty_py.dtypes import F16, F32, I32, Dtype
+from rusty_py.dtypes import BOOL, F16, F32, I32, Dtype
 from rusty_py.errors import DtypeError
 from rusty_py.measure.operation_work import OperationWork
 from rusty_py.operation import OPERATIONS, Operation
@@ -56,6 +56,8 @@ def test_an_operation_that_was_not_run_is_wrong(device: Device) -> None:
         for operation, dtype in measurable():
             with case(f"{operation.name} {dtype.name}"):
                 work = work_of(operation, dtype, device)
+                if work.result.kind is BOOL and work.expected.reference.all():
+                    continue  # What poisons the result is true as well.
                 work.poison()
                 assert work.recheck().fault
 

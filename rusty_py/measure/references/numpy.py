@@ -15,7 +15,8 @@ from rusty_py.measure.sampling import Track
 from rusty_py.runtime.device import Device
 
 NAME = "numpy"
-_ACCUMULATED = {"matmul", "sum", "mean"}  # NumPy's own sums of float16 lose digits, and have no BLAS.
+_CAST = {"matmul", "vector_norm"}  # NumPy's own of float16 lose digits, and have no BLAS or dtype=.
+_ACCUMULATED = {*_CAST, "sum", "mean", "prod", "var", "std"}
 
 
 class NumpyLibrary:
@@ -44,7 +45,7 @@ class NumpyCalls:
     def prepare(self) -> None:
         self.task.check_options(NAME)
         operands = self.task.operands
-        if self.task.operation == "matmul":
+        if self.task.operation in _CAST:
             operands = tuple(_cast(x, self.dtype) for x in operands)
         self.out = poisoned(self.task.shape, self.dtype)
         self.call = self._call(operands)

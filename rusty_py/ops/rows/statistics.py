@@ -90,9 +90,10 @@ _STD = register(
 
 
 def _log_sum_exp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    """As ours, of NumPy arrays."""
+    """As ours, of NumPy arrays; float16 in float32."""
     reduce: Any = np.logaddexp.reduce
-    return reduce(x, axis=axis, keepdims=keepdims)
+    wide = x.astype(np.float32) if x.dtype == np.float16 else x
+    return reduce(wide, axis=axis, keepdims=keepdims).astype(x.dtype)
 
 
 logsumexp = define_reduction(
