@@ -186,7 +186,7 @@ def _groups(device: Device, found: ScanPlan, tasks: int, *, operation: str) -> t
     """Workgroups of a launch. Raises LimitError if a thread would take too many steps for the device."""
     if found.rows is None:
         return groups_for(device, tasks, operation=operation, steps=found.chunk // 4 + 2), 1, 1
-    # As if each thread had a chunk of its own. Each block takes a step for each subgroup and vec4.
+    # As if each thread had a chunk of its own. A block takes a step, and one for each vec4 of each subgroup.
     block_steps = 1 + found.rows.vecs * found.rows.threads // max(4, device.limits.subgroup)
     steps = (found.chunk // found.rows.block + 1) * block_steps + ceil_div(found.width, found.rows.threads)
     groups_for(device, tasks * THREADS, operation=operation, steps=steps)
@@ -213,7 +213,7 @@ def scan_spec(
         prefixes = shaders.read("scan/prefixes_subgroup")
         for which in ("Inclusive", "Exclusive"):
             prefixes = prefixes.replace(f"SUBGROUP_{which.upper()}(", f"{operation.format(which)}(")
-        totals = rows.vecs * rows.threads // 4
+        totals = 2 * (rows.vecs * rows.threads // 4) + 1
     else:
         prefixes = shaders.read("scan/prefixes_workgroup")
         totals = (rows.vecs + 2) * rows.threads

@@ -27,7 +27,7 @@ from rusty_py.shapes import ceil_div
 RANKED, CPU_RANKED = 64, 256
 """Rows up to this length are sorted by counting the elements before each, on GPUs and on CPU drivers."""
 
-BITONIC = ((256, 64), (2048, 256))
+BITONIC = ((256, 64), (512, 128), (1024, 256), (2048, 256))
 """Rows up to these lengths are sorted by a workgroup, of as many threads."""
 
 KEYS = (8, 4)
@@ -175,9 +175,9 @@ def radix_specs(kind: Dtype, *, indices: bool, keys: int, subgroups: bool = Fals
 def variants() -> list[Spec]:
     """Kernels that cover each line of the texts, and each dtype."""
     found = [ranks_spec(step(kind, indices=each)) for kind in ELEMENTS.values() for each in (False, True)]
-    for size in BITONIC:
+    for size in BITONIC[:2]:
         found += [bitonic_spec(step(F32, indices=each), *size) for each in (False, True)]
-    found.append(bitonic_spec(step(F32, indices=True, last=False), *BITONIC[1]))
+    found.append(bitonic_spec(step(F32, indices=True, last=False), *BITONIC[-1]))
     found.append(bitonic_spec(step(F32, indices=True, first=False), *BITONIC[0]))
     found += radix_specs(F32, indices=True, keys=KEYS[1], subgroups=True)
     found += radix_specs(F16, indices=False, keys=KEYS[1])

@@ -112,7 +112,7 @@ def scatter_spec(step: Step, keys: int, *, subgroups: bool) -> Spec:
 def scatter_bytes(keys: int, *, indices: bool, subgroups: bool) -> int:
     """Workgroup memory of a scatter: keys and indices, places of digits, and what `prefixes` needs."""
     stored = 4 * DIGITS * keys * (2 if indices else 1) + (0 if indices else 4)
-    return stored + 8 * DIGITS + 8 * (DIGITS // 4 if subgroups else 3 * DIGITS)
+    return stored + 8 * DIGITS + 8 * (2 * (DIGITS // 4) + 1 if subgroups else 3 * DIGITS)
 
 
 _COUNTS = f"""const THREADS: u32 = {DIGITS}u;

@@ -1,8 +1,10 @@
-// prefixes: what comes before each value of a workgroup, with subgroup operations. Included by rows.wgsl.
+// prefixes: what comes before each value of a workgroup, with subgroup operations. Included by rows.wgsl and
+//   sort/scatter.wgsl.
 //
-// Order: values[0] of all threads, then values[1] of all threads, and so on.
+// Order: values[0] of all threads, then values[1] of all threads, and so on. Subgroups scan their values, then a thread for
+//   each of their VECS * THREADS / size totals combines those before it.
 // A subgroup has consecutive threads: so it is on Vulkan, Metal and D3D for workgroups of one dimension. Any size from 4 on.
-// Workgroup memory: VECS * THREADS / 4 totals, one of each subgroup's vecs. Two barriers.
+// Workgroup memory: VECS * THREADS / 4 totals, and one more than as many prefixes. Two barriers.
 // Needs the feature "subgroup". SUBGROUP_INCLUSIVE and SUBGROUP_EXCLUSIVE stand for the operations that combine.
 
 struct Prefixes {
@@ -11,6 +13,7 @@ struct Prefixes {
 }
 
 var<workgroup> subgroup_totals: array<total, VECS * THREADS / 4u>;
+var<workgroup> before_subgroups: array<total, VECS * THREADS / 4u + 1u>;
 
 fn prefixes(values: array<total, VECS>, t: u32) -> Prefixes {
     var own = values;
@@ -26,14 +29,21 @@ fn prefixes(values: array<total, VECS>, t: u32) -> Prefixes {
         }
     }
     workgroupBarrier();
-    for (var v = 0u; v < VECS; v++) { // unroll
-        for (var s = 0u; s < subgroups; s++) {
-            if (s == subgroup) {
-                found.before[v] = combine(found.all, found.before[v]);
-            }
-            found.all = combine(found.all, subgroup_totals[v * subgroups + s]);
+    let count = VECS * subgroups;
+    if (t < count) {
+        var sum = identity();
+        for (var s = 0u; s < t; s++) {
+            sum = combine(sum, subgroup_totals[s]);
+        }
+        before_subgroups[t] = sum;
+        if (t == count - 1u) {
+            before_subgroups[count] = combine(sum, subgroup_totals[t]);
         }
     }
-    workgroupBarrier();  // `subgroup_totals` is reused by the next call.
+    workgroupBarrier();
+    for (var v = 0u; v < VECS; v++) { // unroll
+        found.before[v] = combine(before_subgroups[v * subgroups + subgroup], found.before[v]);
+    }
+    found.all = before_subgroups[count];
     return found;
 }
