@@ -17,6 +17,7 @@ from rusty_py.runtime.device import Device
 NAME = "numpy"
 _CAST = {"matmul", "vector_norm"}  # NumPy's own of float16 lose digits, and have no BLAS or dtype=.
 _ACCUMULATED = {*_CAST, "sum", "mean", "prod", "var", "std"}
+_ACCUMULATED |= {"cumulative_sum", "cumulative_prod", "cumsum", "cumprod"}
 
 
 class NumpyLibrary:
@@ -80,7 +81,11 @@ class NumpyCalls:
         takes = {"out"} if isinstance(function, np.ufunc) else _parameters(function)
         options: dict[str, Any] = {}
         if "axis" in takes:
-            options |= {"axis": task.axes, "keepdims": task.keepdims}
+            options["axis"] = task.options.get("axis")
+        if "keepdims" in takes:
+            options["keepdims"] = task.keepdims
+        if "stable" in takes:  # Equal elements keep their order in ours.
+            options["stable"] = True
         if "dtype" in takes:
             options["dtype"] = self.dtype
         if "out" in takes:

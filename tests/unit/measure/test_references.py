@@ -85,7 +85,11 @@ def run_of(*tracks: Track, host: Sequence[Track] = ()) -> list[Result]:
 
 # NumPy.
 
-NUMPY_REFUSES = {"pow i32": "Integers to negative integer powers are not allowed"}
+NUMPY_REFUSES = {
+    "pow i32": "Integers to negative integer powers are not allowed",
+    "round i32": "Cannot cast",
+    "round u32": "Cannot cast",
+}
 
 
 def test_numpy_computes_every_sample_of_every_operation_within_the_bound_of_its_record() -> None:
@@ -93,7 +97,7 @@ def test_numpy_computes_every_sample_of_every_operation_within_the_bound_of_its_
     with each_reported() as case:
         for operation in operations():
             for sample in operation.samples():
-                if sample.options.keys() - OPTIONS:  # No suite measures it: the task refuses it.
+                if operation.numpy is None or sample.options.keys() - OPTIONS:  # The task refuses it.
                     continue
                 with case(sample.name):
                     task = task_of(operation, sample)
@@ -104,7 +108,7 @@ def test_numpy_computes_every_sample_of_every_operation_within_the_bound_of_its_
                     else:
                         assert verification.fault == ""
                         assert verification.error is None or verification.error <= 1
-    assert list(refused) == list(NUMPY_REFUSES)
+    assert sorted(refused) == sorted(NUMPY_REFUSES)
     for name, said in NUMPY_REFUSES.items():
         assert said in refused[name]
 
