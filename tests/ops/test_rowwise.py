@@ -7,13 +7,15 @@ import numpy as np
 import pytest
 
 import rusty_py as rp
-from rusty_py import Array, Device, DtypeError, ShapeError
+from rusty_py import Array, Device, DtypeError, LimitError, ShapeError
+from rusty_py.checker import check
 from rusty_py.dtypes import F16, F32
 from rusty_py.operation import OPERATIONS, apply
 from rusty_py.ops.rowwise import bounds, launches, tiles
-from rusty_py.ops.rowwise.kernel import Tile
+from rusty_py.ops.rowwise.kernel import Access, Tile
+from rusty_py.ops.rowwise.texts import kernel_spec
 from rusty_py.ops.rowwise.tiles import Machine, Rows
-from rusty_py.ops.rowwise_kernels import CPU, GPU
+from rusty_py.ops.rowwise_kernels import CPU, FUNCTIONS, GPU
 from rusty_py.oracle import Expected
 from rusty_py.samples import Sample, values
 
@@ -45,7 +47,7 @@ def assert_right(
     result = apply(operation, view(on(device, first)), *(on(device, x) for x in others), **options)
     assert operation.expected is not None
     expected = operation.expected(Sample("", (np.asarray(view(first)), *others), options))
-    assert result.dtype == first.dtype
+    assert name.endswith("_sums") or result.dtype == first.dtype
     assert expected.error(result.numpy()) <= 1
 
 
@@ -110,6 +112,22 @@ def test_a_few_workgroups_compute_many_rows(unchecked: Device, chooses: Chooses)
         with small(unchecked, groups=2) as narrow:
             assert_right("softmax", narrow, values(F32, 500, 7))
             assert_right("softmax", narrow, values(F32, 7, 500), axis=0)
+
+
+def test_arrays_larger_than_a_binding_are_computed_in_parts(unchecked: Device, chooses: Chooses) -> None:
+    x, wide = values(F32, 60, 40), values(F32, 9, 20, 20)
+    for machine in (GPU, CPU):
+        chooses(machine)
+        with small(unchecked, binding_bytes=4096) as narrow:
+            assert_right("softmax", narrow, x)
+            assert_right("softmax", narrow, wide, axis=1, view=lambda x: x.transpose(2, 1, 0))
+            assert_right("layer_norm", narrow, x, x[0], x[1])
+            assert_right("layer_norm_gradient", narrow, x, x + 1, x[0], normalized_shape=(40,), eps=1e-5)
+            assert_right("group_norm", narrow, wide[:, :4], wide[0, 0, :4].copy(), num_groups=2)
+            with pytest.raises(
+                LimitError, match=r"^softmax: a row is larger than a binding on .*: \(2400,\)$"
+            ):
+                rp.softmax(on(narrow, x.reshape(-1)))
 
 
 def test_the_result_has_the_order_of_axes_of_the_operand(unchecked: Device) -> None:
@@ -323,6 +341,38 @@ def test_rows_of_up_to_16_ki_elements_stay_in_registers() -> None:
             assert tile.slots * tile.width <= 2 * tiles.THREAD_ELEMENTS, n
     assert tiles.tile_for(Rows(16_384, 8192, 4), GPU) == Tile("subgroups", 512, 512, 4, 4)
     assert tiles.tile_for(Rows(131_072, 1024, 4), GPU) == Tile("subgroups", 64, 64, 4, 4)
+
+
+@pytest.mark.parametrize("name", ["softmax", "layer_norm", "layer_norm_sums"])
+def test_rows_do_not_depend_on_the_subgroup_size(checker: None, name: str) -> None:
+    """As Metal text, under the checker, on rows of several subgroups and of 4 lanes."""
+    sums, function = name.endswith("_sums"), FUNCTIONS[name]
+    choose = tiles.tile_for_sums if sums else tiles.tile_for
+    with each_reported() as case:
+        for n in (20, 516):
+            tile, given = choose(Rows(3, n, 4), GPU), [values(F32, 3, n, seed=i) for i in range(2)]
+            assert tile is not None
+            given, places = given[: len(function.operands)], [0, 0, n, 1] * 3
+            spec = kernel_spec(function, tile, (Access(F32, "vec4"),) * len(given), (), F32)
+            uniforms = np.array([3, n, 1, n, 3, 1, 1, np.float32(1e-5).view(np.uint32), *places], np.uint32)
+            shape = (tile.rows, 2, n) if sums else (3, n)
+            options = {"axis": -1} if name == "softmax" else {"normalized_shape": (n,)}
+            expected = OPERATIONS[name].expected
+            assert expected is not None
+            for size in (4, 8, 16, 32, 64):
+                with case(f"rows of {n}, subgroups of {size}"):
+                    report = check(
+                        spec.text,
+                        workgroups=1,
+                        buffers={f"{each}_in": x for each, x in zip(function.operands, given, strict=True)}
+                        | {"out": np.zeros(shape, np.float32), "uniforms": uniforms},
+                        subgroup_sizes=(size,),
+                        workgroup_bytes=spec.workgroup_bytes,
+                    )
+                    assert not report.findings, str(report)
+                    result = report.outputs["out"].reshape(shape)
+                    result = result.sum(axis=0) if sums else result
+                    assert expected(Sample("", tuple(given), options)).error(result) <= 1
 
 
 def test_the_expected_error_shows_sums_in_f16() -> None:

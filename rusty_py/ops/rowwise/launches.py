@@ -9,15 +9,17 @@ from rusty_py.arrays import Array, allocate
 from rusty_py.dtypes import F32, Dtype, f32_word
 from rusty_py.errors import LimitError
 from rusty_py.layout import Layout
+from rusty_py.ops import windows
 from rusty_py.ops.rowwise import tiles
 from rusty_py.ops.rowwise.boxes import Box, boxed, is_coalesced, memory_order, result_layout
 from rusty_py.ops.rowwise.kernel import READS_STATES, WHOLE, WRITES_STATES, Access, Groups, RowFunction, Tile
 from rusty_py.ops.rowwise.texts import kernel_spec
 from rusty_py.ops.rowwise.tiles import Machine, Rows
+from rusty_py.runtime.buffer import Buffer, BufferBinding
 from rusty_py.runtime.device import Device
 from rusty_py.runtime.launch import Spec, launch
 from rusty_py.shapes import ceil_div
-from rusty_py.views import Shape
+from rusty_py.views import Shape, View
 
 _FLOPS = 8
 """Operations of an element, as pacing counts them."""
@@ -103,11 +105,44 @@ def launch_rows(
     neighbours there stay neighbours. Raises LimitError, OutOfMemory.
     """
     first = operands[0]
-    operands, box, layout = _arranged(operands, axes, keep_order=groups is None)
+    operands, order, layout = _arranged(operands, axes, keep_order=groups is None)
     out = Array(allocate(first.device, first.shape, first.kind, operation=function.name).buffer, layout)
     if out.size:
-        _launch(function, box, operands, vectors, out, epsilon, groups)
+        cut = [axis for axis in order if axis not in axes and (groups is None or axis == 0)]
+        for *part, part_of_out in _parts([*operands, out], cut, operation=function.name):
+            box = boxed([each.layout for each in (*part, part_of_out)], axes, order)
+            assert box is not None
+            _launch(function, box, part, vectors, part_of_out, epsilon, groups)
     return out
+
+
+def _parts(arrays: list[Array], axes: Sequence[int], *, operation: str) -> Iterator[list[Array]]:
+    """The arrays, of one shape, in parts along `axes` that launches can bind.
+
+    Raises LimitError where a row is larger than a binding.
+    """
+    large = [each for each in arrays if not windows.fits(each)]
+    if not large:
+        yield arrays
+        return
+    shape = arrays[0].shape
+    reaches = {axis: max((shape[axis] - 1) * abs(each.strides[axis]) for each in large) for axis in axes}
+    axis = max(reaches, key=reaches.__getitem__, default=-1)
+    if axis < 0 or not reaches[axis]:
+        raise LimitError(
+            f"{operation}: a row is larger than a binding on {arrays[0].device.adapter}: {shape}"
+        )
+    half = ceil_div(shape[axis], 2)
+    for start, stop in ((0, half), (half, shape[axis])):
+        size = (*shape[:axis], stop - start, *shape[axis + 1 :])
+        yield from _parts(
+            [
+                each.view(View(each.offset + start * each.strides[axis], size, each.strides))
+                for each in arrays
+            ],
+            axes,
+            operation=operation,
+        )
 
 
 def launch_sums(function: RowFunction, x: Array, g: Array, axes: Shape, epsilon: float) -> Array | None:
@@ -116,20 +151,24 @@ def launch_sums(function: RowFunction, x: Array, g: Array, axes: Shape, epsilon:
     The result, (groups of rows, 2 or 1, elements of a row) in f32, is to be summed over its first axis.
     None where there is no kernel for it.
     """
-    operands, box, _ = _arranged((x, g), axes, keep_order=True)
+    operands, order, layout = _arranged((x, g), axes, keep_order=True)
+    box = boxed([*(each.layout for each in operands), layout], axes, order)
+    if box is None or not x.size or not all(map(windows.fits, operands)):
+        return None
     plan = planned_sums(box, [each.layout for each in operands], machine_of(x.device))
-    if plan is None or not x.size:
+    if plan is None:
         return None
     groups = tiles.groups_for_sums(box.rows, plan.tile)
     shape = (groups * plan.tile.rows, len(function.vectors), box.n)
     out = allocate(x.device, shape, F32, operation=function.name)
-    places = [_place(each.offset, strides) for each, strides in zip(operands, box.strides, strict=False)]
+    bound = [windows.bound(each) for each in operands]
+    places = [_place(at, strides) for (_, at), strides in zip(bound, box.strides, strict=False)]
     head = (box.rows, box.n, 1, box.n, box.inner, 1, 1, f32_word(epsilon))
     ((_, spec),) = plan.specs(function, F32)
     launch(
         x.device,
         spec,
-        inputs=[each.buffer for each in operands],
+        inputs=[each for each, _ in bound],
         outputs=[out.buffer],
         uniforms=sum([*places, (0,) * 4], head),
         workgroups=(groups, 1, 1),
@@ -140,22 +179,19 @@ def launch_sums(function: RowFunction, x: Array, g: Array, axes: Shape, epsilon:
 
 def _arranged(
     operands: Sequence[Array], axes: Shape, *, keep_order: bool
-) -> tuple[Sequence[Array], Box, Layout]:
-    """The operands, copied where their neighbours in memory differ, their rows, and the result's layout."""
-    first, own = operands[0], tuple(range(operands[0].ndim))
-    box, layout = _box(operands, axes, memory_order(first.layout) if keep_order else own)
-    if box is None:
-        operands = [x if x.contiguous else x.copy() for x in operands]
-        box, layout = _box(operands, axes, own)
-    assert box is not None, "arrays without gaps have rows along two axes"
-    return operands, box, layout
+) -> tuple[Sequence[Array], Shape, Layout]:
+    """The operands, the order of their axes in memory, and the layout of a result in this order.
 
-
-def _box(operands: Sequence[Array], axes: Shape, order: Shape) -> tuple[Box | None, Layout]:
-    """The rows of the operands and of a result in this order, if its neighbours are theirs; its layout."""
-    out = result_layout(operands[0].layout, order)
+    Operands are copied if their rows take more strides than kernels have, or if they do not have neighbours
+    in memory where the result has them.
+    """
+    first, own = operands[0].layout, tuple(range(operands[0].ndim))
+    order = memory_order(first) if keep_order else own
+    out = result_layout(first, order)
     box = boxed([*(x.layout for x in operands), out], axes, order)
-    return box if box and all(is_coalesced(box, strides) for strides in box.strides) else None, out
+    if box and all(is_coalesced(box, strides) for strides in box.strides):
+        return operands, order, out
+    return [x if x.contiguous else x.copy() for x in operands], own, result_layout(first, own)
 
 
 def _launch(
@@ -180,25 +216,28 @@ def _launch(
         group.neighbours,
         f32_word(epsilon),
     )
-    places = [_place(x.offset, strides) for x, strides in zip(operands, box.strides, strict=False)]
+    bound = [windows.bound(x) for x in (*operands, *vectors)]
     steps = [(box.n // group.neighbours * x.strides[0], 0, x.strides[0]) for x in vectors]
-    vector_places = [_place(x.offset, step) for x, step in zip(vectors, steps, strict=True)]
-    states: list[Array] = []
+    strides = (*box.strides[:-1], *steps)
+    places = [_place(at, each) for (_, at), each in zip(bound, strides, strict=True)]
+    target, start = windows.bound(out)
+    states: list[Buffer | BufferBinding] = []
     for half, spec in plan.specs(function, out.kind):
-        read = len(function.vectors_of(half))
-        target = out
+        read = len(operands) + len(function.vectors_of(half)[: len(vectors)])
+        written: Buffer | BufferBinding = target
         if half == WRITES_STATES:
-            target = allocate(device, (jobs * count,), F32, operation=function.name)
+            written = allocate(device, (jobs * count,), F32, operation=function.name).buffer
         launch(
             device,
             spec,
-            inputs=[each.buffer for each in (*operands, *vectors[:read], *states)],
-            outputs=[target.buffer],
-            uniforms=sum([*places, *vector_places[:read], _place(0, box.strides[-1])], head),
+            inputs=[*(buffer for buffer, _ in bound[:read]), *states],
+            outputs=[written],
+            uniforms=sum([*places[:read], _place(start, box.strides[-1])], head),
             workgroups=(_workgroups(device, function, plan, jobs), 1, 1),
             flops=_FLOPS * box.rows * box.n,
         )
-        states = [target]
+        if half == WRITES_STATES:
+            states = [written]
 
 
 def _place(offset: int, strides: Shape) -> tuple[int, ...]:
