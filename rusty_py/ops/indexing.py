@@ -106,6 +106,10 @@ def _plain(key: object) -> object:
 
 
 def _choice(x: Array, key: object) -> _Choice:
+    if isinstance(key, Array) and key.kind is not BOOL and x.ndim:  # What comes often first.
+        index = index_array(key, x.device, operation="index")
+        refuse_out_of_bounds(key, index, x.shape[0], operation="index")
+        return _Choice(x, [index], (0,), 0)
     parts = _expanded([*key] if isinstance(key, tuple) else [key], x)
     if len(parts) == 1 and isinstance(parts[0], Array) and parts[0].ndim > 1 and x.contiguous:
         mask = parts[0]

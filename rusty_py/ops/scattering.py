@@ -14,12 +14,13 @@ from rusty_py.arrays import Array, allocate
 from rusty_py.dtypes import F16, F32, I32, U32, Dtype
 from rusty_py.ops.creation import FULL
 from rusty_py.ops.grid import THREADS, groups_for
+from rusty_py.ops.sorted_sums import by_runs
 from rusty_py.runtime.device import Device
 from rusty_py.runtime.launch import Spec, launch
 from rusty_py.shapes import ceil_div
 
-ROW_INDICES = 1 << 31
-"""The maximum number of indices that workgroups look at for `rows`, in total: a millisecond on a GPU."""
+ROW_INDICES = 1 << 26
+"""Up to as many indices are looked at by the workgroups of all rows; with more, sorting takes less time."""
 
 SHORT_LINE = 256
 """Up to as many indices one thread adds the elements of a line, which takes half a microsecond each."""
@@ -51,19 +52,25 @@ def scatter_add(x: Array, index: Array, size: Rows, *, operation: str) -> Array:
     if not x.size or not prod(out_shape):
         return FULL.forward(0, device=device, shape=out_shape, dtype=kind)
     x = x if x.contiguous else x.copy()
-    if index.ndim == 3 or _short(device, size):
-        out = FULL.forward(0, device=device, shape=out_shape, dtype=F32)
-        by_lines(x, index, size, out, operation=operation)
-    else:
+    way = _way(device, size) if index.ndim == 1 else "lines"
+    if way == "rows":
         out = allocate(device, out_shape, F32, operation=operation)
         by_rows(x, index, size, out, operation=operation)
+        return out.astype(kind, copy=False)
+    out = FULL.forward(0, device=device, shape=out_shape, dtype=F32)
+    if way == "lines":
+        by_lines(x, index, size, out, operation=operation)
+    else:
+        by_runs(x, index, size.outer, size.rows, size.inner, out, operation=operation)
     return out.astype(kind, copy=False)
 
 
-def _short(device: Device, size: Rows) -> bool:
-    """Whether lines take less time, one element after the other, than workgroups that look at all indices."""
+def _way(device: Device, size: Rows) -> str:
+    """By lines, one element after the other; by rows, whose workgroups look at all indices; or by runs."""
     looks = size.outer * size.rows * ceil_div(size.inner, _COLUMNS) * size.n
-    return device.adapter.type == "CPU" or size.n <= SHORT_LINE or looks > ROW_INDICES
+    if device.adapter.type == "CPU" or size.n <= SHORT_LINE:
+        return "lines"
+    return "rows" if looks <= ROW_INDICES else "runs"
 
 
 def by_lines(x: Array, index: Array, size: Rows, out: Array, *, operation: str) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from rusty_py import Device, array, oracle
 from rusty_py.dtypes import F16, F32, I32, U32, Dtype
 from rusty_py.operation import OPERATIONS, apply
-from rusty_py.ops import scattering
+from rusty_py.ops import scattering, sorted_sums
 from rusty_py.ops.scattering import Rows
 from rusty_py.oracle import Expected
 from rusty_py.samples import values
@@ -28,7 +28,7 @@ def index_works() -> Iterator[IndexWork]:
         for index in (I32, U32):
             yield _reading(kind, (37,), (index,))
             yield _setting(kind, (37,), (index,))
-            for kernel in ("lines", "rows"):
+            for kernel in ("lines", "rows", "runs"):
                 yield _summing(kind, index, kernel)
         yield _reading(kind, (7, 6), (I32, U32))
         yield _setting(kind, (7, 6), (U32, I32))
@@ -134,9 +134,12 @@ def _summing(kind: Dtype, index: Dtype, kernel: str) -> IndexWork:
 
     def compute(device: Device, _: object) -> np.ndarray:
         given, by = array(x, device=device), array(rows, device=device)
-        launch = scattering.by_lines if kernel == "lines" else scattering.by_rows
         out = array(np.zeros((2, 5, 3), np.float32), device=device)
-        launch(given, by, size, out, operation="scatter_add")
+        if kernel == "runs":
+            sorted_sums.by_runs(given, by, 2, 5, 3, out, operation="scatter_add")
+        else:
+            launch = scattering.by_lines if kernel == "lines" else scattering.by_rows
+            launch(given, by, size, out, operation="scatter_add")
         return out.numpy()
 
     def expected() -> Expected:

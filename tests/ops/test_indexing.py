@@ -253,9 +253,9 @@ def test_sums_of_equal_indices_are_right_and_bit_equal(
     unchecked: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rng = np.random.default_rng(0)
-    for kernel in ("lines", "rows"):
-        if kernel == "rows":  # A GPU's.
-            monkeypatch.setattr(scattering, "_short", lambda *_: False)
+    for way in ("lines", "rows", "runs"):  # The last two are a GPU's.
+        monkeypatch.setattr(scattering, "_way", lambda *_, way=way: way)
+        unchecked.cache.forget_plans()
         for rows, n, width in ((1, 3000, 5), (7, 1100, 1030), (50, 1, 3), (2, 1025, 1)):
             index = rng.integers(-rows, rows + 2, n).astype(np.int32)
             index[: n // 2] = 0
@@ -274,3 +274,17 @@ def test_sums_of_equal_indices_are_right_and_bit_equal(
             np.add.at(expected, index[inside], g[inside].astype(np.float64))
             np.add.at(size, index[inside], np.abs(g[inside]))
             assert (np.abs(found[0] - expected) <= n * F32.eps / 2 * size + 1e-30).all()
+
+
+def test_what_is_recorded_is_not_set(unchecked: Device) -> None:
+    x = rp.ones((3, 2), device=unchecked)
+    x.requires_grad = True
+    mask = on(unchecked, np.array([True, False, True]))
+    for key in (0, [0, 1], mask, (slice(None), 1)):
+        with pytest.raises(UnsupportedError):
+            (x * 2)[key] = 1
+        with pytest.raises(UnsupportedError):
+            x[key] = 1
+    x[mask].sum().backward()
+    assert isinstance(x.grad, Array)
+    assert x.grad.tolist() == [[1, 1], [0, 0], [1, 1]]
