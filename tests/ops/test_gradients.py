@@ -120,6 +120,13 @@ def cotangents(device: Device) -> dict[str, Callable[[Any], Array]]:
     }
 
 
+def test_every_float_operation_has_a_gradient_or_a_reason() -> None:
+    for each in OPERATIONS.values():
+        if "f" in each.kinds and list(each.samples()):
+            assert isinstance(each.gradient, Gradient | str), each.name
+            assert each.gradient, each.name
+
+
 @pytest.mark.parametrize("operation", DIFFERENTIABLE, **_EVERY)
 def test_gradients_are_those_of_differences(unchecked: Device, operation: Operation) -> None:
     """Also where the gradient of the result is not contiguous."""
