@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from rusty_py import shaders
 from rusty_py.arrays import Array
-from rusty_py.dtypes import Dtype
+from rusty_py.dtypes import BOOL, Dtype
 from rusty_py.errors import DtypeError
 from rusty_py.measure.document import BenchProblem, Verification
 from rusty_py.measure.kernels import FILL
@@ -149,7 +149,16 @@ class OperationWork:
         return self.recheck()
 
     def recheck(self) -> Verification:
+        if self.result.kind is BOOL and (fault := self._not_masks()):
+            return Verification("every element, exactly", error=None, relative_error=None, fault=fault)
         return self.compare(self.result.numpy())
+
+    def _not_masks(self) -> str:
+        """What is wrong with the words of a mask, of which any but 0 would read as True."""
+        words = np.empty(self.result.shape, np.uint32)
+        self.device.read(self.result.buffer, words)
+        wrong = int((words > 1).sum())
+        return f"{wrong:,} of {words.size:,} masks are neither 0 nor 1" if wrong else ""
 
     def compare(self, result: NDArray[np.generic]) -> Verification:
         """Verifies a result, of this or another implementation."""
