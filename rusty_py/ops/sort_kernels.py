@@ -33,7 +33,7 @@ BITONIC = ((256, 64), (512, 128), (1024, 256), (2048, 256))
 KEYS = (8, 4)
 """Keys of a thread in a radix sort: the first for which there is enough workgroup memory."""
 
-CPU_TASKS, MIN_CPU_BLOCK, CPU_BLOCK = 64, 1 << 8, 1 << 14
+CPU_TASKS, MIN_CPU_BLOCK, CPU_BLOCK = 128, 1 << 8, 1 << 14
 """Blocks of a radix sort on a CPU driver, at most, unless they would be longer than the last of these."""
 
 

@@ -14,8 +14,8 @@ from rusty_py.runtime.launch import Spec
 DIGITS = 256
 """Values of a digit, and threads of the kernels that count them."""
 
-CPU_THREADS = 64
-"""Threads of the radix sort on CPU drivers."""
+CPU_THREADS = 16
+"""Threads of a workgroup of the radix sort on CPU drivers: few, so that each core has some."""
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,9 @@
 import numpy as np
 
 from rusty_py.checker import check
-from rusty_py.dtypes import F32
+from rusty_py.dtypes import F32, U32
 from rusty_py.ops.scan_kernels import LARGE, SMALL, SUM, scan_spec
+from rusty_py.ops.sort_specs import scatter_spec, step
 
 from ..each import each_reported
 
@@ -33,3 +34,32 @@ def test_scans_of_rows_do_not_depend_on_the_subgroup_size(checker: None) -> None
                     )
                     assert not report.findings, str(report)
                     np.testing.assert_array_equal(report.outputs["out"], np.cumsum(x))
+
+
+def test_passes_of_a_radix_sort_do_not_depend_on_the_subgroup_size(checker: None) -> None:
+    x = np.random.default_rng(1).integers(0, 2**32, 1500, np.uint32)
+    digits = x >> 8 & 255
+    counts = np.stack([np.bincount(each, minlength=256) for each in (digits[:1024], digits[1024:])], axis=1)
+    order = np.argsort(digits, kind="stable")
+    spec = scatter_spec(step(U32, indices=True, last=False), 4, subgroups=True)
+    uniforms = np.array([2, 1500, 2, 0, 0, 8, 0, 0], np.uint32)
+    with each_reported() as case:
+        for size in SIZES:
+            with case(f"subgroups of {size}"):
+                report = check(
+                    spec.text,
+                    workgroups=2,
+                    buffers={
+                        "source": x,
+                        "ends": np.cumsum(counts).astype(np.uint32),
+                        "out_keys": np.zeros(1500, np.uint32),
+                        "out_indices": np.zeros(1500, np.uint32),
+                        "uniforms": uniforms,
+                    },
+                    subgroup_sizes=(size,),
+                    seeds=1,
+                    workgroup_bytes=spec.workgroup_bytes,
+                )
+                assert not report.findings, str(report)
+                np.testing.assert_array_equal(report.outputs["out_keys"], x[order])
+                np.testing.assert_array_equal(report.outputs["out_indices"], order)

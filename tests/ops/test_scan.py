@@ -73,6 +73,15 @@ def test_threads_scan_columns_in_chunks_of_chunks(device: Device) -> None:
             assert_scans(device, whole(I32, 1 << 20), 0)
 
 
+def test_scans_have_more_rows_than_a_launch_has_workgroups(unchecked: Device) -> None:
+    with pytest.MonkeyPatch.context() as patch, each_reported() as case:
+        patch.setattr(unchecked, "limits", replace(unchecked.limits, groups=3))
+        with case("by threads"):
+            assert_scans(unchecked, whole(F32, 70, 3, 13), 1)
+        with as_gpu(unchecked, subgroups=False, SINGLE_LAUNCH=300), case("by workgroups, in chunks"):
+            assert_scans(unchecked, whole(F32, 5, 520), 1)
+
+
 def test_plans_have_few_launches_and_enough_workgroups() -> None:
     options = {"aligned": True, "initial": False, "cpu": False}
     assert plan(1, 1024, 1, **options).rows == SMALL

@@ -81,6 +81,19 @@ def test_sorts_of_a_gpu_across_every_limit(unchecked: Device, subgroups: bool) -
                     assert_sorts(unchecked, x, descending=n % 2 == 1)
 
 
+def test_sorts_have_more_rows_than_a_launch_has_workgroups(unchecked: Device) -> None:
+    with pytest.MonkeyPatch.context() as patch, each_reported() as case:
+        patch.setattr(unchecked, "limits", replace(unchecked.limits, groups=1))
+        patch.setattr(sort_kernels, "MIN_CPU_BLOCK", 5)
+        for n in (200, 300):
+            with case(f"rows of {n} on a CPU driver"):
+                assert_sorts(unchecked, orders(F32, 5, n)["random"])
+        with as_gpu(unchecked, BITONIC=((256, 64), (512, 256)), KEYS=(4,)):
+            for n in (60, 200, 1100):
+                with case(f"rows of {n} on a GPU"):
+                    assert_sorts(unchecked, orders(F32, 3, n)["random"])
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ELEMENTS.values(), ids=lambda kind: kind.name)
 def test_radix_sorts_of_every_dtype_on_a_gpu(unchecked: Device, kind: Dtype) -> None:

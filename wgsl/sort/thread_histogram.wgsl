@@ -2,8 +2,8 @@
 //
 // Layout: x is (rows, n), row-major, from x_at on; counts is (rows, 256, blocks). Only one thread accesses the counts of
 //   a block: in memory, because drivers take minutes to compile arrays of 256 elements in registers.
-// Dispatch: (min(ceil(rows * blocks / 64), max groups), 1, 1); grid-stride loop, block + 256 steps a block.
-// Workgroup: 64 threads; no workgroup memory.
+// Dispatch: (min(ceil(rows * blocks / 16), max groups), 1, 1); grid-stride loop, block + 256 steps a block.
+// Workgroup: 16 threads; no workgroup memory.
 // Appended: the bindings; key_at(i) -> u32, the key of an element of x.
 
 struct Uniforms {
@@ -16,9 +16,9 @@ struct Uniforms {
     block: u32,
 }
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(16)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
-    for (var task = id.x; task < uniforms.tasks; task += groups.x * 64u) {
+    for (var task = id.x; task < uniforms.tasks; task += groups.x * 16u) {
         let row = task / uniforms.blocks;
         let block = task % uniforms.blocks;
         let own = row * 256u * uniforms.blocks + block;
