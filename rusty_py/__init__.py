@@ -8,6 +8,7 @@ from importlib.machinery import PathFinder
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from rusty_py.activations import Activation as Activation
     from rusty_py.arrays import Array as Array
     from rusty_py.autograd import grad as grad
     from rusty_py.autograd import no_grad as no_grad
@@ -106,6 +107,7 @@ __version__ = "0.1.0"
 
 # Functions of ops/ are found there; those that are here come without the others, for a fast start.
 _NAMES = {
+    "activations": ("Activation",),
     "runtime.adapter": ("Adapter", "Limits", "list_adapters"),
     "arrays": ("Array",),
     "autograd": ("grad", "no_grad", "value_and_grad"),

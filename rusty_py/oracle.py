@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from rusty_py.activations import ACTIVATIONS
 from rusty_py.dtypes import F16, F32, Dtype
 
 _TINY = 2.0**-126  # GPUs may flush what is smaller to zero.
@@ -83,30 +84,34 @@ def finished(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """What is left of a product's reference and bound once f32 has added `terms` and applied `activation`.
 
-    An activation multiplies the error it is given by its steepest slope at most; its own error is that of
-    WGSL's functions (specification, "Accuracy of concrete floating point expressions"): 3 + 2 |x| units for
-    exp(x), 2.5 for a quotient, 1e-5 for tanh. x / (1 + exp(-y)) passes on (1 - s) of the error of exp.
+    An activation multiplies the error it is given by its steepest slope at most, and adds its own, also that
+    of the result which is off.
     """
     for term in terms:
         reference = reference + term
         bound = bound + F32.eps / 2 * (np.abs(reference) + bound)
     if not activation:
         return reference, bound
-    x = reference
-    if activation == "relu":
-        return np.maximum(x, 0), bound
-    if activation == "tanh":
-        return np.tanh(x), bound + 1e-5
-    y = 1.5957691216 * (x + 0.044715 * x**3) if activation == "gelu" else x
-    with np.errstate(over="ignore"):
-        s = 1 / (1 + np.exp(-y))
-    units = 3 + 2 * np.abs(y) + (4 * np.abs(y) if activation == "gelu" else 0)  # y is rounded, too.
-    relative = ((1 - s) * units + 3) * F32.eps
-    # Where exp is infinite, nothing is left of a quotient that float32 could hold.
-    lost = _TINY * np.maximum(1, np.abs(x))
-    steepest = {"sigmoid": 0.25, "silu": 1.1, "gelu": 1.13}[activation]
-    result = s if activation == "sigmoid" else x * s
-    return result, steepest * bound + 1.01 * relative * np.abs(result) + lost
+    found, own = activated(reference, name=activation, dtype=F32)
+    passed = ACTIVATIONS[activation].slope * bound
+    return found, passed + 1.01 * own + F32.eps * passed
+
+
+def activated(
+    x: NDArray[np.floating], *parameters: NDArray[np.floating], name: str, dtype: Dtype
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The activation of `x` in float64, and how far our kernel may be from it.
+
+    For f16 some take WGSL's exp and a short polynomial: an eighth of an ulp.
+    """
+    exact = x.astype(np.float64)
+    with np.errstate(invalid="ignore", over="ignore"):
+        reference = np.asarray(ACTIVATIONS[name].of(exact, *parameters))
+        ulps = np.broadcast_to(np.asarray(ACTIVATIONS[name].ulps(exact), np.float64), reference.shape)
+        bound = np.where(np.isfinite(reference), rounding(reference, ulps=ulps, dtype=F32), 0)
+        if dtype is F16:
+            bound = bound + rounding(reference, ulps=0.63, dtype=F16)
+    return reference, bound
 
 
 def rounding_factor(k: int, dtype: Dtype) -> float:

@@ -4,16 +4,18 @@ from collections.abc import Mapping
 from typing import ClassVar, Protocol
 
 from rusty_py import shaders
+from rusty_py.activations import ACTIVATIONS
 from rusty_py.gemm.access import access
-from rusty_py.gemm.problem import ACTIVATIONS, GemmProblem, Signature
+from rusty_py.gemm.problem import GemmProblem, Signature
 from rusty_py.runtime.adapter import Limits
 from rusty_py.runtime.launch import Spec
 
-# max and clamp may drop NaN, so it is detected by its bits.
 _EPILOGUE = """
+fn activation(x: f32) -> f32 {{
+    return {activation};
+}}
 fn epilogue(x: vec4<f32>) -> vec4<f32> {{
-    let is_nan = (bitcast<vec4<u32>>(x) & vec4(0x7fffffffu)) > vec4(0x7f800000u);
-    return select({activation}, x, is_nan);
+    return vec4(activation(x.x), activation(x.y), activation(x.z), activation(x.w));
 }}
 """
 
@@ -84,12 +86,13 @@ def definitions(
         "TileElement": held or signature.accumulate_dtype.wgsl,
         "Result": result or signature.result.wgsl,
     }
+    activation = ACTIVATIONS[signature.activation].wgsl if signature.activation else "x"
     return "".join(
         [
             *(f"const {name}: u32 = {value}u;\n" for name, value in constants.items()),
             *(f"const {name}: bool = {str(value).lower()};\n" for name, value in flags.items()),
             *(f"alias {name} = {wgsl};\n" for name, wgsl in types.items()),
-            _EPILOGUE.format(activation=ACTIVATIONS.get(signature.activation, "x")),
+            _EPILOGUE.format(activation=activation),
             shaders.read("matmul/uniforms"),
             "@group(0) @binding(4) var<uniform> uniforms: Uniforms;\n",
             access(signature, packed_loads=packed_loads),

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 
 from rusty_py import dtypes
+from rusty_py.activations import ACTIVATIONS
 from rusty_py.dtypes import F16, F32, Dtype
 from rusty_py.errors import DtypeError, LimitError, ShapeError
 from rusty_py.gemm.describe import is_array, shape_of
-from rusty_py.gemm.problem import ACTIVATIONS
 from rusty_py.gemm.select import Tile, kernel_of
 
 

@@ -5,15 +5,6 @@ from typing import NamedTuple
 
 from rusty_py.dtypes import F32, Dtype
 
-ACTIVATIONS = {
-    "relu": "max(x, vec4(0.0))",
-    "tanh": "tanh(clamp(x, vec4(-10.0), vec4(10.0)))",  # Some drivers' tanh overflows beyond 40.
-    "sigmoid": "1.0 / (1.0 + exp(-x))",
-    "silu": "x / (1.0 + exp(-x))",
-    "gelu": "x / (1.0 + exp(-1.5957691216 * (x + 0.044715 * x * x * x)))",
-}
-"""Activations of the epilogue as WGSL of x; gelu is the tanh approximation, written as x * sigmoid(2y)."""
-
 
 class MatrixLayout(NamedTuple):
     """The layout of matrices in a buffer, in elements.
@@ -68,8 +59,9 @@ class Signature:
 
     `a_along_k`, `b_along_k`: the matrix is contiguous along k. `a_vec4`, `b_vec4`, `c_vec4`: it can be
     accessed as vec4. `stored` is the dtype of a, b and the bias, `result` that of c, `accumulate_dtype` that
-    of the accumulators. `activation` is one of `ACTIVATIONS`, or "". `clamps`: loads beyond a block of c must
-    be clamped. `half2`: a and b are packed f16, two adjacent steps of k per element, and k counts these.
+    of the accumulators. `activation` is one of `activations.ACTIVATIONS`, or "". `clamps`: loads beyond a
+    block of c must be clamped. `half2`: a and b are packed f16, two adjacent steps of k per element, and k
+    counts these.
     """
 
     a_along_k: bool = True

@@ -624,17 +624,25 @@ def _converted(kinds: str) -> str:
     return f'convert with .astype("{"f32" if kinds == "f" else "i32"}")'
 
 
-def bodies() -> list[Body]:
-    """What is computed by any operation here, for every dtype."""
-    found = [row.body(kind) for row in ROWS.values() for kind in ELEMENTS.values() if kind.kind in row.kinds]
-    found += [cast(source, target) for source in ELEMENTS.values() for target in ELEMENTS.values()]
-    found += [_choice(kind) for kind in ELEMENTS.values()]
+def bodies() -> list[tuple[Body, int]]:
+    """What is computed by any operation here, for every dtype, and how many parameters that takes."""
+    found = [
+        (row.body(kind), len(row.parameters))
+        for row in ROWS.values()
+        for kind in ELEMENTS.values()
+        if kind.kind in row.kinds
+    ]
+    found += [(cast(source, target), 0) for source in ELEMENTS.values() for target in ELEMENTS.values()]
+    found += [(_choice(kind), 0) for kind in ELEMENTS.values()]
     return list(dict.fromkeys(found))
 
 
 def covering() -> list[tuple[Body, Skeleton]]:
     """Kernels that cover all: each body in one skeleton, and each way to find elements with one body."""
-    found = [(body, Skeleton("flat", 4, ("vec4",) * len(body.types))) for body in bodies()]
+    found = [
+        (body, Skeleton("flat", 4, ("vec4",) * (len(body.types) - numbers) + ("number",) * numbers))
+        for body, numbers in bodies()
+    ]
     for kind in (U32, F16):
         found += [(cast(kind, kind), skeleton) for skeleton in generator.skeletons(1)]
         found += [(_choice(kind), skeleton) for skeleton in generator.skeletons(3)]

@@ -92,9 +92,10 @@ class Matmul:
         call is asynchronous. Transposed operands are read without a copy.
 
         `out` receives the result and is returned; with `accumulate` the product is added to it. `bias`, (n,),
-        is added to every row before `activation`: "relu", "gelu", "silu", "sigmoid", "tanh", or "none", the
-        same as None. float16 accumulates in float32; `accumulate_dtype="f16"` allows short partial sums in
-        float16. `tile` selects the kernel, `device` the GPU.
+        is added to every row before `activation`, an `Activation` or a name: "relu", "leaky_relu" with slope
+        0.01, "gelu", "gelu_tanh", "silu", "sigmoid", "tanh", "softplus", "elu" with an alpha of 1,
+        "hardswish", or "none", the same as None. float16 accumulates in float32; `accumulate_dtype="f16"`
+        allows short partial sums in float16. `tile` selects the kernel, `device` the GPU.
         Raises ShapeError, DtypeError, LimitError for a tile that exceeds the device's limits, DeviceError,
         OutOfMemory.
         """
@@ -143,7 +144,7 @@ matmul = Matmul()
 
 def _activation(name: str | None) -> str | None:
     """The name of the activation; None for "none"."""
-    return None if name == "none" else name
+    return None if name is None or name == "none" else str(name)
 
 
 def operator(a: object, b: object, *, reflected: bool = False) -> Array | NotImplementedType:

@@ -11,11 +11,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rusty_py import Array, Device, Limits, array, matmul, oracle
+from rusty_py.activations import ACTIVATIONS
 from rusty_py.dtypes import F16, F32
 from rusty_py.gemm import select
 from rusty_py.gemm.blocked import SUM_DEPTH, Blocked
 from rusty_py.gemm.plan import GemmPlan
-from rusty_py.gemm.problem import ACTIVATIONS, GemmProblem
+from rusty_py.gemm.problem import GemmProblem
 from rusty_py.views import View
 
 from ..day import DAY

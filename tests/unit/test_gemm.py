@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rusty_py import Device, LimitError, Limits
+from rusty_py.activations import ACTIVATIONS
 from rusty_py.dtypes import F16
 from rusty_py.gemm import variants
 from rusty_py.gemm.blocked import Blocked
@@ -18,7 +19,7 @@ from rusty_py.gemm.dispatch import Dispatch, Operands, dispatches
 from rusty_py.gemm.family import signatures
 from rusty_py.gemm.gemv import GemvN
 from rusty_py.gemm.plan import GemmPlan, machine_of
-from rusty_py.gemm.problem import ACTIVATIONS, GemmProblem, MatrixLayout, Signature, contiguous
+from rusty_py.gemm.problem import GemmProblem, MatrixLayout, Signature, contiguous
 from rusty_py.gemm.register_tiled_cpu import ALONE, SHARING
 from rusty_py.gemm.select import Tile, cost, kernel_of, plan
 from rusty_py.gemm.simple import TILES, Naive

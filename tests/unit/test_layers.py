@@ -17,6 +17,7 @@ PACKAGE = Path(rusty_py.__file__).parent
 LAYERS = {
     "errors": 0.0,
     "printing": 0.0,
+    "activations": 0.1,
     "dtypes": 0.1,
     "shaders": 0.1,
     "shapes": 0.1,

@@ -82,7 +82,8 @@ def test_a_tile_without_a_kernel_is_refused_with_the_choice(tile: int | str) -> 
 def test_an_unknown_activation_is_refused_with_the_choice(activation: str) -> None:
     said = (
         rf"^matmul: no such activation: '{activation}';"
-        " choose one of none, relu, tanh, sigmoid, silu, gelu$"
+        " choose one of none, relu, leaky_relu, tanh, sigmoid, silu, gelu, gelu_tanh, softplus, elu,"
+        " hardswish$"
     )
     with pytest.raises(LimitError, match=said):
         matmul(ONES, ONES, activation=activation)

@@ -4,6 +4,7 @@ The public name, NumPy's protocols, the kernels for every layout, and the tests 
 text follow from a row. Functions of wgsl/lib that its WGSL calls are appended to the kernel.
 """
 
+from rusty_py.ops.rows.activations import *  # noqa: F403
 from rusty_py.ops.rows.arithmetic import *  # noqa: F403
 from rusty_py.ops.rows.bits import *  # noqa: F403
 from rusty_py.ops.rows.clip import *  # noqa: F403
