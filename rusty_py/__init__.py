@@ -49,6 +49,22 @@ if TYPE_CHECKING:
     from rusty_py.ops.creation import ones_like as ones_like
     from rusty_py.ops.creation import zeros as zeros
     from rusty_py.ops.creation import zeros_like as zeros_like
+    from rusty_py.ops.data_types import astype as astype
+    from rusty_py.ops.data_types import bool as bool
+    from rusty_py.ops.data_types import can_cast as can_cast
+    from rusty_py.ops.data_types import e as e
+    from rusty_py.ops.data_types import finfo as finfo
+    from rusty_py.ops.data_types import float16 as float16
+    from rusty_py.ops.data_types import float32 as float32
+    from rusty_py.ops.data_types import iinfo as iinfo
+    from rusty_py.ops.data_types import inf as inf
+    from rusty_py.ops.data_types import int32 as int32
+    from rusty_py.ops.data_types import isdtype as isdtype
+    from rusty_py.ops.data_types import nan as nan
+    from rusty_py.ops.data_types import newaxis as newaxis
+    from rusty_py.ops.data_types import pi as pi
+    from rusty_py.ops.data_types import result_type as result_type
+    from rusty_py.ops.data_types import uint32 as uint32
     from rusty_py.ops.difference import diff as diff
     from rusty_py.ops.elementwise import where as where
     from rusty_py.ops.embedding import embedding as embedding
@@ -129,10 +145,23 @@ _NAMES = {
         "UnsupportedError",
     ),
     "fusion.function": ("fuse",),
+    "ops.data_types": (
+        "bool",
+        "e",
+        "float16",
+        "float32",
+        "inf",
+        "int32",
+        "nan",
+        "newaxis",
+        "pi",
+        "uint32",
+    ),
     "ops.creation": ("arange", "array", "asarray", "empty", "eye", "full", "ones", "zeros"),
     "ops.matmul": ("matmul",),
     "user_kernel": ("Kernel",),
 }
+_STANDARD = {"__array_api_version__": "API_VERSION", "__array_namespace_info__": "namespace_info"}
 _HOME = {name: module for module, names in _NAMES.items() for name in names}
 
 if not TYPE_CHECKING:  # Else a misspelt name would have a type.
@@ -140,7 +169,9 @@ if not TYPE_CHECKING:  # Else a misspelt name would have a type.
     def __getattr__(name: str) -> object:
         if name == "__all__":
             return [*_HOME, *_operations(), "__version__"]
-        if name in _HOME:
+        if name in _STANDARD:
+            found = getattr(import_module("rusty_py.ops.data_types"), _STANDARD[name])
+        elif name in _HOME:
             found = getattr(import_module(f"rusty_py.{_HOME[name]}"), name)
         elif not name.startswith("_") and not _is_module(name) and name in _operations():
             found = _operations()[name]

@@ -4,6 +4,8 @@ What it offers is here; what it computes is in ops/, which its methods import wh
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -479,6 +481,10 @@ class Array:
     __rmatmul__ = _operator("matmul", reflected=True)
 
     # NumPy and others.
+
+    def __array_namespace__(self, *, api_version: str | None = None) -> ModuleType:
+        """The package, whose functions are those of the Array API standard."""
+        return import_module("rusty_py")
 
     def __array__(self, dtype: np.dtype[Any] | None = None, copy: bool | None = None) -> NDArray[Any]:
         if copy is False:

@@ -55,7 +55,8 @@ def test_every_public_name_can_be_imported_and_listed() -> None:
     assert {"add", "exp", "max"} <= rows
     assert declared | rows | aliases == public
     for name in declared | rows:
-        named = getattr(rusty_py, name).__name__
+        found = getattr(rusty_py, name)
+        named = getattr(found, "__name__", name)
         assert named == name or getattr(rusty_py, named) is getattr(rusty_py, name)
         assert name in dir(rusty_py)
 
