@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rusty_py import dtypes, printing
-from rusty_py.dtypes import BOOL, F16, F32, MAX_F32, Dtype, DtypeLike, f32_word
+from rusty_py.dtypes import BOOL, F16, F32, I32, MAX_F32, Dtype, DtypeLike, f32_word
 from rusty_py.errors import DeviceError, DtypeError, RustyError, ShapeError, UnsupportedError
 from rusty_py.layout import Layout, index_key, layout_at, layout_of, layout_permuted, layout_reshaped
 from rusty_py.operation import HOOKS, OPERATIONS, apply, public_function
@@ -159,6 +159,8 @@ class Array:
         return view
 
     def __getitem__(self, key: object) -> "Array":
+        if type(key) is Array and key.layout.dtype is I32 and self.layout.shape and not self.device.checked:
+            return apply(OPERATIONS["take"], self, key, axes=(0,), at=0)  # What comes often, without detours.
         known = index_key(key)
         if known is None:
             from rusty_py.ops import indexing

@@ -15,7 +15,7 @@ import numpy as np
 
 from rusty_py import dtypes
 from rusty_py.arrays import Array, assignable
-from rusty_py.dtypes import BOOL
+from rusty_py.dtypes import BOOL, I32
 from rusty_py.errors import IndexingError, ShapeError
 from rusty_py.layout import index_key
 from rusty_py.operation import OPERATIONS, Operation, apply
@@ -51,7 +51,11 @@ def getitem(x: Array, key: object) -> Array:
 
 def setitem(x: Array, key: object, value: object) -> None:
     """`x[key] = value`: `value` broadcasts. Raises what `getitem` and `Array.assign` do."""
-    if not _has_arrays(key):
+    if type(key) is Array and key.layout.dtype is I32 and x.layout.shape and not x.device.checked:
+        shape = (*key.layout.shape, *x.layout.shape[1:])
+        _write(PUT, value, (key,), x, shape, axes=(0,), at=0)  # What comes often, without detours.
+        return
+    if index_key(key) is not None or not _has_arrays(key):
         view = x[_plain(key)]
         _write(ASSIGN, value, (), view, view.shape)
         return
@@ -77,7 +81,7 @@ def _write(
     **options: Any,
 ) -> None:
     """Sets what the indices choose of `out`, in `shape`, to `value`."""
-    if isinstance(value, bool | int | float | np.generic):
+    if type(value) is float or isinstance(value, bool | int | float | np.generic):
         number = value.item() if isinstance(value, np.generic) else value
         word = dtypes.scalar_word(number, out.kind, operation="index")
         apply(operation, *indices, out, words=(word,), **options)
@@ -98,6 +102,8 @@ def _is_array(part: object) -> bool:
 
 def _plain(key: object) -> object:
     """The key with Python's integers. Raises IndexingError for what is no key."""
+    if index_key(key) is not None:
+        return key
     key = plain_index(key)
     if index_key(key) is None:
         kinds = ", ".join(type(each).__name__ for each in (key if isinstance(key, tuple) else (key,)))
@@ -106,10 +112,6 @@ def _plain(key: object) -> object:
 
 
 def _choice(x: Array, key: object) -> _Choice:
-    if isinstance(key, Array) and key.kind is not BOOL and x.ndim:  # What comes often first.
-        index = index_array(key, x.device, operation="index")
-        refuse_out_of_bounds(key, index, x.shape[0], operation="index")
-        return _Choice(x, [index], (0,), 0)
     parts = _expanded([*key] if isinstance(key, tuple) else [key], x)
     if len(parts) == 1 and isinstance(parts[0], Array) and parts[0].ndim > 1 and x.contiguous:
         mask = parts[0]

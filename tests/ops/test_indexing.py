@@ -288,3 +288,16 @@ def test_what_is_recorded_is_not_set(unchecked: Device) -> None:
     x[mask].sum().backward()
     assert isinstance(x.grad, Array)
     assert x.grad.tolist() == [[1, 1], [0, 0], [1, 1]]
+
+
+def test_a_choice_has_second_derivatives(unchecked: Device) -> None:
+    a, index = values(F32, 5, 3), on(unchecked, np.array([4, 1, 1], np.int32))
+    x = on(unchecked, a)
+
+    def slopes(x: Array) -> Array:
+        return (rp.grad(lambda y: (y[index] ** 3).sum())(x) ** 2).sum()
+
+    counts = np.array([0, 2, 0, 0, 1], np.float64)[:, None]
+    np.testing.assert_allclose(
+        rp.grad(slopes)(x).numpy(), 36 * counts**2 * a.astype(np.float64) ** 3, rtol=1e-5
+    )
