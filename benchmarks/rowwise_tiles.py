@@ -56,7 +56,7 @@ class Candidate:
 def candidates(rows: Rows, chosen: Tile, machine: Machine) -> Iterator[Tile]:
     """The choice, and tiles of the same skeleton with other numbers of threads."""
     yield chosen
-    threads = 64
+    threads = 32
     while threads <= machine.threads:
         for lanes in (threads, MIN_SUBGROUP):
             slots = ceil_div(rows.n, lanes * rows.width)

@@ -37,6 +37,7 @@ def cases() -> Iterator[tuple[str, Sample, Machine]]:
         (GPU, (3, 20), 1),  # 4 lanes, vec4
         (GPU, (2, 201), 1),  # 64 lanes, scalar
         (GPU, (2, 1100), 1),  # Slots
+        (GPU, (50, 5), 0),  # Across, 8 lanes
         (CPU, (3, 13), 1),  # Once
         (_NO_SUBGROUPS, (300, 5), 0),  # Across, in a loop
         (_SMALL, (2, 260), 1),  # A tree

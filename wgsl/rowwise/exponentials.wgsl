@@ -26,6 +26,8 @@ fn summary(own: array<Elements, SLOTS>, count: u32) -> State {
 }
 
 fn combine(a: State, b: State) -> State {
-    let largest = max(a.largest, b.largest);
-    return State(largest, a.sum * exp(a.largest - largest) + b.sum * exp(b.largest - largest));
+    let difference = a.largest - b.largest;
+    let scale = exp(-abs(difference));
+    let sum = select(b.sum + a.sum * scale, a.sum + b.sum * scale, difference >= 0.0);
+    return State(max(a.largest, b.largest), sum);
 }

@@ -10,7 +10,8 @@
 //   lane 1   lane 1       lane 1         items 1, LANES + 1, ...
 //
 //   One job (COLS = 1) for long rows; 32 jobs where neighbouring rows are neighbours in memory, so that loads are coalesced
-//   across them; LANES = 1 on CPU drivers, where a thread is a row and barriers are slow.
+//   across them. With LANES = 1 a thread has a whole row: few elements of such rows, and rows of any length on CPU drivers,
+//   where barriers are slow.
 // Thread: SLOTS items at a time. With ONCE these are all it has, and they stay in registers; otherwise it loads them again
 //   to compute out. The states of the lanes are combined by a tree in workgroup memory.
 // Rows in several parts take two dispatches: with WRITES_STATES the state of each job is all that is stored, and with

@@ -22,7 +22,10 @@ LONG_THREADS, LONG_SLOTS = 512, 4
 """A workgroup of a row that does not fit into registers."""
 
 COLUMNS, COLUMN_LANES, COLUMN_SLOTS = 32, (8, 16), 32
-"""Neighbouring rows of a workgroup where these are neighbours in memory; lanes of each, and their slots."""
+"""Neighbouring rows of a workgroup where these are neighbours in memory; lanes of each, and their slots.
+
+A row of no more elements than slots has one lane, and needs no barriers.
+"""
 
 SUM_ELEMENTS, SUM_SHORT_ELEMENTS = 8, 16
 """Elements of a thread that adds up rows: of each it keeps two operands and two sums."""
@@ -97,6 +100,8 @@ def groups_for_sums(count: int, tile: Tile) -> int:
 
 def _across(rows: Rows, machine: Machine) -> Tile:
     few, many = COLUMN_LANES
+    if rows.n <= COLUMN_SLOTS:
+        return _loop(SHORT_THREADS, 1, _slots(rows.n, 1), rows)
     lanes = few if rows.n <= few * COLUMN_SLOTS or machine.threads < COLUMNS * many else many
     return _loop(COLUMNS * lanes, lanes, min(COLUMN_SLOTS, _slots(rows.n, lanes)), rows)
 
