@@ -58,7 +58,7 @@ def with_specials(kind: Dtype, arity: int, *shape: int, seed: int = 0) -> tuple[
         special = [np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0, -1.0]
         first, second = np.meshgrid(special, special)
         for x, chosen in zip(given, (first, second), strict=False):
-            x.reshape(-1)[: chosen.size] = chosen.reshape(-1)
+            x.reshape(-1)[: chosen.size] = chosen.reshape(-1)[: x.size]
     return given
 
 

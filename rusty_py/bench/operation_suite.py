@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from math import prod
 
 import numpy as np
+from numpy.typing import NDArray
 
-from rusty_py.bench.suites.description import Task
+from rusty_py.bench.suites.description import Shape, Task
 from rusty_py.dtypes import F16, Dtype
 from rusty_py.errors import DtypeError
 from rusty_py.measure.document import BenchProblem
@@ -20,6 +22,7 @@ from rusty_py.runtime.adapter import Adapter
 from rusty_py.samples import Sample
 
 OURS = "rusty_py"
+_MAX_DRAWN = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ class OperationSuite:
 
     def _operation(self, task: Task) -> Operation:
         operation = OPERATIONS[task.operation]
-        if operation.operands is None or operation.numpy is None:
+        if operation.operands is None:
             raise DtypeError(f"{self.command}: {task.operation} has no operands to measure it with")
         if self.dtype.kind not in operation.kinds:
             raise DtypeError(f"{self.command}: {task.operation} is not for {self.dtype.name}")
@@ -62,8 +65,7 @@ class OperationSuite:
         self, task: Task, meter: KernelMeter, compiler: CompileMeter, seed: int
     ) -> list[Comparison]:
         operation = self._operation(task)
-        assert operation.operands is not None
-        operands = operation.operands(self.dtype, task.shape, seed=seed)
+        operands = _operands(operation, self.dtype, task.shape, seed=seed)
         sample = Sample(task.name, operands, dict(task.options))
         options = {name: str(value) for name, value in task.options.items() if value is not None}
         work = OperationWork(operation, sample, self.dtype, meter.device, options=options)
@@ -75,7 +77,7 @@ class OperationSuite:
             work.result.shape,
             work.result.dtype,
             work.compare,
-            operation.numpy,
+            operation.numpy or operation.reference,
             sample.options,
         )
         others = references([self.reference], compared, device=meter.device, clock=meter.clock_name)
@@ -87,3 +89,15 @@ class OperationSuite:
                 reference=self.reference.name,
             )
         ]
+
+
+def _operands(
+    operation: Operation, dtype: Dtype, shape: Shape, *, seed: int
+) -> tuple[NDArray[np.generic], ...]:
+    """Operands of a shape; long ones repeat what is drawn for a shorter first axis, to be drawn soon."""
+    assert operation.operands is not None
+    drawn = max(1, min(shape[0], _MAX_DRAWN // max(1, prod(shape[1:]))))
+    operands: tuple[NDArray[np.generic], ...] = operation.operands(dtype, (drawn, *shape[1:]), seed=seed)
+    if drawn == shape[0]:
+        return operands
+    return tuple(np.resize(x, (shape[0], *x.shape[1:])) if x.shape[:1] == (drawn,) else x for x in operands)

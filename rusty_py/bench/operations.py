@@ -1,4 +1,4 @@
-"""The commands of the suites of operations: `rusty-bench elementwise`, `rusty-bench reduce`, ..."""
+"""The commands of the suites of operations: `rusty-bench elementwise`, `reduce`, `activation`, ..."""
 
 from collections.abc import Callable, Sequence
 from enum import StrEnum
@@ -25,7 +25,7 @@ from rusty_py.bench.options import (
     parts,
 )
 from rusty_py.bench.output import Format, Output
-from rusty_py.bench.suites.description import Shape, SuiteDescription, Task, parse_shape
+from rusty_py.bench.suites.description import Axis, Shape, SuiteDescription, Task, parse_sizes
 
 
 class ElementName(StrEnum):
@@ -51,7 +51,14 @@ def command_of(suite: SuiteDescription) -> Callable[..., None]:
         ] = None,
         size: Annotated[
             list[str] | None,
-            typer.Option("--size", metavar="SIZES", help="Elements: 4096, 64Ki, 1Mi, or 1024x1024."),
+            typer.Option("--size", metavar="SIZES", help="4096, 64Ki, 1M, 1024x1024 or 4Ki..1Mi."),
+        ] = None,
+        preset: Annotated[
+            str | None, typer.Option("--preset", metavar="NAME", help=_presets_help(suite))
+        ] = None,
+        axis: Annotated[
+            list[str] | None,
+            typer.Option("--axis", metavar="AXES", hidden=not suite.axes, help="Of all: all, 0, 1, ..."),
         ] = None,
         dtype: Annotated[
             ElementName, typer.Option("--dtype", metavar="DTYPE", help="f32, f16, i32 or u32.")
@@ -77,7 +84,10 @@ def command_of(suite: SuiteDescription) -> Callable[..., None]:
         bars: BarsOption = False,
         ascii: AsciiOption = False,
     ) -> None:
-        shapes = [_shape(text) for text in parts(size)]
+        shapes = [shape for text in parts(size) for shape in _sizes(text)]
+        if preset is not None:
+            shapes += _preset(suite, preset)
+        axes = [_axis(suite, text) for text in parts(axis)]
         output = Output(format, json, out, force, wide, bars, ascii)
         chosen = choose_adapter(adapter)
         output.check()
@@ -88,9 +98,8 @@ def command_of(suite: SuiteDescription) -> Callable[..., None]:
         from rusty_py.measure.references import library
         from rusty_py.measure.sampling import Options
 
-        tasks = tasks_of(
-            suite, parts(op) or suite.operations, shapes or suite.sizes["CPU" if chosen.is_cpu else "GPU"]
-        )
+        shapes = shapes or list(suite.sizes["CPU" if chosen.is_cpu else "GPU"])
+        tasks = tasks_of(suite, parts(op), shapes, axes)
         budget_s = max_time or (None if chosen.is_cpu else GPU_SECONDS)
         options = Options.for_adapter(chosen, runs=runs, max_time_s=budget_s, seed=seed)
         measured = OperationSuite(suite.command, tasks, ELEMENTS[dtype], library(reference))
@@ -105,34 +114,68 @@ def command_of(suite: SuiteDescription) -> Callable[..., None]:
     return command
 
 
-def tasks_of(suite: SuiteDescription, operations: Sequence[str], shapes: Sequence[Shape]) -> list[Task]:
-    """The tasks, operation by operation and small ones first. Raises a usage error for unknown operations."""
+def tasks_of(
+    suite: SuiteDescription, operations: Sequence[str], shapes: Sequence[Shape], axes: Sequence[Axis] = ()
+) -> list[Task]:
+    """The tasks, operation by operation and small ones first; without `operations` those of the defaults.
+
+    Raises a usage error for unknown operations, and for axes that a shape doesn't have.
+    """
+    able = able_of(suite)
+    for shape in shapes:
+        if any(axis is not None and axis >= len(shape) for axis in axes):
+            size = "x".join(map(str, shape))
+            raise typer.BadParameter(f"{size} has the axes 0 to {len(shape) - 1}", param_hint="--axis")
     tasks = []
-    able = _able(suite, shapes[0])
-    for operation in operations:
+    for operation in operations or [each for each in suite.operations if each in able]:
         if operation not in able:
             raise typer.BadParameter(f"{operation!r} is not one of: {', '.join(able)}", param_hint="--op")
-        tasks += [task for shape in shapes for task in suite.tasks(operation, shape)]
+        tasks += [task for shape in shapes for task in suite.tasks(operation, shape, axes)]
     return tasks
 
 
-def _able(suite: SuiteDescription, shape: Shape) -> list[str]:
-    """The operations that make their own operands and take the options of the suite, an axis or none."""
+def able_of(suite: SuiteDescription) -> list[str]:
+    """The operations that a suite measures: its own, and those of its family."""
     from inspect import signature
 
     from rusty_py.operation import OPERATIONS
+    from rusty_py.ops.all import elementwise
 
-    OPERATIONS[suite.operations[0]]  # The first that is asked for registers all.
-    options = set(suite.tasks("", shape)[0].options)
+    found = set(suite.operations)
+    if suite.family == "elementwise":
+        found |= elementwise.ROWS.keys()
+    if suite.family == "reductions":
+        parameters = {
+            name: signature(each.function).parameters for name, each in OPERATIONS.items() if each.function
+        }
+        found |= {name for name, each in parameters.items() if {"axis", "keepdims"} <= set(each)}
     return sorted(
         name
-        for name, each in OPERATIONS.items()
-        if each.operands and each.function and {"axis"} & set(signature(each.function).parameters) == options
+        for name in found & OPERATIONS.keys()
+        if (each := OPERATIONS[name]).operands and each.function and each.expected
     )
 
 
-def _shape(text: str) -> Shape:
+def _sizes(text: str) -> list[Shape]:
     try:
-        return parse_shape(text)
+        return parse_sizes(text)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--size") from error
+
+
+def _presets_help(suite: SuiteDescription) -> str:
+    return f"Sizes: {' or '.join(suite.presets)}." if suite.presets else "None."
+
+
+def _preset(suite: SuiteDescription, name: str) -> tuple[Shape, ...]:
+    if name not in suite.presets:
+        known = ", ".join(suite.presets) or "none"
+        raise typer.BadParameter(f"{name!r} is not one of: {known}", param_hint="--preset")
+    return suite.presets[name]
+
+
+def _axis(suite: SuiteDescription, text: str) -> Axis:
+    names = {"all" if axis is None else str(axis): axis for axis in suite.axes}
+    if text not in names:
+        raise typer.BadParameter(f"{text!r} is not one of: {', '.join(names) or 'none'}", param_hint="--axis")
+    return names[text]

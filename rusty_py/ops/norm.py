@@ -205,6 +205,7 @@ def _operation(function: RowFunction, public: Callable[..., Array] | None) -> Op
     gradient, name = public is None, function.name.removesuffix("_gradient")
     reference, expected = OF_GRADIENTS if gradient else (bounds.affine_norm, bounds.expected_norm)
     rule = partial(norm_gradient_rule, name) if gradient else partial(norm_rule, name)
+    eps = None if name == "rms_norm" else 1e-5  # The default.
     return OPERATIONS.add(
         Operation(
             function.name,
@@ -213,8 +214,8 @@ def _operation(function: RowFunction, public: Callable[..., Array] | None) -> Op
             kinds="f",
             samples=partial(norm_samples, function.name, len(function.vectors), g=gradient),
             operands=partial(norm_operands, len(function.vectors), gradient),
-            expected=partial(by_reference, partial(norm_reference, expected, name)),
-            reference=partial(norm_reference, reference, name),
+            expected=partial(by_reference, partial(norm_reference, expected, name, eps=eps)),
+            reference=partial(norm_reference, reference, name, eps=eps),
             gradient=Gradient(joint=rule),
         )
     )

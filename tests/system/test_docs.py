@@ -115,11 +115,8 @@ def _shortened(command: str) -> str:
     command = re.sub(r"--max-time \d+", "--max-time 2", command)
     if "--max-time" in command:
         return command
-    return re.sub(
-        r"(rusty-bench(?: matmul| elementwise| reduce| transfer)?)(?= -)(?! --version)",
-        r"\1 --runs 2",
-        command,
-    )
+    measuring = "matmul|activation|elementwise|norm|reduce|scan|transfer"
+    return re.sub(rf"(rusty-bench(?: (?:{measuring}))?)(?= -)(?! --version)", r"\1 --runs 2", command)
 
 
 def test_the_readme_shows_the_program() -> None:

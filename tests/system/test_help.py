@@ -11,7 +11,19 @@ import rusty_py
 from .program import NO_DRIVER, Sabotaged, python, rusty_bench, strict_json
 
 COMMANDS = (
-    *("matmul", "elementwise", "reduce", "run", "kernel", "compare", "overhead", "transfer"),
+    *(
+        "matmul",
+        "activation",
+        "elementwise",
+        "norm",
+        "reduce",
+        "scan",
+        "run",
+        "kernel",
+        "compare",
+        "overhead",
+        "transfer",
+    ),
     *("tune", "info", "doctor", "check"),
 )
 

@@ -1,4 +1,4 @@
-"""`rusty-bench elementwise` and `reduce` as their users see them."""
+"""The commands of the suites of operations as their users see them."""
 
 from pathlib import Path
 
@@ -6,6 +6,7 @@ import pytest
 
 from rusty_py.bench.report.json import parse
 
+from ..each import each_reported
 from .program import Sabotaged, rusty_bench, table
 
 pytestmark = [pytest.mark.alone, pytest.mark.usefixtures("adapter")]
@@ -42,6 +43,19 @@ def test_a_matrix_is_reduced_along_each_axis() -> None:
     assert "exactly" in done.out
 
 
+def test_each_suite_measures_its_operations() -> None:
+    with each_reported() as case:
+        for suite, options in {
+            "activation": ("--op", "tanh", "--size", "256..1Ki"),
+            "norm": ("--size", "8x64", "--dtype", "f16"),
+            "scan": ("--size", "8x64", "--axis", "1"),
+        }.items():
+            with case(suite):
+                done = rusty_bench(suite, *options, "--runs", "2")
+                done.succeeds()
+                assert len(table(done.out)) >= 2
+
+
 def test_a_kernel_that_computes_something_else_is_wrong(sabotaged: Sabotaged) -> None:
     done = sabotaged(
         """
@@ -66,6 +80,9 @@ def test_a_kernel_that_computes_something_else_is_wrong(sabotaged: Sabotaged) ->
         (("--op", "astype"), ["'astype' is not one of"]),
         (("--size", "0"), ["'0' is not a size"]),
         (("--size", "4x"), ["'4x' is not a size"]),
+        (("--size", "4..2"), ["'4..2' is not a sweep"]),
+        (("--preset", "huge"), ["'huge' is not one of: millions, large"]),
+        (("--axis", "0"), ["'0' is not one of: none"]),
         (("--op", "exp", "--dtype", "i32"), ["exp is not for i32"]),
         (("--reference", "torhc"), ["torhc", "numpy, torch, mlx"]),
     ],

@@ -111,6 +111,6 @@ def poison(array: NDArray[Any]) -> None:
     array.view(word)[...] = POISON & np.iinfo(word).max
 
 
-def poison_integer(dtype: np.dtype[Any]) -> int:
-    """Poison as a signed integer of the size of `dtype`."""
-    return int(poisoned((1,), dtype).view(f"i{dtype.itemsize}")[0])
+def poison_integer(itemsize: int) -> int:
+    """Poison as a signed integer of so many bytes."""
+    return int(poisoned((1,), np.dtype(f"u{itemsize}")).view(f"i{itemsize}")[0])

@@ -29,9 +29,12 @@ _FUNCTIONS = {
     "atanh": "arctanh",
     "bitwise_left_shift": "left_shift",
     "bitwise_right_shift": "right_shift",
+    "cumulative_prod": "cumprod",
+    "cumulative_sum": "cumsum",
     "pow": "power",
 }
-_REDUCTIONS = {"max", "mean", "min", "sum"}
+_REDUCTIONS = {"all", "any", "logsumexp", "max", "mean", "min", "prod", "std", "sum", "var"}
+_ALONG = {"argsort", "cumulative_prod", "cumulative_sum", "softmax", "sort"}
 _DTYPES = {"bool": "bool_"}
 
 
@@ -115,6 +118,8 @@ def _call(mx: Any, task: ReferenceTask) -> Callable[..., Any]:
     function: Callable[..., Any] | None = getattr(mx, _FUNCTIONS.get(name, name), None)
     if function is None:
         raise LimitError(f"mlx: no function for {name}")
+    if name in _ALONG:
+        return lambda x: function(x, axis=task.options.get("axis", -1))
     if name not in _REDUCTIONS:
         return function
     return lambda x: function(x, axis=task.axes, keepdims=task.keepdims)

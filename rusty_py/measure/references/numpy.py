@@ -15,9 +15,7 @@ from rusty_py.measure.sampling import Track
 from rusty_py.runtime.device import Device
 
 NAME = "numpy"
-_CAST = {"matmul", "vector_norm"}  # NumPy's own of float16 lose digits, and have no BLAS or dtype=.
-_ACCUMULATED = {*_CAST, "sum", "mean", "prod", "var", "std"}
-_ACCUMULATED |= {"cumulative_sum", "cumulative_prod", "cumsum", "cumprod"}
+_OF_INDICES = {"argmax", "argmin", "argsort"}  # Their results are int64 in NumPy.
 
 
 class NumpyLibrary:
@@ -40,14 +38,15 @@ class NumpyCalls:
 
     def __init__(self, task: ReferenceTask) -> None:
         self.task = task
-        in_f32 = task.operation in _ACCUMULATED and task.dtype == np.float16
+        # NumPy's own sums of float16 lose digits, and have no BLAS.
+        ufunc = isinstance(task.numpy, np.ufunc) and task.operation != "matmul"
+        in_f32 = task.dtype == np.float16 and not ufunc
         self.dtype = np.dtype(np.float32) if in_f32 else task.dtype
 
     def prepare(self) -> None:
-        self.task.check_options(NAME)
         operands = self.task.operands
-        if self.task.operation in _CAST:
-            operands = tuple(_cast(x, self.dtype) for x in operands)
+        if self.dtype != self.task.dtype:
+            operands = tuple(_cast(x, self.dtype) if x.dtype == self.task.dtype else x for x in operands)
         self.out = poisoned(self.task.shape, self.dtype)
         self.call = self._call(operands)
         try:
@@ -79,19 +78,27 @@ class NumpyCalls:
         if function is None:
             raise LimitError(f"numpy: no function for {task.operation}")
         takes = {"out"} if isinstance(function, np.ufunc) else _parameters(function)
-        options: dict[str, Any] = {}
-        if "axis" in takes:
-            options["axis"] = task.options.get("axis")
+        task.check_options(NAME, also=takes)
+        options = {name: value for name, value in task.options.items() if name in takes}
         if "keepdims" in takes:
-            options["keepdims"] = task.keepdims
-        if "stable" in takes:  # Equal elements keep their order in ours.
-            options["stable"] = True
+            options |= {"axis": _axis(task), "keepdims": task.keepdims}
         if "dtype" in takes:
             options["dtype"] = self.dtype
-        if "out" in takes:
+        if "stable" in takes:
+            options["stable"] = True
+        if isinstance(function, np.ufunc):
+            options["casting"] = "unsafe"  # NumPy rounds integers in float64.
+        if "out" in takes and task.operation not in _OF_INDICES:
             options["out"] = out
             return lambda: _called(function, operands, options)
         return lambda: np.asarray(function(*operands, **options))
+
+
+def _axis(task: ReferenceTask) -> int | tuple[int, ...] | None:
+    """The axes of a reduction: some functions take one or all."""
+    if len(task.axes) == task.operands[0].ndim:
+        return None
+    return task.axes[0] if len(task.axes) == 1 else task.axes
 
 
 def _called(

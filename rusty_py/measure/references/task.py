@@ -1,6 +1,6 @@
 """What a reference computes, and the task that follows from the record of an operation."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -23,9 +23,9 @@ OPTIONS = {"axis", "keepdims", "dtype"}
 class ReferenceTask:
     """One application of an operation, for other libraries.
 
-    `operation` is a name in `OPERATIONS`, `numpy` NumPy's function for it. `operands` are arrays, or views
-    with the strides that they have on our device. `options` are those of the operation: `axis`, `keepdims`
-    and `dtype`. The result has `shape` and `dtype`; `compare` verifies it against float64.
+    `operation` is a name in `OPERATIONS`; `numpy` is NumPy's function for it, or a function of NumPy arrays.
+    `operands` are arrays, or views with the strides that they have on our device. `options` are those of the
+    operation. The result has `shape` and `dtype`; `compare` verifies it against float64.
     """
 
     operation: str
@@ -45,9 +45,13 @@ class ReferenceTask:
     def keepdims(self) -> bool:
         return bool(self.options.get("keepdims", False))
 
-    def check_options(self, library: str) -> None:
-        """Raises LimitError for options that references don't implement, such as an epilogue."""
-        if unknown := sorted(self.options.keys() - OPTIONS):
+    def check_options(self, library: str, *, also: Iterable[str] = ()) -> None:
+        """Raises LimitError for options that a reference doesn't implement, such as an epilogue.
+
+        It implements `also` beside axes and dtypes.
+        """
+        given = {name for name, value in self.options.items() if value is not None}
+        if unknown := sorted(given - OPTIONS - {*also}):
             raise LimitError(f"{library}: {self.operation} has no reference with {', '.join(unknown)}")
 
 
@@ -67,6 +71,6 @@ def task_of(operation: Operation, sample: Sample) -> ReferenceTask:
         expected.reference.shape,
         dtype,
         partial(compared, expected),
-        operation.numpy,
+        operation.numpy or operation.reference,
         sample.options,
     )

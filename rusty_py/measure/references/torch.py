@@ -5,7 +5,7 @@ MPS they are issued one by one and timed by the wall clock. PyTorch is imported 
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
@@ -18,6 +18,7 @@ from rusty_py.measure.references.computation import ReferenceTrack, poison_integ
 from rusty_py.measure.references.layouts import flat
 from rusty_py.measure.references.replay import our_replays
 from rusty_py.measure.references.task import ReferenceTask
+from rusty_py.measure.references.torch_functions import call_of
 from rusty_py.measure.sampling import Track
 from rusty_py.runtime.device import Device
 
@@ -27,24 +28,6 @@ REPLAYED_BELOW_NS = 50_000
 
 _GRAPH_CALLS = 16
 _LONG_CALL_S = 5e-3  # From here on, a graph has a single call.
-
-_FUNCTIONS = {
-    "bitwise_invert": "bitwise_not",
-    "equal": "eq",
-    "greater": "gt",
-    "greater_equal": "ge",
-    "less": "lt",
-    "less_equal": "le",
-    "max": "amax",
-    "min": "amin",
-    "negative": "neg",
-    "not_equal": "ne",
-}
-"""PyTorch's functions with another name than ours; `torch.equal` and `torch.max` mean something else."""
-
-_REDUCTIONS = {"max", "mean", "min", "sum"}
-_WITH_DTYPE = {"mean", "sum"}
-_WITHOUT_OUT = {"isfinite", "isinf", "isnan", "positive"}
 
 
 class TorchLibrary:
@@ -99,18 +82,17 @@ class TorchCalls:
         self.out: Any = None
 
     def prepare(self) -> None:
-        self.task.check_options(NAME)
         with _translated(self.torch):
             given = [self._moved(x) for x in self.task.operands]
             dtype = getattr(self.torch, self.task.dtype.name)
             self.out = self.torch.empty(self.task.shape, dtype=dtype, device=self.device)
-            self.call = _call(self.torch, self.task, given, self.out)
+            self.call = call_of(self.torch, self.task, given, self.out)
             self._call_and_wait(1)
 
     def poison(self) -> None:
-        dtype = getattr(self.torch, f"int{8 * self.task.dtype.itemsize}")
+        dtype = getattr(self.torch, f"int{8 * self.out.element_size()}")
         with _translated(self.torch):
-            self.out.view(dtype).fill_(poison_integer(self.task.dtype))
+            self.out.view(dtype).fill_(poison_integer(self.out.element_size()))
             self._synchronize()
 
     def sample(self, runs: int) -> Timed:
@@ -207,24 +189,6 @@ def judge(gpu_ns: float, wall_ns: float) -> Timed:
     if gpu_ns > 1.01 * wall_ns + 20_000:
         return Timed(wall_ns, fault="CUDA events exceed the wall clock")
     return Timed(wall_ns, gpu_ns)
-
-
-def _call(torch: Any, task: ReferenceTask, given: Sequence[Any], out: Any) -> Callable[[], Any]:
-    """A call that returns the result, which is `out` where PyTorch's function takes it."""
-    name = task.operation
-    if name == "astype":
-        return lambda: out.copy_(given[0])
-    function = getattr(torch, _FUNCTIONS.get(name, name), None)
-    if function is None:
-        raise LimitError(f"torch: no function for {name}")
-    options: dict[str, Any] = {}
-    if name in _REDUCTIONS:
-        options |= {"dim": task.axes, "keepdim": task.keepdims}
-    if name in _WITH_DTYPE:
-        options["dtype"] = getattr(torch, task.dtype.name)
-    if name not in _WITHOUT_OUT:
-        options["out"] = out
-    return lambda: function(*given, **options)
 
 
 @contextmanager
