@@ -118,10 +118,26 @@ argmin = define_reduction(
 # Truth.
 
 any = define_reduction(
-    Reduction("any", np.any, _truths("a | b", "0"), gives=BOOL, of_nothing=0, operands=samples.mostly_zeros)
+    Reduction(
+        "any",
+        np.any,
+        _truths("a | b", "0"),
+        gives=BOOL,
+        of_nothing=0,
+        operands=samples.mostly_zeros,
+        gradient=_STEPS,
+    )
 )
 all = define_reduction(
-    Reduction("all", np.all, _truths("a & b", "1"), gives=BOOL, of_nothing=1, operands=samples.with_zeros)
+    Reduction(
+        "all",
+        np.all,
+        _truths("a & b", "1"),
+        gives=BOOL,
+        of_nothing=1,
+        operands=samples.with_zeros,
+        gradient=_STEPS,
+    )
 )
 count_nonzero = define_reduction(
     Reduction(
@@ -131,5 +147,6 @@ count_nonzero = define_reduction(
         gives=I32,
         of_nothing=0,
         operands=samples.mostly_zeros,
+        gradient=_STEPS,
     )
 )

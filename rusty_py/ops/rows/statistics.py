@@ -21,7 +21,7 @@ _MOMENTS = Monoid(
     {"": "merged_moments(a, b)"},
     {"": "Moments(0.0, 0.0, 0.0)"},
     Accumulator("Moments", ("count", "mean", "squares")),
-    one="Moments(1.0, x, 0.0)",
+    one="Moments(1.0, x, select(nan(), 0.0, is_finite(x)))",
     four="moments_of_four(x)",
     sixteen="moments_of_sixteen(a, b, c, d)",
     finish="x.squares / number",
