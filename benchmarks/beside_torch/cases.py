@@ -121,6 +121,36 @@ NORMS = (
     ),
 )
 
+ORDER = (
+    Case(
+        "cumulative_sum rows",
+        2,
+        lambda o: rp.cumulative_sum(o.x, axis=1),
+        lambda torch, o: torch.cumsum(o.x, 1),
+        tolerance=0.01,
+    ),
+    Case(
+        "cumulative_sum columns",
+        2,
+        lambda o: rp.cumulative_sum(o.x, axis=0),
+        lambda torch, o: torch.cumsum(o.x, 0),
+        tolerance=0.01,
+    ),
+    Case("sort rows", 2, lambda o: rp.sort(o.x, axis=1), lambda torch, o: torch.sort(o.x, 1)[0]),
+    Case(
+        "argsort rows, and take",
+        2,
+        lambda o: rp.take_along_axis(o.x, rp.argsort(o.x, axis=1), 1),
+        lambda torch, o: torch.sort(o.x, 1, stable=True)[0],
+    ),
+    Case(
+        "ten largest of rows",
+        1,
+        lambda o: rp.top_k(o.x, 10, axis=1)[0],
+        lambda torch, o: torch.topk(o.x, 10, 1)[0],
+    ),
+)
+
 
 def _chain(x: Any) -> Any:
     """Five cheap unary operations."""
@@ -167,6 +197,7 @@ MATRIX = (
         lambda torch, o: torch.var(o.x, 1, correction=0),
         ("var",),
     ),
+    *ORDER,
     Case("transpose copy", 2, lambda o: o.x.T.copy(), lambda _, o: o.x.t().contiguous()),
     Case("chain of five", 2, lambda o: _chain(o.x), lambda _, o: _chain(o.x)),
     Case("chain of five, fused", 2, _fused(_chain, "x"), lambda _, o: _chain(o.x), ("fuse",)),
