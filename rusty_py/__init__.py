@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from rusty_py.errors import ShapeError as ShapeError
     from rusty_py.errors import ToolError as ToolError
     from rusty_py.errors import UnsupportedError as UnsupportedError
+    from rusty_py.fused import fused_add_relu as fused_add_relu
+    from rusty_py.fused import fused_affine as fused_affine
+    from rusty_py.fused import fused_mul_relu as fused_mul_relu
     from rusty_py.fusion.function import fuse as fuse
     from rusty_py.gradient_check import gradcheck as gradcheck
     from rusty_py.ops.arranging import pad as pad
@@ -157,6 +160,7 @@ _NAMES = {
         "pi",
         "uint32",
     ),
+    "fused": ("fused_add_relu", "fused_affine", "fused_mul_relu"),
     "ops.creation": ("arange", "array", "asarray", "empty", "eye", "full", "ones", "zeros"),
     "ops.matmul": ("matmul",),
     "user_kernel": ("Kernel",),

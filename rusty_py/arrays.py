@@ -482,6 +482,26 @@ class Array:
     __matmul__ = _operator("matmul")
     __rmatmul__ = _operator("matmul", reflected=True)
 
+    # Fused: see fused.py.
+
+    def fused_add_relu(self, other: "Array | float") -> "Array":
+        """As `rusty_py.fused_add_relu`."""
+        from rusty_py import fused
+
+        return fused.fused_add_relu(self, other)
+
+    def fused_mul_relu(self, other: "Array | float") -> "Array":
+        """As `rusty_py.fused_mul_relu`."""
+        from rusty_py import fused
+
+        return fused.fused_mul_relu(self, other)
+
+    def fused_affine(self, scale: "Array | float", bias: "Array | float") -> "Array":
+        """As `rusty_py.fused_affine`."""
+        from rusty_py import fused
+
+        return fused.fused_affine(self, scale, bias)
+
     # NumPy and others.
 
     def __array_namespace__(self, *, api_version: str | None = None) -> ModuleType:

@@ -68,6 +68,7 @@ class Derivative:
 
     def _traced(self, key: tuple[object, ...], i: int, g: Array, words: tuple[int, ...]) -> Found:
         trace, scope = self.trace, self.trace.scope
+        trace.home.move(g.device)
         scope.numbers, scope.static = trace.words_of(words, len(trace.words)), set()
         with tracing(trace):
             placeholder = trace.argument(g, len(self.arguments))

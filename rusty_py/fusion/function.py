@@ -107,10 +107,10 @@ class Fused(Generic[P, R]):
                 numbers.append(each)
                 key.append(kind)
             else:
-                self._take(each, arrays, numbers, key)
+                self._take(each, (*args, *kwargs.values()), arrays, numbers, key)
         for name, each in kwargs.items():
             key.append(name)
-            self._take(each, arrays, numbers, key)
+            self._take(each, (*args, *kwargs.values()), arrays, numbers, key)
         given, known = tuple(numbers), tuple(key)
         traced = self._known.get(known)
         if type(traced) is tuple:
@@ -149,17 +149,24 @@ class Fused(Generic[P, R]):
         numbers: list[Any] = []
         key: list[object] = []
         for each in args:
-            self._take(each, arrays, numbers, key)
+            self._take(each, (*args, *kwargs.values()), arrays, numbers, key)
         for name, each in kwargs.items():
             key.append(name)
-            self._take(each, arrays, numbers, key)
+            self._take(each, (*args, *kwargs.values()), arrays, numbers, key)
         return arrays, tuple(numbers), tuple(key)
 
-    def _take(self, value: Any, arrays: list[Array], numbers: list[Any], key: list[object]) -> None:
-        """Adds an argument to the arrays, to the numbers, or to the key by its value."""
+    def _take(
+        self,
+        value: Any,
+        given: Sequence[object],
+        arrays: list[Array],
+        numbers: list[Any],
+        key: list[object],
+    ) -> None:
+        """Adds one of the `given` arguments to the arrays, to the numbers, or to the key by its value."""
         kind = type(value)
         if kind is np.ndarray:
-            value = asarray(value, device=arrays[0].device if arrays else None)
+            value = asarray(value, device=next((x.device for x in given if isinstance(x, Array)), None))
         if isinstance(value, Array):
             arrays.append(value)
             key.append(value.layout)

@@ -7,6 +7,7 @@ operator, function and view as arrays do; `apply` hands each application to the 
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from rusty_py import autograd
 from rusty_py.arrays import Array
-from rusty_py.errors import UnsupportedError
+from rusty_py.errors import DeviceError, UnsupportedError
 from rusty_py.fusion.graph import Node, Source, View
 from rusty_py.fusion.numbers import Numbers, Scope, Word, of_word, plain
 from rusty_py.layout import Layout
@@ -35,14 +36,42 @@ _TRACES: dict[int, Trace] = {}
 _lock = threading.Lock()
 
 
+class Home:
+    """The device on which a trace goes on. It is not kept alive: functions at module level live longer."""
+
+    def __init__(self, device: Device) -> None:
+        self.move(device)
+
+    def move(self, device: Device) -> None:
+        """Goes on with another device."""
+        self._device = weakref.ref(device)
+
+    @property
+    def device(self) -> Device:
+        """The device. Raises DeviceError if it is gone."""
+        device = self._device()
+        if device is None:
+            raise DeviceError("fuse: the device of a trace is gone")
+        return device
+
+
 class Placeholder(Buffer):
     """The buffer of an array that has no values."""
 
-    __slots__ = ("function",)
+    __slots__ = ("function", "home")
 
-    def __init__(self, device: Device, size: int, nbytes: int, function: str) -> None:
-        self.function = function
-        super().__init__(device, VirtualAllocator("has no values"), size, nbytes, function)
+    def __init__(self, home: Home, size: int, nbytes: int, function: str) -> None:
+        self.function, self.home = function, home
+        super().__init__(home.device, VirtualAllocator("has no values"), size, nbytes, function)
+
+    @property
+    def device(self) -> Device:  # An attribute there.
+        """That of the trace."""
+        return self.home.device
+
+    @device.setter
+    def device(self, _: Device) -> None:
+        pass
 
     def ensure_readable(self, operation: str) -> NoReturn:
         """Raises UnsupportedError."""
@@ -74,7 +103,7 @@ class Trace:
     """What a function applies to placeholders."""
 
     def __init__(self, function: str, device: Device, arrays: Sequence[Array]) -> None:
-        self.function, self.device = function, device
+        self.function, self.home = function, Home(device)
         self.nodes: list[Node] = []
         self.captured: list[Array] = []
         self.words: list[Word] = []
@@ -99,7 +128,7 @@ class Trace:
 
     def _placed(self, like: Buffer, layout: Layout, offset: int, source: Source) -> Array:
         """A placeholder with a buffer as large as another."""
-        buffer = Placeholder(self.device, like.memory.size, like.nbytes, self.function)
+        buffer = Placeholder(self.home, like.memory.size, like.nbytes, self.function)
         self._sources[buffer.memory.serial] = source, offset
         return Array(buffer, layout, offset)
 
@@ -139,8 +168,9 @@ class Trace:
         options: dict[str, Any],
     ) -> Array:
         """The placeholder of a new node. Raises what the operation raises for such operands."""
-        named = options if arrays else {"device": self.device, **options}
-        with self.device.composing_by(Unlaunched(self.device)):
+        device = self.home.device
+        named = options if arrays else {"device": device, **options}
+        with device.composing_by(Unlaunched(device)):
             given = [x.detach() for x in arrays]
             result = operation.forward(*given, *(Symbol(i, 0) for i in range(len(words))), **named)
         if isinstance(result.buffer, Placeholder):  # A view of an operand.

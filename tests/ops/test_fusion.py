@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 import rusty_py as rp
 from rusty_py import Array, Device, DtypeError, ShapeError, UnsupportedError
-from rusty_py.measure.operation_work import collected
+from rusty_py.measure.fused_functions import FUNCTIONS, moved_bytes
+from rusty_py.measure.operation_work import OperationWork, collected
 from rusty_py.operation import HOOKS, OPERATIONS, Operation, apply
 from rusty_py.ops import generator
 from rusty_py.ops.all import elementwise
@@ -566,6 +567,27 @@ def test_a_fused_function_inside_another_is_part_of_it(unchecked: Device) -> Non
     np.testing.assert_allclose(outer(x, 3.0).numpy(), -3 * np.exp(x.numpy() + 1), rtol=1e-5)
 
 
+def test_common_patterns_are_functions_and_methods(unchecked: Device) -> None:
+    host, row = np.rint(values(F32, 6, 8)), np.array([-1, 0, 1, 2, np.nan, 3, -2, 0.5], np.float32)
+    x, y = on(unchecked, host), on(unchecked, row)
+    pairs = [
+        (rp.fused_add_relu(x, y), x.fused_add_relu(y), np.maximum(host + row, 0)),
+        (rp.fused_mul_relu(x, -2.0), x.fused_mul_relu(-2.0), np.maximum(host * -2, 0)),
+        (rp.fused_affine(x, 0.5, y), x.fused_affine(scale=0.5, bias=y), host * 0.5 + row),
+        (rp.fused_affine(host, y, y), x.fused_affine(y, row), host * row + row),
+    ]
+    with each_reported() as case:
+        for i, (function, method, expected) in enumerate(pairs):
+            with case(i):
+                np.testing.assert_array_equal(function.numpy(), expected)
+                np.testing.assert_array_equal(method.numpy(), expected)
+    assert rp.fused_affine.__doc__
+    x.requires_grad = True
+    x.fused_add_relu(1.0).backward(rp.ones((6, 8), device=unchecked))
+    assert x.grad is not None
+    np.testing.assert_array_equal(x.grad.numpy(), (host + 1 > 0).astype(np.float32))
+
+
 # Gradients.
 
 
@@ -655,6 +677,22 @@ def test_a_gradient_that_is_missing_is_missed_by_the_backward_pass_alone(uncheck
     (z,) = leaves(unchecked, (4,))
     fused(x.detach(), z).backward(x.detach())
     assert z.grad is not None
+
+
+def test_functions_to_measure_are_verified_and_move_fewer_bytes(unchecked: Device) -> None:
+    saved = {"chain": 5, "fused_affine": 13 / 7, "fused_add_relu": 5 / 3, "mean_gelu": 4}
+    with each_reported() as case:
+        for name, function in FUNCTIONS.items():
+            moved = []
+            for fused in (True, False):
+                with case(f"{name}, {'fused' if fused else 'unfused'}"):
+                    operation = function.operation(fused=fused)
+                    (sample,) = operation.samples()
+                    work = OperationWork(operation, sample, F32, unchecked, options={})
+                    assert not work.verify().fault
+                    moved.append(moved_bytes(work.launches()))
+            with case(f"{name}, bytes"):
+                assert moved[1] / moved[0] == pytest.approx(saved[name], rel=0.05)
 
 
 # Errors.

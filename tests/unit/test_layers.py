@@ -54,6 +54,7 @@ LAYERS = {
     "gradient_check": 5.6,
     "user_kernel": 5.5,
     "fusion": 5.7,
+    "fused": 5.8,
     "": 6,  # The package itself: its version and its public names.
     "measure": 6,
     "tune": 7,
@@ -68,6 +69,7 @@ UPWARD = {
     ("operation", "arrays"),
     ("operation", "ops.creation"),
     ("arrays", "autograd"),
+    ("arrays", "fused"),
     ("arrays", "ops.creation"),
     ("arrays", "ops.indexing"),
     ("arrays", "ops.protocols"),
