@@ -125,7 +125,7 @@ def uniforms(
         head = [prod(items), len(items), 0, 0]
         rows = [[*each, *[0] * (axes - len(each))] for each in (items, *steps)]
     padding = [0] * (-count % 4)
-    words = [*head, *numbers, *[0] * (4 * _vec4s(len(numbers)) - len(numbers))]
+    words = [*head, *numbers, *[0] * (4 * vec4s(len(numbers)) - len(numbers))]
     words += [*starts, *padding, *lanes, *padding]
     words += [word & _WORD for row in rows for word in row]
     if len(words) > SLOT_WORDS:
@@ -137,11 +137,11 @@ def fits(inputs: int, numbers: int, axes: int) -> bool:
     """Whether a kernel, and the uniforms of a launch, have room for operands with so many axes in common."""
     count = inputs + 1
     rows = count if axes <= 1 else (count + 1) * (2 if axes > 4 else 1)
-    words = 4 + 4 * _vec4s(numbers) + 8 * ceil_div(count, 4) + 4 * rows
+    words = 4 + 4 * vec4s(numbers) + 8 * ceil_div(count, 4) + 4 * rows
     return inputs <= MAX_ARRAYS and numbers <= MAX_NUMBERS and axes <= MAX_AXES and words <= SLOT_WORDS
 
 
-def _vec4s(numbers: int) -> int:
+def vec4s(numbers: int) -> int:
     """The vectors in the uniforms that have room for so many numbers."""
     return max(1, ceil_div(numbers, 4))
 
@@ -160,12 +160,12 @@ def _text(body: Body, skeleton: Skeleton) -> str:
 
 def _uniforms_text(count: int, numbers: int, skeleton: Skeleton) -> str:
     """`count` arrays, the result among them: places in vectors of four, in the order of the bindings."""
-    vec4s = ceil_div(count, 4)
-    held = "vec4<u32>" if numbers <= 4 else f"array<vec4<u32>, {_vec4s(numbers)}>"
+    places = ceil_div(count, 4)
+    held = "vec4<u32>" if numbers <= 4 else f"array<vec4<u32>, {vec4s(numbers)}>"
     rows = (count + 1) * (2 if skeleton.wide_axes else 1) if skeleton.index == "general" else count
     return (
         f"struct Uniforms {{\n    sizes: vec4<u32>,\n    numbers: {held},\n"
-        f"    starts: array<vec4<u32>, {vec4s}>,\n    lanes: array<vec4<u32>, {vec4s}>,\n"
+        f"    starts: array<vec4<u32>, {places}>,\n    lanes: array<vec4<u32>, {places}>,\n"
         f"    strides: array<vec4<u32>, {rows}>,\n}}\n"
     )
 

@@ -214,6 +214,28 @@ def test_reductions_read_through_the_steps_before_them(device: Device) -> None:
                 assert kernels(fused.wgsl(*arrays)) == count
 
 
+def test_rows_are_read_through_the_steps_before_them(device: Device) -> None:
+    x, row, column = (values(F32, *shape, seed=3) for shape in ((9, 132), (132,), (9, 1)))
+    cases: dict[str, tuple[Callable[..., Array], int]] = {
+        "softmax": (lambda x, row, _: rp.softmax(x * 2 + row), 1),
+        "columns": (lambda x, _, column: rp.softmax(x * column, axis=0), 1),
+        "numbers": (lambda x, *_: rp.log_softmax(((x * 2 + 1) * 0.5 - 3) / 2 + 5 * x), 1),
+        "view": (lambda x, row, column: rp.softmax(rp.where(x > 0, row, column)[::-1, 1:]), 1),
+        "layer_norm": (lambda x, row, _: rp.layer_norm(x + row, row, row, normalized_shape=(132,)), 1),
+        "after": (lambda x, row, column: rp.rms_norm(x - column, row) * column + 1, 2),
+        "across": (lambda x, row, _: rp.softmax((x * row).T), 2),
+        "mixed": (lambda x, row, _: rp.softmax((x * 3).astype("i32").astype("f32") * row), 1),
+    }
+    arrays = [on(device, each) for each in (x, row, column)]
+    with each_reported() as case:
+        for name, (function, count) in cases.items():
+            with case(name):
+                fused = rp.fuse(function)
+                result, expected = fused(*arrays).numpy(), function(*arrays).numpy()
+                np.testing.assert_allclose(result, expected, rtol=1e-4, atol=1e-6)
+                assert kernels(fused.wgsl(*arrays)) == count
+
+
 def test_a_fused_reduction_is_as_accurate_as_an_unfused_one(unchecked: Device) -> None:
     def f(x: Array, y: Array) -> Array:
         return rp.mean(rp.tanh((x + y) * 2.0), axis=1)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from rusty_py.dtypes import Dtype
+from rusty_py.ops.generator import Body
 
 MIN_SUBGROUP = 4
 """The smallest size of a subgroup."""
@@ -21,6 +22,9 @@ class RowFunction:
     `operands` are arrays of the rows' shape; `fields` are those of State. `vectors` are arrays of the length
     of a row: `result` takes an item of each after its other parameters. With `scaled`, the only vector is
     multiplied with that operand when it is loaded, and `result` does not take it.
+
+    With a `source`, the only operand of the texts is computed as it is loaded: `operands` are the arrays that
+    `source` takes, before numbers.
     """
 
     name: str
@@ -29,6 +33,23 @@ class RowFunction:
     fields: tuple[str, ...]
     vectors: tuple[str, ...] = ()
     scaled: str = ""
+    source: Body | None = None
+
+    @property
+    def elements(self) -> tuple[str, ...]:
+        """What the texts know of an element: the operands, or what is computed of them."""
+        return self.operands if self.source is None else ("x",)
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """The WGSL types of the numbers that `source` takes."""
+        return () if self.source is None else self.source.types[len(self.operands) :]
+
+    def of(self, source: Body, arrays: int) -> RowFunction:
+        """The same function of what `source` computes of so many arrays, and of numbers."""
+        return replace(
+            self, name=f"{self.name} of {source.name}", operands=source.names[:arrays], source=source
+        )
 
     def vectors_of(self, states: str) -> tuple[str, ...]:
         """The vectors that a launch reads."""

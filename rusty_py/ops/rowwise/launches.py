@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from rusty_py.arrays import Array, allocate
 from rusty_py.dtypes import F32, Dtype, f32_word
 from rusty_py.errors import LimitError
-from rusty_py.layout import Layout
+from rusty_py.layout import Layout, layout_of
 from rusty_py.ops import windows
+from rusty_py.ops.fuser import fuser_of
+from rusty_py.ops.generator import vec4s
 from rusty_py.ops.rowwise import tiles
 from rusty_py.ops.rowwise.boxes import Box, boxed, is_coalesced, memory_order, result_layout
 from rusty_py.ops.rowwise.kernel import READS_STATES, WHOLE, WRITES_STATES, Access, Groups, RowFunction, Tile
@@ -18,6 +20,7 @@ from rusty_py.ops.rowwise.tiles import Machine, Rows
 from rusty_py.runtime.buffer import Buffer, BufferBinding
 from rusty_py.runtime.device import Device
 from rusty_py.runtime.launch import Spec, launch
+from rusty_py.runtime.uniforms import SLOT_WORDS
 from rusty_py.shapes import ceil_div
 from rusty_py.views import Shape, View
 
@@ -25,6 +28,9 @@ _FLOPS = 8
 """Operations of an element, as pacing counts them."""
 
 _WORD = 0xFFFFFFFF
+
+_MAX_FUSED = 4
+"""Arrays that a row is computed of. With two vectors, states and the result they fill eight bindings."""
 
 
 @dataclass(frozen=True)
@@ -105,14 +111,19 @@ def launch_rows(
     neighbours there stay neighbours. Raises LimitError, OutOfMemory.
     """
     first = operands[0]
-    operands, order, layout = _arranged(operands, axes, keep_order=groups is None)
+    numbers: list[int] = []
+    if (fused := _fused(function, first, axes)) is not None:
+        function, operands, numbers = fused
+        order, layout = tuple(range(first.ndim)), layout_of(first.kind, first.shape)
+    else:
+        operands, order, layout = _arranged(operands, axes, keep_order=groups is None)
     out = Array(allocate(first.device, first.shape, first.kind, operation=function.name).buffer, layout)
     if out.size:
         cut = [axis for axis in order if axis not in axes and (groups is None or axis == 0)]
         for *part, part_of_out in _parts([*operands, out], cut, operation=function.name):
             box = boxed([each.layout for each in (*part, part_of_out)], axes, order)
             assert box is not None
-            _launch(function, box, part, vectors, part_of_out, epsilon, groups)
+            _launch(function, box, part, vectors, part_of_out, epsilon, groups, numbers)
     return out
 
 
@@ -143,6 +154,26 @@ def _parts(arrays: list[Array], axes: Sequence[int], *, operation: str) -> Itera
             axes,
             operation=operation,
         )
+
+
+def _fused(function: RowFunction, x: Array, axes: Shape) -> tuple[RowFunction, list[Array], list[int]] | None:
+    """What to launch in place of `function` where its operand is fused, and is computed as it is read."""
+    fuser = fuser_of(x.device) if len(function.operands) == 1 else None
+    found = fuser.source(x, _fits) if fuser is not None else None
+    if found is None:
+        return None
+    body, given = found
+    arrays = [each for each in given if isinstance(each, Array)]
+    layouts = [layout_of(x.kind, each.shape, each.strides) for each in arrays]
+    box = boxed([*layouts, layout_of(x.kind, x.shape)], axes, tuple(range(x.ndim)))
+    if box is None or not all(is_coalesced(box, strides) for strides in box.strides):
+        return None
+    return function.of(body, len(arrays)), arrays, [each for each in given if not isinstance(each, Array)]
+
+
+def _fits(arrays: int, numbers: int) -> bool:
+    """Whether the uniforms of a launch have room for so many operands beside two vectors and the result."""
+    return arrays <= _MAX_FUSED and 8 + 4 * vec4s(numbers) + 4 * (arrays + 3) <= SLOT_WORDS
 
 
 def launch_sums(function: RowFunction, x: Array, g: Array, axes: Shape, epsilon: float) -> Array | None:
@@ -202,6 +233,7 @@ def _launch(
     out: Array,
     epsilon: float,
     groups: Groups | None,
+    numbers: Sequence[int],
 ) -> None:
     device, group = out.device, groups or Groups(1, 1)
     plan = planned(box, [x.layout for x in operands], [x.layout for x in vectors], groups, machine_of(device))
@@ -215,6 +247,8 @@ def _launch(
         group.rows,
         group.neighbours,
         f32_word(epsilon),
+        *numbers,
+        *(0,) * (-len(numbers) % 4),
     )
     bound = [windows.bound(x) for x in (*operands, *vectors)]
     steps = [(box.n // group.neighbours * x.strides[0], 0, x.strides[0]) for x in vectors]

@@ -8,6 +8,7 @@ from functools import cache
 
 from rusty_py import shaders
 from rusty_py.dtypes import Dtype
+from rusty_py.ops.generator import number_text, vec4s
 from rusty_py.ops.rowwise.kernel import (
     MIN_SUBGROUP,
     READS_STATES,
@@ -86,11 +87,12 @@ class Text:
 
     def arrays(self) -> str:
         """The uniforms, the bindings, and where a row begins in each array."""
-        names = [name for name, _ in self.named]
+        names, numbers = [name for name, _ in self.named], len(self.function.numbers)
         lines = [
             "struct Uniforms {",
             "    rows: u32,\n    n: u32,\n    parts: u32,\n    chunk: u32,",
             "    inner: u32,\n    groups: u32,\n    neighbours: u32,\n    epsilon: f32,",
+            *([f"    numbers: array<vec4<u32>, {vec4s(numbers)}>,"] if numbers else []),
             f"    places: array<vec4<u32>, {len(names) + 1}>,\n}}",
         ]
         for i, (name, access) in enumerate(self.named):
@@ -131,21 +133,48 @@ class Text:
         )
 
     def _elements(self) -> str:
-        operands = self.function.operands
+        operands, elements = self.function.operands, self.function.elements
         vectors = [name for name, _ in self.named[len(operands) :]]
         loads = []
-        for name in operands:
+        for name in elements:
             scale = (
                 f" * load_{vectors[0]}(at.{vectors[0]}, i)"
                 if name == self.function.scaled and vectors
                 else ""
             )
-            loads.append(f"load_{name}(at.{name}, i){scale}")
+            loads.append(
+                f"load_{name}(at.{name}, i){scale}"
+                if self.function.source is None
+                else f"computed(at, i){scale}"
+            )
         return (
-            f"struct Elements {{ {', '.join(f'{name}: part' for name in operands)} }}\n"
+            f"struct Elements {{ {', '.join(f'{name}: part' for name in elements)} }}\n"
             + "".join(self._load(i) for i in range(len(self.named)))
+            + self._source()
             + f"fn load(at: Starts, i: u32) -> Elements {{\n    return Elements({', '.join(loads)});\n}}\n"
         )
+
+    def _source(self) -> str:
+        """The expression of the operands, and the function that loads an item of its values."""
+        body, count = self.function.source, len(self.function.operands)
+        if body is None:
+            return ""
+        parameters = ", ".join(f"{name}: {kind}" for name, kind in zip(body.names, body.types, strict=True))
+        text = body.helpers
+        text += _function(
+            f"source({parameters}) -> {body.result}", [*body.statements, f"return {body.expression};"]
+        )
+        lines = [f"let {name} = load_{name}(at.{name}, i);" for name in body.names[:count]]
+        for k, (name, kind) in enumerate(zip(body.names[count:], body.types[count:], strict=True)):
+            word = f"uniforms.numbers[{k // 4}].{'xyzw'[k % 4]}"
+            lines.append(f"let {name} = {number_text(kind, word)};")
+        lanes = [f".{lane}" for lane in "xyzw"] if self.tile.width == 4 else [""]
+        values = [
+            f"f32(source({', '.join(name + lane * (k < count) for k, name in enumerate(body.names))}))"
+            for lane in lanes
+        ]
+        lines.append(f"return part({', '.join(values)});")
+        return text + _function("computed(at: Starts, i: u32) -> part", lines)
 
     def _load(self, index: int) -> str:
         """The function that loads the item of an array at element i of a row that begins at `at`."""
@@ -155,6 +184,8 @@ class Text:
             if access.grouped
             else (f"at + (i + {{}}u) * uniforms.places[{index}].w")
         )
+        if self.function.source is not None and index < len(self.operands):
+            return self._load_unchanged(name, access, at)
         if access.load == "vec4":
             value = f"part({name}_in[(at + i) / 4u])"
         elif access.load == "one":
@@ -162,6 +193,14 @@ class Text:
         else:
             value = f"part({', '.join(f'f32({name}_in[{at.format(lane)}])' for lane in lanes)})"
         return f"fn load_{name}(at: u32, i: u32) -> part {{\n    return {value};\n}}\n"
+
+    def _load_unchanged(self, name: str, access: Access, at: str) -> str:
+        """As `_load`, in the array's own type."""
+        kind = access.dtype.wgsl
+        item = f"vec4<{kind}>" if self.tile.width == 4 else kind
+        each = [f"{name}_in[{at.format(lane)}]" for lane in range(self.tile.width)]
+        value = f"{name}_in[(at + i) / 4u]" if access.load == "vec4" else f"{item}({', '.join(each)})"
+        return _function(f"load_{name}(at: u32, i: u32) -> {item}", [f"return {value};"])
 
     def _horizontal(self) -> str:
         """The sum, and the largest, of the elements of an item."""
