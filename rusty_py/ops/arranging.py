@@ -25,6 +25,9 @@ from rusty_py.runtime.launch import Spec
 from rusty_py.samples import Sample, Values
 from rusty_py.views import Shape, axis_of
 
+_FILLED = 1 << 18
+"""Up to as many elements a padded array is filled as a whole, in one launch, and its border is not."""
+
 Width = int | Sequence[int] | Sequence[Sequence[int]]
 Widths = tuple[tuple[int, int], ...]
 
@@ -110,6 +113,9 @@ def _forward_pad(x: Array, *, widths: Widths, value: Scalar) -> Array:
     shape = tuple(before + size + after for size, (before, after) in zip(x.shape, widths, strict=True))
     out = allocate(x.device, shape, x.kind, operation="pad")
     inside = _inside(shape, widths)
+    if out.size <= _FILLED:
+        compute(cast(x.kind, x.kind), (word,), out)
+        widths = ()
     for i, (before, after) in enumerate(widths):  # The border of axis i, within those of the axes before it.
         edges = (slice(None, before) if before else None, slice(shape[i] - after, None) if after else None)
         for edge in filter(None, edges):

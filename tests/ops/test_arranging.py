@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 import rusty_py as rp
 from rusty_py import Device, DtypeError, LimitError, ShapeError
+from rusty_py.ops import arranging
 
 from .arrays_of import Drawn, drawn
 from .test_joining import assert_equal
@@ -38,6 +39,16 @@ def test_triangles_are_what_numpy_gives(device: Device, shape: Drawn, k: int) ->
     host, x = shape.on(device)
     assert_equal(rp.tril(x, k=k), np.tril(host, k=k))
     assert_equal(rp.triu(x, k=k), np.triu(host, k=k))
+
+
+def test_the_border_of_a_large_array_is_filled_alone(
+    unchecked: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(arranging, "_FILLED", 0)
+    a = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
+    x = rp.array(a, device=unchecked)
+    for widths in (((1, 2), (3, 0), (0, 4)), ((0, 0), (2, 2), (1, 1)), ((2, 0), (0, 0), (0, 0))):
+        assert_equal(rp.pad(x, widths, constant_values=7), np.pad(a, widths, constant_values=7))
 
 
 def test_widths_are_said_in_short(unchecked: Device) -> None:
