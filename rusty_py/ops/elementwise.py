@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from math import prod
 from types import NotImplementedType
@@ -33,6 +33,8 @@ from rusty_py.views import Shape, broadcast, broadcast_strides, collapse
 
 # An element whose place takes divisions; it counts for pacing.
 GENERAL_FLOPS = 8
+# Elements from which threads take two vec4s of f16: with fewer, there would be too few threads.
+_MIN_PAIRS = 1 << 17
 # Along the first axis of a grid: with fewer items most threads of a workgroup would have none.
 MIN_GRID_ITEMS = 128
 
@@ -549,6 +551,8 @@ def compute(body: Body, operands: Sequence[Array | int], out: Array, *, fresh: b
         )
         return
     skeleton = _skeleton(operands, sizes, strides, out, fresh=fresh)
+    if _takes_pairs(body, skeleton, out) and not any(starts) and (fresh or out.size % 8 == 0):
+        skeleton = replace(skeleton, width=8)
     spec, device = generator.spec(body, skeleton), out.device
     numbers = [each for each in operands if not isinstance(each, Array)]
     launch(
@@ -595,6 +599,13 @@ def _skeleton(
         else:
             access.append("vec4" if vec4_aligned(each, stride) else "scalar")
     return Skeleton(index, width, tuple(access), wide_axes=index == "general" and len(sizes) > 4)
+
+
+def _takes_pairs(body: Body, skeleton: Skeleton, out: Array) -> bool:
+    """Whether threads take two vec4s of each array: of f16, these are the 16 bytes that GPUs load at once."""
+    if out.size < _MIN_PAIRS or {*body.types, body.result} != {"f16"} or out.device.adapter.is_cpu:
+        return False
+    return skeleton.index == "flat" and skeleton.width == 4 and "scalar" not in skeleton.access
 
 
 def vec4_aligned(x: Array, stride: Shape) -> bool:
@@ -656,6 +667,8 @@ def covering() -> list[tuple[Body, Skeleton]]:
     ):
         for access in (("vec4", "number"), ("number", "vec4")):
             found.append((ROWS[name].body(kind), Skeleton("flat", 4, access)))
+    for access in (("vec4", "vec4"), ("one", "vec4"), ("vec4", "number")):
+        found.append((ROWS["subtract"].body(F16), Skeleton("flat", 8, access)))
     return list(dict.fromkeys(found))
 
 

@@ -54,9 +54,10 @@ class Body:
 class Skeleton:
     """How the elements of each operand, and of the result, are found.
 
-    index: "flat", "grid" or "general". `width` elements, 1 or 4, are an item. Each operand's access is
+    index: "flat", "grid" or "general". `width` elements, 1, 4 or 8, are an item. Each operand's access is
     "vec4", four neighbours in one load; "scalar", a load for each element; "one", an element that an item
-    shares; or "number", which lies in the uniforms. `wide_axes`: "general" has more than four axes.
+    shares; or "number", which lies in the uniforms. `wide_axes`: "general" has more than four axes. Items of
+    8 are two vec4s of 8 bytes each, for large arrays of f16: "flat", without "scalar".
 
     "indexed" elements are found from the first operand, x, by a helper of the body, `place(x) -> u32`: that
     many elements behind their place; "indexed vec4" are four neighbours for one x. The result may be stored
@@ -177,7 +178,7 @@ def _bindings(operands: list[tuple[str, str, str]], result: str, skeleton: Skele
             held = f"vec4<{kind}>" if access in ("vec4", "indexed vec4") else kind
             lines.append(f"@group(0) @binding({number}) var<storage, read> {name}_in: array<{held}>;")
             number += 1
-    held = f"vec4<{result}>" if skeleton.width == 4 else result
+    held = result if skeleton.width == 1 else f"vec4<{result}>"
     lines.append(f"@group(0) @binding({number}) var<storage, read_write> out: array<{held}>;")
     lines.append(f"@group(0) @binding({number + 1}) var<uniform> uniforms: Uniforms;")
     return "\n".join(lines) + "\n"
@@ -206,6 +207,9 @@ def _run(operands: list[tuple[str, str, str]], arrays: list[str], result: str, s
             held = "uniforms.numbers" if numbers <= 4 else f"uniforms.numbers[{number // 4}]"
             value = number_text(kind, f"{held}.{_LANES[number % 4]}")
             number += 1
+        elif access == "vec4" and skeleton.width == 8:
+            lines += [f"let {name}{half} = {name}_in[{name}_at / 4u + {half}u];" for half in (0, 1)]
+            continue
         elif access == "vec4":
             value = f"{name}_in[{name}_at / 4u]"
         elif access == "indexed vec4":
@@ -242,16 +246,26 @@ def _stores(operands: list[tuple[str, str, str]], result: str, skeleton: Skeleto
         at = "out_at + place(x)" if store == "indexed" else "out_at"
         line = f"out[{at}] = {call};"
         return ["if (stored(x)) {", f"    {line}", "}"] if store else [line]
-    calls = [
-        f"apply({', '.join(_part(name, access, lane) for name, _, access in operands)})" for lane in _LANES
-    ]
-    value = f"vec4<{result}>(\n        " + ",\n        ".join(calls) + ",\n    )"
+    if skeleton.width == 8:
+        return [f"out[out_at / 4u + {half}u] = {_four(operands, result, str(half))};" for half in (0, 1)]
+    value = _four(operands, result)
     if store == "indexed vec4":
         return ["if (stored(x)) {", f"    out[(out_at + place(x)) / 4u] = {value};", "}"]
     if store == "masked":
         each = ", ".join(f"stored({_part('x', index, lane)})" for lane in _LANES)
         return [f"out[out_at / 4u] = select(out[out_at / 4u], {value}, vec4<bool>({each}));"]
     return [f"out[out_at / 4u] = {value};"]
+
+
+def _four(operands: list[tuple[str, str, str]], result: str, half: str = "") -> str:
+    """The four elements of a vec4; `half` is the number of the vec4 in an item of two."""
+    calls = []
+    for lane in _LANES:
+        parts = [
+            _part(f"{name}{half}" if access == "vec4" else name, access, lane) for name, _, access in operands
+        ]
+        calls.append(f"apply({', '.join(parts)})")
+    return f"vec4<{result}>(\n        " + ",\n        ".join(calls) + ",\n    )"
 
 
 def _part(name: str, access: str, lane: str) -> str:

@@ -3,6 +3,7 @@
 import inspect
 import warnings
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 
 import rusty_py as rp
 from rusty_py import Array, Device, DtypeError, LimitError, ShapeError
-from rusty_py.dtypes import U32
+from rusty_py.dtypes import F16, U32
 from rusty_py.operation import HOOKS, OPERATIONS, Operation, apply
 from rusty_py.ops import generator
 from rusty_py.ops.all import elementwise, reduce
@@ -19,7 +20,7 @@ from rusty_py.runtime.launch import launch
 from rusty_py.samples import Sample, values
 
 from ..each import each_reported
-from .operands import KINDS, LAYOUTS, on
+from .operands import KINDS, LAYOUTS, needs, on
 
 pytestmark = pytest.mark.usefixtures("short_kernels")
 SAMPLED = [each for each in OPERATIONS.values() if each.expected is not None]
@@ -288,3 +289,32 @@ def test_a_reduction_of_nothing_gives_what_numpy_gives(unchecked: Device, name: 
         else:
             result = operation.function(on(unchecked, x), axis=axis).numpy()
             np.testing.assert_array_equal(result, expected)
+
+
+def test_threads_take_two_vec4s_of_large_f16_arrays(
+    unchecked: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    needs(unchecked, F16)
+    monkeypatch.setattr(elementwise, "_MIN_PAIRS", 16)
+    monkeypatch.setattr(unchecked, "adapter", replace(unchecked.adapter, type="DiscreteGPU"))
+    with each_reported() as case:
+        for size in (16, 23, 4099):
+            x, y = values(F16, size, seed=1), values(F16, size, seed=2)
+            a, b = on(unchecked, x), on(unchecked, y)
+            with case(f"{size} elements"):
+                unchecked.cache.forget_plans()
+                np.testing.assert_array_equal((a - b).numpy(), x - y)
+                assert _launched(unchecked) == {"elementwise/flat[subtract f16, 8 wide: vec4 vec4]"}
+                np.testing.assert_array_equal((2 - a).numpy(), 2 - x)
+                np.testing.assert_array_equal((a - b[:1]).numpy(), x - y[:1])
+            with case(f"{size} elements from the fourth on"):
+                np.testing.assert_array_equal((a[4:] - b[4:]).numpy(), x[4:] - y[4:])
+            with case(f"{size} elements, assigned to a part"):
+                whole = rp.zeros(size + 9, dtype="f16", device=unchecked)
+                whole[:size].assign(a)
+                np.testing.assert_array_equal(whole.numpy(), np.pad(x, (0, 9)))
+    unchecked.cache.forget_plans()
+
+
+def _launched(device: Device) -> set[str]:
+    return {str(each.spec) for plan in device.cache.plans.values() for each in plan.dispatches}
