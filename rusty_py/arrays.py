@@ -387,6 +387,12 @@ class Array:
         """The same values in new memory, row-major."""
         return self.astype(self.kind)
 
+    def to_device(self, device: Device, /, *, stream: None = None) -> "Array":
+        """This array, or a copy of its values on another device, through the host, without its gradient."""
+        from rusty_py.ops.creation import asarray
+
+        return self if device is self.device else asarray(self.numpy(), device=device)
+
     def __copy__(self) -> "Array":
         return self.copy()
 

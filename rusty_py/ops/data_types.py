@@ -11,7 +11,6 @@ from rusty_py.arrays import Array
 from rusty_py.dtypes import ELEMENTS, F32, I32, Dtype, DtypeLike, Scalar
 from rusty_py.errors import DtypeError
 from rusty_py.operation import public
-from rusty_py.ops.creation import asarray
 from rusty_py.ops.generator import MAX_AXES
 from rusty_py.runtime.adapter import list_adapters
 from rusty_py.runtime.device import Device
@@ -41,7 +40,7 @@ def astype(
 ) -> Array:
     """As `Array.astype`; on another device, if one is given, by a copy through the host."""
     if device is not None and device is not x.device:
-        x, copy = asarray(x.numpy(), device=device), False
+        x, copy = x.to_device(device), False
     return x.astype(dtype, copy=copy)
 
 

@@ -3,6 +3,8 @@
 The names are those of array-api-strict, and what is here is asked of rusty_py; only the remarks are written.
 """
 
+import re
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -122,8 +124,43 @@ def text() -> str:
     return "\n".join(_lines())
 
 
+def members() -> list[str]:
+    """The attributes, methods and operators of the standard's arrays."""
+    theirs = vars(type(strict.asarray(0.0)))
+    public = [each for each in theirs if not each.startswith("_") or each.endswith("__")]
+    return sorted(each for each in public if each not in _PYTHONS)
+
+
+_COMPARISONS = {"__eq__", "__ge__", "__gt__", "__le__", "__lt__", "__ne__"}
+_PYTHONS = {
+    *vars(object),
+    "__annotations__",
+    "__array__",
+    "__buffer__",
+    "__iter__",
+    "__slots__",
+} - _COMPARISONS
+_IN_PLACE = re.compile(r"__i(?!nvert|nt|ndex)\w+__")
+
+
+def is_member(name: str) -> bool:
+    """Whether our arrays have it. Python replaces an operator in place by the ordinary one."""
+    return hasattr(rp.Array, name) or bool(_IN_PLACE.fullmatch(name))
+
+
+def _members() -> Iterator[str]:
+    found = members()
+    missing = [f"`{each}`" for each in found if not is_member(each)]
+    yield "## Attributes, methods and operators of arrays\n"
+    yield f"{'; missing: '.join([f'{len(found) - len(missing)} of {len(found)}', *missing])}.\n"
+    there = [f"`{each}`" for each in found if is_member(each)]
+    yield textwrap.fill(", ".join(there) + ".", 110, break_on_hyphens=False)
+    yield ""
+
+
 def _lines() -> Iterator[str]:
     yield _HEAD.format(version=strict.__array_api_version__)
+    yield from _members()
     found = names()
     for section in dict.fromkeys([*_SECTIONS.values(), _LAST]):
         listed = [name for name, of in found.items() if of == section]

@@ -171,6 +171,17 @@ def test_parameters_have_the_names_of_the_standard() -> None:
                     assert missing == array_api_page.MISSING_PARAMETERS.get(name, set())
 
 
+def test_arrays_have_the_members_of_the_standard() -> None:
+    assert [each for each in array_api_page.members() if not array_api_page.is_member(each)] == []
+
+
+def test_arrays_go_to_other_devices(device: Device, unchecked: Device) -> None:
+    x = on(unchecked, np.arange(3, dtype=np.float32))
+    assert x.to_device(unchecked) is x
+    moved = rp.astype(x, rp.int32, device=device)
+    assert (moved.device, moved.tolist()) == (device, [0, 1, 2])
+
+
 def test_an_array_knows_its_namespace(unchecked: Device) -> None:
     x = on(unchecked, np.ones(3, np.float32))
     xp = x.__array_namespace__()
