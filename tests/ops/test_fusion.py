@@ -505,11 +505,18 @@ def test_a_long_result_that_is_broadcast_is_computed_once(unchecked: Device) -> 
     assert kernels(fused.wgsl(x, y)) == 2
 
 
-def test_arrays_larger_than_a_binding_are_computed_unfused_or_refused(adapter: rp.Adapter) -> None:
-    with Device(adapter, limits=replace(adapter.limits, binding_bytes=256)) as device:
-        f = rp.fuse(lambda x: x.T.T)
-        x = on(device, np.arange(200, dtype=np.float32))
-        np.testing.assert_array_equal(f(x).numpy(), x.numpy())
+def test_arrays_larger_than_a_binding_are_computed_in_parts(adapter: rp.Adapter) -> None:
+    x, y = small(np.dtype(np.float32), 20, 100, seed=1), small(np.dtype(np.float32), 100, seed=2)
+    with Device(adapter, limits=replace(adapter.limits, binding_bytes=1024)) as device:
+        arrays = on(device, x), on(device, y)
+        for function in (
+            lambda x, y, s: (x + 1) * s - y,
+            lambda x, y, s: (y[:20, None] * y[None]) * s,
+            lambda x, y, s: rp.softmax((x + 1) * s - y),
+        ):
+            fused = rp.fuse(function)
+            for s in (2.0, 0.5):
+                np.testing.assert_array_equal(fused(*arrays, s).numpy(), function(*arrays, s).numpy())
 
 
 def test_nothing_and_views_as_results(unchecked: Device) -> None:
