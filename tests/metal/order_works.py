@@ -10,7 +10,8 @@ from rusty_py import Device, array, oracle
 from rusty_py.dtypes import BOOL, F16, F32, I32, Dtype
 from rusty_py.operation import OPERATIONS, apply
 from rusty_py.ops import scan_kernels, sort_kernels
-from rusty_py.ops.scan_kernels import PROD, SUM, Scan, depth
+from rusty_py.ops.scan_kernels import depth
+from rusty_py.ops.scan_specs import PROD, SUM, Scan
 from rusty_py.ops.search import searchsorted
 from rusty_py.ops.sort import argsort, sort, sorted_order
 from rusty_py.oracle import Expected

@@ -15,7 +15,8 @@ from rusty_py import Array, Device, DtypeError, ShapeError, oracle
 from rusty_py.dtypes import BOOL, F16, F32, I32, Dtype
 from rusty_py.ops import scan_kernels
 from rusty_py.ops.scan import reversed_sum
-from rusty_py.ops.scan_kernels import LARGE, SMALL, depth, plan
+from rusty_py.ops.scan_kernels import depth, plan
+from rusty_py.ops.scan_specs import LARGE, SMALL
 
 from ..each import each_reported
 from .operands import KINDS, LAYOUTS, on
