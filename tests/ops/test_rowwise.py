@@ -124,10 +124,11 @@ def test_arrays_larger_than_a_binding_are_computed_in_parts(unchecked: Device, c
             assert_right("layer_norm", narrow, x, x[0], x[1])
             assert_right("layer_norm_gradient", narrow, x, x + 1, x[0], normalized_shape=(40,), eps=1e-5)
             assert_right("group_norm", narrow, wide[:, :4], wide[0, 0, :4].copy(), num_groups=2)
-            with pytest.raises(
-                LimitError, match=r"^softmax: a row is larger than a binding on .*: \(2400,\)$"
-            ):
-                rp.softmax(on(narrow, x.reshape(-1)))
+            for shape, axis in (((2400,), 0), ((60, 40), 0)):
+                with pytest.raises(
+                    LimitError, match=r"^softmax: a row is larger than a binding on .*: shape "
+                ):
+                    rp.softmax(on(narrow, x.reshape(shape)), axis=axis)
 
 
 def test_the_result_has_the_order_of_axes_of_the_operand(unchecked: Device) -> None:

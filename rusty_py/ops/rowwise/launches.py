@@ -140,20 +140,14 @@ def _parts(arrays: list[Array], axes: Sequence[int], *, operation: str) -> Itera
     reaches = {axis: max((shape[axis] - 1) * abs(each.strides[axis]) for each in large) for axis in axes}
     axis = max(reaches, key=reaches.__getitem__, default=-1)
     if axis < 0 or not reaches[axis]:
-        raise LimitError(
-            f"{operation}: a row is larger than a binding on {arrays[0].device.adapter}: {shape}"
-        )
+        adapter = arrays[0].device.adapter
+        raise LimitError(f"{operation}: a row is larger than a binding on {adapter}: shape {shape}")
     half = ceil_div(shape[axis], 2)
     for start, stop in ((0, half), (half, shape[axis])):
         size = (*shape[:axis], stop - start, *shape[axis + 1 :])
-        yield from _parts(
-            [
-                each.view(View(each.offset + start * each.strides[axis], size, each.strides))
-                for each in arrays
-            ],
-            axes,
-            operation=operation,
-        )
+        views = [View(each.offset + start * each.strides[axis], size, each.strides) for each in arrays]
+        part = [each.view(view) for each, view in zip(arrays, views, strict=True)]
+        yield from _parts(part, axes, operation=operation)
 
 
 def _fused(function: RowFunction, x: Array, axes: Shape) -> tuple[RowFunction, list[Array], list[int]] | None:
@@ -199,7 +193,7 @@ def launch_sums(function: RowFunction, x: Array, g: Array, axes: Shape, epsilon:
     launch(
         x.device,
         spec,
-        inputs=[each for each, _ in bound],
+        inputs=[buffer for buffer, _ in bound],
         outputs=[out.buffer],
         uniforms=sum([*places, (0,) * 4], head),
         workgroups=(groups, 1, 1),
@@ -238,18 +232,9 @@ def _launch(
     device, group = out.device, groups or Groups(1, 1)
     plan = planned(box, [x.layout for x in operands], [x.layout for x in vectors], groups, machine_of(device))
     jobs, count = box.rows * plan.parts, len(function.fields)
-    head = (
-        box.rows,
-        box.n,
-        plan.parts,
-        plan.chunk,
-        box.inner,
-        group.rows,
-        group.neighbours,
-        f32_word(epsilon),
-        *numbers,
-        *(0,) * (-len(numbers) % 4),
-    )
+    sizes = (box.rows, box.n, plan.parts, plan.chunk, box.inner)
+    words = (*numbers, *(0,) * (-len(numbers) % 4))
+    head = (*sizes, group.rows, group.neighbours, f32_word(epsilon), *words)
     bound = [windows.bound(x) for x in (*operands, *vectors)]
     steps = [(box.n // group.neighbours * x.strides[0], 0, x.strides[0]) for x in vectors]
     strides = (*box.strides[:-1], *steps)
