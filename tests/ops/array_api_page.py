@@ -133,13 +133,15 @@ def members() -> list[str]:
 
 _COMPARISONS = {"__eq__", "__ge__", "__gt__", "__le__", "__lt__", "__ne__"}
 _PYTHONS = {
-    *vars(object),
     "__annotations__",
     "__array__",
     "__buffer__",
     "__iter__",
+    "__module__",
     "__slots__",
-} - _COMPARISONS
+    "__weakref__",
+}
+_PYTHONS |= vars(object).keys() - _COMPARISONS
 _IN_PLACE = re.compile(r"__i(?!nvert|nt|ndex)\w+__")
 
 

@@ -5,7 +5,7 @@ from numpy.typing import ArrayLike
 
 from rusty_py import dtypes, samples
 from rusty_py.arrays import Array
-from rusty_py.dtypes import Scalar
+from rusty_py.dtypes import Dtype, Scalar
 from rusty_py.operation import apply
 from rusty_py.ops.creation import asarray
 from rusty_py.ops.elementwise import Row, define, device_of, where
@@ -21,23 +21,34 @@ def clip(x: Array | ArrayLike, /, min: Limit = None, max: Limit = None) -> Array
     the result is `max`. NaN propagates from all three. Raises DtypeError, ShapeError, LimitError,
     OutOfMemory; DeviceError for arrays of two devices.
     """
-    device = device_of(x, min, max)
-    limits = [
-        each if each is None or isinstance(each, bool | int | float) else asarray(each, device=device)
-        for each in (min, max)
-    ]
-    given = [asarray(x, device=device), *(each for each in limits if isinstance(each, Array))]
-    kind = given[0].kind
-    for each in given[1:]:
-        kind = dtypes.promoted(kind, each.kind, operation="clip")
-    ends = _ENDS.get(kind.kind, (False, True))
-    words = [
-        dtypes.scalar_word(end if each is None else each, kind, operation="clip")
-        for each, end in zip(limits, ends, strict=True)
-        if not isinstance(each, Array)
-    ]
-    numbers = tuple(i for i, each in enumerate(limits, 1) if not isinstance(each, Array))
-    return apply(_CLIP, *given, words=tuple(words), numbers=numbers)
+    if not isinstance(x, Array):
+        x = asarray(x, device=device_of(min, max))
+    kind, given, words, numbers = x.layout.dtype, [x], [], []
+    limits: list[Scalar | Array | None] = []
+    for limit in (min, max):
+        if limit is None or isinstance(limit, _NUMBERS):
+            limits.append(limit)
+        else:
+            array = asarray(limit, device=x.device)
+            kind = dtypes.promoted(kind, array.kind, operation="clip")
+            limits.append(array)
+    for i, limit in enumerate(limits, 1):
+        if isinstance(limit, Array):
+            given.append(limit)
+        else:
+            words.append(_word(limit, kind, last=i == 2))
+            numbers.append(i)
+    return apply(_CLIP, *given, words=tuple(words), numbers=tuple(numbers))
+
+
+_NUMBERS = (float, int)  # Python's bools are ints.
+
+
+def _word(limit: Scalar | None, kind: Dtype, *, last: bool) -> int:
+    """That of the number, or of the lowest or highest one of the dtype."""
+    if limit is None:
+        limit = _ENDS.get(kind.kind, (False, True))[last]
+    return dtypes.scalar_word(limit, kind, operation="clip")
 
 
 _ENDS: dict[str, tuple[Scalar, Scalar]] = {
