@@ -33,12 +33,12 @@ def cumulative_sum(
     dtype: DtypeLike | None = None,
     include_initial: bool = False,
 ) -> Array:
-    """The sums of the elements of x up to each along `axis`, which only an array of one axis may leave out.
+    """The cumulative sums of x along `axis`, which may be omitted for arrays of one axis.
 
     The result has x's dtype, int32 for bool; `dtype` converts first. With `include_initial`, it begins with
-    a zero and has one element more. f16 is added up in f32; integers wrap around. Sums are formed in blocks,
-    so the rounding error grows with the logarithm of the length, and that of an element in the same place
-    does not depend on those after it. Raises DtypeError, ShapeError, LimitError, OutOfMemory.
+    a zero and has one more element. f16 accumulates in f32; integers wrap around. Sums are formed in blocks,
+    so the rounding error grows far slower than the length. Raises DtypeError, ShapeError, LimitError,
+    OutOfMemory.
     """
     return apply(_SUM, x, axis=axis, dtype=dtype, include_initial=include_initial)
 
@@ -51,10 +51,10 @@ def cumulative_prod(
     dtype: DtypeLike | None = None,
     include_initial: bool = False,
 ) -> Array:
-    """The products of the elements of x up to each along `axis`, as `cumulative_sum`; an initial one is 1.
+    """The cumulative products of x along `axis`. Parameters are those of `cumulative_sum`.
 
-    Products are formed in blocks: one may overflow, or underflow to 0, where none that begins with the first
-    element does, and inf * 0 is NaN. Raises DtypeError, ShapeError, LimitError, OutOfMemory.
+    Products are formed in blocks. The product of a block may overflow or underflow although no cumulative
+    product does; 0 times an overflow is NaN. Raises DtypeError, ShapeError, LimitError, OutOfMemory.
     """
     return apply(_PROD, x, axis=axis, dtype=dtype, include_initial=include_initial)
 

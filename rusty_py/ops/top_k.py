@@ -32,8 +32,8 @@ SELECTED = BITONIC[-1][0] // 8
 def top_k(x: Array | ArrayLike, k: int, /, *, axis: int = -1) -> tuple[Array, Array]:
     """The `k` largest elements along `axis`, the largest first, and their indices along it, as int32.
 
-    Of equal elements, those come first that lie first. NaN counts as larger than every number. For up to 256
-    of a longer axis, workgroups sort blocks of it and keep the first `k` of each, again and again; otherwise
+    Equal elements keep their order. NaN counts as larger than every number. For k up to 256, GPUs sort
+    blocks of the axis in workgroup memory and keep the first `k` of each, until one block is left; otherwise
     the axis is sorted. The values have a gradient. Raises ShapeError, LimitError, OutOfMemory.
     """
     array = asarray(x)
