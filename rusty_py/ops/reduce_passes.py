@@ -28,6 +28,7 @@ _MAX_LANES, _MIN_LANES, _MIN_ROW_THREADS = 32, 4, 4
 _MIN_VEC4_COLUMNS = 16
 _LARGE_GROUP = 1024  # Threads for few long rows, where the device has as many.
 _CPU_GROUPS = 8
+_MIN_CPU_THREADS, _CPU_ROW_ELEMENTS = 8, 128  # Barriers take CPU drivers a time for each thread.
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,8 @@ def _kernel(outer: int, n: int, inner: int, *, cpu: bool) -> str:
 
 def _rows(rows: int, n: int, *, cpu: bool, max_threads: int) -> Pass:
     if cpu:
-        return Pass("rows", 1, n, across=THREADS)
+        threads = min(THREADS, max(_MIN_CPU_THREADS, _power(ceil_div(n, _CPU_ROW_ELEMENTS))))
+        return Pass("rows", 1, n, threads, threads)
     # All rows at once, each by as many threads as keep what a thread reduces near ROW_ELEMENTS.
     across = min(THREADS, max(_MIN_ROW_THREADS, _power(ceil_div(n, ROW_ELEMENTS))))
     while rows * across < ENOUGH_GROUPS * THREADS and across < THREADS and across * 4 < n:
