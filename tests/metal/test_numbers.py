@@ -63,11 +63,11 @@ def test_metal_computes_what_is_not_due(others: Checked, works: list[Work]) -> N
     assert_right(others, [work for work in works if not others.are_due(work)])
 
 
-def test_works_launch_every_kernel_and_no_other_but_elementwise_ones(results: Checked) -> None:
+def test_works_launch_every_kernel(results: Checked) -> None:
     launched, listed = set().union(*results.specs.values()), set(all_specs())
     assert listed <= launched
-    # Of these, variants() lists each body, and each way to find elements, but not every combination.
-    assert {str(spec) for spec in launched - listed if not spec.name.startswith("elementwise/")} == set()
+    # Where dtypes and sizes make many texts of a file, variants() lists those that cover its lines.
+    assert {spec.name for spec in launched} == {spec.name for spec in listed}
 
 
 def test_the_document_lists_every_file() -> None:
