@@ -24,11 +24,11 @@ fn accurate_atan(x: f32) -> f32 {
 }
 
 // The number of these bits, times the same power of two for all that are not larger: WGSL promises quotients by divisors
-// from 2^-126 to 2^126, and a device may lose subnormal numbers, n 2^-149.
+// from 2^-126 to 2^126, and a device may lose subnormal numbers, n 2^-149. Their quotients by 1 and above are subnormal.
 fn scaled_size(bits: u32, larger: u32) -> f32 {
     let x = bitcast<f32>(bits);
     let above = select(x * 1.1529215e18, f32(bits) * 1.6155871e-27, bits < 0x00800000u);
-    return select(select(x, x * 0.25, larger > 0x7e000000u), above, larger < 0x0d800000u);
+    return select(select(x, x * 0.25, larger > 0x7e000000u), above, larger < 0x3f800000u);
 }
 
 fn accurate_atan2(y: f32, x: f32) -> f32 {
