@@ -1,18 +1,18 @@
-// The error function, which WGSL lacks: below 0.85 x + x E(x^2), beyond 1 - e^-G(x), both minimax polynomials within
-// 2^-26 of the result. erfc(x) = e^(-x^2) R(x) from 1/2 on, with x^2 in two parts, the first exact, and R by a polynomial
+// The error function, which WGSL lacks: below 0.9 x E(x^2), beyond 1 - 2^-G(x), both minimax polynomials within 2^-24 of
+// the result. WGSL's exp2 is off by 3 + 2 G(x) units, of which at most 2.0 remain in 1 - 2^-G(x). erfc(x) = e^(-x^2) R(x) from 1/2 on, with x^2 in two parts, the first exact, and R by a polynomial
 // of (x - 3) / (x + 3) within 2^-23.
 
 fn erf_near(x: f32) -> f32 {
     let s = x * x;
-    let high = -0.026802547 + s * (0.0050510946 - s * 0.00063151284);
-    return x + x * (0.12837917 + s * (-0.37612572 + s * (0.112827174 + s * high)));
+    let high = -0.026778944 + s * (0.005012004 - s * 0.00060905435);
+    return x * (1.1283791 + s * (-0.37612525 + s * (0.11282142 + s * high)));
 }
 
 fn erf(x: f32) -> f32 {
     let t = min(abs(x), 4.0);
-    let high = 0.104525946 + t * (-0.022519061 + t * (0.0031178559 - t * 0.00020367693));
-    let exponent = 0.00010450416 + t * (1.128061 + t * (0.6365189 + t * high));
-    let size = select(1.0 - accurate_exp(-exponent), erf_near(abs(x)), t < 0.85);
+    let high = 0.13175154 + t * (-0.022582132 + t * 0.0018198359);
+    let exponent = 0.0026288528 + t * (1.6163929 + t * (0.9384057 + t * high));
+    let size = select(1.0 - exp2(-exponent), erf_near(abs(x)), t < 0.9);
     return select(copy_sign(size, x), x, is_nan(x));
 }
 

@@ -10,9 +10,14 @@ struct LogParts {
 fn log_parts(x: f32) -> LogParts {
     let given = bitcast<u32>(x) & 0x7fffffffu;
     let small = given < 0x00800000u;
-    let bits = select(given, bitcast<u32>(f32(given)), small) - 0x3f3504f3u;
-    let k = (bitcast<i32>(bits) >> 23u) - select(0, 149, small);
-    return LogParts(f32(k), bitcast<f32>((bits & 0x007fffffu) + 0x3f3504f3u) - 1.0);
+    let parts = normal_log_parts(select(given, bitcast<u32>(f32(given)), small));
+    return LogParts(parts.k - select(0.0, 149.0, small), parts.f);
+}
+
+// Of a number by its bits, neither subnormal nor negative; k is not 0 for a negative number or NaN.
+fn normal_log_parts(number: u32) -> LogParts {
+    let bits = number - 0x3f3504f3u;
+    return LogParts(f32(bitcast<i32>(bits) >> 23u), bitcast<f32>((bits & 0x007fffffu) + 0x3f3504f3u) - 1.0);
 }
 
 fn log1p_series(f: f32) -> f32 {

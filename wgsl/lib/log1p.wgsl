@@ -2,10 +2,10 @@
 // is small relative to the result.
 
 fn log1p(x: f32) -> f32 {
-    let sum = 1.0 + x;
-    let parts = log_parts(sum);
-    let near = parts.k == 0.0 && x > -0.5;
+    let sum = 1.0 + x; // Not subnormal.
+    let parts = normal_log_parts(bitcast<u32>(sum));
+    let near = parts.k == 0.0;
     let series = log1p_series(select(parts.f, x, near));
     let result = parts.k * 0.69314575 + (series + parts.k * 1.4286068e-6);
-    return select(with_log_specials(sum, result), series, near && !is_nan(x));
+    return select(with_log_specials(sum, result), series, near);
 }
