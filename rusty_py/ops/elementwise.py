@@ -35,6 +35,8 @@ from rusty_py.views import Shape, broadcast, broadcast_strides, collapse
 GENERAL_FLOPS = 8
 # Elements from which threads take two vec4s of f16: with fewer, there would be too few threads.
 _MIN_PAIRS = 1 << 17
+# The error, in units of f32, of expressions for f16 alone: 2^-16, of the 2^-11 by which a result is rounded.
+F16_ULPS = 128
 # Along the first axis of a grid: with fewer items most threads of a workgroup would have none.
 MIN_GRID_ITEMS = 128
 
@@ -144,6 +146,7 @@ class Row:
             reference = np.asarray(self.on_host(*exact))
             ulps = self.ulps(*exact) if callable(self.ulps) else self.ulps
             if kind is F16 and self.f16_in_f32:
+                ulps = F16_ULPS if "f16" in self.by_dtype else ulps
                 bound = oracle.rounding(reference, ulps=ulps, dtype=F32)
                 return Expected(reference, bound + oracle.rounding(reference, ulps=0.5, dtype=F16))
             return Expected(reference, oracle.rounding(reference, ulps=ulps, dtype=kind))

@@ -1,6 +1,6 @@
 // The error function, which WGSL lacks: below 0.9 x E(x^2), beyond 1 - 2^-G(x), both minimax polynomials within 2^-24 of
-// the result. WGSL's exp2 is off by 3 + 2 G(x) units, of which at most 2.0 remain in 1 - 2^-G(x). erfc(x) = e^(-x^2) R(x) from 1/2 on, with x^2 in two parts, the first exact, and R by a polynomial
-// of (x - 3) / (x + 3) within 2^-23.
+// the result. WGSL's exp2 is off by 3 + 2 G(x) units, of which at most 2.0 remain in 1 - 2^-G(x). erfc(x) =
+// e^(-x^2) R(x) from 1/2 on, with x^2 in two parts, the first exact, and R by a polynomial of (x - 3) / (x + 3) within 2^-23.
 
 fn erf_near(x: f32) -> f32 {
     let s = x * x;

@@ -18,6 +18,7 @@ exp = define_unary(
         "f",
         ulps=3,
         f16_in_f32=True,
+        by_dtype={"f16": "exp_for_f16(x)"},
         operands=samples.with_specials,
         gradient=(lambda g, out, _x: g * out,),
     )
@@ -30,6 +31,7 @@ exp2 = define_unary(
         "f",
         ulps=3,
         f16_in_f32=True,
+        by_dtype={"f16": "exp2_for_f16(x)"},
         operands=samples.with_specials,
         gradient=(lambda g, out, _x: g * (out * math.log(2)),),
     )
@@ -43,6 +45,7 @@ expm1 = define_unary(
         "f",
         ulps=3,
         f16_in_f32=True,
+        by_dtype={"f16": "expm1_for_f16(x)"},
         operands=samples.with_specials,
         gradient=(lambda g, _out, x: g * exp(x),),
     )
@@ -55,6 +58,7 @@ log = define_unary(
         "f",
         ulps=3,
         f16_in_f32=True,
+        by_dtype={"f16": "log_for_f16(x)"},
         operands=samples.with_specials,
         smooth=samples.positive,
         gradient=(lambda g, _out, x: g / x,),
@@ -68,6 +72,7 @@ log1p = define_unary(
         "f",
         ulps=3,
         f16_in_f32=True,
+        by_dtype={"f16": "log1p_for_f16(x)"},
         operands=samples.with_specials,
         smooth=samples.positive,
         gradient=(lambda g, _out, x: g / (x + 1.0),),
@@ -81,6 +86,7 @@ log2 = define_unary(
         "f",
         ulps=3,
         f16_in_f32=True,
+        by_dtype={"f16": "log2_for_f16(x)"},
         operands=samples.with_specials,
         smooth=samples.positive,
         gradient=(lambda g, _out, x: g / (x * math.log(2)),),
@@ -94,6 +100,7 @@ log10 = define_unary(
         "f",
         ulps=3,
         f16_in_f32=True,
+        by_dtype={"f16": "log10_for_f16(x)"},
         operands=samples.with_specials,
         smooth=samples.positive,
         gradient=(lambda g, _out, x: g / (x * math.log(10)),),
@@ -108,6 +115,7 @@ logaddexp = define_binary(
         bound=oracle.logaddexp,
         mirror="logaddexp",
         f16_in_f32=True,
+        by_dtype={"f16": "logaddexp_for_f16(x, y)"},
         operands=samples.with_specials,
         gradient=(lambda g, out, x, _y: g * exp(x - out), lambda g, out, _x, y: g * exp(y - out)),
     )

@@ -20,6 +20,7 @@ sinh = define_unary(
         "f",
         ulps=6,
         f16_in_f32=True,
+        by_dtype={"f16": "sinh_for_f16(x)"},
         operands=samples.with_specials,
         gradient=(_of_sinh,),
     )
@@ -32,6 +33,7 @@ cosh = define_unary(
         "f",
         ulps=5,
         f16_in_f32=True,
+        by_dtype={"f16": "cosh_for_f16(x)"},
         operands=samples.with_specials,
         gradient=(lambda g, _out, x: g * sinh(x),),
     )
@@ -45,6 +47,7 @@ tanh = define_unary(
         "f",
         ulps=8,
         f16_in_f32=True,
+        by_dtype={"f16": "tanh_for_f16(x)"},
         operands=samples.with_specials,
         gradient=(lambda g, out, _x: g * ((1.0 - out) * (1.0 + out)),),
     )
@@ -57,6 +60,7 @@ asinh = define_unary(
         "f",
         ulps=10,
         f16_in_f32=True,
+        by_dtype={"f16": "asinh_for_f16(x)"},
         operands=samples.with_specials,
         gradient=(lambda g, _out, x: g / hypot(x, 1.0),),
         aliases=("arcsinh",),
@@ -71,6 +75,7 @@ acosh = define_unary(
         "f",
         ulps=10,
         f16_in_f32=True,
+        by_dtype={"f16": "acosh_for_f16(x)"},
         operands=samples.with_specials,
         smooth=samples.above_one,
         gradient=(lambda g, _out, x: g / (sqrt(x - 1.0) * sqrt(x + 1.0)),),
@@ -86,6 +91,7 @@ atanh = define_unary(
         "f",
         ulps=8,
         f16_in_f32=True,
+        by_dtype={"f16": "atanh_for_f16(x)"},
         operands=samples.with_specials,
         smooth=samples.below_one,
         gradient=(lambda g, _out, x: g / ((1.0 - x) * (1.0 + x)),),

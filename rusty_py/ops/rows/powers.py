@@ -51,6 +51,7 @@ reciprocal = define_unary(
         "f",
         ulps=3,
         f16_in_f32=True,
+        by_dtype={"f16": "reciprocal_for_f16(x)"},
         operands=samples.with_specials,
         gradient=(lambda g, out, _x: -(g * (out * out)),),
     )
@@ -64,6 +65,7 @@ sqrt = define_unary(
         "f",
         ulps=5,
         f16_in_f32=True,
+        by_dtype={"f16": "sqrt_for_f16(x)"},
         operands=samples.with_specials,
         smooth=samples.positive,
         gradient=(lambda g, out, _x: 0.5 * g / out,),
@@ -77,6 +79,7 @@ rsqrt = define_unary(
         "f",
         ulps=3,
         f16_in_f32=True,
+        by_dtype={"f16": "rsqrt_for_f16(x)"},
         reference=lambda x: 1 / np.sqrt(x),
         arity=1,
         formula="1 / sqrt(x)",
@@ -93,6 +96,7 @@ cbrt = define_unary(
         "f",
         ulps=5,
         f16_in_f32=True,
+        by_dtype={"f16": "cbrt_for_f16(x)"},
         operands=samples.with_specials,
         gradient=(lambda g, out, _x: g / (3.0 * (out * out)),),
     )
@@ -106,6 +110,7 @@ hypot = define_binary(
         ulps=6,
         mirror="hypot",
         f16_in_f32=True,
+        by_dtype={"f16": "hypot_for_f16(x, y)"},
         operands=samples.with_specials,
         gradient=(
             lambda g, out, x, _y: g * (x / where(out == 0, 1.0, out)),
