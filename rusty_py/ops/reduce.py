@@ -19,6 +19,7 @@ from rusty_py.arrays import Array, allocate
 from rusty_py.dtypes import ELEMENTS, F16, F32, Dtype, DtypeLike
 from rusty_py.errors import DtypeError, ShapeError
 from rusty_py.operation import OPERATIONS, Cost, Gradient, Operation, Rule, apply
+from rusty_py.ops import windows
 from rusty_py.ops.creation import full
 from rusty_py.ops.elementwise import compute
 from rusty_py.ops.fuser import fuser_of
@@ -28,7 +29,7 @@ from rusty_py.ops.reduce_kernels import Form, Stage, fits, spec
 from rusty_py.ops.reduce_launch import columns_aligned, form_of, launch_pass
 from rusty_py.ops.reduce_passes import passes
 from rusty_py.ops.reduction import REDUCTIONS, Axis, Reduction
-from rusty_py.runtime.buffer import Buffer
+from rusty_py.runtime.buffer import Buffer, BufferBinding
 from rusty_py.runtime.device import Device
 from rusty_py.runtime.launch import Spec
 from rusty_py.views import Shape, axes_of, axis_key, broadcast_strides
@@ -236,7 +237,7 @@ def reduced(
 def _box(row: Reduction, source: Source, axes: Shape) -> Box | None:
     arrays = source.arrays
     strides = [broadcast_strides(each.shape, each.strides, source.shape) for each in arrays]
-    starts = [each.offset for each in arrays]
+    starts = [windows.bound(each)[1] for each in arrays]
     return box_of(source.shape, axes, starts, strides, ordered=row.ordered)
 
 
@@ -253,7 +254,7 @@ def _gathered(source: Source, axes: Shape) -> tuple[Source, Shape]:
 def _launched(row: Reduction, source: Source, box: Box, number: int) -> Buffer:
     """The buffer of the results, after all passes."""
     device, computed = source.arrays[0].device, row.computed(source.dtype)
-    buffers = [each.buffer for each in source.arrays]
+    buffers: list[Buffer | BufferBinding] = [windows.bound(each)[0] for each in source.arrays]
     numbers = [each for each in source.operands if not isinstance(each, Array)]
     body: Body | None = source.body
     operands = ["" if isinstance(each, Array) else "number" for each in source.operands]

@@ -10,7 +10,7 @@ from rusty_py.ops.grid import groups_for, refuse_long
 from rusty_py.ops.reduce_box import Box, Place
 from rusty_py.ops.reduce_kernels import Form, Stage, spec, uniforms
 from rusty_py.ops.reduce_passes import Pass
-from rusty_py.runtime.buffer import Buffer
+from rusty_py.runtime.buffer import Buffer, BufferBinding
 from rusty_py.runtime.device import Device
 from rusty_py.runtime.launch import launch
 from rusty_py.shapes import ceil_div
@@ -22,7 +22,7 @@ def launch_pass(
     form: Form,
     box: Box,
     each: Pass,
-    buffers: Sequence[Buffer],
+    buffers: Sequence[Buffer | BufferBinding],
     out: Buffer,
     *,
     number: int = 0,
