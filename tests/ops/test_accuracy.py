@@ -59,10 +59,10 @@ def dense(count: int) -> Floats:
 def assert_accurate(name: str, result: Floats, operands: tuple[Floats, ...], kind: Dtype) -> None:
     """Within the bound of its record for the operands, or for zeros in place of the subnormal ones."""
     errors = errors_of(name, result, operands, kind)
-    flushed = tuple(
-        np.where(np.abs(x) < np.finfo(x.dtype).tiny, np.copysign(x.dtype.type(0), x), x) for x in operands
-    )
-    errors = np.minimum(errors, errors_of(name, result, flushed, kind))
+    tiny = np.finfo(kind.numpy).tiny
+    some = np.any([np.abs(x) < tiny for x in operands], axis=0)
+    flushed = tuple(np.where(np.abs(x) < tiny, np.copysign(kind.numpy.type(0), x), x)[some] for x in operands)
+    errors[some] = np.minimum(errors[some], errors_of(name, result[some], flushed, kind))
     worst = int(np.argmax(errors))
     given = [x.flat[worst] for x in operands]
     assert errors.flat[worst] <= 1, (

@@ -22,7 +22,7 @@ fn erfc(x: f32) -> f32 {
     let high = -0.119226955 + q * (0.06841583 + q * (-0.024003759 + q * (0.0020475676 + q * 0.0022219138)));
     let series = 1.2530081 + q * (-0.13562085 + q * (-0.0475652 + q * (0.12963551 + q * high)));
     let leading = leading_bits(t);
-    let rest = accurate_exp(-(t - leading) * (t + leading));
+    let rest = 1.0 + exp_parts(-(t - leading) * (t + leading)).less_one; // Above -0.1: k is 0.
     let tail = accurate_exp(-leading * leading) * (rest * series / (1.0 + 2.0 * t));
     let far = select(tail, 2.0 - tail, bitcast<u32>(x) >> 31u == 1u);
     return select(select(far, 1.0 - erf_near(x), t < 0.5), x, is_nan(x));

@@ -26,6 +26,13 @@ fn exp_scaled(x: f32, shift: i32) -> f32 {
     return select(times_power_of_two(1.0 + parts.less_one, parts.k + shift), x, is_nan(x));
 }
 
+// e^x 2^shift for x >= 0 and a small shift: nothing is subnormal.
+fn exp_of_size(x: f32, shift: i32) -> f32 {
+    let parts = exp_parts(min(x, 100.0));
+    let bits = bitcast<u32>(1.0 + parts.less_one) + (u32(parts.k + shift) << 23u);
+    return from_bits(min(bits, 0x7f800000u));
+}
+
 fn accurate_exp(x: f32) -> f32 {
     return exp_scaled(x, 0);
 }

@@ -1,24 +1,20 @@
 // asinh, acosh and atanh by log(1 + x), which keeps the relative accuracy near their zeros. Squares of more than 2^14 do
 // not change the result, and might overflow.
 
-fn log_of_double(x: f32) -> f32 {
-    let parts = log_parts(x);
-    let k = parts.k + 1.0;
-    return with_log_specials(x, k * 0.69314575 + (log1p_series(parts.f) + k * 1.4286068e-6));
-}
-
 fn accurate_asinh(x: f32) -> f32 {
     let size = abs(x);
     let square = min(size, 16384.0) * min(size, 16384.0);
-    let near = log1p(size + square / (1.0 + sqrt(1.0 + square)));
-    let result = select(near, log_of_double(size), size > 16384.0);
+    let t = size + square / (1.0 + sqrt(1.0 + square));
+    let far = size > 16384.0;
+    let result = log_of_multiple(select(0.0, 1.0, far), select(1.0 + t, size, far), t);
     return select(copy_sign(result, x), x, is_nan(x));
 }
 
 fn accurate_acosh(x: f32) -> f32 {
     let t = clamp(x - 1.0, 0.0, 16384.0);
-    let near = log1p(t + sqrt(t * (t + 2.0)));
-    let result = select(near, log_of_double(x), x > 16384.0);
+    let u = t + sqrt(t * (t + 2.0));
+    let far = x > 16384.0;
+    let result = log_of_multiple(select(0.0, 1.0, far), select(1.0 + u, x, far), u);
     let bits = bitcast<u32>(x);
     return select(result, nan(), bits < 0x3f800000u || bits > 0x7f800000u);
 }
