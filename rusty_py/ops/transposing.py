@@ -80,24 +80,26 @@ def _aligned(size: int, start: int, strides: Sequence[int]) -> bool:
 def spec(body: Body, elements_in: int, elements_out: int) -> Spec:
     """The kernel that loads and stores so many elements at once."""
     (source,), result = body.types, body.result
+    blocks = elements_in == elements_out == 4
     text = (
         f"alias source = {source};\nalias result = {result};\n"
-        f"const IN: u32 = {elements_in}u;\nconst OUT: u32 = {elements_out}u;\n"
         f"@group(0) @binding(0) var<storage, read> x_in: array<{_held('source', elements_in)}>;\n"
         f"@group(0) @binding(1) var<storage, read_write> out: array<{_held('result', elements_out)}>;\n"
         "@group(0) @binding(2) var<uniform> uniforms: Uniforms;\n"
         f"{body.helpers}fn apply({body.names[0]}: source) -> result {{\n    "
         + "\n    ".join([*body.statements, f"return {body.expression};"])
         + "\n}\n"
-        + (_LOAD4 if elements_in == 4 else _LOAD)
-        + (_STORE4 if elements_out == 4 else _STORE)
     )
+    if not blocks:
+        text += f"const IN: u32 = {elements_in}u;\nconst OUT: u32 = {elements_out}u;\n"
+        text += (_LOAD4 if elements_in == 4 else _LOAD) + (_STORE4 if elements_out == 4 else _STORE)
+    held, row = (result, TILE) if blocks else (source, TILE + 1)
     return Spec(
-        "copy/transpose",
+        "copy/transpose_blocks" if blocks else "copy/transpose",
         1,
         1,
         THREADS,
-        TILE * (TILE + 1) * (2 if source == "f16" else 4),
+        TILE * row * (2 if held == "f16" else 4),
         definitions=text,
         variant=f"{body.name}, {elements_in} to {elements_out} wide",
     )
