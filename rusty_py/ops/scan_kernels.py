@@ -25,7 +25,7 @@ SINGLE_LAUNCH = 1 << 14
 ENOUGH_ROWS = 512
 """Workgroups that fill a GPU without chunks."""
 
-ENOUGH_GROUPS = 2048
+ENOUGH_GROUPS = 8192
 """Chunks of all rows, at most, unless they would be longer than `LONG_CHUNK`."""
 
 LONG_CHUNK = 1 << 18
@@ -129,7 +129,8 @@ def scan(
         )
         if found.rows is None:
             sums = scan(row, sums, (outer, found.width, inner), reverse=reverse)
-    subgroups = found.rows is not None and "subgroup" in device.adapter.features
+    # With accesses one by one, subgroups give wrong results on NVIDIA (H200, driver of 2026).
+    subgroups = found.rows is not None and found.wide and "subgroup" in device.adapter.features
     launch(
         device,
         scan_spec(row, x.kind, found.rows, wide=found.wide, reverse=reverse, subgroups=subgroups),
@@ -181,4 +182,5 @@ def _spec(
     reverse: bool = False,
     subgroups: bool = True,
 ) -> Spec:
-    return scan_spec(row, kind, rows, wide=wide, reverse=reverse, subgroups=subgroups and rows is not None)
+    subgroups = subgroups and wide and rows is not None
+    return scan_spec(row, kind, rows, wide=wide, reverse=reverse, subgroups=subgroups)

@@ -64,11 +64,9 @@ def scan_spec(
     text += _row_text(row, source, rows, wide=wide)
     text += f"alias result = {target.wgsl};\nalias stored = {_vector('result', wide=wide)};\n"
     text += _STORE_WIDE if wide else _STORE
-    operation = f"subgroup{{}}{row.subgroup}"
     if subgroups:
-        prefixes = shaders.read("scan/prefixes_subgroup")
-        for which in ("Inclusive", "Exclusive"):
-            prefixes = prefixes.replace(f"SUBGROUP_{which.upper()}(", f"{operation.format(which)}(")
+        inclusive = f"subgroupInclusive{row.subgroup}("
+        prefixes = shaders.read("scan/prefixes_subgroup").replace("SUBGROUP_INCLUSIVE(", inclusive)
         totals = 2 * (rows.vecs * rows.threads // 4) + 1
     else:
         prefixes = shaders.read("scan/prefixes_workgroup")

@@ -101,7 +101,6 @@ def scatter_spec(step: Step, keys: int, *, subgroups: bool) -> Spec:
     text += f"const INDICES: u32 = {DIGITS * keys if step.indices else 1}u;\n{_COUNTS}"
     if subgroups:
         text += shaders.read("scan/prefixes_subgroup").replace("SUBGROUP_INCLUSIVE(", "subgroupInclusiveAdd(")
-        text = text.replace("SUBGROUP_EXCLUSIVE(", "subgroupExclusiveAdd(")
     else:
         text += shaders.read("scan/prefixes_workgroup")
     variant = f"{step}, {keys} keys a thread{', subgroups' * subgroups}"

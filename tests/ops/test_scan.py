@@ -88,7 +88,7 @@ def test_plans_have_few_launches_and_enough_workgroups() -> None:
     assert plan(1, 1024, 1, **options).rows == SMALL
     assert plan(1, 1 << 14, 1, **options).width == 1
     assert plan(4096, 1 << 16, 1, **options).width == 1
-    assert plan(1, 1 << 27, 1, **options).width == 2048
+    assert plan(1, 1 << 27, 1, **options).width == 8192
     assert plan(1, 1 << 27, 1, **options).rows == LARGE
     assert plan(8192, 16384, 1, **options).width == 1
     assert plan(1, 8192, 16384, **options).unit == 4

@@ -5,7 +5,7 @@
 //   each of their VECS * THREADS / size totals combines those before it.
 // A subgroup has consecutive threads: so it is on Vulkan, Metal and D3D for workgroups of one dimension. Any size from 4 on.
 // Workgroup memory: VECS * THREADS / 4 totals, and one more than as many prefixes. Two barriers.
-// Needs the feature "subgroup". SUBGROUP_INCLUSIVE and SUBGROUP_EXCLUSIVE stand for the operations that combine.
+// Needs the feature "subgroup". SUBGROUP_INCLUSIVE stands for the operation that combines.
 
 struct Prefixes {
     before: array<total, VECS>,
@@ -23,7 +23,8 @@ fn prefixes(values: array<total, VECS>, t: u32) -> Prefixes {
     let subgroup = t / lanes;
     for (var v = 0u; v < VECS; v++) { // unroll
         let inclusive = SUBGROUP_INCLUSIVE(own[v]);
-        found.before[v] = SUBGROUP_EXCLUSIVE(own[v]);
+        let previous = subgroupShuffleUp(inclusive, 1u);
+        found.before[v] = select(previous, identity(), t % lanes == 0u);
         if (t % lanes == lanes - 1u) {
             subgroup_totals[v * subgroups + subgroup] = inclusive;
         }
