@@ -65,7 +65,7 @@ class OperationSuite:
         self, task: Task, meter: KernelMeter, compiler: CompileMeter, seed: int
     ) -> list[Comparison]:
         operation = self._operation(task)
-        operands = _operands(operation, self.dtype, task.shape, seed=seed)
+        operands = operands_of(operation, self.dtype, task.shape, seed=seed)
         sample = Sample(task.name, operands, dict(task.options))
         options = {name: str(value) for name, value in task.options.items() if value is not None}
         work = OperationWork(operation, sample, self.dtype, meter.device, options=options)
@@ -91,7 +91,7 @@ class OperationSuite:
         ]
 
 
-def _operands(
+def operands_of(
     operation: Operation, dtype: Dtype, shape: Shape, *, seed: int
 ) -> tuple[NDArray[np.generic], ...]:
     """Operands of a shape; long ones repeat what is drawn for a shorter first axis, to be drawn soon."""
@@ -100,4 +100,5 @@ def _operands(
     operands: tuple[NDArray[np.generic], ...] = operation.operands(dtype, (drawn, *shape[1:]), seed=seed)
     if drawn == shape[0]:
         return operands
-    return tuple(np.resize(x, (shape[0], *x.shape[1:])) if x.shape[:1] == (drawn,) else x for x in operands)
+    short = (drawn, *shape[1:])
+    return tuple(np.resize(x, shape) if x.shape == short else x for x in operands)

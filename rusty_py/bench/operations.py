@@ -37,6 +37,7 @@ class ElementName(StrEnum):
     u32 = "u32"
 
 
+_HELP_COLUMNS = 45
 GPU_SECONDS = 180.0
 """The default budget on a GPU, whose samples take longer."""
 
@@ -47,7 +48,7 @@ def command_of(suite: SuiteDescription) -> Callable[..., None]:
     def command(
         op: Annotated[
             list[str] | None,
-            typer.Option("--op", metavar="NAMES", help=f"Default: {', '.join(suite.operations)}."),
+            typer.Option("--op", metavar="NAMES", help=_operations_help(suite)),
         ] = None,
         size: Annotated[
             list[str] | None,
@@ -88,10 +89,13 @@ def command_of(suite: SuiteDescription) -> Callable[..., None]:
         if preset is not None:
             shapes += _preset(suite, preset)
         axes = [_axis(suite, text) for text in parts(axis)]
+        if suite.family == "functions" and reference != "numpy":
+            raise typer.BadParameter("fused functions are compared with unfused", param_hint="--reference")
         output = Output(format, json, out, force, wide, bars, ascii)
         chosen = choose_adapter(adapter)
         output.check()
 
+        from rusty_py.bench.fused_suite import FusedSuite
         from rusty_py.bench.kernel_suites import measure
         from rusty_py.bench.operation_suite import OperationSuite
         from rusty_py.dtypes import ELEMENTS
@@ -102,11 +106,17 @@ def command_of(suite: SuiteDescription) -> Callable[..., None]:
         tasks = tasks_of(suite, parts(op), shapes, axes)
         budget_s = max_time or (None if chosen.is_cpu else GPU_SECONDS)
         options = Options.for_adapter(chosen, runs=runs, max_time_s=budget_s, seed=seed)
-        measured = OperationSuite(suite.command, tasks, ELEMENTS[dtype], library(reference))
+        measured: FusedSuite | OperationSuite
+        if suite.family == "functions":
+            measured = FusedSuite(suite.command, tasks, ELEMENTS[dtype])
+        else:
+            measured = OperationSuite(suite.command, tasks, ELEMENTS[dtype], library(reference))
         measured.check(chosen)
         measure_and_report(chosen, partial(measure, measured), options, output)
 
-    example = f"rusty-bench {suite.command} --op {suite.operations[0]} --size 64Ki,1Mi --bars"
+    shapes = suite.sizes["CPU"][-2:]
+    sizes = ",".join("x".join(map(str, shape)) for shape in shapes) if len(shapes[0]) > 1 else "64Ki,1Mi"
+    example = f"rusty-bench {suite.command} --op {suite.operations[0]} --size {sizes} --bars"
     command.__doc__ = (
         f"{suite.help}\n\nResults are verified by the bound of each operation. Separate operations and sizes"
         f" with commas, or repeat the option.\n\nExample: {example}"
@@ -123,6 +133,8 @@ def tasks_of(
     """
     able = able_of(suite)
     for shape in shapes:
+        if suite.family == "functions" and len(shape) != 2:
+            raise typer.BadParameter("of matrices, as in 1024x1024", param_hint="--size")
         if any(axis is not None and axis >= len(shape) for axis in axes):
             size = "x".join(map(str, shape))
             raise typer.BadParameter(f"{size} has the axes 0 to {len(shape) - 1}", param_hint="--axis")
@@ -141,6 +153,10 @@ def able_of(suite: SuiteDescription) -> list[str]:
     from rusty_py.operation import OPERATIONS
     from rusty_py.ops.all import elementwise
 
+    if suite.family == "functions":
+        from rusty_py.measure.fused_functions import FUNCTIONS
+
+        return sorted(FUNCTIONS)
     found = set(suite.operations)
     if suite.family == "elementwise":
         found |= elementwise.ROWS.keys()
@@ -161,6 +177,14 @@ def _sizes(text: str) -> list[Shape]:
         return parse_sizes(text)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--size") from error
+
+
+def _operations_help(suite: SuiteDescription) -> str:
+    """In a line of 80 columns."""
+    shown = suite.operations
+    while len(text := ", ".join([*shown, *["..."] * (shown != suite.operations)])) > _HELP_COLUMNS:
+        shown = shown[:-1]
+    return f"Default: {text}{'' if text.endswith('...') else '.'}"
 
 
 def _presets_help(suite: SuiteDescription) -> str:

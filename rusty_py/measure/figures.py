@@ -39,6 +39,8 @@ def reference_ratio(row: Row, result: Result) -> float | None:
         return None
     if result.scope == "end to end" and reference.scope != "host":
         return None
+    if result.scope == "host" and reference.scope == "kernel":
+        return None
     replays = row.result(f"{row.reference} graph"), row.result("ours graph")
     if result.by in _SELECTED and all(each and each.ns for each in replays):
         return row.ratio(f"{row.reference} graph", "ours graph")

@@ -11,20 +11,8 @@ import rusty_py
 from .program import NO_DRIVER, Sabotaged, python, rusty_bench, strict_json
 
 COMMANDS = (
-    *(
-        "matmul",
-        "activation",
-        "elementwise",
-        "norm",
-        "reduce",
-        "scan",
-        "run",
-        "kernel",
-        "compare",
-        "overhead",
-        "transfer",
-    ),
-    *("tune", "info", "doctor", "check"),
+    *("matmul", "activation", "elementwise", "fused", "norm", "reduce", "scan", "run", "kernel"),
+    *("compare", "overhead", "transfer", "tune", "info", "doctor", "check"),
 )
 
 

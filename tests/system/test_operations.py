@@ -1,5 +1,6 @@
 """The commands of the suites of operations as their users see them."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,22 @@ def test_each_suite_measures_its_operations() -> None:
                 done = rusty_bench(suite, *options, "--runs", "2")
                 done.succeeds()
                 assert len(table(done.out)) >= 2
+
+
+def test_fused_functions_are_measured_beside_their_operations(tmp_path: Path) -> None:
+    target = tmp_path / "run.json"
+    done = rusty_bench("fused", "--op", "chain,mean_gelu", "--size", "8x64", "--runs", "2", "--json", target)
+    done.succeeds()
+    assert [row["problem"] for row in table(done.out)] == ["chain 8×64", "mean_gelu 8×64"]
+    assert re.search(r"^chain 8×64 +5 to 1 ", done.out, re.MULTILINE)
+    assert "chain: the fused kernel " in done.out
+    run = parse(target.read_text(encoding="utf-8"))
+    for row in run.rows:
+        assert [each.by for each in row.results] == ["fused", "unfused", "fused call", "unfused call"]
+        assert all(each.verdict == "ok" and each.ns for each in row.results)
+        fused, unfused = row.results[:2]
+        assert (fused.figure("launches") or 9) < (unfused.figure("launches") or 0)
+        assert (fused.figure("moved") or 9e9) < (unfused.figure("moved") or 0)
 
 
 def test_a_kernel_that_computes_something_else_is_wrong(sabotaged: Sabotaged) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from math import prod
 
 from rusty_py.bench import diagnosis
+from rusty_py.bench.report import fusion
 from rusty_py.bench.report.columns import WIDE_ONLY, Column, Table, table_of
 from rusty_py.bench.report.facts import block_of, facts
 from rusty_py.bench.report.numbers import milliseconds, rate, speedup, spread
@@ -24,8 +25,9 @@ _DTYPES = {"f32": "float32", "f16": "float16"}
 
 
 def tables(run: BenchRun) -> list[Table]:
-    """Kernels, then whole calls from NumPy to NumPy, then a summary."""
-    return [table for table in (_kernels(run), _end_to_end(run), _summary(run)) if table.lines]
+    """Kernels, what fusion saves, whole calls from NumPy to NumPy, and a summary."""
+    saved = fusion.table(run)
+    return [table for table in (_kernels(run), saved, _end_to_end(run), _summary(run)) if table.lines]
 
 
 def configuration(run: BenchRun) -> list[str]:
@@ -61,7 +63,8 @@ def _launch(run: BenchRun) -> dict[str, str]:
 
 def findings(run: BenchRun) -> list[str]:
     """The selected kernels, the fastest ones, scaling with size and the drift of the machine."""
-    lines = diagnosis.choices(run) + diagnosis.verdicts(run) + diagnosis.against_reference(run)
+    lines = diagnosis.choices(run) + diagnosis.verdicts(run)
+    lines += fusion.findings(run) if run.command == "fused" else diagnosis.against_reference(run)
     lines += list(filter(None, [diagnosis.largest_speedup(run)]))
     lines += diagnosis.exponents(run)
     lines += _shares(run)
@@ -107,6 +110,8 @@ def _columns(run: BenchRun) -> list[str]:
     lines += [_reference(run, each) for each in dict.fromkeys(row.reference for row in run.rows) if each]
     if any(len(diagnosis.kernels(row)) > 1 for row in run.rows):
         lines.append("gain (--wide): the time saved against the slowest kernel of the row, in %.")
+    if fusion.table(run).lines:
+        lines.append(fusion.LEGEND)
     if _end_to_end(run).lines:
         lines.append(
             "call: from NumPy arrays to a NumPy array, by the wall clock; compile: once per process and"
@@ -255,6 +260,8 @@ def _label(library: str) -> str:
 
 
 def _reference(run: BenchRun, name: str) -> str:
+    if name == fusion.UNFUSED:
+        return "vs unfused: the time of the operations one by one, divided by that of the fused kernels."
     if name != "numpy":
         return (
             f"vs {_label(name)}: its time divided by the kernel's, same scope and layout; below 0.05 ms both"

@@ -38,8 +38,8 @@ class SuiteDescription:
     `tasks` are those of an operation at a shape, over `axes` or, where these are empty, over the default
     ones; `axes` are the values that --axis takes, empty for operations without axes. `operations` are the
     defaults, of which those that are registered are measured. `family` says which others --op takes: rows of
-    elementwise operations, reductions, or none. `sizes` are the default shapes by adapter type, CPU or GPU,
-    `presets` those of --preset.
+    elementwise operations, reductions, or none; "functions" are those of `measure.fused_functions`. `sizes`
+    are the default shapes by adapter type, CPU or GPU, `presets` those of --preset.
     """
 
     command: str
@@ -48,7 +48,7 @@ class SuiteDescription:
     tasks: Callable[[str, Shape, Sequence[Axis]], list[Task]]
     sizes: Mapping[str, tuple[Shape, ...]]
     axes: tuple[Axis, ...] = ()
-    family: Literal["elementwise", "reductions", ""] = ""
+    family: Literal["elementwise", "reductions", "functions", ""] = ""
     presets: Mapping[str, tuple[Shape, ...]] = field(default_factory=dict)
 
 

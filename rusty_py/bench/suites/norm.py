@@ -16,7 +16,7 @@ def _tasks(operation: str, shape: Shape, axes: Sequence[Axis] = ()) -> list[Task
 
 SUITE = SuiteDescription(
     "norm",
-    "Times softmax and norms of rows, and calls from NumPy to NumPy.",
+    "Times softmax and norms, and calls from NumPy to NumPy.",
     (*_ALONG_AXES, "layer_norm", "rms_norm"),
     _tasks,
     {

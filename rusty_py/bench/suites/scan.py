@@ -12,7 +12,7 @@ def _tasks(operation: str, shape: Shape, axes: Sequence[Axis] = ()) -> list[Task
 
 SUITE = SuiteDescription(
     "scan",
-    "Times cumulative operations and sorts, and calls from NumPy to NumPy.",
+    "Times scans and sorts, and calls from NumPy to NumPy.",
     ("cumulative_sum", "cumulative_prod", "sort", "argsort"),
     _tasks,
     {

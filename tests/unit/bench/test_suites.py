@@ -39,13 +39,13 @@ def test_the_operations_of_each_suite_exist_and_every_size_has_a_task() -> None:
     for suite in suites():
         for shapes in (*suite.sizes.values(), *suite.presets.values()):
             tasks = tasks_of(suite, (), shapes)
-            assert {task.operation for task in tasks} == set(suite.operations) & set(able_of(suite))
+            assert {task.operation for task in tasks} == set(suite.operations)
             assert len({task.name for task in tasks}) == len(tasks)
 
 
 def test_each_task_of_a_suite_has_operands_and_the_options_of_its_operation() -> None:
     with each_reported() as case:
-        for suite in suites():
+        for suite in (each for each in suites() if each.family != "functions"):
             for name in able_of(suite):
                 shape = (6,) if suite.family == "elementwise" else (6, 4)
                 for task in suite.tasks(name, shape, ()):
