@@ -20,6 +20,7 @@ from rusty_py.ops.all import reduce
 from rusty_py.ops.reduce_box import rows_box
 from rusty_py.ops.reduce_launch import form_of, launch_pass
 from rusty_py.ops.reduce_passes import passes
+from rusty_py.ops.reduce_source import has_subgroups
 from rusty_py.ops.reduction import REDUCTIONS
 
 SIZES = tuple(1 << power for power in (16, 17, 18, 20, 22, 24, 26))
@@ -59,7 +60,7 @@ def host_finish(x: rp.Array) -> Callable[[], float] | None:
         return None
     box = rows_box(1, x.size, 1)
     stage = replace(reduce.stage_of(row, F32), result="")
-    form = form_of(first, box, [""], stage, subgroups=reduce.has_subgroups(device))
+    form = form_of(first, box, [""], stage, subgroups=has_subgroups(device))
     partial_sums = np.empty(first.width, np.float32)
 
     def call() -> float:

@@ -8,6 +8,8 @@ from rusty_py.ops import creation as creation
 from rusty_py.ops import elementwise as elementwise
 from rusty_py.ops import reduce as reduce
 from rusty_py.ops import reduce_launch as reduce_launch
+from rusty_py.ops import reduce_source as reduce_source
+from rusty_py.ops import reduction as reduction
 
 MODULES = tuple(
     import_module(f"{folder.__name__}.{module.name}")

@@ -23,8 +23,8 @@ class Monoid:
 
     `value` is what is made of an element x before the reduction, of the WGSL type `value_type`, or of the
     dtype that is computed in. Accumulators have that type, too, or are the structure `accumulator`.
-    `identity` changes nothing. `one` is the accumulator of a value x whose index is i. `finish` is the result
-    of an accumulator x; it may read `number`.
+    `identity` changes nothing. `one` is the accumulator of a value x whose index is uniforms.first + i.
+    `finish` is the result of an accumulator x; it may read `number`.
 
     The rest is for speed. `append` is `combine` where the elements of b follow those of a; `four` is the
     accumulator of four values x at i, i + step, ...; `sixteen` that of four times four values a, b, c, d.

@@ -1,13 +1,14 @@
 """Reductions over axes: a monoid each, in passes by threads, or by workgroups for rows and columns.
 
 `reduce_box.py` finds the axes that kernels see, `reduce_passes.py` chooses kernels, `reduce_kernels.py`
-writes their WGSL, and `reduce_launch.py` launches them.
+writes their WGSL, `reduce_launch.py` and `reduce_source.py` launch them, and `reduce_parts.py` divides what
+is larger than a binding.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from math import prod
 from typing import Any, Protocol
@@ -15,24 +16,17 @@ from typing import Any, Protocol
 from numpy.typing import ArrayLike
 
 from rusty_py import dtypes
-from rusty_py.arrays import Array, allocate
+from rusty_py.arrays import Array
 from rusty_py.dtypes import ELEMENTS, F16, F32, Dtype, DtypeLike
 from rusty_py.errors import DtypeError, ShapeError
 from rusty_py.operation import OPERATIONS, Cost, Gradient, Operation, Rule, apply
-from rusty_py.ops import windows
 from rusty_py.ops.creation import full
-from rusty_py.ops.elementwise import compute
-from rusty_py.ops.fuser import fuser_of
-from rusty_py.ops.generator import Body
-from rusty_py.ops.reduce_box import Box, box_of, rows_box
-from rusty_py.ops.reduce_kernels import Form, Stage, fits, spec
-from rusty_py.ops.reduce_launch import columns_aligned, form_of, launch_pass
-from rusty_py.ops.reduce_passes import passes
+from rusty_py.ops.reduce_kernels import Form, Stage, spec
+from rusty_py.ops.reduce_parts import fits_at_once, in_parts
+from rusty_py.ops.reduce_source import Source, as_they_are, at_once, of_partial_results, source_of
 from rusty_py.ops.reduction import REDUCTIONS, Axis, Reduction
-from rusty_py.runtime.buffer import Buffer, BufferBinding
-from rusty_py.runtime.device import Device
 from rusty_py.runtime.launch import Spec
-from rusty_py.views import Shape, axes_of, axis_key, broadcast_strides
+from rusty_py.views import axes_of, axis_key
 
 
 class Reduce(Protocol):
@@ -163,45 +157,6 @@ def _forward(
     return reduced(row, source_of(x), axis=axis, keepdims=keepdims, **options)
 
 
-# What is reduced, and how.
-
-
-@dataclass(frozen=True, eq=False)
-class Source:
-    """The elements of a reduction: `body` of the operands, arrays or the words of numbers, in `shape`.
-
-    `dtype` is that of the expression's values. The arrays' shapes broadcast to `shape`.
-    """
-
-    body: Body
-    dtype: Dtype
-    operands: tuple[Array | int, ...]
-    shape: Shape
-
-    @property
-    def arrays(self) -> list[Array]:
-        """The operands that are arrays."""
-        return [each for each in self.operands if isinstance(each, Array)]
-
-
-def source_of(x: Array) -> Source:
-    """The elements of an array: as they are, or computed as they are read if they are fused."""
-    fuser = fuser_of(x.device)
-    if fuser is not None and (found := fuser.source(x, fits)) is not None:
-        body, operands = found
-        return Source(body, x.kind, operands, x.shape)
-    return Source(_as_they_are(x.kind), x.kind, (x,), x.shape)
-
-
-def _as_they_are(kind: Dtype) -> Body:
-    return Body(kind.name, (kind.wgsl,), kind.wgsl, "x")
-
-
-def _of_partial_results(row: Reduction, computed: Dtype) -> Body | None:
-    """What a later pass reads: elements, or accumulators."""
-    return _as_they_are(computed) if row.monoid.plain else None
-
-
 def reduced(
     row: Reduction, source: Source, *, axis: Axis = None, keepdims: bool = False, **options: object
 ) -> Array:
@@ -224,70 +179,19 @@ def reduced(
         return full(result, row.of_nothing or 0, dtype=target, device=device)
     count = prod(shape[axis] for axis in axes)
     number = 0 if row.number is None else dtypes.f32_word(row.number(count, **options))
-    box = _box(row, source, axes)
-    if box is None:
-        source, axes = _gathered(source, axes)
-        box = _box(row, source, axes)
-        assert box is not None
-    out = _launched(row, source, box, number)
-    made = Array(out, box.layout(target, kept))
+    computed = at_once if fits_at_once(row, source, axes) else in_parts
+    made = computed(row, source, axes, number)
     return made.reshape(result) if keepdims else made
-
-
-def _box(row: Reduction, source: Source, axes: Shape) -> Box | None:
-    arrays = source.arrays
-    strides = [broadcast_strides(each.shape, each.strides, source.shape) for each in arrays]
-    starts = [windows.bound(each)[1] for each in arrays]
-    return box_of(source.shape, axes, starts, strides, ordered=row.ordered)
-
-
-def _gathered(source: Source, axes: Shape) -> tuple[Source, Shape]:
-    """The values in new memory, with the reduced axes last: for more axes than kernels take."""
-    (x,) = arrays = source.arrays if source.body.expression == "x" else [None]
-    if x is None or len(arrays) > 1:
-        x = allocate(source.arrays[0].device, source.shape, source.dtype, operation=source.body.name)
-        compute(source.body, source.operands, x)
-    kept = [axis for axis in range(len(source.shape)) if axis not in axes]
-    return source_of(x.transpose([*kept, *axes]).copy()), tuple(range(len(kept), len(source.shape)))
-
-
-def _launched(row: Reduction, source: Source, box: Box, number: int) -> Buffer:
-    """The buffer of the results, after all passes."""
-    device, computed = source.arrays[0].device, row.computed(source.dtype)
-    buffers: list[Buffer | BufferBinding] = [windows.bound(each)[0] for each in source.arrays]
-    numbers = [each for each in source.operands if not isinstance(each, Array)]
-    body: Body | None = source.body
-    operands = ["" if isinstance(each, Array) else "number" for each in source.operands]
-    target = row.result(source.dtype)
-    vec4 = any(columns_aligned(box, each) for each in box.places)
-    for each in passes(
-        box.rows, box.n, box.inner, cpu=device.adapter.is_cpu, vec4=vec4, max_threads=device.limits.threads
-    ):
-        box = box.by_rows() if each.kernel == "rows" else box
-        stage = Stage(row.name, row.monoid, computed, body, target.wgsl if each.width == 1 else "")
-        size = target.itemsize if each.width == 1 else row.monoid.nbytes(computed)
-        out = device.empty(box.rows * each.width * box.inner * size, label=row.name)
-        form = form_of(each, box, operands, stage, subgroups=has_subgroups(device))
-        launch_pass(device, stage, form, box, each, buffers, out, number=number, numbers=numbers)
-        buffers, numbers, operands = [out], [], [""]
-        body = _of_partial_results(row, computed)
-        box = rows_box(box.rows, each.width, box.inner)
-    return out
-
-
-def has_subgroups(device: Device) -> bool:
-    """Whether rows are reduced by subgroups. CPU drivers emulate them."""
-    return "subgroup" in device.adapter.features and not device.adapter.is_cpu
 
 
 def stage_of(row: Reduction, kind: Dtype) -> Stage:
     """The only pass over elements of `kind`."""
-    return Stage(row.name, row.monoid, row.computed(kind), _as_they_are(kind), row.result(kind).wgsl)
+    return Stage(row.name, row.monoid, row.computed(kind), as_they_are(kind), row.result(kind).wgsl)
 
 
 def partial_stages(row: Reduction, kind: Dtype) -> list[Stage]:
     """The passes that only long reductions take: the first, those in between, and the last."""
-    whole, body = stage_of(row, kind), _of_partial_results(row, row.computed(kind))
+    whole, body = stage_of(row, kind), of_partial_results(row, row.computed(kind))
     return [replace(whole, result=""), replace(whole, body=body, result=""), replace(whole, body=body)]
 
 

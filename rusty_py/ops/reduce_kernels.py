@@ -122,12 +122,13 @@ def spec(stage: Stage, form: Form) -> Spec:
 
 
 def uniforms(
-    box: Box, *, count: int, width: int, chunk: int, number: int, numbers: Sequence[int]
+    box: Box, *, count: int, width: int, chunk: int, number: int, numbers: Sequence[int], first: int = 0
 ) -> list[int]:
     """The words of wgsl/reduce/uniforms.wgsl."""
     sizes = [*(1,) * (3 - len(box.outer)), *box.outer]
     reduced = box.reduced[-1] if box.reduced else 1
-    words: list[int] = [count, box.n, width, chunk, box.inner, reduced, number, 0, *sizes[1:], 0, 0]
+    words: list[int] = [count, box.n, width, chunk, box.inner, reduced, number, first]
+    words += [*sizes[1:], 0, 0]
     words += [*numbers, *[0] * (4 * _vec4s(len(numbers)) - len(numbers))]
     for place in box.places:
         # With one reduced axis its stride comes first; with up to one outer axis, too.

@@ -27,6 +27,7 @@ def launch_pass(
     *,
     number: int = 0,
     numbers: Sequence[int] = (),
+    first: int = 0,
 ) -> None:
     """Launches one pass. Raises LimitError if a thread would take too many steps for the device."""
     count = box.rows * each.width * box.inner if form.kernel == "threads" else box.rows
@@ -36,7 +37,13 @@ def launch_pass(
         inputs=buffers,
         outputs=[out],
         uniforms=uniforms(
-            box, count=count, width=each.width, chunk=each.chunk, number=number, numbers=numbers
+            box,
+            count=count,
+            width=each.width,
+            chunk=each.chunk,
+            number=number,
+            numbers=numbers,
+            first=first,
         ),
         workgroups=_groups(device, form, box, each, operation=stage.name),
         flops=box.rows * box.n * box.inner,

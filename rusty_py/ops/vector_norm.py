@@ -16,8 +16,9 @@ from rusty_py.ops import reduce_bounds as bounds
 from rusty_py.ops import reduce_gradients as gradients
 from rusty_py.ops.generator import Body
 from rusty_py.ops.monoid import Monoid
-from rusty_py.ops.reduce import Source, reduced, register, source_of, stage_of
+from rusty_py.ops.reduce import reduced, register, stage_of
 from rusty_py.ops.reduce_kernels import Form, spec
+from rusty_py.ops.reduce_source import Source, source_of
 from rusty_py.ops.reduction import REDUCTIONS, Axis, Reduction
 from rusty_py.ops.rows import reductions
 from rusty_py.runtime.launch import Spec

@@ -8,7 +8,7 @@ from rusty_py.runtime.buffer import BINDING_BYTES, Buffer, BufferBinding
 from rusty_py.shapes import ceil_div
 from rusty_py.views import Shape, View, broadcast_strides
 
-_UNIT = 64
+UNIT = 64
 """Elements along memory that parts are multiples of, so that their loads stay aligned."""
 
 _VEC4_BYTES = 16
@@ -51,6 +51,13 @@ def _window_bytes(x: Array) -> int:
     return ceil_div((high + 1) * x.kind.itemsize - start, _VEC4_BYTES) * _VEC4_BYTES
 
 
+def part_fits(x: Array, sizes: Sequence[int]) -> bool:
+    """Whether a launch can bind any part of `x` of these sizes, wherever it begins."""
+    limit = x.device.limits.binding_bytes
+    reach = sum((size - 1) * abs(step) for size, step in zip(sizes, x.strides, strict=True))
+    return x.buffer.nbytes <= limit or (reach + 1) * x.kind.itemsize + BINDING_BYTES + _VEC4_BYTES <= limit
+
+
 def halves(operands: Sequence[Array | int], out: Array) -> list[list[Array | int]]:
     """The operands, broadcast to the shape of `out`, and `out`, in two parts along one axis.
 
@@ -68,10 +75,10 @@ def halves(operands: Sequence[Array | int], out: Array) -> list[list[Array | int
             f"array: one element is larger than a binding on {out.device.adapter}: shape {out.shape}"
         )
     half = ceil_div(out.shape[axis], 2)
-    if out.strides[axis] == 1 and half > _UNIT:
-        half = ceil_div(half, _UNIT) * _UNIT
+    if out.strides[axis] == 1 and half > UNIT:
+        half = ceil_div(half, UNIT) * UNIT
     return [
-        [_part(x, axis, *part) if isinstance(x, Array) else x for x in whole]
+        [part_of(x, axis, *part) if isinstance(x, Array) else x for x in whole]
         for part in ((0, half), (half, out.shape[axis]))
     ]
 
@@ -82,6 +89,7 @@ def _broadcast(x: Array, shape: Shape) -> Array:
     )
 
 
-def _part(x: Array, axis: int, start: int, stop: int) -> Array:
+def part_of(x: Array, axis: int, start: int, stop: int) -> Array:
+    """The elements of `x` from `start` to `stop` along an axis."""
     shape = (*x.shape[:axis], stop - start, *x.shape[axis + 1 :])
     return x.view(View(x.offset + start * x.strides[axis], shape, x.strides))

@@ -6,11 +6,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import rusty_py as rp
-from rusty_py import Array, Device, LimitError, ShapeError, UnsupportedError
+from rusty_py import Array, Device, ShapeError, UnsupportedError
 from rusty_py.dtypes import BOOL, F16, F32, I32, U32
 from rusty_py.operation import OPERATIONS, apply
 from rusty_py.ops import reduce_passes
-from rusty_py.ops.all import reduce
+from rusty_py.ops.all import reduce_source
 from rusty_py.ops.reduce_passes import passes
 from rusty_py.ops.reduction import REDUCTIONS
 from rusty_py.samples import Sample
@@ -18,7 +18,6 @@ from rusty_py.samples import Sample
 from ..each import each_reported
 from .arrays_of import Drawn, drawn
 from .operands import needs, on, values
-from .test_matmul import small
 
 pytestmark = pytest.mark.one_mode
 INFINITE, NAN = np.inf, np.nan
@@ -37,7 +36,7 @@ def assert_reduces(name: str, x: Array, seen: np.ndarray, **options: object) -> 
 @pytest.fixture
 def short_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Kernels and chunks of large arrays for small ones."""
-    monkeypatch.setattr(reduce, "passes", lambda *box, cpu, **given: passes(*box, cpu=False, **given))
+    monkeypatch.setattr(reduce_source, "passes", lambda *box, cpu, **given: passes(*box, cpu=False, **given))
     for name, size in (
         ("_SINGLE", 1),
         ("THREAD_ELEMENTS", 2),
@@ -51,7 +50,8 @@ def short_passes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def set_subgroups(monkeypatch: pytest.MonkeyPatch, device: Device, *, used: bool) -> None:
     device.cache.forget_plans()
-    monkeypatch.setattr(reduce, "has_subgroups", lambda _: used and "subgroup" in device.adapter.features)
+    has = used and "subgroup" in device.adapter.features
+    monkeypatch.setattr(reduce_source, "has_subgroups", lambda _: has)
 
 
 @pytest.mark.usefixtures("short_passes")
@@ -104,17 +104,6 @@ def test_views_are_reduced_without_a_copy(unchecked: Device) -> None:
                     view.sum(axis)
                     (plan,) = unchecked.cache.plans.values()
                     assert {each.spec.name.split("/")[0] for each in plan.dispatches} == {"reduce"}
-
-
-def test_parts_of_an_array_larger_than_a_binding_are_reduced(unchecked: Device) -> None:
-    a = values(F32, 64, 100)
-    with small(unchecked, binding_bytes=8192) as narrow:
-        x = on(narrow, a)
-        for view in (lambda x: x[40:59], lambda x: x[3:9, ::-1].T):
-            assert_reduces("sum", view(x), view(a), axis=1)
-            assert_reduces("argmax", view(x), view(a), axis=0)
-        with pytest.raises(LimitError, match=r"^array: larger than one binding"):
-            x.sum()
 
 
 def test_more_axes_apart_than_kernels_take_are_gathered_first(device: Device) -> None:

@@ -5,6 +5,7 @@
 // Addressing: element i of column q of row o of an array is at, modulo 2^32,
 //   start + offset of o along up to three outer axes + q * inner + offset of i along one or two reduced axes.
 //   outer_sizes has the sizes of the outer axes but the first, reduced_size that of the last of two reduced axes.
+// first: what is added to i for an index, where the elements are a part of those along an axis.
 // number: a word for finish(), such as the number of elements as f32. numbers: the words of operands that are numbers, four in each of NUMBERS.
 // Appended as well: Row, where a row or column begins in each array; row_at(o, q) -> Row; Value, the type of an element after
 //   the conversion that precedes the reduction; Total, the accumulator; Four, an array or vector of four values;
@@ -27,7 +28,7 @@ struct Uniforms {
     inner: u32,
     reduced_size: u32,
     number: u32,
-    padding: u32,
+    first: u32,
     outer_sizes: vec4<u32>,
     numbers: array<vec4<u32>, NUMBERS>,
     places: array<Place, ARRAYS>,

@@ -32,9 +32,9 @@ def _extreme(f32: str, i32: str, others: str) -> Monoid:
         Accumulator("Extreme", ("key", "index")),
         value={"f32": f32, "i32": i32, "": others},
         value_type="u32",
-        one="Extreme(x, i)",
+        one="Extreme(x, uniforms.first + i)",
         append="extreme_then(a, b)",
-        four="extreme_of_four(x, i, step)",
+        four="extreme_of_four(x, uniforms.first + i, step)",
         finish="x.index",
     )
 
