@@ -14,8 +14,8 @@ GROUP_ELEMENTS = 1 << 16
 COLUMN_STEPS = 256
 """The maximum that one thread of the kernel for columns reduces of each of its columns."""
 
-ROW_ELEMENTS = 16
-"""What one thread reduces of a row, where there are enough rows for all threads of a GPU: four vec4."""
+ROW_ELEMENTS = 128
+"""What one thread reduces of a row, where there are enough rows for all threads of a GPU."""
 
 ENOUGH_GROUPS = 1024
 """Workgroups of 256 threads that fill a GPU; with fewer, rows and columns are reduced in chunks."""
