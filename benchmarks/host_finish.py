@@ -16,12 +16,12 @@ import numpy as np
 
 import rusty_py as rp
 from rusty_py.dtypes import F32
-from rusty_py.ops.all import reduce
-from rusty_py.ops.reduce_box import rows_box
-from rusty_py.ops.reduce_launch import form_of, launch_pass
-from rusty_py.ops.reduce_passes import passes
-from rusty_py.ops.reduce_source import has_subgroups
-from rusty_py.ops.reduction import REDUCTIONS
+from rusty_py.ops.all import REDUCTIONS
+from rusty_py.ops.reduce import operations as reduce
+from rusty_py.ops.reduce.box import rows_box
+from rusty_py.ops.reduce.launches import form_of, launch_pass
+from rusty_py.ops.reduce.passes import passes
+from rusty_py.ops.reduce.source import has_subgroups
 
 SIZES = tuple(1 << power for power in (16, 17, 18, 20, 22, 24, 26))
 SAMPLES, WARM_UP = 31, 5

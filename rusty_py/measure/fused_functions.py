@@ -17,7 +17,7 @@ from rusty_py.fused import fused_add_relu, fused_affine, fused_mul_relu
 from rusty_py.fusion.function import fuse
 from rusty_py.operation import Cost, Operation
 from rusty_py.ops.matmul import matmul
-from rusty_py.ops.reduce_passes import depth
+from rusty_py.ops.reduce.passes import depth
 from rusty_py.ops.rows import gelu, mean, relu
 from rusty_py.oracle import Expected
 from rusty_py.runtime.launch import Launch

@@ -12,14 +12,13 @@ from rusty_py.arrays import Array
 from rusty_py.dtypes import F32, Dtype
 from rusty_py.errors import DtypeError, UnsupportedError
 from rusty_py.operation import OPERATIONS, apply
-from rusty_py.ops import reduce_bounds as bounds
-from rusty_py.ops import reduce_gradients as gradients
 from rusty_py.ops.generator import Body
-from rusty_py.ops.monoid import Monoid
-from rusty_py.ops.reduce import reduced, register, stage_of
-from rusty_py.ops.reduce_kernels import Form, spec
-from rusty_py.ops.reduce_source import Source, source_of
-from rusty_py.ops.reduction import REDUCTIONS, Axis, Reduction
+from rusty_py.ops.reduce import bounds, gradients
+from rusty_py.ops.reduce.kernels import Form, spec
+from rusty_py.ops.reduce.monoid import Monoid
+from rusty_py.ops.reduce.operations import reduced, register, stage_of
+from rusty_py.ops.reduce.reduction import REDUCTIONS, Axis, Reduction
+from rusty_py.ops.reduce.source import Source, source_of
 from rusty_py.ops.rows import reductions
 from rusty_py.runtime.launch import Spec
 from rusty_py.samples import Sample

@@ -19,8 +19,9 @@ from rusty_py.gemm.problem import GemmProblem, Signature
 from rusty_py.gemm.simple import Tiled
 from rusty_py.measure import kernels
 from rusty_py.ops import creation, generator
-from rusty_py.ops.all import elementwise, reduce
+from rusty_py.ops.all import elementwise
 from rusty_py.ops.generator import Body, Skeleton
+from rusty_py.ops.reduce import operations as reduce
 from rusty_py.runtime import probe
 from rusty_py.runtime.launch import Spec
 from rusty_py.shapes import ceil_div

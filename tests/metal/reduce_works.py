@@ -6,12 +6,12 @@ import numpy as np
 
 from rusty_py import Device
 from rusty_py.dtypes import ELEMENTS, Dtype
-from rusty_py.ops.reduce import covering, partial_stages
-from rusty_py.ops.reduce_box import Box, Place, rows_box
-from rusty_py.ops.reduce_kernels import Form, Stage
-from rusty_py.ops.reduce_launch import launch_pass
-from rusty_py.ops.reduce_passes import Pass, depth
-from rusty_py.ops.reduction import REDUCTIONS, Reduction
+from rusty_py.ops.reduce.box import Box, Place, rows_box
+from rusty_py.ops.reduce.kernels import Form, Stage
+from rusty_py.ops.reduce.launches import launch_pass
+from rusty_py.ops.reduce.operations import covering, partial_stages
+from rusty_py.ops.reduce.passes import Pass, depth
+from rusty_py.ops.reduce.reduction import REDUCTIONS, Reduction
 from rusty_py.oracle import Expected
 from rusty_py.runtime.buffer import Buffer
 

@@ -5,10 +5,10 @@ import pytest
 
 from rusty_py.checker import check
 from rusty_py.dtypes import F32
-from rusty_py.ops.all import reduce
-from rusty_py.ops.reduce_box import rows_box
-from rusty_py.ops.reduce_kernels import Form, spec, uniforms
-from rusty_py.ops.reduction import REDUCTIONS
+from rusty_py.ops.all import REDUCTIONS
+from rusty_py.ops.reduce import operations as reduce
+from rusty_py.ops.reduce.box import rows_box
+from rusty_py.ops.reduce.kernels import Form, spec, uniforms
 
 from ..each import each_reported
 

@@ -21,7 +21,7 @@ from rusty_py.operation import HOOKS, OPERATIONS, Operation, apply
 from rusty_py.ops import generator
 from rusty_py.ops.all import elementwise
 from rusty_py.ops.fuser import MAX_STEPS
-from rusty_py.ops.reduce_passes import depth
+from rusty_py.ops.reduce.passes import depth
 from rusty_py.runtime.launch import run
 from rusty_py.samples import values
 

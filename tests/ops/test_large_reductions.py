@@ -9,7 +9,7 @@ import rusty_py as rp
 from rusty_py import Array, Device, samples
 from rusty_py.dtypes import BOOL, F16, F32, I32
 from rusty_py.operation import OPERATIONS
-from rusty_py.ops.all import reduction
+from rusty_py.ops.all import REDUCTIONS
 from rusty_py.samples import Sample
 
 from ..each import each_reported
@@ -30,7 +30,7 @@ def narrow(device: Device) -> Iterator[Device]:
 def assert_reduced(name: str, x: Array, host: np.ndarray, axis: int | tuple[int, ...] | None) -> None:
     function = OPERATIONS[name].function
     assert function is not None
-    expected = reduction.REDUCTIONS[name].expected(Sample(name, (host,), {"axis": axis}))
+    expected = REDUCTIONS[name].expected(Sample(name, (host,), {"axis": axis}))
     assert expected.error(function(x, axis=axis).numpy()) <= 1
 
 
@@ -38,7 +38,7 @@ def assert_reduced(name: str, x: Array, host: np.ndarray, axis: int | tuple[int,
 @pytest.mark.parametrize("columns", [45, 1201])
 def test_every_reduction_of_large_arrays(narrow: Device, columns: int) -> None:
     with each_reported() as case:
-        for name, row in reduction.REDUCTIONS.items():
+        for name, row in REDUCTIONS.items():
             (host,) = row.operands(F32, 1, 120 if columns < 100 else 4, columns, seed=3)
             x = on(narrow, host)
             for axis in (0, 1, -1) if row.ordered else (0, 1, (0, 1)):
@@ -48,7 +48,7 @@ def test_every_reduction_of_large_arrays(narrow: Device, columns: int) -> None:
 
 @pytest.mark.parametrize("name", ["sum", "argmax", "var", "any"])
 def test_large_operands_of_any_layout(narrow: Device, name: str) -> None:
-    (host,) = reduction.REDUCTIONS[name].operands(F32, 1, 60, 100, seed=4)
+    (host,) = REDUCTIONS[name].operands(F32, 1, 60, 100, seed=4)
     x = on(narrow, host)
     with each_reported() as case:
         for layout, view in LAYOUTS.items():
@@ -75,7 +75,7 @@ def test_f16_and_integers(narrow: Device) -> None:
     with each_reported() as case:
         for kind in (F16, I32, BOOL):
             for name in ("sum", "max", "argmin", "count_nonzero"):
-                (host,) = reduction.REDUCTIONS[name].operands(kind, 1, 51, 101, seed=5)
+                (host,) = REDUCTIONS[name].operands(kind, 1, 51, 101, seed=5)
                 for axis in (0, 1):
                     with case(f"{name} {kind.name} over {axis}"):
                         assert_reduced(name, on(narrow, host), host, axis)

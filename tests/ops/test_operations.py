@@ -14,7 +14,7 @@ from rusty_py import Array, Device, DtypeError, LimitError, ShapeError
 from rusty_py.dtypes import F16, U32
 from rusty_py.operation import HOOKS, OPERATIONS, Operation, apply
 from rusty_py.ops import generator
-from rusty_py.ops.all import elementwise, reduce
+from rusty_py.ops.all import REDUCTIONS, elementwise
 from rusty_py.ops.generator import NAMES, Body, Skeleton
 from rusty_py.runtime.launch import launch
 from rusty_py.samples import Sample, values
@@ -274,7 +274,7 @@ def test_more_operands_than_a_kernel_takes_are_refused() -> None:
         generator.uniforms(wide, (2,) * 5, [0] * 8, [(1,) * 5] * 8, (), operation="f")
 
 
-@pytest.mark.parametrize("name", reduce.REDUCTIONS)
+@pytest.mark.parametrize("name", REDUCTIONS)
 def test_a_reduction_of_nothing_gives_what_numpy_gives(unchecked: Device, name: str) -> None:
     operation = OPERATIONS[name]
     assert operation.function is not None
@@ -282,7 +282,7 @@ def test_a_reduction_of_nothing_gives_what_numpy_gives(unchecked: Device, name: 
         x = np.zeros(shape, np.float32)
         try:
             with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
-                expected = reduce.REDUCTIONS[name].numpy(x, axis=axis)
+                expected = REDUCTIONS[name].numpy(x, axis=axis)
         except ValueError:
             with pytest.raises(ShapeError, match=rf"^{name}: of no elements"):
                 operation.function(on(unchecked, x), axis=axis)

@@ -6,8 +6,8 @@ import pytest
 import rusty_py as rp
 from rusty_py import Array, Device, DtypeError, ShapeError, oracle
 from rusty_py.dtypes import BOOL, F16, F32, I32, U32, Dtype
-from rusty_py.ops.all import reduce_source
-from rusty_py.ops.reduce_passes import COLUMN_STEPS, GROUP_ELEMENTS, THREAD_ELEMENTS, depth, passes
+from rusty_py.ops.reduce import source
+from rusty_py.ops.reduce.passes import COLUMN_STEPS, GROUP_ELEMENTS, THREAD_ELEMENTS, depth, passes
 
 from .operands import needs, on, values
 from .test_matmul import small
@@ -178,8 +178,8 @@ def as_gpu(request: pytest.FixtureRequest, device: Device, monkeypatch: pytest.M
     subgroups = request.param == "subgroups"
     if subgroups and "subgroup" not in device.adapter.features:
         pytest.skip(f"{device.adapter} has no subgroups")
-    monkeypatch.setattr(reduce_source, "passes", lambda *box, cpu, **given: passes(*box, cpu=False, **given))
-    monkeypatch.setattr(reduce_source, "has_subgroups", lambda _: subgroups)
+    monkeypatch.setattr(source, "passes", lambda *box, cpu, **given: passes(*box, cpu=False, **given))
+    monkeypatch.setattr(source, "has_subgroups", lambda _: subgroups)
     device.cache.forget_plans()
     return device
 

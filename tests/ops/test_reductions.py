@@ -9,10 +9,10 @@ import rusty_py as rp
 from rusty_py import Array, Device, ShapeError, UnsupportedError
 from rusty_py.dtypes import BOOL, F16, F32, I32, U32
 from rusty_py.operation import OPERATIONS, apply
-from rusty_py.ops import reduce_passes
-from rusty_py.ops.all import reduce_source
-from rusty_py.ops.reduce_passes import passes
-from rusty_py.ops.reduction import REDUCTIONS
+from rusty_py.ops.reduce import passes as choice
+from rusty_py.ops.reduce import source
+from rusty_py.ops.reduce.passes import passes
+from rusty_py.ops.reduce.reduction import REDUCTIONS
 from rusty_py.samples import Sample
 
 from ..each import each_reported
@@ -36,7 +36,7 @@ def assert_reduces(name: str, x: Array, seen: np.ndarray, **options: object) -> 
 @pytest.fixture
 def short_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Kernels and chunks of large arrays for small ones."""
-    monkeypatch.setattr(reduce_source, "passes", lambda *box, cpu, **given: passes(*box, cpu=False, **given))
+    monkeypatch.setattr(source, "passes", lambda *box, cpu, **given: passes(*box, cpu=False, **given))
     for name, size in (
         ("_SINGLE", 1),
         ("THREAD_ELEMENTS", 2),
@@ -45,13 +45,13 @@ def short_passes(monkeypatch: pytest.MonkeyPatch) -> None:
         ("_MIN_ROW_CHUNK", 16),
         ("_MIN_COLUMN_STEPS", 1),
     ):
-        monkeypatch.setattr(reduce_passes, name, size)
+        monkeypatch.setattr(choice, name, size)
 
 
 def set_subgroups(monkeypatch: pytest.MonkeyPatch, device: Device, *, used: bool) -> None:
     device.cache.forget_plans()
     has = used and "subgroup" in device.adapter.features
-    monkeypatch.setattr(reduce_source, "has_subgroups", lambda _: has)
+    monkeypatch.setattr(source, "has_subgroups", lambda _: has)
 
 
 @pytest.mark.usefixtures("short_passes")

@@ -6,11 +6,10 @@ import numpy as np
 
 from rusty_py import oracle, samples
 from rusty_py.dtypes import BOOL, I32
-from rusty_py.ops import reduce_bounds as bounds
-from rusty_py.ops import reduce_gradients as gradients
-from rusty_py.ops.monoid import Accumulator, Monoid
-from rusty_py.ops.reduce import define_accumulation, define_reduction
-from rusty_py.ops.reduction import Reduction
+from rusty_py.ops.reduce import bounds, gradients
+from rusty_py.ops.reduce.monoid import Accumulator, Monoid
+from rusty_py.ops.reduce.operations import define_accumulation, define_reduction
+from rusty_py.ops.reduce.reduction import Reduction
 
 _STEPS = "the result is constant between jumps"
 

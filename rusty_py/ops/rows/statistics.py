@@ -10,11 +10,10 @@ from numpy.typing import ArrayLike
 from rusty_py import samples
 from rusty_py.arrays import Array
 from rusty_py.operation import apply
-from rusty_py.ops import reduce_bounds as bounds
-from rusty_py.ops import reduce_gradients as gradients
-from rusty_py.ops.monoid import Accumulator, Monoid
-from rusty_py.ops.reduce import define_reduction, register
-from rusty_py.ops.reduction import Axis, Reduction
+from rusty_py.ops.reduce import bounds, gradients
+from rusty_py.ops.reduce.monoid import Accumulator, Monoid
+from rusty_py.ops.reduce.operations import define_reduction, register
+from rusty_py.ops.reduce.reduction import Axis, Reduction
 from rusty_py.views import axis_key
 
 _MOMENTS = Monoid(

@@ -1,9 +1,4 @@
-"""Reductions over axes: a monoid each, in passes by threads, or by workgroups for rows and columns.
-
-`reduce_box.py` finds the axes that kernels see, `reduce_passes.py` chooses kernels, `reduce_kernels.py`
-writes their WGSL, `reduce_launch.py` and `reduce_source.py` launch them, and `reduce_parts.py` divides what
-is larger than a binding.
-"""
+"""The functions and records of reductions."""
 
 from __future__ import annotations
 
@@ -21,10 +16,10 @@ from rusty_py.dtypes import ELEMENTS, F16, F32, Dtype, DtypeLike
 from rusty_py.errors import DtypeError, ShapeError
 from rusty_py.operation import OPERATIONS, Cost, Gradient, Operation, Rule, apply
 from rusty_py.ops.creation import full
-from rusty_py.ops.reduce_kernels import Form, Stage, spec
-from rusty_py.ops.reduce_parts import fits_at_once, in_parts
-from rusty_py.ops.reduce_source import Source, as_they_are, at_once, of_partial_results, source_of
-from rusty_py.ops.reduction import REDUCTIONS, Axis, Reduction
+from rusty_py.ops.reduce.kernels import Form, Stage, spec
+from rusty_py.ops.reduce.parts import fits_at_once, in_parts
+from rusty_py.ops.reduce.reduction import REDUCTIONS, Axis, Reduction
+from rusty_py.ops.reduce.source import Source, as_they_are, at_once, of_partial_results, source_of
 from rusty_py.runtime.launch import Spec
 from rusty_py.views import axes_of, axis_key
 

@@ -17,9 +17,10 @@ from rusty_py.layout import layout_of
 from rusty_py.ops import windows
 from rusty_py.ops.elementwise import cast, compute
 from rusty_py.ops.pending import spread
-from rusty_py.ops.reduce_box import rows_box
-from rusty_py.ops.reduce_passes import THREAD_ELEMENTS
-from rusty_py.ops.reduce_source import (
+from rusty_py.ops.reduce.box import rows_box
+from rusty_py.ops.reduce.passes import THREAD_ELEMENTS
+from rusty_py.ops.reduce.reduction import Reduction
+from rusty_py.ops.reduce.source import (
     Operands,
     Source,
     accumulators,
@@ -28,7 +29,6 @@ from rusty_py.ops.reduce_source import (
     launched,
     of_partial_results,
 )
-from rusty_py.ops.reduction import Reduction
 from rusty_py.shapes import ceil_div
 from rusty_py.views import Shape
 

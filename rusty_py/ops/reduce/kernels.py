@@ -12,8 +12,8 @@ from rusty_py.dtypes import Dtype
 from rusty_py.errors import LimitError
 from rusty_py.ops.generator import Body, number_text
 from rusty_py.ops.grid import THREADS
-from rusty_py.ops.monoid import Monoid
-from rusty_py.ops.reduce_box import Box
+from rusty_py.ops.reduce.box import Box
+from rusty_py.ops.reduce.monoid import Monoid
 from rusty_py.runtime.launch import Spec
 from rusty_py.runtime.uniforms import SLOT_WORDS
 from rusty_py.shapes import ceil_div

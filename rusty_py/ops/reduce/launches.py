@@ -7,9 +7,9 @@ from math import prod
 from typing import Any
 
 from rusty_py.ops.grid import groups_for, refuse_long
-from rusty_py.ops.reduce_box import Box, Place
-from rusty_py.ops.reduce_kernels import Form, Stage, spec, uniforms
-from rusty_py.ops.reduce_passes import Pass
+from rusty_py.ops.reduce.box import Box, Place
+from rusty_py.ops.reduce.kernels import Form, Stage, spec, uniforms
+from rusty_py.ops.reduce.passes import Pass
 from rusty_py.runtime.buffer import Buffer, BufferBinding
 from rusty_py.runtime.device import Device
 from rusty_py.runtime.launch import launch

@@ -12,11 +12,11 @@ from rusty_py.ops import windows
 from rusty_py.ops.elementwise import compute
 from rusty_py.ops.fuser import fuser_of
 from rusty_py.ops.generator import Body
-from rusty_py.ops.reduce_box import Box, box_of, rows_box
-from rusty_py.ops.reduce_kernels import Stage, fits
-from rusty_py.ops.reduce_launch import columns_aligned, form_of, launch_pass
-from rusty_py.ops.reduce_passes import passes
-from rusty_py.ops.reduction import Reduction
+from rusty_py.ops.reduce.box import Box, box_of, rows_box
+from rusty_py.ops.reduce.kernels import Stage, fits
+from rusty_py.ops.reduce.launches import columns_aligned, form_of, launch_pass
+from rusty_py.ops.reduce.passes import passes
+from rusty_py.ops.reduce.reduction import Reduction
 from rusty_py.runtime.buffer import Buffer, BufferBinding
 from rusty_py.runtime.device import Device
 from rusty_py.views import Shape, broadcast_strides

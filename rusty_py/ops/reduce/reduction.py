@@ -11,8 +11,8 @@ import numpy as np
 from rusty_py import samples
 from rusty_py.dtypes import BOOL, F16, F32, I32, Dtype
 from rusty_py.operation import Rule
-from rusty_py.ops.monoid import Monoid
-from rusty_py.ops.reduce_passes import depth
+from rusty_py.ops.reduce.monoid import Monoid
+from rusty_py.ops.reduce.passes import depth
 from rusty_py.oracle import Expected
 from rusty_py.samples import Sample
 from rusty_py.views import Shape
@@ -22,7 +22,7 @@ Axis = int | Sequence[int] | None
 
 @dataclass(frozen=True, eq=False)
 class Reduction:
-    """A reduction by a monoid, whose WGSL `ops/monoid.py` describes.
+    """A reduction by a monoid, whose WGSL `monoid.py` describes.
 
     `numpy` is NumPy's function, or with `in_numpy` False a reference that NumPy lacks. f16 is reduced in f32.
     `widens_bool`: bools count as int32, as in a sum. `gives` is the dtype of the result, None for that of the
