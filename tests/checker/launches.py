@@ -88,7 +88,7 @@ def words(*values: int) -> NDArray[np.uint32]:
     return np.array([value % 2**32 for value in values], np.uint32)
 
 
-def _box(inner: int, outer: int, reduced: int, step: int, *, number: int = 0) -> list[int]:
+def _reduced(inner: int, outer: int, reduced: int, step: int, *, number: int = 0) -> list[int]:
     """The rest of a reduction's uniforms: `inner` columns, and strides along three axes."""
     return [inner, 1, number, 0, 1, 1, *[0] * 6, 0, step, reduced, 0, outer, 0, 0, 0]
 
@@ -345,7 +345,11 @@ CLEAN = [
     _launch(
         "reduce/threads[max of i32 to i32, scalar]",
         (1,),
-        {"x_in": "i32[3,13,7]", "out": "i32[3,2,7]", "uniforms": words(42, 13, 2, 64, *_box(7, 91, 7, 1))},
+        {
+            "x_in": "i32[3,13,7]",
+            "out": "i32[3,2,7]",
+            "uniforms": words(42, 13, 2, 64, *_reduced(7, 91, 7, 1)),
+        },
     ),
     _launch(
         "reduce/rows[var of f32 to f32, 4 wide: vec4, 32 of 256, subgroups]",
@@ -353,7 +357,7 @@ CLEAN = [
         {
             "x_in": "f32[3,1300]",
             "out": "f32[3]",
-            "uniforms": words(3, 1300, 1, 1300, *_box(1, 1300, 1, 0, number=0x44A28000)),
+            "uniforms": words(3, 1300, 1, 1300, *_reduced(1, 1300, 1, 0, number=0x44A28000)),
         },
     ),
     _launch(
