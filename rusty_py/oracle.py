@@ -102,7 +102,7 @@ def activated(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The activation of `x` in float64, and how far our kernel may be from it.
 
-    For f16 some take WGSL's exp and a short polynomial: an eighth of an ulp.
+    For f16 some take WGSL's exp and short polynomials: an eighth of an ulp.
     """
     exact = x.astype(np.float64)
     with np.errstate(invalid="ignore", over="ignore"):

@@ -1,48 +1,32 @@
-// gelu(x) = x Phi(x), with the normal distribution Phi(x) = (1 + erf(x / sqrt(2))) / 2. For t >= 0,
-// Phi(-t) = e^(-t^2 / 2) R(t), where t^2 is in two parts, the first of them exact, and R a polynomial of
-// 1 / (1 + 0.3 t) within 1.7e-7 of it. The function for f16 takes WGSL's exp and a shorter polynomial, within 1.2e-4.
+// gelu(x) = x Phi(x) = max(x, 0) - t Phi(-t) for t = |x|, with the normal distribution Phi(x) = (1 + erf(x / sqrt(2))) / 2.
+// Phi(-t) = e^(-t^2 / 2) R(t), where t^2 is in two parts, the first of them exact, and R a polynomial of 1 / (1 + 0.365 t)
+// within 9.4e-7 of it. Beyond 14.79, t Phi(-t) is 0 in f32.
 
 struct NormalTail {
-    power: f32, // e^(-t^2 / 2) / scale: not subnormal where x Phi(x) is not.
-    scale: f32,
+    power: ExpBelow, // e^(-t^2 / 2)
     ratio: f32, // R(t)
 }
 
-fn normal_tail(x: f32) -> NormalTail {
-    let t = min(abs(x), 16.0);
+fn normal_tail(t: f32) -> NormalTail {
     let front = bitcast<f32>(bitcast<u32>(t) & 0xfffff000u);
-    let high = 0.5 * front * front;
-    let low = 0.5 * (t - front) * (t + front);
-    let k = round(-1.442695 * (high + low));
-    let r = ((-k * 0.69314575 - high) - low) - k * 1.4286068e-6;
-    let series = 0.49999997 + r * (0.16666543 + r * (0.041667204 + r * (0.008366615 + r * 0.0013882504)));
-    let u = 1.0 / (1.0 + 0.3 * t);
-    let last = -0.0520338 + u * (0.20455654 + u * (-0.1561583 + u * 0.0354237));
-    let ratio = u * (0.11963201 + u * (0.12071213 + u * (0.10017598 + u * (0.12769166 + u * last))));
-    let far = t > 4.0;
-    let power = times_power_of_two(1.0 + (r + r * r * series), i32(k) + select(0, 24, far));
-    return NormalTail(power, select(1.0, 5.9604645e-8, far), ratio);
+    let power = exp_below(0.5 * front * front, 0.5 * (t - front) * (t + front));
+    let u = 1.0 / (1.0 + 0.365 * t);
+    let high = 0.13796622 + u * (0.03519918 + u * (0.16548224 + u * (-0.17675169 + u * 0.04818452)));
+    return NormalTail(power, u * (0.14567827 + u * (0.14424172 + u * high)));
 }
 
 fn gelu(x: f32) -> f32 {
-    let tail = normal_tail(x);
-    let part = min(abs(x), 16.0) * (tail.power * tail.ratio) * tail.scale;
-    return select(select(x - part, -part, x < 0.0), x, is_nan(x));
+    let t = min(abs(x), 14.79);
+    let tail = normal_tail(t);
+    let part = lowered(t * tail.power.near * tail.ratio, tail.power.k);
+    return select(max(x, 0.0) - part, x, is_nan(x));
 }
 
 // g times the derivative, Phi(x) + x phi(x).
 fn gelu_gradient(g: f32, x: f32) -> f32 {
-    let tail = normal_tail(x);
-    let power = tail.power * tail.scale;
+    let tail = normal_tail(min(abs(x), 14.79));
+    let power = lowered(tail.power.near, tail.power.k);
     let below = power * tail.ratio;
-    let slope = select(1.0 - below, below, x < 0.0) + clamp(x, -16.0, 16.0) * power * 0.3989423;
+    let slope = select(1.0 - below, below, x < 0.0) + clamp(x, -14.79, 14.79) * power * 0.3989423;
     return g * select(slope, x, is_nan(x));
-}
-
-fn gelu_for_f16(x: f32) -> f32 {
-    let t = min(abs(x), 8.0);
-    let u = 1.0 / (1.0 + 0.48 * t);
-    let ratio = u * (0.1945755 + u * (0.1586938 + u * (0.27046347 - u * 0.12378968)));
-    let part = t * exp(-0.5 * t * t) * ratio;
-    return select(select(x - part, -part, x < 0.0), x, is_nan(x));
 }

@@ -1,9 +1,17 @@
-// sigmoid(x) = 1 / (1 + e^-x), and silu(x) = x sigmoid(x): by e^-|x|, which does not overflow. silu tends to 0 at -infinity.
-// The functions for f16 take WGSL's exp, whose error f16 does not show.
+// sigmoid(x) = 1 / (1 + e^-x), softplus(x) = log(1 + e^x) and silu(x) = x sigmoid(x), which tends to 0 at -infinity: by
+// e = e^-|x|, which does not overflow. silu(x) = max(x, 0) - |x| e / (1 + e), and softplus(x) = max(x, 0) + log(1 + e).
+
+// sigmoid(x) and sigmoid(-x). Beyond 109.5 the smaller one is 0 in f32.
+fn sigmoids(x: f32) -> vec2<f32> {
+    let power = exp_below(min(abs(x), 109.5), 0.0);
+    let e = lowered(power.near, power.k);
+    let near = 1.0 / (1.0 + e);
+    let far = e * near;
+    return select(vec2<f32>(near, far), vec2<f32>(far, near), x < 0.0);
+}
 
 fn sigmoid(x: f32) -> f32 {
-    let e = accurate_exp(-abs(x));
-    return select(select(1.0, e, x < 0.0) / (1.0 + e), x, is_nan(x));
+    return select(sigmoids(x).x, x, is_nan(x));
 }
 
 // g times the derivative, y (1 - y) for y = sigmoid(x).
@@ -11,25 +19,29 @@ fn sigmoid_gradient(g: f32, y: f32) -> f32 {
     return g * (y * (1.0 - y));
 }
 
+// max(x, 0) - t sigmoid(-y), for t up to |x| and y from 0 to 109.5.
+fn without_share(x: f32, t: f32, y: f32) -> f32 {
+    let power = exp_below(y, 0.0);
+    let near = 1.0 / (1.0 + lowered(power.near, power.k));
+    return max(x, 0.0) - lowered(t * power.near * near, power.k);
+}
+
 fn silu(x: f32) -> f32 {
-    let size = abs(max(x, -110.0));
-    // e^-|x| may be subnormal where x e^-|x| is not: 2^24 of it is not.
-    let far = size > 8.0;
-    let scale = select(1.0, 5.9604645e-8, far);
-    let e = exp_scaled(-size, select(0, 24, far));
-    let quotient = size / (1.0 + scale * e);
-    return select(select(quotient, -(quotient * e) * scale, x < 0.0), x, is_nan(x));
+    let t = min(abs(x), 109.5);
+    return select(without_share(x, t, t), x, is_nan(x));
 }
 
 fn silu_gradient(g: f32, x: f32) -> f32 {
-    let s = sigmoid(x);
-    return g * (s + max(x, -110.0) * s * sigmoid(-x));
+    let s = sigmoids(x);
+    let slope = s.x + max(x, -109.5) * s.x * s.y;
+    return g * select(slope, x, is_nan(x));
 }
 
-fn sigmoid_for_f16(x: f32) -> f32 {
-    return select(1.0 / (1.0 + exp(min(-x, 80.0))), x, is_nan(x));
-}
-
-fn silu_for_f16(x: f32) -> f32 {
-    return max(x, -80.0) * sigmoid_for_f16(x);
+// log(1 + e) / e within 1.3e-6.
+fn softplus(x: f32) -> f32 {
+    let power = exp_below(min(abs(x), 109.5), 0.0);
+    let e = lowered(power.near, power.k);
+    let high = -0.23503828 + e * (0.14922326 + e * (-0.06640126 + e * 0.014140843));
+    let series = 0.9999987 + e * (-0.49986964 + e * (0.3310944 + e * high));
+    return select(max(x, 0.0) + e * series, x, is_nan(x));
 }

@@ -40,7 +40,7 @@ def _row(name: str, rule: Rule, formula: str, *, parameters: Mapping[str, float]
     )
 
 
-_SHORT_FOR_F16 = {"sigmoid", "silu", "gelu", "gelu_tanh"}
+_SHORT_FOR_F16 = {"sigmoid", "silu", "gelu", "gelu_tanh", "softplus"}
 
 
 def _gradient_row(
