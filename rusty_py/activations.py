@@ -92,8 +92,8 @@ def _of_gelu_tanh(x: Floats) -> Floats:
     return result
 
 
-# A quotient has an error of 2.5 ulp, WGSL's exp of arguments up to 0.4 of 4, expm1 of 3, accurate_tanh, and the
-# polynomials of gelu and softplus, of 8 to 11.
+# A quotient has an error of 2.5 ulp, WGSL's exp of arguments up to 0.4 of 4, expm1 of 3, accurate_tanh and
+# the polynomials of gelu and softplus of 8 to 11.
 ACTIVATIONS: dict[str, Description] = {
     "relu": Description("relu(x)", lambda x: np.where(x < 0, 0.0, x), 1, _constant(0)),
     "leaky_relu": Description("leaky_relu(x, 0.01)", leaky_relu, 1, _constant(2)),

@@ -374,15 +374,21 @@ def test_constants_made_inside_are_part_of_the_kernel(unchecked: Device) -> None
 # Dtypes.
 
 
-def test_steps_in_f16_are_rounded_as_unfused(unchecked: Device) -> None:
+def test_steps_in_f16_are_at_least_as_accurate_as_when_each_is_rounded(unchecked: Device) -> None:
+    """Drivers may keep intermediate values in f32, so results may differ from the unfused ones."""
     needs(unchecked, F16)
+    half = F16.eps / 2
     f = rp.fuse(lambda x, y: (rp.maximum(x + y, 0) - 2048).astype("f32") + rp.exp(y - x).astype("f32"))
     x, y = np.full(8, 2048, np.float16), np.arange(8, dtype=np.float16)
-    assert f(on(unchecked, x), on(unchecked, y)).tolist() == [0, 0, 2, 4, 4, 4, 6, 8]
-    x, y = (on(unchecked, values(F16, 200, seed=i)) for i in (1, 2))
-    # Products by a power of two, so that nothing differs if a driver contracts a product and a sum.
+    assert np.all(np.abs(f(on(unchecked, x), on(unchecked, y)).numpy() - y) <= half * 2048)
     g = rp.fuse(lambda x, y: rp.tanh((x * 0.5 - y) * 2 + x).astype("f32") - rp.exp(y))
-    np.testing.assert_array_equal(g(x, y).numpy(), g.function(x, y).numpy())
+    x, y = values(F16, 200, seed=1), values(F16, 200, seed=2)
+    a, b = x.astype(np.float64), y.astype(np.float64)
+    difference, argument = a * 0.5 - b, (a * 0.5 - b) * 2 + a
+    exact = np.tanh(argument) - np.exp(b)
+    error_of_argument = half * (2 * np.abs(difference) + np.abs(a) + np.abs(argument))
+    bound = error_of_argument + 1.1 * half * (np.abs(np.tanh(argument)) + np.exp(b)) + F32.eps * np.abs(exact)
+    assert np.all(np.abs(g(on(unchecked, x), on(unchecked, y)).numpy() - exact) <= bound)
 
 
 def test_dtypes_mix_as_unfused(unchecked: Device) -> None:
@@ -411,7 +417,8 @@ def test_special_values_go_through(unchecked: Device) -> None:
     expected = np.maximum(x, y), np.where(np.isnan(x), y, x), -x, x == y
     for result, host in zip(results, expected, strict=True):
         np.testing.assert_array_equal(result.numpy(), host)
-    np.testing.assert_array_equal(np.signbit(results[2].numpy()), np.signbit(-x))
+    number = ~np.isnan(x)  # The sign of a NaN is unspecified.
+    np.testing.assert_array_equal(np.signbit(results[2].numpy())[number], np.signbit(-x)[number])
 
 
 def test_helpers_of_the_same_name_are_kept_apart(unchecked: Device) -> None:
