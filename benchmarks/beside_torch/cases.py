@@ -141,7 +141,7 @@ ORDER = (
         "argsort rows, and take",
         2,
         lambda o: rp.take_along_axis(o.x, rp.argsort(o.x, axis=1), 1),
-        lambda torch, o: torch.sort(o.x, 1, stable=True)[0],
+        lambda torch, o: torch.sort(o.x, dim=1, stable=True)[0],
     ),
     Case(
         "ten largest of rows",
