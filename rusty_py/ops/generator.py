@@ -207,8 +207,10 @@ def _run(operands: list[tuple[str, str, str]], arrays: list[str], result: str, s
             held = "uniforms.numbers" if numbers <= 4 else f"uniforms.numbers[{number // 4}]"
             value = number_text(kind, f"{held}.{_LANES[number % 4]}")
             number += 1
-        elif access == "vec4" and skeleton.width == 8:
-            lines += [f"let {name}{half} = {name}_in[{name}_at / 4u + {half}u];" for half in (0, 1)]
+        elif access == "vec4" and skeleton.width > 4:
+            lines += [
+                f"let {name}{i} = {name}_in[{name}_at / 4u + {i}u];" for i in range(skeleton.width // 4)
+            ]
             continue
         elif access == "vec4":
             value = f"{name}_in[{name}_at / 4u]"
@@ -246,8 +248,11 @@ def _stores(operands: list[tuple[str, str, str]], result: str, skeleton: Skeleto
         at = "out_at + place(x)" if store == "indexed" else "out_at"
         line = f"out[{at}] = {call};"
         return ["if (stored(x)) {", f"    {line}", "}"] if store else [line]
-    if skeleton.width == 8:
-        return [f"out[out_at / 4u + {half}u] = {_four(operands, result, str(half))};" for half in (0, 1)]
+    if skeleton.width > 4:
+        return [
+            f"out[out_at / 4u + {i}u] = {_four(operands, result, str(i))};"
+            for i in range(skeleton.width // 4)
+        ]
     value = _four(operands, result)
     if store == "indexed vec4":
         return ["if (stored(x)) {", f"    out[(out_at + place(x)) / 4u] = {value};", "}"]

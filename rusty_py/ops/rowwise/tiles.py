@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from rusty_py.ops.rowwise.kernel import MIN_SUBGROUP, Tile
 from rusty_py.shapes import ceil_div
 
-THREAD_ELEMENTS = 16
+THREAD_ELEMENTS = 32
 """Elements of a row in the registers of a thread: more is fewer threads, which have more loads in flight."""
 
-MIN_THREADS, MAX_THREADS = 64, 1024
+MIN_THREADS, MAX_THREADS = 32, 1024
 """Threads of a workgroup that shares a row."""
 
 SHORT_ELEMENTS = 32
