@@ -69,7 +69,6 @@ if TYPE_CHECKING:
     from rusty_py.ops.data_types import result_type as result_type
     from rusty_py.ops.data_types import uint32 as uint32
     from rusty_py.ops.difference import diff as diff
-    from rusty_py.ops.elementwise import where as where
     from rusty_py.ops.embedding import embedding as embedding
     from rusty_py.ops.embedding import one_hot as one_hot
     from rusty_py.ops.embedding import rotary_embedding as rotary_embedding
@@ -116,6 +115,7 @@ if TYPE_CHECKING:
     from rusty_py.ops.views import permute_dims as permute_dims
     from rusty_py.ops.views import reshape as reshape
     from rusty_py.ops.views import squeeze as squeeze
+    from rusty_py.ops.where import where as where
     from rusty_py.runtime.adapter import Adapter as Adapter
     from rusty_py.runtime.adapter import Limits as Limits
     from rusty_py.runtime.adapter import list_adapters as list_adapters

@@ -151,7 +151,7 @@ def able_of(suite: SuiteDescription) -> list[str]:
     from inspect import signature
 
     from rusty_py.operation import OPERATIONS
-    from rusty_py.ops.all import elementwise
+    from rusty_py.ops.all import ROWS
 
     if suite.family == "functions":
         from rusty_py.measure.fused_functions import FUNCTIONS
@@ -159,7 +159,7 @@ def able_of(suite: SuiteDescription) -> list[str]:
         return sorted(FUNCTIONS)
     found = set(suite.operations)
     if suite.family == "elementwise":
-        found |= elementwise.ROWS.keys()
+        found |= ROWS.keys()
     if suite.family == "reductions":
         parameters = {
             name: signature(each.function).parameters for name, each in OPERATIONS.items() if each.function

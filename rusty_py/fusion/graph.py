@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from rusty_py.arrays import Array
 from rusty_py.layout import Layout
 from rusty_py.operation import Operation
-from rusty_py.ops.elementwise import compute
+from rusty_py.ops.compute import compute
 from rusty_py.ops.fuser import fusing
 from rusty_py.runtime.launch_plans import Symbol
 

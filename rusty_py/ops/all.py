@@ -7,6 +7,7 @@ import rusty_py.ops as folder
 from rusty_py.ops import creation as creation
 from rusty_py.ops import elementwise as elementwise
 from rusty_py.ops.reduce.reduction import REDUCTIONS as REDUCTIONS
+from rusty_py.ops.row import ROWS as ROWS
 
 MODULES = tuple(
     import_module(module.name)

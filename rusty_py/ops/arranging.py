@@ -17,8 +17,9 @@ from rusty_py.dtypes import BOOL, F16, F32, I32, Dtype, Scalar
 from rusty_py.errors import ShapeError
 from rusty_py.operation import OPERATIONS, Gradient, Operation, apply, public
 from rusty_py.ops import generator
+from rusty_py.ops.compute import compute
+from rusty_py.ops.conversions import cast
 from rusty_py.ops.creation import ARANGE, asarray
-from rusty_py.ops.elementwise import cast, compute
 from rusty_py.ops.generator import Body, Skeleton
 from rusty_py.oracle import Expected
 from rusty_py.runtime.launch import Spec

@@ -8,7 +8,7 @@ from itertools import product
 from rusty_py.arrays import Array, allocate
 from rusty_py.dtypes import I32, U32, Dtype
 from rusty_py.ops import generator
-from rusty_py.ops.elementwise import compute
+from rusty_py.ops.compute import compute
 from rusty_py.ops.generator import NAMES, Body, Skeleton
 from rusty_py.runtime.launch import Spec
 from rusty_py.views import Shape

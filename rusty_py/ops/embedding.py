@@ -16,8 +16,8 @@ from rusty_py.layout import Layout
 from rusty_py.operation import OPERATIONS, Gradient, Operation, apply, public
 from rusty_py.ops import generator
 from rusty_py.ops.choosing import take
+from rusty_py.ops.compute import compute
 from rusty_py.ops.creation import ARANGE, asarray
-from rusty_py.ops.elementwise import compute
 from rusty_py.ops.generator import Body, Skeleton
 from rusty_py.ops.indices import index_array
 from rusty_py.oracle import Expected

@@ -1,6 +1,6 @@
 """Fusing: what an operation computes element by element, in as few kernels as possible.
 
-While a `Fuser` records the launches of a thread, `compute` in elementwise.py leaves its work to it. A result
+While a `Fuser` records the launches of a thread, `compute` in compute.py leaves its work to it. A result
 is pending until something else than an elementwise kernel reads it; then one kernel computes it, and all that
 is pending on the way, from arrays in memory. Other kernels are launched as they are. So fusing is never
 wrong: what does not fit one kernel takes two.

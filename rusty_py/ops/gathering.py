@@ -16,8 +16,8 @@ from rusty_py.arrays import Array, allocate
 from rusty_py.dtypes import F16, F32, I32, U32, Dtype
 from rusty_py.errors import IndexingError, LimitError, ShapeError
 from rusty_py.ops import generator
+from rusty_py.ops.compute import GENERAL_FLOPS, MIN_GRID_ITEMS, groups_of, vec4_aligned
 from rusty_py.ops.distances import NOWHERE, WRAPPED, distances
-from rusty_py.ops.elementwise import GENERAL_FLOPS, MIN_GRID_ITEMS, groups_of, vec4_aligned
 from rusty_py.ops.generator import MAX_AXES, NAMES, Body, Skeleton
 from rusty_py.runtime.launch import Spec, launch
 from rusty_py.views import Shape, broadcast, broadcast_strides, collapse, row_major

@@ -20,8 +20,9 @@ from rusty_py.errors import IndexingError, ShapeError
 from rusty_py.layout import index_key
 from rusty_py.operation import OPERATIONS, Operation, apply
 from rusty_py.ops.choosing import TAKE
+from rusty_py.ops.compute import compute
+from rusty_py.ops.conversions import cast, refuse_shared
 from rusty_py.ops.creation import asarray
-from rusty_py.ops.elementwise import cast, compute, refuse_shared
 from rusty_py.ops.gathering import chosen_shape, put, put_masked
 from rusty_py.ops.indices import index_array, refuse_out_of_bounds
 from rusty_py.ops.masks import nonzero, true_places

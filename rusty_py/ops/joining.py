@@ -14,8 +14,9 @@ from rusty_py.arrays import Array, allocate
 from rusty_py.dtypes import F16, F32, Dtype
 from rusty_py.errors import ShapeError
 from rusty_py.operation import OPERATIONS, PUBLIC, Gradient, Operation, apply, public
+from rusty_py.ops.compute import compute
+from rusty_py.ops.conversions import cast
 from rusty_py.ops.creation import asarray
-from rusty_py.ops.elementwise import cast, compute
 from rusty_py.oracle import Expected
 from rusty_py.samples import Sample, Values
 from rusty_py.views import Shape, axis_of

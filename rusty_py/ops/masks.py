@@ -11,8 +11,8 @@ from rusty_py.dtypes import BOOL, I32
 from rusty_py.errors import ShapeError, UnsupportedError
 from rusty_py.operation import OPERATIONS, Operation, apply, public
 from rusty_py.ops import generator
+from rusty_py.ops.compute import compute
 from rusty_py.ops.creation import ARANGE, asarray
-from rusty_py.ops.elementwise import compute
 from rusty_py.ops.gathering import put
 from rusty_py.ops.generator import Body, Skeleton
 from rusty_py.ops.scan import cumulative_sum

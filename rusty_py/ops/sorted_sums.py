@@ -11,8 +11,8 @@ from functools import cache
 from rusty_py.arrays import Array, allocate
 from rusty_py.dtypes import F16, F32, I32, U32, Dtype
 from rusty_py.ops import generator
+from rusty_py.ops.compute import compute
 from rusty_py.ops.distances import WRAPPED
-from rusty_py.ops.elementwise import compute
 from rusty_py.ops.gathering import gather
 from rusty_py.ops.generator import Body, Skeleton
 from rusty_py.ops.grid import THREADS

@@ -19,7 +19,7 @@ from rusty_py.gemm.problem import GemmProblem, Signature
 from rusty_py.gemm.simple import Tiled
 from rusty_py.measure import kernels
 from rusty_py.ops import creation, generator
-from rusty_py.ops.all import elementwise
+from rusty_py.ops.all import ROWS, elementwise
 from rusty_py.ops.generator import Body, Skeleton
 from rusty_py.ops.reduce import operations as reduce
 from rusty_py.runtime import probe
@@ -334,7 +334,7 @@ CLEAN = [
     _launch("creation/arange[f16]", (1,), {"out": "f16[257]", "uniforms": words(257, 0, 0x3F800000)}),
     SUM,
     *(
-        _generated(elementwise.ROWS["add"].body(F32), Skeleton(index, width, access), shape, groups)
+        _generated(ROWS["add"].body(F32), Skeleton(index, width, access), shape, groups)
         for index, width, access, shape, groups in [
             ("flat", 1, ("scalar", "scalar"), (67,), (1,)),
             ("flat", 4, ("vec4", "one"), (1028,), (2,)),

@@ -14,7 +14,8 @@ import rusty_py as rp
 from rusty_py import Device
 from rusty_py.dtypes import F16, F32, Dtype
 from rusty_py.operation import OPERATIONS, apply
-from rusty_py.ops.all import elementwise
+from rusty_py.ops.all import ROWS
+from rusty_py.ops.row import Row
 from rusty_py.oracle import Expected
 from rusty_py.samples import Sample
 
@@ -73,7 +74,7 @@ def assert_accurate(name: str, result: Floats, operands: tuple[Floats, ...], kin
 def errors_of(name: str, result: Floats, operands: tuple[Floats, ...], kind: Dtype) -> Floats:
     """As fractions of bounds; a result may be infinite where the reference is beyond the dtype's range."""
     with np.errstate(all="ignore"):
-        expected = elementwise.ROWS[name].expected(Sample(name, operands))
+        expected = ROWS[name].expected(Sample(name, operands))
         reference = expected.reference
         if name in SCIPY:
             reference = SCIPY[name](*(x.astype(np.float64) for x in operands))
@@ -112,7 +113,7 @@ def test_errors_are_within_bounds_at_many_millions_of_numbers(unchecked: Device)
 
 def test_bounds_of_records_are_at_most_four_millionths() -> None:
     for name in UNARY:
-        ulps = elementwise.ROWS[name].ulps
+        ulps = ROWS[name].ulps
         assert isinstance(ulps, float | int), name
         assert ulps * F32.eps <= MAX_ERROR, name
 
@@ -141,7 +142,7 @@ def test_special_values_are_those_of_numpy(device: Device, kind: Dtype) -> None:
     with each_reported() as case, np.errstate(all="ignore"):
         for name in UNARY + BINARY:
             operands = (numbers,) if name in UNARY else (x, y)
-            exact = elementwise.ROWS[name].on_host(*(each.astype(np.float64) for each in operands))
+            exact = ROWS[name].on_host(*(each.astype(np.float64) for each in operands))
             result = apply(OPERATIONS[name], *(on(device, each) for each in operands)).numpy()
             reference = exact.astype(kind.numpy)
             special = ~np.isfinite(reference) | (reference == 0)
@@ -151,7 +152,7 @@ def test_special_values_are_those_of_numpy(device: Device, kind: Dtype) -> None:
                 np.testing.assert_array_equal(np.signbit(result[signs]), np.signbit(reference[signs]))
 
 
-def second_derivative(row: elementwise.Row, x: Floats) -> Floats:
+def second_derivative(row: Row, x: Floats) -> Floats:
     h = 1e-4
     return (row.on_host(x + h) - 2 * row.on_host(x) + row.on_host(x - h)) / h**2
 
@@ -160,7 +161,7 @@ def test_gradients_have_gradients(unchecked: Device) -> None:
     with each_reported() as case:
         for name in [*UNARY, "square"]:
             with case(name):
-                row = elementwise.ROWS[name]
+                row = ROWS[name]
                 (x,) = row.differentiable(F32, (6, 10), seed=0)
                 function = OPERATIONS[name].function
                 assert function is not None
@@ -199,4 +200,4 @@ def test_the_documented_errors_are_those_of_the_records() -> None:
     documented: dict[str, float] = {}
     for functions, error in re.findall(r"(?m)^\| (.*?) \| ([\d.]+) \|", text.partition("## Gradients")[0]):
         documented |= dict.fromkeys(re.findall(r"`(\w+)`(?!\))", functions), float(error))
-    assert documented == {name: elementwise.ROWS[name].ulps for name in [*UNARY, "hypot", "atan2", "square"]}
+    assert documented == {name: ROWS[name].ulps for name in [*UNARY, "hypot", "atan2", "square"]}

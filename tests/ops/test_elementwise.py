@@ -6,7 +6,7 @@ import pytest
 from rusty_py import Device, DeviceError, DtypeError, LimitError, ShapeError, array, where
 from rusty_py.arrays import Array
 from rusty_py.dtypes import F16, F32
-from rusty_py.ops.all import elementwise
+from rusty_py.ops.all import ROWS
 from rusty_py.samples import Sample
 
 from .operands import needs, on, values
@@ -18,9 +18,7 @@ pytestmark = pytest.mark.one_mode
 def assert_computed(result: Array, name: str, a: np.ndarray, b: np.ndarray) -> None:
     """`result` is the operation on a and b, within what WGSL allows an adapter."""
     shape = np.broadcast_shapes(a.shape, b.shape)
-    expected = elementwise.ROWS[name].expected(
-        Sample(name, (np.broadcast_to(a, shape), np.broadcast_to(b, shape)))
-    )
+    expected = ROWS[name].expected(Sample(name, (np.broadcast_to(a, shape), np.broadcast_to(b, shape))))
     host = result.numpy()
     assert host.dtype == a.dtype
     assert expected.error(host) <= 1

@@ -19,7 +19,7 @@ from rusty_py.measure.fused_functions import FUNCTIONS, moved_bytes
 from rusty_py.measure.operation_work import OperationWork, collected
 from rusty_py.operation import HOOKS, OPERATIONS, Operation, apply
 from rusty_py.ops import generator
-from rusty_py.ops.all import elementwise
+from rusty_py.ops.all import ROWS
 from rusty_py.ops.fuser import MAX_STEPS
 from rusty_py.ops.reduce.passes import depth
 from rusty_py.runtime.launch import run
@@ -433,7 +433,7 @@ def test_helpers_of_the_same_name_are_kept_apart(unchecked: Device) -> None:
 def combined(*given: Array, kind: rp.dtypes.Dtype) -> Array:
     """Every elementwise operation of a dtype, added up as far as the results are finite."""
     total = given[0]
-    for row in elementwise.ROWS.values():
+    for row in ROWS.values():
         if kind.kind in row.kinds and row.name not in ("divide", "power", "fmod", "remainder", "nextafter"):
             result = apply(OPERATIONS[row.name], *given[: row.operands_count])
             result = result if result.kind is kind else result.astype(kind)
@@ -453,9 +453,7 @@ def test_all_operations_fit_together(unchecked: Device) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "operation", [OPERATIONS[each] for each in elementwise.ROWS], ids=lambda each: each.name
-)
+@pytest.mark.parametrize("operation", [OPERATIONS[each] for each in ROWS], ids=lambda each: each.name)
 def test_each_operation_is_fused_as_it_is_computed(unchecked: Device, operation: Operation) -> None:
     assert operation.expected is not None
     with each_reported() as case:

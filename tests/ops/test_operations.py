@@ -13,8 +13,8 @@ import rusty_py as rp
 from rusty_py import Array, Device, DtypeError, LimitError, ShapeError
 from rusty_py.dtypes import F16, U32
 from rusty_py.operation import HOOKS, OPERATIONS, Operation, apply
-from rusty_py.ops import generator
-from rusty_py.ops.all import REDUCTIONS, elementwise
+from rusty_py.ops import compute, generator
+from rusty_py.ops.all import REDUCTIONS, ROWS
 from rusty_py.ops.generator import NAMES, Body, Skeleton
 from rusty_py.runtime.launch import launch
 from rusty_py.samples import Sample, values
@@ -25,7 +25,7 @@ from .operands import KINDS, LAYOUTS, needs, on
 pytestmark = pytest.mark.usefixtures("short_kernels")
 SAMPLED = [each for each in OPERATIONS.values() if each.expected is not None]
 PUBLIC = [each for each in OPERATIONS.values() if each.function is not None]
-ELEMENTWISE = [OPERATIONS[name] for name in [*elementwise.ROWS, "where", "astype"]]
+ELEMENTWISE = [OPERATIONS[name] for name in [*ROWS, "where", "astype"]]
 # Of as many inputs as there are index classes for, and of two dtypes: the code of the indices is the same.
 # Other operations go through one other layout in one dtype; through all in the slow tests.
 CHECKED = ("negative", "add", "where", "astype")
@@ -295,7 +295,7 @@ def test_threads_take_two_vec4s_of_large_f16_arrays(
     unchecked: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     needs(unchecked, F16)
-    monkeypatch.setattr(elementwise, "_MIN_PAIRS", 16)
+    monkeypatch.setattr(compute, "_MIN_PAIRS", 16)
     monkeypatch.setattr(unchecked, "adapter", replace(unchecked.adapter, type="DiscreteGPU"))
     with each_reported() as case:
         for size in (16, 23, 4099):

@@ -76,7 +76,7 @@ def test_fused_functions_are_measured_beside_their_operations(tmp_path: Path) ->
 def test_a_kernel_that_computes_something_else_is_wrong(sabotaged: Sabotaged) -> None:
     done = sabotaged(
         """
-        from rusty_py.ops.elementwise import ROWS
+        from rusty_py.ops.row import ROWS
         from dataclasses import replace
         import rusty_py.ops.all
 

@@ -5,8 +5,8 @@ from typing import Any
 
 from rusty_py.arrays import Array
 from rusty_py.operation import OPERATIONS, apply
-from rusty_py.ops.elementwise import where
 from rusty_py.ops.views import broadcast_to
+from rusty_py.ops.where import where
 from rusty_py.views import Shape
 
 

@@ -15,7 +15,8 @@ from rusty_py.arrays import Array, allocate
 from rusty_py.dtypes import U32
 from rusty_py.layout import layout_of
 from rusty_py.ops import windows
-from rusty_py.ops.elementwise import cast, compute
+from rusty_py.ops.compute import compute
+from rusty_py.ops.conversions import cast
 from rusty_py.ops.pending import spread
 from rusty_py.ops.reduce.box import rows_box
 from rusty_py.ops.reduce.passes import THREAD_ELEMENTS

@@ -9,7 +9,7 @@ from rusty_py.arrays import Array, allocate
 from rusty_py.dtypes import U32, Dtype
 from rusty_py.layout import Layout, layout_of
 from rusty_py.ops import windows
-from rusty_py.ops.elementwise import compute
+from rusty_py.ops.compute import compute
 from rusty_py.ops.fuser import fuser_of
 from rusty_py.ops.generator import Body
 from rusty_py.ops.reduce.box import Box, box_of, rows_box

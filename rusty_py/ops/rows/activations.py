@@ -14,9 +14,11 @@ from rusty_py.arrays import Array
 from rusty_py.dtypes import F16, F32, Dtype, scalar_word
 from rusty_py.errors import UnsupportedError
 from rusty_py.operation import Rule, apply
-from rusty_py.ops.elementwise import Row, define, define_unary, where
+from rusty_py.ops.elementwise import define, define_unary
+from rusty_py.ops.row import Row
 from rusty_py.ops.rows.arithmetic import minimum
 from rusty_py.ops.rows.exponential import exp
+from rusty_py.ops.where import where
 
 _C, _A = 2 * math.sqrt(2 / math.pi), 0.044715  # Of gelu's tanh form: y = C (x + A x^3).
 

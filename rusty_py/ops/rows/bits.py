@@ -3,7 +3,8 @@
 import numpy as np
 
 from rusty_py import samples
-from rusty_py.ops.elementwise import Row, define_binary, define_unary
+from rusty_py.ops.elementwise import define_binary, define_unary
+from rusty_py.ops.row import Row
 
 bitwise_and = define_binary(Row("bitwise_and", "x & y", np.bitwise_and, "iub", mirror="bitwise_and"))
 bitwise_or = define_binary(Row("bitwise_or", "x | y", np.bitwise_or, "iub", mirror="bitwise_or"))

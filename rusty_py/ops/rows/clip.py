@@ -8,8 +8,10 @@ from rusty_py.arrays import Array
 from rusty_py.dtypes import Dtype, Scalar
 from rusty_py.operation import apply
 from rusty_py.ops.creation import asarray
-from rusty_py.ops.elementwise import Row, define, device_of, where
+from rusty_py.ops.elementwise import define
+from rusty_py.ops.row import Row
 from rusty_py.ops.rows.arithmetic import maximum
+from rusty_py.ops.where import device_of, where
 
 Limit = Array | ArrayLike | Scalar | None
 

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from rusty_py import samples
-from rusty_py.ops.elementwise import Row, define_binary, define_unary
+from rusty_py.ops.elementwise import define_binary, define_unary
+from rusty_py.ops.row import Row
 
 equal = define_binary(Row("equal", "x == y", np.equal, "fiub", truth=True, mirror="equal"))
 not_equal = define_binary(Row("not_equal", "!(x == y)", np.not_equal, "fiub", truth=True, mirror="not_equal"))

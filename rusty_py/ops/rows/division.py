@@ -4,7 +4,8 @@ import numpy as np
 
 from rusty_py import oracle, samples
 from rusty_py.arrays import Array
-from rusty_py.ops.elementwise import Row, define_binary
+from rusty_py.ops.elementwise import define_binary
+from rusty_py.ops.row import Row
 from rusty_py.ops.rows.rounding import round
 
 

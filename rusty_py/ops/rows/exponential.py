@@ -8,7 +8,8 @@ import math
 import numpy as np
 
 from rusty_py import oracle, samples
-from rusty_py.ops.elementwise import Row, define_binary, define_unary
+from rusty_py.ops.elementwise import define_binary, define_unary
+from rusty_py.ops.row import Row
 
 exp = define_unary(
     Row(

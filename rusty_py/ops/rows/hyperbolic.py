@@ -4,7 +4,8 @@ import numpy as np
 
 from rusty_py import samples
 from rusty_py.arrays import Array
-from rusty_py.ops.elementwise import Row, define_unary
+from rusty_py.ops.elementwise import define_unary
+from rusty_py.ops.row import Row
 from rusty_py.ops.rows.powers import hypot, sqrt
 
 

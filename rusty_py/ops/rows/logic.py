@@ -7,7 +7,8 @@ from numpy.typing import ArrayLike
 
 from rusty_py import samples
 from rusty_py.arrays import Array
-from rusty_py.ops.elementwise import Row, define_binary, define_unary
+from rusty_py.ops.elementwise import define_binary, define_unary
+from rusty_py.ops.row import Row
 
 Binary = Callable[[Array | ArrayLike, Array | ArrayLike], Array]
 

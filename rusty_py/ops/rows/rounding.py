@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 
 from rusty_py import samples
-from rusty_py.ops.elementwise import Row, define_unary
+from rusty_py.ops.elementwise import define_unary
+from rusty_py.ops.row import Row
 
 _OF_INTEGERS = {"i32": "x", "u32": "x"}
 

@@ -4,7 +4,9 @@ import numpy as np
 
 from rusty_py import samples
 from rusty_py.arrays import Array
-from rusty_py.ops.elementwise import Row, define_binary, define_unary, where
+from rusty_py.ops.elementwise import define_binary, define_unary
+from rusty_py.ops.row import Row
+from rusty_py.ops.where import where
 
 
 def _gradient_of_copysign(g: Array, out: Array, x: Array, _y: Array) -> Array:
