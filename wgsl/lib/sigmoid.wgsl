@@ -37,11 +37,11 @@ fn silu_gradient(g: f32, x: f32) -> f32 {
     return g * select(slope, x, is_nan(x));
 }
 
-// log(1 + e) / e within 1.3e-6.
+// log(1 + e) / e within 2e-7.
 fn softplus(x: f32) -> f32 {
     let power = exp_below(min(abs(x), 109.5), 0.0);
     let e = lowered(power.near, power.k);
-    let high = -0.23503828 + e * (0.14922326 + e * (-0.06640126 + e * 0.014140843));
-    let series = 0.9999987 + e * (-0.49986964 + e * (0.3310944 + e * high));
+    let high = 0.17745204 + e * (-0.10768117 + e * (0.04408924 - e * 0.008539096));
+    let series = 0.9999998 + e * (-0.49997405 + e * (0.33275478 + e * (-0.2449545 + e * high)));
     return select(max(x, 0.0) + e * series, x, is_nan(x));
 }
