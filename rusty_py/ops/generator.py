@@ -57,7 +57,7 @@ class Skeleton:
     index: "flat", "grid" or "general". `width` elements, 1, 4 or 8, are an item. Each operand's access is
     "vec4", four neighbours in one load; "scalar", a load for each element; "one", an element that an item
     shares; or "number", which lies in the uniforms. `wide_axes`: "general" has more than four axes. Items of
-    8 are two vec4s of 8 bytes each, for large arrays of f16: "flat", without "scalar".
+    8 are two vec4s, 256 of them apart, for large arrays of f16: "flat", without "scalar".
 
     "indexed" elements are found from the first operand, x, by a helper of the body, `place(x) -> u32`: that
     many elements behind their place; "indexed vec4" are four neighbours for one x. The result may be stored
@@ -116,7 +116,9 @@ def uniforms(
     items = [*sizes[:-1], ceil_div(sizes[-1], width)] if sizes else [1]
     steps = [[*stride[:-1], stride[-1] * width] if stride else [0] for stride in strides]
     if skeleton.index == "flat":
-        head = [items[0], prod(sizes) - 1, 0, 0]
+        fours = ceil_div(prod(sizes), 4)
+        threads = ceil_div(fours, 2 * THREADS) * THREADS if width == 8 else items[0]
+        head = [threads, prod(sizes) - 1, fours, 0]
         rows = [[stride[-1] if stride else 0, 0, 0, 0] for stride in strides]
     elif skeleton.index == "grid":
         head = [*reversed(items), *[1] * (4 - len(items))]
@@ -207,10 +209,8 @@ def _run(operands: list[tuple[str, str, str]], arrays: list[str], result: str, s
             held = "uniforms.numbers" if numbers <= 4 else f"uniforms.numbers[{number // 4}]"
             value = number_text(kind, f"{held}.{_LANES[number % 4]}")
             number += 1
-        elif access == "vec4" and skeleton.width > 4:
-            lines += [
-                f"let {name}{i} = {name}_in[{name}_at / 4u + {i}u];" for i in range(skeleton.width // 4)
-            ]
+        elif access == "vec4" and skeleton.width == 8:
+            lines += [f"let {name}{half} = {name}_in[{name}_at{half} / 4u];" for half in (0, 1)]
             continue
         elif access == "vec4":
             value = f"{name}_in[{name}_at / 4u]"
@@ -219,7 +219,7 @@ def _run(operands: list[tuple[str, str, str]], arrays: list[str], result: str, s
         elif access == "indexed":
             value = _indexed(name, kind, operands[0][2], arrays, skeleton)
         elif access == "one" or skeleton.width == 1:
-            value = f"{name}_in[{name}_at]"
+            value = f"{name}_in[{name}_at{'0' if skeleton.width == 8 else ''}]"
         else:
             each = [f"{name}_in[{_lane(arrays.index(name), name, lane, skeleton)}]" for lane in range(4)]
             value = f"vec4<{kind}>({', '.join(each)})"
@@ -248,10 +248,12 @@ def _stores(operands: list[tuple[str, str, str]], result: str, skeleton: Skeleto
         at = "out_at + place(x)" if store == "indexed" else "out_at"
         line = f"out[{at}] = {call};"
         return ["if (stored(x)) {", f"    {line}", "}"] if store else [line]
-    if skeleton.width > 4:
+    if skeleton.width == 8:
         return [
-            f"out[out_at / 4u + {i}u] = {_four(operands, result, str(i))};"
-            for i in range(skeleton.width // 4)
+            f"out[out_at0 / 4u] = {_four(operands, result, '0')};",
+            "if (second < uniforms.sizes.z) {",
+            f"    out[out_at1 / 4u] = {_four(operands, result, '1')};",
+            "}",
         ]
     value = _four(operands, result)
     if store == "indexed vec4":
@@ -290,6 +292,8 @@ def _starts(arrays: list[str], skeleton: Skeleton) -> list[str]:
     """Lines that give each array's `_at`, where its item begins; the result's comes last."""
     names = [*arrays, "out"]
     starts = [f"uniforms.starts[{i // 4}].{_LANES[i % 4]}" for i in range(len(names))]
+    if skeleton.width == 8:
+        return _starts_of_pairs(names, starts)
     if skeleton.index == "flat":
         first = f"{skeleton.width}u * i" if skeleton.width > 1 else "i"
         return [
@@ -321,6 +325,25 @@ def _starts(arrays: list[str], skeleton: Skeleton) -> list[str]:
         ),
         "}",
     ]
+
+
+def _starts_of_pairs(names: list[str], starts: list[str]) -> list[str]:
+    """Where both vec4s of an item begin: neighbouring threads access neighbours in both loads.
+
+    Beyond the last vec4 an item stops, or repeats the last one as its second.
+    """
+    lines = [
+        f"let first = i / {THREADS}u * {2 * THREADS}u + i % {THREADS}u;",
+        "if (first >= uniforms.sizes.z) {",
+        "    return;",
+        "}",
+        f"let second = first + {THREADS}u;",
+    ]
+    for i, (name, start) in enumerate(zip(names, starts, strict=True)):
+        step = f"4u * uniforms.strides[{i}].x"
+        lines.append(f"let {name}_at0 = {start} + first * {step};")
+        lines.append(f"let {name}_at1 = {start} + min(second, uniforms.sizes.z - 1u) * {step};")
+    return lines
 
 
 def skeletons(arity: int) -> list[Skeleton]:

@@ -1,8 +1,8 @@
 // flat: out[i] = f(x[i], y[i], ...) along one axis.
 //
 // Layout: operands with any stride; a stride of 0 broadcasts one element. Strides and starts are modulo 2^32, so
-//   strides may be negative. An item is one element, or four neighbours. uniforms.sizes.x counts items, and sizes.y is the
-//   last element.
+//   strides may be negative. An item is one element, four neighbours, or two such fours. uniforms.sizes.x counts items, sizes.y
+//   is the last element, and sizes.z counts fours.
 // Dispatch: (min(ceil(items / 256), max groups), 1, 1); grid-stride loop.
 // Workgroup: 256 threads; no workgroup memory.
 // Appended: Uniforms; the bindings; run(i), which loads, computes and stores item i.
