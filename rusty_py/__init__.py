@@ -98,15 +98,15 @@ if TYPE_CHECKING:
     from rusty_py.ops.rows import *  # noqa: F403  Each row is a public function.
     from rusty_py.ops.rows.statistics import std as std
     from rusty_py.ops.rows.statistics import var as var
-    from rusty_py.ops.scan import cumprod as cumprod
-    from rusty_py.ops.scan import cumsum as cumsum
-    from rusty_py.ops.scan import cumulative_prod as cumulative_prod
-    from rusty_py.ops.scan import cumulative_sum as cumulative_sum
+    from rusty_py.ops.scan.operations import cumprod as cumprod
+    from rusty_py.ops.scan.operations import cumsum as cumsum
+    from rusty_py.ops.scan.operations import cumulative_prod as cumulative_prod
+    from rusty_py.ops.scan.operations import cumulative_sum as cumulative_sum
     from rusty_py.ops.search import searchsorted as searchsorted
     from rusty_py.ops.softmax import log_softmax as log_softmax
     from rusty_py.ops.softmax import softmax as softmax
-    from rusty_py.ops.sort import argsort as argsort
-    from rusty_py.ops.sort import sort as sort
+    from rusty_py.ops.sort.operations import argsort as argsort
+    from rusty_py.ops.sort.operations import sort as sort
     from rusty_py.ops.top_k import top_k as top_k
     from rusty_py.ops.vector_norm import vector_norm as vector_norm
     from rusty_py.ops.views import broadcast_to as broadcast_to

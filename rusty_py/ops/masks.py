@@ -15,7 +15,7 @@ from rusty_py.ops.compute import compute
 from rusty_py.ops.creation import ARANGE, asarray
 from rusty_py.ops.gathering import put
 from rusty_py.ops.generator import Body, Skeleton
-from rusty_py.ops.scan import cumulative_sum
+from rusty_py.ops.scan.operations import cumulative_sum
 from rusty_py.runtime.launch import Spec
 
 _BEYOND = 0x7FFFFFFF  # An index of no element.

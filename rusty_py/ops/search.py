@@ -14,7 +14,7 @@ from rusty_py.errors import DtypeError, ShapeError
 from rusty_py.operation import OPERATIONS, Operation, apply
 from rusty_py.ops.creation import asarray, full
 from rusty_py.ops.grid import groups_for
-from rusty_py.ops.sort_specs import search_spec
+from rusty_py.ops.sort.specs import search_spec
 from rusty_py.oracle import Expected
 from rusty_py.runtime.launch import Spec, launch
 from rusty_py.samples import Sample, Values

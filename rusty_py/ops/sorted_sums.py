@@ -16,7 +16,7 @@ from rusty_py.ops.distances import WRAPPED
 from rusty_py.ops.gathering import gather
 from rusty_py.ops.generator import Body, Skeleton
 from rusty_py.ops.grid import THREADS
-from rusty_py.ops.sort_kernels import sort_rows
+from rusty_py.ops.sort.kernels import sort_rows
 from rusty_py.runtime.launch import Spec, launch
 from rusty_py.shapes import ceil_div
 

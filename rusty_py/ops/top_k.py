@@ -15,10 +15,10 @@ from rusty_py.errors import ShapeError
 from rusty_py.layout import layout_of
 from rusty_py.operation import OPERATIONS, Operation, apply, public
 from rusty_py.ops.creation import asarray, full
-from rusty_py.ops.sort import by_rows, sorted_order
-from rusty_py.ops.sort_kernels import BITONIC, CPU_RANKED, RANKED, bitonic, ranked, sort_rows
-from rusty_py.ops.sort_keys import flip_mask
-from rusty_py.ops.sort_specs import step
+from rusty_py.ops.sort.kernels import BITONIC, CPU_RANKED, RANKED, bitonic, ranked, sort_rows
+from rusty_py.ops.sort.keys import flip_mask
+from rusty_py.ops.sort.operations import by_rows, sorted_order
+from rusty_py.ops.sort.specs import step
 from rusty_py.oracle import Expected
 from rusty_py.samples import Sample
 from rusty_py.shapes import ceil_div

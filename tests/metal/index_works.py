@@ -49,7 +49,7 @@ _MASK = np.random.default_rng(5).random((4, 9)) < 0.4
 def _nonzero(device: Device, _: object) -> np.ndarray:
     """As `nonzero` does, but for the number of elements, which it reads from the device."""
     from rusty_py.ops.masks import COORDINATE, PLACES
-    from rusty_py.ops.scan import cumulative_sum
+    from rusty_py.ops.scan.operations import cumulative_sum
 
     mask = array(_MASK.ravel(), device=device)
     places = apply(PLACES, mask, cumulative_sum(mask), count=int(_MASK.sum()))

@@ -9,11 +9,12 @@ import pytest
 from rusty_py import Device, array, oracle
 from rusty_py.dtypes import BOOL, F16, F32, I32, Dtype
 from rusty_py.operation import OPERATIONS, apply
-from rusty_py.ops import scan_kernels, sort_kernels
-from rusty_py.ops.scan_kernels import depth
-from rusty_py.ops.scan_specs import PROD, SUM, Scan
+from rusty_py.ops.scan import kernels as scan_kernels
+from rusty_py.ops.scan.kernels import depth
+from rusty_py.ops.scan.specs import PROD, SUM, Scan
 from rusty_py.ops.search import searchsorted
-from rusty_py.ops.sort import argsort, sort, sorted_order
+from rusty_py.ops.sort import kernels as sort_kernels
+from rusty_py.ops.sort.operations import argsort, sort, sorted_order
 from rusty_py.oracle import Expected
 from rusty_py.samples import with_specials
 

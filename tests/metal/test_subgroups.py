@@ -4,8 +4,8 @@ import numpy as np
 
 from rusty_py.checker import check
 from rusty_py.dtypes import F32, U32
-from rusty_py.ops.scan_specs import LARGE, SMALL, SUM, scan_spec
-from rusty_py.ops.sort_specs import scatter_spec, step
+from rusty_py.ops.scan.specs import LARGE, SMALL, SUM, scan_spec
+from rusty_py.ops.sort.specs import scatter_spec, step
 
 from ..each import each_reported
 

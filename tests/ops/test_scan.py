@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 import rusty_py as rp
 from rusty_py import Array, Device, DtypeError, ShapeError, oracle
 from rusty_py.dtypes import BOOL, F16, F32, I32, Dtype
-from rusty_py.ops import scan_kernels
-from rusty_py.ops.scan import reversed_sum
-from rusty_py.ops.scan_kernels import depth, plan
-from rusty_py.ops.scan_specs import LARGE, SMALL
+from rusty_py.ops.scan import kernels
+from rusty_py.ops.scan.kernels import depth, plan
+from rusty_py.ops.scan.operations import reversed_sum
+from rusty_py.ops.scan.specs import LARGE, SMALL
 
 from ..each import each_reported
 from .operands import KINDS, LAYOUTS, on
@@ -26,12 +26,12 @@ pytestmark = pytest.mark.one_mode
 
 @contextmanager
 def as_gpu(device: Device, *, subgroups: bool, **limits: int) -> Iterator[None]:
-    """Scans as for a GPU, with these constants of `scan_kernels`."""
+    """Scans as for a GPU, with these constants of `scan/kernels.py`."""
     features = device.adapter.features | {"subgroup"} if subgroups else device.adapter.features - {"subgroup"}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(device, "adapter", replace(device.adapter, type="DiscreteGPU", features=features))
         for name, value in limits.items():
-            patch.setattr(scan_kernels, name, value)
+            patch.setattr(kernels, name, value)
         device.cache.forget_plans()
         yield
     device.cache.forget_plans()

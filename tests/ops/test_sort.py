@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 import rusty_py as rp
 from rusty_py import Device, DtypeError, ShapeError
 from rusty_py.dtypes import BOOL, ELEMENTS, F16, F32, I32, U32, Dtype
-from rusty_py.ops import sort_kernels
-from rusty_py.ops.sort import sorted_order, sorted_values
+from rusty_py.ops.sort import kernels
+from rusty_py.ops.sort.operations import sorted_order, sorted_values
 from rusty_py.samples import with_specials
 
 from ..each import each_reported
@@ -25,14 +25,14 @@ pytestmark = pytest.mark.one_mode
 
 @contextmanager
 def as_gpu(device: Device, *, subgroups: bool = False, **limits: object) -> Iterator[None]:
-    """Sorts as for a GPU, with these constants of `sort_kernels`."""
+    """Sorts as for a GPU, with these constants of `sort/kernels.py`."""
     if subgroups and "subgroup" not in device.adapter.features:
         pytest.skip(f"{device.adapter} has no subgroups")
     features = device.adapter.features - (set() if subgroups else {"subgroup"})
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(device, "adapter", replace(device.adapter, type="DiscreteGPU", features=features))
         for name, value in limits.items():
-            patch.setattr(sort_kernels, name, value)
+            patch.setattr(kernels, name, value)
         device.cache.forget_plans()
         yield
     device.cache.forget_plans()
@@ -62,7 +62,7 @@ def assert_sorts(device: Device, x: np.ndarray, axis: int = -1, *, descending: b
 
 def test_sorts_of_a_cpu_driver_across_every_limit(device: Device) -> None:
     with pytest.MonkeyPatch.context() as patch, each_reported() as case:
-        patch.setattr(sort_kernels, "MIN_CPU_BLOCK", 300)
+        patch.setattr(kernels, "MIN_CPU_BLOCK", 300)
         for n in (1, 2, 255, 256, 257, 300, 301, 1000):
             for name, x in orders(F32, 2, n).items():
                 with case(f"{n} {name}"):
@@ -84,7 +84,7 @@ def test_sorts_of_a_gpu_across_every_limit(unchecked: Device, subgroups: bool) -
 def test_sorts_have_more_rows_than_a_launch_has_workgroups(unchecked: Device) -> None:
     with pytest.MonkeyPatch.context() as patch, each_reported() as case:
         patch.setattr(unchecked, "limits", replace(unchecked.limits, groups=1))
-        patch.setattr(sort_kernels, "MIN_CPU_BLOCK", 5)
+        patch.setattr(kernels, "MIN_CPU_BLOCK", 5)
         for n in (200, 300):
             with case(f"rows of {n} on a CPU driver"):
                 assert_sorts(unchecked, orders(F32, 5, n)["random"])

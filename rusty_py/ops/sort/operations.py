@@ -14,7 +14,7 @@ from rusty_py.dtypes import F32, Dtype
 from rusty_py.layout import Layout, layout_of
 from rusty_py.operation import OPERATIONS, Gradient, Operation, apply
 from rusty_py.ops.creation import full
-from rusty_py.ops.sort_kernels import sort_rows
+from rusty_py.ops.sort.kernels import sort_rows
 from rusty_py.oracle import Expected
 from rusty_py.samples import Sample, Values
 from rusty_py.views import Shape, axis_of

@@ -17,8 +17,8 @@ from rusty_py.errors import ShapeError
 from rusty_py.layout import Layout, layout_of
 from rusty_py.operation import OPERATIONS, Gradient, Operation, Rule, apply
 from rusty_py.ops.creation import full
-from rusty_py.ops.scan_kernels import depth, scan
-from rusty_py.ops.scan_specs import PROD, SUM, Scan
+from rusty_py.ops.scan.kernels import depth, scan
+from rusty_py.ops.scan.specs import PROD, SUM, Scan
 from rusty_py.ops.where import where
 from rusty_py.oracle import Expected
 from rusty_py.samples import Sample, Values

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from rusty_py.arrays import Array, allocate
 from rusty_py.dtypes import BOOL, F16, F32, I32, U32, Dtype
 from rusty_py.ops.grid import THREADS, groups_for
-from rusty_py.ops.scan_specs import LARGE, PROD, SMALL, SUM, RowConfig, Scan, scan_spec, sums_spec
+from rusty_py.ops.scan.specs import LARGE, PROD, SMALL, SUM, RowConfig, Scan, scan_spec, sums_spec
 from rusty_py.runtime.device import Device
 from rusty_py.runtime.launch import Spec, launch
 from rusty_py.shapes import ceil_div

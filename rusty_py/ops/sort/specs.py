@@ -8,7 +8,7 @@ from functools import cache
 from rusty_py import shaders
 from rusty_py.dtypes import F16, U32, Dtype
 from rusty_py.ops.grid import THREADS
-from rusty_py.ops.sort_keys import bits_of, element_of_key, to_key
+from rusty_py.ops.sort.keys import bits_of, element_of_key, to_key
 from rusty_py.runtime.launch import Spec
 
 DIGITS = 256

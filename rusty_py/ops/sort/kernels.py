@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from rusty_py.arrays import Array, allocate
 from rusty_py.dtypes import BOOL, ELEMENTS, F16, F32, I32, U32, Dtype
 from rusty_py.ops.grid import groups_for
-from rusty_py.ops.scan_kernels import scan
-from rusty_py.ops.scan_specs import SUM
-from rusty_py.ops.sort_keys import KEY_BITS, flip_mask
-from rusty_py.ops.sort_specs import (
+from rusty_py.ops.scan.kernels import scan
+from rusty_py.ops.scan.specs import SUM
+from rusty_py.ops.sort.keys import KEY_BITS, flip_mask
+from rusty_py.ops.sort.specs import (
     CPU_THREADS,
     DIGITS,
     Step,

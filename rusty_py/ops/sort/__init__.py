@@ -1,0 +1,1 @@
+"""Sorts of rows, by keys that are unsigned integers."""
