@@ -79,7 +79,7 @@ def test_the_shape_of_an_array_is_not_set(unchecked: Device) -> None:
 def test_more_loop_steps_than_the_driver_takes_are_refused(adapter: Adapter) -> None:
     limits = Limits(**(vars(adapter.limits) | {"groups": 1, "loop_steps": 1000}))
     with Device(adapter, limits=limits) as small:
-        assert rp.ones(5000, device=small).sum().item() == 5000
+        assert rp.ones(1000, device=small).sum().item() == 1000
         with pytest.raises(LimitError, match=r"compute in parts$"):
             rp.ones(10_000, device=small)
 
