@@ -5,8 +5,8 @@
 A fenced block after `<!-- from results/<file>.json -->` is the table of that file; after
 `<!-- from results/<file>.json, MxKxN -->` it has the row of one problem, after `<!-- from
 results/<file>.json, wide -->` all columns. Between `<!-- peers from results/<file>.json -->` and
-`<!-- end -->` is a comparison with peers, and after `<!-- ratios from ... -->` its f32 ratios alone. No
-number in them is typed by hand.
+`<!-- end -->` is a comparison with peers, after `<!-- ratios from ... -->` its f32 ratios alone, and after
+`<!-- operations from ... -->` a comparison of operations with PyTorch's. No number in them is typed by hand.
 """
 
 import re
@@ -17,6 +17,7 @@ from pathlib import Path
 
 from tabulate import tabulate
 
+from benchmarks.beside_torch.tables import tables
 from benchmarks.peers import records
 from benchmarks.peers.records import Comparison, of
 from benchmarks.peers.roster import OURS, ROSTER
@@ -26,7 +27,9 @@ from rusty_py.bench.report import json, table
 HERE = Path(__file__).parent
 PAGES = (HERE.parent / "README.md", HERE / "RESULTS.md")
 MARKED = re.compile(r"<!-- from (results/[^ ,]+\.json)(?:, (\S+))? -->\n\n```text\n.*?\n```(?=\n)", re.DOTALL)
-COMPARED = re.compile(r"<!-- (peers|ratios) from (results/\S+\.json) -->\n\n.*?\n\n<!-- end -->", re.DOTALL)
+COMPARED = re.compile(
+    r"<!-- (peers|ratios|operations) from (results/\S+\.json) -->\n\n.*?\n\n<!-- end -->", re.DOTALL
+)
 
 
 def filled(text: str) -> str:
@@ -39,8 +42,8 @@ def filled(text: str) -> str:
         return f"{header}\n\n```text\n{rendered(document, problem=None if wide else mark[2], wide=wide)}\n```"
 
     def comparison(mark: re.Match[str]) -> str:
-        compared = records.loads((HERE / mark[2]).read_text(encoding="utf-8"))
-        return f"<!-- {mark[1]} from {mark[2]} -->\n\n{_VIEWS[mark[1]](compared)}\n\n<!-- end -->"
+        document = (HERE / mark[2]).read_text(encoding="utf-8")
+        return f"<!-- {mark[1]} from {mark[2]} -->\n\n{_VIEWS[mark[1]](document)}\n\n<!-- end -->"
 
     return COMPARED.sub(comparison, MARKED.sub(block, text))
 
@@ -83,7 +86,11 @@ def _ratio(ours: float, theirs: float | None) -> str:
     return f"{ratio:.2f}" if ratio < 10 else f"{ratio:.3g}"
 
 
-_VIEWS: dict[str, Callable[[Comparison], str]] = {"peers": markdown, "ratios": ratios}
+_VIEWS: dict[str, Callable[[str], str]] = {
+    "peers": lambda document: markdown(records.loads(document)),
+    "ratios": lambda document: ratios(records.loads(document)),
+    "operations": tables,
+}
 
 
 def main(*, check: bool) -> int:
