@@ -187,17 +187,18 @@ class Hooks:
     """What else happens to every application that a user makes; None where nothing does.
 
     `trace` may take its place: it gets the operation, the arrays, the words and the options, and returns the
-    result, or None to have it computed. `record` is called afterwards, with the same and the result; if the
-    operation writes in place, before, with None. `profile` opens a block by the operation's name, in which it
-    is launched.
+    result, or None to have it computed. `record` is called afterwards, with the same and the result.
+    `refuse_write` is called by name before what writes in place, with all its arrays. `profile` opens a block
+    by the operation's name, in which it is launched.
     """
 
     trace: Callable[[Operation, tuple[Array, ...], tuple[int, ...], dict[str, Any]], Array | None] | None = (
         None
     )
-    record: (
-        Callable[[Operation, tuple[Array, ...], tuple[int, ...], dict[str, Any], Array | None], None] | None
-    ) = None
+    record: Callable[[Operation, tuple[Array, ...], tuple[int, ...], dict[str, Any], Array], None] | None = (
+        None
+    )
+    refuse_write: Callable[[str, Sequence[Array]], None] | None = None
     profile: Callable[[str], AbstractContextManager[object]] | None = None
 
 
@@ -242,8 +243,8 @@ def apply(  # noqa: C901, PLR0915  Each call is a cost of every application.
     if not planned:
         return _unplanned(operation, device, arrays, words, options)
     if operation.writes:
-        if HOOKS.record is not None:
-            HOOKS.record(operation, arrays, words, options, None)
+        if HOOKS.refuse_write is not None:
+            HOOKS.refuse_write(operation.name, arrays)
         key += [buffer is buffers[-1] for buffer in buffers]
     cache = device.cache
     plan = cache.plans.get(found := tuple(key))
@@ -269,7 +270,7 @@ def apply(  # noqa: C901, PLR0915  Each call is a cost of every application.
 
 
 def _written(array: Array) -> Array:
-    """`array`, of which whoever kept it can tell now that it was changed."""
+    """`array`, with its version raised."""
     array.buffer.version += 1
     return array
 
@@ -328,8 +329,8 @@ def _unplanned(
             raise DeviceError(
                 f"{operation.name}: an array of another device: {each.buffer.device}, not {device}"
             )
-    if operation.writes and HOOKS.record is not None:
-        HOOKS.record(operation, arrays, words, options, None)
+    if operation.writes and HOOKS.refuse_write is not None:
+        HOOKS.refuse_write(operation.name, arrays)
     profile = nullcontext() if HOOKS.profile is None else HOOKS.profile(operation.name)
     with profile, device.composing_by(device.recorder):
         given = options if arrays else {"device": device, **options}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -45,19 +45,14 @@ def record(
     arrays: tuple[Array, ...],
     words: tuple[int, ...],
     options: dict[str, Any],
-    out: Array | None,
+    out: Array,
 ) -> None:
-    """Adds a node for `out` if an operand requires a gradient. `out` is None before a write in place.
+    """Adds a node for `out` if an operand requires a gradient.
 
-    Raises UnsupportedError for writes to, or from, arrays of a graph, and for a float result without rule.
+    Raises UnsupportedError for a float result of an operation without rule.
     """
     if all(x.node is None for x in arrays) or not recording():
         return
-    if out is None:
-        raise UnsupportedError(
-            f"{operation.name}: writes in place are not recorded, and an array requires a gradient:"
-            " compute a new array, or write within rp.no_grad()"
-        )
     gradient = operation.gradient
     if out.kind.kind != "f":  # Masks and indices have no gradient.
         return
@@ -70,7 +65,16 @@ def record(
         )
 
 
-HOOKS.record = record
+def refuse_write(name: str, arrays: Sequence[Array]) -> None:
+    """Raises UnsupportedError if this thread records, and an array of a write in place is of a graph."""
+    if any(x.node is not None for x in arrays) and recording():
+        raise UnsupportedError(
+            f"{name}: writes in place are not recorded, and an array requires a gradient:"
+            " compute a new array, or write within rp.no_grad()"
+        )
+
+
+HOOKS.record, HOOKS.refuse_write = record, refuse_write
 
 
 def require(x: Array, required: bool) -> None:

@@ -93,6 +93,7 @@ class Graph:
         self._parts: list[Part] = []
         self._memories: list[Allocation] = []
         self._outputs: list[Allocation] = []
+        self._written: list[Buffer] = []
         self._unshared_bytes = 0
 
     def buffer(self, size: int, nbytes: int, label: str) -> Buffer:
@@ -147,6 +148,9 @@ class Graph:
                     queue.add(part.dispatches, self._memories, part.seconds, part.nbytes)
                 else:
                     queue.send([], self._memories, dispatches=part.dispatches)
+            for buffer in self._written:
+                if buffer.memory not in self._outputs:  # The first values of a result change nothing.
+                    buffer.version += 1
             for memory in self._outputs:
                 memory.unusable_reason = ""
             self._outputs.clear()
@@ -171,6 +175,7 @@ class Graph:
         self._share(real)
         parts: list[Part] = []
         memories: dict[Allocation, None] = {}
+        written: set[Allocation] = set()
         for number in (number for level in self.levels for number in level):
             node = self._nodes[number]
             operands = [
@@ -180,7 +185,9 @@ class Graph:
             nbytes = sum(each.nbytes for each in operands)
             parts.append(Part([node.bind(operands)], node.seconds, nbytes))
             memories.update(dict.fromkeys(operand.memory for operand in operands))
+            written.update(operand.memory for operand in operands[len(node.inputs) :])
         self._memories = list(memories)
+        self._written = [buffer for buffer in self._held if buffer.memory in written]
         self._parts = list(_parts(parts))
 
     def _make_output(self, buffer: Buffer) -> Allocation:

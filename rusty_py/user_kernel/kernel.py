@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from rusty_py.arrays import Array
 from rusty_py.errors import DeviceError, DtypeError, LimitError, ShaderError, ShapeError, UnsupportedError
+from rusty_py.operation import HOOKS
 from rusty_py.runtime.buffer import BINDING_BYTES, Buffer, BufferBinding
 from rusty_py.runtime.device import Device, default_device
 from rusty_py.runtime.launch import Launch, launch, prepare, warm_up
@@ -105,9 +106,13 @@ class Kernel:
         Other arrays may have any layout: they are copied where necessary. `arrayLength` is the number of
         elements; of an f16 array of odd size, one more.
 
-        Raises ShapeError for names and sizes, DtypeError, DeviceError, LimitError, UnsupportedError.
+        Launches are not recorded for gradients. Raises ShapeError for names and sizes, DtypeError,
+        DeviceError, LimitError; UnsupportedError for arrays that require a gradient, outside of `no_grad`.
         """
-        launch(self.device, self.spec, **self._launch(workgroups, arrays))
+        given = self._launch(workgroups, arrays)
+        launch(self.device, self.spec, **given)
+        for each in given["outputs"]:
+            each.buffer.version += 1
 
     def prepare(self, *, workgroups: int | Sequence[int], **arrays: Array | Words) -> Launch:
         """The same launch, to be recorded any number of times. For benchmarks."""
@@ -117,6 +122,8 @@ class Kernel:
         groups = self._groups(workgroups)
         if arrays.keys() != self._names:
             self._refuse_names(arrays)
+        if HOOKS.refuse_write is not None:
+            HOOKS.refuse_write(self.name, [each for each in arrays.values() if isinstance(each, Array)])
         bindings = [self._binding(each, arrays[each.name]) for each in self._order]
         if self.spec.outputs:
             self._refuse_shared(bindings)

@@ -161,8 +161,13 @@ def test_a_write_in_place_between_forward_and_backward_is_an_error(unchecked: De
         eye = rp.eye(2, device=unchecked)
         rp.matmul(eye, eye, out=x.reshape(2, 2))
 
+    double = rp.Kernel(DOUBLE, device=unchecked)
+
+    def kernel(x: Array) -> None:
+        double(x=x, workgroups=1)
+
     with each_reported() as case:
-        for change in (assign, assign_to_a_view, write, product):
+        for change in (assign, assign_to_a_view, write, product, kernel):
             with case(change.__name__):
                 x = leaf(unchecked, [1, 2, 3, 4])
                 y = (x * x).sum()
@@ -173,6 +178,45 @@ def test_a_write_in_place_between_forward_and_backward_is_an_error(unchecked: De
                 x.grad = None
                 (x * x).sum().backward()
                 np.testing.assert_array_equal(gradient(x), 2 * x.numpy())
+
+
+DOUBLE = """
+@group(0) @binding(0) var<storage, read_write> x: array<f32>;
+@compute @workgroup_size(4) fn main(@builtin(global_invocation_id) id: vec3<u32>) { x[id.x] *= 2.0; }
+"""
+
+
+def test_a_replay_that_writes_between_forward_and_backward_is_an_error(unchecked: Device) -> None:
+    x = on(unchecked, np.ones(4, np.float32))
+    with unchecked.capture() as graph:
+        x.assign(x + 1)
+        result = x * 2
+    graph.replay()
+    for array in (x, result):
+        array.requires_grad = True
+        y = (array * array).sum()
+        y.backward(retain_graph=True)
+        graph.replay()
+        with pytest.raises(UnsupportedError, match=r"^backward: an array that multiply read was changed"):
+            y.backward()
+
+
+def test_a_forward_pass_may_be_replayed_before_it_is_followed_back(unchecked: Device) -> None:
+    """The first replay gives the values that the graph of nodes keeps."""
+    x = leaf(unchecked, [1, 2, 3])
+    with unchecked.capture() as graph:
+        y = (6 / x).sum()  # Its rule reads the quotient.
+    graph.replay()
+    y.backward()
+    np.testing.assert_allclose(gradient(x), [-6, -1.5, -2 / 3], rtol=1e-6)
+
+
+def test_kernels_of_users_refuse_recorded_arrays(unchecked: Device) -> None:
+    double = rp.Kernel(DOUBLE, device=unchecked, name="double")
+    x = leaf(unchecked, [1, 2, 3, 4])
+    with pytest.raises(UnsupportedError, match=r"^double: writes in place are not recorded, and an array"):
+        double(x=x, workgroups=1)
+    np.testing.assert_array_equal(x.numpy(), [1, 2, 3, 4])
 
 
 def test_writes_to_and_from_recorded_arrays_are_refused(unchecked: Device) -> None:

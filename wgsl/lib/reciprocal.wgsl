@@ -1,5 +1,5 @@
 // 1 / x. WGSL promises quotients by divisors from 2^-126 to 2^126: those beyond are scaled, and subnormal ones, n 2^-149,
-// become n 2^-23. 0, infinity and NaN are told by the bits.
+// become n 2^-23. 0, infinity and NaN are recognized by their bits.
 
 fn reciprocal(x: f32) -> f32 {
     let bits = bitcast<u32>(x) & 0x7fffffffu;

@@ -66,7 +66,7 @@ def planned(
 
 
 def planned_sums(box: Box, operands: Sequence[Layout], machine: Machine) -> RowsPlan | None:
-    """The plan for sums over rows; None where there is no kernel for them."""
+    """The plan for sums over rows; None if no kernel computes them."""
     tile = tiles.tile_for_sums(_rows(box), machine)
     return None if tile is None else RowsPlan(box, tile, 1, box.n, _accesses(box, operands, tile), ())
 
@@ -174,7 +174,7 @@ def launch_sums(function: RowFunction, x: Array, g: Array, axes: Shape, epsilon:
     """The sums over rows of g * z, and of g if there is a bias, where z is the normalized x.
 
     The result, (groups of rows, 2 or 1, elements of a row) in f32, is to be summed over its first axis.
-    None where there is no kernel for it.
+    None if no kernel computes it.
     """
     operands, order, layout = _arranged((x, g), axes, keep_order=True)
     box = boxed([*(each.layout for each in operands), layout], axes, order)
