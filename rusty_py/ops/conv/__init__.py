@@ -1,0 +1,1 @@
+"""Convolutions: each is one or more correlations (correlation.py), which the algorithms compute."""

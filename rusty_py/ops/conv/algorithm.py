@@ -1,0 +1,90 @@
+"""What there is to know of an algorithm for correlations, and the definitions that their kernels share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from rusty_py import shaders
+from rusty_py.activations import ACTIVATIONS
+from rusty_py.dtypes import Dtype
+from rusty_py.ops.conv.correlation import Correlation, WeightCorrelation
+from rusty_py.runtime.adapter import Limits
+from rusty_py.runtime.device import Device
+from rusty_py.runtime.launch import Spec
+
+Problem = TypeVar("Problem", Correlation, WeightCorrelation)
+
+
+@dataclass(frozen=True)
+class Algorithm(Generic[Problem]):
+    """A way to compute a problem.
+
+    `refusal` says which rule of the algorithm the problem breaks on a device; None if it can be computed.
+    `seconds` predicts the time on the device, with all launches. `run` launches. `describe` says in a few
+    words how it is computed: the kernel, its tiles, what is packed. `variants` are all kernels that can be
+    launched.
+    """
+
+    name: str
+    refusal: Callable[[Device, Problem], str | None]
+    seconds: Callable[[Device, Problem], float]
+    run: Callable[[Device, Problem], None]
+    describe: Callable[[Device, Problem], str]
+    variants: Callable[[], Iterable[Spec]]
+
+
+@dataclass(frozen=True)
+class Epilogue:
+    """What kernels of a correlation are specialized for besides their tiles."""
+
+    dtype: Dtype
+    bias: bool = False
+    activation: str = ""
+
+    @classmethod
+    def of(cls, problem: Correlation) -> Epilogue:
+        return cls(problem.dtype, problem.bias is not None, problem.activation)
+
+    @property
+    def inputs(self) -> int:
+        """The kernel's input buffers: x, w and, if there is one, the bias."""
+        return 2 + self.bias
+
+    @property
+    def text(self) -> str:
+        """load_bias(channel) and activation(x), with the binding of the bias, 2."""
+        body = ACTIVATIONS[self.activation].wgsl if self.activation else "x"
+        binding = "@group(0) @binding(2) var<storage, read> bias: array<elem>;\n" if self.bias else ""
+        value = "f32(bias[channel])" if self.bias else "0.0"
+        return (
+            f"alias elem = {self.dtype.wgsl};\n{binding}"
+            f"fn load_bias(channel: u32) -> f32 {{\n    return {value};\n}}\n"
+            f"fn activation(x: f32) -> f32 {{\n    return {body};\n}}\n"
+        )
+
+    def __str__(self) -> str:
+        return " ".join([self.dtype.name, *["bias"] * self.bias, *[self.activation] * bool(self.activation)])
+
+
+def definitions(epilogue: Epilogue) -> str:
+    """The bindings, the uniforms and the epilogue of a kernel that binds x, w, the bias if any, and out."""
+    inputs = epilogue.inputs
+    return (
+        epilogue.text
+        + "@group(0) @binding(0) var<storage, read> x_in: array<elem>;\n"
+        + "@group(0) @binding(1) var<storage, read> w_in: array<elem>;\n"
+        + f"@group(0) @binding({inputs}) var<storage, read_write> out: array<elem>;\n"
+        + f"@group(0) @binding({inputs + 1}) var<uniform> uniforms: Uniforms;\n"
+        + shaders.read("conv2d/uniforms")
+    )
+
+
+def any_problem(device: Device, problem: object) -> None:
+    """The refusal of an algorithm that has no rules."""
+
+
+def fits(limits: Limits, spec: Spec) -> bool:
+    """Whether a workgroup of `spec` fits these limits."""
+    return spec.threads <= limits.threads and spec.workgroup_bytes <= limits.workgroup_bytes

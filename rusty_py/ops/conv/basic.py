@@ -1,0 +1,62 @@
+"""The basic algorithm: one thread per element of the result, for every correlation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+
+from rusty_py.dtypes import F16, F32
+from rusty_py.ops.conv.algorithm import Algorithm, Epilogue, any_problem, definitions
+from rusty_py.ops.conv.correlation import Correlation, pieces
+from rusty_py.runtime.device import Device
+from rusty_py.runtime.launch import Spec, launch
+from rusty_py.shapes import ceil_div
+
+THREADS = 64
+
+
+def _run(device: Device, problem: Correlation) -> None:
+    kernel = spec(Epilogue.of(problem))
+    for each in pieces(problem, device.throughput.flops(kernel)):
+        bias = [] if each.bias is None else [each.bias.buffer]
+        rows, columns = each.out_size
+        groups = (ceil_div(rows * columns, THREADS), each.groups * each.outputs, each.batch)
+        x_groups, y_groups, z_groups = (min(count, device.limits.groups) for count in groups)
+        launch(
+            device,
+            kernel,
+            inputs=[each.x.buffer, each.w.buffer, *bias],
+            outputs=[each.out.buffer],
+            uniforms=each.uniforms,
+            workgroups=(x_groups, y_groups, z_groups),
+            flops=each.flops,
+        )
+
+
+@cache
+def spec(epilogue: Epilogue) -> Spec:
+    """The kernel for an epilogue."""
+    return Spec(
+        "conv2d/basic",
+        epilogue.inputs,
+        1,
+        THREADS,
+        definitions=definitions(epilogue),
+        variant=str(epilogue),
+    )
+
+
+def _variants() -> Iterator[Spec]:
+    for dtype in (F32, F16):
+        yield spec(Epilogue(dtype))
+        yield spec(Epilogue(dtype, bias=True, activation="relu"))
+
+
+def _seconds(device: Device, problem: Correlation) -> float:
+    """Both operands of every multiplication are loaded."""
+    return problem.flops / (2e9 if device.adapter.type == "CPU" else 2.5e12)
+
+
+ALGORITHM = Algorithm[Correlation](
+    "basic", any_problem, _seconds, _run, lambda device, problem: "a thread per element", _variants
+)
