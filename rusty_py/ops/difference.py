@@ -15,18 +15,48 @@ from rusty_py.errors import ShapeError
 from rusty_py.layout import Layout
 from rusty_py.operation import OPERATIONS, Gradient, Operation, apply
 from rusty_py.ops.arranging import pad
+from rusty_py.ops.creation import asarray
+from rusty_py.ops.joining import concat
+from rusty_py.ops.views import broadcast_to
 from rusty_py.oracle import Expected
 from rusty_py.samples import Sample, Values
 from rusty_py.views import Shape, axis_of
 
 
-def diff(x: Array | ArrayLike, /, *, axis: int = -1, n: int = 1) -> Array:
+def diff(
+    x: Array | ArrayLike,
+    /,
+    *,
+    axis: int = -1,
+    n: int = 1,
+    prepend: Array | ArrayLike | None = None,
+    append: Array | ArrayLike | None = None,
+) -> Array:
     """`x[i + 1] - x[i]` along `axis`, `n` times over; of bools, whether they differ.
 
-    The axis of the result has `n` elements fewer, or none. Unsigned integers wrap around. Raises ShapeError,
-    LimitError, OutOfMemory.
+    `prepend` and `append` are joined to `x` along `axis` first; without axes they count as one element each
+    of its lines. The axis of the result has `n` elements fewer, or none. Unsigned integers wrap around.
+    Raises ShapeError, DtypeError for dtypes that do not mix, LimitError, OutOfMemory.
     """
+    if prepend is not None or append is not None:
+        x = _joined(x, prepend, append, axis)
     return apply(DIFF, x, axis=axis, n=operator.index(n))
+
+
+def _joined(
+    x: Array | ArrayLike, prepend: Array | ArrayLike | None, append: Array | ArrayLike | None, axis: int
+) -> Array:
+    """`x` between what comes before and after it."""
+    array = asarray(x)
+    index = axis_of(axis, array.ndim, operation="diff")
+    line = (*array.shape[:index], 1, *array.shape[index + 1 :])
+    parts = []
+    for each in (prepend, array, append):
+        if each is not None:
+            kind = array.kind if isinstance(each, int | float) else None
+            end = asarray(each, dtype=kind, device=array.device)
+            parts.append(end if end.ndim else broadcast_to(end, line))
+    return concat(parts, axis=index)
 
 
 def _forward(x: Array, *, axis: int = -1, n: int = 1) -> Array:

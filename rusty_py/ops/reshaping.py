@@ -150,18 +150,21 @@ def tile(x: Array | ArrayLike, repetitions: int | Sequence[int], /) -> Array:
 
 
 @public
-def from_dlpack(x: object, /, *, device: Device | None = None, dtype: DtypeLike | None = None) -> Array:
+def from_dlpack(
+    x: object, /, *, device: Device | None = None, dtype: DtypeLike | None = None, copy: bool | None = None
+) -> Array:
     """An array with the values of `x`, which has DLPack's protocol and is in host memory; a copy.
 
-    Raises DtypeError as `asarray`, UnsupportedError for memory of other devices.
+    An `Array` is converted as by `asarray`, whose `copy` and errors these are. Raises UnsupportedError for
+    memory of other devices.
     """
     if isinstance(x, Array):
-        return asarray(x, dtype=dtype, device=device)
+        return asarray(x, dtype=dtype, device=device, copy=copy)
     try:
         host = np.from_dlpack(x)  # type: ignore[arg-type]  # It checks.
     except (BufferError, RuntimeError, AttributeError, TypeError) as error:
         raise UnsupportedError(f"from_dlpack: not an array in host memory: {error}") from None
-    return asarray(host, dtype=dtype, device=device)
+    return asarray(host, dtype=dtype, device=device, copy=copy)
 
 
 def _owned(view: Array, shape: tuple[int, ...], x: Array) -> Array:

@@ -73,8 +73,6 @@ REMARKS = {
     "unique_values": _SIZE,
 }
 
-MISSING_PARAMETERS = {"diff": {"append", "prepend"}, "from_dlpack": {"copy"}}
-
 _HEAD = """# The Array API standard
 
 rusty_py follows the names and the semantics of the [Array API standard](https://data-apis.org/array-api/),
@@ -172,14 +170,8 @@ def _lines() -> Iterator[str]:
         yield f"## {section}\n\n{here} of {len(listed)}.\n"
         yield "| name | | remarks |\n|---|---|---|"
         for name in listed:
-            yield f"| `{name}` | {'yes' if is_here(name) else 'no'} | {_remark(name)} |"
+            yield f"| `{name}` | {'yes' if is_here(name) else 'no'} | {REMARKS.get(name, '')} |"
         yield ""
-
-
-def _remark(name: str) -> str:
-    missing = [f"`{each}`" for each in sorted(MISSING_PARAMETERS.get(name, ()))]
-    without = [f"without {' and '.join(missing)}"] if missing else []
-    return "; ".join([*without, *([REMARKS[name]] if name in REMARKS else [])])
 
 
 def main() -> None:

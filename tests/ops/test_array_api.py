@@ -104,7 +104,7 @@ CALLS: dict[str, Callable[[Any, Any], Any]] = {
     "count_nonzero": lambda xp, x: xp.count_nonzero(x, axis=0),
     "cumulative_prod": lambda xp, x: xp.cumulative_prod(x, axis=1),
     "cumulative_sum": lambda xp, x: xp.cumulative_sum(x, axis=0, include_initial=True),
-    "diff": lambda xp, x: xp.diff(x, axis=1),
+    "diff": lambda xp, x: xp.diff(x, axis=1, prepend=x[:, :1], append=x),
     "empty_like": lambda xp, x: xp.empty_like(x).shape,
     "expand_dims": lambda xp, x: xp.expand_dims(x, axis=1),
     "eye": lambda xp, x: xp.eye(3, 4, k=1, dtype=xp.float32),
@@ -167,8 +167,7 @@ def test_parameters_have_the_names_of_the_standard() -> None:
             theirs, ours = getattr(strict, name), getattr(rp, name, None)
             if callable(ours) and inspect.isfunction(theirs) and "functions" in section:
                 with case(name):
-                    missing = set(signature_of(theirs)) - set(signature_of(ours))
-                    assert missing == array_api_page.MISSING_PARAMETERS.get(name, set())
+                    assert set(signature_of(theirs)) <= set(signature_of(ours))
 
 
 def test_arrays_have_the_members_of_the_standard() -> None:

@@ -80,3 +80,20 @@ def test_what_does_not_join_or_divide_is_refused(unchecked: Device) -> None:
             call()
     with pytest.raises(DtypeError, match=r"^concat: dtypes do not mix: f32 and i32"):
         rp.concat([x, i])
+
+
+def test_differences_begin_and_end_with_what_is_joined(unchecked: Device) -> None:
+    x = np.random.default_rng(0).standard_normal((3, 5)).astype(np.float32)
+    y = rp.array(x, device=unchecked)
+    for options in (
+        {"prepend": x[:, :2]},
+        {"append": x[:1], "axis": 0},
+        {"prepend": np.float32(1), "append": x, "n": 2},
+        {"prepend": x[:1], "append": np.float32(0), "axis": -2},
+    ):
+        np.testing.assert_array_equal(rp.diff(y, **options).numpy(), np.diff(x, **options))
+    assert rp.diff(y.astype("f16"), prepend=0.5).dtype == np.float16
+    with pytest.raises(ShapeError, match=r"^concat: shapes differ in more than axis 1"):
+        rp.diff(y, prepend=x[:2])
+    with pytest.raises(ShapeError, match=r"^diff: "):
+        rp.diff(y, axis=2, prepend=x)

@@ -67,6 +67,10 @@ def test_values_come_by_dlpack(unchecked: Device) -> None:
     assert_equal(rp.from_dlpack(a.T, device=unchecked), a.T)
     x = on(unchecked, a)
     assert rp.from_dlpack(x) is x
+    assert_equal(copied := rp.from_dlpack(x, copy=True), x.numpy())
+    assert copied.buffer is not x.buffer
+    with pytest.raises(ValueError, match=r"^asarray: values come to a device by a copy"):
+        rp.from_dlpack(a, device=unchecked, copy=False)
     with pytest.raises(UnsupportedError, match=r"^from_dlpack: not an array in host memory"):
         rp.from_dlpack([1, 2])
 
