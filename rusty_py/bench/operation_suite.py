@@ -14,7 +14,7 @@ from rusty_py.errors import DtypeError
 from rusty_py.measure.document import BenchProblem
 from rusty_py.measure.end_to_end import CompileMeter, WholeCall, end_to_end
 from rusty_py.measure.operation_work import OperationWork
-from rusty_py.measure.references import Library, ReferenceTask, references
+from rusty_py.measure.references import Library, ReferenceTask, comparison, references
 from rusty_py.measure.runner import Comparison, KernelMeter, Schedule
 from rusty_py.measure.sampling import KernelTrack
 from rusty_py.operation import OPERATIONS, Operation
@@ -76,7 +76,7 @@ class OperationSuite:
             operands,
             work.result.shape,
             work.result.dtype,
-            work.compare,
+            comparison(lambda: work.expected, operands),
             operation.numpy or operation.reference,
             sample.options,
         )
@@ -94,10 +94,14 @@ class OperationSuite:
 def operands_of(
     operation: Operation, dtype: Dtype, shape: Shape, *, seed: int
 ) -> tuple[NDArray[np.generic], ...]:
-    """Operands of a shape; long ones repeat what is drawn for a shorter first axis, to be drawn soon."""
+    """Operands of a shape; long ones repeat what is drawn for a shorter first axis, to be drawn soon.
+
+    They are finite: libraries differ in what they make of NaN and infinities, and would be refused for it.
+    """
     assert operation.operands is not None
     drawn = max(1, min(shape[0], _MAX_DRAWN // max(1, prod(shape[1:]))))
-    operands: tuple[NDArray[np.generic], ...] = operation.operands(dtype, (drawn, *shape[1:]), seed=seed)
+    made = operation.operands(dtype, (drawn, *shape[1:]), seed=seed)
+    operands = tuple(np.where(np.isfinite(x), x, np.ones(1, x.dtype)) for x in made)
     if drawn == shape[0]:
         return operands
     short = (drawn, *shape[1:])

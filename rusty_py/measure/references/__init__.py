@@ -12,6 +12,7 @@ from rusty_py.errors import ToolError
 from rusty_py.measure.document import ClockName
 from rusty_py.measure.references import mlx, numpy, torch
 from rusty_py.measure.references.task import ReferenceTask as ReferenceTask
+from rusty_py.measure.references.task import comparison as comparison
 from rusty_py.measure.references.task import task_of as task_of
 from rusty_py.measure.sampling import Track
 from rusty_py.runtime.device import Device

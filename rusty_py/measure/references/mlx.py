@@ -1,6 +1,6 @@
 """MLX on Apple GPUs, timed by the wall clock. MLX is imported by `library` only."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.metadata import version
@@ -13,29 +13,13 @@ from rusty_py.errors import LimitError, ToolError
 from rusty_py.measure.document import ClockName, Timed
 from rusty_py.measure.references.computation import ReferenceTrack, wall_timed
 from rusty_py.measure.references.layouts import flat
+from rusty_py.measure.references.mlx_functions import call_of
 from rusty_py.measure.references.task import ReferenceTask
 from rusty_py.measure.sampling import Track
 from rusty_py.runtime.device import Device
 
 NAME = "mlx"
 _CHAINED = 16  # Calls in one graph: fewer graphs are less Python, and more hold more results.
-_FUNCTIONS = {
-    "acos": "arccos",
-    "acosh": "arccosh",
-    "asin": "arcsin",
-    "asinh": "arcsinh",
-    "atan": "arctan",
-    "atan2": "arctan2",
-    "atanh": "arctanh",
-    "bitwise_left_shift": "left_shift",
-    "bitwise_right_shift": "right_shift",
-    "cumulative_prod": "cumprod",
-    "cumulative_sum": "cumsum",
-    "pow": "power",
-}
-_REDUCTIONS = {"all", "any", "logsumexp", "max", "mean", "min", "prod", "std", "sum", "var"}
-_ALONG = {"argsort", "cumulative_prod", "cumulative_sum", "softmax", "sort"}
-_DTYPES = {"bool": "bool_"}
 
 
 class MlxLibrary:
@@ -67,10 +51,9 @@ class MlxCalls:
         self.out: Any = None
 
     def prepare(self) -> None:
-        self.task.check_options(NAME)
         with _translated():
             self.given = [self._moved(x) for x in self.task.operands]
-            self.call = _call(self.mx, self.task)
+            self.call = call_of(self.mx, self.task)
             self._run(1)
 
     def poison(self) -> None:
@@ -107,22 +90,6 @@ class MlxCalls:
         moved = self.mx.as_strided(self.mx.array(values), shape, strides, offset)
         self.mx.eval(moved)
         return moved
-
-
-def _call(mx: Any, task: ReferenceTask) -> Callable[..., Any]:
-    """The function of the operands."""
-    name = task.operation
-    if name == "astype":
-        dtype = getattr(mx, _DTYPES.get(task.dtype.name, task.dtype.name))
-        return lambda x: x.astype(dtype)
-    function: Callable[..., Any] | None = getattr(mx, _FUNCTIONS.get(name, name), None)
-    if function is None:
-        raise LimitError(f"mlx: no function for {name}")
-    if name in _ALONG:
-        return lambda x: function(x, axis=task.options.get("axis", -1))
-    if name not in _REDUCTIONS:
-        return function
-    return lambda x: function(x, axis=task.axes, keepdims=task.keepdims)
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """References: NumPy, fakes of PyTorch and MLX, and PyTorch's CPU build where it is installed."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import product
 from types import SimpleNamespace
@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from rusty_py import oracle
+from rusty_py.bench.operation_suite import operands_of
 from rusty_py.bench.operations import able_of
 from rusty_py.bench.suites.description import suites
 from rusty_py.dtypes import F16, F32, I32
@@ -568,32 +569,40 @@ def test_an_unknown_library_is_an_error_that_lists_them() -> None:
 
 TORCH_LACKS = {"cbrt f16", "cbrt f32", "floor_divide i32", "fmod i32", "remainder i32"}
 """No cube root; and integer division by zero is an error."""
-TORCH_DIFFERS = {"sign f32", "sign f16", "prod f16", "log_softmax f16", "logsumexp f16"}
-"""The sign of NaN is 0; and the CPU build rounds to f16 more than once."""
+MLX_LACKS = {"cbrt", "copysign", "erfc", "exp2", "fmod", "hypot", "nextafter", "signbit"}
+MLX_DIFFERS = {
+    *("bitwise_left_shift i32", "bitwise_right_shift i32", "pow i32", "remainder i32"),
+    *("cumulative_prod f16", "cumulative_sum f16"),
+}
+"""Shifts by 32 and more, negative exponents, division by 0; and the CPU build adds in f16."""
 
 
-def test_installed_pytorch_computes_every_task_of_every_suite_within_the_bound_of_its_record() -> None:
-    installed = pytest.importorskip("torch", reason="PyTorch is not installed")
+def refused_tasks(calls: Callable[[ReferenceTask], Any], different: Collection[str] = ()) -> set[str]:
+    """Which tasks of the suites a library lacks; the others' results must be within their bounds."""
     refused = set()
     with each_reported() as case:
         for suite in (each for each in suites() if each.family != "functions"):
             shape = (64,) if suite.family == "elementwise" else (8, 64)
             for name, kind in product(able_of(suite), (F32, F16, I32)):
                 operation, label = OPERATIONS[name], f"{name} {kind.name}"
-                if kind.kind not in operation.kinds or label in TORCH_DIFFERS:
+                if kind.kind not in operation.kinds or label in different:
                     continue
                 for task in suite.tasks(name, shape, ()):
-                    assert operation.operands is not None
-                    operands = operation.operands(kind, shape, seed=3)
+                    operands = operands_of(operation, kind, shape, seed=3)
                     asked = task_of(operation, Sample(task.name, operands, dict(task.options)))
                     with case(f"{task.name} {kind.name}"):
                         try:
-                            found = verified(on_host(TorchCalls(installed, "cpu", asked), asked))
+                            found = verified(on_host(calls(asked), asked))
                         except LimitError:
                             refused.add(label)
                         else:
                             assert found.fault == ""
-    assert refused == TORCH_LACKS
+    return refused
+
+
+def test_installed_pytorch_computes_every_task_of_every_suite_within_the_bound_of_its_record() -> None:
+    installed = pytest.importorskip("torch", reason="PyTorch is not installed")
+    assert refused_tasks(lambda task: TorchCalls(installed, "cpu", task)) == TORCH_LACKS
 
 
 # MLX.
@@ -692,3 +701,9 @@ def test_without_mlx_or_its_gpu_the_error_says_what_to_do(
     monkeypatch.setattr(mlx, "import_module", importing(found))
     with pytest.raises(ToolError, match=said):
         library("mlx")
+
+
+def test_installed_mlx_computes_every_task_of_every_suite_within_the_bound_of_its_record() -> None:
+    installed = pytest.importorskip("mlx.core", reason="MLX is not installed")
+    refused = refused_tasks(lambda task: mlx.MlxCalls(installed, task), MLX_DIFFERS)
+    assert {label.split()[0] for label in refused} == MLX_LACKS
