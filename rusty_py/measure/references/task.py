@@ -70,10 +70,15 @@ def comparison(expected: Callable[[], Expected], operands: Sequence[NDArray[Any]
         reference, bound = expected()
         if bound is not None:
             eps = np.finfo(result.dtype).eps if result.dtype.kind == "f" else 0.0
-            bound = bound + _LOST * eps * max(float(np.max(np.abs(x), initial=0)) for x in operands)
+            bound = bound + _LOST * eps * max(map(_largest, operands))
         return compared(Expected(reference, bound), result)
 
     return compare
+
+
+def _largest(x: NDArray[Any]) -> float:
+    """The largest finite magnitude."""
+    return float(np.max(np.abs(x), initial=0, where=np.isfinite(x)))
 
 
 def task_of(operation: Operation, sample: Sample) -> ReferenceTask:
