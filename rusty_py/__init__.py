@@ -40,6 +40,9 @@ if TYPE_CHECKING:
     from rusty_py.ops.contraction import einsum as einsum
     from rusty_py.ops.contraction import tensordot as tensordot
     from rusty_py.ops.contraction import vecdot as vecdot
+    from rusty_py.ops.conv2d import conv1d as conv1d
+    from rusty_py.ops.conv2d import conv2d as conv2d
+    from rusty_py.ops.conv2d import conv_transpose2d as conv_transpose2d
     from rusty_py.ops.creation import arange as arange
     from rusty_py.ops.creation import array as array
     from rusty_py.ops.creation import asarray as asarray

@@ -29,9 +29,9 @@ from rusty_py.gemm.plan import GemmPlan
 from rusty_py.gemm.problem import GemmProblem
 from rusty_py.gemm.select import Tile, plan
 from rusty_py.gemm.stream import StreamJob
-from rusty_py.layout import Layout
 from rusty_py.operation import OPERATIONS, Cost, Gradient, Operation, apply, once_each
 from rusty_py.ops.creation import asarray, zeros
+from rusty_py.ops.epilogue import before_activation
 from rusty_py.ops.matmul_operands import as_matrices, bias_row, operand, planned, target, view_of
 from rusty_py.oracle import Expected
 from rusty_py.runtime.device import Device, default_device
@@ -278,7 +278,9 @@ def _gradient(
 ) -> list[Array | None]:
     """g @ b^T and a^T @ g, where g is that of the product before the activation; g for the bias."""
     if activation is not None:
-        g = _before_activation(g, out, a, b, bias, activation, options)
+        arrays = (a, b) if bias is None else (a, b, bias)
+        again = partial(apply, MATMUL, *arrays, **options, activation=None)
+        g = before_activation(g, out, activation, again)
     vector, columns = a.ndim == 1, b.ndim == 1
     x, y = a.reshape(1, -1) if vector else a, b.reshape(-1, 1) if columns else b
     rows = g.reshape((*g.shape, 1)) if columns else g
@@ -288,21 +290,6 @@ def _gradient(
     if db is not None and columns:
         db = db.reshape(db.shape[:-1])
     return [da, db, g][: len(wanted)]
-
-
-def _before_activation(
-    g: Array, out: Array, a: Array, b: Array, bias: Array | None, activation: str, options: dict[str, Any]
-) -> Array:
-    """The gradient of what the activation was applied to, which is computed again if its rule reads it."""
-    rule = OPERATIONS[activation].gradient
-    assert isinstance(rule, Gradient)
-    x: Array | Layout = out.layout
-    if rule.reads_array(0):
-        arrays = (a, b) if bias is None else (a, b, bias)
-        x = apply(MATMUL, *arrays, **options, activation=None)
-    (result,) = rule(g, out, (x,), (True,), {})
-    assert result is not None
-    return result
 
 
 MATMUL = OPERATIONS.add(

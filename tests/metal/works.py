@@ -32,6 +32,7 @@ from rusty_py.runtime.launch import Spec
 from rusty_py.runtime.probe import SUBGROUP_SIZE
 from rusty_py.samples import KINDS, Sample, values
 
+from .conv_works import conv_works
 from .execution import POISON
 from .family_works import direct_products, thin_products
 from .index_works import index_works
@@ -59,6 +60,7 @@ def works() -> list[Work]:
         *_skeletons(),
         *(Work(*each) for each in reductions()),
         *(Work(*each) for each in order_works()),
+        *(Work(*each) for each in conv_works()),
         *_rows(),
         *_transposed(),
         *_creation(),

@@ -41,4 +41,8 @@ struct Uniforms {
     out_output: u32,
     out_row: u32,
     out_column: u32,
+    // Of partial gradients of weights alone:
+    rows_per_part: u32,
+    first_part: u32,
+    w_part: u32,
 }

@@ -49,7 +49,7 @@ def spec(epilogue: Epilogue) -> Spec:
 def _variants() -> Iterator[Spec]:
     for dtype in (F32, F16):
         yield spec(Epilogue(dtype))
-        yield spec(Epilogue(dtype, bias=True, activation="relu"))
+        yield spec(Epilogue(dtype, bias=True, activation="silu"))
 
 
 def _seconds(device: Device, problem: Correlation) -> float:

@@ -99,11 +99,7 @@ class Correlation:
     @property
     def uniforms(self) -> tuple[int, ...]:
         """The words of `Uniforms` in wgsl/conv2d/uniforms.wgsl."""
-        sizes = (self.batch, self.groups, self.channels, *self.size, self.outputs, *self.kernel)
-        taps = (*self.taps.start, *self.taps.stride, *self.taps.dilation)
-        layouts = [(each.offset, *each.strides) for each in (self.x, self.w, self.out)]
-        words = (*sizes, *self.out_size, *taps, *(word for each in layouts for word in each))
-        return tuple(word & _WORD for word in words)
+        return _uniforms(self.x, self.w, self.out, self.taps)
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,6 +123,11 @@ class WeightCorrelation:
         batch, _, _, height, width = self.dout.shape
         return 2 * self.dw.size * batch * height * width
 
+    @property
+    def uniforms(self) -> tuple[int, ...]:
+        """The words of `Uniforms` in wgsl/conv2d/uniforms.wgsl, where w is dw and out is dout."""
+        return _uniforms(self.x, self.dw, self.dout, self.taps)
+
     def as_correlation(self) -> Correlation:
         """The same as a correlation whose batch is the channels, and whose taps are the pixels of dout."""
         x = permuted(self.x, (2, 1, 0, 3, 4))
@@ -134,6 +135,13 @@ class WeightCorrelation:
         dw = permuted(self.dw, (2, 0, 1, 3, 4))
         taps = Taps(self.taps.start, stride=self.taps.dilation, dilation=self.taps.stride)
         return Correlation(x, dout, dw, taps)
+
+
+def _uniforms(x: Array, w: Array, out: Array, taps: Taps) -> tuple[int, ...]:
+    sizes = (*x.shape, out.shape[2], *w.shape[3:], *out.shape[3:])
+    layouts = [(each.offset, *each.strides) for each in (x, w, out)]
+    words = (*sizes, *taps.start, *taps.stride, *taps.dilation, *(word for each in layouts for word in each))
+    return tuple(word & _WORD for word in words)
 
 
 def permuted(x: Array, axes: tuple[int, ...]) -> Array:

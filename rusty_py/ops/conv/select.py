@@ -1,27 +1,45 @@
-"""Selects the algorithm of a correlation."""
+"""Selects the algorithm of a correlation, or of the gradient of its weights."""
 
 from __future__ import annotations
 
-from rusty_py.errors import UnsupportedError
-from rusty_py.ops.conv import basic
-from rusty_py.ops.conv.algorithm import Algorithm
-from rusty_py.ops.conv.correlation import Correlation
+from rusty_py.errors import LimitError, UnsupportedError
+from rusty_py.ops.conv import basic, basic_weights
+from rusty_py.ops.conv.algorithm import Algorithm, Problem
+from rusty_py.ops.conv.correlation import Correlation, WeightCorrelation
 from rusty_py.runtime.device import Device
+from rusty_py.runtime.launch import Spec
 
 ALGORITHMS: dict[str, Algorithm[Correlation]] = {each.name: each for each in (basic.ALGORITHM,)}
-"""By name."""
+"""Those for correlations, by name."""
+
+WEIGHT_ALGORITHMS: dict[str, Algorithm[WeightCorrelation]] = {
+    each.name: each for each in (basic_weights.ALGORITHM,)
+}
+"""Those for gradients of weights, by name."""
 
 
-def selected(device: Device, problem: Correlation, name: str, *, operation: str) -> Algorithm[Correlation]:
+def selected(
+    device: Device, problem: Problem, algorithms: dict[str, Algorithm[Problem]], name: str, *, operation: str
+) -> Algorithm[Problem]:
     """The algorithm of that name; for "auto" the one with the lowest predicted time.
 
-    Raises UnsupportedError for one that cannot compute the problem.
+    Raises LimitError for an unknown name, UnsupportedError for one that cannot compute the problem.
     """
     if name == "auto":
-        able = [each for each in ALGORITHMS.values() if each.refusal(device, problem) is None]
+        able = [each for each in algorithms.values() if each.refusal(device, problem) is None]
         return min(able, key=lambda each: each.seconds(device, problem))
-    algorithm = ALGORITHMS[name]
+    if name not in algorithms:
+        names = ", ".join(("auto", *algorithms))
+        raise LimitError(f"{operation}: no such algorithm: {name!r}; choose one of {names}")
+    algorithm = algorithms[name]
     refusal = algorithm.refusal(device, problem)
     if refusal is not None:
         raise UnsupportedError(f'{operation}: algorithm {name!r}: {refusal}; use algorithm="auto"')
     return algorithm
+
+
+def variants() -> list[Spec]:
+    """The kernels of all algorithms."""
+    found = [spec for each in ALGORITHMS.values() for spec in each.variants()]
+    found += [spec for each in WEIGHT_ALGORITHMS.values() for spec in each.variants()]
+    return list(dict.fromkeys(found))

@@ -1,0 +1,178 @@
+"""The geometry of a convolution: stride, padding, dilation, groups and layout, and the sizes that follow."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Literal, NamedTuple
+
+from rusty_py.errors import LimitError, ShapeError
+from rusty_py.ops.conv.correlation import Pair
+from rusty_py.views import Shape
+
+Sizes = int | Sequence[int]
+"""One number for the height and the width, or one for each."""
+
+Padding = Sizes | Literal["same", "valid"]
+
+LAYOUTS = ("NCHW", "NHWC")
+
+
+class Geometry(NamedTuple):
+    """What a convolution, its gradients and the transposed convolution have in common. An option of theirs.
+
+    `padding`: zeros before and after each axis, or None for "same".
+    """
+
+    stride: Pair = (1, 1)
+    padding: Pair | None = (0, 0)
+    dilation: Pair = (1, 1)
+    groups: int = 1
+    layout: str = "NCHW"
+
+    def pads(self, kernel: Pair) -> tuple[Pair, Pair]:
+        """The zeros before and after the height, then the width; "same" has the larger half after."""
+        if self.padding is not None:
+            rows, columns = self.padding
+            return (rows, rows), (columns, columns)
+        rows, columns = (each - 1 for each in self.reach(kernel))
+        return (rows // 2, rows - rows // 2), (columns // 2, columns - columns // 2)
+
+    def size(self, shape: Shape) -> Pair:
+        """The height and the width of an array (batch, channels, height, width) in this layout."""
+        return (shape[2], shape[3]) if self.layout == "NCHW" else (shape[1], shape[2])
+
+    def channels(self, shape: Shape) -> int:
+        return shape[1] if self.layout == "NCHW" else shape[3]
+
+    def shape(self, batch: int, channels: int, size: Pair) -> Shape:
+        """The shape of an array in this layout."""
+        return (batch, channels, *size) if self.layout == "NCHW" else (batch, *size, channels)
+
+    def out_size(self, size: Pair, kernel: Pair) -> Pair:
+        """The size of a convolution's result; below 1 where the kernel exceeds the padded input."""
+        sizes = zip(size, self.pads(kernel), self.reach(kernel), self.stride, strict=True)
+        height, width = ((each + sum(pads) - reach) // step + 1 for each, pads, reach, step in sizes)
+        return height, width
+
+    def transposed_size(self, size: Pair, kernel: Pair) -> Pair:
+        """The size of a transposed convolution's result, without output_padding."""
+        sizes = zip(size, self.pads(kernel), self.reach(kernel), self.stride, strict=True)
+        height, width = ((each - 1) * step - sum(pads) + reach for each, pads, reach, step in sizes)
+        return height, width
+
+    def reach(self, kernel: Pair) -> Pair:
+        """The pixels from the first to the last tap."""
+        return self.dilation[0] * (kernel[0] - 1) + 1, self.dilation[1] * (kernel[1] - 1) + 1
+
+
+def geometry_of(
+    operation: str, stride: Sizes, padding: Padding, dilation: Sizes, groups: int, layout: str
+) -> Geometry:
+    """The geometry that a user's arguments say. Raises ShapeError, and LimitError for an unknown layout."""
+    pads = padding if isinstance(padding, str) else pair_of(operation, "padding", padding)
+    strides, dilations = pair_of(operation, "stride", stride), pair_of(operation, "dilation", dilation)
+    return _geometry(operation, strides, pads, dilations, groups, layout)
+
+
+def pair_of(operation: str, name: str, value: Sizes) -> Pair:
+    """`value` for the height and for the width. Raises ShapeError unless it is a number or two."""
+    if type(value) is int:
+        return value, value
+    given = value if isinstance(value, list | tuple) else (value, value)
+    try:
+        sizes = [operator.index(each) for each in given]
+    except TypeError:
+        sizes = []
+    if len(sizes) != 2:
+        raise ShapeError(f"{operation}: {name} is a number or a pair of numbers: {value!r}")
+    return sizes[0], sizes[1]
+
+
+@lru_cache(512, typed=True)
+def _geometry(
+    operation: str, stride: Pair, padding: Pair | str, dilation: Pair, groups: int, layout: str
+) -> Geometry:
+    for name, pair in (("stride", stride), ("dilation", dilation)):
+        if min(pair) < 1:
+            raise ShapeError(f"{operation}: {name} is 1 or more: {pair}")
+    if not hasattr(groups, "__index__") or groups < 1:
+        raise ShapeError(f"{operation}: groups is an integer, 1 or more: {groups!r}")
+    if layout not in LAYOUTS:
+        raise LimitError(f"{operation}: no such layout: {layout!r}; choose {' or '.join(LAYOUTS)}")
+    if isinstance(padding, str):
+        pads = _named_padding(operation, padding, stride)
+    elif min(padding) < 0:
+        raise ShapeError(f"{operation}: padding is not negative: {padding}; slice the input instead")
+    else:
+        pads = padding
+    return Geometry(stride, pads, dilation, operator.index(groups), layout)
+
+
+def _named_padding(operation: str, padding: str, stride: Pair) -> Pair | None:
+    if padding == "valid":
+        return 0, 0
+    if padding != "same":
+        raise ShapeError(f'{operation}: padding is numbers, "same" or "valid": {padding!r}')
+    if stride != (1, 1):
+        raise ShapeError(
+            f'{operation}: padding "same" needs a stride of 1: {stride}; pass padding in numbers'
+        )
+    return None
+
+
+def check_operands(
+    operation: str, geometry: Geometry, x: Shape, w: Shape, bias: Shape | None, *, transposed: bool
+) -> None:
+    """Raises ShapeError unless x, w and the bias fit each other."""
+    if len(x) != 4:
+        axes = ", ".join(geometry.layout)
+        raise ShapeError(f"{operation}: x has the axes ({axes}), or no N: shape {x}")
+    if len(w) != 4 or 0 in w[2:]:
+        raise ShapeError(f"{operation}: w has 4 axes, and a kernel of 1 x 1 or more: shape {w}")
+    groups, channels = geometry.groups, geometry.channels(x)
+    if transposed:
+        _check_transposed_channels(operation, groups, channels, w)
+    elif channels != w[1] * groups:
+        raise ShapeError(
+            f"{operation}: w is (outputs, channels / groups, height, width): {w} for {channels} channels of x"
+            f" in {groups} groups"
+        )
+    elif w[0] % groups:
+        raise ShapeError(f"{operation}: groups divide the outputs: {w[0]} in {groups} groups")
+    outputs = w[1] * groups if transposed else w[0]
+    if bias is not None and bias != (outputs,):
+        raise ShapeError(f"{operation}: the bias has an element for each output, ({outputs},): shape {bias}")
+
+
+def _check_transposed_channels(operation: str, groups: int, channels: int, w: Shape) -> None:
+    if channels != w[0]:
+        raise ShapeError(
+            f"{operation}: w is (channels, outputs / groups, height, width): {w} for {channels} channels of x"
+        )
+    if channels % groups:
+        raise ShapeError(f"{operation}: groups divide the channels: {channels} in {groups} groups")
+
+
+def result_size(operation: str, geometry: Geometry, size: Pair, kernel: Pair) -> Pair:
+    """The size of a convolution's result. Raises ShapeError where the kernel exceeds the padded input."""
+    found = geometry.out_size(size, kernel)
+    if min(found) < 1:
+        padded = tuple(each + sum(pads) for each, pads in zip(size, geometry.pads(kernel), strict=True))
+        raise ShapeError(
+            f"{operation}: the kernel exceeds the padded input: {geometry.reach(kernel)} with dilation, the"
+            f" input is {padded}; use more padding"
+        )
+    return found
+
+
+def transposed_result_size(
+    operation: str, geometry: Geometry, size: Pair, kernel: Pair, output_padding: Pair
+) -> Pair:
+    """The size of a transposed convolution's result. Raises ShapeError where nothing is left of it."""
+    found = geometry.transposed_size(size, kernel)
+    height, width = (each + more for each, more in zip(found, output_padding, strict=True))
+    if min(height, width) < 1:
+        raise ShapeError(f"{operation}: padding leaves no pixels: the result is {(height, width)}")
+    return height, width
