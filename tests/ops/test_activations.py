@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import rusty_py as rp
-from rusty_py import Activation, Device, UnsupportedError, array, matmul
+from rusty_py import Activation, Device, UnsupportedError, array, matmul, oracle
 from rusty_py.activations import ACTIVATIONS
 from rusty_py.dtypes import F16, F32
 from rusty_py.gemm import register_tiled_cpu
@@ -108,6 +108,23 @@ def test_activations_are_exact_to_4e_6_everywhere(unchecked: Device) -> None:
                 assert np.all(np.abs(result[~normal]) <= 2.0**-125)
                 off = np.abs(result - expected)[normal] / np.abs(expected)[normal] / allowed[normal]
                 assert off.max() <= 1, x[normal][off.argmax()]
+
+
+def test_activations_of_every_number_of_f16(unchecked: Device) -> None:
+    needs(unchecked, F16)
+    x = np.arange(1 << 16, dtype=np.uint32).astype(np.uint16).view(np.float16)
+    held = array(x, device=unchecked)
+    finite = np.isfinite(x)
+    with each_reported() as case:
+        for name in ACTIVATIONS:
+            if name == "tanh":
+                continue
+            with case(name):
+                result = apply(OPERATIONS[name], held).numpy().astype(np.float64)
+                assert np.isnan(result[np.isnan(x)]).all()
+                reference, bound = oracle.activated(x[finite], name=name, dtype=F16)
+                off = np.abs(result[finite] - reference) / bound
+                assert off.max() <= 1, x[finite][off.argmax()]
 
 
 def test_activations_of_infinity(unchecked: Device) -> None:

@@ -1,6 +1,6 @@
 // Activations of f16 operands: of e^-|x| by WGSL's exp, whose error f16 does not show. The polynomials are within 2^-13.
-// The formulas are those of sigmoid.wgsl and gelu_tanh.wgsl; gelu(x) = max(x, 0) - t Phi(-t) for t = |x|, with 2^P(t) for
-// Phi(-t) and a polynomial P. It is 0 in f16 beyond 5.9.
+// The formulas of sigmoid, silu and softplus are those of sigmoid.wgsl. Both forms of gelu are max(x, 0) - t Phi(-t) for
+// t = |x|, with 2^P(t) for Phi(-t) and a polynomial P. t Phi(-t) is 0 in f16 beyond 5.9, in the tanh form beyond 5.45.
 
 // 1 / (1 + e) within 5.2e-5, for e from 0 to 1.
 fn short_quotient(e: f32) -> f32 {
@@ -14,14 +14,10 @@ fn sigmoid_for_f16(x: f32) -> f32 {
     return select(select(near, e * near, x < 0.0), x, is_nan(x));
 }
 
-fn short_without_share(x: f32, t: f32, y: f32) -> f32 {
-    let e = exp(-y);
-    return max(x, 0.0) - t * e * short_quotient(e);
-}
-
 fn silu_for_f16(x: f32) -> f32 {
     let t = min(abs(x), 80.0);
-    return select(short_without_share(x, t, t), x, is_nan(x));
+    let e = exp(-t);
+    return select(max(x, 0.0) - t * e * short_quotient(e), x, is_nan(x));
 }
 
 fn softplus_for_f16(x: f32) -> f32 {
@@ -39,6 +35,8 @@ fn gelu_for_f16(x: f32) -> f32 {
 }
 
 fn gelu_tanh_for_f16(x: f32) -> f32 {
-    let t = min(abs(x), 10.88);
-    return select(short_without_share(x, t, t * (1.5957691 + 0.07135482 * t * t)), x, is_nan(x));
+    let t = min(abs(x), 5.45);
+    let high = -0.4598163 + t * (-0.058172174 + t * (0.017499122 + t * (-0.0050577214 + t * 0.0003857677)));
+    let part = t * exp2(-1.0001673 + t * (-1.1494739 + t * high));
+    return select(max(x, 0.0) - part, x, is_nan(x));
 }
