@@ -15,7 +15,17 @@ from rusty_py.errors import ShapeError
 from rusty_py.layout import layout_of
 from rusty_py.operation import OPERATIONS, Operation, apply, public
 from rusty_py.ops.creation import asarray, full
-from rusty_py.ops.sort.kernels import BITONIC, CPU_RANKED, RANKED, bitonic, ranked, sort_rows
+from rusty_py.ops.sort.kernels import (
+    BITONIC,
+    CPU_RANKED,
+    RANKED,
+    SELECTED,
+    bitonic,
+    ranked,
+    select,
+    selection,
+    sort_rows,
+)
 from rusty_py.ops.sort.keys import flip_mask
 from rusty_py.ops.sort.operations import by_rows, sorted_order
 from rusty_py.ops.sort.specs import step
@@ -24,17 +34,17 @@ from rusty_py.samples import Sample
 from rusty_py.shapes import ceil_div
 from rusty_py.views import axis_of
 
-SELECTED = BITONIC[-1][0] // 8
-"""The maximum k of a selection: each pass leaves no more than an eighth of the elements."""
+SORTED = 1 << 9
+"""Rows up to this length are sorted in workgroup memory."""
 
 
 @public
 def top_k(x: Array | ArrayLike, k: int, /, *, axis: int = -1) -> tuple[Array, Array]:
     """The `k` largest elements along `axis`, the largest first, and their indices along it, as int32.
 
-    Equal elements keep their order. NaN counts as larger than every number. For k up to 256, GPUs sort
-    blocks of the axis in workgroup memory and keep the first `k` of each, until one block is left; otherwise
-    the axis is sorted. The values have a gradient. Raises ShapeError, LimitError, OutOfMemory.
+    Equal elements keep their order. NaN counts as larger than every number. For k up to 256, GPUs select the
+    `k` largest of each block of the axis, then those of all blocks; otherwise the axis is sorted. The values
+    have a gradient. Raises ShapeError, LimitError, OutOfMemory.
     """
     array = asarray(x)
     at = axis_of(axis, array.ndim, operation="top_k")
@@ -65,13 +75,16 @@ def _forward(x: Array, *, k: int, axis: int) -> Array:
 def _selected(x: Array, rows: int, n: int, k: int) -> Array:
     """The indices of the `k` first of each row, flat: passes over what the blocks of the last one kept."""
     mask, given, first = flip_mask(x.kind, descending=True), [x], True
-    while n > BITONIC[-1][0]:
-        blocks = ceil_div(n, BITONIC[-1][0])
-        kept = [allocate(x.device, (rows * blocks * k,), U32, operation="top_k") for _ in range(2)]
-        bitonic(step(x.kind, indices=True, first=first, last=False), given, kept, rows, n, k, mask)
-        n, given, first = blocks * k, kept, False
+    _, span = selection(k)
     out = allocate(x.device, (rows * k,), I32, operation="top_k")
-    bitonic(step(x.kind, indices=True, first=first), given, [out], rows, n, k, mask)
+    while n > span:
+        blocks = ceil_div(n, span)
+        kept = [allocate(x.device, (rows * blocks * k,), U32, operation="top_k") for _ in range(2)]
+        select(step(x.kind, indices=True, first=first, last=False), given, kept, rows, n, k, mask)
+        n, given, first = blocks * k, kept, False
+    sort = n <= SORTED or (n <= BITONIC[-1][0] and n < 8 * k)
+    final = bitonic if sort else select
+    final(step(x.kind, indices=True, first=first), given, [out], rows, n, k, mask)
     return out
 
 

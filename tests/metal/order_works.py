@@ -14,7 +14,10 @@ from rusty_py.ops.scan.kernels import depth
 from rusty_py.ops.scan.specs import PROD, SUM, Scan
 from rusty_py.ops.search import searchsorted
 from rusty_py.ops.sort import kernels as sort_kernels
+from rusty_py.ops.sort.kernels import SELECTED
 from rusty_py.ops.sort.operations import argsort, sort, sorted_order
+from rusty_py.ops.sort.specs import step
+from rusty_py.ops.top_k import top_k
 from rusty_py.oracle import Expected
 from rusty_py.samples import with_specials
 
@@ -79,6 +82,10 @@ def _sorts() -> Iterator[OrderWork]:
     yield _sort(BOOL, 2200, keys=8)
     yield _sort(F32, 600, cpu=True)
     yield _sort(I32, 600, indices=True, descending=True, cpu=True)
+    yield _top(F32, 700)
+    yield _top(F16, 700)
+    yield _top(F32, 1300, span=512)
+    yield "selection of keys", _selected, _expected_of_keys
     yield "searchsorted through a sorter", _searched, lambda: Expected(np.searchsorted(*_SEARCH), None)
 
 
@@ -88,6 +95,44 @@ _SEARCH = np.arange(30, dtype=np.float32), np.array([3.5, -1, 29, 40], np.float3
 def _searched(device: Device, _: object) -> np.ndarray:
     x, queries = (array(each, device=device) for each in _SEARCH)
     return searchsorted(x[::-1], queries, sorter=np.arange(30, dtype=np.int32)[::-1]).numpy()
+
+
+def _top(kind: Dtype, n: int, *, span: int = sort_kernels.SPAN) -> OrderWork:
+    """The ten largest, by selection from blocks."""
+    (x,) = with_specials(kind, 1, 2, n)
+
+    def compute(device: Device, _: object) -> np.ndarray:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(device, "adapter", replace(device.adapter, type="DiscreteGPU"))
+            patch.setattr(sort_kernels, "SPAN", span)
+            device.cache.forget_plans()
+            result = top_k(array(x, device=device), 10)[1].numpy()
+        device.cache.forget_plans()
+        return result
+
+    def expected() -> Expected:
+        return Expected(sorted_order(x, descending=True)[:, :10].astype(np.int32), None)
+
+    return f"ten largest of {kind.name}, {n} in blocks of {span}", compute, expected
+
+
+_KEYS = np.random.default_rng(3).integers(0, 200, (2, 1500), np.uint32)
+
+
+def _selected(device: Device, _: object) -> np.ndarray:
+    """As between the passes of a long selection: keys and indices of the smallest ones."""
+    places = np.tile(np.arange(1500, dtype=np.uint32), (2, 1))
+    given = [array(each.reshape(-1), device=device) for each in (_KEYS, places)]
+    kept = [array(np.zeros(2 * SELECTED, np.uint32), device=device) for _ in range(2)]
+    between = step(F32, indices=True, first=False, last=False)
+    sort_kernels.select(between, given, kept, 2, 1500, SELECTED, 0)
+    return np.concatenate([each.numpy() for each in kept])
+
+
+def _expected_of_keys() -> Expected:
+    order = np.argsort(_KEYS, axis=1, kind="stable")[:, :SELECTED]
+    found = np.take_along_axis(_KEYS, order, 1), order.astype(np.uint32)
+    return Expected(np.concatenate([each.reshape(-1) for each in found]), None)
 
 
 def _sort(

@@ -162,14 +162,54 @@ def test_the_largest_elements_are_the_first_of_a_descending_sort(unchecked: Devi
                         assert_top(unchecked, x, k)
         with case("over the first axis"):
             assert_top(unchecked, orders(I32, 70, 3)["few"], 5, 0)
-        # Passes over blocks of 2,048 elements.
+        # By a sort in workgroup memory, and by selection from blocks.
         with as_gpu(unchecked):
-            for n, k in ((64, 3), (70, 3), (2048, 10), (2049, 10), (40_000, 256), (5000, 1)):
+            for n, k in (
+                (64, 3),
+                (70, 3),
+                (512, 3),
+                (513, 3),
+                (2048, 256),
+                (8192, 10),
+                (8193, 10),
+                (40_000, 256),
+                (5000, 1),
+            ):
                 for name in ("random", "few", "reversed"):
                     with case(f"{k} of {n}, {name}, on a GPU"):
                         assert_top(unchecked, orders(F32, 2, n)[name], k)
     with pytest.raises(ShapeError, match=r"^top_k: more elements than there are.*: 4 of 3$"):
         rp.top_k(np.ones((3, 5), np.float32), 4, axis=0)
+
+
+def gathered(k: int, n: int) -> np.ndarray:
+    """The largest elements are in k - 1 lists of a block, so that a selection collects all of these lists."""
+    lists, _ = kernels.selection(k)
+    places = np.arange(n)
+    return np.stack([places + n * (places % lists < k - 1), n - places + n * (places % lists < k - 1)])
+
+
+def test_selections_collect_what_they_have_room_for(unchecked: Device) -> None:
+    with as_gpu(unchecked), each_reported() as case:
+        for k, n in ((2, 2000), (64, 8192), (64, 2100), (256, 4096)):
+            with case(f"{k} of {n}"):
+                lists, span = kernels.selection(k)
+                assert lists >= k
+                assert (k - 1) * -(-span // lists) + 1 <= kernels.COLLECTED
+                assert_top(unchecked, gathered(k, n).astype(np.float32), k)
+
+
+def test_selections_of_every_dtype_in_many_passes(unchecked: Device) -> None:
+    with as_gpu(unchecked, SPAN=512), each_reported() as case:
+        for kind in (F32, F16, I32, U32):
+            needs(unchecked, kind)
+            for name, x in orders(kind, 3, 5001).items():
+                with case(f"{kind.name} {name}"):
+                    assert_top(unchecked, x[:, 1:], 100)
+        patched = replace(unchecked.limits, groups=2)
+        with pytest.MonkeyPatch.context() as patch, case("more blocks than workgroups"):
+            patch.setattr(unchecked, "limits", patched)
+            assert_top(unchecked, orders(F32, 3, 1700)["few"], 9)
 
 
 def test_the_largest_elements_and_sorted_ones_have_gradients(unchecked: Device) -> None:

@@ -11,6 +11,7 @@ from rusty_py.ops.scan.kernels import scan
 from rusty_py.ops.scan.specs import SUM
 from rusty_py.ops.sort.keys import KEY_BITS, flip_mask
 from rusty_py.ops.sort.specs import (
+    COLLECTED,
     CPU_THREADS,
     DIGITS,
     Step,
@@ -19,6 +20,7 @@ from rusty_py.ops.sort.specs import (
     ranks_spec,
     scatter_bytes,
     scatter_spec,
+    select_spec,
     step,
 )
 from rusty_py.runtime.device import Device
@@ -30,6 +32,12 @@ RANKED, CPU_RANKED = 64, 256
 
 BITONIC = ((256, 64), (512, 128), (1024, 256), (2048, 256))
 """Rows up to these lengths are sorted by a workgroup, of as many threads."""
+
+SELECTED, SPAN = 256, 1 << 13
+"""The maximum that is selected of a block, and the longest block to select from."""
+
+MIN_LISTS = 256
+"""Lists of a block to select from, at least."""
 
 KEYS = (8, 4)
 """Keys of a thread in a radix sort: the first for which there is enough workgroup memory."""
@@ -84,6 +92,38 @@ def bitonic(
         uniforms=(rows * blocks, n, blocks, keep, given[0].offset, mask),
         workgroups=(min(rows * blocks, device.limits.groups), 1, 1),
         flops=rows * blocks * elements * elements.bit_length() ** 2 // 2,
+    )
+
+
+def selection(keep: int) -> tuple[int, int]:
+    """Lists of a block to select `keep` elements from, and its length, for which there is enough memory.
+
+    Four lists for each element to keep let few others be collected.
+    """
+    lists = MIN_LISTS
+    while lists < COLLECTED and (lists < 4 * keep or _span(lists, keep) < SPAN):
+        lists *= 2
+    return lists, _span(lists, keep)
+
+
+def _span(lists: int, keep: int) -> int:
+    return min(SPAN, lists * ((COLLECTED - 1) // max(1, keep - 1)))
+
+
+def select(
+    what: Step, given: list[Array], outputs: list[Array], rows: int, n: int, keep: int, mask: int
+) -> None:
+    """The first `keep` elements of each block of each row, sorted, as `bitonic`, of longer blocks."""
+    lists, span = selection(keep)
+    blocks, device = ceil_div(n, span), given[0].device
+    launch(
+        device,
+        select_spec(what, lists),
+        inputs=[each.buffer for each in given],
+        outputs=[each.buffer for each in outputs],
+        uniforms=(rows * blocks, n, blocks, keep, given[0].offset, mask, span),
+        workgroups=(min(rows * blocks, device.limits.groups), 1, 1),
+        flops=16 * rows * n,
     )
 
 
@@ -178,8 +218,9 @@ def variants() -> list[Spec]:
     found = [ranks_spec(step(kind, indices=each)) for kind in ELEMENTS.values() for each in (False, True)]
     for size in BITONIC[:2]:
         found += [bitonic_spec(step(F32, indices=each), *size) for each in (False, True)]
-    found.append(bitonic_spec(step(F32, indices=True, last=False), *BITONIC[-1]))
     found.append(bitonic_spec(step(F32, indices=True, first=False), *BITONIC[0]))
+    found += [select_spec(step(kind, indices=True), MIN_LISTS) for kind in (F32, F16)]
+    found.append(select_spec(step(F32, indices=True, first=False, last=False), COLLECTED))
     found += radix_specs(F32, indices=True, keys=KEYS[1], subgroups=True)
     found += radix_specs(F16, indices=False, keys=KEYS[1])
     found += radix_specs(BOOL, indices=False, keys=KEYS[0], subgroups=True)

@@ -14,6 +14,9 @@ from rusty_py.runtime.launch import Spec
 DIGITS = 256
 """Values of a digit, and threads of the kernels that count them."""
 
+COLLECTED = 1 << 10
+"""Elements that a selection has workgroup memory for."""
+
 CPU_THREADS = 16
 """Threads of a workgroup of the radix sort on CPU drivers: few, so that each core has some."""
 
@@ -67,6 +70,16 @@ def bitonic_spec(step: Step, elements: int, threads: int) -> Spec:
     variant = f"{step}, {elements} elements"
     inputs, outputs = len(step.inputs), len(step.outputs)
     return Spec("sort/bitonic", inputs, outputs, threads, 8 * elements, definitions=text, variant=variant)
+
+
+@cache
+def select_spec(step: Step, lists: int) -> Spec:
+    """Selects the first elements of blocks of `lists` lists."""
+    text = f"const THREADS: u32 = {THREADS}u;\nconst LISTS: u32 = {lists}u;\n"
+    text += f"const ELEMENTS: u32 = {COLLECTED}u;\n{_text(step)}"
+    inputs, outputs, nbytes = len(step.inputs), len(step.outputs), 8 * COLLECTED + 8
+    variant = f"{step}, {lists} lists"
+    return Spec("sort/select", inputs, outputs, THREADS, nbytes, definitions=text, variant=variant)
 
 
 @cache
