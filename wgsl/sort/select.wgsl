@@ -1,20 +1,20 @@
-// select: the first `keep` elements of each block of `span` elements of each row, sorted. Equal keys are ordered by their
-//   indices, so the order is total, and the result does not depend on the order in which threads run.
+// select: sorts the first `keep` elements of each block of `span` elements of each row, in order, and writes them. Equal keys
+//   are ordered by their indices, so the order is total, and the result does not depend on how threads are scheduled.
 //
-// Elements e of a block with equal e % LISTS are a list, and the first of them in order is its head:
+// Elements e of a block with equal e % LISTS form a list; the head of a list is its first element in order.
 //
-//     heads      sort the heads; the element in place `keep` is the limit: no later than the one of the block
-//     elements   collect those that are not after the limit, in any order; sort them, and write the first `keep`
+//     1. Sort the heads. The head at place keep - 1 is the limit: at least `keep` elements are not after it.
+//     2. Collect the elements that are not after the limit. Sort them, and write the first `keep`.
 //
-//   An element before the limit is in a list with a head before the limit, and there are keep - 1 of these. So no more than
-//   (keep - 1) * ceil(span / LISTS) + 1 elements are collected, however they are arranged; for random ones, few more than keep.
+//   An element before the limit is in a list whose head is before the limit, and there are keep - 1 such lists. So at most
+//   (keep - 1) * ceil(span / LISTS) + 1 elements are collected; if they are in random order, few more than `keep`.
 //
 // Layout: x is (rows, n), row-major, from x_at on; out is (rows, blocks, keep). Beyond the end of a row, key and index are the
-//   largest there are. Where keys are equal, indices ascend along a row.
+//   largest there are. Of equal keys in a row of x, the indices ascend.
 // Dispatch: (min(rows * blocks, max groups), 1, 1); each workgroup strides over the blocks.
-// Workgroup: THREADS threads, each with LISTS / THREADS lists. The block is read twice, in LOADS independent loads at a time.
+// Workgroup: THREADS threads, each with LISTS / THREADS lists. They read the block twice, LOADS independent loads at a time.
 // Workgroup memory: ELEMENTS keys and as many indices, 4 bytes each, and two counts.
-// Appended: THREADS, LISTS, ELEMENTS (powers of two; LISTS and what is collected at most are not more than ELEMENTS); the
+// Appended: THREADS, LISTS, ELEMENTS (powers of two; LISTS and the number of collected elements are at most ELEMENTS); the
 //   bindings; key_at, index_at and put as for bitonic.wgsl.
 // Loops marked `// unroll` are unrolled by shaders.py: arrays in registers are indexed by constants only.
 
@@ -81,14 +81,14 @@ fn collect(list: u32, first: u32, start: u32, count: u32, limit_key: u32, limit_
     }
 }
 
-// Sorts the first `size` keys and indices, a power of two (Batcher 1968).
-fn sort(size: u32, t: u32) {
-    for (var half = 1u; half < size; half <<= 1u) {
-        for (var stride = half; stride > 0u; stride >>= 1u) {
-            for (var pair = t; pair < size / 2u; pair += THREADS) {
+// Sorts the first `count` keys and indices, a power of two (Batcher 1968).
+fn sort(count: u32, t: u32) {
+    for (var size = 2u; size <= count; size <<= 1u) {
+        for (var stride = size >> 1u; stride > 0u; stride >>= 1u) {
+            for (var pair = t; pair < count / 2u; pair += THREADS) {
                 let a = 2u * pair - (pair & (stride - 1u));
                 let b = a + stride;
-                let is_descending = (a & (2u * half)) != 0u;
+                let is_descending = (a & size) != 0u;
                 let a_key = keys[a];
                 let b_key = keys[b];
                 let a_index = indices[a];
