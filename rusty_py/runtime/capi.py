@@ -50,6 +50,8 @@ _TYPES = (
     "WGPUComputePassDescriptor *",
     "WGPUComputePipelineDescriptor *",
     "WGPUComputeState *",
+    "WGPUConstantEntry *",
+    "WGPUConstantEntry[]",
     "WGPUDeviceDescriptor *",
     "WGPUDeviceExtras *",
     "WGPUDeviceLostCallbackInfo *",
@@ -68,6 +70,12 @@ _TYPES = (
     "WGPUShaderSourceWGSL *",
     "WGPUUncapturedErrorCallbackInfo *",
 )
+# And the functions that wgpu-py makes into callbacks up to a first launch.
+_FUNCTIONS = (
+    "void(WGPURequestDeviceStatus, WGPUDevice, WGPUStringView, void *, void *)",
+    "void(WGPUDevice const *, WGPUDeviceLostReason, WGPUStringView, void *, void *)",
+    "void(WGPUDevice const *, WGPUErrorType, WGPUStringView, void *, void *)",
+)
 
 
 @cache
@@ -80,15 +88,20 @@ def types() -> dict[str, Any]:
     from wgpu.backends.wgpu_native import ffi
 
     pointers = [re.sub(r"\s*(\[.*])", r" (*)\1", name) for name in _TYPES]
+    pointers += [name.replace("(", "(*)(", 1) for name in _FUNCTIONS]
     declaration = f"void (*)({', '.join(pointers)})"
     function = ffi.typeof(declaration)
     named = {
         name: ctype.item if name.endswith("]") else ctype
-        for name, ctype in zip(_TYPES, function.args, strict=True)
+        for name, ctype in zip(_TYPES, function.args[: len(_TYPES)], strict=True)
     }
     known = getattr(ffi, "_parsed_types", {})  # Not public in cffi: only used if it has the expected form.
     if known.get(declaration) == (function, False):
-        known.update({name: (ctype, False) for name, ctype in named.items() if name not in known})
+        functions = zip(_FUNCTIONS, function.args[len(_TYPES) :], strict=True)
+        # A function is known as the pointer to it, and as no pointer.
+        parsed = {name: (ctype, False) for name, ctype in named.items()}
+        parsed |= {name: (ctype, True) for name, ctype in functions}
+        known.update({name: each for name, each in parsed.items() if name not in known})
     return named
 
 

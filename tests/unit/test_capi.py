@@ -17,6 +17,19 @@ def test_types_are_those_that_cffi_reads_by_itself(monkeypatch: pytest.MonkeyPat
         assert named[name] == ffi.typeof(name)
 
 
+def test_callbacks_are_those_that_cffi_reads_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    from wgpu.backends.wgpu_native import ffi
+
+    monkeypatch.setattr(ffi, "_parsed_types", {})
+    capi.types.__wrapped__()
+    ours = {name: each for name, each in ffi._parsed_types.items() if name.startswith("void(")}
+    monkeypatch.setattr(ffi, "_parsed_types", {})
+    for name in ours:
+        ffi.callback(name, lambda *_: None)
+    assert ours
+    assert ffi._parsed_types == ours
+
+
 def test_a_cffi_that_keeps_types_elsewhere_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     from wgpu.backends.wgpu_native import ffi
 
@@ -38,7 +51,7 @@ from rusty_py import ones
 choose()
 known = set(ffi._parsed_types)
 (ones(8) + ones(8)).numpy()
-print([name for name in set(ffi._parsed_types) - known if "(" not in name])
+print(sorted(set(ffi._parsed_types) - known))
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
     assert done.stdout.strip() == "[]", done.stderr
