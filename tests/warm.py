@@ -12,27 +12,31 @@ import importlib
 import io
 import json
 import os
+import pkgutil
 import select
 import signal
 import socket
 import subprocess
 import sys
 import time
-import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import NamedTuple
+
+import rusty_py
+from rusty_py.runtime.capi import types
 
 POSSIBLE = sys.platform == "linux"
 
+# With all of rusty_py's modules.
 _IMPORTED = (
-    *("hashlib", "jsonschema", "multiprocessing.spawn", "numpy", "psutil", "tabulate", "textwrap", "wgpu"),
-    *("wgpu.backends.wgpu_native", "wgpu.utils.compute", "wgpu.utils.device", "rusty_py.__main__"),
-    *("rusty_py.bench.cli", "rusty_py.bench.doctor", "rusty_py.bench.info", "rusty_py.bench.matmul"),
-    *("rusty_py.bench.overhead", "rusty_py.bench.transfer", "rusty_py.bench.tuning", "rusty_py.checker"),
-    *("rusty_py.gemm.stream", "rusty_py.ops.matmul", "rusty_py.tune", "tests.ops.products"),
+    *("jsonschema", "multiprocessing.spawn", "numpy", "numpy.ma", "numpy.random", "platformdirs", "psutil"),
+    *("pydantic.plugin._loader", "pydantic.types", "rich.console", "rich.progress", "tabulate"),
+    *("tests.ops.products", "threadpoolctl", "typer._adapters", "typer._click.decorators", "zoneinfo"),
+    *("wgpu.backends.auto", "wgpu.utils.compute", "wgpu.utils.device"),
 )
 _LARGEST = 60_000
 _NUMBER = 8  # Bytes of a number on a pipe.
@@ -158,10 +162,18 @@ def _streams() -> None:
     sys.stderr = sys.__stderr__ = io.TextIOWrapper(err, "utf-8", "backslashreplace", line_buffering=True)
 
 
+def _modules_of(package: ModuleType) -> Iterator[str]:
+    """Its modules, without those that run when they are imported."""
+    for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+        if not module.name.endswith("__main__"):
+            yield module.name
+
+
 def _main() -> None:
     requests = socket.socket(fileno=int(sys.argv[1]))
-    for name in _IMPORTED:
+    for name in (*_IMPORTED, *_modules_of(rusty_py)):
         importlib.import_module(name)
+    types()
     # Collections in a child, of which the last is at its end, would copy every page with an object on it.
     gc.collect()
     gc.freeze()
@@ -171,7 +183,7 @@ def _main() -> None:
     os.environ.update(request.environment)
     time.tzset()
     os.chdir(request.cwd)
-    main = sys.modules["__main__"] = types.ModuleType("__main__")
+    main = sys.modules["__main__"] = ModuleType("__main__")
     code, name = request.code, "<string>"
     sys.argv[:] = list(request.argv)
     sys.path[0] = ""
