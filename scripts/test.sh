@@ -3,8 +3,9 @@
 # Tests that measure run one after the other. The others run three at a time in what is left of the processor: at the
 # lowest priority, so that they give way to a measurement. Files that take long go first, so that all end at once.
 # Where MARKS leave tests out, llvmpipe compiles the others' kernels without LLVM's optimizations, in two thirds of the
-# time: most kernels run once.
+# time: most kernels run once. Without bytecode every process would compile all modules, for half a second.
 set -u
+unset PYTHONDONTWRITEBYTECODE
 python=$1
 chosen=${2:+($2) and }
 status=0
