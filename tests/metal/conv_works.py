@@ -2,15 +2,16 @@
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import product
+from typing import Any
 
 import numpy as np
 
 from rusty_py import Device, array
-from rusty_py.dtypes import F16
-from rusty_py.operation import apply
+from rusty_py.dtypes import F16, F32, Dtype
+from rusty_py.operation import OPERATIONS, apply
 from rusty_py.ops.conv import reference
 from rusty_py.ops.conv.geometry import Geometry
-from rusty_py.ops.conv.operations import CONV2D_WEIGHT_GRADIENT
 from rusty_py.oracle import Expected
 from rusty_py.samples import Sample, values
 
@@ -21,19 +22,59 @@ ConvWork = tuple[str, Callable[[Device, Callable[..., None]], np.ndarray], Calla
 
 def conv_works() -> Iterator[ConvWork]:
     """The works of all algorithms."""
-    yield from basic_weights_works()
+    yield from basic_works()
+    yield from optimized_works()
 
 
-def basic_weights_works() -> Iterator[ConvWork]:
-    """Gradients of weights as sums of parts."""
-    geometry = Geometry((1, 2), (1, 0), (2, 1))
-    operands = values(F16, 2, 3, 7, 9), values(F16, 2, 4, 5, 4, seed=1)
-    sample = Sample("", operands, {"geometry": geometry, "kernel": (3, 2), "algorithm": "basic"})
+def basic_works() -> Iterator[ConvWork]:
+    """With bias in both dtypes; gradients of weights as sums of parts."""
+    for kind in (F32, F16):
+        yield convolution("basic", kind, (2, 2, 5, 4), (3, 2, 2, 2), Geometry(), bias=True)
+    shapes = (2, 3, 7, 9), (2, 4, 5, 4)
+    options = {"geometry": Geometry((1, 2), (1, 0), (2, 1)), "kernel": (3, 2), "algorithm": "basic"}
+    yield work("conv2d_weight_gradient", F16, shapes, options, "in parts", {"loop_steps": 40})
+
+
+def optimized_works() -> Iterator[ConvWork]:
+    """Two steps of channels, and edges of tiles."""
+    for kind, bias in product((F32, F16), (False, True)):
+        geometry = Geometry((1, 1), (1, 2), (2, 1))
+        yield convolution("optimized", kind, (1, 9, 18, 16), (17, 9, 3, 3), geometry, bias=bias)
+
+
+def convolution(
+    algorithm: str,
+    kind: Dtype,
+    x: tuple[int, ...],
+    w: tuple[int, ...],
+    geometry: Geometry,
+    *,
+    bias: bool = False,
+    activation: str = "silu",
+) -> ConvWork:
+    """A convolution by an algorithm; the activation follows a bias only."""
+    options: dict[str, Any] = {"geometry": geometry, "algorithm": algorithm}
+    if bias:
+        options["activation"] = activation
+    shapes = (x, w, *[(w[0],)] * bias)
+    return work("conv2d", kind, shapes, options, f"{algorithm}{' with bias' * bias}, {x} * {w}")
+
+
+def work(
+    operation: str,
+    kind: Dtype,
+    shapes: tuple[tuple[int, ...], ...],
+    options: dict[str, Any],
+    name: str,
+    limits: dict[str, int] | None = None,
+) -> ConvWork:
+    """An operation on random operands, under lowered limits of the device."""
+    operands = tuple(values(kind, *shape, seed=i) for i, shape in enumerate(shapes))
 
     def compute(device: Device, _: Callable[..., None]) -> np.ndarray:
-        with limited(device, {"loop_steps": 40}):
+        with limited(device, limits or {}):
             given = [array(x, device=device) for x in operands]
-            return apply(CONV2D_WEIGHT_GRADIENT, *given, **sample.options).numpy()
+            return apply(OPERATIONS[operation], *given, **options).numpy()
 
-    name = CONV2D_WEIGHT_GRADIENT.name
-    yield f"{name} f16, in parts", compute, partial(reference.expected, name, sample)
+    expected = partial(reference.expected, operation, Sample("", operands, options))
+    return f"{operation} {kind.name} {name}", compute, expected

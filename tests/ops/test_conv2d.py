@@ -1,26 +1,30 @@
 """Convolutions by every algorithm, over shapes, options and layouts, against sums in float64."""
 
+import re
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import product
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import ndimage
 
 import rusty_py as rp
-from rusty_py import Array, Device, UnsupportedError
+from rusty_py import Array, Device, DtypeError, LimitError, ShapeError, UnsupportedError
 from rusty_py.dtypes import F16, F32, Dtype
 from rusty_py.operation import apply
 from rusty_py.ops.conv import reference
-from rusty_py.ops.conv.geometry import Geometry
+from rusty_py.ops.conv.geometry import Geometry, geometry_of
 from rusty_py.ops.conv.operations import CONV2D, CONV2D_WEIGHT_GRADIENT, CONV_TRANSPOSE2D
-from rusty_py.ops.conv.select import ALGORITHMS
+from rusty_py.ops.conv.select import ALGORITHMS, WEIGHT_ALGORITHMS
 from rusty_py.samples import Sample
 
 from ..each import each_reported
-from .operands import on
+from .operands import needs, on
+from .placed import limited
 
 OPERATIONS = {each.name: each for each in (CONV2D, CONV_TRANSPOSE2D, CONV2D_WEIGHT_GRADIENT)}
 Placed = Callable[[Device, np.ndarray], Array]
@@ -74,7 +78,7 @@ def geometries(draw: st.DrawFn) -> tuple[Geometry, tuple[int, ...], tuple[int, .
         for reach, pads in zip(geometry.reach(kernel), geometry.pads(kernel), strict=True)
     ]
     size = tuple(each + draw(st.sampled_from([0, 1, 4, 17, 30])) for each in least)
-    channels, outputs = draw(st.integers(1, 5)), draw(st.integers(1, 5))
+    channels, outputs = (draw(st.sampled_from([1, 2, 3, 4, 5, 19])) for _ in range(2))
     x = geometry.shape(draw(st.integers(0, 3)), groups * channels, (size[0], size[1]))
     return geometry, x, (groups * outputs, channels, *kernel)
 
@@ -124,7 +128,52 @@ def test_convolutions_of_any_geometry_in_any_layout(
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
+@settings(max_examples=25)
+@given(
+    shapes=geometries(),
+    bias=st.booleans(),
+    more=st.integers(0, 3),
+    layouts=st.tuples(st.sampled_from(list(LAYOUTS)), st.sampled_from(list(LAYOUTS))),
+    seed=st.integers(0, 1000),
+)
+def test_transposed_convolutions_of_any_geometry_in_any_layout(
+    unchecked: Device, algorithm: str, shapes: Any, bias: bool, more: int, layouts: Any, seed: int
+) -> None:
+    geometry, x, w = shapes
+    size = geometry.out_size(geometry.size(x), w[2:])
+    x = geometry.shape(x[0], w[0], size)
+    output_padding = tuple(min(more, limit - 1) for limit in geometry.stride)
+    if min(geometry.transposed_size(size, w[2:])) < 1:
+        return
+    operands = drawn(F32, x, w, *[(w[1] * geometry.groups,)] * bias, seed=seed)
+    options = {"geometry": geometry, "output_padding": output_padding, "algorithm": algorithm}
+    with suppress(UnsupportedError):
+        assert_computed(unchecked, "conv_transpose2d", operands, layouts, **options)
+
+
+@pytest.mark.parametrize("algorithm", WEIGHT_ALGORITHMS)
+@settings(max_examples=40)
+@given(
+    shapes=geometries(),
+    layouts=st.tuples(st.sampled_from(list(LAYOUTS)), st.sampled_from(list(LAYOUTS))),
+    loop_steps=st.sampled_from([2**32 - 1, 200]),
+    seed=st.integers(0, 1000),
+)
+def test_gradients_of_weights_of_any_geometry_in_any_layout(
+    device: Device, algorithm: str, shapes: Any, layouts: Any, loop_steps: int, seed: int
+) -> None:
+    geometry, x, w = shapes
+    size = geometry.out_size(geometry.size(x), w[2:])
+    operands = drawn(F32, x, geometry.shape(x[0], w[0], size), seed=seed)
+    options = {"geometry": geometry, "kernel": w[2:], "algorithm": algorithm}
+    device.cache.forget_plans()
+    with suppress(UnsupportedError), limited(device, {"loop_steps": loop_steps}):
+        assert_computed(device, "conv2d_weight_gradient", operands, layouts, **options)
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_algorithms_in_f16(unchecked: Device, algorithm: str) -> None:
+    needs(unchecked, F16)
     with each_reported() as case:
         for sample in [*reference.convolution_samples(), *reference.transposed_samples()]:
             with case(sample.name):
@@ -132,3 +181,277 @@ def test_algorithms_in_f16(unchecked: Device, algorithm: str) -> None:
                 operands = [x.astype(np.float16) for x in sample.operands]
                 with suppress(UnsupportedError):
                     assert_computed(unchecked, name, operands, **sample.options, algorithm=algorithm)
+
+
+def scipys(x: np.ndarray, w: np.ndarray, stride: int, padding: int, dilation: int) -> np.ndarray:
+    """conv2d by scipy.ndimage.correlate, of whose results those with whole windows count."""
+    wide = np.pad(x.astype(np.float64), ((0, 0), (0, 0), (padding, padding), (padding, padding)))
+    taps = np.zeros((*w.shape[:2], *[(size - 1) * dilation + 1 for size in w.shape[2:]]))
+    taps[:, :, ::dilation, ::dilation] = w
+    found = np.array([[ndimage.correlate(image, each, mode="constant") for each in taps] for image in wide])
+    channel, top, left = (size // 2 for size in taps.shape[1:])
+    height, width = np.subtract(wide.shape[2:], taps.shape[2:]) + 1
+    return found[:, :, channel, top : top + height : stride, left : left + width : stride]
+
+
+def test_scipy_computes_the_same(unchecked: Device) -> None:
+    x, w = drawn(F32, (2, 3, 13, 11), (4, 3, 3, 2), seed=5)
+    for stride, padding, dilation in ((1, 0, 1), (2, 1, 1), (3, 2, 2)):
+        options = {"stride": stride, "padding": padding, "dilation": dilation}
+        found = rp.conv2d(on(unchecked, x), w, **options).numpy()
+        np.testing.assert_allclose(found, scipys(x, w, *options.values()), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["conv2d", "conv_transpose2d", "conv1d"])
+def test_pytorch_computes_the_same(unchecked: Device, name: str) -> None:
+    torch = pytest.importorskip("torch")
+    x, w, bias = drawn(F32, (2, 4, 9, 11), (4, 2, 3, 2), (4,), seed=5)
+    options: dict[str, Any] = {"stride": 2, "padding": 1, "dilation": 2, "groups": 2}
+    if name == "conv1d":
+        x, w = x[:, :, 0], w[:, :, 0]
+    if name == "conv_transpose2d":
+        options["output_padding"] = 1
+    expected = getattr(torch.nn.functional, name)(*map(torch.tensor, (x, w, bias)), **options)
+    found = getattr(rp, name)(on(unchecked, x), w, bias=bias, **options)
+    np.testing.assert_allclose(found.numpy(), expected.numpy(), atol=1e-5)
+
+
+def test_gradients_over_groups_strides_dilations_and_paddings(unchecked: Device) -> None:
+    with each_reported() as case:
+        for groups, stride, dilation, padding, layout in product(
+            (1, 2, 4), (1, (2, 3)), (1, (2, 1)), (0, (2, 1)), ("NCHW", "NHWC")
+        ):
+            options: dict[str, Any] = {"stride": stride, "dilation": dilation, "padding": padding}
+            options |= {"groups": groups, "layout": layout}
+            with case(options):
+                geometry = geometry_of("conv2d", stride, padding, dilation, groups, layout)
+                shape = geometry.shape(2, 4, (7, 6))
+                given = drawn(F32, shape, (8, 4 // groups, 3, 2), (8,), seed=groups)
+
+                def convolved(x: Array, w: Array, b: Array, options: Any = options) -> Array:
+                    return rp.conv2d(x, w, bias=b, activation="tanh", **options)
+
+                def exact(*operands: np.ndarray, geometry: Geometry = geometry) -> np.ndarray:
+                    return reference.conv2d(*operands, geometry=geometry, activation="tanh")
+
+                rp.gradcheck(convolved, [on(unchecked, each) for each in given], reference=exact, pairs=1)
+
+
+def test_gradients_of_operands_in_any_layout(unchecked: Device) -> None:
+    """Also where the gradient of the result is repeated, as that of a sum, or in another order."""
+    x, w, g = drawn(F32, (2, 4, 6, 5), (6, 2, 3, 2), (2, 6, 3, 3), seed=3)
+    geometry = Geometry((2, 2), (1, 1), groups=2)
+    with each_reported() as case:
+        for name, laid in LAYOUTS.items():
+            for what in ("one", "others"):
+                with case(f"{name}, gradient of the result like {what}"):
+                    a, b = laid(unchecked, x), laid(unchecked, w)
+                    a.requires_grad = b.requires_grad = True
+                    u = np.ones_like(g) if what == "one" else g
+                    result = rp.conv2d(a, b, stride=2, padding=1, groups=2)
+                    if what == "one":
+                        result.sum().backward()
+                    else:
+                        result.backward(laid(unchecked, g))
+                    assert a.grad is not None
+                    assert b.grad is not None
+                    dx = reference.conv_transpose2d(u, w, geometry=geometry, output_padding=(1, 1))
+                    dw = reference.weight_gradient(x, u, geometry=geometry, kernel=(3, 2))
+                    np.testing.assert_allclose(a.grad.numpy(), dx, atol=1e-5)
+                    np.testing.assert_allclose(b.grad.numpy(), dw, atol=1e-5)
+
+
+def test_second_derivatives(unchecked: Device) -> None:
+    x, w = drawn(F32, (1, 2, 5, 4), (4, 1, 2, 3), seed=2)
+
+    def penalty(x: Array, w: Array) -> Array:
+        def loss(x: Array, w: Array) -> Array:
+            y = rp.conv2d(x, w, groups=2, stride=(2, 1), padding=1)
+            return (y * y * y).sum()
+
+        dx, dw = rp.grad(loss, (0, 1))(x, w)
+        return (dx * dx).sum() + (dw * dw * dw).sum()
+
+    rp.gradcheck(penalty, [on(unchecked, each) for each in (x, w)], tolerance=5e-3)
+
+
+def test_the_gradient_of_a_transposed_convolution_with_much_output_padding(unchecked: Device) -> None:
+    x, w = drawn(F32, (1, 2, 3, 4), (2, 3, 2, 2), seed=4)
+    geometry = Geometry((1, 2), dilation=(3, 4))
+
+    def function(x: Array, w: Array) -> Array:
+        return rp.conv_transpose2d(x, w, stride=(1, 2), dilation=(3, 4), output_padding=(2, 3))
+
+    def exact(x: np.ndarray, w: np.ndarray) -> np.ndarray:
+        return reference.conv_transpose2d(x, w, geometry=geometry, output_padding=(2, 3))
+
+    rp.gradcheck(function, [on(unchecked, each) for each in (x, w)], reference=exact)
+
+
+def test_sequences_are_images_of_one_row(unchecked: Device) -> None:
+    x, w, b = drawn(F32, (2, 4, 11), (6, 2, 3), (6,), seed=1)
+    geometry = Geometry((1, 2), (0, 1), (1, 2), 2)
+    expected = reference.conv2d(x[:, :, None], w[:, :, None], b, geometry=geometry)[:, :, 0]
+    options: dict[str, Any] = {"bias": b, "stride": 2, "padding": 1, "dilation": 2, "groups": 2}
+    array = on(unchecked, x)
+    np.testing.assert_allclose(rp.conv1d(array, w, **options).numpy(), expected, atol=1e-5)
+    np.testing.assert_allclose(rp.conv1d(array[0], w, **options).numpy(), expected[0], atol=1e-5)
+    last = rp.conv1d(array.mT, w, **options, layout="NLC")
+    np.testing.assert_allclose(last.mT.numpy(), expected, atol=1e-5)
+    one = rp.conv1d(array[0].mT, w, **options, layout="NLC")
+    np.testing.assert_allclose(one.mT.numpy(), expected[0], atol=1e-5)
+    assert rp.conv1d(array, w, groups=2, padding="same").shape == (2, 6, 11)
+
+
+def test_one_image_needs_no_batch_and_same_padding_keeps_the_size(unchecked: Device) -> None:
+    x, w = drawn(F32, (3, 6, 5), (2, 3, 4, 2), seed=1)
+    for layout, image in (("NCHW", x), ("NHWC", x.transpose(1, 2, 0))):
+        whole = rp.conv2d(on(unchecked, image[None]), w, padding="same", layout=layout)
+        one = rp.conv2d(on(unchecked, image), w, padding="same", layout=layout)
+        assert one.shape == ((2, 6, 5) if layout == "NCHW" else (6, 5, 2))
+        np.testing.assert_array_equal(one.numpy(), whole.numpy()[0])
+    zeros = np.pad(x[None], ((0, 0), (0, 0), (1, 2), (0, 1)))  # The larger half comes last.
+    same = rp.conv2d(on(unchecked, x), w, padding="same").numpy()
+    np.testing.assert_allclose(same, rp.conv2d(on(unchecked, zeros), w).numpy()[0], atol=1e-5)
+
+
+def test_sums_of_no_terms_are_the_bias(unchecked: Device) -> None:
+    b = on(unchecked, np.float32([1, -2]))
+    nothing = rp.zeros((1, 0, 3, 3), device=unchecked), rp.zeros((2, 0, 2, 2), device=unchecked)
+    found = rp.conv2d(*nothing, bias=b, activation="relu").numpy()
+    np.testing.assert_array_equal(found, np.broadcast_to(np.float32([1, 0])[:, None, None], (1, 2, 2, 2)))
+    x, w = rp.zeros((0, 3, 4, 4), device=unchecked), rp.ones((2, 3, 3, 3), device=unchecked)
+    w.requires_grad = True
+    result = rp.conv2d(x, w, padding=1)
+    assert result.shape == (0, 2, 4, 4)
+    result.sum().backward()
+    assert w.grad is not None
+    np.testing.assert_array_equal(w.grad.numpy(), np.zeros((2, 3, 3, 3)))
+    assert rp.conv2d(rp.zeros((1, 3, 4, 4), device=unchecked), w[:0]).shape == (1, 0, 2, 2)
+
+
+def test_nan_reaches_the_results_whose_windows_have_it(unchecked: Device) -> None:
+    x, w = drawn(F32, (1, 2, 21, 19), (3, 2, 3, 3), seed=1)
+    x[0, 1, 9, 17] = np.nan
+    expected = np.zeros((21, 19), bool)
+    expected[8:11, 16:19] = True
+    with each_reported() as case:
+        for name in ("basic", "optimized"):
+            with case(name):
+                found = rp.conv2d(on(unchecked, x), w, padding=1, algorithm=name).numpy()
+                np.testing.assert_array_equal(np.isnan(found[0]), np.broadcast_to(expected, (3, 21, 19)))
+
+
+def test_operands_of_two_dtypes_are_computed_in_f32(unchecked: Device) -> None:
+    needs(unchecked, F16)
+    x, w = drawn(F16, (1, 2, 5, 4), (3, 2, 2, 2), seed=1)
+    result = rp.conv2d(on(unchecked, x), w.astype(np.float32))
+    assert result.kind is F32
+    np.testing.assert_allclose(result.numpy(), reference.conv2d(x, w, geometry=Geometry()), atol=1e-6)
+
+
+def test_a_call_of_known_layouts_runs_its_plan(unchecked: Device) -> None:
+    x, w = (on(unchecked, each) for each in drawn(F32, (1, 2, 5, 4), (3, 2, 2, 2), seed=1))
+    rp.conv2d(x, w, stride=[1, 2], padding=(1, 1))
+    hits = unchecked.cache.plan_hits
+    rp.conv2d(x, w, stride=(1, 2), padding=1)
+    assert unchecked.cache.plan_hits == hits + 1
+
+
+def test_the_plan_says_what_and_why(unchecked: Device) -> None:
+    x, w = np.zeros((1, 3, 40, 30), np.float32), np.zeros((8, 3, 3, 3), np.float32)
+    plan = rp.conv2d.plan(on(unchecked, x), w, algorithm="basic", stride=2)
+    assert str(plan).startswith(
+        "1x3x40x30 * 8x3x3x3 -> 1x8x19x14, f32 NCHW, stride (2, 2): basic, a thread per element; predicted "
+    )
+    assert str(plan).endswith(" ms: requested")
+    assert rp.conv2d.plan(x[0], w).why.startswith("the lowest prediction (")
+    wide = rp.conv2d.plan(x, w, stride=4, algorithm="optimized")
+    assert wide.how == "by basic: a tile with halo, 63x63, exceeds 2560 pixels"
+    large = rp.conv2d.plan(np.zeros((1, 1, 40, 40)), np.zeros((1, 1, 10, 10)), algorithm="optimized")
+    assert large.how == "by basic: 100 taps exceed 96"
+    with pytest.raises(ShapeError, match="nothing to plan"):
+        rp.conv2d.plan(x[:, :0], w[:, :0])
+
+
+ERRORS: dict[str, tuple[type[Exception], Callable[[Array, Array], object]]] = {
+    "conv2d: w is (outputs, channels / groups, height, width): (6, 4, 3, 3) for 4 channels": (
+        ShapeError,
+        lambda x, w: rp.conv2d(x, w, groups=2),
+    ),
+    "conv2d: groups divide the outputs: 6 in 4 groups": (
+        ShapeError,
+        lambda x, w: rp.conv2d(x, w[:, :1], groups=4),
+    ),
+    "conv2d: groups is an integer, 1 or more: 2.0": (ShapeError, lambda x, w: rp.conv2d(x, w, groups=2.0)),  # type: ignore[arg-type]
+    "conv2d: stride is a number or a pair of numbers: (1, 2, 3)": (
+        ShapeError,
+        lambda x, w: rp.conv2d(x, w, stride=(1, 2, 3)),
+    ),
+    "conv2d: stride is 1 or more: (0, 0)": (ShapeError, lambda x, w: rp.conv2d(x, w, stride=0)),
+    "conv2d: dilation is 1 or more: (1, 0)": (ShapeError, lambda x, w: rp.conv2d(x, w, dilation=[1, 0])),
+    "conv2d: padding is not negative: (-1, -1)": (ShapeError, lambda x, w: rp.conv2d(x, w, padding=-1)),
+    'conv2d: padding is numbers, "same" or "valid": \'full\'': (
+        ShapeError,
+        lambda x, w: rp.conv2d(x, w, padding="full"),
+    ),
+    'conv2d: padding "same" needs a stride of 1: (2, 2)': (
+        ShapeError,
+        lambda x, w: rp.conv2d(x, w, padding="same", stride=2),
+    ),
+    "conv2d: the kernel exceeds the padded input: (9, 3) with dilation, the input is (8, 9)": (
+        ShapeError,
+        lambda x, w: rp.conv2d(x, w, padding=(1, 2), dilation=(4, 1)),
+    ),
+    "conv2d: x has the axes (N, H, W, C), or no N": (
+        ShapeError,
+        lambda x, w: rp.conv2d(x[0, 0], w, layout="NHWC"),
+    ),
+    "conv2d: w has 4 axes, and a kernel of 1 x 1 or more": (ShapeError, lambda x, w: rp.conv2d(x, w[0])),
+    "conv2d: the bias has an element for each output, (6,)": (
+        ShapeError,
+        lambda x, w: rp.conv2d(x, w, bias=[1.0]),
+    ),
+    "conv2d: no such layout: 'CHWN'; choose NCHW or NHWC": (
+        LimitError,
+        lambda x, w: rp.conv2d(x, w, layout="CHWN"),
+    ),
+    "conv2d: no such algorithm: 'fast'; choose one of auto, basic, optimized": (
+        LimitError,
+        lambda x, w: rp.conv2d(x, w, algorithm="fast"),
+    ),
+    "conv2d: no such activation: 'swish'; choose one of none, relu": (
+        LimitError,
+        lambda x, w: rp.conv2d(x, w, activation="swish"),
+    ),
+    "conv2d: not for i32: convert": (DtypeError, lambda x, w: rp.conv2d(x.astype("i32"), w)),
+    "conv1d: no such layout: 'NCHW'; choose NCL or NLC": (
+        LimitError,
+        lambda x, w: rp.conv1d(x, w, layout="NCHW"),
+    ),
+    "conv1d: x and w have 3 axes, x 2 for one sequence": (ShapeError, lambda x, w: rp.conv1d(x, w)),
+    "conv_transpose2d: padding is a number or a pair of numbers: 'same'": (
+        ShapeError,
+        lambda x, w: rp.conv_transpose2d(x, w, padding="same"),  # type: ignore[arg-type]
+    ),
+    "conv_transpose2d: w is (channels, outputs / groups, height, width): (6, 4, 3, 3) for 4 channels of x": (
+        ShapeError,
+        rp.conv_transpose2d,
+    ),
+    "conv_transpose2d: output_padding is less than the stride or the dilation: (2, 2) for (2, 2)": (
+        ShapeError,
+        lambda x, w: rp.conv_transpose2d(x, w[:4], stride=2, output_padding=2),
+    ),
+    "conv_transpose2d: padding leaves no pixels: the result is (0, -1)": (
+        ShapeError,
+        lambda x, w: rp.conv_transpose2d(x, w[:4], padding=4),
+    ),
+}
+
+
+def test_what_cannot_be_computed_is_refused_with_a_way_out(unchecked: Device) -> None:
+    x, w = rp.ones((1, 4, 6, 5), device=unchecked), rp.ones((6, 4, 3, 3), device=unchecked)
+    with each_reported() as case:
+        for message, (kind, call) in ERRORS.items():
+            with case(message), pytest.raises(kind, match=f"^{re.escape(message)}"):
+                call(x, w)

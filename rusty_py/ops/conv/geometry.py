@@ -71,15 +71,35 @@ def geometry_of(
     operation: str, stride: Sizes, padding: Padding, dilation: Sizes, groups: int, layout: str
 ) -> Geometry:
     """The geometry that a user's arguments say. Raises ShapeError, and LimitError for an unknown layout."""
-    pads = padding if isinstance(padding, str) else pair_of(operation, "padding", padding)
-    strides, dilations = pair_of(operation, "stride", stride), pair_of(operation, "dilation", dilation)
-    return _geometry(operation, strides, pads, dilations, groups, layout)
+    try:
+        return _geometry(operation, stride, padding, dilation, groups, layout)
+    except TypeError:  # Lists do not hash.
+        return _geometry.__wrapped__(operation, stride, padding, dilation, groups, layout)
+
+
+@lru_cache(512, typed=True)  # At every call of an operation.
+def _geometry(
+    operation: str, stride: Sizes, padding: Padding, dilation: Sizes, groups: int, layout: str
+) -> Geometry:
+    steps, apart = pair_of(operation, "stride", stride), pair_of(operation, "dilation", dilation)
+    for name, pair in (("stride", steps), ("dilation", apart)):
+        if min(pair) < 1:
+            raise ShapeError(f"{operation}: {name} is 1 or more: {pair}")
+    if not hasattr(groups, "__index__") or groups < 1:
+        raise ShapeError(f"{operation}: groups is an integer, 1 or more: {groups!r}")
+    if layout not in LAYOUTS:
+        raise LimitError(f"{operation}: no such layout: {layout!r}; choose {' or '.join(LAYOUTS)}")
+    if isinstance(padding, str):
+        pads = _named_padding(operation, padding, steps)
+    else:
+        pads = pair_of(operation, "padding", padding)
+        if min(pads) < 0:
+            raise ShapeError(f"{operation}: padding is not negative: {pads}; slice the input instead")
+    return Geometry(steps, pads, apart, operator.index(groups), layout)
 
 
 def pair_of(operation: str, name: str, value: Sizes) -> Pair:
     """`value` for the height and for the width. Raises ShapeError unless it is a number or two."""
-    if type(value) is int:
-        return value, value
     given = value if isinstance(value, list | tuple) else (value, value)
     try:
         sizes = [operator.index(each) for each in given]
@@ -88,26 +108,6 @@ def pair_of(operation: str, name: str, value: Sizes) -> Pair:
     if len(sizes) != 2:
         raise ShapeError(f"{operation}: {name} is a number or a pair of numbers: {value!r}")
     return sizes[0], sizes[1]
-
-
-@lru_cache(512, typed=True)
-def _geometry(
-    operation: str, stride: Pair, padding: Pair | str, dilation: Pair, groups: int, layout: str
-) -> Geometry:
-    for name, pair in (("stride", stride), ("dilation", dilation)):
-        if min(pair) < 1:
-            raise ShapeError(f"{operation}: {name} is 1 or more: {pair}")
-    if not hasattr(groups, "__index__") or groups < 1:
-        raise ShapeError(f"{operation}: groups is an integer, 1 or more: {groups!r}")
-    if layout not in LAYOUTS:
-        raise LimitError(f"{operation}: no such layout: {layout!r}; choose {' or '.join(LAYOUTS)}")
-    if isinstance(padding, str):
-        pads = _named_padding(operation, padding, stride)
-    elif min(padding) < 0:
-        raise ShapeError(f"{operation}: padding is not negative: {padding}; slice the input instead")
-    else:
-        pads = padding
-    return Geometry(stride, pads, dilation, operator.index(groups), layout)
 
 
 def _named_padding(operation: str, padding: str, stride: Pair) -> Pair | None:

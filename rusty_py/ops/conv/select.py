@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from rusty_py.errors import LimitError, UnsupportedError
-from rusty_py.ops.conv import basic, basic_weights
+from rusty_py.ops.conv import basic, basic_weights, optimized
 from rusty_py.ops.conv.algorithm import Algorithm, Problem
 from rusty_py.ops.conv.correlation import Correlation, WeightCorrelation
 from rusty_py.runtime.device import Device
 from rusty_py.runtime.launch import Spec
 
-ALGORITHMS: dict[str, Algorithm[Correlation]] = {each.name: each for each in (basic.ALGORITHM,)}
+ALGORITHMS: dict[str, Algorithm[Correlation]] = {
+    each.name: each for each in (basic.ALGORITHM, optimized.ALGORITHM)
+}
 """Those for correlations, by name."""
 
 WEIGHT_ALGORITHMS: dict[str, Algorithm[WeightCorrelation]] = {

@@ -1,0 +1,109 @@
+"""The optimized algorithm: tiles of the input with halo, and of the weights, in workgroup memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+
+from rusty_py.dtypes import F16, F32
+from rusty_py.ops.conv import basic
+from rusty_py.ops.conv.algorithm import Algorithm, Epilogue, any_problem, definitions, fits
+from rusty_py.ops.conv.correlation import Correlation, Pair, pieces
+from rusty_py.runtime.device import Device
+from rusty_py.runtime.launch import Spec, launch
+from rusty_py.shapes import ceil_div
+
+THREADS = 64
+EDGE = 16
+OUTPUTS = 16
+X_TILE = 2560
+"""Pixels of the tile of the input, of one or more channels."""
+W_TILE = 384
+"""vec4s of the tile of the weights, which has 4 for each tap and channel."""
+
+
+def _halo(problem: Correlation) -> Pair:
+    """The pixels of the input that a workgroup's pixels read."""
+    rows, columns = (
+        (EDGE - 1) * stride + (count - 1) * dilation + 1
+        for stride, count, dilation in zip(
+            problem.taps.stride, problem.kernel, problem.taps.dilation, strict=True
+        )
+    )
+    return rows, columns
+
+
+def _beyond(device: Device, problem: Correlation) -> str | None:
+    """Why the basic algorithm takes the problem over."""
+    rows, columns = _halo(problem)
+    if rows * columns > X_TILE:
+        return f"a tile with halo, {rows}x{columns}, exceeds {X_TILE} pixels"
+    taps = problem.kernel[0] * problem.kernel[1]
+    if taps * OUTPUTS > W_TILE * 4:
+        return f"{taps} taps exceed {W_TILE * 4 // OUTPUTS}"
+    if not fits(device.limits, _spec(Epilogue.of(problem))):
+        return "workgroups are too large for the adapter"
+    return None
+
+
+def _run(device: Device, problem: Correlation) -> None:
+    if _beyond(device, problem):
+        basic.ALGORITHM.run(device, problem)
+        return
+    kernel = _spec(Epilogue.of(problem))
+    for each in pieces(problem, device.throughput.flops(kernel)):
+        bias = [] if each.bias is None else [each.bias.buffer]
+        rows, columns = each.out_size
+        tiles = ceil_div(rows, EDGE) * ceil_div(columns, EDGE)
+        groups = (tiles, each.groups * ceil_div(each.outputs, OUTPUTS), each.batch)
+        x_groups, y_groups, z_groups = (min(count, device.limits.groups) for count in groups)
+        launch(
+            device,
+            kernel,
+            inputs=[each.x.buffer, each.w.buffer, *bias],
+            outputs=[each.out.buffer],
+            uniforms=each.uniforms,
+            workgroups=(x_groups, y_groups, z_groups),
+            flops=each.flops,
+        )
+
+
+@cache
+def _spec(epilogue: Epilogue) -> Spec:
+    """The kernel for an epilogue."""
+    constants = f"const X_TILE: u32 = {X_TILE}u;\nconst W_TILE: u32 = {W_TILE}u;\n"
+    return Spec(
+        "conv2d/optimized",
+        epilogue.inputs,
+        1,
+        THREADS,
+        4 * X_TILE + 16 * W_TILE,
+        definitions=constants + definitions(epilogue),
+        variant=str(epilogue),
+    )
+
+
+def _variants() -> Iterator[Spec]:
+    for dtype in (F32, F16):
+        yield _spec(Epilogue(dtype))
+        yield _spec(Epilogue(dtype, bias=True, activation="silu"))
+
+
+def _seconds(device: Device, problem: Correlation) -> float:
+    """As if every workgroup were full; barriers are slow on CPU drivers."""
+    if _beyond(device, problem) or device.adapter.type == "CPU":
+        return 1.01 * basic.ALGORITHM.seconds(device, problem)
+    rows, columns = (ceil_div(size, EDGE) * EDGE for size in problem.out_size)
+    outputs = ceil_div(problem.outputs, OUTPUTS) * OUTPUTS
+    return 2 * problem.batch * problem.groups * outputs * rows * columns * problem.depth / 1.5e13 + 3e-6
+
+
+def _describe(device: Device, problem: Correlation) -> str:
+    beyond = _beyond(device, problem)
+    if beyond:
+        return f"by basic: {beyond}"
+    rows, columns = _halo(problem)
+    return f"tiles of {EDGE}x{EDGE} pixels ({rows}x{columns} with halo) for {OUTPUTS} outputs"
+
+
+ALGORITHM = Algorithm[Correlation]("optimized", any_problem, _seconds, _run, _describe, _variants)
