@@ -15,6 +15,7 @@ import typer
 
 from rusty_py.bench.command import measure_and_report
 from rusty_py.bench.compare import compare
+from rusty_py.bench.conv2d import conv2d
 from rusty_py.bench.exits import CLOSED, FINDINGS, NO_ADAPTER, exit_code_of, leave
 from rusty_py.bench.group import CommandGroup
 from rusty_py.bench.matmul import default_sizes, matmul, parse_size
@@ -57,6 +58,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # Its frames leave too little room for one option per line.
 )
 app.command()(matmul)
+app.command()(conv2d)
 for suite in suites():
     app.command(suite.command)(command_of(suite))
 app.command()(compare)

@@ -106,7 +106,11 @@ class KernelMeter:
         )
 
     def rejection(self, track: KernelTrack, problem: BenchProblem) -> str:
-        """Why the track's time is implausible; "" if it isn't. Sets its roofline."""
+        """Why the track's time is implausible; "" if it isn't. Sets its roofline.
+
+        The arithmetic is that of the track's work, which may have less than the problem's formula.
+        """
+        problem = replace(problem, flops=track.made.problem.flops)
 
         def again() -> tuple[float, float]:
             ceilings = replace(self.measured, fma_gflops=self.ceilings.fma_gflops())

@@ -122,7 +122,7 @@ def _shortened(command: str) -> str:
     command = re.sub(r"--max-time \d+", "--max-time 2", command)
     if "--max-time" in command:
         return command
-    measuring = "matmul|activation|elementwise|fused|norm|reduce|scan|transfer"
+    measuring = "matmul|conv2d|activation|elementwise|fused|norm|reduce|scan|transfer"
     return re.sub(rf"(rusty-bench(?: (?:{measuring}))?)(?= -)(?! --version)", r"\1 --runs 2", command)
 
 

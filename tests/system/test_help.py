@@ -11,7 +11,7 @@ import rusty_py
 from .program import NO_DRIVER, Sabotaged, python, rusty_bench, strict_json
 
 COMMANDS = (
-    *("matmul", "activation", "elementwise", "fused", "norm", "reduce", "scan", "run", "kernel"),
+    *("matmul", "conv2d", "activation", "elementwise", "fused", "norm", "reduce", "scan", "run", "kernel"),
     *("compare", "overhead", "transfer", "tune", "info", "doctor", "check"),
 )
 

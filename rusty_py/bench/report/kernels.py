@@ -20,6 +20,11 @@ PARTS = {
 }
 """The figures of a result measured end to end, in nanoseconds, and their headers."""
 
+CALL_LEGEND = (
+    "call: from NumPy arrays to a NumPy array, by the wall clock; compile: once per process and kernel, not"
+    " part of the total; launch: the call without waiting; GPU: the wait that follows."
+)
+
 _CATEGORIES = {"matmul": "compute", "reduce": "reduction"}
 _DTYPES = {"f32": "float32", "f16": "float16"}
 
@@ -27,7 +32,7 @@ _DTYPES = {"f32": "float32", "f16": "float16"}
 def tables(run: BenchRun) -> list[Table]:
     """Kernels, what fusion saves, whole calls from NumPy to NumPy, and a summary."""
     saved = fusion.table(run)
-    return [table for table in (_kernels(run), saved, _end_to_end(run), _summary(run)) if table.lines]
+    return [table for table in (_kernels(run), saved, whole_calls(run), _summary(run)) if table.lines]
 
 
 def configuration(run: BenchRun) -> list[str]:
@@ -67,7 +72,7 @@ def findings(run: BenchRun) -> list[str]:
     lines += fusion.findings(run) if run.command == "fused" else diagnosis.against_reference(run)
     lines += list(filter(None, [diagnosis.largest_speedup(run)]))
     lines += diagnosis.exponents(run)
-    lines += _shares(run)
+    lines += budget_shares(run)
     unverified = facts(run, "unverified")
     if isinstance(unverified, list) and unverified:
         lines.append(f"not verified, for lack of a reference: {', '.join(map(str, unverified))}")
@@ -75,7 +80,7 @@ def findings(run: BenchRun) -> list[str]:
     return [*lines, drift] if drift else lines
 
 
-def _shares(run: BenchRun) -> list[str]:
+def budget_shares(run: BenchRun) -> list[str]:
     """How many rows stopped at their share of the budget, and how noisy they are."""
     short = [row for row in run.rows if row.stopped.startswith("budget: its share")]
     noise = [each.stats.noise for row in short for each in diagnosis.ranking(row) if each.stats]
@@ -107,17 +112,16 @@ def _columns(run: BenchRun) -> list[str]:
         )
     if run.peak_gflops:
         lines.append(f"peak: {rate(run.peak_gflops)} GFLOPS, from --peak.")
-    lines += [_reference(run, each) for each in dict.fromkeys(row.reference for row in run.rows) if each]
+    lines += [
+        reference_legend(run, each) for each in dict.fromkeys(row.reference for row in run.rows) if each
+    ]
     if any(len(diagnosis.kernels(row)) > 1 for row in run.rows):
         lines.append("gain (--wide): the time saved against the slowest kernel of the row, in %.")
     if fusion.table(run).lines:
         lines.append(fusion.LEGEND)
-    if _end_to_end(run).lines:
-        lines.append(
-            "call: from NumPy arrays to a NumPy array, by the wall clock; compile: once per process and"
-            " kernel, not part of the total; launch: the call without waiting; GPU: the wait that follows."
-        )
-    return [*lines, *(_of_user_kernel(run) if run.command == "run" else _errors(run))]
+    if whole_calls(run).lines:
+        lines.append(CALL_LEGEND)
+    return [*lines, *(_of_user_kernel(run) if run.command == "run" else error_legend(run))]
 
 
 def _of_user_kernel(run: BenchRun) -> Iterator[str]:
@@ -199,7 +203,7 @@ def _line(result: Result, row: Row, run: BenchRun, *, several: bool) -> list[str
     ]
 
 
-def _end_to_end(run: BenchRun) -> Table:
+def whole_calls(run: BenchRun) -> Table:
     """One line for each result that was measured from NumPy to NumPy, with its parts in milliseconds."""
     reference = next((row.reference for row in run.rows if row.reference), "")
     columns = [
@@ -259,7 +263,8 @@ def _label(library: str) -> str:
     return diagnosis.LABELS.get(library, library)
 
 
-def _reference(run: BenchRun, name: str) -> str:
+def reference_legend(run: BenchRun, name: str) -> str:
+    """The legend of the comparison with a reference."""
     if name == fusion.UNFUSED:
         return "vs unfused: the time of the operations one by one, divided by that of the fused kernels."
     if name != "numpy":
@@ -277,7 +282,7 @@ def _reference(run: BenchRun, name: str) -> str:
     )
 
 
-def _errors(run: BenchRun) -> Iterator[str]:
+def error_legend(run: BenchRun) -> Iterator[str]:
     """The legend of errors, and of the f16 ceiling."""
     problems = [row.problem for row in run.rows]
     for accumulated, dtype in sorted({_rounded(each) for each in problems if each.dtype in _DTYPES}):

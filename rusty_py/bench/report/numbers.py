@@ -18,6 +18,11 @@ def milliseconds(ns: float) -> str:
     return f"{ms:.3f}" if ms >= 0.1 else f"{ms:.3g}" if ms >= 1e-4 else f"{ms:.1e}"
 
 
+def microseconds(ns: float) -> str:
+    """Microseconds: thousands separators and two decimals."""
+    return f"{ns / 1e3:,.2f}"
+
+
 def duration(ns: float) -> str:
     """A time with its unit and three digits."""
     for unit, size in (("s", 1e9), ("ms", 1e6)):
@@ -39,6 +44,12 @@ def speedup(ratio: float) -> str:
         return "same"
     factor, word = (ratio, "faster") if ratio > 1 else (1 / ratio, "slower")
     return f"{factor:,.0f}x {word}" if factor >= 100 else f"{factor:.3g}x {word}"
+
+
+def saved(ratio: float) -> str:
+    """How much less time it takes, in percent, where `ratio` is the other time divided by this one."""
+    percent = 100 * (1 - 1 / ratio)
+    return f"{abs(percent):.1f}% {'less' if percent >= 0 else 'more'}"
 
 
 def scaled(value: float | None, unit: float) -> float | None:

@@ -3,7 +3,7 @@
 from types import ModuleType
 from typing import Protocol, cast
 
-from rusty_py.bench.report import kernels, overhead, transfer
+from rusty_py.bench.report import convolutions, kernels, overhead, transfer
 from rusty_py.bench.report.columns import Table
 from rusty_py.measure.document import BenchRun
 
@@ -20,7 +20,7 @@ class View(Protocol):
     def legend(self, run: BenchRun) -> list[str]: ...
 
 
-_VIEWS: dict[str, ModuleType] = {"overhead": overhead, "transfer": transfer}
+_VIEWS: dict[str, ModuleType] = {"conv2d": convolutions, "overhead": overhead, "transfer": transfer}
 
 
 def view_of(run: BenchRun) -> View:

@@ -13,7 +13,7 @@ from rusty_py.errors import LimitError, ToolError
 from rusty_py.measure.document import ClockName, Timed
 from rusty_py.measure.references.computation import ReferenceTrack, wall_timed
 from rusty_py.measure.references.layouts import flat
-from rusty_py.measure.references.mlx_functions import call_of
+from rusty_py.measure.references.mlx_functions import arranged, call_of
 from rusty_py.measure.references.task import ReferenceTask
 from rusty_py.measure.sampling import Track
 from rusty_py.runtime.device import Device
@@ -52,7 +52,7 @@ class MlxCalls:
 
     def prepare(self) -> None:
         with _translated():
-            self.given = [self._moved(x) for x in self.task.operands]
+            self.given = [self._moved(x) for x in arranged(self.task)]
             self.call = call_of(self.mx, self.task)
             self._run(1)
 

@@ -3,12 +3,16 @@
 An operation that is not here has MLX's function of the same name, without options.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from rusty_py.errors import LimitError
+from rusty_py.measure.references.convolution import planes
 from rusty_py.measure.references.task import ReferenceTask
 
 
@@ -77,6 +81,8 @@ def call_of(mx: Any, task: ReferenceTask) -> Callable[..., Any]:
     if task.operation == "astype":
         dtype = getattr(mx, _DTYPES.get(task.dtype.name, task.dtype.name))
         return lambda x: x.astype(dtype)
+    if task.operation == "conv2d":
+        return _convolution(mx, task)
     described = FUNCTIONS.get(task.operation, MlxFunction(task.operation))
     task.check_options("mlx", also=described.options)
     module, _, name = described.name.rpartition(".")
@@ -89,6 +95,23 @@ def call_of(mx: Any, task: ReferenceTask) -> Callable[..., Any]:
     }
     options |= _axes(described, task)
     return lambda *operands: function(*operands, **options)
+
+
+def arranged(task: ReferenceTask) -> Sequence[NDArray[Any]]:
+    """The operands, those of a convolution with their channels last: MLX has no other layout."""
+    if task.operation != "conv2d":
+        return task.operands
+    x, w = task.operands
+    images = planes(x, task.options.get("layout", "NCHW"))
+    return [np.ascontiguousarray(each.transpose(0, 2, 3, 1)) for each in (images, w)]
+
+
+def _convolution(mx: Any, task: ReferenceTask) -> Callable[..., Any]:
+    """MLX's conv2d of arranged operands, with the result in the task's layout."""
+    options = {**task.options}
+    if options.pop("layout", "NCHW") == "NHWC":
+        return lambda x, w: mx.conv2d(x, w, **options)
+    return lambda x, w: mx.conv2d(x, w, **options).transpose(0, 3, 1, 2)
 
 
 def _axes(described: MlxFunction, task: ReferenceTask) -> dict[str, object]:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rusty_py.arrays import Array
 from rusty_py.dtypes import element
 from rusty_py.errors import LimitError
 from rusty_py.measure.document import Verification
@@ -29,7 +30,8 @@ class ReferenceTask:
 
     `operation` is a name in `OPERATIONS`; `numpy` is NumPy's function for it, or a function of NumPy arrays.
     `operands` are arrays, or views with the strides that they have on our device. `options` are those of the
-    operation. The result has `shape` and `dtype`; `compare` verifies it against float64.
+    operation. The result has `shape` and `dtype`; `compare` verifies it against float64. `ours` is our public
+    function, where it takes other options than the operation.
     """
 
     operation: str
@@ -39,6 +41,7 @@ class ReferenceTask:
     compare: Comparison
     numpy: Callable[..., object] | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    ours: Callable[..., Array] | None = None
 
     @property
     def axes(self) -> Shape:

@@ -85,6 +85,8 @@ def call_of(torch: Any, task: ReferenceTask, given: Sequence[Any], out: Any) -> 
     """A call that returns the result, which is `out` where PyTorch's function takes it. Raises LimitError."""
     if task.operation == "astype":
         return lambda: out.copy_(given[0])
+    if task.operation == "conv2d":
+        return _convolution(torch, task, given)
     described = FUNCTIONS.get(task.operation, TorchFunction(task.operation))
     task.check_options("torch", also=described.options)
     function = torch
@@ -122,3 +124,14 @@ def _axes(described: TorchFunction, task: ReferenceTask) -> dict[str, object]:
     if described.dims == "one" and len(task.axes) < task.operands[0].ndim:
         raise LimitError(f"torch: {task.operation} has no function over the axes {task.axes}")
     return {}
+
+
+def _convolution(torch: Any, task: ReferenceTask, given: Sequence[Any]) -> Callable[[], Any]:
+    """PyTorch's conv2d; images in NHWC are its channels-last tensors, which have the axes of NCHW."""
+    options = {**task.options}
+    x, w = given
+    function = torch.nn.functional.conv2d
+    if options.pop("layout", "NCHW") == "NCHW":
+        return lambda: function(x, w, **options)
+    channels_last = w.contiguous(memory_format=torch.channels_last)
+    return lambda: function(x.permute(0, 3, 1, 2), channels_last, **options).permute(0, 2, 3, 1)

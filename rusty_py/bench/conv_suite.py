@@ -1,0 +1,236 @@
+"""The suite of convolutions: algorithms on the same images and weights, and a reference."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from rusty_py.arrays import Array
+from rusty_py.bench.convolutions import Convolution
+from rusty_py.dtypes import F16, F32, Dtype
+from rusty_py.errors import DtypeError, LimitError, UnsupportedError
+from rusty_py.measure.conv_verification import ConvVerifier
+from rusty_py.measure.document import BenchProblem, Figure, Verification
+from rusty_py.measure.end_to_end import CompileMeter, WholeCall, end_to_end
+from rusty_py.measure.operation_work import collected, kernel_names, poison
+from rusty_py.measure.references import Library, ReferenceTask, references
+from rusty_py.measure.references import convolution as numpy_convolution
+from rusty_py.measure.runner import Comparison, KernelMeter, Schedule
+from rusty_py.measure.sampling import KernelTrack
+from rusty_py.ops.conv2d import conv2d
+from rusty_py.ops.creation import asarray
+from rusty_py.runtime.adapter import Adapter
+from rusty_py.runtime.device import Device
+from rusty_py.runtime.launch import Launch, run
+from rusty_py.runtime.pool import size_class
+
+AUTO = "auto"
+POOL, WORKSPACE = "peak pool", "workspace"
+"""Figures of an algorithm: the bytes that a call takes from the pool, and those beyond the result."""
+
+_WINOGRAD = 4
+"""A Winograd algorithm, F(4x4, 3x3) at most, has so many times fewer multiplications."""
+
+
+class ConvTrack(KernelTrack):
+    """The launches of an algorithm, and the memory that it takes."""
+
+    nbytes: tuple[int, int] = (0, 0)
+
+    def verify(self) -> Verification:
+        assert isinstance(self.work, ConvWork)
+        self.nbytes = self.work.pool_bytes()
+        return super().verify()
+
+    def figures(self) -> list[Figure]:
+        memory = zip((POOL, WORKSPACE), self.nbytes, strict=True)
+        return [*super().figures(), *(Figure(name, nbytes, "B") for name, nbytes in memory)]
+
+
+@dataclass(frozen=True)
+class ConvSuite:
+    """`algorithms` as in `rusty_py.conv2d`. With "auto", calls from NumPy to NumPy are measured, too."""
+
+    command = "conv2d"
+
+    convolutions: Sequence[Convolution]
+    algorithms: Sequence[str]
+    reference: Library
+    layout: str = "NCHW"
+    dtype: Dtype = F32
+
+    def check(self, adapter: Adapter) -> None:
+        """Raises DtypeError if the adapter doesn't take the dtype."""
+        if self.dtype is F16 and "shader-f16" not in adapter.features:
+            raise DtypeError(f"conv2d: {adapter} does not compute in f16: use --dtype f32")
+
+    def schedules(self, meter: KernelMeter, rng: np.random.Generator) -> list[Schedule]:
+        """A row for each convolution."""
+        compiler = CompileMeter(meter.device)
+        return [
+            Schedule(
+                problem_of(each, self.dtype, self.layout),
+                partial(self._comparisons, each, meter, compiler, rng),
+                by=self.algorithms,
+                weight=max(1.0, each.flops / 1e9),
+            )
+            for each in self.convolutions
+        ]
+
+    def _comparisons(
+        self, each: Convolution, meter: KernelMeter, compiler: CompileMeter, rng: np.random.Generator
+    ) -> list[Comparison]:
+        problem = problem_of(each, self.dtype, self.layout)
+        setup = ConvSetup(problem, each, meter.device, rng, self.dtype)
+        tracks = [
+            ConvTrack(name, partial(setup.work, name), meter.device, meter.timer, meter.clock_name)
+            for name in self.algorithms
+        ]
+        others = references([self.reference], setup.task(), device=meter.device, clock=meter.clock_name)
+        whole = [end_to_end(setup.whole_call(), compiler)] * (AUTO in self.algorithms)
+        return [
+            Comparison(
+                problem,
+                [*tracks, *others.tracks],
+                [*others.references, *whole],
+                reference=self.reference.name,
+            )
+        ]
+
+
+def problem_of(each: Convolution, dtype: Dtype, layout: str) -> BenchProblem:
+    """Images and weights are read once, and the result written once."""
+    shapes = shapes_of(each, layout)
+    read, written = sum(int(np.prod(shape)) for shape in shapes[:2]), int(np.prod(shapes[2]))
+    return BenchProblem(
+        "conv2d",
+        each.name,
+        each.axes,
+        dtype.name,
+        {"layout": layout},
+        flops=each.flops,
+        read_bytes=read * dtype.itemsize,
+        written_bytes=written * dtype.itemsize,
+    )
+
+
+def shapes_of(each: Convolution, layout: str) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+    """The shapes of the images, the weights and the result."""
+
+    def shape(channels: int, *size: int) -> tuple[int, ...]:
+        return (each.batch, channels, *size) if layout == "NCHW" else (each.batch, *size, channels)
+
+    weights = (each.outputs, each.channels // each.groups, each.kernel, each.kernel)
+    return (
+        shape(each.channels, each.height, each.width),
+        weights,
+        shape(each.outputs, each.out_height, each.out_width),
+    )
+
+
+class ConvSetup:
+    """Operands on the device, and the verifier shared by all algorithms."""
+
+    def __init__(
+        self,
+        problem: BenchProblem,
+        each: Convolution,
+        device: Device,
+        rng: np.random.Generator,
+        dtype: Dtype = F32,
+    ) -> None:
+        self.problem, self.device = problem, device
+        layout = problem.options["layout"]
+        self.options: dict[str, Any] = {**each.options, "layout": layout}
+        self.verifier = ConvVerifier(
+            shapes_of(each, layout), each.options, rng=rng, layout=layout, dtype=dtype
+        )
+        self._works: dict[str, ConvWork] = {}
+        self.arrays = [asarray(x, device=device) for x in (self.verifier.x, self.verifier.w)]
+
+    def call(self, *arrays: Array, algorithm: str = AUTO) -> Array:
+        """The convolution of arrays by an algorithm."""
+        x, w = arrays
+        return conv2d(x, w, algorithm=algorithm, **self.options)
+
+    def work(self, algorithm: str) -> "ConvWork":
+        """An algorithm, ready to run, made once. Raises LimitError if it doesn't take the convolution."""
+        if algorithm not in self._works:
+            try:
+                self._works[algorithm] = ConvWork(self, algorithm)
+            except UnsupportedError as error:
+                raise LimitError(str(error)) from error
+        return self._works[algorithm]
+
+    def task(self) -> ReferenceTask:
+        """The convolution for other libraries."""
+        verifier = self.verifier
+        return ReferenceTask(
+            "conv2d",
+            (verifier.x, verifier.w),
+            verifier.shape,
+            verifier.dtype.numpy,
+            verifier.compare_other,
+            numpy_convolution.conv2d,
+            self.options,
+            ours=conv2d,
+        )
+
+    def whole_call(self) -> WholeCall:
+        """The convolution of NumPy arrays, by the algorithm that `conv2d` selects."""
+        operands = [self.verifier.x, self.verifier.w]
+        return WholeCall(
+            self.device, operands, self.call, lambda: self.work(AUTO).made, self.verifier.compare
+        )
+
+
+class ConvWork:
+    """An algorithm on the operands of the setup: a `Work`."""
+
+    def __init__(self, setup: ConvSetup, algorithm: str) -> None:
+        self.setup, self.device = setup, setup.device
+        self._call: Callable[[], Array] = partial(setup.call, *setup.arrays, algorithm=algorithm)
+        self._collect()
+        self.kernel, self.sha256 = kernel_names(self.made)
+        self.plan = ""
+        if algorithm == AUTO:
+            x, w = setup.arrays
+            self.plan = str(conv2d.plan(x, w, **setup.options))
+        # Its own arithmetic, so that a Winograd algorithm is not taken for an impossible rate.
+        fewer = _WINOGRAD if "winograd" in self.kernel else 1
+        self.problem = replace(setup.problem, flops=setup.problem.flops // fewer)
+
+    def launches(self) -> list[Launch]:
+        """Collected anew when the throughput of kernels has become known, which divides long launches."""
+        if self._version != self.device.throughput.version:
+            self._collect()
+        return self.made
+
+    def poison(self) -> None:
+        """Poisons the result and the temporaries of the last launches."""
+        poison(self.device, self.made)
+
+    def verify(self) -> Verification:
+        launches = self.launches()
+        self.poison()
+        run(self.device, launches)
+        return self.recheck()
+
+    def recheck(self) -> Verification:
+        return self.setup.verifier.compare(self.result.numpy())
+
+    def pool_bytes(self) -> tuple[int, int]:
+        """What a call takes from an empty pool, and how much of it is not the result."""
+        self.device.pool.purge()
+        before = self.device.pool_stats()
+        result = self._call()
+        self.device.wait()
+        after = self.device.pool_stats()
+        taken = after.live_bytes + after.cached_bytes - before.live_bytes
+        return taken, taken - size_class(result.nbytes)
+
+    def _collect(self) -> None:
+        self._version = self.device.throughput.version
+        self.made, self.result = collected(self.device, self._call)
