@@ -16,6 +16,7 @@ from rusty_py.oracle import Expected
 from rusty_py.samples import Sample, values
 
 from ..ops.placed import limited
+from .direct_works import direct_works
 
 ConvWork = tuple[str, Callable[[Device, Callable[..., None]], np.ndarray], Callable[[], Expected]]
 
@@ -24,6 +25,7 @@ def conv_works() -> Iterator[ConvWork]:
     """The works of all algorithms."""
     yield from basic_works()
     yield from optimized_works()
+    yield from direct_works()
 
 
 def basic_works() -> Iterator[ConvWork]:

@@ -68,14 +68,17 @@ class Epilogue:
         return " ".join([self.dtype.name, *["bias"] * self.bias, *[self.activation] * bool(self.activation)])
 
 
-def definitions(epilogue: Epilogue) -> str:
-    """The bindings, the uniforms and the epilogue of a kernel that binds x, w, the bias if any, and out."""
+def definitions(epilogue: Epilogue, *, x: str = "elem", out: str = "elem") -> str:
+    """The bindings, the uniforms and the epilogue of a kernel that binds x, w, the bias if any, and out.
+
+    `x` and `out` are the types of the elements of those bindings.
+    """
     inputs = epilogue.inputs
     return (
         epilogue.text
-        + "@group(0) @binding(0) var<storage, read> x_in: array<elem>;\n"
+        + f"@group(0) @binding(0) var<storage, read> x_in: array<{x}>;\n"
         + "@group(0) @binding(1) var<storage, read> w_in: array<elem>;\n"
-        + f"@group(0) @binding({inputs}) var<storage, read_write> out: array<elem>;\n"
+        + f"@group(0) @binding({inputs}) var<storage, read_write> out: array<{out}>;\n"
         + f"@group(0) @binding({inputs + 1}) var<uniform> uniforms: Uniforms;\n"
         + shaders.read("conv2d/uniforms")
     )

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from rusty_py.errors import LimitError, UnsupportedError
-from rusty_py.ops.conv import basic, basic_weights, optimized
+from rusty_py.ops.conv import basic, basic_weights, depthwise, direct, optimized
 from rusty_py.ops.conv.algorithm import Algorithm, Problem
 from rusty_py.ops.conv.correlation import Correlation, WeightCorrelation
 from rusty_py.runtime.device import Device
 from rusty_py.runtime.launch import Spec
 
 ALGORITHMS: dict[str, Algorithm[Correlation]] = {
-    each.name: each for each in (basic.ALGORITHM, optimized.ALGORITHM)
+    each.name: each
+    for each in (
+        basic.ALGORITHM,
+        optimized.ALGORITHM,
+        direct.ALGORITHM,
+        depthwise.ALGORITHM,
+    )
 }
 """Those for correlations, by name."""
 

@@ -1,0 +1,86 @@
+"""The depthwise algorithm: groups of one channel, each thread with some rows of a plane in registers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from rusty_py.dtypes import F16, F32
+from rusty_py.ops.conv import direct_kernel
+from rusty_py.ops.conv.algorithm import Algorithm, Epilogue
+from rusty_py.ops.conv.correlation import Correlation
+from rusty_py.ops.conv.direct_kernel import Kernel
+from rusty_py.ops.conv.window import Window, aligned, one_tap, row_of_taps, whole
+from rusty_py.runtime.device import Device
+from rusty_py.runtime.launch import Spec
+
+MULTIPLIER = 4
+"""The most outputs of a channel."""
+
+THREADS = 128
+
+ROWS = (4, 2, 1)
+"""Rows of the result of a thread: the first number whose window fits."""
+
+WINDOW_REGISTERS = 100
+"""The largest window; of larger ones, one row of taps at a time."""
+
+CPU_THREADS, CPU_ROWS = 8, 2
+
+BYTES_PER_SECOND, FLOPS_PER_SECOND, CPU_FLOPS_PER_SECOND = 2.8e12, 15e12, 2e9
+"""Reached by these kernels; where nothing is a vec4, half of it."""
+
+LAUNCH_SECONDS = 3e-6
+
+
+def kernel_for(device: Device, problem: Correlation) -> Kernel:
+    """The kernel with its tile."""
+    if device.adapter.is_cpu:
+        return Kernel(one_tap(CPU_ROWS), 1, CPU_THREADS, flat=True)
+    windows = [
+        whole(problem.taps, problem.kernel, problem.x, channels=1, out_rows=rows)
+        for rows in ROWS
+        if rows == 1 or problem.out_size[0] >= rows
+    ]
+    fitting = (each for each in (*windows, row_of_taps(windows[-1])) if each.registers <= WINDOW_REGISTERS)
+    return Kernel(next(fitting, one_tap(1)), 1, THREADS, flat=True)
+
+
+def _refusal(device: Device, problem: Correlation) -> str | None:
+    if problem.channels > 1 or problem.outputs > MULTIPLIER:
+        found = f"{problem.channels} and {problem.outputs}"
+        return f"takes groups of 1 channel and up to {MULTIPLIER} outputs: {found}"
+    return None
+
+
+def _seconds(device: Device, problem: Correlation) -> float:
+    if device.adapter.is_cpu:
+        return problem.flops / CPU_FLOPS_PER_SECOND
+    moved = (problem.x.size + problem.out.size) * problem.dtype.itemsize
+    slow = 1 + (not aligned(problem.x)) + (not aligned(problem.out))
+    return LAUNCH_SECONDS + slow * max(problem.flops / FLOPS_PER_SECOND, moved / BYTES_PER_SECOND)
+
+
+def _run(device: Device, problem: Correlation) -> None:
+    direct_kernel.run(device, problem, kernel_for(device, problem))
+
+
+def _describe(device: Device, problem: Correlation) -> str:
+    return str(kernel_for(device, problem))
+
+
+def samples() -> Iterator[Kernel]:
+    """Small kernels that cover the texts; what GPUs run differs in numbers alone."""
+    three = Window(1, 2, (3, 3), (1, 1), (1, 1), (1, 1), vec4=True, phase=3)
+    yield Kernel(three, 1, 32, flat=True)
+    yield Kernel(replace(three, per_out=(2, 2), vec4=False, phase=0), 1, 32, flat=True)
+    yield Kernel(one_tap(CPU_ROWS), 1, CPU_THREADS, flat=True)
+
+
+def _variants() -> Iterator[Spec]:
+    for kernel in samples():
+        yield kernel.spec(Epilogue(F32), out_vec4=kernel.window.vec4)
+        yield kernel.spec(Epilogue(F16, bias=True, activation="relu"), out_vec4=kernel.window.vec4)
+
+
+ALGORITHM = Algorithm[Correlation]("depthwise", _refusal, _seconds, _run, _describe, _variants)

@@ -1,0 +1,133 @@
+"""The direct algorithm: a window of the input in registers; for few channels, and on CPU drivers for any."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from rusty_py.dtypes import F16, F32
+from rusty_py.ops.conv import direct_kernel
+from rusty_py.ops.conv.algorithm import Algorithm, Epilogue
+from rusty_py.ops.conv.correlation import Correlation
+from rusty_py.ops.conv.direct_kernel import WEIGHTS_BYTES, Kernel
+from rusty_py.ops.conv.window import Window, aligned, one_tap, row_of_taps, whole
+from rusty_py.runtime.device import Device
+from rusty_py.runtime.launch import Spec
+
+FEW = 4
+"""Channels of the input in a group, or of the result, that a GPU computes directly."""
+
+THREADS = 128
+
+KEPT_REGISTERS = 80
+"""The largest window that stays in registers while the channels of the result pass by."""
+
+KEPT_ROWS, KEPT_OUTPUTS = 1, 64
+"""Rows of the result of a thread with such a window, and the channels that pass by."""
+
+FEW_OUTPUT_ROWS = 4
+"""Rows of the result of a thread that has all of up to 4 outputs."""
+
+OUTPUTS = 16
+"""Channels of the result of a thread, beyond FEW."""
+
+WINDOW_REGISTERS = 40
+"""The largest window of all taps of one channel; of larger ones, one row of taps at a time."""
+
+CPU_THREADS, CPU_ROWS, CPU_OUTPUTS = 8, 1, 8
+"""A workgroup of a CPU driver, and the rows and channels of the result of a thread."""
+
+FLOPS_PER_SECOND, BYTES_PER_SECOND, CPU_FLOPS_PER_SECOND = 35e12, 3.2e12, 6e9
+"""Reached by these kernels; where nothing is a vec4, half of it."""
+
+LAUNCH_SECONDS = 3e-6
+
+
+def kernel_for(device: Device, problem: Correlation) -> Kernel:
+    """The kernel with its tile."""
+    if device.adapter.is_cpu:
+        return Kernel(
+            one_tap(CPU_ROWS), min(CPU_OUTPUTS, _power_of_2(problem.outputs)), CPU_THREADS, flat=True
+        )
+    if problem.outputs <= FEW:
+        windows = [_whole(problem, 1, rows) for rows in (FEW_OUTPUT_ROWS, 2, 1)]
+        return _sums(windows, 4)
+    window = _whole(problem, problem.channels, KEPT_ROWS)
+    kept = Kernel(window, KEPT_OUTPUTS, THREADS, keeps=True)
+    if window.registers <= KEPT_REGISTERS and kept.weights * 16 <= WEIGHTS_BYTES:
+        return kept
+    return _sums([_whole(problem, 1, 1)], OUTPUTS)
+
+
+def _whole(problem: Correlation, channels: int, rows: int) -> Window:
+    return whole(problem.taps, problem.kernel, problem.x, channels=channels, out_rows=rows)
+
+
+def _sums(windows: list[Window], outputs: int) -> Kernel:
+    """The first window that fits, a row of its taps, or one tap."""
+    candidates = [*windows, row_of_taps(windows[-1])]
+    fitting = (each for each in candidates if each.registers <= WINDOW_REGISTERS)
+    return Kernel(next(fitting, one_tap(1)), outputs, THREADS)
+
+
+def _power_of_2(count: int) -> int:
+    """The smallest power of 2 that is not below `count`."""
+    return 1 << (count - 1).bit_length()
+
+
+def _refusal(device: Device, problem: Correlation) -> str | None:
+    if device.adapter.is_cpu:
+        height, width = problem.kernel
+        steps = problem.channels * (height + 1) * (width + 1)
+        if steps >= device.limits.loop_steps:
+            return f"takes sums of fewer than {device.limits.loop_steps} terms on {device.adapter}"
+        return None
+    if min(problem.channels, problem.outputs) > FEW:
+        return (
+            f"takes up to {FEW} channels of the input, or {FEW} of the result, in a group:"
+            f" {problem.channels} and {problem.outputs}"
+        )
+    kernel = kernel_for(device, problem)
+    if problem.groups > device.limits.groups:
+        return f"takes up to {device.limits.groups} groups: {problem.groups}"
+    taps = problem.kernel[0] * problem.kernel[1]
+    if not kernel.keeps and taps * kernel.vectors > kernel.weights:
+        return f"takes up to {kernel.weights // kernel.vectors} taps: {taps}"
+    return None
+
+
+def _seconds(device: Device, problem: Correlation) -> float:
+    if device.adapter.is_cpu:
+        return problem.flops / CPU_FLOPS_PER_SECOND
+    moved = (problem.x.size + problem.out.size) * problem.dtype.itemsize
+    slow = 1 + (not aligned(problem.x)) + (not aligned(problem.out))
+    return LAUNCH_SECONDS + slow * max(problem.flops / FLOPS_PER_SECOND, moved / BYTES_PER_SECOND)
+
+
+def _run(device: Device, problem: Correlation) -> None:
+    direct_kernel.run(device, problem, kernel_for(device, problem))
+
+
+def _describe(device: Device, problem: Correlation) -> str:
+    return str(kernel_for(device, problem))
+
+
+def samples() -> Iterator[Kernel]:
+    """Small kernels that cover the texts; what GPUs run differs in numbers alone."""
+    three = Window(3, 1, (3, 3), (1, 1), (1, 1), (1, 1), vec4=True, phase=3)
+    yield Kernel(three, 8, 32, keeps=True)
+    yield Kernel(
+        replace(three, channels=2, out_rows=2, per_out=(2, 1), taps=(2, 2), vec4=False), 8, 32, keeps=True
+    )
+    yield Kernel(replace(three, channels=1, out_rows=2), 4, 32)
+    yield Kernel(row_of_taps(three), 8, 32)
+    yield Kernel(one_tap(1), 8, 8, flat=True)
+
+
+def _variants() -> Iterator[Spec]:
+    for kernel in samples():
+        yield kernel.spec(Epilogue(F32), out_vec4=kernel.window.vec4)
+        yield kernel.spec(Epilogue(F16, bias=True, activation="relu"), out_vec4=kernel.window.vec4)
+
+
+ALGORITHM = Algorithm[Correlation]("direct", _refusal, _seconds, _run, _describe, _variants)

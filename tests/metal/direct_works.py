@@ -1,0 +1,46 @@
+"""Correlations by the kernels that multiply windows of the input in registers: in each of their texts."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from rusty_py import Device
+from rusty_py.dtypes import F16
+from rusty_py.ops.conv import depthwise, direct, direct_kernel
+from rusty_py.ops.conv.direct_kernel import Kernel
+from rusty_py.oracle import Expected
+
+from ..ops.correlations import Case
+
+DirectWork = tuple[str, Callable[[Device, Callable[..., None]], np.ndarray], Callable[[], Expected]]
+
+
+def direct_works() -> Iterator[DirectWork]:
+    """Each kernel of `samples`, as its variants have it, with edges on all sides."""
+    for planes, kernels in ((False, direct.samples()), (True, depthwise.samples())):
+        for kernel in kernels:
+            case = _case(kernel, planes=planes)
+            yield _work(case, kernel)
+            yield _work(replace(case, kind=F16, bias=True, activation="relu"), kernel)
+
+
+def _case(kernel: Kernel, *, planes: bool) -> Case:
+    """Of a size and taps that suit the kernel."""
+    window = kernel.window
+    whole = window.taps if kernel.keeps or window.taps != (1, 1) else (3, 2)
+    stride = (1, 1) if window.step is None else window.per_out
+    size = (7, 12) if window.vec4 else (8, 9)
+    taps = (3, 3) if window.taps == (1, 3) else whole
+    channels, outputs = (1, 2) if planes else (window.channels if kernel.keeps else 3, 5)
+    padding = ((taps[0] - 1) // 2, (taps[1] - 1) // 2)
+    return Case(2, 3 if planes else 1, channels, size, outputs, taps, padding, stride)
+
+
+def _work(case: Case, kernel: Kernel) -> DirectWork:
+    def compute(device: Device, _: Callable[..., None]) -> np.ndarray:
+        problem = case.correlation(device)
+        direct_kernel.run(device, problem, kernel)
+        return problem.out.numpy()
+
+    return f"direct {case.kind.name}, {kernel}", compute, case.expected

@@ -1,0 +1,123 @@
+"""The direct algorithms, which multiply windows of the input in registers, against float64."""
+
+from dataclasses import replace
+
+import pytest
+
+from rusty_py import Device
+from rusty_py.dtypes import F16
+from rusty_py.ops.conv import depthwise, direct, direct_kernel
+from rusty_py.ops.conv.correlation import Correlation
+from rusty_py.ops.conv.direct_kernel import Kernel
+from rusty_py.ops.conv.window import one_tap, row_of_taps, whole
+
+from ..each import each_reported
+from .correlations import FORMS, Case
+from .placed import limited
+
+IMAGE = Case(2, 1, 3, (6, 12), 10, (3, 3), padding=(1, 1), bias=True, activation="relu")
+PLANES = replace(IMAGE, groups=5, channels=1, outputs=2)
+STRIDED = Case(2, 3, 2, (9, 11), 5, (3, 2), (1, 2), stride=(2, 1), dilation=(1, 2))
+EVERYTHING = {
+    "few channels": IMAGE,
+    "planes": PLANES,
+    "strided": STRIDED,
+    "dilated beyond the input": Case(1, 1, 2, (5, 4), 3, (3, 3), (4, 5), dilation=(4, 5), bias=True),
+    "no padding, f16": replace(IMAGE, padding=(0, 0), kind=F16),
+    "one pixel": Case(1, 2, 3, (3, 3), 9, (3, 3), stride=(3, 3)),
+    "one tap": Case(3, 1, 5, (4, 4), 6, (1, 1)),
+    "starts inside": replace(STRIDED, padding=(-2, -1)),
+}
+
+
+def kernels(case: Case, problem: Correlation) -> list[Kernel]:
+    """Each kind of kernel, in a size that compiles quickly."""
+
+    def all_taps(channels: int, rows: int) -> Kernel:
+        window = whole(problem.taps, problem.kernel, problem.x, channels=channels, out_rows=rows)
+        return Kernel(window, 4, 32)
+
+    return [
+        replace(all_taps(case.channels, 1), outputs=8, keeps=True),
+        replace(all_taps(case.channels, 2), keeps=True),
+        all_taps(1, 2),
+        replace(all_taps(1, 1), outputs=1, flat=True),
+        Kernel(row_of_taps(all_taps(1, 1).window), 8, 32),
+        Kernel(one_tap(2), 4, 8),
+        Kernel(one_tap(1), 8, 8, flat=True),
+    ]
+
+
+def checked(case: Case, problem: Correlation) -> None:
+    assert case.expected().error(problem.out.numpy()) <= 1
+
+
+def test_each_kernel_computes_any_correlation(device: Device) -> None:
+    with each_reported() as case:
+        for name, some in (("few channels", slice(1, None, 2)), ("strided", slice(0, None, 2))):
+            found = EVERYTHING[name]
+            for kernel in kernels(found, found.correlation(device))[some]:
+                with case(f"{name}: {kernel}"):
+                    problem = found.correlation(device)
+                    direct_kernel.run(device, problem, kernel)
+                    checked(found, problem)
+
+
+def test_the_algorithms_compute_what_they_take_in_any_memory(unchecked: Device) -> None:
+    with each_reported() as case:
+        for algorithm in (direct.ALGORITHM, depthwise.ALGORITHM):
+            for name, found in EVERYTHING.items():
+                for form in FORMS if found in (PLANES, STRIDED) else ("rows",):
+                    problem = _problem(unchecked, found, form)
+                    if problem and algorithm.refusal(unchecked, problem) is None:
+                        with case(
+                            f"{algorithm.name}, {name}, {form}: {algorithm.describe(unchecked, problem)}"
+                        ):
+                            algorithm.run(unchecked, problem)
+                            checked(found, problem)
+
+
+def _problem(device: Device, case: Case, form: str) -> Correlation | None:
+    if case.kind is F16 and "shader-f16" not in device.adapter.features:
+        return None
+    return case.correlation(device, x=form, out=form)
+
+
+def test_work_for_several_submissions_and_for_stages_of_weights(
+    unchecked: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(direct_kernel, "WEIGHTS_BYTES", 16 * 9 * 2)
+    monkeypatch.setattr(unchecked.throughput, "flops", lambda kernel: IMAGE.correlation(unchecked).flops // 5)
+    problem = IMAGE.correlation(unchecked)
+    with limited(unchecked, {"groups": 3}):
+        direct_kernel.run(unchecked, problem, Kernel(one_tap(1), 4, 8))
+    checked(IMAGE, problem)
+
+
+def test_gpus_compute_few_channels_and_planes_in_whole_windows(
+    unchecked: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unchecked, "adapter", replace(unchecked.adapter, type="DiscreteGPU"))
+    with each_reported() as case:
+        for algorithm, found, chosen in (
+            (direct.ALGORITHM, IMAGE, "window in registers"),
+            (direct.ALGORITHM, replace(IMAGE, channels=6, outputs=3), "sums in registers, 4 outputs, 4 rows"),
+            (direct.ALGORITHM, replace(IMAGE, size=(9, 16), kernel=(7, 7), stride=(2, 2)), "1x7 taps"),
+            (depthwise.ALGORITHM, PLANES, "1 outputs, 4 rows"),
+        ):
+            with case(f"{algorithm.name}, {found}"):
+                problem = found.correlation(unchecked)
+                assert algorithm.refusal(unchecked, problem) is None
+                assert chosen in algorithm.describe(unchecked, problem)
+                if found is PLANES:
+                    algorithm.run(unchecked, problem)
+                    checked(found, problem)
+
+
+def test_what_the_algorithms_refuse_on_gpus(unchecked: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unchecked, "adapter", replace(unchecked.adapter, type="DiscreteGPU"))
+    many = replace(IMAGE, channels=5).correlation(unchecked)
+    assert "up to 4 channels" in str(direct.ALGORITHM.refusal(unchecked, many))
+    wide = replace(IMAGE, size=(9, 400), kernel=(9, 390)).correlation(unchecked)
+    assert "taps: 3510" in str(direct.ALGORITHM.refusal(unchecked, wide))
+    assert "groups of 1 channel" in str(depthwise.ALGORITHM.refusal(unchecked, many))
