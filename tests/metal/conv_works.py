@@ -6,19 +6,22 @@ from itertools import product
 from typing import Any
 
 import numpy as np
+import pytest
 
 from rusty_py import Device, array
 from rusty_py.dtypes import F16, F32, Dtype
 from rusty_py.operation import OPERATIONS, apply
 from rusty_py.ops.conv import reference
 from rusty_py.ops.conv.geometry import Geometry
+from rusty_py.ops.conv.winograd import algorithm as winograd
 from rusty_py.oracle import Expected
 from rusty_py.samples import Sample, values
 
 from ..ops.placed import limited
 from .direct_works import direct_works
 
-ConvWork = tuple[str, Callable[[Device, Callable[..., None]], np.ndarray], Callable[[], Expected]]
+Compute = Callable[[Device, Callable[..., None]], np.ndarray]
+ConvWork = tuple[str, Compute, Callable[[], Expected]]
 
 
 def conv_works() -> Iterator[ConvWork]:
@@ -26,6 +29,7 @@ def conv_works() -> Iterator[ConvWork]:
     yield from basic_works()
     yield from optimized_works()
     yield from direct_works()
+    yield from winograd_works()
 
 
 def basic_works() -> Iterator[ConvWork]:
@@ -42,6 +46,27 @@ def optimized_works() -> Iterator[ConvWork]:
     for kind, bias in product((F32, F16), (False, True)):
         geometry = Geometry((1, 1), (1, 2), (2, 1))
         yield convolution("optimized", kind, (1, 9, 18, 16), (17, 9, 3, 3), geometry, bias=bias)
+
+
+def winograd_works() -> Iterator[ConvWork]:
+    """Each order of temporaries, each way to store; the matrix products by a kernel that compiles fast."""
+    for name, kind in (("winograd", F32), ("winograd", F16), ("winograd4", F32)):
+        # Rows of a tile are vectors where the width is a multiple of 4.
+        for layout, channels, width in (("NCHW", 3, 8), ("NCHW", 3, 7), ("NHWC", 4, 7)):
+            geometry, bias = Geometry((1, 1), (1, 1), layout=layout), width == 7 and layout == "NCHW"
+            shapes = geometry.shape(2, channels, (6, width)), (5, channels, 3, 3)
+            title, compute, expected = convolution(
+                name, kind, *shapes, geometry, bias=bias, activation="relu"
+            )
+
+            def with_naive_products(
+                device: Device, launch: Callable[..., None], compute: Compute = compute
+            ) -> np.ndarray:
+                with pytest.MonkeyPatch.context() as patch:
+                    patch.setattr(winograd, "plan", partial(winograd.plan, tile="naive"))
+                    return compute(device, launch)
+
+            yield f"{title} {layout}", with_naive_products, expected
 
 
 def convolution(

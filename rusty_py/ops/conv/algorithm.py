@@ -24,7 +24,7 @@ class Algorithm(Generic[Problem]):
     `refusal` says which rule of the algorithm the problem breaks on a device; None if it can be computed.
     `seconds` predicts the time on the device, with all launches. `run` launches. `describe` says in a few
     words how it is computed: the kernel, its tiles, what is packed. `variants` are all kernels that can be
-    launched.
+    launched. Only by name are those chosen that are not `automatic`.
     """
 
     name: str
@@ -33,6 +33,7 @@ class Algorithm(Generic[Problem]):
     run: Callable[[Device, Problem], None]
     describe: Callable[[Device, Problem], str]
     variants: Callable[[], Iterable[Spec]]
+    automatic: bool = True
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,13 @@ class Epilogue:
     @property
     def text(self) -> str:
         """load_bias(channel) and activation(x), with the binding of the bias, 2."""
+        return self.functions(bias_binding=2)
+
+    def functions(self, *, bias_binding: int) -> str:
+        """`text` with another binding of the bias."""
         body = ACTIVATIONS[self.activation].wgsl if self.activation else "x"
-        binding = "@group(0) @binding(2) var<storage, read> bias: array<elem>;\n" if self.bias else ""
+        declared = f"@group(0) @binding({bias_binding}) var<storage, read> bias: array<elem>;\n"
+        binding = declared if self.bias else ""
         value = "f32(bias[channel])" if self.bias else "0.0"
         return (
             f"alias elem = {self.dtype.wgsl};\n{binding}"

@@ -12,6 +12,8 @@ from rusty_py.activations import ACTIVATIONS
 from rusty_py.dtypes import F16, F32, Dtype
 from rusty_py.ops.conv.correlation import Pair
 from rusty_py.ops.conv.geometry import Geometry
+from rusty_py.ops.conv.winograd import bound as winograd_bound
+from rusty_py.ops.conv.winograd.forms import F2, F4, TAPS, Form
 from rusty_py.oracle import Expected
 from rusty_py.samples import Sample, Values
 
@@ -120,8 +122,12 @@ def expected(name: str, sample: Sample) -> Expected:
     activation = options.pop("activation", "")
     x, w = sample.operands[:2]
     reference = np.asarray(_REFERENCES[name](x, w, **options))
-    size = np.asarray(_REFERENCES[name](np.abs(x), np.abs(w), **options))
-    bound = oracle.rounding_factor(_terms(name, x, w, options["geometry"]), F32) * size
+    form = _FORMS.get(options.get("algorithm", ""))
+    if form is not None and name != "conv2d_weight_gradient" and _takes(w, options["geometry"]):
+        bound = _winograd_bound(name, form, x, w, options["geometry"], reference.shape)
+    else:
+        size = np.asarray(_REFERENCES[name](np.abs(x), np.abs(w), **options))
+        bound = oracle.rounding_factor(_terms(name, x, w, options["geometry"]), F32) * size
     if len(sample.operands) > 2:
         bias = sample.operands[2].astype(np.float64)
         terms = [bias[:, None, None] if options["geometry"].layout == "NCHW" else bias]
@@ -131,6 +137,30 @@ def expected(name: str, sample: Sample) -> Expected:
     half = all(each.dtype == F16.numpy for each in (x, w))
     tiny = oracle.rounding(reference, ulps=0.5, dtype=F16 if half else F32)
     return Expected(reference, bound + tiny)
+
+
+_FORMS = {"winograd": F2, "winograd4": F4}
+
+
+def _takes(w: Values, geometry: Geometry) -> bool:
+    """Whether Winograd's algorithm computes such a convolution; all others are refused."""
+    plain = geometry.stride == geometry.dilation == (1, 1) and geometry.groups == 1
+    return plain and w.shape[2:] == (TAPS, TAPS)
+
+
+def _winograd_bound(
+    name: str, form: Form, x: Values, w: Values, geometry: Geometry, shape: tuple[int, ...]
+) -> Values:
+    """That of a convolution, or a transposed one."""
+    w5 = _weights(w, geometry)
+    (top, _), (left, _) = geometry.pads((TAPS, TAPS))
+    start = -top, -left
+    if name == "conv_transpose2d":
+        w5 = w5.swapaxes(1, 2)[..., ::-1, ::-1]
+        start = top - TAPS + 1, left - TAPS + 1
+    size = geometry.size(shape)
+    found = winograd_bound.magnitude(_pixels(x, geometry), w5, form, start=start, size=size)
+    return winograd_bound.factor(form, w5.shape[2]) * _finished(found, None, geometry, "")
 
 
 def _terms(name: str, x: Values, w: Values, geometry: Geometry) -> int:

@@ -6,6 +6,7 @@ from rusty_py.errors import LimitError, UnsupportedError
 from rusty_py.ops.conv import basic, basic_weights, depthwise, direct, optimized
 from rusty_py.ops.conv.algorithm import Algorithm, Problem
 from rusty_py.ops.conv.correlation import Correlation, WeightCorrelation
+from rusty_py.ops.conv.winograd.algorithm import WINOGRAD, WINOGRAD4
 from rusty_py.runtime.device import Device
 from rusty_py.runtime.launch import Spec
 
@@ -16,6 +17,8 @@ ALGORITHMS: dict[str, Algorithm[Correlation]] = {
         optimized.ALGORITHM,
         direct.ALGORITHM,
         depthwise.ALGORITHM,
+        WINOGRAD,
+        WINOGRAD4,
     )
 }
 """Those for correlations, by name."""
@@ -34,7 +37,8 @@ def selected(
     Raises LimitError for an unknown name, UnsupportedError for one that cannot compute the problem.
     """
     if name == "auto":
-        able = [each for each in algorithms.values() if each.refusal(device, problem) is None]
+        automatic = (each for each in algorithms.values() if each.automatic)
+        able = [each for each in automatic if each.refusal(device, problem) is None]
         return min(able, key=lambda each: each.seconds(device, problem))
     if name not in algorithms:
         names = ", ".join(("auto", *algorithms))
