@@ -17,6 +17,7 @@ from rusty_py.gemm.kernel import KernelConfig
 from rusty_py.operation import OPERATIONS, apply
 from rusty_py.runtime.launch import launch
 
+from ..day import DAY
 from ..each import each_reported
 from .operands import needs
 from .placed import PlacedProduct
@@ -45,9 +46,10 @@ class ProductWithNan(PlacedProduct):
 def test_every_kernel_and_activation_keeps_nan(device: Device, dtype: object) -> None:
     needs(device, dtype)
     wrong = []
-    # Every activation in one kernel, and every kernel's store and sum of parts with activations in turn.
+    # Every activation in one kernel, and every kernel's store and sum of parts with activations in turn,
+    # by day in one of the dtypes.
     cases = [(THIN, True, 1, activation) for activation in ACTIVATIONS]
-    stores = product(KERNELS, ((True, 1), (False, 1), (True, 2)))
+    stores = list(product(KERNELS, ((True, 1), (False, 1), (True, 2))))[(DAY + (dtype is F16)) % 2 :: 2]
     turns = cycle(ACTIVATIONS)
     cases += [(kernel, vec4, split_k, next(turns)) for kernel, (vec4, split_k) in stores]
     for kernel, vec4, split_k, activation in dict.fromkeys(cases):
