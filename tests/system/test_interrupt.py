@@ -21,7 +21,7 @@ from .terminal import Terminal
 pytestmark = [pytest.mark.alone, pytest.mark.usefixtures("adapter")]
 
 # The sizes of the default run on a CPU driver; on a GPU they would be larger.
-LADDER = ("matmul", "--size", "64,128,256,512")
+LADDER = ("matmul", "--size", "64,128,256,512", "--tile", "naive", "--tile", "8")
 TWO = ("matmul", "--size", "33", "--tile", "8", "--tile", "naive", "--runs", "9")
 
 
@@ -43,7 +43,7 @@ def test_ctrl_c_in_the_middle_of_a_run_keeps_what_was_measured(tmp_path: Path) -
     assert "Traceback" not in terminal.text
     assert "interrupted: these rows are what was measured before" in out
     _is_interrupted(target, results=len(table(out)))
-    assert len(table(out)) >= 4
+    assert len(table(out)) >= 2
 
 
 # The kernels of a round then have one sample more or less than each other, and the output of one may
@@ -201,7 +201,7 @@ def test_a_terminal_that_goes_away_does_not_cost_the_file(tmp_path: Path) -> Non
         assert child.wait(PATIENCE_S) == 128 + signal.SIGHUP
     document = strict_json(target.read_text(encoding="utf-8"))
     assert document["interrupted"] is True
-    assert len(kernels(document)) >= 5
+    assert len(kernels(document)) >= 2
 
 
 @pytest.mark.parametrize("command", ["overhead", "transfer"])
