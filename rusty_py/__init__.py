@@ -87,10 +87,10 @@ if TYPE_CHECKING:
     from rusty_py.ops.norm import group_norm as group_norm
     from rusty_py.ops.norm import layer_norm as layer_norm
     from rusty_py.ops.norm import rms_norm as rms_norm
-    from rusty_py.ops.quantization import dequantize as dequantize
     from rusty_py.ops.pool2d import adaptive_avg_pool2d as adaptive_avg_pool2d
     from rusty_py.ops.pool2d import avg_pool2d as avg_pool2d
     from rusty_py.ops.pool2d import max_pool2d as max_pool2d
+    from rusty_py.ops.quantization import dequantize as dequantize
     from rusty_py.ops.reshaping import broadcast_arrays as broadcast_arrays
     from rusty_py.ops.reshaping import flatten as flatten
     from rusty_py.ops.reshaping import flip as flip

@@ -202,7 +202,7 @@ def _grad_of_avg_gradient(
 # What to try them with, and what comes of it.
 
 _SAMPLED: dict[str, tuple[Shape, Window, str]] = {
-    "3x3 stride 2": ((1, 2, 9, 12), Window((3, 3), (2, 2), (1, 1)), "NCHW"),
+    "3x3 stride 2": ((1, 2, 9, 16), Window((3, 3), (2, 2), (1, 1)), "NCHW"),
     "2x2 of channels": ((1, 6, 5, 8), Window((2, 2), (2, 2)), "NHWC"),
     "3x2": ((1, 2, 8, 9), Window((3, 2), (2, 1), (1, 0), ceil_mode=True), "NCHW"),
 }

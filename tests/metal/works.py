@@ -37,6 +37,7 @@ from .execution import POISON
 from .family_works import direct_products, thin_products
 from .index_works import index_works
 from .order_works import order_works
+from .pool_works import pool_works
 from .reduce_works import reductions
 
 
@@ -69,7 +70,7 @@ def works() -> list[Work]:
         *_packed(),
         *(
             Work(each.name, each.compute, each.expected)
-            for each in (*direct_products(), *thin_products(), *index_works())
+            for each in (*direct_products(), *thin_products(), *index_works(), *pool_works())
         ),
         *_measuring(),
     ]

@@ -1,7 +1,7 @@
 // divisor: what the sum of a window is divided by; appended to kernels of averages. Appended with it: INCLUDES_PADDING.
 
-fn taps_along(window: u32, kernel: u32, stride: u32, padding: u32, size: u32) -> u32 {
-    let end = min(window * stride + kernel, size + 2u * padding);
+fn taps_along(window: u32, length: u32, stride: u32, padding: u32, size: u32) -> u32 {
+    let end = min(window * stride + length, size + 2u * padding);
     if (INCLUDES_PADDING) {
         return end - window * stride;
     }

@@ -291,22 +291,20 @@ def variants() -> list[Spec]:
     """Kernels that cover each text for each access, with maxima and averages, and each dtype."""
     small, large, dense = Square(2, 2, 0), Square(3, 2, 1), Square(3, 1, 1)
     found = []
-    for dtype in (F32, F16):
-        for access in ("vec4", "channels"):
-            found += _both(Tiling("max", dtype, small, access, access, access, whole=True))
-            found += _both(Tiling("max", dtype, large, access, access, access))
-            found += _both(Tiling("avg", dtype, small, access, access, access, whole=True))
-            found += _both(Tiling("avg", dtype, dense, access, access, access))
-    found += _both(Tiling("max", F32, dense, "scalar", "scalar"))
-    found += _both(Tiling("max", F16, Square(3, 2, 0), "scalar", "scalar", whole=True))
+    kinds: tuple[Kind, ...] = ("max", "avg")
+    for kind in kinds:
+        for dtype in (F32, F16):
+            found += _both(Tiling(kind, dtype, large, "vec4", "vec4", "vec4"))
+            found += _both(Tiling(kind, dtype, small, "channels", "channels", "channels", whole=True))
+        found += _both(Tiling(kind, F32, small, "vec4", "vec4", "vec4", whole=True))
+        found += _both(Tiling(kind, F32, large, "channels", "channels", "channels"))
+        found += _both(Tiling(kind, F32, dense, "vec4", "vec4", "vec4"))
+        found += _both(Tiling(kind, F32, Square(3, 1, 0), "scalar", "scalar", whole=True))
     for divisors in ("padded", "inside"):
         found += _both(Tiling("avg", F32, large, "scalar", "scalar", divisors=divisors))
     return found
 
 
 def _both(tiling: Tiling) -> list[Spec]:
-    """The kernels of windows, which know no access to them, and of the gradient, which is never `whole`."""
-    return [
-        windows_spec(replace(tiling, g="scalar")),
-        gradient_spec(replace(tiling, whole=False)),
-    ]
+    """The kernel of windows, which has no access to g, and that of the gradient, which is never `whole`."""
+    return [windows_spec(replace(tiling, g="scalar")), gradient_spec(replace(tiling, whole=False))]
