@@ -19,7 +19,7 @@ from rusty_py.ops.pool import loops, reference, tiles
 from rusty_py.ops.pool.problem import Kind, Pooling
 from rusty_py.ops.pool.window import (
     Pair,
-    Window,
+    PoolWindow,
     channels_first,
     check_images,
     has_channels_last,
@@ -30,7 +30,7 @@ from rusty_py.oracle import Expected
 from rusty_py.samples import Sample, Values
 from rusty_py.views import Shape
 
-_ONE = Window()
+_ONE = PoolWindow()
 
 
 def max_pool2d(
@@ -45,16 +45,14 @@ def max_pool2d(
 ) -> Array:
     """The maximum of each window of images, as torch.nn.functional.max_pool2d.
 
-    x: (batch, channels, height, width), or (batch, height, width, channels) with layout="NHWC", float32 or
-    float16, of any strides. Sizes are an integer or two, along height and width; `stride` is `kernel_size` by
-    default, and `padding` at most half of the window. Padding is -inf; NaN is larger than every number. With
-    `ceil_mode`, windows may end outside of the padding. The gradient goes to the first of equal maxima of a
-    window. Raises ShapeError, DtypeError, LimitError, OutOfMemory.
+    x: (batch, channels, height, width), or (batch, height, width, channels) with layout="NHWC"; without the
+    batch for one image; float32 or float16, in any strides. Sizes are an integer or two, along height and
+    width; `stride` is `kernel_size` by default, and `padding` at most half of the window. Padding is -inf;
+    NaN is larger than every number. With `ceil_mode`, windows may end outside of the padding. The gradient
+    goes to the first of equal maxima of a window. Raises ShapeError, DtypeError, LimitError, OutOfMemory.
     """
-    found = window_of(
-        kernel_size, stride, padding, dilation=dilation, ceil_mode=ceil_mode, operation="max_pool2d"
-    )
-    return apply(MAX_POOL, x, window=found, layout=layout)
+    found = window_of("max_pool2d", kernel_size, stride, padding, dilation=dilation, ceil_mode=ceil_mode)
+    return _applied(MAX_POOL, x, found, layout)
 
 
 def avg_pool2d(
@@ -74,14 +72,14 @@ def avg_pool2d(
     Raises ShapeError, DtypeError, LimitError, OutOfMemory.
     """
     found = window_of(
+        "avg_pool2d",
         kernel_size,
         stride,
         padding,
         ceil_mode=ceil_mode,
         count_include_pad=count_include_pad,
-        operation="avg_pool2d",
     )
-    return apply(AVG_POOL, x, window=found, layout=layout)
+    return _applied(AVG_POOL, x, found, layout)
 
 
 @public
@@ -92,11 +90,13 @@ def adaptive_avg_pool2d(
 
     x: as for `max_pool2d`; `output_size`: the height and width of the result, or one integer for both. With 1
     it is the mean of each channel. Raises UnsupportedError for sizes that don't divide the images' evenly,
-    ShapeError, DtypeError.
+    ShapeError, DtypeError, LimitError.
     """
     images = asarray(x)
+    if images.ndim == 3:
+        return adaptive_avg_pool2d(images[None], output_size, layout=layout)[0]
     check_images(images, layout, operation="adaptive_avg_pool2d")
-    height, width = window_of(output_size, None, 0, operation="adaptive_avg_pool2d").kernel
+    height, width = window_of("adaptive_avg_pool2d", output_size).kernel
     rows, columns = (1, 2) if layout == "NHWC" else (2, 3)
     if (height, width) == (1, 1):
         return apply(OPERATIONS["mean"], images, axis=(rows, columns), keepdims=True)
@@ -109,7 +109,15 @@ def adaptive_avg_pool2d(
     return avg_pool2d(images, (size[0] // height, size[1] // width), layout=layout)
 
 
-def _pooled(kind: Kind, name: str, x: Array, window: Window, layout: str) -> Array:
+def _applied(operation: Operation, x: Array | ArrayLike, window: PoolWindow, layout: str) -> Array:
+    """The operation; an image without a batch gets one."""
+    images = x if type(x) is Array else asarray(x)
+    if len(images.layout.shape) != 3:
+        return apply(operation, images, window=window, layout=layout)
+    return apply(operation, images[None], window=window, layout=layout)[0]
+
+
+def _pooled(kind: Kind, name: str, x: Array, window: PoolWindow, layout: str) -> Array:
     check_images(x, layout, operation=name)
     images = channels_first(x, layout)
     problem = Pooling.of(kind, images, window, operation=name)
@@ -121,27 +129,27 @@ def _pooled(kind: Kind, name: str, x: Array, window: Window, layout: str) -> Arr
     return in_layout(out, layout)
 
 
-def _forward_max(x: Array, *, window: Window = _ONE, layout: str = "NCHW") -> Array:
+def _forward_max(x: Array, *, window: PoolWindow = _ONE, layout: str = "NCHW") -> Array:
     return _pooled("max", "max_pool2d", x, window, layout)
 
 
-def _forward_avg(x: Array, *, window: Window = _ONE, layout: str = "NCHW") -> Array:
+def _forward_avg(x: Array, *, window: PoolWindow = _ONE, layout: str = "NCHW") -> Array:
     return _pooled("avg", "avg_pool2d", x, window, layout)
 
 
-def _forward_max_gradient(g: Array, x: Array, *, window: Window, layout: str = "NCHW") -> Array:
+def _forward_max_gradient(g: Array, x: Array, *, window: PoolWindow, layout: str = "NCHW") -> Array:
     """The gradient g to the first largest tap of each window of x."""
     return _gradient("max", "max_pool2d_gradient", g, x, channels_first(x, layout).shape, window, layout)
 
 
-def _forward_avg_gradient(g: Array, *, window: Window, size: Pair, layout: str = "NCHW") -> Array:
+def _forward_avg_gradient(g: Array, *, window: PoolWindow, size: Pair, layout: str = "NCHW") -> Array:
     """Equal parts of g to the taps of each window over images of `size`."""
     shape = (*channels_first(g, layout).shape[:2], *size)
     return _gradient("avg", "avg_pool2d_gradient", g, None, shape, window, layout)
 
 
 def _gradient(
-    kind: Kind, name: str, g: Array, x: Array | None, shape: Shape, window: Window, layout: str
+    kind: Kind, name: str, g: Array, x: Array | None, shape: Shape, window: PoolWindow, layout: str
 ) -> Array:
     given = channels_first(g, layout)
     images = None if x is None else channels_first(x, layout)
@@ -158,7 +166,7 @@ def _gradient(
     return in_layout(out, layout)
 
 
-def _forward_selected(v: Array, x: Array, *, window: Window, layout: str = "NCHW") -> Array:
+def _forward_selected(v: Array, x: Array, *, window: PoolWindow, layout: str = "NCHW") -> Array:
     """The element of v at the first largest tap of each window of x."""
     name = "max_pool2d_selected"
     images = channels_first(x, layout)
@@ -172,39 +180,39 @@ def _forward_selected(v: Array, x: Array, *, window: Window, layout: str = "NCHW
 # Gradients: those of maxima are linear in g, with windows that select the same taps.
 
 
-def _grad_of_max(g: Array, _out: Layout, x: Array, *, window: Window, layout: str = "NCHW") -> Array:
+def _grad_of_max(g: Array, _out: Layout, x: Array, *, window: PoolWindow, layout: str = "NCHW") -> Array:
     return apply(MAX_GRADIENT, g, x, window=window, layout=layout)
 
 
 def _grad_of_max_gradient(
-    g: Array, _out: Layout, _g: Layout, x: Array, *, window: Window, layout: str = "NCHW"
+    g: Array, _out: Layout, _g: Layout, x: Array, *, window: PoolWindow, layout: str = "NCHW"
 ) -> Array:
     return apply(SELECTED, g, x, window=window, layout=layout)
 
 
 def _grad_of_selected(
-    g: Array, _out: Layout, _v: Layout, x: Array, *, window: Window, layout: str = "NCHW"
+    g: Array, _out: Layout, _v: Layout, x: Array, *, window: PoolWindow, layout: str = "NCHW"
 ) -> Array:
     return apply(MAX_GRADIENT, g, x, window=window, layout=layout)
 
 
-def _grad_of_avg(g: Array, _out: Layout, _x: Layout, *, window: Window, layout: str = "NCHW") -> Array:
+def _grad_of_avg(g: Array, _out: Layout, _x: Layout, *, window: PoolWindow, layout: str = "NCHW") -> Array:
     height, width = _x.shape[1:3] if layout == "NHWC" else _x.shape[2:]
     return apply(AVG_GRADIENT, g, window=window, size=(height, width), layout=layout)
 
 
 def _grad_of_avg_gradient(
-    g: Array, _out: Layout, _g: Layout, *, window: Window, size: Pair, layout: str = "NCHW"
+    g: Array, _out: Layout, _g: Layout, *, window: PoolWindow, size: Pair, layout: str = "NCHW"
 ) -> Array:
     return apply(AVG_POOL, g, window=window, layout=layout)
 
 
 # What to try them with, and what comes of it.
 
-_SAMPLED: dict[str, tuple[Shape, Window, str]] = {
-    "3x3 stride 2": ((1, 2, 9, 16), Window((3, 3), (2, 2), (1, 1)), "NCHW"),
-    "2x2 of channels": ((1, 6, 5, 8), Window((2, 2), (2, 2)), "NHWC"),
-    "3x2": ((1, 2, 8, 9), Window((3, 2), (2, 1), (1, 0), ceil_mode=True), "NCHW"),
+_SAMPLED: dict[str, tuple[Shape, PoolWindow, str]] = {
+    "3x3 stride 2": ((1, 2, 9, 16), PoolWindow((3, 3), (2, 2), (1, 1)), "NCHW"),
+    "2x2 of channels": ((1, 6, 5, 8), PoolWindow((2, 2), (2, 2)), "NHWC"),
+    "3x2": ((1, 2, 8, 9), PoolWindow((3, 2), (2, 1), (1, 0), ceil_mode=True), "NCHW"),
 }
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from rusty_py import Device, array
 from rusty_py.dtypes import F16, F32, Dtype
 from rusty_py.operation import OPERATIONS, apply
-from rusty_py.ops.pool.window import Window, window_of
+from rusty_py.ops.pool.window import PoolWindow, window_of
 from rusty_py.oracle import Expected
 from rusty_py.samples import Sample, values
 
@@ -32,21 +32,21 @@ def pool_works() -> Iterator[PoolWork]:
         yield from _both(kind, F32, (2, 2, 6, 7), _window(3, 1, 0))
     yield from _both("avg", F32, (1, 2, 6, 10), _window(3, 2, 1, ceil_mode=True))
     yield from _both("avg", F32, (1, 2, 7, 9), _window(3, 2, 1, count_include_pad=False))
-    loops = Window((3, 2), (2, 1), (1, 0))
+    loops = PoolWindow((3, 2), (2, 1), (1, 0))
     for kind, dtype, layout in product(("max", "avg"), (F32, F16), ("NCHW", "NHWC")):
         yield from _both(kind, dtype, (1, 6, 5, 3), loops, layout)
-    yield from _both("avg", F32, (1, 2, 6, 6), Window((3, 2), (2, 1), (1, 0), count_include_pad=False))
+    yield from _both("avg", F32, (1, 2, 6, 6), PoolWindow((3, 2), (2, 1), (1, 0), count_include_pad=False))
     for dtype, layout in product((F32, F16), ("NCHW", "NHWC")):
         v, x = (values(dtype, 1, 6, 5, 3, seed=seed) for seed in (1, 2))
         yield _work("max_pool2d_selected", (v, x), window=loops, layout=layout)
 
 
-def _window(kernel: int, stride: int, padding: int, **others: bool) -> Window:
-    return window_of(kernel, stride, padding, operation="pool", **others)
+def _window(kernel: int, stride: int, padding: int, **others: bool) -> PoolWindow:
+    return window_of("pool", kernel, stride, padding, **others)
 
 
 def _both(
-    kind: str, dtype: Dtype, shape: tuple[int, ...], window: Window, layout: str = "NCHW"
+    kind: str, dtype: Dtype, shape: tuple[int, ...], window: PoolWindow, layout: str = "NCHW"
 ) -> Iterator[PoolWork]:
     """The forward kernel and that of the gradient."""
     x = values(dtype, *shape)

@@ -15,7 +15,7 @@ from rusty_py.dtypes import F16, F32
 from rusty_py.errors import LimitError
 from rusty_py.operation import OPERATIONS, apply
 from rusty_py.ops.pool import reference, tiles
-from rusty_py.ops.pool.window import Window, window_of
+from rusty_py.ops.pool.window import PoolWindow, window_of
 from rusty_py.samples import Sample, values
 
 from ..each import each_reported
@@ -39,9 +39,11 @@ def launched(device: Device) -> set[str]:
     return {each.spec.name for plan in device.cache.plans.values() for each in plan.dispatches}
 
 
-def out_shape(shape: tuple[int, ...], window: Window, layout: str) -> tuple[int, ...]:
+def out_shape(shape: tuple[int, ...], window: PoolWindow, layout: str) -> tuple[int, ...]:
     """That of the result for images of `shape` in `layout`."""
-    height, width = window.out_size((shape[1], shape[2]) if layout == "NHWC" else shape[2:4], operation="")
+    height, width = window.out_size(
+        (shape[1], shape[2]) if layout == "NHWC" else shape[2:4], operation="pool"
+    )
     if layout == "NHWC":
         return shape[0], height, width, shape[3]
     return (*shape[:2], height, width)
@@ -55,7 +57,7 @@ def assert_right(name: str, device: Device, arrays: list[Array], **options: Any)
     assert expected(sample).error(result) <= 1, name
 
 
-def assert_pooled(device: Device, x: Array, window: Window, layout: str = "NCHW") -> None:
+def assert_pooled(device: Device, x: Array, window: PoolWindow, layout: str = "NCHW") -> None:
     """Maxima and averages of x, which has no NaN, and their gradients."""
     g = on(device, values(F32, *out_shape(x.shape, window, layout), seed=3).astype(x.dtype))
     size = x.shape[1:3] if layout == "NHWC" else x.shape[2:]
@@ -74,7 +76,7 @@ def ties(shape: tuple[int, ...], *, seed: int = 0) -> np.ndarray:
 
 
 windows = st.builds(
-    lambda kernel, stride, dilation, parts, ceil, include: Window(
+    lambda kernel, stride, dilation, parts, ceil, include: PoolWindow(
         kernel,
         stride,
         tuple(((k - 1) * d + 1) * part // 6 for k, d, part in zip(kernel, dilation, parts, strict=True)),
@@ -98,7 +100,7 @@ windows = st.builds(
     seed=st.integers(0, 99),
 )
 def test_any_window_over_any_images(
-    unchecked: Device, window: Window, shape: tuple[int, ...], layout: str, seed: int
+    unchecked: Device, window: PoolWindow, shape: tuple[int, ...], layout: str, seed: int
 ) -> None:
     x = ties(tuple(shape[i] for i in _ACROSS[layout]), seed=seed)
     try:
@@ -111,10 +113,10 @@ def test_any_window_over_any_images(
 
 
 CASES = [
-    ("2x2", (3, 2, 13, 16), window_of(2, 2, 0, operation=""), "NCHW"),
-    ("3x3 stride 2 of channels", (2, 9, 11, 8), window_of(3, 2, 1, operation=""), "NHWC"),
-    ("3x3 stride 2, ceil", (1, 2, 10, 9), window_of(3, 2, 0, ceil_mode=True, operation=""), "NCHW"),
-    ("3x3, inside", (2, 3, 7, 6), window_of(3, 1, 1, count_include_pad=False, operation=""), "NCHW"),
+    ("2x2", (3, 2, 13, 16), window_of("pool", 2), "NCHW"),
+    ("3x3 stride 2 of channels", (2, 9, 11, 8), window_of("pool", 3, 2, 1), "NHWC"),
+    ("3x3 stride 2, ceil", (1, 2, 10, 9), window_of("pool", 3, 2, 0, ceil_mode=True), "NCHW"),
+    ("3x3, inside", (2, 3, 7, 6), window_of("pool", 3, 1, 1, count_include_pad=False), "NCHW"),
 ]
 
 
@@ -134,12 +136,12 @@ def test_every_common_window_in_every_layout_on_gpus(gpu: Device) -> None:
             for shape, layout in (((2, 3, 13, 16), "NCHW"), ((1, 2, 8, 7), "NCHW"), ((2, 9, 10, 4), "NHWC")):
                 for ceil, include in ((False, True), (True, True), (True, False)):
                     window = window_of(
+                        "pool",
                         square.kernel,
                         square.stride,
                         square.padding,
                         ceil_mode=ceil,
                         count_include_pad=include,
-                        operation="",
                     )
                     with case(f"{square}, {shape}, {layout}, {ceil}, {include}"):
                         assert_pooled(gpu, on(gpu, ties(shape)), window, layout)
@@ -161,7 +163,7 @@ def test_images_are_found_in_any_view(
 ) -> None:
     device = request.getfixturevalue("gpu") if on_gpu else unchecked
     x = on(device, ties((2, 3, 9, 12)))
-    window = window_of(2, 2, 0, ceil_mode=True, operation="")
+    window = window_of("pool", 2, 2, 0, ceil_mode=True)
     with each_reported() as case:
         for title, view in VIEWS.items():
             with case(title):
@@ -177,7 +179,7 @@ def test_a_gradient_may_be_a_number_for_all(gpu: Device) -> None:
     for layout, shape in (("NCHW", (2, 3, 6, 8)), ("NHWC", (2, 6, 8, 4))):
         x = on(gpu, ties(shape))
         x.requires_grad = True
-        window = window_of(2, 2, 0, operation="")
+        window = window_of("pool", 2)
         rp.max_pool2d(x, 2, layout=layout).sum().backward()
         g = np.ones(out_shape(shape, window, layout))
         expected = reference.max_pool_gradient(g, ties(shape), window=window, layout=layout)
@@ -193,7 +195,7 @@ def test_special_values(unchecked: Device, request: pytest.FixtureRequest, on_gp
     x = rng.choice(special, (2, 3, 9, 16), p=[0.02, 0.02, 0.05, *[0.91 / 9] * 9]).astype(np.float32)
     x[0, 0] = -np.inf
     x[0, 1, :2, :4] = -np.float32(np.nan)
-    window = window_of(3, 2, 1, operation="")
+    window = window_of("pool", 3, 2, 1)
     assert_right("max_pool2d", device, [on(device, x)], window=window)
     infinite = np.where(np.isnan(x), np.inf, x)
     g = np.ones(out_shape(x.shape, window, "NCHW"), np.float32)
@@ -212,13 +214,21 @@ def test_a_window_without_taps_is_minus_infinity_and_has_no_gradient(unchecked: 
     np.testing.assert_array_equal(x.grad.numpy(), np.zeros((1, 1, 2, 2), np.float32))
 
 
+def test_an_image_needs_no_batch(unchecked: Device) -> None:
+    a = ties((3, 6, 8))
+    for function in (rp.max_pool2d, rp.avg_pool2d):
+        whole = function(on(unchecked, a[None]), [2, 4], stride=[2, 1])
+        np.testing.assert_array_equal(function(a, (2, 4), stride=(2, 1)).numpy(), whole[0].numpy())
+    assert rp.adaptive_avg_pool2d(a, 2).shape == (3, 2, 2)
+
+
 def test_no_images_give_no_windows(unchecked: Device) -> None:
     for shape, layout in (((0, 3, 5, 6), "NCHW"), ((2, 0, 5, 6), "NCHW"), ((0, 5, 6, 4), "NHWC")):
         x = on(unchecked, np.zeros(shape, np.float32))
         x.requires_grad = True
         for function in (rp.max_pool2d, rp.avg_pool2d):
             y = function(x, 2, layout=layout)
-            assert y.shape == out_shape(shape, window_of(2, 2, 0, operation=""), layout)
+            assert y.shape == out_shape(shape, window_of("pool", 2), layout)
             y.backward(y.detach())
             assert x.grad is not None
             assert x.grad.shape == shape
@@ -250,14 +260,12 @@ def test_arguments_out_of_range_are_refused(unchecked: Device) -> None:
         (lambda: rp.avg_pool2d(x, 3, padding=-1), r"^avg_pool2d: padding is an integer of 0 or more"),
         (lambda: rp.avg_pool2d(x, 3, padding=2), r"^avg_pool2d: padding is at most half of the window"),
         (lambda: rp.max_pool2d(x, 7), r"^max_pool2d: the window is larger than the image"),
-        (
-            lambda: rp.max_pool2d(x[0], 2),
-            r"^max_pool2d: x has 4 axes, NCHW: shape \(2, 6, 6\); use x\[None\]",
-        ),
-        (lambda: rp.max_pool2d(x, 2, layout="CHW"), r'^max_pool2d: layout is "NCHW" or "NHWC": \'CHW\''),
+        (lambda: rp.max_pool2d(x[0, 0], 2), r"^max_pool2d: x has the axes \(N, C, H, W\), or no N: shape"),
     ):
         with pytest.raises(ShapeError, match=message):
             call()
+    with pytest.raises(LimitError, match=r"^max_pool2d: no such layout: 'CHW'; choose NCHW or NHWC"):
+        rp.max_pool2d(x, 2, layout="CHW")
     with pytest.raises(DtypeError, match=r"^avg_pool2d: not for i32"):
         rp.avg_pool2d(np.ones((1, 1, 2, 2), np.int32), 2)
 

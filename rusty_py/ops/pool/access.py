@@ -31,7 +31,7 @@ def _fours(*numbers: int) -> bool:
 
 
 @dataclass(frozen=True)
-class Row:
+class LoadedRow:
     """A row as a thread loads it: `count` columns from `unit * step - before` on.
 
     `name` is "x" for rows of images, "g" for rows of windows. `scalar` is the type of the values, and

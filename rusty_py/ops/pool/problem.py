@@ -8,7 +8,7 @@ from typing import Literal
 from rusty_py import shaders
 from rusty_py.arrays import Array, allocate
 from rusty_py.dtypes import Dtype
-from rusty_py.ops.pool.window import Pair, Window, has_channels_last, permuted
+from rusty_py.ops.pool.window import Pair, PoolWindow, has_channels_last
 from rusty_py.runtime.device import Device
 
 Kind = Literal["max", "avg"]
@@ -25,13 +25,13 @@ class Pooling:
 
     kind: Kind
     dtype: Dtype
-    window: Window
+    window: PoolWindow
     shape: tuple[int, int, int, int]
     out: Pair
     channels_last: bool = False
 
     @classmethod
-    def of(cls, kind: Kind, x: Array, window: Window, *, operation: str) -> Pooling:
+    def of(cls, kind: Kind, x: Array, window: PoolWindow, *, operation: str) -> Pooling:
         """The pooling of x, (batch, channels, height, width). Raises ShapeError if there is no window."""
         batch, channels, height, width = x.shape
         out = window.out_size((height, width), operation=operation)
@@ -61,9 +61,8 @@ class Pooling:
     def _new(self, device: Device, size: Pair, dtype: Dtype, operation: str) -> Array:
         batch, channels = self.shape[:2]
         if self.channels_last:
-            return permuted(
-                allocate(device, (batch, *size, channels), dtype, operation=operation), (0, 3, 1, 2)
-            )
+            new = allocate(device, (batch, *size, channels), dtype, operation=operation)
+            return new.transpose(0, 3, 1, 2)
         return allocate(device, (batch, channels, *size), dtype, operation=operation)
 
     def uniforms(

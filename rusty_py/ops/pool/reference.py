@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from rusty_py.ops.pool.window import Window
+from rusty_py.ops.pool.window import PoolWindow
 from rusty_py.samples import Values
 
 _FIRST, _LAST = (0, 3, 1, 2), (0, 2, 3, 1)
 
 
-def max_pool(x: Values, *, window: Window, layout: str = "NCHW") -> Values:
+def max_pool(x: Values, *, window: PoolWindow, layout: str = "NCHW") -> Values:
     """The largest tap of each window; NaN is larger than every number, and a window without taps is -inf."""
     images = _channels_first(x, layout)
     values, inside, _ = _taps(images, window)
@@ -18,7 +18,7 @@ def max_pool(x: Values, *, window: Window, layout: str = "NCHW") -> Values:
     return _in_layout(found.astype(x.dtype), layout)
 
 
-def max_pool_gradient(g: Values, x: Values, *, window: Window, layout: str = "NCHW") -> Values:
+def max_pool_gradient(g: Values, x: Values, *, window: PoolWindow, layout: str = "NCHW") -> Values:
     """The sum of g over the windows of which an element is the first of the largest taps."""
     images, given = _channels_first(x, layout), _channels_first(g, layout)
     places, exists = _places_of_max(images, window)
@@ -28,7 +28,7 @@ def max_pool_gradient(g: Values, x: Values, *, window: Window, layout: str = "NC
     return _in_layout(out.reshape(images.shape), layout)
 
 
-def selected_by_max(v: Values, x: Values, *, window: Window, layout: str = "NCHW") -> Values:
+def selected_by_max(v: Values, x: Values, *, window: PoolWindow, layout: str = "NCHW") -> Values:
     """The element of v at the first of the largest taps of each window; 0 for a window without taps."""
     images, given = _channels_first(x, layout), _channels_first(v, layout)
     places, exists = _places_of_max(images, window)
@@ -37,7 +37,7 @@ def selected_by_max(v: Values, x: Values, *, window: Window, layout: str = "NCHW
     return _in_layout(np.where(exists, rows.reshape(places.shape), 0).astype(v.dtype), layout)
 
 
-def avg_pool(x: Values, *, window: Window, layout: str = "NCHW") -> Values:
+def avg_pool(x: Values, *, window: PoolWindow, layout: str = "NCHW") -> Values:
     """The sum of the taps of each window by `divisors`."""
     images = _channels_first(x, layout)
     values, inside, _ = _taps(images, window)
@@ -45,7 +45,9 @@ def avg_pool(x: Values, *, window: Window, layout: str = "NCHW") -> Values:
     return _in_layout((sums / divisors(images.shape[2:], window)).astype(x.dtype), layout)
 
 
-def avg_pool_gradient(g: Values, *, window: Window, size: tuple[int, int], layout: str = "NCHW") -> Values:
+def avg_pool_gradient(
+    g: Values, *, window: PoolWindow, size: tuple[int, int], layout: str = "NCHW"
+) -> Values:
     """The sum of g by the divisor over the windows that an element of an image of `size` is in."""
     given = _channels_first(g, layout)
     images = np.broadcast_to(np.zeros(()), (*given.shape[:2], *size))
@@ -58,7 +60,7 @@ def avg_pool_gradient(g: Values, *, window: Window, size: tuple[int, int], layou
     return _in_layout(out.reshape(images.shape).astype(g.dtype), layout)
 
 
-def divisors(size: tuple[int, ...], window: Window) -> Values:
+def divisors(size: tuple[int, ...], window: PoolWindow) -> Values:
     """What each window's sum is divided by, (out height, out width)."""
     out = window.out_size((size[0], size[1]), operation="reference")
     counts = []
@@ -80,7 +82,7 @@ def _in_layout(x: Values, layout: str) -> Values:
     return np.ascontiguousarray(x if layout == "NCHW" else x.transpose(_LAST))
 
 
-def _taps(x: Values, window: Window) -> tuple[Values, Values, Values]:
+def _taps(x: Values, window: PoolWindow) -> tuple[Values, Values, Values]:
     """The taps of each window, (taps, n, c, oh, ow); whether they exist, and where, both (taps, oh, ow)."""
     size = (x.shape[2], x.shape[3])
     out = window.out_size(size, operation="reference")
@@ -99,7 +101,7 @@ def _taps(x: Values, window: Window) -> tuple[Values, Values, Values]:
     return moved, inside.reshape(flat), np.broadcast_to(at, inside.shape).reshape(flat)
 
 
-def _places_of_max(x: Values, window: Window) -> tuple[Values, Values]:
+def _places_of_max(x: Values, window: PoolWindow) -> tuple[Values, Values]:
     """Where in its plane the first of the largest taps of each window is, and whether there is one."""
     values, inside, places = _taps(x, window)
     inside = np.broadcast_to(inside[:, None, None], values.shape)

@@ -11,10 +11,10 @@ from functools import cache
 from rusty_py import shaders
 from rusty_py.arrays import Array
 from rusty_py.dtypes import F16, F32, Dtype
-from rusty_py.ops.pool.access import Access, Row, access_of, store_text
+from rusty_py.ops.pool.access import Access, LoadedRow, access_of, store_text
 from rusty_py.ops.pool.loops import divisor_text
 from rusty_py.ops.pool.problem import Kind, Pooling, inputs_text
-from rusty_py.ops.pool.window import Window, channels_first, in_layout
+from rusty_py.ops.pool.window import PoolWindow, channels_first, in_layout
 from rusty_py.runtime.device import Device
 from rusty_py.runtime.launch import Spec, launch
 from rusty_py.shapes import ceil_div
@@ -23,7 +23,7 @@ THREADS = 64
 
 
 @dataclass(frozen=True)
-class Square:
+class SquareWindow:
     """A square window: taps a side, from one to the next, and padding."""
 
     kernel: int
@@ -34,7 +34,13 @@ class Square:
         return f"{self.kernel}x{self.kernel} stride {self.stride} padding {self.padding}"
 
 
-COMMON = (Square(2, 2, 0), Square(3, 2, 0), Square(3, 2, 1), Square(3, 1, 0), Square(3, 1, 1))
+COMMON = (
+    SquareWindow(2, 2, 0),
+    SquareWindow(3, 2, 0),
+    SquareWindow(3, 2, 1),
+    SquareWindow(3, 1, 0),
+    SquareWindow(3, 1, 1),
+)
 """Those that kernels are unrolled for."""
 
 ROWS, GRADIENT_ROWS = 4, 4
@@ -45,7 +51,7 @@ PLANE_COLS, CHANNEL_COLS = 4, 2
 
 
 @dataclass(frozen=True)
-class Tiling:
+class TiledPooling:
     """What the unrolled kernels are specialised for.
 
     `whole`: all taps are inside of the images. `divisors`: of averages, "equal", or those of windows that
@@ -54,7 +60,7 @@ class Tiling:
 
     kind: Kind
     dtype: Dtype
-    square: Square
+    square: SquareWindow
     x: Access
     out: Access
     g: Access = "scalar"
@@ -71,9 +77,9 @@ class Tiling:
         return " ".join(filter(None, parts))
 
 
-def square_of(device: Device, window: Window) -> Square | None:
+def square_of(device: Device, window: PoolWindow) -> SquareWindow | None:
     """The window as one that kernels are unrolled for; None if it is another, or on a CPU driver."""
-    square = Square(window.kernel[0], window.stride[0], window.padding[0])
+    square = SquareWindow(window.kernel[0], window.stride[0], window.padding[0])
     pairs = (window.kernel, window.stride, window.padding)
     if device.adapter.is_cpu or any(a != b for a, b in pairs) or window.dilation != (1, 1):
         return None
@@ -87,7 +93,7 @@ def pooled(problem: Pooling, x: Array, *, operation: str) -> Array | None:
     if square is None or access is None:
         return None
     out = problem.of_windows(x.device, operation=operation)
-    tiling = Tiling(
+    tiling = TiledPooling(
         problem.kind,
         problem.dtype,
         square,
@@ -114,7 +120,7 @@ def gradient(problem: Pooling, g: Array, x: Array | None, *, operation: str) -> 
         return None
     out = problem.images(g.device, operation=operation)
     stored, divisors = _stored(problem, out), _divisors(problem)
-    tiling = Tiling(problem.kind, problem.dtype, square, of_x, stored, of_g, divisors=divisors)
+    tiling = TiledPooling(problem.kind, problem.dtype, square, of_x, stored, of_g, divisors=divisors)
     rows, cols = _gradient_rows(tiling) * square.stride, tiling.cols * square.stride
     tiles = ceil_div(problem.size[0], rows), ceil_div(problem.size[1], cols)
     _launch(problem, gradient_spec(tiling), tiles, arrays, out)
@@ -161,7 +167,7 @@ def _launch(
 
 
 @cache
-def windows_spec(tiling: Tiling) -> Spec:
+def windows_spec(tiling: TiledPooling) -> Spec:
     """The kernel for maxima or averages."""
     square, cols, is_max = tiling.square, tiling.cols, tiling.kind == "max"
     scalar = "u32" if is_max else "f32"
@@ -185,7 +191,7 @@ def windows_spec(tiling: Tiling) -> Spec:
 
 
 @cache
-def gradient_spec(tiling: Tiling) -> Spec:
+def gradient_spec(tiling: TiledPooling) -> Spec:
     """The kernel for the gradient of either."""
     square, cols, is_max = tiling.square, tiling.cols, tiling.kind == "max"
     rows, (kernel, stride) = _gradient_rows(tiling), (square.kernel, square.stride)
@@ -194,7 +200,7 @@ def gradient_spec(tiling: Tiling) -> Spec:
     after = (stride - 1 + square.padding) // stride
     g_rows, g_cols = (size + before + after for size in (rows, cols))
     convert = "f32(v)" if tiling.g == "scalar" else "vec4<f32>(v)"
-    of_g = Row("g", tiling.g, g_cols, cols, before, "f32", convert)
+    of_g = LoadedRow("g", tiling.g, g_cols, cols, before, "f32", convert)
     bindings = [("g_in", of_g.binding)]
     text = _constants(ROWS=rows, COLS=cols, KERNEL=kernel, STRIDE=stride, LEAD=lead)
     text += _constants(BEFORE=before, G_ROWS=g_rows) + of_g.text + _place(tiling)
@@ -212,13 +218,13 @@ def gradient_spec(tiling: Tiling) -> Spec:
     return Spec("pool2d/tiles_gradient", len(bindings), 1, THREADS, definitions=text, variant=str(tiling))
 
 
-def _gradient_rows(tiling: Tiling) -> int:
+def _gradient_rows(tiling: TiledPooling) -> int:
     """Cells along the height of a tile."""
     return GRADIENT_ROWS // tiling.square.stride
 
 
 def _row_of_images(
-    tiling: Tiling,
+    tiling: TiledPooling,
     scalar: str,
     count: int,
     step: int,
@@ -226,10 +232,10 @@ def _row_of_images(
     *,
     whole: bool = False,
     key: str = "key_of",
-) -> Row:
+) -> LoadedRow:
     floats = "f32" if tiling.x == "scalar" else "vec4<f32>"
     convert = f"{key}({floats}(v))" if scalar == "u32" else f"{floats}(v)"
-    return Row("x", tiling.x, count, step, before, scalar, convert, whole)
+    return LoadedRow("x", tiling.x, count, step, before, scalar, convert, whole)
 
 
 def _vector(scalar: str, like: str) -> str:
@@ -241,16 +247,16 @@ def _constants(**values: int) -> str:
     return "".join(f"const {name}: u32 = {value}u;\n" for name, value in values.items())
 
 
-def _place(tiling: Tiling) -> str:
+def _place(tiling: TiledPooling) -> str:
     return shaders.read("pool2d/channels" if tiling.out == "channels" else "pool2d/planes")
 
 
-def _keys(row: Row) -> str:
+def _keys(row: LoadedRow) -> str:
     floats = _vector("f32", row.loaded)
     return f"alias floats = {floats};\nalias keys = {row.loaded};\n{shaders.read('pool2d/keys')}"
 
 
-def _divisor(tiling: Tiling) -> str:
+def _divisor(tiling: TiledPooling) -> str:
     if tiling.divisors != "equal":
         return divisor_text(tiling.divisors == "padded")
     count = tiling.square.kernel**2
@@ -289,22 +295,22 @@ fn divided(g: value, y: u32, x: u32) -> value {
 
 def variants() -> list[Spec]:
     """Kernels that cover each text for each access, with maxima and averages, and each dtype."""
-    small, large, dense = Square(2, 2, 0), Square(3, 2, 1), Square(3, 1, 1)
+    small, large, dense = SquareWindow(2, 2, 0), SquareWindow(3, 2, 1), SquareWindow(3, 1, 1)
     found = []
     kinds: tuple[Kind, ...] = ("max", "avg")
     for kind in kinds:
         for dtype in (F32, F16):
-            found += _both(Tiling(kind, dtype, large, "vec4", "vec4", "vec4"))
-            found += _both(Tiling(kind, dtype, small, "channels", "channels", "channels", whole=True))
-        found += _both(Tiling(kind, F32, small, "vec4", "vec4", "vec4", whole=True))
-        found += _both(Tiling(kind, F32, large, "channels", "channels", "channels"))
-        found += _both(Tiling(kind, F32, dense, "vec4", "vec4", "vec4"))
-        found += _both(Tiling(kind, F32, Square(3, 1, 0), "scalar", "scalar", whole=True))
+            found += _both(TiledPooling(kind, dtype, large, "vec4", "vec4", "vec4"))
+            found += _both(TiledPooling(kind, dtype, small, "channels", "channels", "channels", whole=True))
+        found += _both(TiledPooling(kind, F32, small, "vec4", "vec4", "vec4", whole=True))
+        found += _both(TiledPooling(kind, F32, large, "channels", "channels", "channels"))
+        found += _both(TiledPooling(kind, F32, dense, "vec4", "vec4", "vec4"))
+        found += _both(TiledPooling(kind, F32, SquareWindow(3, 1, 0), "scalar", "scalar", whole=True))
     for divisors in ("padded", "inside"):
-        found += _both(Tiling("avg", F32, large, "scalar", "scalar", divisors=divisors))
+        found += _both(TiledPooling("avg", F32, large, "scalar", "scalar", divisors=divisors))
     return found
 
 
-def _both(tiling: Tiling) -> list[Spec]:
+def _both(tiling: TiledPooling) -> list[Spec]:
     """The kernel of windows, which has no access to g, and that of the gradient, which is never `whole`."""
     return [windows_spec(replace(tiling, g="scalar")), gradient_spec(replace(tiling, whole=False))]

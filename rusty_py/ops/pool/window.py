@@ -5,24 +5,27 @@ from __future__ import annotations
 import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from rusty_py.arrays import Array
-from rusty_py.errors import DtypeError, ShapeError
+from rusty_py.errors import DtypeError, LimitError, ShapeError
 from rusty_py.shapes import ceil_div
-from rusty_py.views import View
 
 Pair = tuple[int, int]
 """Along the height and the width."""
+
+Sizes = int | Sequence[int]
+"""An integer for both, or two."""
 
 LAYOUTS = ("NCHW", "NHWC")
 
 
 @dataclass(frozen=True)
-class Window:
+class PoolWindow:
     """The parameters of PyTorch's pooling, each along the height and the width.
 
-    Window (y, x) has the taps (y * stride[0] - padding[0] + i * dilation[0], the same along the width) for i
-    below kernel[0]; those outside of the image do not exist. `count_include_pad` is for averages.
+    The window (y, x) has the taps (y * stride[0] - padding[0] + i * dilation[0], the same along the width)
+    for i below kernel[0]; those outside of the image do not exist. `count_include_pad` is for averages.
     """
 
     kernel: Pair = (1, 1)
@@ -75,18 +78,35 @@ class Window:
 
 
 def window_of(
-    kernel_size: int | Sequence[int],
-    stride: int | Sequence[int] | None,
-    padding: int | Sequence[int],
+    operation: str,
+    kernel_size: Sizes,
+    stride: Sizes | None = None,
+    padding: Sizes = 0,
     *,
-    dilation: int | Sequence[int] = 1,
+    dilation: Sizes = 1,
     ceil_mode: bool = False,
     count_include_pad: bool = True,
+) -> PoolWindow:
+    """The window that a user's arguments say. Raises ShapeError for those out of range."""
+    try:
+        return _window(operation, kernel_size, stride, padding, dilation, ceil_mode, count_include_pad)
+    except TypeError:  # Lists do not hash.
+        given = (operation, kernel_size, stride, padding, dilation, ceil_mode, count_include_pad)
+        return _window.__wrapped__(*given)
+
+
+@lru_cache(512, typed=True)  # At every call of an operation.
+def _window(
     operation: str,
-) -> Window:
-    """The window of these arguments of a public function. Raises ShapeError for those out of range."""
+    kernel_size: Sizes,
+    stride: Sizes | None,
+    padding: Sizes,
+    dilation: Sizes,
+    ceil_mode: bool,
+    count_include_pad: bool,
+) -> PoolWindow:
     kernel = _pair("kernel_size", kernel_size, 1, operation)
-    found = Window(
+    found = PoolWindow(
         kernel,
         kernel if stride is None else _pair("stride", stride, 1, operation),
         _pair("padding", padding, 0, operation),
@@ -101,7 +121,7 @@ def window_of(
     return found
 
 
-def _pair(name: str, value: int | Sequence[int], smallest: int, operation: str) -> Pair:
+def _pair(name: str, value: Sizes, smallest: int, operation: str) -> Pair:
     try:
         given = value if isinstance(value, list | tuple) else (value, value)
         pair = tuple(map(operator.index, given))
@@ -115,30 +135,23 @@ def _pair(name: str, value: int | Sequence[int], smallest: int, operation: str) 
 
 
 def check_images(x: Array, layout: str, *, operation: str) -> None:
-    """Raises DtypeError, or ShapeError for what is no batch of images."""
+    """Raises DtypeError, ShapeError for what is no batch of images, LimitError for an unknown layout."""
     if x.kind.kind != "f":
         raise DtypeError(f'{operation}: not for {x.kind.name}: convert with .astype("f32")')
     if layout not in LAYOUTS:
-        raise ShapeError(f'{operation}: layout is "NCHW" or "NHWC": {layout!r}')
+        raise LimitError(f"{operation}: no such layout: {layout!r}; choose {' or '.join(LAYOUTS)}")
     if x.ndim != 4:
-        raise ShapeError(
-            f"{operation}: x has 4 axes, {layout}: shape {x.shape}; use x[None] for a single image"
-        )
+        raise ShapeError(f"{operation}: x has the axes ({', '.join(layout)}), or no N: shape {x.shape}")
 
 
 def channels_first(x: Array, layout: str) -> Array:
     """The images as (batch, channels, height, width), whatever their strides."""
-    return x if layout == "NCHW" else permuted(x, (0, 3, 1, 2))
+    return x if layout == "NCHW" else x.transpose(0, 3, 1, 2)
 
 
 def in_layout(x: Array, layout: str) -> Array:
     """The inverse of `channels_first`."""
-    return x if layout == "NCHW" else permuted(x, (0, 2, 3, 1))
-
-
-def permuted(x: Array, axes: tuple[int, ...]) -> Array:
-    """A view with the axes in another order."""
-    return x.view(View(x.offset, tuple(x.shape[i] for i in axes), tuple(x.strides[i] for i in axes)))
+    return x if layout == "NCHW" else x.transpose(0, 2, 3, 1)
 
 
 def has_channels_last(x: Array) -> bool:
