@@ -358,6 +358,30 @@ def test_a_call_of_known_layouts_runs_its_plan(unchecked: Device) -> None:
     assert unchecked.cache.plan_hits == hits + 1
 
 
+def test_sums_beyond_the_loops_of_a_driver_are_refused(unchecked: Device) -> None:
+    x, w = rp.ones((1, 9, 4, 4), device=unchecked), rp.ones((1, 9, 3, 3), device=unchecked)
+    with limited(unchecked, {"loop_steps": 90}), pytest.raises(UnsupportedError) as refused:
+        rp.conv2d(x, w, algorithm="basic")
+    assert str(refused.value).startswith("conv2d: algorithm 'basic': 99 loop iterations exceed the 90 of ")
+    assert rp.conv2d(x, w, algorithm="basic").numpy().ravel().tolist() == [81] * 4
+
+
+def test_a_fused_function_and_a_graph_compute_convolutions(unchecked: Device) -> None:
+    x, w = (on(unchecked, each) for each in drawn(F32, (1, 2, 6, 5), (4, 1, 3, 3), seed=1))
+
+    def loss(x: Array, w: Array) -> Array:
+        return rp.exp(rp.conv2d(x * 2.0, w, activation="silu", groups=2, stride=2, padding=1)).sum()
+
+    expected = [each.numpy() for each in rp.grad(loss, (0, 1))(x, w)]
+    fused = [each.numpy() for each in rp.grad(rp.fuse(loss), (0, 1))(x, w)]
+    with unchecked.capture() as graph:
+        replayed = rp.grad(loss, (0, 1))(x, w)
+    graph.replay()
+    for own, each, other in zip(expected, fused, replayed, strict=True):
+        np.testing.assert_allclose(each, own, rtol=1e-5, atol=1e-6)
+        np.testing.assert_array_equal(other.numpy(), own)
+
+
 def test_the_plan_says_what_and_why(unchecked: Device) -> None:
     x, w = np.zeros((1, 3, 40, 30), np.float32), np.zeros((8, 3, 3, 3), np.float32)
     plan = rp.conv2d.plan(on(unchecked, x), w, algorithm="basic", stride=2)

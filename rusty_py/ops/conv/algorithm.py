@@ -94,6 +94,12 @@ def any_problem(device: Device, problem: object) -> None:
     """The refusal of an algorithm that has no rules."""
 
 
+def loops_refusal(device: Device, steps: int) -> str | None:
+    """The refusal of a kernel whose threads loop `steps` times in all, where the device has a limit."""
+    limit = device.limits.loop_steps
+    return None if steps <= limit else f"{steps} loop iterations exceed the {limit} of {device.adapter}"
+
+
 def fits(limits: Limits, spec: Spec) -> bool:
     """Whether a workgroup of `spec` fits these limits."""
     return spec.threads <= limits.threads and spec.workgroup_bytes <= limits.workgroup_bytes

@@ -6,13 +6,18 @@ from collections.abc import Iterator
 from functools import cache
 
 from rusty_py.dtypes import F16, F32
-from rusty_py.ops.conv.algorithm import Algorithm, Epilogue, any_problem, definitions
+from rusty_py.ops.conv.algorithm import Algorithm, Epilogue, definitions, loops_refusal
 from rusty_py.ops.conv.correlation import Correlation, pieces
 from rusty_py.runtime.device import Device
 from rusty_py.runtime.launch import Spec, launch
 from rusty_py.shapes import ceil_div
 
 THREADS = 64
+
+
+def _refusal(device: Device, problem: Correlation) -> str | None:
+    taps = problem.kernel[0] * problem.kernel[1]
+    return loops_refusal(device, problem.depth + 2 * taps)
 
 
 def _run(device: Device, problem: Correlation) -> None:
@@ -58,5 +63,5 @@ def _seconds(device: Device, problem: Correlation) -> float:
 
 
 ALGORITHM = Algorithm[Correlation](
-    "basic", any_problem, _seconds, _run, lambda device, problem: "a thread per element", _variants
+    "basic", _refusal, _seconds, _run, lambda device, problem: "a thread per element", _variants
 )

@@ -7,7 +7,7 @@ from functools import cache
 
 from rusty_py.dtypes import F16, F32
 from rusty_py.ops.conv import basic
-from rusty_py.ops.conv.algorithm import Algorithm, Epilogue, any_problem, definitions, fits
+from rusty_py.ops.conv.algorithm import Algorithm, Epilogue, definitions, fits, loops_refusal
 from rusty_py.ops.conv.correlation import Correlation, Pair, pieces
 from rusty_py.runtime.device import Device
 from rusty_py.runtime.launch import Spec, launch
@@ -44,6 +44,13 @@ def _beyond(device: Device, problem: Correlation) -> str | None:
     if not fits(device.limits, _spec(Epilogue.of(problem))):
         return "workgroups are too large for the adapter"
     return None
+
+
+def _refusal(device: Device, problem: Correlation) -> str | None:
+    rows, columns = _halo(problem)
+    taps = problem.kernel[0] * problem.kernel[1]
+    copied = ceil_div(rows * columns, THREADS) + ceil_div(taps * OUTPUTS // 4, THREADS)
+    return loops_refusal(device, problem.depth + problem.channels * (copied + problem.kernel[0]))
 
 
 def _run(device: Device, problem: Correlation) -> None:
@@ -106,4 +113,4 @@ def _describe(device: Device, problem: Correlation) -> str:
     return f"tiles of {EDGE}x{EDGE} pixels ({rows}x{columns} with halo) for {OUTPUTS} outputs"
 
 
-ALGORITHM = Algorithm[Correlation]("optimized", any_problem, _seconds, _run, _describe, _variants)
+ALGORITHM = Algorithm[Correlation]("optimized", _refusal, _seconds, _run, _describe, _variants)

@@ -37,8 +37,12 @@ def selected(
     Raises LimitError for an unknown name, UnsupportedError for one that cannot compute the problem.
     """
     if name == "auto":
-        automatic = (each for each in algorithms.values() if each.automatic)
-        able = [each for each in automatic if each.refusal(device, problem) is None]
+        automatic = [each for each in algorithms.values() if each.automatic]
+        refusals = {each: each.refusal(device, problem) for each in automatic}
+        able = [each for each, refusal in refusals.items() if refusal is None]
+        if not able:
+            first = next(iter(refusals.values()))
+            raise LimitError(f"{operation}: {first}; add up convolutions of parts of the channels")
         return min(able, key=lambda each: each.seconds(device, problem))
     if name not in algorithms:
         names = ", ".join(("auto", *algorithms))
