@@ -173,11 +173,11 @@ def _terms(name: str, x: Values, w: Values, geometry: Geometry) -> int:
 
 CASES = (
     ("plain", (1, 2, 5, 6), (3, 2, 3, 3), Geometry()),
-    ("strided", (2, 3, 7, 6), (2, 3, 3, 2), Geometry((2, 3), (1, 0))),
+    ("strided", (2, 2, 5, 6), (2, 2, 3, 2), Geometry((2, 3), (1, 0))),
     ("grouped", (1, 4, 5, 5), (6, 2, 2, 3), Geometry((2, 1), (0, 2), (1, 2), 2)),
     ("depthwise", (1, 3, 6, 4), (3, 1, 3, 3), Geometry((1, 1), None, (2, 1), 3)),
-    ("pointwise", (2, 5, 3, 4), (4, 5, 1, 1), Geometry()),
-    ("NHWC", (2, 6, 5, 2), (3, 2, 3, 2), Geometry((1, 2), (1, 1), layout="NHWC")),
+    ("pointwise", (2, 5, 2, 3), (4, 5, 1, 1), Geometry()),
+    ("NHWC", (1, 6, 5, 2), (3, 2, 3, 2), Geometry((1, 2), (1, 1), layout="NHWC")),
 )
 """Shapes of x and w, and the geometry."""
 
