@@ -14,6 +14,7 @@ from rusty_py.errors import DtypeError, LimitError, UnsupportedError
 from rusty_py.measure.conv_verification import ConvVerifier
 from rusty_py.measure.document import BenchProblem, Figure, Verification
 from rusty_py.measure.end_to_end import CompileMeter, WholeCall, end_to_end
+from rusty_py.measure.memory import pool_bytes
 from rusty_py.measure.operation_work import collected, kernel_names, poison
 from rusty_py.measure.references import Library, ReferenceTask, references
 from rusty_py.measure.references import convolution as numpy_convolution
@@ -24,7 +25,6 @@ from rusty_py.ops.creation import asarray
 from rusty_py.runtime.adapter import Adapter
 from rusty_py.runtime.device import Device
 from rusty_py.runtime.launch import Launch, run
-from rusty_py.runtime.pool import size_class
 
 AUTO = "auto"
 POOL, WORKSPACE = "peak pool", "workspace"
@@ -222,14 +222,8 @@ class ConvWork:
         return self.setup.verifier.compare(self.result.numpy())
 
     def pool_bytes(self) -> tuple[int, int]:
-        """What a call takes from an empty pool, and how much of it is not the result."""
-        self.device.pool.purge()
-        before = self.device.pool_stats()
-        result = self._call()
-        self.device.wait()
-        after = self.device.pool_stats()
-        taken = after.live_bytes + after.cached_bytes - before.live_bytes
-        return taken, taken - size_class(result.nbytes)
+        """The memory of a call."""
+        return pool_bytes(self.device, self._call)
 
     def _collect(self) -> None:
         self._version = self.device.throughput.version
