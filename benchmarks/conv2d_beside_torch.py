@@ -34,12 +34,13 @@ from benchmarks.beside_torch.conv_tables import all_tables
 from benchmarks.beside_torch.layers import (
     LAYERS,
     POOLS,
+    SMALL_LAYERS,
+    SMALL_POOLS,
     Layer,
     Pool,
     Tensors,
     error_of,
     in_float64,
-    small_layers,
 )
 from benchmarks.beside_torch.setting import checked, facts, first_line, keep, pytorch, say
 from rusty_py.bench.convolutions import Convolution
@@ -143,6 +144,7 @@ def layer_row(session: Session, layer: Layer) -> Row:
         our_track(session.device, session.timer, session.clock, call, by=name) for name, call in calls.items()
     ]
     their_call = partial(layer.theirs, torch, *theirs[:2])
+    row["on_request"] = [name for name in calls if not ALGORITHMS[name].automatic]
     row["forward"] = session.sampled([*tracks, *session.their_track(their_call)])
     del tracks
     for name, call in calls.items():
@@ -268,17 +270,17 @@ def main(arguments: Sequence[str]) -> int:
         **facts(device, torch, torch_device, arguments),
         "clock": f"{session.clock.name}: {session.clock.reason}",
     }
-    only = [each.strip().replace("x", "×") for each in given.only.split(",") if each.strip()]
+    only = [each.strip() for each in given.only.split(",") if each.strip()]
 
     def wanted(name: str) -> bool:
-        return not only or any(part in name for part in only)
+        return not only or any(part in name.replace("×", "x") for part in only)
 
     if wanted(EAGER.name):
         session.measure("host", EAGER.name, partial(host_row, session))
-    for layer in small_layers() if given.small else LAYERS:
+    for layer in SMALL_LAYERS if given.small else LAYERS:
         if wanted(layer.name):
             session.measure("layers", layer.name, partial(layer_row, session, layer))
-    for pool in POOLS:
+    for pool in SMALL_POOLS if given.small else POOLS:
         if wanted(pool.name):
             session.measure("pooling", pool.name, partial(pool_row, session, pool))
     print(all_tables(session.document))

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -65,9 +65,8 @@ LAYERS = (
 )
 
 
-def small_layers() -> list[Layer]:
-    """Two small ones, to try the comparison without a GPU."""
-    return [Layer(Convolution(12, 10, 3, 8)), Layer(Convolution(9, 8, 8, 8, 2, stride=2), "NHWC")]
+SMALL_LAYERS = (Layer(Convolution(12, 10, 3, 8)), Layer(Convolution(9, 8, 8, 8, 2, stride=2), "NHWC"))
+"""To try the comparison without a GPU."""
 
 
 def error_of(result: Any, exact: Any, terms: int) -> float:
@@ -127,3 +126,4 @@ POOLS = (
         lambda torch, x: _functional(torch).adaptive_avg_pool2d(x, 1),
     ),
 )
+SMALL_POOLS = tuple(replace(each, shape=(2, 3, 14, 14)) for each in POOLS)

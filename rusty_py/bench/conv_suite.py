@@ -30,8 +30,8 @@ AUTO = "auto"
 POOL, WORKSPACE = "peak pool", "workspace"
 """Figures of an algorithm: the bytes that a call takes from the pool, and those beyond the result."""
 
-_WINOGRAD = 4
-"""A Winograd algorithm, F(4x4, 3x3) at most, has so many times fewer multiplications."""
+_FEWER = {"F(2x2,3x3)": 2.25, "F(4x4,3x3)": 4.0}
+"""How many times fewer multiplications the algorithms of Winograd have, by the names in their kernels."""
 
 
 class ConvTrack(KernelTrack):
@@ -172,7 +172,7 @@ class ConvSetup:
             (verifier.x, verifier.w),
             verifier.shape,
             verifier.dtype.numpy,
-            verifier.compare_other,
+            verifier.compare_large_tiles,
             numpy_convolution.conv2d,
             self.options,
             ours=conv2d,
@@ -198,9 +198,11 @@ class ConvWork:
         if algorithm == AUTO:
             x, w = setup.arrays
             self.plan = str(conv2d.plan(x, w, **setup.options))
-        # Its own arithmetic, so that a Winograd algorithm is not taken for an impossible rate.
-        fewer = _WINOGRAD if "winograd" in self.kernel else 1
-        self.problem = replace(setup.problem, flops=setup.problem.flops // fewer)
+        # Its own arithmetic, so that Winograd's algorithm is not taken for an impossible rate.
+        fewer = next((times for form, times in _FEWER.items() if form in self.kernel), 1.0)
+        self.problem = replace(setup.problem, flops=int(setup.problem.flops / fewer))
+        verifier = setup.verifier
+        self._compare = verifier.compare_large_tiles if fewer > 3 else verifier.compare
 
     def launches(self) -> list[Launch]:
         """Collected anew when the throughput of kernels has become known, which divides long launches."""
@@ -219,7 +221,7 @@ class ConvWork:
         return self.recheck()
 
     def recheck(self) -> Verification:
-        return self.setup.verifier.compare(self.result.numpy())
+        return self._compare(self.result.numpy())
 
     def pool_bytes(self) -> tuple[int, int]:
         """The memory of a call."""
