@@ -105,24 +105,25 @@ fn store_c(index: u32, bias_index: u32, acc: f32) {
 }
 """
 
+# `col` is the column, or `bias_start + col` where each product has a bias of its own.
 _BIAS_VEC4 = """
 @group(0) @binding(2) var<storage, read> bias: array<vec4<Bias>>;
 
-fn load_bias_vec4(col: u32) -> vec4<f32> {
-    return vec4<f32>(bias[col / 4u]);
-}
+fn load_bias_vec4(col: u32) -> vec4<f32> {{
+    return vec4<f32>(bias[({col}) / 4u]);
+}}
 
-fn load_bias(col: u32) -> f32 {
-    return f32(bias[col / 4u][col % 4u]);
-}
+fn load_bias(col: u32) -> f32 {{
+    return f32(bias[({col}) / 4u][({col}) % 4u]);
+}}
 """
 
 _BIAS_ONES = """
 @group(0) @binding(2) var<storage, read> bias: array<Bias>;
 
-fn load_bias(col: u32) -> f32 {
-    return f32(bias[col]);
-}
+fn load_bias(col: u32) -> f32 {{
+    return f32(bias[{col}]);
+}}
 """
 
 _NO_BIAS = """
@@ -131,6 +132,21 @@ fn load_bias_vec4(col: u32) -> vec4<f32> {
 }
 
 fn load_bias(col: u32) -> f32 {
+    return 0.0;
+}
+"""
+
+# The bias of a row, to be added before the stores above; 0 if this dispatch does not complete the sum.
+_ROW_BIAS = """
+@group(0) @binding(2) var<storage, read> bias: array<Bias>;
+
+fn row_bias(row: u32) -> f32 {
+    return select(0.0, f32(bias[bias_start + row]), uniforms.apply_epilogue == 1u);
+}
+"""
+
+_NO_ROW_BIAS = """
+fn row_bias(row: u32) -> f32 {
     return 0.0;
 }
 """
@@ -148,6 +164,17 @@ def access(signature: Signature, *, packed_loads: bool = False) -> str:
             _WITHIN,
             *((vectors if vec4 else _ONES).format(x=x, binding=binding) for x, vec4, binding in reads),
             _RESULT_VEC4 if signature.c_vec4 else _RESULT_ONES,
-            (_BIAS_VEC4 if signature.c_vec4 else _BIAS_ONES) if signature.bias else _NO_BIAS,
+            *_bias(signature),
         ]
     )
+
+
+def _bias(signature: Signature) -> list[str]:
+    """The functions that load the bias, of a column or of a row."""
+    start = "var<private> bias_start: u32;\n"
+    if not signature.bias:
+        return [start, _NO_BIAS, _NO_ROW_BIAS]
+    if signature.bias_by_row:
+        return [start, _NO_BIAS, _ROW_BIAS]
+    column = _BIAS_VEC4 if signature.c_vec4 else _BIAS_ONES
+    return [start, column.format(col="bias_start + col" if signature.bias_batched else "col"), _NO_ROW_BIAS]

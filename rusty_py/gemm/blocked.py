@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from functools import cache
 
+from rusty_py import shaders
 from rusty_py.dtypes import F16, F32
 from rusty_py.gemm.kernel import KernelConfig, definitions, has_room
 from rusty_py.gemm.problem import GemmProblem, Signature
@@ -29,10 +30,15 @@ fn fetch_{x}(index: u32, stride: u32) -> {X}Fetch {{
     return {loaded};
 }}
 
+fn gather_{x}(at: vec4<u32>) -> {X}Fetch {{
+    return {gathered};
+}}
+
 fn convert_{x}(fetched: {X}Fetch) -> vec4<TileElement> {{
     return {held};
 }}
 """
+_GATHERED = "vec4(load_{x}(at.x), load_{x}(at.y), load_{x}(at.z), load_{x}(at.w))"
 
 _ACC = """
 alias Acc = vec4<f32>;
@@ -139,7 +145,13 @@ class Blocked(KernelConfig):
         return self.block_k >= 16 and self.lanes_m in (4, 8) and rows <= self.stages * self.block_k
 
     def supports(self, limits: Limits, problem: GemmProblem) -> bool:
-        return has_room(limits, self.spec(problem))
+        scattered = "c" in problem.signature.compound and not problem.signature.c_vec4
+        return not (scattered and not self._coalesces) and has_room(limits, self.spec(problem))
+
+    @property
+    def _coalesces(self) -> bool:
+        """Whether scalar stores go through workgroup memory: COALESCE in blocked.wgsl."""
+        return self.stages * self.block_k >= self.slice_k * self.block_m // self.thread_m
 
     def spec(self, problem: GemmProblem) -> Spec:
         edges = bool(problem.m % self.block_m or problem.n % self.block_n)
@@ -185,7 +197,10 @@ class Blocked(KernelConfig):
             outputs=1,
             threads=self.threads,
             workgroup_bytes=4 * self.stages * self.block_k * (self.block_m + self.block_n),
-            definitions=text + _loads(signature) + (_HALF2_ACC if signature.half2 else _ACC),
+            definitions=text
+            + shaders.read("matmul/compound")
+            + _loads(signature)
+            + (_HALF2_ACC if signature.half2 else _ACC),
             variant=f"{self.name.removeprefix('blocked ')}, {signature}"
             + (", small" if clamps else ", edges" * edges),
         )
@@ -200,5 +215,8 @@ def _loads(signature: Signature) -> str:
     text = ""
     for x, vec4 in (("a", signature.a_vec4), ("b", signature.b_vec4)):
         four, loaded, held = vectors if vec4 else _SINGLE
-        text += _LOADS.format(x=x, X=x.upper(), four=four, loaded=loaded.format(x=x), held=held)
+        gathered = f"fetch_{x}(at.x, 0u)" if vec4 else _GATHERED.format(x=x)
+        text += _LOADS.format(
+            x=x, X=x.upper(), four=four, loaded=loaded.format(x=x), gathered=gathered, held=held
+        )
     return text

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from rusty_py.dtypes import F32
 from rusty_py.errors import LimitError
+from rusty_py.gemm.compound import CompoundAxes
 from rusty_py.gemm.helpers import Pack, SplitKReduce
 from rusty_py.gemm.large_bindings import Spans, bind_part, largest
 from rusty_py.gemm.plan import GemmPlan
@@ -19,7 +20,11 @@ from rusty_py.shapes import Block, ceil_div, split
 
 @dataclass(frozen=True)
 class Operands:
-    """The buffers of a product and the layouts of its matrices. c has a column stride of 1."""
+    """The buffers of a product and the layouts of its matrices. c has a column stride of 1.
+
+    `axes`: those of the matrices that the signature calls compound. `bias_stride`: from the bias of a
+    product to that of the next.
+    """
 
     a: Buffer | BufferBinding
     b: Buffer | BufferBinding
@@ -28,6 +33,8 @@ class Operands:
     b_layout: MatrixLayout
     c_layout: MatrixLayout
     bias: Buffer | BufferBinding | None = None
+    axes: CompoundAxes | None = None
+    bias_stride: int = 0
 
     def transposed(self) -> "Operands":
         """The operands of c^T = b^T a^T."""
@@ -88,8 +95,8 @@ def dispatches(
 
 
 def _oversized(device: Device, x: Operands) -> bool:
-    """Whether an operand exceeds the binding size limit."""
-    return max(x.a.nbytes, x.b.nbytes, x.c.nbytes) > device.limits.binding_bytes
+    """Whether an operand exceeds the binding size limit. Compound matrices are not divided for it."""
+    return x.axes is None and max(x.a.nbytes, x.b.nbytes, x.c.nbytes) > device.limits.binding_bytes
 
 
 def _limit(device: Device, plan: GemmPlan, x: Operands) -> Spans:
@@ -212,10 +219,19 @@ def _dispatch(
         *_layout_uniforms(x.b_layout, first),
         *_layout_uniforms(x.c_layout, first),
         int(plan.transposed),
+        *_compound_uniforms(plan, x, first),
     )
     workgroups = (ceil_div(block.cols, cols), ceil_div(block.rows, rows), count * split_k)
     inputs = [x.a, x.b, x.bias or x.b][: spec.inputs]
     return Dispatch(spec, inputs, [x.c], uniforms, workgroups, count * block.flops)
+
+
+def _compound_uniforms(plan: GemmPlan, x: Operands, product: int) -> tuple[int, ...]:
+    """The words after bias_by_row, where a kernel reads them."""
+    if not plan.problem.signature.blocked_only:
+        return ()
+    sizes = x.axes.sizes if x.axes else (1,) * 6
+    return (*sizes, product * x.bias_stride, x.bias_stride, *(x.axes.uniforms if x.axes else ()))
 
 
 def _layout_uniforms(layout: MatrixLayout, product: int) -> tuple[int, ...]:
@@ -280,8 +296,7 @@ def _split_k(device: Device, plan: GemmPlan, x: Operands, *, accumulate: bool) -
     m, n = problem.m, problem.n
     split_k = ceil_div(problem.k, _depth(plan, plan.split_k))  # So that no part is empty.
     parts = device.empty(split_k * problem.products * m * n * F32.itemsize, label="parts of a product")
-    signature = replace(problem.signature, result=F32, bias=False, activation="")
-    inner = replace(plan, problem=replace(problem, signature=signature))
+    inner = replace(plan, problem=of_parts(problem))
     y = replace(x, c=parts, c_layout=MatrixLayout(0, m * n, n, 1), bias=None)
     whole = Block(0, plan.seen.m, 0, plan.seen.n, 0, problem.k)
     products = 0, problem.products
@@ -290,6 +305,15 @@ def _split_k(device: Device, plan: GemmPlan, x: Operands, *, accumulate: bool) -
     dispatch = reduction(plan, x, parts, accumulate=accumulate, split_k=split_k)
     reduce_plan, z = replace(plan, transposed=False), _of_parts(x, parts, m, n)
     yield _with_bindings(device, reduce_plan, z, dispatch, Block(0, m, 0, n, 0, split_k), products)
+
+
+def of_parts(problem: GemmProblem) -> GemmProblem:
+    """The problem whose results are the partial sums of this one."""
+    signature = replace(problem.signature, result=F32, bias=False, activation="")
+    if "c" in signature.compound:
+        compound, c_vec4 = signature.compound.replace("c", ""), problem.n % 4 == 0
+        signature = replace(signature, compound=compound, c_vec4=c_vec4)
+    return replace(problem, signature=signature)
 
 
 def _of_parts(x: Operands, parts: Buffer | BufferBinding, m: int, n: int) -> Operands:

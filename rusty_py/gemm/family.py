@@ -48,7 +48,8 @@ class KernelFamily:
     block and `search_key`; equal costs are ordered by `atypicality`.
 
     `min_part`: the minimum extent along k of a split-K part; 0 if split-K is not supported. `packs`: whether
-    packing operands may help. `gemv`: supports only few rows, or, transposed, few columns.
+    packing operands may help. `gemv`: supports only few rows, or, transposed, few columns. `compound`:
+    supports compound axes, and any bias.
     """
 
     make: Callable[..., KernelConfig]
@@ -65,6 +66,7 @@ class KernelFamily:
     gpu: bool = True
     packs: bool = False
     gemv: bool = False
+    compound: bool = False
 
     def kernels(self) -> Iterator[KernelConfig]:
         """All consistent configurations, small sizes first."""
@@ -82,6 +84,8 @@ class KernelFamily:
             "a" * (signature.a_along_k or not signature.a_vec4),
             "b" * (signature.b_along_k or not signature.b_vec4),
         )
+        if signature.compound:
+            return [""]
         if self.gemv:
             a, b = (
                 "a" * (not transposed and not signature.a_along_k),

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import product
 
+from rusty_py import shaders
 from rusty_py.dtypes import F16, F32, Dtype
 from rusty_py.gemm.family import signatures
 from rusty_py.gemm.kernel import KernelConfig, definitions, has_room
@@ -89,13 +90,16 @@ class SplitKReduce(KernelConfig):
             result=signature.result,
             bias=signature.bias,
             activation=signature.activation,
+            compound="c" if "c" in signature.compound else "",
+            bias_by_row=signature.bias_by_row,
+            bias_batched=signature.bias_batched,
         )
         return self._spec(reduced)
 
     @cache  # noqa: B019  It has no state.
     def _spec(self, signature: Signature) -> Spec:
         # The partial sums are f32; the bias has the dtype of the operands.
-        text = definitions({}, signature, edges=True, terms=F32.wgsl)
+        text = definitions({}, signature, edges=True, terms=F32.wgsl) + shaders.read("matmul/compound")
         return Spec("matmul/splitk_reduce", 3, 1, threads=64, definitions=text, variant=str(signature))
 
     def loops(self, k: int) -> int:

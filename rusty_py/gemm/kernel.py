@@ -78,6 +78,10 @@ def definitions(
         "A_VEC4": signature.a_vec4,
         "B_VEC4": signature.b_vec4,
         "C_VEC4": signature.c_vec4,
+        "A_COMPOUND": "a" in signature.compound,
+        "B_COMPOUND": "b" in signature.compound,
+        "C_COMPOUND": "c" in signature.compound,
+        "BIAS_BY_ROW": signature.bias and signature.bias_by_row,
     }
     types = {
         "Stored": terms or signature.stored.wgsl,

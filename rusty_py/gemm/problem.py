@@ -61,7 +61,8 @@ class Signature:
     accessed as vec4. `stored` is the dtype of a, b and the bias, `result` that of c, `accumulate_dtype` that
     of the accumulators. `activation` is one of `activations.ACTIVATIONS`, or "". `clamps`: loads beyond a
     block of c must be clamped. `half2`: a and b are packed f16, two adjacent steps of k per element, and k
-    counts these.
+    counts these. `compound` names those of a, b and c whose axes are compound (compound.py). `bias_by_row`:
+    the bias is added along the rows of c. `bias_batched`: each product has a bias of its own.
     """
 
     a_along_k: bool = True
@@ -76,6 +77,9 @@ class Signature:
     activation: str = ""
     clamps: bool = False
     half2: bool = False
+    compound: str = ""
+    bias_by_row: bool = False
+    bias_batched: bool = False
 
     def transposed(self) -> "Signature":
         """The signature of c^T = b^T a^T: c is stored as scalars, and the bias applies along its rows."""
@@ -89,6 +93,11 @@ class Signature:
         )
 
     @property
+    def blocked_only(self) -> bool:
+        """Whether only blocked kernels support it."""
+        return bool(self.compound) or (self.bias and (self.bias_by_row or self.bias_batched))
+
+    @property
     def layout(self) -> str:
         """The BLAS letters of a and b: "n" for row-major, "t" for column-major."""
         return "nt"[not self.a_along_k] + "nt"[self.b_along_k]
@@ -97,8 +106,10 @@ class Signature:
         vec4 = [x for x, vec4 in zip("abc", (self.a_vec4, self.b_vec4, self.c_vec4), strict=True) if vec4]
         kinds = [self.stored.name, self.accumulate_dtype.name, self.result.name]
         parts = [self.layout, f"vec4 {' '.join(vec4)}" if vec4 else "scalar"]
+        parts += [f"compound {' '.join(self.compound)}"] * bool(self.compound)
         parts += [" ".join(kinds)] * (set(kinds) != {F32.name}) + ["half2"] * self.half2
-        return ", ".join(parts + ["bias"] * self.bias + [self.activation] * bool(self.activation))
+        parts += [f"bias{' by row' * self.bias_by_row}{' batched' * self.bias_batched}"] * self.bias
+        return ", ".join(parts + [self.activation] * bool(self.activation))
 
 
 @dataclass(frozen=True)

@@ -90,11 +90,12 @@ def kernel_of(tile: Tile) -> KernelConfig:
 @lru_cache(4096)
 def _chosen(limits: Limits, kind: str, problem: GemmProblem) -> GemmPlan:
     machine = machine_of(kind)
+    families = [each for each in FAMILIES.values() if each.compound or not problem.signature.blocked_only]
     if kind == "CPU":
-        found = (each for family in FAMILIES.values() for each in family.cpu_candidates(limits, problem))
+        found = (each for family in families for each in family.cpu_candidates(limits, problem))
         chosen = next(found, None)
     else:
-        plans = (each for family in FAMILIES.values() for each in family.candidates(limits, problem))
+        plans = (each for family in families for each in family.candidates(limits, problem))
         chosen = min(plans, key=lambda each: (cost(each, machine), each.transposed), default=None)
     if chosen is None:
         raise LimitError(f"matmul: no kernel for {problem} ({problem.signature}) fits the device")

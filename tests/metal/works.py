@@ -32,6 +32,7 @@ from rusty_py.runtime.launch import Spec
 from rusty_py.runtime.probe import SUBGROUP_SIZE
 from rusty_py.samples import KINDS, Sample, values
 
+from .compound_works import compound_products
 from .conv_works import conv_works
 from .execution import POISON
 from .family_works import direct_products, thin_products
@@ -70,7 +71,13 @@ def works() -> list[Work]:
         *_packed(),
         *(
             Work(each.name, each.compute, each.expected)
-            for each in (*direct_products(), *thin_products(), *index_works(), *pool_works())
+            for each in (
+                *direct_products(),
+                *thin_products(),
+                *compound_products(),
+                *index_works(),
+                *pool_works(),
+            )
         ),
         *_measuring(),
     ]

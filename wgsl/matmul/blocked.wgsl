@@ -1,7 +1,8 @@
 // blocked: c[m, n] = sum_k a[m, k] * b[k, n]. The GEMM for GPUs: tiles in workgroup memory and in registers.
 //
 // Layout: a and b are contiguous along k or across it (A_ALONG_K, B_ALONG_K); the columns of c are contiguous.
-//   Vectorized loads and stores where A_VEC4, B_VEC4 and C_VEC4 allow them.
+//   Vectorized loads and stores where A_VEC4, B_VEC4 and C_VEC4 allow them. The axes of A_COMPOUND, B_COMPOUND and
+//   C_COMPOUND matrices are compound (uniforms.wgsl); four elements that are accessed as a vec4 are neighbours.
 // Dispatch: (ceil(cols / BLOCK_N), ceil(rows / BLOCK_M), products * split_k); uniforms.wgsl defines the region.
 // Workgroup: THREADS threads, SLICE_K for each THREAD_M x THREAD_N of the block.
 // Workgroup memory: STAGES * BLOCK_K * (BLOCK_M + BLOCK_N) elements of 4 bytes. Tiles are k-major, in vec4s across k,
@@ -39,15 +40,20 @@
 //   FLUSH_TILES                    tiles until f16 accumulators are added to f32 ones; 0: the accumulators are f32
 //   A_ALONG_K, B_ALONG_K           the axis of stride 1 is k
 //   A_VEC4, B_VEC4, C_VEC4         accesses are vec4s
+//   A_COMPOUND, B_COMPOUND, C_COMPOUND
+//                                  the axes of the matrix are compound
+//   BIAS_BY_ROW                    the bias is indexed by row
 //   EDGES, CLAMP_LOADS             blocks may extend beyond c; loads may leave the buffers
 //   TileElement                    what is multiplied: f32, or a half2 in a u32. For half2, k counts pairs.
 //   Acc                            the accumulators of four neighbouring columns
 //   AFetch, fetch_a, convert_a     four elements as loaded; load them, `stride` apart if not a vec4; make TileElements
-//   BFetch, fetch_b, convert_b     likewise for b
+//   gather_a                       loads four elements of a compound matrix by their indices, or the vec4 at the first
+//   BFetch, fetch_b, gather_b, convert_b
+//                                  likewise for b
 //   multiply_add, acc_to_f32       acc + a * b; the four sums in f32
 //   f32_to_tile, tile_to_f32, tile_scalar_to_f32
 //                                  bitcast sums to TileElements and back, to pass them through workgroup memory
-//   Uniforms, and the functions of access.py: store_c, store_c_vec4_from (with the epilogue)
+//   Uniforms, compound.wgsl, and the functions of access.py: store_c, store_c_vec4_from (with the epilogue), row_bias
 // Loops marked `// unroll` are unrolled by shaders.py: arrays in registers are indexed by constants only.
 
 // Register prefetch: read the operands of the next step of k from the tiles while multiplying the current one. f16
@@ -76,6 +82,13 @@ const B_STORE_STRIDE: u32 = select(B_LOAD_STRIDE * B_ROW, B_LOAD_STRIDE / 4u, B_
 const A_LOAD_K: u32 = select(1u, 4u, A_ALONG_K && A_VEC4);
 const B_LOAD_K: u32 = select(1u, 4u, B_ALONG_K && B_VEC4);
 
+// Compound axes: where a thread is along k, and its lines across k, of which scalar loads take four. Loads along k share
+// the place, loads across k the line.
+const A_WALKS: u32 = select(1u, select(A_LOADS, 1u, A_ALONG_K), A_COMPOUND);
+const B_WALKS: u32 = select(1u, select(B_LOADS, 1u, B_ALONG_K), B_COMPOUND);
+const A_LINES: u32 = select(1u, A_LOADS, A_COMPOUND && A_ALONG_K);
+const B_LINES: u32 = select(1u, B_LOADS, B_COMPOUND && B_ALONG_K);
+
 // The tile of a subgroup; SLICE_DEPTH is the steps of k that it multiplies in each tile.
 const SUBGROUP_M: u32 = LANES_M * THREAD_M;
 const SUBGROUP_N: u32 = LANES_N * THREAD_N;
@@ -103,6 +116,16 @@ fn b_swizzle(k: u32) -> u32 {
 // The same in both halves of the steps of k but for the lowest bit, so that the two slices differ in that bit only.
 fn swizzle_of_vec4(k: u32) -> u32 {
     return (k % (BLOCK_K / 2u) / 4u * 2u + k / (BLOCK_K / 2u)) * (32u / BLOCK_K);
+}
+
+// The addresses of the four lines that begin with `line`, of a compound axis.
+fn lines_at(start: u32, line: u32, sizes: vec2<u32>, strides: vec4<u32>) -> vec4<u32> {
+    return start + vec4(
+        along(line, sizes, strides),
+        along(line + 1u, sizes, strides),
+        along(line + 2u, sizes, strides),
+        along(line + 3u, sizes, strides),
+    );
 }
 
 // Stores four elements in a tile: as vec4 `index`, or, of a vec4 along k, as component `lane` of four rows.
@@ -185,6 +208,7 @@ fn main(
     let product = group.z / uniforms.split_k;
     let k0 = uniforms.k0 + group.z % uniforms.split_k * uniforms.k_per_split;
     let k1 = min(uniforms.k1, k0 + uniforms.k_per_split);
+    bias_start = uniforms.bias_offset + product * uniforms.bias_batch_stride;
 
     // Find the block. One that extends beyond the edge is shifted back inside, to (row0, col0)
     let origin = block_origin(group, groups);
@@ -208,6 +232,29 @@ fn main(
     let b_load_stride = B_LOAD_STRIDE * select(uniforms.b_row_stride, uniforms.b_col_stride, B_ALONG_K);
     let a_fetch_stride = select(1u, uniforms.a_row_stride, A_ALONG_K);
     let b_fetch_stride = select(1u, uniforms.b_col_stride, B_ALONG_K);
+    let k_step = digits(BLOCK_K, uniforms.k_sizes);
+    var a_walk = array<Walk, A_WALKS>();
+    var b_walk = array<Walk, B_WALKS>();
+    var a_line = array<vec4<u32>, A_LINES>();
+    var b_line = array<vec4<u32>, B_LINES>();
+    if (A_COMPOUND) {
+        let start = uniforms.a_offset + product * uniforms.a_batch_stride;
+        for (var i = 0u; i < A_LINES; i++) { // unroll
+            a_line[i] = lines_at(start, row0 + a_m + i * A_LOAD_STRIDE, uniforms.m_sizes, uniforms.a_m);
+        }
+        for (var i = 0u; i < A_WALKS; i++) { // unroll
+            a_walk[i] = walk_from(k0 + a_k + i * A_LOAD_STRIDE, uniforms.a_k);
+        }
+    }
+    if (B_COMPOUND) {
+        let start = uniforms.b_offset + product * uniforms.b_batch_stride;
+        for (var i = 0u; i < B_LINES; i++) { // unroll
+            b_line[i] = lines_at(start, col0 + b_n + i * B_LOAD_STRIDE, uniforms.n_sizes, uniforms.b_n);
+        }
+        for (var i = 0u; i < B_WALKS; i++) { // unroll
+            b_walk[i] = walk_from(k0 + b_k + i * B_LOAD_STRIDE, uniforms.b_k);
+        }
+    }
     let a_store = a_k * A_ROW + ((a_m / 4u) ^ a_swizzle(a_k));
     let b_store = b_k * B_ROW + ((b_n / 4u) ^ b_swizzle(b_k));
 
@@ -231,7 +278,8 @@ fn main(
     // Find this thread's first element of c
     let row = row0 + subgroup_row * SUBGROUP_M + lane_row * 4u;
     let col = col0 + subgroup_col * SUBGROUP_N + lane_col * 4u;
-    let c_index = uniforms.c_offset + group.z * uniforms.c_batch_stride + row * uniforms.c_row_stride + col;
+    let c_start = uniforms.c_offset + group.z * uniforms.c_batch_stride;
+    let c_index = c_start + row * uniforms.c_row_stride + col;
 
     // Load the first K tile, the partial one: k_tail steps, the rest zero
     let k_tail = (k1 - k0 - 1u) % BLOCK_K + 1u;
@@ -240,16 +288,34 @@ fn main(
     var b_next = array<BFetch, B_LOADS>();
     for (var i = 0u; i < A_LOADS; i++) { // unroll
         if (a_k + select(i * A_LOAD_STRIDE, 0u, A_ALONG_K) < k_tail) {
-            a_next[i] = fetch_a(a_index + i * a_load_stride, a_fetch_stride);
+            if (A_COMPOUND) {
+                a_next[i] = gather_a(a_line[i % A_LINES] + a_walk[i % A_WALKS].index);
+            } else {
+                a_next[i] = fetch_a(a_index + i * a_load_stride, a_fetch_stride);
+            }
         }
     }
     for (var i = 0u; i < B_LOADS; i++) { // unroll
         if (b_k + select(i * B_LOAD_STRIDE, 0u, B_ALONG_K) < k_tail) {
-            b_next[i] = fetch_b(b_index + i * b_load_stride, b_fetch_stride);
+            if (B_COMPOUND) {
+                b_next[i] = gather_b(b_line[i % B_LINES] + b_walk[i % B_WALKS].index);
+            } else {
+                b_next[i] = fetch_b(b_index + i * b_load_stride, b_fetch_stride);
+            }
         }
     }
     a_index += k_tail * uniforms.a_col_stride;
     b_index += k_tail * uniforms.b_row_stride;
+    if (A_COMPOUND) {
+        for (var i = 0u; i < A_WALKS; i++) { // unroll
+            a_walk[i] = walk_from(k0 + k_tail + a_k + i * A_LOAD_STRIDE, uniforms.a_k);
+        }
+    }
+    if (B_COMPOUND) {
+        for (var i = 0u; i < B_WALKS; i++) { // unroll
+            b_walk[i] = walk_from(k0 + k_tail + b_k + i * B_LOAD_STRIDE, uniforms.b_k);
+        }
+    }
 
     // Main loop. The outer loop flushes the accumulators to `total`: once, or, in f16, every FLUSH_TILES tiles
     var acc = ThreadAcc();
@@ -273,13 +339,31 @@ fn main(
             // Fetch the next tiles: their latency is hidden by the multiplications
             if (tile + 1u < tiles) {
                 for (var i = 0u; i < A_LOADS; i++) { // unroll
-                    a_next[i] = fetch_a(a_index + i * a_load_stride, a_fetch_stride);
+                    if (A_COMPOUND) {
+                        a_next[i] = gather_a(a_line[i % A_LINES] + a_walk[i % A_WALKS].index);
+                    } else {
+                        a_next[i] = fetch_a(a_index + i * a_load_stride, a_fetch_stride);
+                    }
                 }
                 for (var i = 0u; i < B_LOADS; i++) { // unroll
-                    b_next[i] = fetch_b(b_index + i * b_load_stride, b_fetch_stride);
+                    if (B_COMPOUND) {
+                        b_next[i] = gather_b(b_line[i % B_LINES] + b_walk[i % B_WALKS].index);
+                    } else {
+                        b_next[i] = fetch_b(b_index + i * b_load_stride, b_fetch_stride);
+                    }
                 }
                 a_index += BLOCK_K * uniforms.a_col_stride;
                 b_index += BLOCK_K * uniforms.b_row_stride;
+                if (A_COMPOUND) {
+                    for (var i = 0u; i < A_WALKS; i++) { // unroll
+                        a_walk[i] = walk_on(a_walk[i], k_step, uniforms.a_k);
+                    }
+                }
+                if (B_COMPOUND) {
+                    for (var i = 0u; i < B_WALKS; i++) { // unroll
+                        b_walk[i] = walk_on(b_walk[i], k_step, uniforms.b_k);
+                    }
+                }
             }
             // Multiply this slice of the tiles
             for (var k = 0u; k < SLICE_DEPTH; k++) { // unroll
@@ -361,12 +445,14 @@ fn main(
                     let y = row + down;
                     let x = col + j * LANES_N * 4u;
                     if (!EDGES || (y >= block_row && y < uniforms.m && x + 3u >= block_col && x < uniforms.n)) {
-                        store_c_vec4_from(
-                            block_col,
-                            c_index + down * uniforms.c_row_stride + j * LANES_N * 4u,
-                            x,
-                            total[at],
-                        );
+                        var index = c_index + down * uniforms.c_row_stride + j * LANES_N * 4u;
+                        if (C_COMPOUND) {
+                            index = c_start + c_distance(y, x);
+                        }
+                        if (BIAS_BY_ROW) {
+                            total[at] += row_bias(y);
+                        }
+                        store_c_vec4_from(block_col, index, x, total[at]);
                     }
                 }
             }
@@ -388,7 +474,14 @@ fn main(
                 let y = row0 + from_thread / LANES_M * SUBGROUP_M + from_thread % LANES_M * 4u + down;
                 let x = col0 + (j * THREADS + t) % BLOCK_N;
                 if (!EDGES || (y >= block_row && y < uniforms.m && x >= block_col && x < uniforms.n)) {
-                    store_c(uniforms.c_offset + group.z * uniforms.c_batch_stride + y * uniforms.c_row_stride + x, x, sums[j]);
+                    var index = c_start + y * uniforms.c_row_stride + x;
+                    if (C_COMPOUND) {
+                        index = c_start + c_distance(y, x);
+                    }
+                    if (BIAS_BY_ROW) {
+                        sums[j] += row_bias(y);
+                    }
+                    store_c(index, x, sums[j]);
                 }
             }
         }
