@@ -19,6 +19,7 @@ from rusty_py.samples import Sample, values
 
 from ..ops.placed import limited
 from .direct_works import direct_works
+from .pack_works import pack_works
 
 Compute = Callable[[Device, Callable[..., None]], np.ndarray]
 ConvWork = tuple[str, Compute, Callable[[], Expected]]
@@ -30,6 +31,7 @@ def conv_works() -> Iterator[ConvWork]:
     yield from optimized_works()
     yield from direct_works()
     yield from winograd_works()
+    yield from ((each.name, each.compute, each.expected) for each in pack_works())
 
 
 def basic_works() -> Iterator[ConvWork]:
