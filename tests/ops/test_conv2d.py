@@ -20,6 +20,7 @@ from rusty_py.ops.conv import reference
 from rusty_py.ops.conv.geometry import Geometry, geometry_of
 from rusty_py.ops.conv.operations import CONV2D, CONV2D_WEIGHT_GRADIENT, CONV_TRANSPOSE2D
 from rusty_py.ops.conv.select import ALGORITHMS, WEIGHT_ALGORITHMS
+from rusty_py.runtime.throughput import Throughput
 from rusty_py.samples import Sample
 
 from ..each import each_reported
@@ -180,6 +181,37 @@ def test_algorithms_in_f16(unchecked: Device, algorithm: str) -> None:
                 operands = [x.astype(np.float16) for x in sample.operands]
                 with suppress(UnsupportedError):
                     assert_computed(unchecked, name, operands, **sample.options, algorithm=algorithm)
+
+
+@pytest.mark.parametrize("limit", ["workgroups", "flops"])
+def test_grids_and_submissions_of_any_size(
+    unchecked: Device, limit: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a device with few workgroups per dimension, and on one that is slow."""
+    few = 12 if limit == "workgroups" else unchecked.limits.groups
+    if limit == "flops":
+        monkeypatch.setattr(Throughput, "flops", lambda *_, **__: 5000)
+    grouped, plain = Geometry((1, 1), (1, 1), groups=2), Geometry((1, 1), (1, 1))
+    x, w, kernel = (2, 4, 9, 90), (14, 2, 3, 2), (13, 4, 3, 3)
+    g = (2, 14, *grouped.out_size((9, 90), (3, 2)))
+    cases: list[tuple[str, str, Any, Any]] = [
+        *(("conv2d", each, (x, w), {"geometry": grouped}) for each in ALGORITHMS),
+        *(("conv2d", each, (x, kernel), {"geometry": plain}) for each in ALGORITHMS),
+        *(
+            ("conv2d_weight_gradient", each, (x, g), {"geometry": grouped, "kernel": (3, 2)})
+            for each in WEIGHT_ALGORITHMS
+        ),
+    ]
+    with each_reported() as case:
+        for name, algorithm, shapes, options in cases:
+            # Some spread a long axis over two dimensions, which need more.
+            groups = 2 if limit == "workgroups" and algorithm in ("basic", "optimized") else few
+            with case(f"{name} {algorithm}, {shapes}"), limited(unchecked, {"groups": groups}):
+                unchecked.cache.forget_plans()
+                with suppress(UnsupportedError):
+                    operands = drawn(F32, *shapes, seed=1)
+                    assert_computed(unchecked, name, operands, **options, algorithm=algorithm)
+    unchecked.cache.forget_plans()
 
 
 def scipys(x: np.ndarray, w: np.ndarray, stride: int, padding: int, dilation: int) -> np.ndarray:
