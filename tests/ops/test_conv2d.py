@@ -1,7 +1,7 @@
 """Convolutions by every algorithm, over shapes, options and layouts, against sums in float64."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from itertools import product
 from typing import Any
@@ -28,6 +28,15 @@ from .operands import needs, on
 from .placed import limited
 
 OPERATIONS = {each.name: each for each in (CONV2D, CONV_TRANSPOSE2D, CONV2D_WEIGHT_GRADIENT)}
+
+
+def in_modes(names: Iterable[str]) -> list[Any]:
+    """Parameters: `make test` tries the algorithms that compute everything both checked and unchecked."""
+    own = ("basic", "optimized")
+    return [pytest.param(each, marks=[] if each in own else [pytest.mark.one_mode]) for each in names]
+
+
+IN_MODES, WEIGHTS_IN_MODES = in_modes(ALGORITHMS), in_modes(WEIGHT_ALGORITHMS)
 Placed = Callable[[Device, np.ndarray], Array]
 
 
@@ -109,7 +118,7 @@ def assert_computed(
     assert expected.error(result.numpy()) <= 1
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("algorithm", IN_MODES)
 @settings(max_examples=30)
 @given(
     shapes=geometries(),
@@ -151,8 +160,8 @@ def test_transposed_convolutions_of_any_geometry_in_any_layout(
         assert_computed(unchecked, "conv_transpose2d", operands, layouts, **options)
 
 
-@pytest.mark.parametrize("algorithm", WEIGHT_ALGORITHMS)
-@settings(max_examples=40)
+@pytest.mark.parametrize("algorithm", WEIGHTS_IN_MODES)
+@settings(max_examples=30)
 @given(
     shapes=geometries(),
     layouts=st.tuples(st.sampled_from(list(LAYOUTS)), st.sampled_from(list(LAYOUTS))),
