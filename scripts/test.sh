@@ -3,7 +3,8 @@
 # Tests that measure run one after the other. The others run three at a time in what is left of the processor: at the
 # lowest priority, so that they give way to a measurement. Files that take long go first, so that all end at once.
 # Where MARKS leave tests out, llvmpipe compiles the others' kernels without LLVM's optimizations, in two thirds of the
-# time: most kernels run once. Without bytecode every process would compile all modules, for half a second.
+# time: most kernels run once. OpenBLAS's other threads would only spin, where there is nothing left of the processor.
+# Without bytecode every process would compile all modules, for half a second.
 set -u
 unset PYTHONDONTWRITEBYTECODE
 python=$1
@@ -14,7 +15,7 @@ trap 'rm -f "$report"' EXIT
 "$python" -m pytest --durations=40 -m "${chosen}alone" tests/system tests/tune tests/ops >"$report" 2>&1 &
 measuring=$!
 trap 'kill "$measuring" 2>/dev/null; rm -f "$report"; exit 130' INT TERM
-env ${2:+GALLIVM_PERF=nopt} nice -n 19 "$python" -m pytest --durations=40 -m "${chosen}not alone" -n 3 --dist loadfile --no-loadscope-reorder \
+env OPENBLAS_NUM_THREADS=1 ${2:+GALLIVM_PERF=nopt} nice -n 19 "$python" -m pytest --durations=40 -m "${chosen}not alone" -n 3 --dist loadfile --no-loadscope-reorder \
   tests/metal tests/ops tests/checker tests/system tests/unit tests/tune || status=1
 wait "$measuring" || status=1
 cat "$report"
