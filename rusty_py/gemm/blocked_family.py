@@ -25,7 +25,7 @@ def candidates(limits: Limits, problem: GemmProblem) -> Iterator[GemmPlan]:
         if replace(kernel, block_k=2 * kernel.block_k) in fitting:
             continue  # Twice the block_k halves the barriers, which matters when few workgroups run.
         for packs in FAMILY.packings(problem.signature):
-            for split_k in split_k_choices(problem.k, kernel.block_k):
+            for split_k in split_k_choices(problem, kernel.block_k):
                 yield GemmPlan(problem, kernel, split_k, packs, "lowest predicted time")
 
 

@@ -13,6 +13,8 @@ from rusty_py.runtime.adapter import Limits
 from rusty_py.runtime.launch import Spec
 
 SPLIT_K = (1, 2, 4, 8, 16, 32, 64)
+# Of products with compound axes, whose sums are long and whose results are small.
+COMPOUND_SPLIT_K = (*range(1, 9), *range(10, 33, 2), 36, *range(40, 65, 8), 80, 96, 112, 128)
 
 
 def _any(kernel: Any) -> bool:
@@ -97,9 +99,10 @@ class KernelFamily:
         return list(dict.fromkeys(("", a, b, a + b, half2)))
 
 
-def split_k_choices(k: int, min_part: int) -> Iterator[int]:
+def split_k_choices(problem: GemmProblem, min_part: int) -> Iterator[int]:
     """The values of split_k whose parts are not shorter than `min_part`."""
-    return (split_k for split_k in SPLIT_K if split_k == 1 or k >= split_k * min_part)
+    choices = COMPOUND_SPLIT_K if problem.signature.compound else SPLIT_K
+    return (split_k for split_k in choices if split_k == 1 or problem.k >= split_k * min_part)
 
 
 def signatures() -> Iterator[Signature]:

@@ -203,7 +203,7 @@ def candidates(kind: type[Gemv], limits: Limits, problem: GemmProblem) -> Iterat
         if isinstance(kernel, kind) and kernel.supports(limits, seen):
             # The skinny operand is read repeatedly: pack it unless it is contiguous along k.
             packs = "" if seen.signature.a_along_k or seen.m == 1 else "b" if transposed else "a"
-            for split_k in split_k_choices(problem.k, kernel.chunk):
+            for split_k in split_k_choices(problem, kernel.chunk):
                 yield GemmPlan(problem, kernel, split_k, packs, "memory-bound GEMV", transposed)
 
 

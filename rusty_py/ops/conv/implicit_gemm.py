@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 from rusty_py.arrays import Array
 from rusty_py.dtypes import Dtype
@@ -18,52 +17,18 @@ from rusty_py.gemm.dispatch import Operands, dispatches
 from rusty_py.gemm.plan import GemmPlan, machine_of
 from rusty_py.gemm.problem import GemmProblem
 from rusty_py.ops.conv import pack
-from rusty_py.ops.conv.algorithm import Algorithm, any_problem
-from rusty_py.ops.conv.correlation import Correlation, Pair, Taps, WeightCorrelation, permuted
-from rusty_py.ops.conv.pack import Packing
+from rusty_py.ops.conv.algorithm import Algorithm
+from rusty_py.ops.conv.correlation import Correlation, Taps, WeightCorrelation, permuted
+from rusty_py.ops.conv.sources import Source, in_place, padded, weights
 from rusty_py.runtime.buffer import Buffer
 from rusty_py.runtime.device import Device
 from rusty_py.runtime.launch import Spec, launch
-from rusty_py.shapes import ceil_div
 
 # Results in planes of at least so many pixels are a product each, where that leaves plain matrices.
 _MIN_PLANE = 1024
 
 _CPU_RATES = {True: 1e9, False: 1e10}
 """Flops per second on CPU drivers: of products that are for blocked kernels only, and of others."""
-
-
-@dataclass(frozen=True)
-class Source:
-    """An operand as the product reads it: in place, or a packed copy of so many elements.
-
-    Strides of batch, group, channel, row and column, and where the first element is. `order`: the axes of the
-    operand as those of the image to pack.
-    """
-
-    strides: tuple[int, ...]
-    start: Any
-    channels: int
-    stride: Pair = (1, 1)
-    dilation: Pair = (1, 1)
-    packing: Packing | None = None
-    elements: int = 0
-    order: tuple[int, ...] = (0, 1, 2, 3, 4)
-
-    @property
-    def group(self) -> int:
-        return self.strides[1]
-
-    @property
-    def pixels(self) -> Triple:
-        """The strides from pixel to pixel of the result: image, row, column."""
-        return Triple(self.strides[0], self.strides[3] * self.stride[0], self.strides[4] * self.stride[1])
-
-    @property
-    def taps(self) -> Triple:
-        """The strides from tap to tap: row, column, channel."""
-        y, x = self.dilation
-        return Triple(self.strides[3] * y, self.strides[4] * x, self.strides[2])
 
 
 @dataclass(frozen=True)
@@ -98,9 +63,9 @@ def _form(problem: Correlation, x: Source) -> Form:
     batch, groups, outputs = problem.batch, problem.groups, problem.outputs
     planes = problem.out.strides[2] != 1
     apart = planes and x.packing is None and groups == 1 and problem.kernel == (1, 1) and _plane(problem)
-    taps, weights = Triple(*problem.kernel, x.channels), Triple(1, 1, outputs)
+    taps, channels = Triple(*problem.kernel, x.channels), Triple(1, 1, outputs)
     pixels = Triple(1 if apart else batch, *problem.out_size)
-    w = _weights(problem.w, x.channels)
+    w = weights(problem.w, x.channels)
     out = problem.out.strides
     of_pixels, of_outputs = Triple(out[0], out[3], out[4]), Triple(0, 0, out[2])
     from_image = Side(x.pixels, x.taps, x.start, x.strides[0] if apart else x.group)
@@ -114,9 +79,9 @@ def _form(problem: Correlation, x: Source) -> Form:
     result = Side(of_pixels, of_outputs, problem.out.offset, out[0] if apart else out[1])
     if planes:
         sides = _turned(from_weights), _turned(from_image), _turned(result)
-        contraction = Contraction(weights, pixels, taps, *sides)
+        contraction = Contraction(channels, pixels, taps, *sides)
     else:
-        contraction = Contraction(pixels, weights, taps, from_image, from_weights, result)
+        contraction = Contraction(pixels, channels, taps, from_image, from_weights, result)
     gemm = contraction.problem(problem.dtype, batch if apart else groups)
     signature = replace(
         gemm.signature,
@@ -182,65 +147,6 @@ def _turned(side: Side) -> Side:
     return side._replace(rows=side.cols, cols=side.rows)
 
 
-# Sources.
-
-
-def in_place(x: Array, taps: Taps, kernel: Pair, size: Pair) -> Source | None:
-    """The image itself; None if a tap lies outside."""
-    ends = zip(taps.start, reach(taps, kernel, size), x.shape[3:], strict=True)
-    if any(start < 0 or start + length > whole for start, length, whole in ends):
-        return None
-    start = x.offset + taps.start[0] * x.strides[3] + taps.start[1] * x.strides[4]
-    return Source(x.strides, start, x.shape[2], taps.stride, taps.dilation)
-
-
-def padded(x: Array, taps: Taps, kernel: Pair, size: Pair) -> Source:
-    """A copy of what the taps reach, zero outside. An axis with one tap keeps every `stride`th pixel only."""
-    steps = [stride if taps_of == 1 else 1 for stride, taps_of in zip(taps.stride, kernel, strict=True)]
-    strides = [stride // step for stride, step in zip(taps.stride, steps, strict=True)]
-    lengths = [ceil_div(each, step) for each, step in zip(reach(taps, kernel, size), steps, strict=True)]
-    height, width = lengths
-    batch, groups, channels = x.shape[0], x.shape[1], ceil_div(x.shape[2], 4) * 4
-    pixel = groups * channels
-    packing = Packing(
-        taps.start, (steps[0], steps[1]), (height, width), channels, height * width * pixel, channels, pixel
-    )
-    return Source(
-        (height * width * pixel, channels, 1, width * pixel, pixel),
-        0,
-        channels,
-        (strides[0], strides[1]),
-        taps.dilation,
-        packing,
-        batch * height * width * pixel,
-    )
-
-
-def reach(taps: Taps, kernel: Pair, size: Pair) -> tuple[int, int]:
-    """The rows and the columns of an image from the first tap to the last."""
-    y, x = (
-        (pixels - 1) * stride + (count - 1) * dilation + 1
-        for pixels, stride, count, dilation in zip(size, taps.stride, kernel, taps.dilation, strict=True)
-    )
-    return y, x
-
-
-def _weights(w: Array, channels: int) -> Source:
-    """Weights as a source with (output, group, channel, tap row, tap column): in place for vec4s of 1 x 1."""
-    order = permuted(w, (1, 0, 2, 3, 4))
-    aligned = not (w.offset % 4 or channels % 4 or w.strides[0] % 4 or w.strides[1] % 4)
-    if w.shape[3:] == (1, 1) and w.strides[2] == 1 and channels == w.shape[2] and aligned:
-        return Source(order.strides, w.offset, channels)
-    groups, outputs, _, height, width = w.shape
-    line = ceil_div(outputs, 4) * 4
-    tap = channels * line
-    # As an image: the input channels are columns, the columns of taps are rows, their rows are groups.
-    packing = Packing((0, 0), (1, 1), (width, channels), line, height * width * tap, width * tap, line)
-    strides = (1, height * width * tap, line, width * tap, tap)
-    elements = groups * height * width * tap
-    return Source(strides, 0, channels, packing=packing, elements=elements, order=(0, 3, 1, 4, 2))
-
-
 # Launches.
 
 
@@ -293,6 +199,13 @@ def _run_weights(device: Device, problem: WeightCorrelation) -> None:
     run_form(device, form, plan_of(device, form), arrays)
 
 
+def refusal_of(device: Device, form: Form, dtype: Dtype) -> str | None:
+    """Why the device cannot hold the packed copies, if it cannot."""
+    limit = min(device.limits.binding_bytes, device.limits.buffer_bytes)
+    nbytes = max(form.x.elements, form.other.elements) * dtype.itemsize
+    return None if nbytes <= limit else f"a packed copy of {nbytes} bytes exceeds {limit} bytes, a binding"
+
+
 def seconds_of(device: Device, form: Form, dtype: Dtype) -> float:
     """The predicted time, with packing: each element is read and written."""
     plan = plan_of(device, form)
@@ -321,7 +234,7 @@ def _variants() -> Iterator[Spec]:
 
 ALGORITHM = Algorithm[Correlation](
     "implicit_gemm",
-    any_problem,
+    lambda device, problem: refusal_of(device, form_of(problem), problem.dtype),
     lambda device, problem: seconds_of(device, form_of(problem), problem.dtype),
     _run,
     lambda device, problem: described(device, form_of(problem)),
@@ -329,7 +242,7 @@ ALGORITHM = Algorithm[Correlation](
 )
 WEIGHT_ALGORITHM = Algorithm[WeightCorrelation](
     "implicit_gemm",
-    any_problem,
+    lambda device, problem: refusal_of(device, weights_form_of(problem), problem.dtype),
     lambda device, problem: seconds_of(device, weights_form_of(problem), problem.dtype),
     _run_weights,
     lambda device, problem: described(device, weights_form_of(problem)),

@@ -1,0 +1,101 @@
+"""How a product of implicit GEMM reads an image, weights or a gradient: in place, or from a packed copy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from rusty_py.arrays import Array
+from rusty_py.gemm.compound import Triple
+from rusty_py.ops.conv.correlation import Pair, Taps, permuted
+from rusty_py.ops.conv.pack import Packing
+from rusty_py.shapes import ceil_div
+
+
+@dataclass(frozen=True)
+class Source:
+    """An operand as the product reads it: in place, or a packed copy of so many elements.
+
+    Strides of batch, group, channel, row and column, and where the first element is. `order`: the axes of the
+    operand as those of the image to pack.
+    """
+
+    strides: tuple[int, ...]
+    start: Any
+    channels: int
+    stride: Pair = (1, 1)
+    dilation: Pair = (1, 1)
+    packing: Packing | None = None
+    elements: int = 0
+    order: tuple[int, ...] = (0, 1, 2, 3, 4)
+
+    @property
+    def group(self) -> int:
+        return self.strides[1]
+
+    @property
+    def pixels(self) -> Triple:
+        """The strides from pixel to pixel of the result: image, row, column."""
+        return Triple(self.strides[0], self.strides[3] * self.stride[0], self.strides[4] * self.stride[1])
+
+    @property
+    def taps(self) -> Triple:
+        """The strides from tap to tap: row, column, channel."""
+        y, x = self.dilation
+        return Triple(self.strides[3] * y, self.strides[4] * x, self.strides[2])
+
+
+def in_place(x: Array, taps: Taps, kernel: Pair, size: Pair) -> Source | None:
+    """The image itself; None if a tap lies outside."""
+    ends = zip(taps.start, reach(taps, kernel, size), x.shape[3:], strict=True)
+    if any(start < 0 or start + length > whole for start, length, whole in ends):
+        return None
+    start = x.offset + taps.start[0] * x.strides[3] + taps.start[1] * x.strides[4]
+    return Source(x.strides, start, x.shape[2], taps.stride, taps.dilation)
+
+
+def padded(x: Array, taps: Taps, kernel: Pair, size: Pair) -> Source:
+    """A copy of what the taps reach, zero outside. An axis with one tap keeps every `stride`th pixel only."""
+    steps = [stride if taps_of == 1 else 1 for stride, taps_of in zip(taps.stride, kernel, strict=True)]
+    strides = [stride // step for stride, step in zip(taps.stride, steps, strict=True)]
+    lengths = [ceil_div(each, step) for each, step in zip(reach(taps, kernel, size), steps, strict=True)]
+    height, width = lengths
+    batch, groups, channels = x.shape[0], x.shape[1], ceil_div(x.shape[2], 4) * 4
+    pixel = groups * channels
+    packing = Packing(
+        taps.start, (steps[0], steps[1]), (height, width), channels, height * width * pixel, channels, pixel
+    )
+    return Source(
+        (height * width * pixel, channels, 1, width * pixel, pixel),
+        0,
+        channels,
+        (strides[0], strides[1]),
+        taps.dilation,
+        packing,
+        batch * height * width * pixel,
+    )
+
+
+def reach(taps: Taps, kernel: Pair, size: Pair) -> tuple[int, int]:
+    """The rows and the columns of an image from the first tap to the last."""
+    y, x = (
+        (pixels - 1) * stride + (count - 1) * dilation + 1
+        for pixels, stride, count, dilation in zip(size, taps.stride, kernel, taps.dilation, strict=True)
+    )
+    return y, x
+
+
+def weights(w: Array, channels: int) -> Source:
+    """Weights as a source with (output, group, channel, tap row, tap column): in place for vec4s of 1 x 1."""
+    order = permuted(w, (1, 0, 2, 3, 4))
+    aligned = not (w.offset % 4 or channels % 4 or w.strides[0] % 4 or w.strides[1] % 4)
+    if w.shape[3:] == (1, 1) and w.strides[2] == 1 and channels == w.shape[2] and aligned:
+        return Source(order.strides, w.offset, channels)
+    groups, outputs, _, height, width = w.shape
+    line = ceil_div(outputs, 4) * 4
+    tap = channels * line
+    # As an image: the input channels are columns, the columns of taps are rows, their rows are groups.
+    packing = Packing((0, 0), (1, 1), (width, channels), line, height * width * tap, width * tap, line)
+    strides = (1, height * width * tap, line, width * tap, tap)
+    elements = groups * height * width * tap
+    return Source(strides, 0, channels, packing=packing, elements=elements, order=(0, 3, 1, 4, 2))
