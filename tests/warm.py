@@ -59,8 +59,10 @@ class Ended(NamedTuple):
     err: bytes
 
 
-def run(request: Request, *, patience_s: float) -> Ended:
+def run(request: Request, *, patience_s: float, stdout: int | None = None) -> Ended:
     """Runs a process to its end, and to that of all that write where it wrote.
+
+    It writes its output to the descriptor `stdout`, if there is one.
 
     Raises subprocess.TimeoutExpired, after it and all processes of its session were killed.
     """
@@ -70,7 +72,9 @@ def run(request: Request, *, patience_s: float) -> Ended:
     deadline = time.monotonic() + patience_s
     try:
         try:
-            socket.send_fds(_server(), [json.dumps(request).encode()], [write for _, write in pipes])
+            out, err, tell = (write for _, write in pipes)
+            descriptors = [out if stdout is None else stdout, err, tell]
+            socket.send_fds(_server(), [json.dumps(request).encode()], descriptors)
         finally:
             for _, write in pipes:
                 os.close(write)
@@ -91,9 +95,9 @@ def run(request: Request, *, patience_s: float) -> Ended:
     finally:
         for read, _ in pipes:
             os.close(read)
-    out, err, numbers = said.values()
+    output, errors, numbers = said.values()
     assert len(numbers) == 2 * _NUMBER, "the process that forks the tests' is gone"
-    return Ended(_number(numbers[_NUMBER:]), out, err)
+    return Ended(_number(numbers[_NUMBER:]), output, errors)
 
 
 def _number(data: bytes) -> int:

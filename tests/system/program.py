@@ -105,9 +105,10 @@ def run(
 
     What is Python is forked from a process that has imported everything, unless it shall start `anew`.
     """
-    request = None if anew or stdout != subprocess.PIPE else _request(command, env, cwd)
+    request = None if anew else _request(command, env, cwd)
     if request is not None:
-        ended = warm.run(request, patience_s=patience_s)
+        file = None if stdout == subprocess.PIPE else stdout if isinstance(stdout, int) else stdout.fileno()
+        ended = warm.run(request, patience_s=patience_s, stdout=file)
         return Done(ended.code, ended.out.decode(), ended.err.decode())
     with started(command, env=env, cwd=cwd, stdout=stdout, stderr=subprocess.PIPE) as child:
         out, err = child.communicate(timeout=patience_s)

@@ -53,7 +53,8 @@ def test_standard_output_closed_from_the_start_ends_the_program_silently(argumen
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 @EACH
 def test_a_full_disk_behind_standard_output_is_said(arguments: tuple[str, ...]) -> None:
-    done = run(_sh(">/dev/full", *arguments))
+    with Path("/dev/full").open("wb") as full:
+        done = run([SCRIPT, *arguments], stdout=full)
     assert (done.code, done.err) == (2, "error: standard output: No space left on device\n")
 
 
