@@ -193,6 +193,7 @@ def test_kernels_of_gpus_reduce_rows_and_columns_in_chunks(as_gpu: Device) -> No
         ((2, 65, 33), 1, (2, 65, 33), ["columns"]),
         ((65, 9, 129), (0, 1), (1, 585, 129), ["columns", "threads"]),
         ((9_000, 3), 0, (1, 9_000, 3), ["columns"]),
+        ((512, 1_030), 0, (1, 512, 1_030), ["columns"]),
     ):
         a = values(F32, *shape)
         assert_sum(rp.sum(on(as_gpu, a), axis=axis), a, axis)

@@ -20,6 +20,13 @@ ROW_ELEMENTS = 128
 ENOUGH_GROUPS = 1024
 """Workgroups of 256 threads that fill a GPU; with fewer, rows and columns are reduced in chunks."""
 
+SINGLE_STEPS, SINGLE_GROUPS = 32, 64
+"""Columns are reduced in one pass where this few rows a thread leave that many workgroups.
+
+On an H200 a sum over the columns of 1,024 x 1,024 elements takes 3.8 us in place of 6.6, of 2,048 x 2,048
+elements 5.3 in place of 8.2; with 64 steps, argmax of the latter takes longer than in two passes.
+"""
+
 KERNELS = ("threads", "rows", "columns")
 
 _SINGLE = 8  # Elements of a row up to which single threads reduce rows on a GPU.
@@ -108,6 +115,12 @@ def _columns(outer: int, n: int, inner: int, *, vec4: bool) -> Pass:
     else:
         wanted = _power(ceil_div(n, max(1, ENOUGH_GROUPS // groups)))
         chunk = min(COLUMN_STEPS * depth, max(_MIN_COLUMN_STEPS * depth, wanted))
+    narrow = lanes
+    while chunk < n and narrow > _MIN_LANES:  # Fewer columns a workgroup, for a single pass.
+        narrow //= 2
+        groups = outer * ceil_div(inner, narrow * (4 if wide else 1))
+        if ceil_div(n * narrow, THREADS) <= SINGLE_STEPS and groups >= SINGLE_GROUPS:
+            return Pass("columns", 1, n, THREADS, narrow, wide)
     return Pass("columns", ceil_div(n, chunk), chunk, THREADS, lanes, wide)
 
 
