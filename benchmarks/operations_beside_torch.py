@@ -16,12 +16,10 @@ Operations that rusty_py lacks are left out with a line on standard error. It en
 """
 
 import argparse
-import json
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +28,9 @@ import numpy as np
 import rusty_py as rp
 from benchmarks.beside_torch.cases import Case, Group, Operands, groups
 from benchmarks.beside_torch.clocks import TorchTrack, our_track, sampled, torch_graph, wall_ns
+from benchmarks.beside_torch.setting import checked, facts, first_line, keep, pytorch, say
 from benchmarks.beside_torch.tables import calls_table, kernels_table
-from rusty_py.bench import context
 from rusty_py.bench.suites.description import parse_shape
-from rusty_py.measure.ceilings import CeilingMeter
-from rusty_py.measure.clock import Clock, check_clock
 from rusty_py.measure.sampling import Options
 from rusty_py.runtime.timing import Timer
 
@@ -58,12 +54,7 @@ class Session:
 
     def __post_init__(self) -> None:
         self.timer = Timer(self.device)
-        self.clock = self._clock()
-
-    def _clock(self) -> Clock:
-        meter = CeilingMeter(self.device, self.timer, sample_s=self.options.sample_s)
-        meter.fit(2e-3)
-        return check_clock(self.timer, meter.fma_launch, at_least_s=self.options.sample_s)
+        self.clock = checked(self.device, self.timer, self.options)
 
     def measure(self, group: Group) -> None:
         """The cases of a group that were asked for, and f32 copies, because rates are compared with them."""
@@ -74,24 +65,24 @@ class Session:
         try:
             ours, theirs = self._operands(group)
         except (rp.RustyError, RuntimeError) as error:
-            _say(f"{group.label} {group.dtype}: left out: {_first_line(error)}")
+            say(f"{group.label} {group.dtype}: left out: {first_line(error)}")
             return
         for case in cases:
             where = f"{case.name}, {group.label} {group.dtype}"
             if missing := [name for name in case.needs if not hasattr(rp, name)]:
-                _say(f"{where}: left out: rusty_py has no {', '.join(missing)}")
+                say(f"{where}: left out: rusty_py has no {', '.join(missing)}")
                 continue
             if time.monotonic() > self.deadline:
-                _say(f"{where}: left out: out of time")
+                say(f"{where}: left out: out of time")
                 continue
             try:
                 row = self._row(group, case, ours, theirs)
             except (rp.RustyError, RuntimeError, TypeError, AttributeError) as error:
-                _say(f"{where}: left out: {_first_line(error)}")
+                say(f"{where}: left out: {first_line(error)}")
                 continue
             self.rows.append(row)
-            _say(f"{where}: " + ", ".join(f"{name} {row[name]['gbps']:.0f} GB/s" for name in row["by"]))
-            self._keep()
+            say(f"{where}: " + ", ".join(f"{name} {row[name]['gbps']:.0f} GB/s" for name in row["by"]))
+            keep(self.json, {"context": self.context, "rows": self.rows})
 
     def _wanted(self, case: Case) -> bool:
         return not self.only or any(part in case.name for part in self.only)
@@ -174,43 +165,32 @@ class Session:
         del kept
         return times
 
-    def _keep(self) -> None:
-        if self.json:
-            part = self.json.with_name(self.json.name + ".part")
-            part.write_text(json.dumps({"context": self.context, "rows": self.rows}, indent=1), "utf-8")
-            part.replace(self.json)
-
 
 def main(arguments: Sequence[str]) -> int:
     """Measures, and prints the tables."""
     given = _parsed(arguments)
     started = time.monotonic()
-    torch, torch_device = _torch(given.torch_device)
+    torch, torch_device = pytorch(given.torch_device)
+    if torch:
+        torch.set_grad_enabled(False)
     device = rp.Device()
-    facts = {
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "arguments": context.homeless(" ".join(arguments)),
-        "commit": context.commit(),
-        "adapter": str(device.adapter),
-        "torch": f"{torch.__version__} on {_name(torch, torch_device)}" if torch else None,
-        **context.system(),
-    }
+    about = facts(device, torch, torch_device, arguments)
     options = Options.for_adapter(device.adapter, runs=given.samples, seed=0)
     only = [each.strip() for each in given.only.split(",") if each.strip()]
-    session = Session(device, torch, torch_device, options, started + given.max_time, only, given.json, facts)
-    facts["clock"] = f"{session.clock.name}: {session.clock.reason}"
-    _say(f"{device.adapter}; PyTorch {facts['torch']}; clock: {facts['clock']}")
+    session = Session(device, torch, torch_device, options, started + given.max_time, only, given.json, about)
+    about["clock"] = f"{session.clock.name}: {session.clock.reason}"
+    say(f"{device.adapter}; PyTorch {about['torch']}; clock: {about['clock']}")
     for group in groups(
         _bytes(given.large), _bytes(given.small), [f"float{each[1:]}" for each in given.dtypes]
     ):
         if group.dtype == "float16" and "shader-f16" not in device.adapter.features:
-            _say(f"{group.label} float16: left out: {device.adapter} does not compute in f16")
+            say(f"{group.label} float16: left out: {device.adapter} does not compute in f16")
             continue
         session.measure(group)
     print(kernels_table(session.rows))
     print()
     print(calls_table(session.rows))
-    _say(f"{time.monotonic() - started:.0f} s")
+    say(f"{time.monotonic() - started:.0f} s")
     return 0
 
 
@@ -236,34 +216,6 @@ def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
 
 def _bytes(text: str) -> int:
     return parse_shape(text)[0]
-
-
-def _torch(device: str) -> tuple[Any, str]:
-    """PyTorch, where it is installed and has the device; else None."""
-    if device == "none":
-        return None, ""
-    try:
-        import torch
-    except ImportError:
-        _say("PyTorch is not installed: only rusty_py is measured")
-        return None, ""
-    if device == "cuda" and not torch.cuda.is_available():
-        _say("PyTorch finds no CUDA: only rusty_py is measured")
-        return None, ""
-    torch.set_grad_enabled(False)
-    return torch, device
-
-
-def _name(torch: Any, device: str) -> str:
-    return str(torch.cuda.get_device_name()) if device == "cuda" else device
-
-
-def _first_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}".partition("\n")[0]
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -6,17 +6,19 @@ A fenced block after `<!-- from results/<file>.json -->` is the table of that fi
 `<!-- from results/<file>.json, MxKxN -->` it has the row of one problem, after `<!-- from
 results/<file>.json, wide -->` all columns. Between `<!-- peers from results/<file>.json -->` and
 `<!-- end -->` is a comparison with peers, after `<!-- ratios from ... -->` its f32 ratios alone, and after
-`<!-- operations from ... -->` a comparison of operations with PyTorch's. No number in them is typed by hand.
+`<!-- operations from ... -->` or `<!-- convolutions from ... -->` a comparison of operations or convolutions
+with PyTorch's. docs/convolution-algorithms.md is written as a whole. No number in them is typed by hand.
 """
 
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from tabulate import tabulate
 
+from benchmarks.beside_torch import conv_page, conv_tables
 from benchmarks.beside_torch.tables import tables
 from benchmarks.peers import records
 from benchmarks.peers.records import Comparison, of
@@ -26,9 +28,12 @@ from rusty_py.bench.report import json, table
 
 HERE = Path(__file__).parent
 PAGES = (HERE.parent / "README.md", HERE / "RESULTS.md")
+CONVOLUTIONS = "results/nvidia-h200/peers/conv2d.json"
+CONVOLUTION_PAGE = HERE.parent / "docs" / "convolution-algorithms.md"
 MARKED = re.compile(r"<!-- from (results/[^ ,]+\.json)(?:, (\S+))? -->\n\n```text\n.*?\n```(?=\n)", re.DOTALL)
 COMPARED = re.compile(
-    r"<!-- (peers|ratios|operations) from (results/\S+\.json) -->\n\n.*?\n\n<!-- end -->", re.DOTALL
+    r"<!-- (peers|ratios|operations|convolutions) from (results/\S+\.json) -->\n\n.*?\n\n<!-- end -->",
+    re.DOTALL,
 )
 
 
@@ -90,18 +95,30 @@ _VIEWS: dict[str, Callable[[str], str]] = {
     "peers": lambda document: markdown(records.loads(document)),
     "ratios": lambda document: ratios(records.loads(document)),
     "operations": tables,
+    "convolutions": conv_tables.tables,
 }
+
+
+def pages() -> Iterator[tuple[Path, str]]:
+    """Every page and what it should be; the page of convolutions, once its result file is there."""
+    for path in PAGES:
+        yield path, filled(path.read_text(encoding="utf-8"))
+    source = HERE / CONVOLUTIONS
+    if source.exists():
+        yield CONVOLUTION_PAGE, conv_page.page(source.read_text(encoding="utf-8"), CONVOLUTIONS)
 
 
 def main(*, check: bool) -> int:
     """1 if `check` finds a page that differs from its files."""
     stale = [
-        page for page in PAGES if filled(page.read_text(encoding="utf-8")) != page.read_text(encoding="utf-8")
+        (path, text)
+        for path, text in pages()
+        if not path.exists() or text != path.read_text(encoding="utf-8")
     ]
-    for page in stale:
-        print(f"{page.name}: {'differs from its result files' if check else 'written'}")
+    for path, text in stale:
+        print(f"{path.name}: {'differs from its result files' if check else 'written'}")
         if not check:
-            page.write_text(filled(page.read_text(encoding="utf-8")), encoding="utf-8")
+            path.write_text(text, encoding="utf-8")
     return 1 if check and stale else 0
 
 

@@ -49,10 +49,10 @@ class OurWork:
         return Verification("")
 
 
-def our_track(device: Device, timer: Timer, clock: Clock, call: Call) -> KernelTrack:
+def our_track(device: Device, timer: Timer, clock: Clock, call: Call, *, by: str = "rusty_py") -> KernelTrack:
     """Ours, by GPU timestamps where they agree with the wall clock."""
     return KernelTrack(
-        "rusty_py", lambda: OurWork(device, call), device, timer, "gpu" if clock.name == "gpu" else "wall"
+        by, lambda: OurWork(device, call), device, timer, "gpu" if clock.name == "gpu" else "wall"
     )
 
 
@@ -104,6 +104,28 @@ class TorchTrack(Track):
         end.record()
         torch.cuda.synchronize()
         return judge(float(start.elapsed_time(end)) * 1e6, float(time.perf_counter_ns() - start_ns))
+
+
+class ReplayTrack(Track):
+    """Replays of a graph with one wait at the end, by the wall clock."""
+
+    def __init__(self, by: str, replay: Call, wait: Call) -> None:
+        super().__init__(by, "wall", "host")
+        self.replay, self.wait = replay, wait
+
+    def prepare(self) -> None:
+        _seconds(self.replay, self.wait, 3)
+
+    def warm_up(self, options: Options, deadline: float) -> None:
+        while True:
+            seconds = _seconds(self.replay, self.wait, self.runs)
+            wanted = math.ceil(options.sample_s * self.runs / seconds)
+            if wanted <= 1.2 * self.runs or time.monotonic() > deadline:
+                break
+            self.runs = max(1, min(wanted, 8 * self.runs))
+
+    def sample(self) -> Timed:
+        return Timed(wall_ns=1e9 * _seconds(self.replay, self.wait, self.runs))
 
 
 def torch_graph(torch: Any, call: Call, calls: int) -> Any:

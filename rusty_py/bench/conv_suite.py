@@ -14,6 +14,7 @@ from rusty_py.errors import DtypeError, LimitError, UnsupportedError
 from rusty_py.measure.conv_verification import ConvVerifier
 from rusty_py.measure.document import BenchProblem, Figure, Verification
 from rusty_py.measure.end_to_end import CompileMeter, WholeCall, end_to_end
+from rusty_py.measure.memory import pool_bytes
 from rusty_py.measure.operation_work import collected, kernel_names, poison
 from rusty_py.measure.references import Library, ReferenceTask, references
 from rusty_py.measure.references import convolution as numpy_convolution
@@ -24,14 +25,13 @@ from rusty_py.ops.creation import asarray
 from rusty_py.runtime.adapter import Adapter
 from rusty_py.runtime.device import Device
 from rusty_py.runtime.launch import Launch, run
-from rusty_py.runtime.pool import size_class
 
 AUTO = "auto"
 POOL, WORKSPACE = "peak pool", "workspace"
 """Figures of an algorithm: the bytes that a call takes from the pool, and those beyond the result."""
 
-_WINOGRAD = 4
-"""A Winograd algorithm, F(4x4, 3x3) at most, has so many times fewer multiplications."""
+_FEWER = {"F(2x2,3x3)": 2.25, "F(4x4,3x3)": 4.0}
+"""How many times fewer multiplications the algorithms of Winograd have, by the names in their kernels."""
 
 
 class ConvTrack(KernelTrack):
@@ -172,7 +172,7 @@ class ConvSetup:
             (verifier.x, verifier.w),
             verifier.shape,
             verifier.dtype.numpy,
-            verifier.compare_other,
+            verifier.compare_large_tiles,
             numpy_convolution.conv2d,
             self.options,
             ours=conv2d,
@@ -198,9 +198,11 @@ class ConvWork:
         if algorithm == AUTO:
             x, w = setup.arrays
             self.plan = str(conv2d.plan(x, w, **setup.options))
-        # Its own arithmetic, so that a Winograd algorithm is not taken for an impossible rate.
-        fewer = _WINOGRAD if "winograd" in self.kernel else 1
-        self.problem = replace(setup.problem, flops=setup.problem.flops // fewer)
+        # Its own arithmetic, so that Winograd's algorithm is not taken for an impossible rate.
+        fewer = next((times for form, times in _FEWER.items() if form in self.kernel), 1.0)
+        self.problem = replace(setup.problem, flops=int(setup.problem.flops / fewer))
+        verifier = setup.verifier
+        self._compare = verifier.compare_large_tiles if fewer > 3 else verifier.compare
 
     def launches(self) -> list[Launch]:
         """Collected anew when the throughput of kernels has become known, which divides long launches."""
@@ -219,17 +221,11 @@ class ConvWork:
         return self.recheck()
 
     def recheck(self) -> Verification:
-        return self.setup.verifier.compare(self.result.numpy())
+        return self._compare(self.result.numpy())
 
     def pool_bytes(self) -> tuple[int, int]:
-        """What a call takes from an empty pool, and how much of it is not the result."""
-        self.device.pool.purge()
-        before = self.device.pool_stats()
-        result = self._call()
-        self.device.wait()
-        after = self.device.pool_stats()
-        taken = after.live_bytes + after.cached_bytes - before.live_bytes
-        return taken, taken - size_class(result.nbytes)
+        """The memory of a call."""
+        return pool_bytes(self.device, self._call)
 
     def _collect(self) -> None:
         self._version = self.device.throughput.version

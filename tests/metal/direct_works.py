@@ -6,9 +6,10 @@ from dataclasses import replace
 import numpy as np
 
 from rusty_py import Device
-from rusty_py.dtypes import F16
-from rusty_py.ops.conv import depthwise, direct, direct_kernel
+from rusty_py.dtypes import F16, F32
+from rusty_py.ops.conv import depthwise, direct, direct_kernel, direct_weights
 from rusty_py.ops.conv.direct_kernel import Kernel
+from rusty_py.ops.conv.direct_weights import WeightsKernel
 from rusty_py.oracle import Expected
 
 from ..ops.correlations import Case
@@ -23,6 +24,10 @@ def direct_works() -> Iterator[DirectWork]:
             case = _case(kernel, planes=planes)
             yield _work(case, kernel)
             yield _work(replace(case, kind=F16, bias=True, activation="relu"), kernel)
+    for blocks in direct_weights.samples():
+        for kind in (F32, F16):
+            size, taps = ((7, 12), (3, 3)) if blocks.window.vec4 else ((6, 9), (2, 3))
+            yield _weights_work(Case(2, 2, blocks.window.channels, size, 3, taps, (1, 1), kind=kind), blocks)
 
 
 def _case(kernel: Kernel, *, planes: bool) -> Case:
@@ -44,3 +49,12 @@ def _work(case: Case, kernel: Kernel) -> DirectWork:
         return problem.out.numpy()
 
     return f"direct {case.kind.name}, {kernel}", compute, case.expected
+
+
+def _weights_work(case: Case, kernel: WeightsKernel) -> DirectWork:
+    def compute(device: Device, _: Callable[..., None]) -> np.ndarray:
+        problem = case.weight_correlation(device)
+        direct_weights.run(device, problem, kernel)
+        return problem.dw.numpy()
+
+    return f"direct weights {case.kind.name}, {kernel}", compute, case.expected_weights

@@ -74,13 +74,13 @@ LAYOUTS: dict[str, Placed] = {
 
 @st.composite
 def geometries(draw: st.DrawFn) -> tuple[Geometry, tuple[int, ...], tuple[int, ...]]:
-    """A geometry, and shapes of x and w that fit it."""
-    kernel = draw(st.tuples(st.integers(1, 5), st.integers(1, 5)))
-    dilation = draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
-    same = draw(st.booleans()) and draw(st.booleans())
-    stride = (1, 1) if same else draw(st.tuples(st.integers(1, 4), st.integers(1, 4)))
+    """A geometry, and shapes of x and w that fit it; half of the kernels are 3x3 with a stride of 1."""
+    common, same = draw(st.booleans()), draw(st.sampled_from([False, False, True]))
+    kernel = (3, 3) if common else draw(st.tuples(st.integers(1, 5), st.integers(1, 5)))
+    dilation = (1, 1) if common else draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
+    stride = (1, 1) if common or same else draw(st.tuples(st.integers(1, 4), st.integers(1, 4)))
     padding = None if same else draw(st.tuples(st.integers(0, 4), st.integers(0, 4)))
-    groups = draw(st.sampled_from([1, 1, 2, 3]))
+    groups = 1 if common else draw(st.sampled_from([1, 1, 2, 3]))
     layout = draw(st.sampled_from(["NCHW", "NHWC"]))
     geometry = Geometry(stride, padding, dilation, groups, layout)
     least = [
@@ -376,8 +376,10 @@ def test_nan_reaches_the_results_whose_windows_have_it(unchecked: Device) -> Non
     expected = np.zeros((21, 19), bool)
     expected[8:11, 16:19] = True
     with each_reported() as case:
-        for name in ("basic", "optimized"):
-            with case(name):
+        for name in ALGORITHMS:
+            if name.startswith("winograd"):  # It reaches the tile of pixels that are computed together.
+                continue
+            with case(name), suppress(UnsupportedError):
                 found = rp.conv2d(on(unchecked, x), w, padding=1, algorithm=name).numpy()
                 np.testing.assert_array_equal(np.isnan(found[0]), np.broadcast_to(expected, (3, 21, 19)))
 

@@ -6,16 +6,17 @@ import pytest
 
 from rusty_py import Device
 from rusty_py.dtypes import F16
-from rusty_py.ops.conv import depthwise, direct, direct_kernel
-from rusty_py.ops.conv.correlation import Correlation
+from rusty_py.ops.conv import depthwise, direct, direct_kernel, direct_weights
+from rusty_py.ops.conv.correlation import Correlation, WeightCorrelation
 from rusty_py.ops.conv.direct_kernel import Kernel
-from rusty_py.ops.conv.window import one_tap, row_of_taps, whole
+from rusty_py.ops.conv.direct_weights import WeightsKernel
+from rusty_py.ops.conv.window import Window, one_tap, row_of_taps, whole
 
 from ..each import each_reported
 from .correlations import FORMS, Case
 from .placed import limited
 
-IMAGE = Case(2, 1, 3, (6, 12), 10, (3, 3), padding=(1, 1), bias=True, activation="relu")
+IMAGE = Case(2, 1, 2, (6, 12), 5, (3, 3), padding=(1, 1), bias=True, activation="relu")
 PLANES = replace(IMAGE, groups=5, channels=1, outputs=2)
 STRIDED = Case(2, 3, 2, (9, 11), 5, (3, 2), (1, 2), stride=(2, 1), dilation=(1, 2))
 EVERYTHING = {
@@ -24,7 +25,7 @@ EVERYTHING = {
     "strided": STRIDED,
     "dilated beyond the input": Case(1, 1, 2, (5, 4), 3, (3, 3), (4, 5), dilation=(4, 5), bias=True),
     "no padding, f16": replace(IMAGE, padding=(0, 0), kind=F16),
-    "one pixel": Case(1, 2, 3, (3, 3), 9, (3, 3), stride=(3, 3)),
+    "one pixel": Case(1, 2, 3, (3, 3), 3, (3, 3), stride=(3, 3)),
     "one tap": Case(3, 1, 5, (4, 4), 6, (1, 1)),
     "starts inside": replace(STRIDED, padding=(-2, -1)),
 }
@@ -121,3 +122,79 @@ def test_what_the_algorithms_refuse_on_gpus(unchecked: Device, monkeypatch: pyte
     wide = replace(IMAGE, size=(9, 400), kernel=(9, 390)).correlation(unchecked)
     assert "taps: 3510" in str(direct.ALGORITHM.refusal(unchecked, wide))
     assert "groups of 1 channel" in str(depthwise.ALGORITHM.refusal(unchecked, many))
+
+
+def weights_checked(case: Case, problem: WeightCorrelation) -> None:
+    assert case.expected_weights().error(problem.dw.numpy()) <= 1
+
+
+def test_each_block_of_a_gradient_of_weights(device: Device) -> None:
+    def window(case: Case, channels: int, rows: int) -> Window:
+        x = case.weight_correlation(device).x
+        return whole(case.taps, case.kernel, x, channels=channels, out_rows=rows)
+
+    with each_reported() as case:
+        for found, kernel in (
+            (IMAGE, WeightsKernel(window(IMAGE, 1, 2), 2, 8, 2)),
+            (IMAGE, WeightsKernel(row_of_taps(window(IMAGE, 1, 1)), 8, 8, 3)),
+            (STRIDED, WeightsKernel(window(STRIDED, 2, 1), 2, 8, 2)),
+            (STRIDED, WeightsKernel(replace(one_tap(2), channels=2), 4, 4, 1)),
+        ):
+            with case(f"{found}, {kernel}"):
+                problem = found.weight_correlation(device)
+                direct_weights.run(device, problem, kernel)
+                weights_checked(found, problem)
+
+
+def test_gradients_of_weights_of_any_memory(unchecked: Device) -> None:
+    with each_reported() as case:
+        for algorithm in (direct_weights.DIRECT, direct_weights.DEPTHWISE):
+            for name, found in EVERYTHING.items():
+                if found.kind is F16 and "shader-f16" not in unchecked.adapter.features:
+                    continue
+                for form in FORMS if found in (PLANES, STRIDED) else ("rows",):
+                    problem = found.weight_correlation(unchecked, x=form)
+                    if algorithm.refusal(unchecked, problem) is None:
+                        with case(
+                            f"{algorithm.name}, {name}, {form}: {algorithm.describe(unchecked, problem)}"
+                        ):
+                            algorithm.run(unchecked, problem)
+                            weights_checked(found, problem)
+
+
+def test_gradients_of_weights_in_launches_of_a_few_workgroups(
+    unchecked: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    problem = IMAGE.weight_correlation(unchecked)
+    monkeypatch.setattr(unchecked.throughput, "flops", lambda kernel: problem.flops // 20)
+    with limited(unchecked, {"groups": 4}):
+        direct_weights.DIRECT.run(unchecked, problem)
+    weights_checked(IMAGE, problem)
+    kernel = direct_weights.kernel_for(unchecked, problem)
+    with limited(unchecked, {"loop_steps": 3}):  # Of 36 jobs, 2 for each lane.
+        assert direct_weights.lane_groups(unchecked, problem, kernel) * kernel.lanes == 24
+
+
+def test_gpus_sum_gradients_of_weights_in_blocks_that_fit_their_registers(
+    unchecked: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unchecked, "adapter", replace(unchecked.adapter, type="DiscreteGPU"))
+    with each_reported() as case:
+        for found, chosen in (
+            (replace(IMAGE, outputs=64), "8 outputs, 1 rows, 1 channels, 3x3 taps"),
+            (
+                replace(IMAGE, outputs=64, size=(9, 16), kernel=(7, 7), stride=(2, 2)),
+                "16 outputs, 1 rows, 1 channels, 1x7",
+            ),
+            (replace(PLANES, outputs=1), "1 outputs, 4 rows, 1 channels, 3x3"),
+        ):
+            with case(found):
+                problem = found.weight_correlation(unchecked)
+                assert direct_weights.DIRECT.refusal(unchecked, problem) is None
+                assert chosen in direct_weights.DIRECT.describe(unchecked, problem)
+        many = replace(IMAGE, channels=5).weight_correlation(unchecked)
+        assert "up to 4 channels" in str(direct_weights.DIRECT.refusal(unchecked, many))
+        assert "groups of 1 channel" in str(direct_weights.DEPTHWISE.refusal(unchecked, many))
+    with limited(unchecked, {"binding_bytes": 1 << 12}):
+        problem = IMAGE.weight_correlation(unchecked)
+        assert "bytes of partial sums" in str(direct_weights.DIRECT.refusal(unchecked, problem))

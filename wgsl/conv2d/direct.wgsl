@@ -9,8 +9,8 @@
 // Loop iterations of a thread: channels * (kernel height / TAP_ROWS + 1) * (kernel width / TAP_COLUMNS + 1) at most.
 // Bounds: jobs beyond the last compute the last image's and store nothing; weights of outputs beyond the last are those of
 //   the last; TAP_ROWS and TAP_COLUMNS divide the kernel's size.
-// Appended: THREADS, OUTPUTS, LANES (4, or 1 for 1 output), FLAT, WEIGHTS; load_w(index) -> f32; window.wgsl, pixels.wgsl
-//   and uniforms.wgsl; load_bias(channel).
+// Appended: THREADS, OUTPUTS, LANES (4, or 1 for 1 output), FLAT, WEIGHTS; load_w(index) -> f32; window.wgsl, pixels.wgsl,
+//   store.wgsl and uniforms.wgsl; load_bias(channel).
 
 var<workgroup> weights: array<vec4<f32>, WEIGHTS>;
 

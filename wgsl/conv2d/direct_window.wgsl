@@ -9,7 +9,7 @@
 // Bounds: jobs beyond the last compute the last image's and store nothing; weights of outputs beyond the last are those of
 //   the last.
 // Appended: THREADS, VECTORS; load_w(index) -> f32; window.wgsl, with CHANNELS, TAP_ROWS and TAP_COLUMNS those of the
-//   weights; pixels.wgsl and uniforms.wgsl; load_bias(channel).
+//   weights; pixels.wgsl, store.wgsl and uniforms.wgsl; load_bias(channel).
 
 const TAPS: u32 = CHANNELS * TAP_ROWS * TAP_COLUMNS;
 

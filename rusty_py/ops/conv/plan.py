@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rusty_py.ops.conv.algorithm import Algorithm
 from rusty_py.ops.conv.correlation import Correlation
 from rusty_py.ops.conv.select import ALGORITHMS, selected
 from rusty_py.runtime.device import Device
@@ -28,17 +29,17 @@ class ConvolutionPlan:
 def plan_of(device: Device, problem: Correlation, name: str, *, operation: str, text: str) -> ConvolutionPlan:
     """The plan of the algorithm `name` for a problem described by `text`. Raises as `selected` does."""
     algorithm = selected(device, problem, ALGORITHMS, name, operation=operation)
-    seconds = {
-        each.name: each.seconds(device, problem)
+    how, seconds = algorithm.describe(device, problem), algorithm.seconds(device, problem)
+    why = "requested" if name != "auto" else _comparison(device, problem, algorithm)
+    return ConvolutionPlan(text, algorithm.name, how, seconds, why)
+
+
+def _comparison(device: Device, problem: Correlation, chosen: Algorithm[Correlation]) -> str:
+    """The predictions that the chosen algorithm's is lower than."""
+    others = [
+        (each.seconds(device, problem), each.name)
         for each in ALGORITHMS.values()
-        if each.refusal(device, problem) is None
-    }
-    why = "requested" if name != "auto" else _comparison(algorithm.name, seconds)
-    how = algorithm.describe(device, problem)
-    return ConvolutionPlan(text, algorithm.name, how, seconds[algorithm.name], why)
-
-
-def _comparison(chosen: str, seconds: dict[str, float]) -> str:
-    others = sorted((each for each in seconds.items() if each[0] != chosen), key=lambda each: each[1])
-    listed = ", ".join(f"{name} {time * 1e3:.3g} ms" for name, time in others)
+        if each is not chosen and each.automatic and each.refusal(device, problem) is None
+    ]
+    listed = ", ".join(f"{name} {seconds * 1e3:.3g} ms" for seconds, name in sorted(others))
     return f"the lowest prediction ({listed})" if listed else "the only algorithm for it"

@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from rusty_py.errors import LimitError, UnsupportedError
-from rusty_py.ops.conv import basic, basic_weights, depthwise, direct, implicit_gemm, optimized
+from rusty_py.ops.conv import (
+    basic,
+    basic_weights,
+    depthwise,
+    direct,
+    direct_weights,
+    implicit_gemm,
+    optimized,
+)
 from rusty_py.ops.conv.algorithm import Algorithm, Problem
 from rusty_py.ops.conv.correlation import Correlation, WeightCorrelation
 from rusty_py.ops.conv.winograd.algorithm import WINOGRAD, WINOGRAD4
@@ -25,7 +33,13 @@ ALGORITHMS: dict[str, Algorithm[Correlation]] = {
 """Those for correlations, by name."""
 
 WEIGHT_ALGORITHMS: dict[str, Algorithm[WeightCorrelation]] = {
-    each.name: each for each in (basic_weights.ALGORITHM, implicit_gemm.WEIGHT_ALGORITHM)
+    each.name: each
+    for each in (
+        basic_weights.ALGORITHM,
+        direct_weights.DIRECT,
+        direct_weights.DEPTHWISE,
+        implicit_gemm.WEIGHT_ALGORITHM,
+    )
 }
 """Those for gradients of weights, by name."""
 

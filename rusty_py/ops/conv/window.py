@@ -109,13 +109,14 @@ def aligned(x: Array) -> bool:
 
 
 def accesses(epilogue: Epilogue, *, x_vec4: bool, out_vec4: bool) -> str:
-    """The bindings, the uniforms, pixels.wgsl and the functions that load x and w, and store out."""
+    """The bindings, the uniforms, pixels.wgsl, store.wgsl, and functions that load x and w and store out."""
     return (
         definitions(epilogue, x="vec4<elem>" if x_vec4 else "elem", out="vec4<elem>" if out_vec4 else "elem")
         + load_text("x", "x_in", vec4=x_vec4)
         + "fn load_w(index: u32) -> f32 {\n    return f32(w_in[index]);\n}\n"
         + store_text(vec4=out_vec4)
         + shaders.read("conv2d/pixels")
+        + shaders.read("conv2d/store")
     )
 
 

@@ -43,8 +43,14 @@ COMMON = (
 )
 """Those that kernels are unrolled for."""
 
-ROWS, GRADIENT_ROWS = 4, 4
-"""Rows of a thread's tile: of windows, and of elements of the images."""
+ROWS = 4
+"""Rows of windows that a thread computes."""
+
+GRADIENT_ROWS = 4
+"""Rows of a plane of which a thread computes the gradient, a multiple of the strides."""
+
+CHANNEL_CELLS = 2
+"""Rows of cells of which a thread computes the gradient for four channels: more need too many registers."""
 
 PLANE_COLS, CHANNEL_COLS = 4, 2
 """Columns of a thread's tile, windows or cells: in a plane, and of four channels each."""
@@ -220,7 +226,7 @@ def gradient_spec(tiling: TiledPooling) -> Spec:
 
 def _gradient_rows(tiling: TiledPooling) -> int:
     """Cells along the height of a tile."""
-    return GRADIENT_ROWS // tiling.square.stride
+    return CHANNEL_CELLS if tiling.out == "channels" else GRADIENT_ROWS // tiling.square.stride
 
 
 def _row_of_images(

@@ -59,14 +59,22 @@ def chosen_tiling(device: Device, problem: Correlation, form: Form) -> Tiling:
 def tiling_seconds(device: Device, problem: Correlation, tiling: Tiling) -> float:
     """The transforms by the bytes that they move, the matrix products by GEMM's cost model."""
     machine = machine_of(device.adapter.type)
+    bandwidth, times = machine.bandwidth, 1.0
+    if device.adapter.type == "CPU":
+        bandwidth, times = _CPU_BANDWIDTH, _CPU_PRODUCTS
     itemsize = problem.dtype.itemsize
-    moved = tiling.input_bytes + tiling.output_bytes
-    pixels = tiling.tiles * tiling.form.outputs**2
-    transforms = moved + pixels * (tiling.channels + tiling.outputs) * itemsize
-    products = max(cost(plan(device, tiling.products), machine), moved / machine.bandwidth)
-    chunk = transforms / machine.bandwidth + products + 2 * machine.launch
-    weights = problem.w.size * itemsize + tiling.weights_bytes
-    return ceil_div(tiling.all_tiles, tiling.tiles) * chunk + weights / machine.bandwidth + machine.launch
+    temporaries = tiling.input_bytes + tiling.output_bytes
+    pixels = tiling.tiles * tiling.form.outputs**2 * (tiling.channels + tiling.outputs)
+    transforms = (temporaries + pixels * itemsize) / bandwidth + 2 * machine.launch
+    products = max(times * cost(plan(device, tiling.products), machine), temporaries / machine.bandwidth)
+    weights = (problem.w.size * itemsize + tiling.weights_bytes) / bandwidth + machine.launch
+    return ceil_div(tiling.all_tiles, tiling.tiles) * (transforms + products) + weights
+
+
+# On llvmpipe (Mesa 22.3, two cores): bytes of a transform per second, and the time of matrix products as a
+# multiple of GEMM's cost model, which only compares kernels there.
+_CPU_BANDWIDTH = 6e8
+_CPU_PRODUCTS = 5.0
 
 
 def _seconds(form: Form, device: Device, problem: Correlation) -> float:

@@ -7,11 +7,21 @@ With |M| for the absolute values of a matrix, an error is at most
 because each of the three transforms rounds its sums a few times, and the matrix products round theirs as all
 do (Higham 2002, section 24.2.3, for the method). The magnitude includes all pixels of a tile, also those that
 an output does not depend on: an output near zero may lose digits to a large neighbour, which a direct sum's
-does not. It exceeds the direct sum of |w x| by 64/9 for F(2x2,3x3) if all magnitudes are equal. The factor is
-smaller, because it is that of a sum over the channels alone, of 9 times fewer terms.
+does not. Where all |w| and all |x| are equal, it is 64/9 times the direct sum of |w x| for F(2x2,3x3), and
+up to 97 times for F(4x4,3x3). The factor grows with the channels, a direct sum's with 9 times as many.
 
-For independent operands of mean zero, errors grow as sqrt(channels) times the standard deviation of a term.
-Those of F(2x2,3x3) then are 0.6 of the direct sum's.
+For independent operands of mean zero, errors grow with the square root of the number of terms, times the
+standard deviation of the sum: as 9 * channels for a direct sum, 5 * channels for F(2x2,3x3), and up to 31 *
+channels for F(4x4,3x3). The measured largest and, in parentheses, rms errors of standard normal operands,
+relative to the rms of the result:
+
+| channels | direct sum, in order | F(2x2,3x3) | F(4x4,3x3) |
+|---|---|---|---|
+| 64 | 3.0e-6 (4.3e-7) | 1.4e-6 (2.6e-7) | 9.9e-6 (1.1e-6) |
+| 256 | 6.7e-6 (8.6e-7) | 2.7e-6 (4.9e-7) | 1.6e-5 (2.1e-6) |
+| 512 | 1.4e-5 (1.2e-6) | 3.7e-6 (6.9e-7) | 2.6e-5 (3.0e-6) |
+
+With f16 operands, rounding the result dominates: 2.1e-4 rms for both.
 """
 
 from __future__ import annotations
