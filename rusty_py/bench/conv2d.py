@@ -65,6 +65,7 @@ def conv2d(
     algorithm: Annotated[
         Texts, typer.Option(metavar="NAMES", help=f"Default: {', '.join(DEFAULTS)}.")
     ] = None,
+    tune: Annotated[bool, typer.Option("--tune", help="Keep the fastest algorithms for auto.")] = False,
     dtype: DtypeOption = Element.f32,
     reference: ReferenceOption = "numpy",
     adapter: AdapterOption = None,
@@ -90,7 +91,8 @@ def conv2d(
     """Verifies, times and compares algorithms of convolutions.
 
     Every combination of sizes, channels, kernels and batches is measured. Algorithm auto is what
-    rusty_py.conv2d selects. Separate values with commas, or repeat the option.
+    rusty_py.conv2d selects; --tune measures all that it may select, and stores which was fastest. Separate
+    values with commas, or repeat the option.
 
     Example: rusty-bench conv2d --size 128x96 --kernel 1,3,5,7 --algorithm basic,auto
     """
@@ -114,10 +116,11 @@ def conv2d(
     )
     convolutions = PRESETS["layers"] if preset == "layers" else sweep.convolutions()
     _check(convolutions)
-    names = _algorithms(parts(algorithm))
+    names = _algorithms(parts(algorithm), tune=tune)
     output.check()
 
     from rusty_py.bench.conv_suite import ConvSuite
+    from rusty_py.bench.conv_tuning import tuned
     from rusty_py.bench.kernel_suites import measure
     from rusty_py.dtypes import DTYPES
     from rusty_py.measure.references import library
@@ -127,7 +130,7 @@ def conv2d(
     suite.check(chosen)
     budget_s = max_time or (None if chosen.is_cpu else GPU_SECONDS)
     options = Options.for_adapter(chosen, runs=runs, max_time_s=budget_s, seed=seed)
-    measure_and_report(chosen, partial(measure, suite), options, output)
+    measure_and_report(chosen, partial(tuned if tune else measure, suite), options, output)
 
 
 def _each(texts: Texts, parse: Callable[[str], Parsed], option: str) -> list[Parsed]:
@@ -158,10 +161,14 @@ def _check(convolutions: Sequence[Convolution]) -> None:
             raise typer.BadParameter(fault, param_hint="--groups" if "groups" in fault else "--kernel")
 
 
-def _algorithms(given: Sequence[str]) -> Sequence[str]:
-    """The algorithms, or those of the defaults. Raises a usage error."""
+def _algorithms(given: Sequence[str], *, tune: bool = False) -> Sequence[str]:
+    """The algorithms, or those of the defaults, or all that auto may take. Raises a usage error."""
     from rusty_py.ops.conv.select import ALGORITHMS
 
+    if tune:
+        if given:
+            raise typer.BadParameter("cannot be combined with --algorithm", param_hint="--tune")
+        return [each.name for each in ALGORITHMS.values() if each.automatic]
     known = ["auto", *ALGORITHMS]
     if unknown := [each for each in given if each not in known]:
         raise typer.BadParameter(

@@ -12,11 +12,13 @@ from rusty_py.errors import DeviceError, DtypeError
 from rusty_py.gemm import tuning_cache, tuning_file
 from rusty_py.gemm.problem import GemmProblem
 from rusty_py.gemm.tuning_entry import shape_class, signature_key
+from rusty_py.ops.conv import tuning as conv_tuning
 from rusty_py.runtime.adapter import Adapter
 from rusty_py.tune import TuneOutcome, name_of, tune
 from rusty_py.tune.search import problem_of
 
 _HEAD = ["M×K×N", "layout", "default", "GFLOPS", "best other", "GFLOPS", "ratio", "95 %", "kept"]
+_CONVOLUTION_HEAD = ["adapter", "convolution", "algorithm", "ms", "default", "ms", "date"]
 _LIST_HEAD = ["adapter", "driver", "M×K×N", "layout", "kernel", "GFLOPS", "default", "GFLOPS", "date"]
 
 
@@ -129,10 +131,23 @@ def listing() -> str:
         ]
         for each in tuning_cache.read(path)
     ]
-    if not rows:
-        return f"nothing is kept in {path}"
     align = ("left", "left", "left", "left", "left", "right", "left", "right", "left")
-    return f"{tabulate(rows, _LIST_HEAD, disable_numparse=True, colalign=align)}\n\nfrom {path}"
+    tables = [tabulate(rows, _LIST_HEAD, disable_numparse=True, colalign=align)] if rows else []
+    convolutions = [
+        [
+            each.machine["adapter"],
+            each.problem,
+            each.algorithm,
+            each.ms,
+            each.default,
+            each.default_ms,
+            each.date,
+        ]
+        for each in conv_tuning.read(path)
+    ]
+    if convolutions:
+        tables.append(tabulate(convolutions, _CONVOLUTION_HEAD, floatfmt=".4f"))
+    return "\n\n".join([*tables, f"from {path}"]) if tables else f"nothing is kept in {path}"
 
 
 def clear() -> str:

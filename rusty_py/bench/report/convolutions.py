@@ -54,6 +54,8 @@ def findings(run: BenchRun) -> list[str]:
     """The selected algorithms, the fastest ones, and the drift of the machine."""
     lines = diagnosis.choices(run) + diagnosis.verdicts(run) + diagnosis.against_reference(run)
     lines += [diagnosis.largest_speedup(run), *kernels.budget_shares(run), diagnosis.drift(run)]
+    tuned = facts(run, "tuned")
+    lines += [f"tuning: {each}" for each in tuned] if isinstance(tuned, list) else []
     return [line for line in lines if line]
 
 

@@ -11,6 +11,7 @@ from rusty_py.ops.conv import (
     direct_weights,
     implicit_gemm,
     optimized,
+    tuning,
 )
 from rusty_py.ops.conv.algorithm import Algorithm, Problem
 from rusty_py.ops.conv.correlation import Correlation, WeightCorrelation
@@ -47,18 +48,14 @@ WEIGHT_ALGORITHMS: dict[str, Algorithm[WeightCorrelation]] = {
 def selected(
     device: Device, problem: Problem, algorithms: dict[str, Algorithm[Problem]], name: str, *, operation: str
 ) -> Algorithm[Problem]:
-    """The algorithm of that name; for "auto" the one with the lowest predicted time.
+    """The algorithm of that name; for "auto" the tuned one, or the one with the lowest predicted time.
 
     Raises LimitError for an unknown name, UnsupportedError for one that cannot compute the problem.
     """
     if name == "auto":
-        automatic = [each for each in algorithms.values() if each.automatic]
-        refusals = {each: each.refusal(device, problem) for each in automatic}
-        able = [each for each, refusal in refusals.items() if refusal is None]
-        if not able:
-            first = next(iter(refusals.values()))
-            raise LimitError(f"{operation}: {first}; add up convolutions of parts of the channels")
-        return min(able, key=lambda each: each.seconds(device, problem))
+        able = automatic(device, problem, algorithms, operation=operation)
+        tuned = tuning.choice(device, problem)
+        return able.get(tuned.algorithm if tuned else "") or predicted(device, problem, able)
     if name not in algorithms:
         names = ", ".join(("auto", *algorithms))
         raise LimitError(f"{operation}: no such algorithm: {name!r}; choose one of {names}")
@@ -67,6 +64,24 @@ def selected(
     if refusal is not None:
         raise UnsupportedError(f'{operation}: algorithm {name!r}: {refusal}; use algorithm="auto"')
     return algorithm
+
+
+def automatic(
+    device: Device, problem: Problem, algorithms: dict[str, Algorithm[Problem]], *, operation: str
+) -> dict[str, Algorithm[Problem]]:
+    """The algorithms that "auto" may take for a problem. Raises LimitError if there is none."""
+    found = [each for each in algorithms.values() if each.automatic]
+    refusals = {each: each.refusal(device, problem) for each in found}
+    able = {each.name: each for each, refusal in refusals.items() if refusal is None}
+    if not able:
+        first = next(iter(refusals.values()))
+        raise LimitError(f"{operation}: {first}; add up convolutions of parts of the channels")
+    return able
+
+
+def predicted(device: Device, problem: Problem, able: dict[str, Algorithm[Problem]]) -> Algorithm[Problem]:
+    """The algorithm with the lowest predicted time."""
+    return min(able.values(), key=lambda each: each.seconds(device, problem))
 
 
 def variants() -> list[Spec]:
