@@ -16,6 +16,9 @@ from rusty_py.runtime.launch import Spec
 
 Problem = TypeVar("Problem", Correlation, WeightCorrelation)
 
+LAUNCH_SECONDS = 3e-6
+"""The overhead of a launch on a GPU, for predictions."""
+
 
 @dataclass(frozen=True)
 class Algorithm(Generic[Problem]):

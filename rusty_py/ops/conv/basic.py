@@ -6,13 +6,16 @@ from collections.abc import Iterator
 from functools import cache
 
 from rusty_py.dtypes import F16, F32
-from rusty_py.ops.conv.algorithm import Algorithm, Epilogue, definitions, loops_refusal
+from rusty_py.ops.conv.algorithm import LAUNCH_SECONDS, Algorithm, Epilogue, definitions, loops_refusal
 from rusty_py.ops.conv.correlation import Correlation, pieces
 from rusty_py.runtime.device import Device
 from rusty_py.runtime.launch import Spec, launch
 from rusty_py.shapes import ceil_div
 
 THREADS = 64
+
+FLOPS_PER_SECOND, CPU_FLOPS_PER_SECOND = 2.5e12, 2e9
+"""Both operands of every multiplication are loaded."""
 
 
 def _refusal(device: Device, problem: Correlation) -> str | None:
@@ -58,8 +61,9 @@ def _variants() -> Iterator[Spec]:
 
 
 def _seconds(device: Device, problem: Correlation) -> float:
-    """Both operands of every multiplication are loaded."""
-    return problem.flops / (2e9 if device.adapter.type == "CPU" else 2.5e12)
+    if device.adapter.is_cpu:
+        return problem.flops / CPU_FLOPS_PER_SECOND
+    return problem.flops / FLOPS_PER_SECOND + LAUNCH_SECONDS
 
 
 ALGORITHM = Algorithm[Correlation](

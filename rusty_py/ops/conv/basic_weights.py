@@ -10,7 +10,7 @@ from rusty_py import shaders
 from rusty_py.arrays import Array, allocate
 from rusty_py.dtypes import F16, F32, Dtype
 from rusty_py.operation import OPERATIONS
-from rusty_py.ops.conv.algorithm import Algorithm, any_problem
+from rusty_py.ops.conv.algorithm import LAUNCH_SECONDS, Algorithm, any_problem
 from rusty_py.ops.conv.correlation import WeightCorrelation
 from rusty_py.runtime.device import Device
 from rusty_py.runtime.launch import Spec, launch
@@ -18,6 +18,9 @@ from rusty_py.shapes import ceil_div
 from rusty_py.views import View
 
 THREADS = 64
+
+FLOPS_PER_SECOND, CPU_FLOPS_PER_SECOND = 1e12, 1e9
+"""Both operands of every multiplication are loaded."""
 
 _BUSY_THREADS = 1 << 17
 """So many hide the latency of loads on a GPU: the pixels are divided for as many."""
@@ -37,7 +40,7 @@ def parts_of(device: Device, problem: WeightCorrelation) -> Parts:
     batch, _, _, height, width = problem.dout.shape
     total = batch * height
     max_flops = device.throughput.flops(_spec(problem.dtype, F32))
-    count = 1 if device.adapter.type == "CPU" else ceil_div(_BUSY_THREADS, problem.dw.size)
+    count = 1 if device.adapter.is_cpu else ceil_div(_BUSY_THREADS, problem.dw.size)
     count = max(count, ceil_div(problem.flops, max_flops))
     rows = ceil_div(total, min(count, total, device.limits.groups))
     rows = max(1, min(rows, device.limits.loop_steps // 2 // (width + 1)))
@@ -98,8 +101,9 @@ def _variants() -> Iterator[Spec]:
 
 
 def _seconds(device: Device, problem: WeightCorrelation) -> float:
-    """Both operands of every multiplication are loaded."""
-    return problem.flops / (1e9 if device.adapter.type == "CPU" else 1e12)
+    if device.adapter.is_cpu:
+        return problem.flops / CPU_FLOPS_PER_SECOND
+    return problem.flops / FLOPS_PER_SECOND + 3 * LAUNCH_SECONDS  # The sum of parts, and its copy.
 
 
 def _describe(device: Device, problem: WeightCorrelation) -> str:

@@ -7,7 +7,7 @@ from functools import cache
 
 from rusty_py.dtypes import F16, F32
 from rusty_py.ops.conv import basic
-from rusty_py.ops.conv.algorithm import Algorithm, Epilogue, definitions, fits, loops_refusal
+from rusty_py.ops.conv.algorithm import LAUNCH_SECONDS, Algorithm, Epilogue, definitions, fits, loops_refusal
 from rusty_py.ops.conv.correlation import Correlation, Pair, pieces
 from rusty_py.runtime.device import Device
 from rusty_py.runtime.launch import Spec, launch
@@ -20,6 +20,8 @@ X_TILE = 2560
 """Pixels of the tile of the input, of one or more channels."""
 W_TILE = 384
 """vec4s of the tile of the weights, which has 4 for each tap and channel."""
+
+FLOPS_PER_SECOND = 15e12
 
 
 def _halo(problem: Correlation) -> Pair:
@@ -98,11 +100,12 @@ def _variants() -> Iterator[Spec]:
 
 def _seconds(device: Device, problem: Correlation) -> float:
     """As if every workgroup were full; barriers are slow on CPU drivers."""
-    if _beyond(device, problem) or device.adapter.type == "CPU":
+    if _beyond(device, problem) or device.adapter.is_cpu:
         return 1.01 * basic.ALGORITHM.seconds(device, problem)
     rows, columns = (ceil_div(size, EDGE) * EDGE for size in problem.out_size)
     outputs = ceil_div(problem.outputs, OUTPUTS) * OUTPUTS
-    return 2 * problem.batch * problem.groups * outputs * rows * columns * problem.depth / 1.5e13 + 3e-6
+    flops = 2 * problem.batch * problem.groups * outputs * rows * columns * problem.depth
+    return flops / FLOPS_PER_SECOND + LAUNCH_SECONDS
 
 
 def _describe(device: Device, problem: Correlation) -> str:
