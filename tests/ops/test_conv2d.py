@@ -27,6 +27,7 @@ from ..each import each_reported
 from .operands import needs, on
 from .placed import limited
 
+pytestmark = pytest.mark.usefixtures("short_kernels")
 OPERATIONS = {each.name: each for each in (CONV2D, CONV_TRANSPOSE2D, CONV2D_WEIGHT_GRADIENT)}
 
 
