@@ -41,6 +41,7 @@ from rusty_py.bench.options import (
     parts,
 )
 from rusty_py.bench.output import Format, Output, progress_line, show
+from rusty_py.bench.report_command import report
 from rusty_py.bench.suites.description import suites
 from rusty_py.bench.user_kernel.command import kernel, run
 
@@ -62,6 +63,7 @@ app.command()(conv2d)
 for suite in suites():
     app.command(suite.command)(command_of(suite))
 app.command()(compare)
+app.command()(report)
 app.command()(run)
 app.command()(kernel)
 

@@ -46,7 +46,7 @@ def _is_run(command: Command) -> bool:
 
 def _is_long(command: Command) -> bool:
     """Whether it runs the default ladder of sizes, which takes a minute."""
-    short = ("--size", "--max-time", "-h", "--help", "--version", "info", "doctor", "compare")
+    short = ("--size", "--max-time", "-h", "--help", "--version", "info", "doctor", "compare", "report")
     return not any(f" {word}" in command.text for word in short)
 
 
@@ -110,7 +110,7 @@ def test_python_in_the_documentation_runs(page: Path, tmp_path: Path, request: p
 @pytest.mark.usefixtures("adapter")
 @pytest.mark.parametrize("command", _found())
 def test_commands_in_the_documentation_succeed(command: str, tmp_path: Path) -> None:
-    if command.startswith("rusty-bench compare "):
+    if command.startswith(("rusty-bench compare ", "rusty-bench report ")):
         for name in ("before.json", "after.json"):
             shutil.copy(ROOT / "benchmarks" / "results" / "nvidia-h200" / "matmul.json", tmp_path / name)
     done = _run_command(_shortened(command), tmp_path)

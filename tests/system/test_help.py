@@ -12,7 +12,7 @@ from .program import NO_DRIVER, Sabotaged, python, rusty_bench, strict_json
 
 COMMANDS = (
     *("matmul", "conv2d", "activation", "elementwise", "fused", "norm", "reduce", "scan", "run", "kernel"),
-    *("compare", "overhead", "transfer", "tune", "info", "doctor", "check"),
+    *("compare", "report", "overhead", "transfer", "tune", "info", "doctor", "check"),
 )
 
 

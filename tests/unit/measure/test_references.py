@@ -10,15 +10,19 @@ import numpy as np
 import pytest
 
 from rusty_py import oracle
+from rusty_py.bench.conv_suite import shapes_of
+from rusty_py.bench.convolutions import Convolution
 from rusty_py.bench.operation_suite import operands_of
 from rusty_py.bench.operations import able_of
 from rusty_py.bench.suites.description import suites
 from rusty_py.dtypes import F16, F32, I32
 from rusty_py.errors import LimitError, OutOfMemory, ToolError
 from rusty_py.measure import references
+from rusty_py.measure.conv_verification import ConvVerifier
 from rusty_py.measure.document import BenchProblem, BenchRun, Result, Timed, Verification
 from rusty_py.measure.references import ReferenceTask, library, mlx, task_of, torch
 from rusty_py.measure.references.computation import POISON, ReferenceTrack, poisoned, unwritten
+from rusty_py.measure.references.convolution import conv2d
 from rusty_py.measure.references.layouts import flat
 from rusty_py.measure.references.numpy import NumpyCalls, NumpyLibrary
 from rusty_py.measure.references.task import OPTIONS
@@ -707,3 +711,40 @@ def test_installed_mlx_computes_every_task_of_every_suite_within_the_bound_of_it
     installed = pytest.importorskip("mlx.core", reason="MLX is not installed")
     refused = refused_tasks(lambda task: mlx.MlxCalls(installed, task), MLX_DIFFERS)
     assert {label.split()[0] for label in refused} == MLX_LACKS
+
+
+# Convolutions, whose options and layouts differ from those of other operations.
+
+CONVOLUTIONS = (
+    Convolution(17, 13, 8, 12, 2),
+    Convolution(17, 13, 8, 12, 2, kernel=5, stride=2, padding=1, groups=4),
+    Convolution(17, 13, 8, 12, 2, dilation=2),
+)
+
+
+def verified_convolutions(made: Callable[[ReferenceTask], Any]) -> None:
+    """Each in both layouts, by a library on the host."""
+    for layout, each in product(("NCHW", "NHWC"), CONVOLUTIONS):
+        shapes, given = shapes_of(each, layout), {**each.options, "layout": layout}
+        checked = ConvVerifier(shapes, each.options, rng=np.random.default_rng(), layout=layout)
+        operands = checked.x, checked.w
+        task = ReferenceTask(
+            "conv2d", operands, checked.shape, np.dtype(np.float32), checked.compare, conv2d, given
+        )
+        computation = made(task)
+        computation.prepare()
+        assert checked.compare(computation.result()).fault == "", (layout, each.name)
+
+
+def test_numpy_convolves_in_both_layouts() -> None:
+    verified_convolutions(NumpyCalls)
+
+
+def test_installed_pytorch_convolves_in_both_layouts() -> None:
+    installed = pytest.importorskip("torch", reason="PyTorch is not installed")
+    verified_convolutions(lambda task: TorchCalls(installed, "cpu", task))
+
+
+def test_installed_mlx_convolves_in_both_layouts() -> None:
+    installed = pytest.importorskip("mlx.core", reason="MLX is not installed")
+    verified_convolutions(lambda task: mlx.MlxCalls(installed, task))
