@@ -41,6 +41,30 @@ class Side(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Bounds:
+    """An image outside of which an operand is zero: pixels of `size` from `start` on, as (y, x).
+
+    `lines` and `depth`: how far the three axes of its lines and of k go in the image, as `place(y, x)`.
+    """
+
+    operand: str
+    lines: Triple
+    depth: Triple
+    start: tuple[int, int]
+    size: tuple[int, int]
+
+    @property
+    def uniforms(self) -> tuple[int, ...]:
+        """The words line_places and depth_places of `Uniforms`."""
+        return (*self.lines, place(*self.start), *self.depth, place(*self.size))
+
+
+def place(y: int, x: int) -> int:
+    """A position in an image, or a distance there, in one word."""
+    return y << 16 | x
+
+
+@dataclass(frozen=True)
 class CompoundAxes:
     """Sizes of the compound axes m, n and k, and the strides of a, b and c along their two."""
 
@@ -50,12 +74,14 @@ class CompoundAxes:
     a: tuple[Triple, Triple]
     b: tuple[Triple, Triple]
     c: tuple[Triple, Triple]
+    bounds: Bounds | None = None
 
     @property
     def uniforms(self) -> tuple[int, ...]:
         """The words of `Uniforms` in wgsl/matmul/uniforms.wgsl after bias_batch_stride and its padding."""
         strides = (*self.a, *self.b, *self.c)
-        return tuple(word & 0xFFFFFFFF for each in strides for word in (*each, 0))
+        words = tuple(word & 0xFFFFFFFF for each in strides for word in (*each, 0))
+        return words if self.bounds is None else words + self.bounds.uniforms
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -73,11 +99,12 @@ class Contraction:
     a: Side
     b: Side
     c: Side
+    bounds: Bounds | None = None
 
     @property
     def axes(self) -> CompoundAxes:
-        strides = ((each.rows, each.cols) for each in (self.a, self.b, self.c))
-        return CompoundAxes(self.m, self.n, self.k, *strides)
+        a, b, c = ((each.rows, each.cols) for each in (self.a, self.b, self.c))
+        return CompoundAxes(self.m, self.n, self.k, a, b, c, self.bounds)
 
     def layouts(self) -> tuple[MatrixLayout, MatrixLayout, MatrixLayout]:
         """Of a, b and c; the strides of a compound matrix are not used."""
@@ -96,10 +123,10 @@ class Contraction:
         b_across_k, b_vec4, b_plain = _access(self.b, self.k, self.n)
         c = plain_layout(self.c, self.m, self.n)
         c_plain = c is not None and c.col_stride == 1
+        bounded = self.bounds.operand if self.bounds else ""
         c_vec4 = _vec4(self.c, self.n, self.c.cols, self.m, self.c.rows)
-        compound = "".join(
-            x for x, plain in zip("abc", (a_plain, b_plain, c_plain), strict=True) if not plain
-        )
+        plain = {"a": a_plain and bounded != "a", "b": b_plain and bounded != "b", "c": c_plain}
+        compound = "".join(x for x in "abc" if not plain[x])
         signature = Signature(
             a_along_k,
             not b_across_k,
@@ -109,6 +136,7 @@ class Contraction:
             stored=dtype,
             result=dtype,
             compound=compound,
+            bounded=bounded,
         )
         return GemmProblem(m, k, n, products, signature)
 

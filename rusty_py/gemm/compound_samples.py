@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from rusty_py.dtypes import F16, F32, Dtype
 from rusty_py.gemm.blocked_family import QUICK
-from rusty_py.gemm.compound import Contraction, Side, Triple
+from rusty_py.gemm.compound import Bounds, Contraction, Side, Triple, place
 from rusty_py.gemm.dispatch import of_parts
 from rusty_py.gemm.helpers import SplitKReduce
 from rusty_py.gemm.plan import GemmPlan
@@ -64,6 +64,9 @@ def samples() -> Iterator[CompoundSample]:
     yield CompoundSample("rows of pixels", forward, 2, bias=True, activation="relu")
     gaps = replace(forward, c=rows._replace(rows=Triple(9 * 400, 400, 40)))
     yield CompoundSample("rows of pixels, with gaps", gaps, split_k=3, bias=True)
+    inside = Bounds("a", Triple(0, place(1, 0), 1), Triple(place(1, 0), 1, 0), (1, 2), (4, 5))
+    bounded = replace(forward, a=image._replace(start=0), bounds=inside)
+    yield CompoundSample("rows of pixels, bounded", bounded)
     planes = Contraction(
         _OUTPUTS,
         _PIXELS,
@@ -74,6 +77,7 @@ def samples() -> Iterator[CompoundSample]:
     )
     yield CompoundSample("planes", planes, 2, bias=True, bias_by_row=True)
     yield CompoundSample("planes in parts, f16", planes, 2, 2, F16, bias=True, bias_by_row=True)
+    yield CompoundSample("planes, bounded", replace(planes, bounds=replace(inside, operand="b")))
     odd = Side(Triple(0, 0, 63), Triple(36 * 63, 9, 1), 3, 72 * 63)
     yield CompoundSample("planes of odd sizes", replace(planes, c=odd), split_k=2, activation="relu")
     yield CompoundSample("planes of odd sizes, bias", replace(planes, c=odd), bias=True, bias_by_row=True)
@@ -89,6 +93,8 @@ def samples() -> Iterator[CompoundSample]:
         Side(Triple(0, 0, 48), Triple(2, 1, 6), 0, 0),
     )
     yield CompoundSample("gradient of weights", gradient, split_k=2)
+    around = replace(inside, operand="b", lines=inside.depth, depth=inside.lines)
+    yield CompoundSample("gradient of weights, bounded", replace(gradient, bounds=around))
     squares = Side(Triple(2 * 8 * 48, 8 * 48, 48), Triple(16, 8, 1), 0, 0)
     yield CompoundSample(
         "taps by taps, f16", Contraction(_TAPS, _TAPS, _PIXELS, _turned(image), image, squares), dtype=F16

@@ -81,6 +81,8 @@ def definitions(
         "A_COMPOUND": "a" in signature.compound,
         "B_COMPOUND": "b" in signature.compound,
         "C_COMPOUND": "c" in signature.compound,
+        "A_BOUNDED": signature.bounded == "a",
+        "B_BOUNDED": signature.bounded == "b",
         "BIAS_BY_ROW": signature.bias and signature.bias_by_row,
     }
     types = {

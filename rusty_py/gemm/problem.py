@@ -61,8 +61,9 @@ class Signature:
     accessed as vec4. `stored` is the dtype of a, b and the bias, `result` that of c, `accumulate_dtype` that
     of the accumulators. `activation` is one of `activations.ACTIVATIONS`, or "". `clamps`: loads beyond a
     block of c must be clamped. `half2`: a and b are packed f16, two adjacent steps of k per element, and k
-    counts these. `compound` names those of a, b and c whose axes are compound (compound.py). `bias_by_row`:
-    the bias is added along the rows of c. `bias_batched`: each product has a bias of its own.
+    counts these. `compound` names those of a, b and c whose axes are compound (compound.py), `bounded` that
+    which is zero outside of an image. `bias_by_row`: the bias is added along the rows of c. `bias_batched`:
+    each product has a bias of its own.
     """
 
     a_along_k: bool = True
@@ -78,6 +79,7 @@ class Signature:
     clamps: bool = False
     half2: bool = False
     compound: str = ""
+    bounded: str = ""
     bias_by_row: bool = False
     bias_batched: bool = False
 
@@ -107,6 +109,7 @@ class Signature:
         kinds = [self.stored.name, self.accumulate_dtype.name, self.result.name]
         parts = [self.layout, f"vec4 {' '.join(vec4)}" if vec4 else "scalar"]
         parts += [f"compound {' '.join(self.compound)}"] * bool(self.compound)
+        parts += [f"bounded {self.bounded}"] * bool(self.bounded)
         parts += [" ".join(kinds)] * (set(kinds) != {F32.name}) + ["half2"] * self.half2
         parts += [f"bias{' by row' * self.bias_by_row}{' batched' * self.bias_batched}"] * self.bias
         return ", ".join(parts + [self.activation] * bool(self.activation))

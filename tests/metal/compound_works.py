@@ -42,6 +42,17 @@ class CompoundProduct:
             _indices(x.c, x.m, x.n, count),
         )
 
+    def inside(self) -> np.ndarray:
+        """Whether an element of the bounded operand is inside, (lines, k)."""
+        x, bounds = self.sample.contraction, self.sample.contraction.bounds
+        assert bounds is not None
+        axes = (x.m if bounds.operand == "a" else x.n, bounds.lines), (x.k, bounds.depth)
+        lines, depth = (np.tensordot(steps, np.indices(sizes), 1).ravel() for sizes, steps in axes)
+        place = lines[:, None] + depth
+        y, col = (place >> 16) - bounds.start[0], (place & 0xFFFF) - bounds.start[1]
+        height, width = bounds.size
+        return (y >= 0) & (y < height) & (col >= 0) & (col < width)
+
     def compute(self, device: Device, launch: Callable[..., None]) -> np.ndarray:
         sample = self.sample
         a, b, bias = self.operands()
@@ -65,6 +76,11 @@ class CompoundProduct:
         sample = self.sample
         memory, where = self.operands(), self.indices()
         a, b = (flat[index] for flat, index in zip(memory[:2], where[:2], strict=True))
+        if (bounds := sample.contraction.bounds) is not None:
+            if bounds.operand == "a":
+                a = np.where(self.inside(), a, 0)
+            else:
+                b = np.where(self.inside().T, b, 0)
         each = [oracle.matmul(x, y, dtype=F32) for x, y in zip(a, b, strict=True)]
         reference, bound = (np.stack([pair[i] for pair in each]) for i in (0, 1))
         shape = (sample.products, -1, 1) if sample.bias_by_row else (sample.products, 1, -1)

@@ -42,6 +42,7 @@
 //   A_VEC4, B_VEC4, C_VEC4         accesses are vec4s
 //   A_COMPOUND, B_COMPOUND, C_COMPOUND
 //                                  the axes of the matrix are compound
+//   A_BOUNDED, B_BOUNDED           the compound matrix, accessed as vec4s, is zero outside of an image
 //   BIAS_BY_ROW                    the bias is indexed by row
 //   EDGES, CLAMP_LOADS             blocks may extend beyond c; loads may leave the buffers
 //   TileElement                    what is multiplied: f32, or a half2 in a u32. For half2, k counts pairs.
@@ -236,11 +237,14 @@ fn main(
     var a_walk = array<Walk, A_WALKS>();
     var b_walk = array<Walk, B_WALKS>();
     var a_line = array<vec4<u32>, A_LINES>();
+    var a_place = array<u32, A_LINES>();
     var b_line = array<vec4<u32>, B_LINES>();
+    var b_place = array<u32, B_LINES>();
     if (A_COMPOUND) {
         let start = uniforms.a_offset + product * uniforms.a_batch_stride;
         for (var i = 0u; i < A_LINES; i++) { // unroll
             a_line[i] = lines_at(start, row0 + a_m + i * A_LOAD_STRIDE, uniforms.m_sizes, uniforms.a_m);
+            a_place[i] = along(row0 + a_m + i * A_LOAD_STRIDE, uniforms.m_sizes, uniforms.line_places);
         }
         for (var i = 0u; i < A_WALKS; i++) { // unroll
             a_walk[i] = walk_from(k0 + a_k + i * A_LOAD_STRIDE, uniforms.a_k);
@@ -250,6 +254,7 @@ fn main(
         let start = uniforms.b_offset + product * uniforms.b_batch_stride;
         for (var i = 0u; i < B_LINES; i++) { // unroll
             b_line[i] = lines_at(start, col0 + b_n + i * B_LOAD_STRIDE, uniforms.n_sizes, uniforms.b_n);
+            b_place[i] = along(col0 + b_n + i * B_LOAD_STRIDE, uniforms.n_sizes, uniforms.line_places);
         }
         for (var i = 0u; i < B_WALKS; i++) { // unroll
             b_walk[i] = walk_from(k0 + b_k + i * B_LOAD_STRIDE, uniforms.b_k);
@@ -289,7 +294,12 @@ fn main(
     for (var i = 0u; i < A_LOADS; i++) { // unroll
         if (a_k + select(i * A_LOAD_STRIDE, 0u, A_ALONG_K) < k_tail) {
             if (A_COMPOUND) {
-                a_next[i] = gather_a(a_line[i % A_LINES] + a_walk[i % A_WALKS].index);
+                let walk = a_walk[i % A_WALKS];
+                if (A_BOUNDED && !is_inside(a_place[i % A_LINES] + walk.place)) {
+                    a_next[i] = AFetch();
+                } else {
+                    a_next[i] = gather_a(a_line[i % A_LINES] + walk.index);
+                }
             } else {
                 a_next[i] = fetch_a(a_index + i * a_load_stride, a_fetch_stride);
             }
@@ -298,7 +308,12 @@ fn main(
     for (var i = 0u; i < B_LOADS; i++) { // unroll
         if (b_k + select(i * B_LOAD_STRIDE, 0u, B_ALONG_K) < k_tail) {
             if (B_COMPOUND) {
-                b_next[i] = gather_b(b_line[i % B_LINES] + b_walk[i % B_WALKS].index);
+                let walk = b_walk[i % B_WALKS];
+                if (B_BOUNDED && !is_inside(b_place[i % B_LINES] + walk.place)) {
+                    b_next[i] = BFetch();
+                } else {
+                    b_next[i] = gather_b(b_line[i % B_LINES] + walk.index);
+                }
             } else {
                 b_next[i] = fetch_b(b_index + i * b_load_stride, b_fetch_stride);
             }
@@ -340,14 +355,24 @@ fn main(
             if (tile + 1u < tiles) {
                 for (var i = 0u; i < A_LOADS; i++) { // unroll
                     if (A_COMPOUND) {
-                        a_next[i] = gather_a(a_line[i % A_LINES] + a_walk[i % A_WALKS].index);
+                        let walk = a_walk[i % A_WALKS];
+                        if (A_BOUNDED && !is_inside(a_place[i % A_LINES] + walk.place)) {
+                            a_next[i] = AFetch();
+                        } else {
+                            a_next[i] = gather_a(a_line[i % A_LINES] + walk.index);
+                        }
                     } else {
                         a_next[i] = fetch_a(a_index + i * a_load_stride, a_fetch_stride);
                     }
                 }
                 for (var i = 0u; i < B_LOADS; i++) { // unroll
                     if (B_COMPOUND) {
-                        b_next[i] = gather_b(b_line[i % B_LINES] + b_walk[i % B_WALKS].index);
+                        let walk = b_walk[i % B_WALKS];
+                        if (B_BOUNDED && !is_inside(b_place[i % B_LINES] + walk.place)) {
+                            b_next[i] = BFetch();
+                        } else {
+                            b_next[i] = gather_b(b_line[i % B_LINES] + walk.index);
+                        }
                     } else {
                         b_next[i] = fetch_b(b_index + i * b_load_stride, b_fetch_stride);
                     }

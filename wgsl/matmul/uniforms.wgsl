@@ -16,6 +16,9 @@
 //   Element (i, j) of a is then at a_offset + p * a_batch_stride plus, for each of the six axes, its index times its
 //   stride, (outer, middle, inner) in a_m and a_k; b and c likewise. The bias of product p starts at
 //   bias_offset + p * bias_batch_stride.
+// Bounded operands: one of a and b may be zero outside of an image. The place of an element in the image, y in the upper and
+//   x in the lower 16 bits, is the sum of what line_places says of its row of a, or column of b, and depth_places of k:
+//   (outer, middle, inner). Inside are as many places as depth_places.w says, from line_places.w on.
 
 struct Uniforms {
     m: u32,
@@ -53,4 +56,6 @@ struct Uniforms {
     b_n: vec4<u32>,
     c_m: vec4<u32>,
     c_n: vec4<u32>,
+    line_places: vec4<u32>,
+    depth_places: vec4<u32>,
 }

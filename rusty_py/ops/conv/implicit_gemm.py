@@ -47,14 +47,22 @@ class Form:
     names: tuple[str, str] = ("x", "w")
 
 
-def form_of(correlation: Correlation) -> Form:
-    """The product of a correlation: the image is read in place where all loads are vec4s."""
+def form_of(correlation: Correlation, *, bounded: bool = True) -> Form:
+    """The product of a correlation: the image is read in place where all loads are vec4s.
+
+    Without `bounded`, only if no tap reaches beyond the image.
+    """
     x, taps, kernel, size = correlation.x, correlation.taps, correlation.kernel, correlation.out_size
     source = in_place(x, taps, kernel, size)
-    if source is not None:
+    if source is not None and (source.bounds is None or bounded):
         form = _form(correlation, source)
         signature = form.problem.signature
-        if signature.a_vec4 if form.x_is_a else signature.b_vec4:
+        vec4, along_k = (
+            (signature.a_vec4, signature.a_along_k)
+            if form.x_is_a
+            else (signature.b_vec4, signature.b_along_k)
+        )
+        if vec4 and (along_k or source.bounds is None):
             return form
     return _form(correlation, padded(x, taps, kernel, size))
 
@@ -62,7 +70,14 @@ def form_of(correlation: Correlation) -> Form:
 def _form(problem: Correlation, x: Source) -> Form:
     batch, groups, outputs = problem.batch, problem.groups, problem.outputs
     planes = problem.out.strides[2] != 1
-    apart = planes and x.packing is None and groups == 1 and problem.kernel == (1, 1) and _plane(problem)
+    apart = (
+        planes
+        and x.packing is None
+        and x.bounds is None
+        and groups == 1
+        and problem.kernel == (1, 1)
+        and _plane(problem)
+    )
     taps, channels = Triple(*problem.kernel, x.channels), Triple(1, 1, outputs)
     pixels = Triple(1 if apart else batch, *problem.out_size)
     w = weights(problem.w, x.channels)
@@ -79,9 +94,10 @@ def _form(problem: Correlation, x: Source) -> Form:
     result = Side(of_pixels, of_outputs, problem.out.offset, out[0] if apart else out[1])
     if planes:
         sides = _turned(from_weights), _turned(from_image), _turned(result)
-        contraction = Contraction(channels, pixels, taps, *sides)
+        contraction = Contraction(channels, pixels, taps, *sides, x.bounded("b", pixels=True))
     else:
-        contraction = Contraction(pixels, channels, taps, from_image, from_weights, result)
+        bounds = x.bounded("a", pixels=True)
+        contraction = Contraction(pixels, channels, taps, from_image, from_weights, result, bounds)
     gemm = contraction.problem(problem.dtype, batch if apart else groups)
     signature = replace(
         gemm.signature,
@@ -99,7 +115,7 @@ def _plane(problem: Correlation) -> bool:
     return problem.batch > 1 and height * width >= _MIN_PLANE
 
 
-def weights_form_of(problem: WeightCorrelation) -> Form:
+def weights_form_of(problem: WeightCorrelation, *, bounded: bool = True) -> Form:
     """The product of a gradient of weights: the sum is over all pixels of all images."""
     x, dw, dout = problem.x, problem.dw, problem.dout
     kernel, size = (dw.shape[3], dw.shape[4]), (dout.shape[3], dout.shape[4])
@@ -107,11 +123,13 @@ def weights_form_of(problem: WeightCorrelation) -> Form:
         _weights_form(problem, image, other)
         for image in (in_place(x, problem.taps, kernel, size), padded(x, problem.taps, kernel, size))
         for other in (in_place(dout, Taps(), (1, 1), size), padded(dout, Taps(), (1, 1), size))
-        if image is not None and other is not None
+        if image is not None and other is not None and (image.bounds is None or bounded)
     )
     by_vec4s: dict[tuple[bool, bool], Form] = {}
     for form in forms:
-        by_vec4s.setdefault((form.problem.signature.a_vec4, form.problem.signature.b_vec4), form)
+        signature = form.problem.signature
+        if form.x.bounds is None or (signature.b_vec4 and not signature.b_along_k):
+            by_vec4s.setdefault((signature.a_vec4, signature.b_vec4), form)
     return by_vec4s[max(by_vec4s)]
 
 
@@ -137,6 +155,7 @@ def _weights_form(problem: WeightCorrelation, x: Source, dout: Source) -> Form:
             dw.offset,
             dw.strides[0],
         ),
+        x.bounded("b", pixels=False),
     )
     return Form(
         contraction, x, dout, contraction.problem(problem.dtype, dw.shape[0]), False, names=("x", "dout")

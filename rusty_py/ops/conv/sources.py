@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rusty_py.arrays import Array
-from rusty_py.gemm.compound import Triple
+from rusty_py.gemm.compound import Bounds, Triple, place
 from rusty_py.ops.conv.correlation import Pair, Taps, permuted
 from rusty_py.ops.conv.pack import Packing
 from rusty_py.shapes import ceil_div
@@ -17,7 +17,8 @@ class Source:
     """An operand as the product reads it: in place, or a packed copy of so many elements.
 
     Strides of batch, group, channel, row and column, and where the first element is. `order`: the axes of the
-    operand as those of the image to pack.
+    operand as those of the image to pack. `bounds`: the first pixel of the image and its size, where taps
+    reach beyond it.
     """
 
     strides: tuple[int, ...]
@@ -28,6 +29,7 @@ class Source:
     packing: Packing | None = None
     elements: int = 0
     order: tuple[int, ...] = (0, 1, 2, 3, 4)
+    bounds: tuple[Pair, Pair] | None = None
 
     @property
     def group(self) -> int:
@@ -44,14 +46,30 @@ class Source:
         y, x = self.dilation
         return Triple(self.strides[3] * y, self.strides[4] * x, self.strides[2])
 
+    def bounded(self, operand: str, *, pixels: bool) -> Bounds | None:
+        """Those of the image as an operand whose lines are `pixels`, else taps; None if there are none."""
+        if self.bounds is None:
+            return None
+        of_pixels = Triple(0, place(self.stride[0], 0), self.stride[1])
+        of_taps = Triple(place(self.dilation[0], 0), self.dilation[1], 0)
+        lines, depth = (of_pixels, of_taps) if pixels else (of_taps, of_pixels)
+        return Bounds(operand, lines, depth, *self.bounds)
+
 
 def in_place(x: Array, taps: Taps, kernel: Pair, size: Pair) -> Source | None:
-    """The image itself; None if a tap lies outside."""
-    ends = zip(taps.start, reach(taps, kernel, size), x.shape[3:], strict=True)
-    if any(start < 0 or start + length > whole for start, length, whole in ends):
-        return None
+    """The image itself, bounded if taps reach beyond it; None if that is not possible."""
     start = x.offset + taps.start[0] * x.strides[3] + taps.start[1] * x.strides[4]
-    return Source(x.strides, start, x.shape[2], taps.stride, taps.dilation)
+    source = Source(x.strides, start, x.shape[2], taps.stride, taps.dilation)
+    lengths, image = reach(taps, kernel, size), (x.shape[3], x.shape[4])
+    if all(
+        0 <= first <= whole - length for first, length, whole in zip(taps.start, lengths, image, strict=True)
+    ):
+        return source
+    before = -taps.start[0], -taps.start[1]
+    # Each coordinate is half a word, and bounded loads are of four channels.
+    if min(before) < 0 or max(*before, *lengths, *image) >= 1 << 16 or x.strides[2] != 1 or x.shape[2] % 4:
+        return None
+    return replace(source, bounds=(before, image))
 
 
 def padded(x: Array, taps: Taps, kernel: Pair, size: Pair) -> Source:
