@@ -7,7 +7,8 @@ import numpy as np
 
 from rusty_py import Device
 from rusty_py.dtypes import F16, F32
-from rusty_py.ops.conv import depthwise, direct, direct_kernel, direct_weights
+from rusty_py.ops.conv import depthwise, depthwise_channels, direct, direct_kernel, direct_weights
+from rusty_py.ops.conv.depthwise_channels import ChannelsKernel
 from rusty_py.ops.conv.direct_kernel import Kernel
 from rusty_py.ops.conv.direct_weights import WeightsKernel
 from rusty_py.oracle import Expected
@@ -24,6 +25,10 @@ def direct_works() -> Iterator[DirectWork]:
             case = _case(kernel, planes=planes)
             yield _work(case, kernel)
             yield _work(replace(case, kind=F16, bias=True, activation="relu"), kernel)
+    for beside in depthwise.channels_samples():
+        case = Case(2, 8, 1, (7, 6), 1, beside.taps, (1, 1), beside.stride, beside.dilation)
+        yield _channels_work(case, beside)
+        yield _channels_work(replace(case, kind=F16, bias=True, activation="relu"), beside)
     for blocks in direct_weights.samples():
         for kind in (F32, F16):
             size, taps = ((7, 12), (3, 3)) if blocks.window.vec4 else ((6, 9), (2, 3))
@@ -46,6 +51,15 @@ def _work(case: Case, kernel: Kernel) -> DirectWork:
     def compute(device: Device, _: Callable[..., None]) -> np.ndarray:
         problem = case.correlation(device)
         direct_kernel.run(device, problem, kernel)
+        return problem.out.numpy()
+
+    return f"direct {case.kind.name}, {kernel}", compute, case.expected
+
+
+def _channels_work(case: Case, kernel: ChannelsKernel) -> DirectWork:
+    def compute(device: Device, _: Callable[..., None]) -> np.ndarray:
+        problem = case.correlation(device, x="channels last", out="channels last")
+        depthwise_channels.run(device, problem, kernel)
         return problem.out.numpy()
 
     return f"direct {case.kind.name}, {kernel}", compute, case.expected

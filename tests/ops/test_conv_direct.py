@@ -6,7 +6,7 @@ import pytest
 
 from rusty_py import Device
 from rusty_py.dtypes import F16
-from rusty_py.ops.conv import depthwise, direct, direct_kernel, direct_weights
+from rusty_py.ops.conv import depthwise, depthwise_channels, direct, direct_kernel, direct_weights
 from rusty_py.ops.conv.correlation import Correlation, WeightCorrelation
 from rusty_py.ops.conv.direct_kernel import Kernel
 from rusty_py.ops.conv.direct_weights import WeightsKernel
@@ -40,7 +40,7 @@ def kernels(case: Case, problem: Correlation) -> list[Kernel]:
 
     return [
         replace(all_taps(case.channels, 1), outputs=8, keeps=True),
-        replace(all_taps(case.channels, 2), keeps=True),
+        replace(all_taps(case.channels, 2), keeps=True, flat=case.groups == 1),
         all_taps(1, 2),
         replace(all_taps(1, 1), outputs=1, flat=True),
         Kernel(row_of_taps(all_taps(1, 1).window), 8, 32),
@@ -113,6 +113,22 @@ def test_gpus_compute_few_channels_and_planes_in_whole_windows(
                 if found is PLANES:
                     algorithm.run(unchecked, problem)
                     checked(found, problem)
+
+
+def test_gpus_compute_planes_beside_each_other_in_vectors_of_channels(
+    device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(device, "adapter", replace(device.adapter, type="DiscreteGPU"))
+    planes = replace(PLANES, groups=8, outputs=1, size=(7, 5))
+    with each_reported() as case:
+        strided = replace(planes, size=(9, 8), stride=(2, 1), dilation=(1, 2), bias=False)
+        for found, tile in ((planes, (4, 2)), (strided, (2, 2)), (replace(strided, kernel=(4, 4)), (1, 2))):
+            with case(f"{found}, {tile}"):
+                monkeypatch.setattr(depthwise_channels, "TILES", (tile,))
+                problem = found.correlation(device, x="channels last", out="channels last")
+                assert "4 channels of" in depthwise.ALGORITHM.describe(device, problem)
+                depthwise.ALGORITHM.run(device, problem)
+                checked(found, problem)
 
 
 def test_what_the_algorithms_refuse_on_gpus(unchecked: Device, monkeypatch: pytest.MonkeyPatch) -> None:

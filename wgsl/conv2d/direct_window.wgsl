@@ -4,16 +4,16 @@
 // Dispatch: (x, y, z): threads for the jobs, 4 pixels of OUT_ROWS rows each, in x * y workgroups; z goes through the parts
 //   of 4 * VECTORS channels of the result, and the groups.
 // Workgroup: THREADS threads, neighbours along the rows of the result.
-// Workgroup memory: 16 * VECTORS * TAPS bytes: the weights of a part, as vec4s of 4 outputs.
+// Workgroup memory: 16 * WEIGHTS bytes: VECTORS * TAPS weights of a part, as vec4s of 4 outputs, unless FLAT.
 // Thread: a window of the input (window.wgsl), and 4 x OUT_ROWS vec4s of 4 pixels for 4 outputs at a time.
 // Bounds: jobs beyond the last compute the last image's and store nothing; weights of outputs beyond the last are those of
 //   the last.
-// Appended: THREADS, VECTORS; load_w(index) -> f32; window.wgsl, with CHANNELS, TAP_ROWS and TAP_COLUMNS those of the
+// Appended: THREADS, VECTORS, FLAT, WEIGHTS; load_w(index) -> f32; window.wgsl, with CHANNELS, TAP_ROWS and TAP_COLUMNS those of the
 //   weights; pixels.wgsl, store.wgsl and uniforms.wgsl; load_bias(channel).
 
 const TAPS: u32 = CHANNELS * TAP_ROWS * TAP_COLUMNS;
 
-var<workgroup> weights: array<vec4<f32>, VECTORS * TAPS>;
+var<workgroup> weights: array<vec4<f32>, WEIGHTS>;
 
 @compute @workgroup_size(THREADS)
 fn main(
@@ -29,14 +29,11 @@ fn main(
     let count = min(VECTORS, (uniforms.outputs - first + 3u) / 4u);
 
     // Stage weights[vector, tap]
-    for (var k = t; k < count * TAPS; k += THREADS) {
-        let tap = k % TAPS;
-        let at = uniforms.w_offset + group * uniforms.w_group + tap / (TAP_ROWS * TAP_COLUMNS) * uniforms.w_channel
-            + tap / TAP_COLUMNS % TAP_ROWS * uniforms.w_row + tap % TAP_COLUMNS * uniforms.w_column;
-        for (var o = 0u; o < 4u; o++) { // unroll
-            let output = min(first + k / TAPS * 4u + o, uniforms.outputs - 1u);
-            weights[k][o] = load_w(at + output * uniforms.w_output);
+    if (!FLAT) {
+        for (var k = t; k < count * TAPS; k += THREADS) {
+            weights[k] = gather(group, first + k / TAPS * 4u, k % TAPS);
         }
+        workgroupBarrier();
     }
 
     // Load the window
@@ -44,7 +41,6 @@ fn main(
     let plane = uniforms.x_offset + image * uniforms.x_batch + group * uniforms.x_group;
     let row = uniforms.start_y + place.y * uniforms.stride_y;
     let window = load_window(plane, row, uniforms.start_x + place.x * uniforms.stride_x);
-    workgroupBarrier();
 
     // Multiply and store, 4 outputs at a time
     for (var q = 0u; q < count; q++) {
@@ -52,7 +48,8 @@ fn main(
         for (var c = 0u; c < CHANNELS; c++) { // unroll
             for (var i = 0u; i < TAP_ROWS; i++) { // unroll
                 for (var j = 0u; j < TAP_COLUMNS; j++) { // unroll
-                    let w = weights[q * TAPS + (c * TAP_ROWS + i) * TAP_COLUMNS + j];
+                    const tap = (c * TAP_ROWS + i) * TAP_COLUMNS + j;
+                    let w = weights_at(q * TAPS + tap, group, first + 4u * q, tap);
                     for (var r = 0u; r < OUT_ROWS; r++) { // unroll
                         const line = (c * ROWS + r * ROWS_PER_OUT + i * ROWS_PER_TAP) * BLOCKS;
                         const e = PHASE + j * COLUMNS_PER_TAP;
@@ -80,4 +77,22 @@ fn main(
             }
         }
     }
+}
+
+// The weights of 4 outputs: staged, or from where they are stored.
+fn weights_at(staged: u32, group: u32, output: u32, tap: u32) -> vec4<f32> {
+    if (FLAT) {
+        return gather(group, output, tap);
+    }
+    return weights[staged];
+}
+
+fn gather(group: u32, output: u32, tap: u32) -> vec4<f32> {
+    let at = uniforms.w_offset + group * uniforms.w_group + tap / (TAP_ROWS * TAP_COLUMNS) * uniforms.w_channel
+        + tap / TAP_COLUMNS % TAP_ROWS * uniforms.w_row + tap % TAP_COLUMNS * uniforms.w_column;
+    var w = vec4<f32>();
+    for (var o = 0u; o < 4u; o++) { // unroll
+        w[o] = load_w(at + min(output + o, uniforms.outputs - 1u) * uniforms.w_output);
+    }
+    return w;
 }

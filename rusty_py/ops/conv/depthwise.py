@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from rusty_py.dtypes import F16, F32
-from rusty_py.ops.conv import direct_kernel
+from rusty_py.ops.conv import depthwise_channels, direct_kernel
 from rusty_py.ops.conv.algorithm import Algorithm, Epilogue
 from rusty_py.ops.conv.correlation import Correlation
+from rusty_py.ops.conv.depthwise_channels import ChannelsKernel
 from rusty_py.ops.conv.direct_kernel import Kernel
 from rusty_py.ops.conv.window import Window, aligned, one_tap, row_of_taps, whole
 from rusty_py.runtime.device import Device
@@ -33,10 +34,13 @@ BYTES_PER_SECOND, FLOPS_PER_SECOND, CPU_FLOPS_PER_SECOND = 2.8e12, 15e12, 1.2e9
 LAUNCH_SECONDS = 3e-6
 
 
-def kernel_for(device: Device, problem: Correlation) -> Kernel:
+def kernel_for(device: Device, problem: Correlation) -> Kernel | ChannelsKernel:
     """The kernel with its tile."""
     if device.adapter.is_cpu:
         return Kernel(one_tap(CPU_ROWS), 1, CPU_THREADS, flat=True)
+    beside = depthwise_channels.kernel_of(problem)
+    if beside is not None:
+        return beside
     windows = [
         whole(problem.taps, problem.kernel, problem.x, channels=1, out_rows=rows)
         for rows in ROWS
@@ -58,11 +62,17 @@ def _seconds(device: Device, problem: Correlation) -> float:
         return problem.flops / CPU_FLOPS_PER_SECOND
     moved = (problem.x.size + problem.out.size) * problem.dtype.itemsize
     slow = 1 + (not aligned(problem.x)) + (not aligned(problem.out))
+    if depthwise_channels.kernel_of(problem) is not None:
+        slow = 1
     return LAUNCH_SECONDS + slow * max(problem.flops / FLOPS_PER_SECOND, moved / BYTES_PER_SECOND)
 
 
 def _run(device: Device, problem: Correlation) -> None:
-    direct_kernel.run(device, problem, kernel_for(device, problem))
+    kernel = kernel_for(device, problem)
+    if isinstance(kernel, Kernel):
+        direct_kernel.run(device, problem, kernel)
+    else:
+        depthwise_channels.run(device, problem, kernel)
 
 
 def _describe(device: Device, problem: Correlation) -> str:
@@ -77,7 +87,16 @@ def samples() -> Iterator[Kernel]:
     yield Kernel(one_tap(CPU_ROWS), 1, CPU_THREADS, flat=True)
 
 
+def channels_samples() -> Iterator[ChannelsKernel]:
+    """Alike, for channels that are neighbours."""
+    yield ChannelsKernel((2, 2), (3, 2), (2, 1), (1, 2), threads=32)
+    yield ChannelsKernel((1, 2), (4, 4), (1, 1), (1, 1), threads=32)
+
+
 def _variants() -> Iterator[Spec]:
+    for beside in channels_samples():
+        yield beside.spec(Epilogue(F32))
+        yield beside.spec(Epilogue(F16, bias=True, activation="relu"))
     for kernel in samples():
         yield kernel.spec(Epilogue(F32), out_vec4=kernel.window.vec4)
         yield kernel.spec(Epilogue(F16, bias=True, activation="relu"), out_vec4=kernel.window.vec4)

@@ -23,8 +23,8 @@ class Kernel:
     """A kernel with its tile. `outputs` channels of the result share a thread's window.
 
     `keeps`: the window stays, while channels of the result pass by (direct_window.wgsl); else the sums stay,
-    while channels of the input pass by (direct.wgsl). `flat`: weights are read where they are; else they are
-    copied to workgroup memory.
+    while channels of the input pass by (direct.wgsl). `flat`: weights are read where they are, and several
+    groups of channels may share a workgroup of direct.wgsl; else weights are copied to workgroup memory.
     """
 
     window: Window
@@ -44,10 +44,11 @@ class Kernel:
     @property
     def weights(self) -> int:
         """The vec4s of weights in workgroup memory."""
+        if self.flat:
+            return 1
         height, width = self.window.taps
-        if self.keeps:
-            return self.vectors * self.window.channels * height * width
-        return 1 if self.flat else WEIGHTS_BYTES // _VEC4_BYTES
+        kept = self.vectors * self.window.channels * height * width
+        return kept if self.keeps else WEIGHTS_BYTES // _VEC4_BYTES
 
     def __str__(self) -> str:
         kept = "window" if self.keeps else "sums"
@@ -57,16 +58,11 @@ class Kernel:
 
 @cache
 def _spec(kernel: Kernel, epilogue: Epilogue, out_vec4: bool) -> Spec:
-    constants = {"THREADS": kernel.threads}
+    constants = {"THREADS": kernel.threads, "WEIGHTS": kernel.weights}
     if kernel.keeps:
-        constants |= {"VECTORS": kernel.vectors}
+        constants["VECTORS"] = kernel.vectors
     else:
-        constants |= {
-            "OUTPUTS": kernel.outputs,
-            "LANES": min(4, kernel.outputs),
-            "WEIGHTS": kernel.weights,
-        }
-    flat = "" if kernel.keeps else f"const FLAT: bool = {str(kernel.flat).lower()};\n"
+        constants |= {"OUTPUTS": kernel.outputs, "LANES": min(4, kernel.outputs)}
     return Spec(
         "conv2d/direct_window" if kernel.keeps else "conv2d/direct",
         epilogue.inputs,
@@ -74,7 +70,7 @@ def _spec(kernel: Kernel, epilogue: Epilogue, out_vec4: bool) -> Spec:
         kernel.threads,
         kernel.weights * _VEC4_BYTES,
         definitions="".join(f"const {name}: u32 = {value}u;\n" for name, value in constants.items())
-        + flat
+        + f"const FLAT: bool = {str(kernel.flat).lower()};\n"
         + kernel.window.text
         + accesses(epilogue, x_vec4=kernel.window.vec4, out_vec4=out_vec4),
         variant=f"{kernel}, {'vec4' if out_vec4 else 'scalar'} stores, {epilogue}",
@@ -86,7 +82,8 @@ def run(device: Device, problem: Correlation, kernel: Kernel) -> None:
     spec = kernel.spec(Epilogue.of(problem), out_vec4=aligned(problem.out))
     for each in pieces(problem, device.throughput.flops(spec)):
         bias = [] if each.bias is None else [each.bias.buffer]
-        planes = each.batch * each.groups if kernel.flat else each.batch
+        together = each.groups if kernel.flat and not kernel.keeps else 1
+        planes = each.batch * together
         groups = ceil_div(job_count(each.out_size, planes, kernel.window.out_rows), kernel.threads)
         rows = ceil_div(groups, device.limits.groups)
         parts = ceil_div(each.outputs, kernel.outputs)
@@ -96,6 +93,6 @@ def run(device: Device, problem: Correlation, kernel: Kernel) -> None:
             inputs=[each.x.buffer, each.w.buffer, *bias],
             outputs=[each.out.buffer],
             uniforms=each.uniforms,
-            workgroups=(ceil_div(groups, rows), rows, parts if kernel.flat else parts * each.groups),
+            workgroups=(ceil_div(groups, rows), rows, parts * each.groups // together),
             flops=each.flops,
         )
