@@ -7,8 +7,16 @@ import numpy as np
 
 from rusty_py import Device
 from rusty_py.dtypes import F16, F32
-from rusty_py.ops.conv import depthwise, depthwise_channels, direct, direct_kernel, direct_weights
+from rusty_py.ops.conv import (
+    depthwise,
+    depthwise_channels,
+    direct,
+    direct_channels,
+    direct_kernel,
+    direct_weights,
+)
 from rusty_py.ops.conv.depthwise_channels import ChannelsKernel
+from rusty_py.ops.conv.direct_channels import OutputsKernel
 from rusty_py.ops.conv.direct_kernel import Kernel
 from rusty_py.ops.conv.direct_weights import WeightsKernel
 from rusty_py.oracle import Expected
@@ -25,6 +33,10 @@ def direct_works() -> Iterator[DirectWork]:
             case = _case(kernel, planes=planes)
             yield _work(case, kernel)
             yield _work(replace(case, kind=F16, bias=True, activation="relu"), kernel)
+    for kernel in direct.channels_samples():
+        case = Case(2, 2, 2, (7, 9), 12, (2, kernel.taps), (1, 1), (1, kernel.stride), (1, kernel.dilation))
+        yield _channels_work(case, kernel)
+        yield _channels_work(replace(case, kind=F16, bias=True, activation="relu"), kernel)
     for beside in depthwise.channels_samples():
         case = Case(2, 8, 1, (7, 6), 1, beside.taps, (1, 1), beside.stride, beside.dilation)
         yield _channels_work(case, beside)
@@ -56,10 +68,13 @@ def _work(case: Case, kernel: Kernel) -> DirectWork:
     return f"direct {case.kind.name}, {kernel}", compute, case.expected
 
 
-def _channels_work(case: Case, kernel: ChannelsKernel) -> DirectWork:
+def _channels_work(case: Case, kernel: ChannelsKernel | OutputsKernel) -> DirectWork:
     def compute(device: Device, _: Callable[..., None]) -> np.ndarray:
         problem = case.correlation(device, x="channels last", out="channels last")
-        depthwise_channels.run(device, problem, kernel)
+        if isinstance(kernel, ChannelsKernel):
+            depthwise_channels.run(device, problem, kernel)
+        else:
+            direct_channels.run(device, problem, kernel)
         return problem.out.numpy()
 
     return f"direct {case.kind.name}, {kernel}", compute, case.expected

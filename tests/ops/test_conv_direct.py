@@ -6,7 +6,14 @@ import pytest
 
 from rusty_py import Device
 from rusty_py.dtypes import F16
-from rusty_py.ops.conv import depthwise, depthwise_channels, direct, direct_kernel, direct_weights
+from rusty_py.ops.conv import (
+    depthwise,
+    depthwise_channels,
+    direct,
+    direct_channels,
+    direct_kernel,
+    direct_weights,
+)
 from rusty_py.ops.conv.correlation import Correlation, WeightCorrelation
 from rusty_py.ops.conv.direct_kernel import Kernel
 from rusty_py.ops.conv.direct_weights import WeightsKernel
@@ -129,6 +136,25 @@ def test_gpus_compute_planes_beside_each_other_in_vectors_of_channels(
                 assert "4 channels of" in depthwise.ALGORITHM.describe(device, problem)
                 depthwise.ALGORITHM.run(device, problem)
                 checked(found, problem)
+
+
+def test_gpus_compute_outputs_beside_each_other_in_vectors_of_outputs(
+    device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(device, "adapter", replace(device.adapter, type="DiscreteGPU"))
+    monkeypatch.setattr(direct_channels, "PIXELS", (4, 2))
+    many = replace(IMAGE, groups=2, outputs=20)
+    with each_reported() as case:
+        for found in (
+            many,
+            replace(many, size=(9, 7), kernel=(4, 2), stride=(1, 2), dilation=(2, 3), bias=False),
+        ):
+            for x in ("channels last", "reversed"):
+                with case(f"{found}, {x}"):
+                    problem = found.correlation(device, x=x, out="channels last")
+                    assert "threads with 4 outputs" in direct.ALGORITHM.describe(device, problem)
+                    direct.ALGORITHM.run(device, problem)
+                    checked(found, problem)
 
 
 def test_what_the_algorithms_refuse_on_gpus(unchecked: Device, monkeypatch: pytest.MonkeyPatch) -> None:

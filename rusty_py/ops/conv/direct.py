@@ -6,13 +6,15 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from rusty_py.dtypes import F16, F32
-from rusty_py.ops.conv import direct_kernel
+from rusty_py.ops.conv import direct_channels, direct_kernel
 from rusty_py.ops.conv.algorithm import Algorithm, Epilogue
 from rusty_py.ops.conv.correlation import Correlation
+from rusty_py.ops.conv.direct_channels import OutputsKernel
 from rusty_py.ops.conv.direct_kernel import WEIGHTS_BYTES, Kernel
 from rusty_py.ops.conv.window import Window, aligned, one_tap, row_of_taps, whole
 from rusty_py.runtime.device import Device
 from rusty_py.runtime.launch import Spec
+from rusty_py.shapes import ceil_div
 
 FEW = 4
 """Channels of the input in a group, or of the result, that a GPU computes directly."""
@@ -43,12 +45,15 @@ FLOPS_PER_SECOND, BYTES_PER_SECOND, CPU_FLOPS_PER_SECOND = 35e12, 3.2e12, 2.5e9
 LAUNCH_SECONDS = 3e-6
 
 
-def kernel_for(device: Device, problem: Correlation) -> Kernel:
+def kernel_for(device: Device, problem: Correlation) -> Kernel | OutputsKernel:
     """The kernel with its tile."""
     if device.adapter.is_cpu:
         return Kernel(
             one_tap(CPU_ROWS), min(CPU_OUTPUTS, _power_of_2(problem.outputs)), CPU_THREADS, flat=True
         )
+    beside = direct_channels.kernel_of(problem) if problem.channels <= FEW else None
+    if beside is not None:
+        return beside
     if problem.outputs <= FEW:
         windows = [_whole(problem, 1, rows) for rows in (FEW_OUTPUT_ROWS, 2, 1)]
         return _sums(windows, 4)
@@ -88,10 +93,11 @@ def _refusal(device: Device, problem: Correlation) -> str | None:
             f" {problem.channels} and {problem.outputs}"
         )
     kernel = kernel_for(device, problem)
-    if problem.groups > device.limits.groups:
-        return f"takes up to {device.limits.groups} groups: {problem.groups}"
+    parts = problem.groups * ceil_div(problem.outputs, kernel.outputs)
+    if parts > device.limits.groups:
+        return f"takes up to {device.limits.groups} parts of {kernel.outputs} outputs: {parts}"
     taps = problem.kernel[0] * problem.kernel[1]
-    if not kernel.keeps and taps * kernel.vectors > kernel.weights:
+    if isinstance(kernel, Kernel) and not kernel.keeps and taps * kernel.vectors > kernel.weights:
         return f"takes up to {kernel.weights // kernel.vectors} taps: {taps}"
     return None
 
@@ -100,12 +106,18 @@ def _seconds(device: Device, problem: Correlation) -> float:
     if device.adapter.is_cpu:
         return problem.flops / CPU_FLOPS_PER_SECOND * (1 + 1 / problem.outputs)
     moved = (problem.x.size + problem.out.size) * problem.dtype.itemsize
-    slow = 1 + (not aligned(problem.x)) + (not aligned(problem.out))
+    slow = 4 * ceil_div(problem.outputs, 4) / problem.outputs
+    if isinstance(kernel_for(device, problem), Kernel):
+        slow *= 1 + (not aligned(problem.x)) + (not aligned(problem.out))
     return LAUNCH_SECONDS + slow * max(problem.flops / FLOPS_PER_SECOND, moved / BYTES_PER_SECOND)
 
 
 def _run(device: Device, problem: Correlation) -> None:
-    direct_kernel.run(device, problem, kernel_for(device, problem))
+    kernel = kernel_for(device, problem)
+    if isinstance(kernel, Kernel):
+        direct_kernel.run(device, problem, kernel)
+    else:
+        direct_channels.run(device, problem, kernel)
 
 
 def _describe(device: Device, problem: Correlation) -> str:
@@ -124,7 +136,15 @@ def samples() -> Iterator[Kernel]:
     yield Kernel(one_tap(1), 4, 8, flat=True)
 
 
+def channels_samples() -> Iterator[OutputsKernel]:
+    """Alike, for outputs that are neighbours."""
+    yield OutputsKernel(4, 2, 32, 3, 2, 1, threads=32)
+
+
 def _variants() -> Iterator[Spec]:
+    for beside in channels_samples():
+        yield beside.spec(Epilogue(F32))
+        yield beside.spec(Epilogue(F16, bias=True, activation="relu"))
     for kernel in samples():
         yield kernel.spec(Epilogue(F32), out_vec4=kernel.window.vec4)
         yield kernel.spec(Epilogue(F16, bias=True, activation="relu"), out_vec4=kernel.window.vec4)
