@@ -14,11 +14,12 @@ from rusty_py.ops.conv import (
     direct_channels,
     direct_kernel,
     direct_weights,
+    weights_sums,
 )
 from rusty_py.ops.conv.depthwise_channels import ChannelsKernel
 from rusty_py.ops.conv.direct_channels import OutputsKernel
 from rusty_py.ops.conv.direct_kernel import Kernel
-from rusty_py.ops.conv.direct_weights import WeightsKernel
+from rusty_py.ops.conv.weights_sums import SumsKernel
 from rusty_py.oracle import Expected
 
 from ..ops.correlations import Case
@@ -45,6 +46,12 @@ def direct_works() -> Iterator[DirectWork]:
         for kind in (F32, F16):
             size, taps = ((7, 12), (3, 3)) if blocks.window.vec4 else ((6, 9), (2, 3))
             yield _weights_work(Case(2, 2, blocks.window.channels, size, 3, taps, (1, 1), kind=kind), blocks)
+    for vectors in direct_weights.channels_samples():
+        for kind in (F32, F16):
+            groups, channels, outputs = (8, 1, 1) if vectors.planes else (2, 2, 4)
+            steps = {"stride": (1, vectors.stride), "dilation": (1, vectors.dilation), "kind": kind}
+            case = Case(2, groups, channels, (6, 7), outputs, (3, 2), (1, 1), **steps)
+            yield _weights_work(case, vectors, form="channels last")
 
 
 def _case(kernel: Kernel, *, planes: bool) -> Case:
@@ -80,10 +87,10 @@ def _channels_work(case: Case, kernel: ChannelsKernel | OutputsKernel) -> Direct
     return f"direct {case.kind.name}, {kernel}", compute, case.expected
 
 
-def _weights_work(case: Case, kernel: WeightsKernel) -> DirectWork:
+def _weights_work(case: Case, kernel: SumsKernel, *, form: str = "rows") -> DirectWork:
     def compute(device: Device, _: Callable[..., None]) -> np.ndarray:
-        problem = case.weight_correlation(device)
-        direct_weights.run(device, problem, kernel)
+        problem = case.weight_correlation(device, x=form)
+        weights_sums.run(device, problem, kernel)
         return problem.dw.numpy()
 
     return f"direct weights {case.kind.name}, {kernel}", compute, case.expected_weights

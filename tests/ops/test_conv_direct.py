@@ -13,11 +13,12 @@ from rusty_py.ops.conv import (
     direct_channels,
     direct_kernel,
     direct_weights,
+    weights_sums,
 )
 from rusty_py.ops.conv.correlation import Correlation, WeightCorrelation
 from rusty_py.ops.conv.direct_kernel import Kernel
-from rusty_py.ops.conv.direct_weights import WeightsKernel
 from rusty_py.ops.conv.window import Window, one_tap, row_of_taps, whole
+from rusty_py.ops.conv.window_weights import WeightsKernel
 
 from ..each import each_reported
 from .correlations import FORMS, Case
@@ -184,7 +185,7 @@ def test_each_block_of_a_gradient_of_weights(device: Device) -> None:
         ):
             with case(f"{found}, {kernel}"):
                 problem = found.weight_correlation(device)
-                direct_weights.run(device, problem, kernel)
+                weights_sums.run(device, problem, kernel)
                 weights_checked(found, problem)
 
 
@@ -214,7 +215,7 @@ def test_gradients_of_weights_in_launches_of_a_few_workgroups(
     weights_checked(IMAGE, problem)
     kernel = direct_weights.kernel_for(unchecked, problem)
     with limited(unchecked, {"loop_steps": 3}):  # Of 36 jobs, 2 for each lane.
-        assert direct_weights.lane_groups(unchecked, problem, kernel) * kernel.lanes == 24
+        assert weights_sums.lane_count(unchecked, problem, kernel) == 24
 
 
 def test_gpus_sum_gradients_of_weights_in_blocks_that_fit_their_registers(
@@ -240,3 +241,19 @@ def test_gpus_sum_gradients_of_weights_in_blocks_that_fit_their_registers(
     with limited(unchecked, {"binding_bytes": 1 << 12}):
         problem = IMAGE.weight_correlation(unchecked)
         assert "bytes of partial sums" in str(direct_weights.DIRECT.refusal(unchecked, problem))
+
+
+def test_gpus_sum_gradients_of_weights_in_vectors_of_channels(
+    device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(device, "adapter", replace(device.adapter, type="DiscreteGPU"))
+    monkeypatch.setattr(weights_sums, "BUSY_THREADS", 100)
+    planes = replace(PLANES, groups=12, outputs=1, size=(7, 5))
+    few = replace(IMAGE, groups=2, outputs=8, size=(9, 7), stride=(2, 1), dilation=(1, 2))
+    with each_reported() as case:
+        for found in (planes, few, replace(few, kernel=(5, 4), stride=(1, 1), padding=(2, 1))):
+            with case(found):
+                problem = found.weight_correlation(device, x="channels last")
+                assert "taps in registers" in direct_weights.DIRECT.describe(device, problem)
+                direct_weights.DIRECT.run(device, problem)
+                weights_checked(found, problem)

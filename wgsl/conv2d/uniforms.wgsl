@@ -45,8 +45,8 @@ struct Uniforms {
     rows_per_part: u32,
     first_part: u32,
     w_part: u32,
-    // Of direct_weights alone: all lanes; the first lane and block of a launch.
+    // Of window_weights and channels_weights alone: all lanes, and the first workgroup of a launch.
     lanes: u32,
-    first_lane: u32,
-    first_block: u32,
+    first_x: u32,
+    first_y: u32,
 }

@@ -1,5 +1,5 @@
 // window: the input of a thread's pixels in registers, appended to the kernels that multiply it (direct.wgsl,
-// direct_window.wgsl, weight_window.wgsl).
+// direct_window.wgsl, window_weights.wgsl).
 //
 // A thread has 4 neighbouring pixels of OUT_ROWS rows, and multiplies TAP_ROWS x TAP_COLUMNS taps of CHANNELS channels.
 //

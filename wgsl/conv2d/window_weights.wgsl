@@ -1,4 +1,4 @@
-// direct_weights: sums of the gradient of the weights over some pixels each, with windows of the input in registers.
+// window_weights: sums of the gradient of the weights over some pixels each, with windows of the input in registers.
 //
 //   sums[i, lane] = the sum over this lane's pixels for element i of dw, in row-major order of (g, o, c, i, j)
 //
@@ -23,8 +23,8 @@ fn main(
     @builtin(local_invocation_index) t: u32,
 ) {
     // Find the block of dw
-    let lane = uniforms.first_lane + id.x * LANES + t % LANES;
-    let block = uniforms.first_block + id.y * SHARES + t / LANES;
+    let lane = (uniforms.first_x + id.x) * LANES + t % LANES;
+    let block = (uniforms.first_y + id.y) * SHARES + t / LANES;
     let tap_columns = uniforms.kernel_width / TAP_COLUMNS;
     let tap_rows = uniforms.kernel_height / TAP_ROWS;
     let channels = uniforms.channels / CHANNELS;
