@@ -14,7 +14,7 @@ from rusty_py.shapes import ceil_div
 
 THREADS = 64
 
-FLOPS_PER_SECOND, CPU_FLOPS_PER_SECOND = 2.5e12, 2e9
+FLOPS_PER_SECOND, CPU_FLOPS_PER_SECOND = 2.5e12, 0.3e9
 """Both operands of every multiplication are loaded."""
 
 

@@ -19,7 +19,7 @@ from rusty_py.views import View
 
 THREADS = 64
 
-FLOPS_PER_SECOND, CPU_FLOPS_PER_SECOND = 1e12, 1e9
+FLOPS_PER_SECOND, CPU_FLOPS_PER_SECOND = 1e12, 0.4e9
 """Both operands of every multiplication are loaded."""
 
 _BUSY_THREADS = 1 << 17

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from rusty_py.dtypes import F16, F32
 from rusty_py.ops.conv import depthwise_channels, direct_kernel
-from rusty_py.ops.conv.algorithm import Algorithm, Epilogue
+from rusty_py.ops.conv.algorithm import LAUNCH_SECONDS, Algorithm, Epilogue, loops_refusal
 from rusty_py.ops.conv.correlation import Correlation
 from rusty_py.ops.conv.depthwise_channels import ChannelsKernel
 from rusty_py.ops.conv.direct_kernel import Kernel
@@ -31,8 +31,6 @@ CPU_THREADS, CPU_ROWS = 8, 2
 BYTES_PER_SECOND, FLOPS_PER_SECOND, CPU_FLOPS_PER_SECOND = 2.8e12, 15e12, 1.2e9
 """Reached by these kernels; where nothing is a vec4, half of it."""
 
-LAUNCH_SECONDS = 3e-6
-
 
 def kernel_for(device: Device, problem: Correlation) -> Kernel | ChannelsKernel:
     """The kernel with its tile."""
@@ -54,7 +52,8 @@ def _refusal(device: Device, problem: Correlation) -> str | None:
     if problem.channels > 1 or problem.outputs > MULTIPLIER:
         found = f"{problem.channels} and {problem.outputs}"
         return f"takes groups of 1 channel and up to {MULTIPLIER} outputs: {found}"
-    return None
+    height, width = problem.kernel
+    return loops_refusal(device, (height + 1) * (width + 1))
 
 
 def _seconds(device: Device, problem: Correlation) -> float:

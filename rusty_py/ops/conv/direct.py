@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from rusty_py.dtypes import F16, F32
 from rusty_py.ops.conv import direct_channels, direct_kernel
-from rusty_py.ops.conv.algorithm import Algorithm, Epilogue
+from rusty_py.ops.conv.algorithm import LAUNCH_SECONDS, Algorithm, Epilogue, loops_refusal
 from rusty_py.ops.conv.correlation import Correlation
 from rusty_py.ops.conv.direct_channels import OutputsKernel
 from rusty_py.ops.conv.direct_kernel import WEIGHTS_BYTES, Kernel
@@ -41,8 +41,6 @@ CPU_THREADS, CPU_ROWS, CPU_OUTPUTS = 8, 2, 16
 
 FLOPS_PER_SECOND, BYTES_PER_SECOND, CPU_FLOPS_PER_SECOND = 35e12, 3.2e12, 2.5e9
 """Reached by these kernels; half of it without vec4 loads or stores, and on CPU drivers for one output."""
-
-LAUNCH_SECONDS = 3e-6
 
 
 def kernel_for(device: Device, problem: Correlation) -> Kernel | OutputsKernel:
@@ -83,10 +81,7 @@ def _power_of_2(count: int) -> int:
 def _refusal(device: Device, problem: Correlation) -> str | None:
     if device.adapter.is_cpu:
         height, width = problem.kernel
-        steps = problem.channels * (height + 1) * (width + 1)
-        if steps >= device.limits.loop_steps:
-            return f"takes sums of fewer than {device.limits.loop_steps} terms on {device.adapter}"
-        return None
+        return loops_refusal(device, problem.channels * (height + 1) * (width + 1))
     if min(problem.channels, problem.outputs) > FEW:
         return (
             f"takes up to {FEW} channels of the input, or {FEW} of the result, in a group:"

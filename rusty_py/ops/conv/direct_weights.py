@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from rusty_py.dtypes import F16, F32
 from rusty_py.ops.conv import channels_weights
-from rusty_py.ops.conv.algorithm import Algorithm
+from rusty_py.ops.conv.algorithm import LAUNCH_SECONDS, Algorithm
 from rusty_py.ops.conv.channels_weights import ChannelsWeightsKernel
 from rusty_py.ops.conv.correlation import WeightCorrelation
 from rusty_py.ops.conv.weights_sums import memory_refusal, run
@@ -38,9 +38,6 @@ CPU_LANES, CPU_OUTPUTS = 8, 8
 
 FLOPS_PER_SECOND, BYTES_PER_SECOND, CPU_FLOPS_PER_SECOND = 20e12, 2.5e12, 2e9
 """Reached by these kernels; where nothing is a vec4, half of it."""
-
-LAUNCH_SECONDS = 9e-6
-"""Of the sums, of adding them up, and of the copy to dw."""
 
 
 def kernel_for(device: Device, problem: WeightCorrelation) -> WeightsKernel | ChannelsWeightsKernel:
@@ -97,7 +94,7 @@ def _seconds(device: Device, problem: WeightCorrelation) -> float:
     slow = 1 + (not aligned(problem.x)) + (not aligned(problem.dout))
     if isinstance(kernel_for(device, problem), ChannelsWeightsKernel):
         slow = 1
-    return LAUNCH_SECONDS + slow * max(problem.flops / FLOPS_PER_SECOND, moved / BYTES_PER_SECOND)
+    return 3 * LAUNCH_SECONDS + slow * max(problem.flops / FLOPS_PER_SECOND, moved / BYTES_PER_SECOND)
 
 
 def _describe(device: Device, problem: WeightCorrelation) -> str:
