@@ -203,10 +203,14 @@ def pool_row(session: Session, pool: Pool) -> Row:
     out = pool.ours(x)
     g = rp.ones(out.shape, device=session.device)
     their_call = partial(pool.theirs, torch, their_x)
-    tracks: list[Any] = [our_track(session.device, session.timer, session.clock, partial(pool.ours, x))]
+    calls = {"rusty_py": partial(pool.ours, x), "copy": x.copy}
+    tracks: list[Any] = [
+        our_track(session.device, session.timer, session.clock, call, by=by) for by, call in calls.items()
+    ]
     row: Row = {
         "name": pool.name,
         "nbytes": x.nbytes + out.nbytes,
+        "copied": 2 * x.nbytes,
         "forward": session.sampled([*tracks, *session.their_track(their_call)]),
     }
     x.requires_grad = True

@@ -115,6 +115,7 @@ def _pooling(rows: Sequence[Document]) -> str:
                 row["name"],
                 _number(ns / 1e6, 4),
                 _number(row["nbytes"] / ns, 0),
+                _number(row["nbytes"] / row["copied"] * forward["copy"]["median_ns"] / ns, 2),
                 _number(milliseconds(row, TORCH), 4),
                 _number(ratio(forward, "rusty_py"), 2),
                 _number(both["rusty_py"]["median_ns"] / 1e6, 4),
@@ -122,7 +123,7 @@ def _pooling(rows: Sequence[Document]) -> str:
                 "DIFFERS" if row.get("difference", 0.0) > 1e-5 else "",
             ]
         )
-    heads = ["pooling", "ms", "GB/s", "torch ms", "/ torch", "with gradients ms", "/ torch", ""]
+    heads = ["pooling", "ms", "GB/s", "/ copy", "torch ms", "/ torch", "with gradients ms", "/ torch", ""]
     return _table(heads, lines)
 
 

@@ -194,10 +194,10 @@ class ConvWork:
         self._call: Callable[[], Array] = partial(setup.call, *setup.arrays, algorithm=algorithm)
         self._collect()
         self.kernel, self.sha256 = kernel_names(self.made)
-        self.plan = ""
-        if algorithm == AUTO:
-            x, w = setup.arrays
-            self.plan = str(conv2d.plan(x, w, **setup.options))
+        x, w = setup.arrays
+        plan = conv2d.plan(x, w, algorithm=algorithm, **setup.options)
+        # What is selected is of interest, and that an algorithm leaves the convolution to another.
+        self.plan = str(plan) if algorithm == AUTO or plan.how.startswith("by ") else ""
         # Its own arithmetic, so that Winograd's algorithm is not taken for an impossible rate.
         fewer = next((times for form, times in _FEWER.items() if form in self.kernel), 1.0)
         self.problem = replace(setup.problem, flops=int(setup.problem.flops / fewer))

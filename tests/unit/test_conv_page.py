@@ -34,7 +34,8 @@ def document(**changes: Any) -> dict[str, Any]:
     pooling = {
         "name": "max 2×2",
         "nbytes": 4e9,
-        "forward": times(rusty_py=1.0, torch=2.0),
+        "copied": 5e9,
+        "forward": times(rusty_py=1.0, copy=1.0, torch=2.0),
         "both": times(rusty_py=3.0, torch=3.3),
     }
     host = {"name": "32×32 16:32", "rusty_py": {"issued_us": 5.0, "wall_us": 6.0, "cpu_us": 7.0}}
@@ -73,7 +74,7 @@ def test_wrong_results_have_no_time() -> None:
 
 def test_pooling_and_eager_calls_have_tables_and_what_was_not_measured_has_none() -> None:
     text = all_tables(document())
-    assert cells(text, "max 2×2") == ["1.0000", "4,000", "2.0000", "2.00", "3.0000", "1.10"]
+    assert cells(text, "max 2×2") == ["1.0000", "4,000", "0.80", "2.0000", "2.00", "3.0000", "1.10"]
     assert cells(text, "32×32 16:32, rusty_py") == ["5.0", "6.0", "7.0"]
     assert "pooling" not in all_tables(document(pooling=[]))
     assert all_tables(document(layers=[], pooling=[], host=[])) == ""
