@@ -29,7 +29,14 @@ import numpy as np
 
 import rusty_py as rp
 from benchmarks import eager
-from benchmarks.beside_torch.clocks import ReplayTrack, TorchTrack, our_track, sampled, torch_graph
+from benchmarks.beside_torch.clocks import (
+    ReplayTrack,
+    TorchTrack,
+    our_track,
+    sampled,
+    torch_graph,
+    warm_up_aside,
+)
 from benchmarks.beside_torch.conv_tables import all_tables
 from benchmarks.beside_torch.layers import (
     LAYERS,
@@ -103,8 +110,7 @@ class Session:
             kept = ours()
         tracks = [ReplayTrack("rusty_py", graph.replay, self.device.wait)]
         if self.torch_device == "cuda":
-            theirs()
-            self.torch.cuda.synchronize()
+            warm_up_aside(self.torch, theirs)
             replay = torch_graph(self.torch, theirs, 1).replay
             tracks.append(ReplayTrack("torch", replay, self.torch.cuda.synchronize))
         elif self.torch:

@@ -128,6 +128,17 @@ class ReplayTrack(Track):
         return Timed(wall_ns=1e9 * _seconds(self.replay, self.wait, self.runs))
 
 
+def warm_up_aside(torch: Any, call: Call) -> None:
+    """Calls on another stream, as PyTorch asks for before gradients are captured."""
+    side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):
+        for _ in range(2):
+            call()
+    torch.cuda.current_stream().wait_stream(side)
+    torch.cuda.synchronize()
+
+
 def torch_graph(torch: Any, call: Call, calls: int) -> Any:
     """A CUDA graph of so many calls."""
     graph = torch.cuda.CUDAGraph()

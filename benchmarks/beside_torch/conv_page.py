@@ -11,17 +11,6 @@ from benchmarks.beside_torch.conv_tables import TORCH, ahead, algorithms_of, mil
 
 Document = Mapping[str, Any]
 
-WAYS = {
-    "basic": "one thread for each element of the result: the definition as a kernel, for every convolution",
-    "optimized": "tiles of the images with halo in workgroup memory; by `basic` where a tile would not fit",
-    "direct": "pixels and output channels in registers, weights that all threads read together",
-    "depthwise": "planes of their own, tiled with halo: one input channel for each group",
-    "implicit_gemm": "a matrix product of the weights and of patches that are never stored (implicit GEMM)",
-    "winograd": "Winograd's F(2x2,3x3): 2.25 times fewer multiplications, as accurate as the sum",
-    "winograd4": "Winograd's F(4x4,3x3): 4 times fewer multiplications, and a few times the rounding error",
-}
-"""What each algorithm does."""
-
 
 def page(document: str, source: str) -> str:
     """The page. `source` is the path of the result file below benchmarks/."""
@@ -59,20 +48,21 @@ def _least(row: Document) -> float:
 
 
 def _algorithms(rows: Sequence[Document]) -> str:
-    """What each does, how many layers it takes and its largest error and workspace."""
+    """How many layers each takes, its largest error and workspace."""
     lines = []
     for by in algorithms_of(rows):
         found = [row["forward"][by] for row in rows if by in row["forward"]]
         error = max(each.get("error", 0.0) for each in found)
         workspace = max(each["workspace"] for each in found) / 1e6
         taken = f"{len(found)} of {len(rows)}"
-        lines.append([f"`{by}`", WAYS.get(by, ""), taken, f"{workspace:,.0f}", f"{error:.2f}"])
-    heads = ["algorithm", "way", "takes", "workspace, MB", "error"]
+        lines.append([f"`{by}`", taken, f"{workspace:,.0f}", f"{error:.2f}"])
+    heads = ["algorithm", "takes", "workspace, MB", "error"]
     note = (
-        "*workspace*: the most that a layer needs of the memory pool beyond operands and result; *error*: the"
-        " largest against float64, as a fraction of the bound of a sum of products."
+        "[Convolutions](convolution.md#algorithms) describes them. *takes*: of these layers; *workspace*: the"
+        " most that a layer needs of the memory pool beyond operands and result; *error*: the largest against"
+        " float64, as a fraction of the bound of a sum of products."
     )
-    return f"{_table(heads, lines, left=2)}\n\n{note}"
+    return f"{_table(heads, lines, left=1)}\n\n{note}"
 
 
 def _layers(rows: Sequence[Document]) -> str:
