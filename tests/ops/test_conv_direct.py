@@ -107,20 +107,28 @@ def test_gpus_compute_few_channels_and_planes_in_whole_windows(
     unchecked: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(unchecked, "adapter", replace(unchecked.adapter, type="DiscreteGPU"))
+    few = replace(IMAGE, channels=6, outputs=3)
     with each_reported() as case:
-        for algorithm, found, chosen in (
-            (direct.ALGORITHM, IMAGE, "window in registers"),
-            (direct.ALGORITHM, replace(IMAGE, channels=6, outputs=3), "sums in registers, 4 outputs, 4 rows"),
-            (direct.ALGORITHM, replace(IMAGE, size=(9, 16), kernel=(7, 7), stride=(2, 2)), "1x7 taps"),
-            (depthwise.ALGORITHM, PLANES, "1 outputs, 4 rows"),
+        for algorithm, found, busy, idle in (
+            (
+                direct,
+                replace(IMAGE, outputs=64),
+                "window in registers, 64 outputs",
+                "window in registers, 4 outputs",
+            ),
+            (direct, few, "sums in registers, 4 outputs, 4 rows", "sums in registers, 4 outputs, 1 rows"),
+            (direct, replace(IMAGE, size=(9, 16), kernel=(7, 7), stride=(2, 2)), "1x7 taps", "1x7 taps"),
+            (depthwise, PLANES, "1 outputs, 4 rows", "1 outputs, 1 rows"),
         ):
-            with case(f"{algorithm.name}, {found}"):
-                problem = found.correlation(unchecked)
-                assert algorithm.refusal(unchecked, problem) is None
-                assert chosen in algorithm.describe(unchecked, problem)
-                if found is PLANES:
-                    algorithm.run(unchecked, problem)
-                    checked(found, problem)
+            for threads, chosen in ((1, busy), (1 << 17, idle)):
+                with case(f"{algorithm.__name__}, {found}, {threads}"):
+                    monkeypatch.setattr(algorithm, "BUSY_THREADS", threads)
+                    problem = found.correlation(unchecked)
+                    assert algorithm.ALGORITHM.refusal(unchecked, problem) is None
+                    assert chosen in algorithm.ALGORITHM.describe(unchecked, problem)
+                    if found is PLANES:
+                        algorithm.ALGORITHM.run(unchecked, problem)
+                        checked(found, problem)
 
 
 def test_gpus_compute_planes_beside_each_other_in_vectors_of_channels(

@@ -11,7 +11,15 @@ from rusty_py.ops.conv.algorithm import LAUNCH_SECONDS, Algorithm, Epilogue, loo
 from rusty_py.ops.conv.correlation import Correlation
 from rusty_py.ops.conv.depthwise_channels import ChannelsKernel
 from rusty_py.ops.conv.direct_kernel import Kernel
-from rusty_py.ops.conv.window import Window, aligned, one_tap, row_of_taps, whole
+from rusty_py.ops.conv.window import (
+    BUSY_THREADS,
+    Window,
+    aligned,
+    job_count,
+    one_tap,
+    row_of_taps,
+    whole,
+)
 from rusty_py.runtime.device import Device
 from rusty_py.runtime.launch import Spec
 
@@ -21,7 +29,7 @@ MULTIPLIER = 4
 THREADS = 128
 
 ROWS = (4, 2, 1)
-"""Rows of the result of a thread: the first number whose window fits."""
+"""Rows of the result of a thread: the first number whose window fits, and that leaves enough threads."""
 
 WINDOW_REGISTERS = 100
 """The largest window; of larger ones, one row of taps at a time."""
@@ -39,10 +47,11 @@ def kernel_for(device: Device, problem: Correlation) -> Kernel | ChannelsKernel:
     beside = depthwise_channels.kernel_of(problem)
     if beside is not None:
         return beside
+    planes = problem.batch * problem.groups * problem.outputs
+    busy = [rows for rows in ROWS if job_count(problem.out_size, planes, rows) >= BUSY_THREADS]
     windows = [
         whole(problem.taps, problem.kernel, problem.x, channels=1, out_rows=rows)
-        for rows in ROWS
-        if rows == 1 or problem.out_size[0] >= rows
+        for rows in busy or ROWS[-1:]
     ]
     fitting = (each for each in (*windows, row_of_taps(windows[-1])) if each.registers <= WINDOW_REGISTERS)
     return Kernel(next(fitting, one_tap(1)), 1, THREADS, flat=True)

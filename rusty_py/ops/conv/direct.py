@@ -11,7 +11,15 @@ from rusty_py.ops.conv.algorithm import LAUNCH_SECONDS, Algorithm, Epilogue, loo
 from rusty_py.ops.conv.correlation import Correlation
 from rusty_py.ops.conv.direct_channels import OutputsKernel
 from rusty_py.ops.conv.direct_kernel import WEIGHTS_BYTES, Kernel
-from rusty_py.ops.conv.window import Window, aligned, one_tap, row_of_taps, whole
+from rusty_py.ops.conv.window import (
+    BUSY_THREADS,
+    Window,
+    aligned,
+    job_count,
+    one_tap,
+    row_of_taps,
+    whole,
+)
 from rusty_py.runtime.device import Device
 from rusty_py.runtime.launch import Spec
 from rusty_py.shapes import ceil_div
@@ -24,11 +32,11 @@ THREADS = 128
 KEPT_REGISTERS = 80
 """The largest window that stays in registers while the channels of the result pass by."""
 
-KEPT_ROWS, KEPT_OUTPUTS = 1, 64
-"""Rows of the result of a thread with such a window, and the channels that pass by."""
+KEPT_ROWS, KEPT_OUTPUTS = 1, (64, 32, 16, 8, 4)
+"""Rows of the result of a thread with such a window, and the channels that pass by, at most."""
 
-FEW_OUTPUT_ROWS = 4
-"""Rows of the result of a thread that has all of up to 4 outputs."""
+FEW_OUTPUT_ROWS = (4, 2, 1)
+"""Rows of the result of a thread that has all of up to 4 outputs, at most."""
 
 OUTPUTS = 16
 """Channels of the result of a thread, beyond FEW."""
@@ -53,13 +61,24 @@ def kernel_for(device: Device, problem: Correlation) -> Kernel | OutputsKernel:
     if beside is not None:
         return beside
     if problem.outputs <= FEW:
-        windows = [_whole(problem, 1, rows) for rows in (FEW_OUTPUT_ROWS, 2, 1)]
-        return _sums(windows, 4)
-    window = _whole(problem, problem.channels, KEPT_ROWS)
-    kept = Kernel(window, KEPT_OUTPUTS, THREADS, keeps=True)
-    if window.registers <= KEPT_REGISTERS and kept.weights * 16 <= WEIGHTS_BYTES:
-        return kept
-    return _sums([_whole(problem, 1, 1)], OUTPUTS)
+        busy = [rows for rows in FEW_OUTPUT_ROWS if _jobs(problem, rows) >= BUSY_THREADS]
+        return _sums([_whole(problem, 1, rows) for rows in busy or FEW_OUTPUT_ROWS[-1:]], 4)
+    return _kept(problem) or _sums([_whole(problem, 1, 1)], OUTPUTS)
+
+
+def _kept(problem: Correlation) -> Kernel | None:
+    """The kernel whose window stays, with as many outputs as leave enough threads."""
+    window, jobs = _whole(problem, problem.channels, KEPT_ROWS), _jobs(problem, KEPT_ROWS)
+    if window.registers > KEPT_REGISTERS:
+        return None
+    kernels = [Kernel(window, outputs, THREADS, keeps=True) for outputs in KEPT_OUTPUTS]
+    fitting = [each for each in kernels if each.weights * 16 <= WEIGHTS_BYTES]
+    busy = [each for each in fitting if jobs * ceil_div(problem.outputs, each.outputs) >= BUSY_THREADS]
+    return next(iter(busy or fitting[-1:]), None)
+
+
+def _jobs(problem: Correlation, rows: int) -> int:
+    return job_count(problem.out_size, problem.batch * problem.groups, rows)
 
 
 def _whole(problem: Correlation, channels: int, rows: int) -> Window:

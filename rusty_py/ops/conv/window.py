@@ -14,6 +14,9 @@ from rusty_py.shapes import ceil_div
 PIXELS = 4
 """Neighbouring pixels of a thread."""
 
+BUSY_THREADS = 1 << 17
+"""So many keep a GPU busy: with fewer, a thread gets fewer rows or channels of the result."""
+
 
 @dataclass(frozen=True)
 class Window:
