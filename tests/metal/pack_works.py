@@ -41,7 +41,9 @@ class PackWork:
         start, step, (height, width) = PLACES[self.place]
         channels = -(-self.channels // 4) * 4
         pixel = GROUPS * channels
-        return Packing(start, step, (height, width), channels, height * width * pixel, channels, pixel)
+        return Packing(
+            start, step, (height, width), channels, height * width * pixel, channels, width * pixel, pixel
+        )
 
     def image(self) -> np.ndarray:
         return values(self.dtype, BATCH, GROUPS, self.channels, HEIGHT, WIDTH, seed=self.place)

@@ -1,7 +1,7 @@
 // pack: out[n, g, y, x, c] = x_in[n, g, c, start_y + y * step_y, start_x + x * step_x], channels contiguous; zero outside of the input.
 //
-// Layout: x_in has any strides, channels of stride 1 without TRANSPOSES. The pixels of out are (y, x) in row-major order,
-//   out_pixel apart; its channels are rounded up to a multiple of 4 with zeros, and stored as vec4s.
+// Layout: x_in has any strides, channels of stride 1 without TRANSPOSES. out has any strides along all but the channels, which
+//   are rounded up to a multiple of 4 with zeros, and stored as vec4s.
 // Dispatch: (ceil(pixels / PIXELS), ceil(padded_channels / CHANNELS), batch * groups), each at most the limit; loops.
 // Workgroup: 256 threads per tile of PIXELS by CHANNELS elements, which are 2,048. With TRANSPOSES, neighbouring threads
 //   load neighbouring pixels and store neighbouring channels, by way of workgroup memory; the tile is odd in width so that
@@ -31,7 +31,8 @@ struct Uniforms {
     x_column: u32,
     out_batch: u32,
     out_group: u32,
-    out_pixel: u32,
+    out_row: u32,
+    out_column: u32,
 }
 
 const ROW: u32 = PIXELS + 1u;
@@ -80,6 +81,11 @@ fn source(pixel: u32) -> Source {
     return Source(row * uniforms.x_row + column * uniforms.x_column, inside);
 }
 
+// Where a pixel is in out.
+fn place_of(pixel: u32) -> u32 {
+    return pixel / uniforms.out_width * uniforms.out_row + pixel % uniforms.out_width * uniforms.out_column;
+}
+
 fn load_tile(x_at: u32, pixel0: u32, channel0: u32, t: u32) {
     let pixel = t % PIXELS;
     let from_pixel = source(pixel0 + pixel);
@@ -104,7 +110,7 @@ fn store_tile(out_at: u32, pixel0: u32, channel0: u32, t: u32) {
             let elements = vec4<elem>(
                 tile[at % TILE], tile[(at + ROW) % TILE], tile[(at + 2u * ROW) % TILE], tile[(at + 3u * ROW) % TILE]
             );
-            out[(out_at + (pixel0 + pixel) * uniforms.out_pixel + channel0 + channel) / 4u] = elements;
+            out[(out_at + place_of(pixel0 + pixel) + channel0 + channel) / 4u] = elements;
         }
     }
 }
@@ -119,7 +125,7 @@ fn copy(x_at: u32, out_at: u32, pixel0: u32, channel0: u32, t: u32) {
             if (from_pixel.inside) {
                 elements = load4(x_at + from_pixel.distance + channel, min(4u, uniforms.channels - channel));
             }
-            out[(out_at + pixel * uniforms.out_pixel + channel) / 4u] = elements;
+            out[(out_at + place_of(pixel) + channel) / 4u] = elements;
         }
     }
 }

@@ -18,7 +18,7 @@ from rusty_py.gemm.plan import GemmPlan, machine_of
 from rusty_py.gemm.problem import GemmProblem
 from rusty_py.ops.conv import pack
 from rusty_py.ops.conv.algorithm import Algorithm
-from rusty_py.ops.conv.correlation import Correlation, Taps, WeightCorrelation, permuted
+from rusty_py.ops.conv.correlation import Correlation, Taps, WeightCorrelation
 from rusty_py.ops.conv.sources import Source, in_place, padded, weights
 from rusty_py.runtime.buffer import Buffer
 from rusty_py.runtime.device import Device
@@ -31,7 +31,7 @@ _CPU_RATES = {True: 1e9, False: 1e10}
 """Flops per second on CPU drivers: of products that are for blocked kernels only, and of others."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Form:
     """A correlation as a product: the sources of a and b, and what is added to its problem.
 
@@ -174,18 +174,10 @@ def plan_of(device: Device, form: Form) -> GemmPlan:
     return select.plan(device, form.problem)
 
 
-def run_form(
-    device: Device,
-    form: Form,
-    plan: GemmPlan,
-    arrays: tuple[Array, Array, Array],
-    *,
-    bias: Array | None = None,
-) -> None:
-    """Launches a product. arrays: the image, the other operand, and the result."""
-    x, other, out = arrays
-    image, second = _packed(x, form.x), _packed(other, form.other)
-    a, b = (image, second) if form.x_is_a else (second, image)
+def run_form(device: Device, form: Form, plan: GemmPlan, out: Array, bias: Array | None = None) -> None:
+    """Launches a product, and the copies that it reads."""
+    image, other = packed(form.x), packed(form.other)
+    a, b = (image, other) if form.x_is_a else (other, image)
     operands = Operands(
         a,
         b,
@@ -199,23 +191,22 @@ def run_form(
         launch(device, **each._asdict())
 
 
-def _packed(x: Array, source: Source) -> Buffer:
+def packed(source: Source) -> Buffer:
+    """What the product reads: a new copy, or the array itself."""
     if source.packing is None:
-        return x.buffer
-    nbytes = source.elements * x.kind.itemsize
-    return pack.pack(permuted(x, source.order), source.packing, nbytes, operation="packed for implicit GEMM")
+        return source.array.buffer
+    nbytes = source.elements * source.array.kind.itemsize
+    return pack.pack(source.array, source.packing, nbytes, operation="packed for implicit GEMM")
 
 
 def _run(device: Device, problem: Correlation) -> None:
     form = form_of(problem)
-    arrays = problem.x, problem.w, problem.out
-    run_form(device, form, plan_of(device, form), arrays, bias=problem.bias)
+    run_form(device, form, plan_of(device, form), problem.out, problem.bias)
 
 
 def _run_weights(device: Device, problem: WeightCorrelation) -> None:
     form = weights_form_of(problem)
-    arrays = problem.x, problem.dout, problem.dw
-    run_form(device, form, plan_of(device, form), arrays)
+    run_form(device, form, plan_of(device, form), problem.dw)
 
 
 def refusal_of(device: Device, form: Form, dtype: Dtype) -> str | None:

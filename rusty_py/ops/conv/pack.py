@@ -35,7 +35,8 @@ class Packing:
     channels: int
     batch_stride: int
     group_stride: int
-    pixel_stride: int
+    row_stride: int
+    column_stride: int
 
 
 def pack(x: Array, packing: Packing, nbytes: int, *, operation: str) -> Buffer:
@@ -52,7 +53,7 @@ def pack(x: Array, packing: Packing, nbytes: int, *, operation: str) -> Buffer:
     uniforms = (
         *(batch, groups, channels, packing.channels, height, width, out_height * out_width, out_width),
         *(*packing.start, *packing.step, x.offset, *x.strides),
-        *(packing.batch_stride, packing.group_stride, packing.pixel_stride),
+        *(packing.batch_stride, packing.group_stride, packing.row_stride, packing.column_stride),
     )
     limit = device.limits.groups
     launch(

@@ -7,20 +7,21 @@ from typing import Any
 
 from rusty_py.arrays import Array
 from rusty_py.gemm.compound import Bounds, Triple, place
-from rusty_py.ops.conv.correlation import Pair, Taps, permuted
+from rusty_py.ops.conv.correlation import Pair, Taps
 from rusty_py.ops.conv.pack import Packing
 from rusty_py.shapes import ceil_div
+from rusty_py.views import View
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Source:
-    """An operand as the product reads it: in place, or a packed copy of so many elements.
+    """An operand as the product reads it: `array` in place, or a packed copy of it, of so many elements.
 
-    Strides of batch, group, channel, row and column, and where the first element is. `order`: the axes of the
-    operand as those of the image to pack. `bounds`: the first pixel of the image and its size, where taps
-    reach beyond it.
+    Strides of batch, group, channel, row and column, and where the first element is. `bounds`: the first
+    pixel of the image and its size, where taps reach beyond it.
     """
 
+    array: Array
     strides: tuple[int, ...]
     start: Any
     channels: int
@@ -28,7 +29,6 @@ class Source:
     dilation: Pair = (1, 1)
     packing: Packing | None = None
     elements: int = 0
-    order: tuple[int, ...] = (0, 1, 2, 3, 4)
     bounds: tuple[Pair, Pair] | None = None
 
     @property
@@ -59,7 +59,7 @@ class Source:
 def in_place(x: Array, taps: Taps, kernel: Pair, size: Pair) -> Source | None:
     """The image itself, bounded if taps reach beyond it; None if that is not possible."""
     start = x.offset + taps.start[0] * x.strides[3] + taps.start[1] * x.strides[4]
-    source = Source(x.strides, start, x.shape[2], taps.stride, taps.dilation)
+    source = Source(x, x.strides, start, x.shape[2], taps.stride, taps.dilation)
     lengths, image = reach(taps, kernel, size), (x.shape[3], x.shape[4])
     if all(
         0 <= first <= whole - length for first, length, whole in zip(taps.start, lengths, image, strict=True)
@@ -81,9 +81,17 @@ def padded(x: Array, taps: Taps, kernel: Pair, size: Pair) -> Source:
     batch, groups, channels = x.shape[0], x.shape[1], ceil_div(x.shape[2], 4) * 4
     pixel = groups * channels
     packing = Packing(
-        taps.start, (steps[0], steps[1]), (height, width), channels, height * width * pixel, channels, pixel
+        taps.start,
+        (steps[0], steps[1]),
+        (height, width),
+        channels,
+        batch_stride=height * width * pixel,
+        group_stride=channels,
+        row_stride=width * pixel,
+        column_stride=pixel,
     )
     return Source(
+        x,
         (height * width * pixel, channels, 1, width * pixel, pixel),
         0,
         channels,
@@ -104,16 +112,32 @@ def reach(taps: Taps, kernel: Pair, size: Pair) -> tuple[int, int]:
 
 
 def weights(w: Array, channels: int) -> Source:
-    """Weights as a source with (output, group, channel, tap row, tap column): in place for vec4s of 1 x 1."""
-    order = permuted(w, (1, 0, 2, 3, 4))
-    aligned = not (w.offset % 4 or channels % 4 or w.strides[0] % 4 or w.strides[1] % 4)
-    if w.shape[3:] == (1, 1) and w.strides[2] == 1 and channels == w.shape[2] and aligned:
-        return Source(order.strides, w.offset, channels)
-    groups, outputs, _, height, width = w.shape
+    """Weights as a source with (output, group, channel, tap row, tap column), and so many channels.
+
+    Those of 1 x 1 stay in place if they are vec4s along channels or outputs.
+    """
+    groups, outputs, own, height, width = w.shape
+    group, output, channel, row, column = w.strides
+    along, across = ((own, output), channel) if channel == 1 else ((outputs, channel), output)
+    aligned = across == 1 and not any(each % 4 for each in (w.offset, *along, *[group] * (groups > 1)))
+    if (height, width) == (1, 1) and channels == own and aligned:
+        return Source(w, (output, group, channel, row, column), w.offset, channels)
     line = ceil_div(outputs, 4) * 4
     tap = channels * line
-    # As an image: the input channels are columns, the columns of taps are rows, their rows are groups.
-    packing = Packing((0, 0), (1, 1), (width, channels), line, height * width * tap, width * tap, line)
     strides = (1, height * width * tap, line, width * tap, tap)
+    # As an image: outputs are channels, channels are rows, taps are columns, which are merged if possible.
+    merged = row == width * column
+    rows, columns = (1, height * width) if merged else (height, width)
+    view = View(w.offset, (groups, rows, outputs, own, columns), (group, row, output, channel, column))
+    packing = Packing(
+        (0, 0),
+        (1, 1),
+        (channels, columns),
+        line,
+        batch_stride=height * width * tap,
+        group_stride=columns * tap,
+        row_stride=line,
+        column_stride=tap,
+    )
     elements = groups * height * width * tap
-    return Source(strides, 0, channels, packing=packing, elements=elements, order=(0, 3, 1, 4, 2))
+    return Source(w.view(view), strides, 0, channels, packing=packing, elements=elements)
