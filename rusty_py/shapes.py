@@ -41,6 +41,11 @@ def ceil_div(a: int, b: int) -> int:
     return -(-a // b)
 
 
+def power_of_2(count: int) -> int:
+    """The smallest power of 2 that is not below `count`, which is positive."""
+    return 1 << (count - 1).bit_length()
+
+
 def matmul_shapes(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, int, int, tuple[int, ...]]:
     """(m, k, n, batch) of `a @ b` by NumPy's rules; a 1-D `a` is a row, a 1-D `b` a column.
 

@@ -22,7 +22,7 @@ from rusty_py.ops.conv.window import (
 )
 from rusty_py.runtime.device import Device
 from rusty_py.runtime.launch import Spec
-from rusty_py.shapes import ceil_div
+from rusty_py.shapes import ceil_div, power_of_2
 
 FEW = 4
 """Channels of the input in a group, or of the result, that a GPU computes directly."""
@@ -55,7 +55,7 @@ def kernel_for(device: Device, problem: Correlation) -> Kernel | OutputsKernel:
     """The kernel with its tile."""
     if device.adapter.is_cpu:
         return Kernel(
-            one_tap(CPU_ROWS), min(CPU_OUTPUTS, _power_of_2(problem.outputs)), CPU_THREADS, flat=True
+            one_tap(CPU_ROWS), min(CPU_OUTPUTS, power_of_2(problem.outputs)), CPU_THREADS, flat=True
         )
     beside = direct_channels.kernel_of(problem) if problem.channels <= FEW else None
     if beside is not None:
@@ -90,11 +90,6 @@ def _sums(windows: list[Window], outputs: int) -> Kernel:
     candidates = [*windows, row_of_taps(windows[-1])]
     fitting = (each for each in candidates if each.registers <= WINDOW_REGISTERS)
     return Kernel(next(fitting, one_tap(1)), outputs, THREADS)
-
-
-def _power_of_2(count: int) -> int:
-    """The smallest power of 2 that is not below `count`."""
-    return 1 << (count - 1).bit_length()
 
 
 def _refusal(device: Device, problem: Correlation) -> str | None:

@@ -8,10 +8,11 @@ from math import gcd
 
 from rusty_py.ops.conv.algorithm import Epilogue, definitions
 from rusty_py.ops.conv.correlation import Correlation, permuted, pieces
+from rusty_py.ops.conv.direct_kernel import WEIGHTS_BYTES
 from rusty_py.ops.conv.window import aligned
 from rusty_py.runtime.device import Device
 from rusty_py.runtime.launch import Spec, launch
-from rusty_py.shapes import ceil_div
+from rusty_py.shapes import ceil_div, power_of_2
 
 THREADS = 128
 
@@ -23,9 +24,6 @@ PIXELS = (8, 4, 2, 1)
 
 COLUMNS = 32
 """The widest row of the input in registers."""
-
-WEIGHTS_BYTES = 16384
-"""Workgroup memory for weights, which every adapter has."""
 
 _VEC4_BYTES = 16
 
@@ -93,7 +91,7 @@ def kernel_of(problem: Correlation) -> OutputsKernel | None:
     """The kernel with its tile, if one suits the problem."""
     if not aligned(permuted(problem.out, (0, 1, 3, 4, 2))):
         return None
-    lanes = min(MAX_LANES, 1 << (problem.outputs // 4 - 1).bit_length())
+    lanes = min(MAX_LANES, power_of_2(problem.outputs // 4))
     while lanes > 1 and lanes * problem.depth * _VEC4_BYTES > WEIGHTS_BYTES:
         lanes //= 2
     if lanes * problem.depth * _VEC4_BYTES > WEIGHTS_BYTES:

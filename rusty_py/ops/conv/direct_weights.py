@@ -15,6 +15,7 @@ from rusty_py.ops.conv.window import Window, aligned, one_tap, row_of_taps, whol
 from rusty_py.ops.conv.window_weights import WeightsKernel
 from rusty_py.runtime.device import Device
 from rusty_py.runtime.launch import Spec
+from rusty_py.shapes import power_of_2
 
 FEW = 4
 """Channels of the input in a group, or of the result, for a GPU."""
@@ -46,7 +47,7 @@ def kernel_for(device: Device, problem: WeightCorrelation) -> WeightsKernel | Ch
     if device.adapter.is_cpu:
         share = next(count for count in (4, 3, 2, 1) if channels % count == 0)
         window = replace(one_tap(1), channels=share)
-        return WeightsKernel(window, min(CPU_OUTPUTS, _power_of_2(outputs)), CPU_LANES, 1)
+        return WeightsKernel(window, min(CPU_OUTPUTS, power_of_2(outputs)), CPU_LANES, 1)
     beside = channels_weights.kernel_of(problem) if channels <= FEW else None
     if beside is not None:
         return beside
@@ -58,12 +59,7 @@ def kernel_for(device: Device, problem: WeightCorrelation) -> WeightsKernel | Ch
     if window.registers > WINDOW_REGISTERS or window.taps[1] > SUMS:
         window = one_tap(1)
     most = max(1, SUMS // (window.taps[0] * window.taps[1]))
-    return WeightsKernel(window, min(_power_of_2(outputs), 1 << most.bit_length() - 1, 16), LANES, SHARES)
-
-
-def _power_of_2(count: int) -> int:
-    """The smallest power of 2 that is not below `count`."""
-    return 1 << (count - 1).bit_length()
+    return WeightsKernel(window, min(power_of_2(outputs), 1 << most.bit_length() - 1, 16), LANES, SHARES)
 
 
 def _run(device: Device, problem: WeightCorrelation) -> None:
