@@ -10,6 +10,7 @@ import numpy as np
 from rusty_py import Device, array
 from rusty_py.dtypes import F16, F32, Dtype
 from rusty_py.operation import OPERATIONS, apply
+from rusty_py.ops.pool.tile_sizes import COMMON
 from rusty_py.ops.pool.window import PoolWindow, window_of
 from rusty_py.oracle import Expected
 from rusty_py.samples import Sample, values
@@ -25,11 +26,14 @@ class PoolWork(NamedTuple):
 
 def pool_works() -> Iterator[PoolWork]:
     """Maxima and averages, by tiles and by loops, in both layouts, and their gradients."""
-    for kind in ("max", "avg"):
-        yield from _both(kind, F32, (2, 1, 6, 16), _window(2, 2, 0))
-        yield from _both(kind, F32, (1, 5, 7, 8), _window(3, 2, 1), "NHWC")
-        yield from _both(kind, F32, (1, 2, 5, 8), _window(3, 1, 1))
-        yield from _both(kind, F32, (2, 2, 6, 7), _window(3, 1, 0))
+    for kind, square in product(("max", "avg"), COMMON):
+        window = _window(square.kernel, square.stride, square.padding)
+        yield from _both(kind, F32, (1, 2, 9, 16), window)
+        yield from _both(kind, F32, (2, 1, 6, 13), window)
+        yield from _both(kind, F32, (1, 5, 9, 8), window, "NHWC")
+        if square.padding == 1 or square.kernel == 2:
+            yield from _both(kind, F16, (1, 2, 9, 16), window)
+            yield from _both(kind, F16, (1, 5, 9, 8), window, "NHWC")
     yield from _both("avg", F32, (1, 2, 6, 10), _window(3, 2, 1, ceil_mode=True))
     yield from _both("avg", F32, (1, 2, 7, 9), _window(3, 2, 1, count_include_pad=False))
     loops = PoolWindow((3, 2), (2, 1), (1, 0))

@@ -1,6 +1,6 @@
-// channels: where the task of a thread lies, if the channels of a pixel are neighbours; appended to tiles.wgsl and
-// tiles_gradient.wgsl. Tasks of an image are vec4s of channels, then units of columns, then tiles of rows.
-// Appended with it: result_height() and result_width().
+// channels: where the task of a thread lies, if the channels of a pixel are neighbours; appended to the kernels of
+// tiles. Tasks of an image are vectors of CHANNELS channels, then units of columns, then tiles of rows.
+// Appended with it: CHANNELS, result_height() and result_width().
 
 struct Place {
     x: u32,
@@ -11,8 +11,8 @@ struct Place {
 }
 
 fn place_of(plane: u32, task: u32) -> Place {
-    let channel = task % (uniforms.channels / 4u) * 4u;
-    let rest = task / (uniforms.channels / 4u);
+    let channel = task % (uniforms.channels / CHANNELS) * CHANNELS;
+    let rest = task / (uniforms.channels / CHANNELS);
     return Place(
         uniforms.x_offset + plane * uniforms.x_batch + channel,
         uniforms.g_offset + plane * uniforms.g_batch + channel,

@@ -1,18 +1,17 @@
 // keys: integers that are ordered as floats are, appended to kernels that look for a maximum. -0 equals 0, NaN is larger than
 // every number, and the key of -inf is 0. Decided by the bits, which fast math leaves alone.
-// Appended with it: floats and keys, f32 and u32 or vec4s of them, which key_of takes and gives; total_floats and total, those
-// that float_of gives and takes.
+// Appended with it: floats, keys and ints, f32, u32 and i32 or vectors of them, which key_of takes and gives; total_floats,
+// total and total_ints, the same for float_of.
 
 const INFINITY_BITS: u32 = 0x7f800000u;
 
 fn key_of(x: floats) -> keys {
-    let bits = bitcast<keys>(x);
-    let sign = keys(0u) - (bits >> keys(31u));
-    return (((bits & keys(0x7fffffffu)) ^ sign) - sign) + keys(INFINITY_BITS);
+    let sign = bitcast<keys>(bitcast<ints>(x) >> keys(31u));
+    return (((bitcast<keys>(x) & keys(0x7fffffffu)) ^ sign) - sign) + keys(INFINITY_BITS);
 }
 
 fn float_of(key: total) -> total_floats {
     let number = key - total(INFINITY_BITS);
-    let sign = total(0u) - (number >> total(31u));
-    return bitcast<total_floats>(((number ^ sign) - sign) | (sign & total(0x80000000u)));
+    let size = bitcast<total>(abs(bitcast<total_ints>(number)));
+    return bitcast<total_floats>(size | (number & total(0x80000000u)));
 }

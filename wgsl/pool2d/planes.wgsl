@@ -1,5 +1,5 @@
-// planes: where the task of a thread lies, if the elements of a row are neighbours; appended to tiles.wgsl and
-// tiles_gradient.wgsl. Tasks of a plane are units of columns, then tiles of rows.
+// planes: where the task of a thread lies, if the elements of a row are neighbours; appended to the kernels of
+// tiles. Tasks of a plane are units of columns, then tiles of rows.
 // Appended with it: result_height() and result_width().
 
 struct Place {

@@ -4,14 +4,15 @@
 //   image rows                      partial results                  windows
 //   load_x(row) -> X_COLS values    KERNEL neighbours of the row     those that the row is a tap of, 1 to KERNEL rows
 //
-// Layout: uniforms.wgsl. A value is an element of a plane, or, with CHANNELS_LAST, a vec4 of channels.
+// Layout: uniforms.wgsl. A value is an element of a plane, or, with CHANNELS_LAST, of CHANNELS channels.
 // Dispatch: (ceil(tasks / lanes), ceil(planes * lanes / 64), 1), each at most the limit; grid-stride loops. A task is a tile of
-//   a plane, or of an image and 4 channels; `lanes` threads of a workgroup have tasks of the same plane.
+//   a plane, or of an image and CHANNELS channels; `lanes` threads of a workgroup have tasks of the same plane.
 // Workgroup: 64 threads; no workgroup memory. Neighbouring threads have neighbouring tiles of a row, or channels.
 // Appended: uniforms.wgsl; place.wgsl; ROWS, COLS, KERNEL, STRIDE, PADDING; total, the type of a value that is computed with,
 //   whose zero leaves others as they are by combine(a, b) -> total; load_x(at, y, unit) -> array<total, X_COLS>, where X_COLS
-//   is (COLS - 1) * STRIDE + KERNEL, rows of the image from the column unit * COLS * STRIDE - PADDING on, with zeros for what
-//   is outside; finished(x: total, y, x) -> result, for the window (y, x); store_out(at, y, unit, array<result, COLS>).
+//   is (COLS - 1) * STRIDE + KERNEL, rows of the image from the column unit * COLS * STRIDE - PADDING on, where values outside
+//   are zeros, or the nearest ones inside, which a maximum may count twice; finished(x: total, y, x) -> result, for the
+//   window (y, x); store_out(at, y, unit, array<result, OUT_COLS>), where OUT_COLS is COLS.
 
 const IN_ROWS: u32 = (ROWS - 1u) * STRIDE + KERNEL;
 

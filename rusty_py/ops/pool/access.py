@@ -1,7 +1,8 @@
 """WGSL by which the unrolled kernels load rows of an array and store rows of the result.
 
-A row is found in one of three ways: "vec4", four neighbouring columns at once; "scalar", columns one by one,
-with any strides; and "channels", columns one by one, of four neighbouring channels each.
+A row is found in one of four ways: "vec4", four neighbouring columns at once; "vec8", for f16, eight in 16
+bytes, of results only; "scalar", columns one by one, with any strides; and "channels", columns one by one, of
+one, two or four neighbouring channels each.
 """
 
 from __future__ import annotations
@@ -10,19 +11,36 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rusty_py.arrays import Array
-from rusty_py.dtypes import Dtype
+from rusty_py.dtypes import F16, Dtype
 from rusty_py.shapes import ceil_div
 
-Access = Literal["vec4", "scalar", "channels"]
+Access = Literal["vec8", "vec4", "scalar", "channels"]
 
 
-def access_of(x: Array, *, channels_last: bool) -> Access | None:
-    """How rows of (batch, channels, height, width) are loaded; None if four channels can't be at once."""
+def access_of(x: Array, *, channels_last: bool, cols: int = 4) -> Access | None:
+    """How rows of (batch, channels, height, width) are loaded; None if four channels can't be at once.
+
+    A thread's columns begin at a multiple of `cols`.
+    """
     if channels_last:
         aligned = _fours(x.offset, x.shape[1], x.strides[0], *x.strides[2:])
         return "channels" if aligned and x.strides[1] == 1 else None
-    aligned = _fours(x.offset, x.shape[3], *x.strides[:3])
+    aligned = _fours(cols, x.offset, x.shape[3], *x.strides[:3])
     return "vec4" if aligned and x.strides[3] == 1 else "scalar"
+
+
+def stored_access(out: Array, *, channels_last: bool, cols: int) -> Access:
+    """How rows of a new array, `cols` columns of a thread, are stored."""
+    access = access_of(out, channels_last=channels_last, cols=cols)
+    assert access is not None
+    if access == "vec4" and out.kind == F16 and out.shape[3] % 8 == 0 and cols % 8 == 0:
+        return "vec8"
+    return access
+
+
+def vector(scalar: str, size: int) -> str:
+    """`scalar`, or a vector of it."""
+    return scalar if size == 1 else f"vec{size}<{scalar}>"
 
 
 def _fours(*numbers: int) -> bool:
@@ -35,8 +53,8 @@ class LoadedRow:
     """A row as a thread loads it: `count` columns from `unit * step - before` on.
 
     `name` is "x" for rows of images, "g" for rows of windows. `scalar` is the type of the values, and
-    `convert` an expression of what was loaded, v, as the same. Columns outside are zeros; with `whole`, those
-    that matter are all inside.
+    `convert` an expression of what was loaded, v, as the same. Values outside are zeros, or the nearest ones
+    with `nearest`; with `whole`, those that matter are all inside. `channels` are of a column.
     """
 
     name: Literal["x", "g"]
@@ -47,29 +65,39 @@ class LoadedRow:
     scalar: str
     convert: str
     whole: bool = False
+    nearest: bool = False
+    channels: int = 1
+
+    @property
+    def unit(self) -> int:
+        """Elements that are loaded at once."""
+        return {"vec4": 4, "channels": self.channels}.get(self.access, 1)
 
     @property
     def loaded(self) -> str:
         """The type of what one load gives, as values."""
-        return self.scalar if self.access == "scalar" else f"vec4<{self.scalar}>"
+        return vector(self.scalar, self.unit)
 
     @property
     def value(self) -> str:
         """The type of the value of a column."""
-        return self.loaded if self.access == "channels" else self.scalar
+        return vector(self.scalar, self.channels)
 
     @property
     def binding(self) -> str:
         """The type of what the buffer holds."""
-        return "elem" if self.access == "scalar" else "vec4<elem>"
+        return vector("elem", self.unit)
 
     @property
     def text(self) -> str:
         """load_x(at, y, unit) or load_g(at, y, unit) -> array<value, count>."""
         height, width = ("height", "width") if self.name == "x" else ("out_height", "out_width")
         prefix = self.name.upper()
-        text = _VEC4 if self.access == "vec4" else _EACH
-        lead = ceil_div(self.before, 4) * 4
+        is_vec4 = self.access == "vec4"
+        lead = ceil_div(self.before, 4) * 4 if is_vec4 else self.before
+        loop = _VEC4 if is_vec4 else _EACH
+        nearest = _NEAREST_OF_VEC4 if is_vec4 else "loaded"
+        text = loop.replace("<CHOSEN>", nearest if self.nearest else _ZERO_OUTSIDE)
         values = {
             "NAME": self.name,
             "PREFIX": prefix,
@@ -78,7 +106,7 @@ class LoadedRow:
             "LOADED": self.loaded,
             "VALUE": self.value,
             "CONVERT": self.convert,
-            "UNIT": "1" if self.access == "scalar" else "4",
+            "UNIT": str(self.unit),
         }
         for key, value in values.items():
             text = text.replace(f"<{key}>", value)
@@ -86,7 +114,7 @@ class LoadedRow:
         numbers = {
             "COLS": self.count,
             "STEP": self.step,
-            "BEFORE": lead if self.access == "vec4" else self.before,
+            "BEFORE": lead,
             "SHIFT": shift,
             "VECS": ceil_div(shift + self.count, 4),
         }
@@ -94,14 +122,28 @@ class LoadedRow:
         return f"{constants}const {prefix}_WHOLE: bool = {str(self.whole).lower()};\n{text}"
 
 
+NEAREST = """
+// Of 0 to size - 1, the nearest to i, which may be less than 0 modulo 2^32.
+fn nearest(i: u32, size: u32) -> u32 {
+    return u32(clamp(i32(i), 0, i32(size) - 1));
+}
+"""
+
+_ZERO_OUTSIDE = "select(<LOADED>(), loaded, <PREFIX>_WHOLE || (y < <HEIGHT> && column < <WIDTH>))"
+# Columns before the first are larger than the width, too.
+_NEAREST_OF_VEC4 = (
+    "select(loaded, <LOADED>(select(loaded.w, loaded.x, 4u * i < <PREFIX>_BEFORE)), column >= <WIDTH>)"
+)
+
 _VEC4 = """
 fn load_<NAME>(at: u32, y: u32, unit: u32) -> array<<VALUE>, <PREFIX>_COLS> {
-    let start = at + min(y, <HEIGHT> - 1u) * uniforms.<NAME>_row;
+    let start = at + nearest(y, <HEIGHT>) * uniforms.<NAME>_row;
     var vecs = array<<LOADED>, <PREFIX>_VECS>();
     for (var i = 0u; i < <PREFIX>_VECS; i++) { // unroll
         let column = unit * <PREFIX>_STEP + 4u * i - <PREFIX>_BEFORE;
-        let v = <NAME>_in[(start + min(column, <WIDTH> - 4u)) / 4u];
-        vecs[i] = select(<LOADED>(), <CONVERT>, <PREFIX>_WHOLE || (y < <HEIGHT> && column < <WIDTH>));
+        let v = <NAME>_in[(start + nearest(column, <WIDTH> - 3u)) / 4u];
+        let loaded = <CONVERT>;
+        vecs[i] = <CHOSEN>;
     }
     var row = array<<VALUE>, <PREFIX>_COLS>();
     for (var c = 0u; c < <PREFIX>_COLS; c++) { // unroll
@@ -113,29 +155,57 @@ fn load_<NAME>(at: u32, y: u32, unit: u32) -> array<<VALUE>, <PREFIX>_COLS> {
 
 _EACH = """
 fn load_<NAME>(at: u32, y: u32, unit: u32) -> array<<VALUE>, <PREFIX>_COLS> {
-    let start = at + min(y, <HEIGHT> - 1u) * uniforms.<NAME>_row;
+    let start = at + nearest(y, <HEIGHT>) * uniforms.<NAME>_row;
     var row = array<<VALUE>, <PREFIX>_COLS>();
     for (var c = 0u; c < <PREFIX>_COLS; c++) { // unroll
         let column = unit * <PREFIX>_STEP + c - <PREFIX>_BEFORE;
-        let v = <NAME>_in[(start + min(column, <WIDTH> - 1u) * uniforms.<NAME>_column) / <UNIT>u];
-        row[c] = select(<LOADED>(), <CONVERT>, <PREFIX>_WHOLE || (y < <HEIGHT> && column < <WIDTH>));
+        let v = <NAME>_in[(start + nearest(column, <WIDTH>) * uniforms.<NAME>_column) / <UNIT>u];
+        let loaded = <CONVERT>;
+        row[c] = <CHOSEN>;
     }
     return row;
 }
 """
 
 
-def store_text(access: Access, dtype: Dtype, count: int, size: tuple[str, str]) -> str:
+def store_text(access: Access, dtype: Dtype, count: int, size: tuple[str, str], *, channels: int) -> str:
     """store_out(at, y, unit, array<result, count>), a row of a result whose height and width are `size`."""
     height, width = size
-    text = {"vec4": _STORE_VEC4, "scalar": _STORE_SCALAR, "channels": _STORE_CHANNELS}[access]
-    result = "vec4<elem>" if access == "channels" else "elem"
+    text = {"vec8": _STORE_VEC8, "vec4": _STORE_VEC4, "scalar": _STORE_SCALAR, "channels": _STORE_CHANNELS}
     return (
-        f"alias elem = {dtype.wgsl};\nalias result = {result};\nconst OUT_COLS: u32 = {count}u;\n"
+        f"alias elem = {dtype.wgsl};\nalias result = {vector('elem', channels)};\n"
+        f"const OUT_COLS: u32 = {count}u;\n"
         f"fn result_height() -> u32 {{\n    return uniforms.{height};\n}}\n"
-        f"fn result_width() -> u32 {{\n    return uniforms.{width};\n}}\n{text}"
+        f"fn result_width() -> u32 {{\n    return uniforms.{width};\n}}\n{text[access]}"
     )
 
+
+def stored_type(access: Access, *, channels: int) -> str:
+    """The type of what the buffer of the result holds."""
+    return {"vec8": "vec4<u32>", "vec4": "vec4<elem>"}.get(access, vector("elem", channels))
+
+
+_STORE_VEC8 = """
+// Their bits; f16 values are not rounded again.
+fn pair(low: result, high: result) -> u32 {
+    return pack2x16float(vec2<f32>(f32(low), f32(high)));
+}
+
+fn store_out(at: u32, y: u32, unit: u32, values: array<result, OUT_COLS>) {
+    let start = at + y * result_width();
+    for (var i = 0u; i < OUT_COLS / 8u; i++) { // unroll
+        let column = unit * OUT_COLS + 8u * i;
+        if (column < result_width()) {
+            out[(start + column) / 8u] = vec4<u32>(
+                pair(values[8u * i], values[8u * i + 1u]),
+                pair(values[8u * i + 2u], values[8u * i + 3u]),
+                pair(values[8u * i + 4u], values[8u * i + 5u]),
+                pair(values[8u * i + 6u], values[8u * i + 7u]),
+            );
+        }
+    }
+}
+"""
 
 _STORE_VEC4 = """
 fn store_out(at: u32, y: u32, unit: u32, values: array<result, OUT_COLS>) {
@@ -167,7 +237,7 @@ fn store_out(at: u32, y: u32, unit: u32, values: array<result, OUT_COLS>) {
     for (var c = 0u; c < OUT_COLS; c++) { // unroll
         let column = unit * OUT_COLS + c;
         if (column < result_width()) {
-            out[(at + (y * result_width() + column) * uniforms.channels) / 4u] = values[c];
+            out[(at + (y * result_width() + column) * uniforms.channels) / CHANNELS] = values[c];
         }
     }
 }

@@ -16,8 +16,8 @@ Result = Literal["max", "avg", "code", "selected"]
 """Of a window: its maximum or average; the number of its first largest tap; and the element of v there."""
 
 _KEYS = (
-    "alias floats = f32;\nalias keys = u32;\nalias total = u32;\nalias total_floats = f32;\n"
-    + shaders.read("pool2d/keys")
+    "alias floats = f32;\nalias keys = u32;\nalias ints = i32;\n"
+    "alias total = u32;\nalias total_floats = f32;\nalias total_ints = i32;\n" + shaders.read("pool2d/keys")
 )
 _LARGEST = """
 struct State {
