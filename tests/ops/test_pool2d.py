@@ -197,13 +197,14 @@ def test_special_values(unchecked: Device, request: pytest.FixtureRequest, on_gp
     x = rng.choice(special, (2, 3, 9, 16), p=[0.02, 0.02, 0.05, *[0.91 / 9] * 9]).astype(np.float32)
     x[0, 0] = -np.inf
     x[0, 1, :2, :4] = -np.float32(np.nan)
-    window = window_of("pool", 3, 2, 1)
-    assert_right("max_pool2d", device, [on(device, x)], window=window)
     infinite = np.where(np.isnan(x), np.inf, x)
-    g = np.ones(out_shape(x.shape, window, "NCHW"), np.float32)
-    assert_right("max_pool2d_gradient", device, [on(device, g), on(device, infinite)], window=window)
-    found = apply(OPERATIONS["max_pool2d_gradient"], on(device, g), on(device, x), window=window).numpy()
-    assert found.sum() == g.size  # Each goes to one element.
+    for stride in (1, 2):
+        window = window_of("pool", 3, stride, 1)
+        assert_right("max_pool2d", device, [on(device, x)], window=window)
+        g = np.ones(out_shape(x.shape, window, "NCHW"), np.float32)
+        assert_right("max_pool2d_gradient", device, [on(device, g), on(device, infinite)], window=window)
+        found = apply(OPERATIONS["max_pool2d_gradient"], on(device, g), on(device, x), window=window).numpy()
+        assert found.sum() == g.size  # Each goes to one element.
 
 
 def test_a_window_without_taps_is_minus_infinity_and_has_no_gradient(unchecked: Device) -> None:
