@@ -233,7 +233,10 @@ fn main(
     let b_load_stride = B_LOAD_STRIDE * select(uniforms.b_row_stride, uniforms.b_col_stride, B_ALONG_K);
     let a_fetch_stride = select(1u, uniforms.a_row_stride, A_ALONG_K);
     let b_fetch_stride = select(1u, uniforms.b_col_stride, B_ALONG_K);
-    let k_step = digits(BLOCK_K, uniforms.k_sizes);
+    var k_step = vec3<u32>();
+    if (A_COMPOUND || B_COMPOUND) {
+        k_step = digits(BLOCK_K, uniforms.k_sizes);
+    }
     var a_walk = array<Walk, A_WALKS>();
     var b_walk = array<Walk, B_WALKS>();
     var a_line = array<vec4<u32>, A_LINES>();
