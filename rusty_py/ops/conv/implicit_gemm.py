@@ -98,16 +98,21 @@ def _form(problem: Correlation, x: Source) -> Form:
     else:
         bounds = x.bounded("a", pixels=True)
         contraction = Contraction(pixels, channels, taps, from_image, from_weights, result, bounds)
-    gemm = contraction.problem(problem.dtype, batch if apart else groups)
+    gemm = _with_epilogue(contraction.problem(problem.dtype, batch if apart else groups), problem, planes)
+    return Form(contraction, x, w, gemm, not planes, outputs if groups > 1 else 0)
+
+
+def _with_epilogue(gemm: GemmProblem, problem: Correlation, planes: bool) -> GemmProblem:
+    """The problem with the bias, along the rows of a result in planes, and the activation."""
+    has_bias = problem.bias is not None
     signature = replace(
         gemm.signature,
-        bias=problem.bias is not None,
+        bias=has_bias,
         activation=problem.activation,
-        bias_by_row=planes and problem.bias is not None,
-        bias_batched=groups > 1 and problem.bias is not None,
+        bias_by_row=planes and has_bias,
+        bias_batched=problem.groups > 1 and has_bias,
     )
-    gemm = replace(gemm, signature=signature)
-    return Form(contraction, x, w, gemm, not planes, outputs if groups > 1 else 0)
+    return replace(gemm, signature=signature)
 
 
 def _plane(problem: Correlation) -> bool:
