@@ -115,7 +115,7 @@ def test_any_window_over_any_images(
 
 CASES = [
     ("2x2", (3, 2, 13, 16), window_of("pool", 2), "NCHW"),
-    ("3x3 stride 2 of channels", (2, 9, 11, 8), window_of("pool", 3, 2, 1), "NHWC"),
+    ("3x3 stride 2 of channels", (1, 13, 11, 8), window_of("pool", 3, 2, 1), "NHWC"),
     ("3x3 stride 2, ceil", (1, 2, 10, 9), window_of("pool", 3, 2, 0, ceil_mode=True), "NCHW"),
     ("3x3, inside", (2, 3, 7, 6), window_of("pool", 3, 1, 1, count_include_pad=False), "NCHW"),
 ]
@@ -135,7 +135,7 @@ def test_kernels_for_gpus_give_the_same(gpu: Device) -> None:
 def test_every_common_window_in_every_layout_on_gpus(gpu: Device) -> None:
     with each_reported() as case:
         for square in COMMON:
-            for shape, layout in (((2, 3, 13, 16), "NCHW"), ((1, 2, 8, 7), "NCHW"), ((2, 9, 10, 4), "NHWC")):
+            for shape, layout in (((2, 3, 13, 16), "NCHW"), ((1, 2, 8, 7), "NCHW"), ((1, 13, 10, 4), "NHWC")):
                 for ceil, include in ((False, True), (True, True), (True, False)):
                     window = window_of(
                         "pool",

@@ -12,6 +12,7 @@
 
 const OVERLAP: u32 = KERNEL - STRIDE;
 const WARM: u32 = (KERNEL - 1u) / STRIDE;
+const PERIOD: u32 = min(OVERLAP, 1u) * (KERNEL - 1u) + 1u;
 
 @compute @workgroup_size(64)
 fn main(
@@ -32,37 +33,38 @@ fn gather(place: Place) {
     // From the first window that has an element of the strip; a row or window before the first is a large number.
     let first = place.tile * ROWS - WARM;
     var sums = array<value, KERNEL * OUT_COLS>();
-    for (var step = 0u; step < WARM + ROWS; step++) {
-        let window = first + step;
-        var shares = load_g(place.g, window, place.unit);
-        for (var p = 0u; p < G_COLS; p++) { // unroll
-            shares[p] = quotient(shares[p], window, place.unit * COLS + p - BEFORE);
-        }
-        for (var c = 0u; c < OUT_COLS; c++) { // unroll
-            // The windows that have column c as a tap: STRIDE apart, the last one begins at it or before it.
-            var sum = shares[(c + LEAD + STRIDE - KERNEL) / STRIDE];
-            for (var j = 0u; j < (c + LEAD) / STRIDE - (c + LEAD + STRIDE - KERNEL) / STRIDE; j++) { // unroll
-                sum += shares[j + 1u + (c + LEAD + STRIDE - KERNEL) / STRIDE];
+    for (var start = 0u; start < WARM + ROWS; start += PERIOD) {
+        for (var u = 0u; u < PERIOD; u++) { // unroll
+            let step = start + u;
+            let window = first + step;
+            var shares = load_g(place.g, window, place.unit);
+            for (var p = 0u; p < G_COLS; p++) { // unroll
+                shares[p] = quotient(shares[p], window, place.unit * COLS + p - BEFORE);
             }
-            for (var k = 0u; k < OVERLAP; k++) { // unroll
-                sums[k * OUT_COLS + c] += sum;
+            // The sums of the row window * STRIDE - PADDING + k begin at (u * STRIDE + k) % KERNEL * OUT_COLS.
+            for (var c = 0u; c < OUT_COLS; c++) { // unroll
+                // The windows that have column c as a tap: STRIDE apart, the last one begins at it or before it.
+                var sum = shares[(c + LEAD + STRIDE - KERNEL) / STRIDE];
+                for (var j = 0u; j < (c + LEAD) / STRIDE - (c + LEAD + STRIDE - KERNEL) / STRIDE; j++) { // unroll
+                    sum += shares[j + 1u + (c + LEAD + STRIDE - KERNEL) / STRIDE];
+                }
+                for (var k = 0u; k < OVERLAP; k++) { // unroll
+                    sums[(u * STRIDE + k) % KERNEL * OUT_COLS + c] += sum;
+                }
+                for (var k = 0u; k < STRIDE; k++) { // unroll
+                    sums[(u * STRIDE + OVERLAP + k) % KERNEL * OUT_COLS + c] = sum;
+                }
             }
             for (var k = 0u; k < STRIDE; k++) { // unroll
-                sums[(OVERLAP + k) * OUT_COLS + c] = sum;
-            }
-        }
-        for (var k = 0u; k < STRIDE; k++) { // unroll
-            let y = window * STRIDE - PADDING + k;
-            if (step >= WARM && y < uniforms.height) {
-                var values = array<result, OUT_COLS>();
-                for (var c = 0u; c < OUT_COLS; c++) { // unroll
-                    values[c] = result(sums[k * OUT_COLS + c]);
+                let y = window * STRIDE - PADDING + k;
+                if (step - WARM < ROWS && y < uniforms.height) {
+                    var values = array<result, OUT_COLS>();
+                    for (var c = 0u; c < OUT_COLS; c++) { // unroll
+                        values[c] = result(sums[(u * STRIDE + k) % KERNEL * OUT_COLS + c]);
+                    }
+                    store_out(place.out, y, place.unit, values);
                 }
-                store_out(place.out, y, place.unit, values);
             }
-        }
-        for (var i = 0u; i < OVERLAP * OUT_COLS; i++) { // unroll
-            sums[i] = sums[i + STRIDE * OUT_COLS];
         }
     }
 }

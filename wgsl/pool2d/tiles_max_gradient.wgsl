@@ -12,7 +12,8 @@
 //
 // Layout: uniforms.wgsl; out has the images' shape. A value is an element of a plane, or, with CHANNELS_LAST, of CHANNELS channels.
 // Dispatch: as in tiles.wgsl; a task is a strip of ROWS rows of windows. Workgroup: 64 threads; no workgroup memory.
-// Loop iterations of a thread: for each of its tasks ROWS + WARM. The order of the terms is always the same.
+// Loop iterations of a thread: for each of its tasks (ROWS + WARM) / PERIOD, rounded up. After PERIOD steps, rows are in the
+// same registers again, so none is moved. The order of the terms is always the same.
 // Appended: uniforms.wgsl; place.wgsl; ROWS, COLS, KERNEL, STRIDE, PADDING, at most 1, LEAD, BEFORE, G_COLS; value, the type of
 //   f32 that is computed with, key, that of u32, flags, that of bool; load_x(at, y, unit) -> array<key, X_COLS>, keys of a row
 //   from the first tap of the first window on, the nearest ones for what is outside; load_g(at, y, unit) ->
@@ -20,6 +21,7 @@
 
 const OVERLAP: u32 = KERNEL - STRIDE;
 const WARM: u32 = (KERNEL - 1u) / STRIDE;
+const PERIOD: u32 = min(OVERLAP, 1u) * (KERNEL - 1u) + 1u;
 
 struct Row {
     keys: array<key, X_COLS>,
@@ -49,30 +51,34 @@ fn gather(place: Place) {
     for (var k = 0u; k < OVERLAP; k++) { // unroll
         rows[k] = row_of(place, first * STRIDE - PADDING + k);
     }
-    for (var step = 0u; step < WARM + ROWS; step++) {
-        let window = first + step;
-        let top = window * STRIDE - PADDING;
-        for (var k = 0u; k < STRIDE; k++) { // unroll
-            rows[OVERLAP + k] = row_of(place, top + OVERLAP + k);
-        }
-        let g = load_g(place.g, window, place.unit);
-        for (var p = 0u; p < G_COLS; p++) { // unroll
-            var maxima = array<key, KERNEL>();
-            for (var k = 0u; k < KERNEL; k++) { // unroll
-                maxima[k] = rows[k].maxima[p];
-            }
-            let parts = given_to_largest(g[p], maxima, window == 0u);
-            for (var k = 0u; k < KERNEL; k++) { // unroll
-                rows[k].sums[p] += parts[k];
-            }
-        }
-        if (step >= WARM) {
+    for (var start = 0u; start < WARM + ROWS; start += PERIOD) {
+        for (var u = 0u; u < PERIOD; u++) { // unroll
+            let step = start + u;
+            let window = first + step;
+            let top = window * STRIDE - PADDING;
+            // The row top + k is rows[(u * STRIDE + k) % KERNEL].
             for (var k = 0u; k < STRIDE; k++) { // unroll
-                store_row(place, top + k, rows[k]);
+                rows[(u * STRIDE + OVERLAP + k) % KERNEL] = row_of(place, top + OVERLAP + k);
             }
-        }
-        for (var k = 0u; k < OVERLAP; k++) { // unroll
-            rows[k] = rows[k + STRIDE];
+            let g = load_g(place.g, window, place.unit);
+            for (var p = 0u; p < G_COLS; p++) { // unroll
+                var maxima = array<key, KERNEL>();
+                for (var k = 0u; k < KERNEL; k++) { // unroll
+                    maxima[k] = rows[(u * STRIDE + k) % KERNEL].maxima[p];
+                }
+                let parts = given_to_largest(g[p], maxima, window == 0u);
+                for (var k = 0u; k < OVERLAP; k++) { // unroll
+                    rows[(u * STRIDE + k) % KERNEL].sums[p] += parts[k];
+                }
+                for (var k = 0u; k < STRIDE; k++) { // unroll
+                    rows[(u * STRIDE + OVERLAP + k) % KERNEL].sums[p] = parts[OVERLAP + k];
+                }
+            }
+            if (step - WARM < ROWS) {
+                for (var k = 0u; k < STRIDE; k++) { // unroll
+                    store_row(place, top + k, rows[(u * STRIDE + k) % KERNEL]);
+                }
+            }
         }
     }
 }

@@ -43,6 +43,7 @@ _WINDOWS = ((2, 2), (3, 2), (3, 1))
 
 # For windows of 2x2 with stride 2, of 3x3 with stride 2, and of 3x3 with stride 1. In a plane, threads store
 # neighbouring vectors: 16 bytes of a row each for gradients, as two stores of half a sector would be slower.
+# Rows of gradients of 3x3: with the steps before them, 1 or 2, a multiple of 3, the period of their loop.
 TILES = {
     ("max", "NCHW", "f32"): [Tile(4, 4), Tile(4, 4), Tile(4, 4)],
     ("max", "NCHW", "f16"): [Tile(4, 4), Tile(4, 4), Tile(4, 8)],
@@ -52,14 +53,14 @@ TILES = {
     ("avg", "NCHW", "f16"): [Tile(4, 4), Tile(4, 4), Tile(4, 8)],
     ("avg", "NHWC", "f32"): [Tile(4, 2, 4), Tile(4, 2, 4), Tile(4, 2, 4)],
     ("avg", "NHWC", "f16"): [Tile(4, 2, 4), Tile(4, 2, 4), Tile(4, 4, 2)],
-    ("max gradient", "NCHW", "f32"): [Tile(2, 2), Tile(4, 2), Tile(8, 4)],
-    ("max gradient", "NCHW", "f16"): [Tile(2, 4), Tile(4, 4), Tile(8, 8)],
-    ("max gradient", "NHWC", "f32"): [Tile(2, 2, 4), Tile(4, 2, 2), Tile(8, 4, 1)],
-    ("max gradient", "NHWC", "f16"): [Tile(2, 2, 4), Tile(4, 2, 2), Tile(8, 4, 2)],
-    ("avg gradient", "NCHW", "f32"): [Tile(2, 2), Tile(4, 2), Tile(8, 4)],
-    ("avg gradient", "NCHW", "f16"): [Tile(2, 4), Tile(4, 4), Tile(8, 8)],
-    ("avg gradient", "NHWC", "f32"): [Tile(2, 2, 4), Tile(4, 2, 4), Tile(8, 4, 4)],
-    ("avg gradient", "NHWC", "f16"): [Tile(2, 2, 4), Tile(4, 2, 4), Tile(8, 4, 4)],
+    ("max gradient", "NCHW", "f32"): [Tile(2, 2), Tile(5, 2), Tile(7, 4)],
+    ("max gradient", "NCHW", "f16"): [Tile(2, 4), Tile(5, 4), Tile(10, 8)],
+    ("max gradient", "NHWC", "f32"): [Tile(2, 2, 4), Tile(5, 2, 2), Tile(7, 4, 1)],
+    ("max gradient", "NHWC", "f16"): [Tile(2, 2, 4), Tile(5, 2, 2), Tile(10, 4, 2)],
+    ("avg gradient", "NCHW", "f32"): [Tile(2, 2), Tile(5, 2), Tile(7, 4)],
+    ("avg gradient", "NCHW", "f16"): [Tile(2, 4), Tile(5, 4), Tile(7, 8)],
+    ("avg gradient", "NHWC", "f32"): [Tile(2, 2, 4), Tile(5, 2, 4), Tile(7, 4, 4)],
+    ("avg gradient", "NHWC", "f16"): [Tile(2, 2, 4), Tile(5, 2, 4), Tile(7, 4, 4)],
 }
 
 
