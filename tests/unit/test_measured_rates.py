@@ -1,5 +1,7 @@
 """How fast kernels are expected to be: what was measured, and the formula for what was not."""
 
+from dataclasses import replace
+
 import pytest
 
 from rusty_py.gemm.blocked import Blocked
@@ -27,6 +29,13 @@ def test_single_numbers_cost_a_rate_something_until_they_are_packed() -> None:
         ones = Signature(a_vec4=False, b_vec4=False, c_vec4=False)
         assert rate(kernel, ones) == pytest.approx(rates.ones / FASTEST)
         assert rate(kernel, ones, "a") < rate(kernel, ones, "ab") == rates.packed / FASTEST
+
+
+def test_compound_axes_cost_every_kernel_something() -> None:
+    for kernel in MEASURED:
+        for along_k in (False, True):
+            plain = Signature(b_along_k=along_k)
+            assert 0.7 < rate(kernel, replace(plain, compound="ab")) / rate(kernel, plain) < 0.95
 
 
 def test_unknown_kernels_have_no_room_for_many_sums_in_pairs() -> None:
