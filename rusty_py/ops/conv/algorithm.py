@@ -9,10 +9,10 @@ from typing import Generic, TypeVar
 from rusty_py import shaders
 from rusty_py.activations import ACTIVATIONS
 from rusty_py.dtypes import Dtype
-from rusty_py.ops.conv.correlation import Correlation, WeightCorrelation
+from rusty_py.ops.conv.correlation import Correlation, WeightCorrelation, pieces
 from rusty_py.runtime.adapter import Limits
 from rusty_py.runtime.device import Device
-from rusty_py.runtime.launch import Spec
+from rusty_py.runtime.launch import Spec, launch
 
 Problem = TypeVar("Problem", Correlation, WeightCorrelation)
 
@@ -91,6 +91,30 @@ def definitions(epilogue: Epilogue, *, x: str = "elem", out: str = "elem") -> st
         + f"@group(0) @binding({inputs + 1}) var<uniform> uniforms: Uniforms;\n"
         + shaders.read("conv2d/uniforms")
     )
+
+
+def run_pieces(
+    device: Device,
+    problem: Correlation,
+    kernel: Spec,
+    workgroups: Callable[[Correlation], tuple[int, int, int]],
+) -> None:
+    """Launches a kernel for each piece of a problem that one submission can take.
+
+    The kernel goes through the grid: of the workgroups, there are at most as many as the device has.
+    """
+    limit = device.limits.groups
+    for piece in pieces(problem, device.throughput.flops(kernel)):
+        x, y, z = workgroups(piece)
+        launch(
+            device,
+            kernel,
+            inputs=piece.inputs,
+            outputs=[piece.out.buffer],
+            uniforms=piece.uniforms,
+            workgroups=(min(x, limit), min(y, limit), min(z, limit)),
+            flops=piece.flops,
+        )
 
 
 def any_problem(device: Device, problem: object) -> None:

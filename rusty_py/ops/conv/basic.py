@@ -6,10 +6,17 @@ from collections.abc import Iterator
 from functools import cache
 
 from rusty_py.dtypes import F16, F32
-from rusty_py.ops.conv.algorithm import LAUNCH_SECONDS, Algorithm, Epilogue, definitions, loops_refusal
-from rusty_py.ops.conv.correlation import Correlation, pieces
+from rusty_py.ops.conv.algorithm import (
+    LAUNCH_SECONDS,
+    Algorithm,
+    Epilogue,
+    definitions,
+    loops_refusal,
+    run_pieces,
+)
+from rusty_py.ops.conv.correlation import Correlation
 from rusty_py.runtime.device import Device
-from rusty_py.runtime.launch import Spec, launch
+from rusty_py.runtime.launch import Spec
 from rusty_py.shapes import ceil_div
 
 THREADS = 64
@@ -24,21 +31,12 @@ def _refusal(device: Device, problem: Correlation) -> str | None:
 
 
 def _run(device: Device, problem: Correlation) -> None:
-    kernel = spec(Epilogue.of(problem))
-    for each in pieces(problem, device.throughput.flops(kernel)):
-        bias = [] if each.bias is None else [each.bias.buffer]
-        rows, columns = each.out_size
-        groups = (ceil_div(rows * columns, THREADS), each.groups * each.outputs, each.batch)
-        x_groups, y_groups, z_groups = (min(count, device.limits.groups) for count in groups)
-        launch(
-            device,
-            kernel,
-            inputs=[each.x.buffer, each.w.buffer, *bias],
-            outputs=[each.out.buffer],
-            uniforms=each.uniforms,
-            workgroups=(x_groups, y_groups, z_groups),
-            flops=each.flops,
-        )
+    run_pieces(device, problem, spec(Epilogue.of(problem)), _workgroups)
+
+
+def _workgroups(problem: Correlation) -> tuple[int, int, int]:
+    rows, columns = problem.out_size
+    return ceil_div(rows * columns, THREADS), problem.groups * problem.outputs, problem.batch
 
 
 @cache

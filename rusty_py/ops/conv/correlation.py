@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from rusty_py.arrays import Array
 from rusty_py.dtypes import Dtype
+from rusty_py.runtime.buffer import Buffer
 from rusty_py.views import View
 
 Pair = tuple[int, int]
@@ -86,6 +87,11 @@ class Correlation:
     @property
     def dtype(self) -> Dtype:
         return self.x.kind
+
+    @property
+    def inputs(self) -> list[Buffer]:
+        """What kernels bind: x, w and, if there is one, the bias."""
+        return [self.x.buffer, self.w.buffer, *([] if self.bias is None else [self.bias.buffer])]
 
     @property
     def depth(self) -> int:

@@ -7,10 +7,18 @@ from functools import cache
 
 from rusty_py.dtypes import F16, F32
 from rusty_py.ops.conv import basic
-from rusty_py.ops.conv.algorithm import LAUNCH_SECONDS, Algorithm, Epilogue, definitions, fits, loops_refusal
-from rusty_py.ops.conv.correlation import Correlation, Pair, pieces
+from rusty_py.ops.conv.algorithm import (
+    LAUNCH_SECONDS,
+    Algorithm,
+    Epilogue,
+    definitions,
+    fits,
+    loops_refusal,
+    run_pieces,
+)
+from rusty_py.ops.conv.correlation import Correlation, Pair
 from rusty_py.runtime.device import Device
-from rusty_py.runtime.launch import Spec, launch
+from rusty_py.runtime.launch import Spec
 from rusty_py.shapes import ceil_div
 
 THREADS = 64
@@ -59,22 +67,13 @@ def _run(device: Device, problem: Correlation) -> None:
     if _beyond(device, problem):
         basic.ALGORITHM.run(device, problem)
         return
-    kernel = _spec(Epilogue.of(problem))
-    for each in pieces(problem, device.throughput.flops(kernel)):
-        bias = [] if each.bias is None else [each.bias.buffer]
-        rows, columns = each.out_size
-        tiles = ceil_div(rows, EDGE) * ceil_div(columns, EDGE)
-        groups = (tiles, each.groups * ceil_div(each.outputs, OUTPUTS), each.batch)
-        x_groups, y_groups, z_groups = (min(count, device.limits.groups) for count in groups)
-        launch(
-            device,
-            kernel,
-            inputs=[each.x.buffer, each.w.buffer, *bias],
-            outputs=[each.out.buffer],
-            uniforms=each.uniforms,
-            workgroups=(x_groups, y_groups, z_groups),
-            flops=each.flops,
-        )
+    run_pieces(device, problem, _spec(Epilogue.of(problem)), _workgroups)
+
+
+def _workgroups(problem: Correlation) -> tuple[int, int, int]:
+    rows, columns = problem.out_size
+    tiles = ceil_div(rows, EDGE) * ceil_div(columns, EDGE)
+    return tiles, problem.groups * ceil_div(problem.outputs, OUTPUTS), problem.batch
 
 
 @cache
