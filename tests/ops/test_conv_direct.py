@@ -7,6 +7,7 @@ import pytest
 from rusty_py import Device
 from rusty_py.dtypes import F16
 from rusty_py.ops.conv import (
+    channels_weights,
     depthwise,
     depthwise_channels,
     direct,
@@ -116,17 +117,20 @@ def test_gpus_compute_few_channels_and_planes_in_whole_windows(
                 "window in registers, 64 outputs",
                 "window in registers, 4 outputs",
             ),
-            (direct, few, "sums in registers, 4 outputs, 4 rows", "sums in registers, 4 outputs, 1 rows"),
+            (direct, few, "sums in registers, 4 outputs, 8 rows", "sums in registers, 4 outputs, 1 rows"),
             (direct, replace(IMAGE, size=(9, 16), kernel=(7, 7), stride=(2, 2)), "1x7 taps", "1x7 taps"),
             (depthwise, PLANES, "1 outputs, 4 rows", "1 outputs, 1 rows"),
         ):
             for threads, chosen in ((1, busy), (1 << 17, idle)):
                 with case(f"{algorithm.__name__}, {found}, {threads}"):
                     monkeypatch.setattr(algorithm, "BUSY_THREADS", threads)
+                    monkeypatch.setattr(direct, "FEW_OUTPUT_THREADS", threads)
                     problem = found.correlation(unchecked)
                     assert algorithm.ALGORITHM.refusal(unchecked, problem) is None
                     assert chosen in algorithm.ALGORITHM.describe(unchecked, problem)
                     if found is PLANES:
+                        seconds = [each.ALGORITHM.seconds(unchecked, problem) for each in (depthwise, direct)]
+                        assert seconds[0] < seconds[1]
                         algorithm.ALGORITHM.run(unchecked, problem)
                         checked(found, problem)
 
@@ -137,8 +141,8 @@ def test_gpus_compute_planes_beside_each_other_in_vectors_of_channels(
     monkeypatch.setattr(device, "adapter", replace(device.adapter, type="DiscreteGPU"))
     planes = replace(PLANES, groups=8, outputs=1, size=(7, 5))
     with each_reported() as case:
-        strided = replace(planes, size=(9, 8), stride=(2, 1), dilation=(1, 2), bias=False)
-        for found, tile in ((planes, (4, 2)), (strided, (2, 2)), (replace(strided, kernel=(4, 4)), (1, 2))):
+        strided = replace(planes, size=(9, 8), stride=(1, 2), dilation=(2, 1), bias=False)
+        for found, tile in ((planes, (2, 4)), (strided, (2, 2)), (replace(strided, kernel=(4, 4)), (1, 2))):
             with case(f"{found}, {tile}"):
                 monkeypatch.setattr(depthwise_channels, "TILES", (tile,))
                 problem = found.correlation(device, x="channels last", out="channels last")
@@ -232,12 +236,13 @@ def test_gpus_sum_gradients_of_weights_in_blocks_that_fit_their_registers(
     monkeypatch.setattr(unchecked, "adapter", replace(unchecked.adapter, type="DiscreteGPU"))
     with each_reported() as case:
         for found, chosen in (
-            (replace(IMAGE, outputs=64), "8 outputs, 1 rows, 1 channels, 3x3 taps"),
+            (replace(IMAGE, outputs=64), "4 outputs, 1 rows, 2 channels, 3x3 taps"),
+            (replace(IMAGE, channels=4, outputs=64), "8 outputs, 1 rows, 1 channels, 3x3 taps"),
             (
                 replace(IMAGE, outputs=64, size=(9, 16), kernel=(7, 7), stride=(2, 2)),
-                "16 outputs, 1 rows, 1 channels, 1x7",
+                "8 outputs, 1 rows, 1 channels, 1x7",
             ),
-            (replace(PLANES, outputs=1), "1 outputs, 4 rows, 1 channels, 3x3"),
+            (replace(PLANES, outputs=1), "1 outputs, 2 rows, 1 channels, 3x3"),
         ):
             with case(found):
                 problem = found.weight_correlation(unchecked)
@@ -255,7 +260,7 @@ def test_gpus_sum_gradients_of_weights_in_vectors_of_channels(
     device: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(device, "adapter", replace(device.adapter, type="DiscreteGPU"))
-    monkeypatch.setattr(weights_sums, "BUSY_THREADS", 100)
+    monkeypatch.setattr(channels_weights, "BUSY_THREADS", 100)
     planes = replace(PLANES, groups=12, outputs=1, size=(7, 5))
     few = replace(IMAGE, groups=2, outputs=8, size=(9, 7), stride=(2, 1), dilation=(1, 2))
     with each_reported() as case:

@@ -16,6 +16,9 @@ from rusty_py.shapes import ceil_div
 
 THREADS = 128
 
+BUSY_THREADS = 1 << 16
+"""Half and twice as many are slower on an H200."""
+
 PIXELS = (4, 2, 1)
 """Neighbouring pixels of a job: the first number whose row of the input fits."""
 
@@ -57,6 +60,10 @@ class ChannelsWeightsKernel:
     def lanes(self) -> int:
         """Any number of them may be launched."""
         return 1
+
+    @property
+    def busy_threads(self) -> int:
+        return BUSY_THREADS
 
     def vectors(self, problem: WeightCorrelation) -> int:
         """Vectors of 4 channels, each of which has a thread per lane."""

@@ -16,6 +16,7 @@ from rusty_py.ops.conv.window import (
     Window,
     aligned,
     job_count,
+    moved_bytes,
     one_tap,
     row_of_taps,
     whole,
@@ -36,8 +37,8 @@ WINDOW_REGISTERS = 100
 
 CPU_THREADS, CPU_ROWS = 8, 2
 
-BYTES_PER_SECOND, FLOPS_PER_SECOND, CPU_FLOPS_PER_SECOND = 2.8e12, 15e12, 1.2e9
-"""Reached by these kernels; where nothing is a vec4, half of it."""
+BYTES_PER_SECOND, FLOPS_PER_SECOND, CPU_FLOPS_PER_SECOND = 3.6e12, 16e12, 1.2e9
+"""Reached by these kernels on an H200; half of it without vec4 loads."""
 
 
 def kernel_for(device: Device, problem: Correlation) -> Kernel | ChannelsKernel:
@@ -68,11 +69,12 @@ def _refusal(device: Device, problem: Correlation) -> str | None:
 def _seconds(device: Device, problem: Correlation) -> float:
     if device.adapter.is_cpu:
         return problem.flops / CPU_FLOPS_PER_SECOND
-    moved = (problem.x.size + problem.out.size) * problem.dtype.itemsize
-    slow = 1 + (not aligned(problem.x)) + (not aligned(problem.out))
-    if depthwise_channels.kernel_of(problem) is not None:
-        slow = 1
-    return LAUNCH_SECONDS + slow * max(problem.flops / FLOPS_PER_SECOND, moved / BYTES_PER_SECOND)
+    flops, moved = problem.flops, moved_bytes(problem)
+    if isinstance(kernel_for(device, problem), ChannelsKernel):
+        moved = (problem.x.size + problem.out.size) * problem.dtype.itemsize
+    elif not aligned(problem.x):
+        flops *= 2
+    return LAUNCH_SECONDS + max(flops / FLOPS_PER_SECOND, moved / BYTES_PER_SECOND)
 
 
 def _run(device: Device, problem: Correlation) -> None:

@@ -14,10 +14,11 @@ from rusty_py.runtime.device import Device
 from rusty_py.runtime.launch import Spec, launch
 from rusty_py.shapes import ceil_div, power_of_2
 
-THREADS = 128
+THREADS, MAX_LANES = 256, 8
+"""Threads of a workgroup, and the threads that share the pixels, 4 outputs each.
 
-MAX_LANES = 16
-"""Threads that share the pixels, 4 outputs each."""
+On an H200, 3 to 64 channels at 800x600 take 0.096 ms; with 16 lanes 0.098, with 128 threads 0.127.
+"""
 
 PIXELS = (8, 4, 2, 1)
 """Neighbouring pixels of a thread: the first number whose row of the input fits."""

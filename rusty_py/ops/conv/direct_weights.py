@@ -23,13 +23,19 @@ FEW = 4
 MULTIPLIER = 4
 """The most outputs of a channel of a depthwise convolution."""
 
-SUMS = 112
-"""Elements of dw in the registers of a thread, at most."""
+SUMS, OUTPUTS = 112, 8
+"""Elements of dw in the registers of a thread, and outputs, at most."""
 
-WINDOW_REGISTERS = 40
+SHARING_OUTPUTS = 4
+"""So many outputs at least share the window of all channels; if SUMS has no room, of one channel.
+
+On an H200, 3 to 64 channels at 1920x1080 take 0.41 ms with 4 outputs of 3 channels, 0.56 ms with 8 of one.
+"""
+
+WINDOW_REGISTERS = 64
 """The largest window beside them."""
 
-PLANE_ROWS = 4
+PLANE_ROWS = 2
 """Rows of the result of a thread for groups of one channel."""
 
 LANES, SHARES = 32, 4
@@ -37,8 +43,11 @@ LANES, SHARES = 32, 4
 
 CPU_LANES, CPU_OUTPUTS = 8, 8
 
-FLOPS_PER_SECOND, BYTES_PER_SECOND, CPU_FLOPS_PER_SECOND = 20e12, 2.5e12, 2e9
-"""Reached by these kernels; where nothing is a vec4, half of it."""
+FLOPS_PER_SECOND, BYTES_PER_SECOND, CPU_FLOPS_PER_SECOND = 19e12, 3e12, 2e9
+"""Reached on an H200 with windows; where nothing is a vec4, a third of it."""
+
+CHANNELS_FLOPS_PER_SECOND, CHANNELS_BYTES_PER_SECOND = 10e12, 1.25e12
+"""Reached on an H200 where channels of the result are neighbours."""
 
 
 def kernel_for(device: Device, problem: WeightCorrelation) -> WeightsKernel | ChannelsWeightsKernel:
@@ -51,15 +60,16 @@ def kernel_for(device: Device, problem: WeightCorrelation) -> WeightsKernel | Ch
     beside = channels_weights.kernel_of(problem) if channels <= FEW else None
     if beside is not None:
         return beside
-    planes = channels == outputs == 1
-    rows = PLANE_ROWS if planes else 1
-    window = whole(problem.taps, (height, width), problem.x, channels=1, out_rows=rows)
+    rows = PLANE_ROWS if channels == outputs == 1 else 1
+    together = channels if SHARING_OUTPUTS * channels * height * width <= SUMS else 1
+    window = whole(problem.taps, (height, width), problem.x, channels=together, out_rows=rows)
     if window.registers > WINDOW_REGISTERS:
         window = row_of_taps(window)
     if window.registers > WINDOW_REGISTERS or window.taps[1] > SUMS:
         window = one_tap(1)
-    most = max(1, SUMS // (window.taps[0] * window.taps[1]))
-    return WeightsKernel(window, min(power_of_2(outputs), 1 << most.bit_length() - 1, 16), LANES, SHARES)
+    fitting = max(1, SUMS // (window.channels * window.taps[0] * window.taps[1]))
+    block = min(power_of_2(outputs), 1 << fitting.bit_length() - 1, OUTPUTS)
+    return WeightsKernel(window, block, LANES, SHARES)
 
 
 def _run(device: Device, problem: WeightCorrelation) -> None:
@@ -87,10 +97,12 @@ def _seconds(device: Device, problem: WeightCorrelation) -> float:
     if device.adapter.is_cpu:
         return problem.flops / CPU_FLOPS_PER_SECOND
     moved = (problem.x.size + problem.dout.size) * problem.dtype.itemsize
-    slow = 1 + (not aligned(problem.x)) + (not aligned(problem.dout))
     if isinstance(kernel_for(device, problem), ChannelsWeightsKernel):
-        slow = 1
-    return 3 * LAUNCH_SECONDS + slow * max(problem.flops / FLOPS_PER_SECOND, moved / BYTES_PER_SECOND)
+        slow, flops, nbytes = 1, CHANNELS_FLOPS_PER_SECOND, CHANNELS_BYTES_PER_SECOND
+    else:
+        slow = 1 + (not aligned(problem.x)) + (not aligned(problem.dout))
+        flops, nbytes = FLOPS_PER_SECOND, BYTES_PER_SECOND
+    return 3 * LAUNCH_SECONDS + slow * max(problem.flops / flops, moved / nbytes)
 
 
 def _describe(device: Device, problem: WeightCorrelation) -> str:

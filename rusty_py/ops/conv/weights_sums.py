@@ -16,9 +16,6 @@ from rusty_py.runtime.device import Device
 from rusty_py.runtime.launch import Spec, launch
 from rusty_py.shapes import ceil_div
 
-BUSY_THREADS = 1 << 16
-"""So many keep a GPU busy; more leave more sums to add up."""
-
 
 class SumsKernel(Protocol):
     """A kernel that computes sums[i, lane] for the elements i of dw; the lanes share the jobs."""
@@ -26,6 +23,10 @@ class SumsKernel(Protocol):
     @property
     def lanes(self) -> int:
         """Their number is a multiple of this one."""
+
+    @property
+    def busy_threads(self) -> int:
+        """So many keep a GPU busy; more leave more sums to add up."""
 
     def spec_for(self, problem: WeightCorrelation) -> Spec:
         """Its text."""
@@ -73,7 +74,7 @@ def _launches(columns: int, rows: int, most: int, limit: int) -> Iterator[tuple[
 def lane_count(device: Device, problem: WeightCorrelation, kernel: SumsKernel) -> int:
     """Lanes for a busy device, and for loops within its limit."""
     jobs, together = kernel.jobs(problem), kernel.lanes
-    threads = 1 if device.adapter.is_cpu else BUSY_THREADS
+    threads = 1 if device.adapter.is_cpu else kernel.busy_threads
     lanes = max(threads // kernel.threads_per_lane(problem), ceil_div(jobs, device.limits.loop_steps - 1), 1)
     jobs_per_lane = ceil_div(jobs, ceil_div(lanes, together) * together)
     return ceil_div(ceil_div(jobs, jobs_per_lane), together) * together
