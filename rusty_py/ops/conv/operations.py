@@ -67,8 +67,11 @@ def _forward_transposed(
     size = transposed_result_size(name, geometry, geometry.size(x.shape), kernel, output_padding)
     shape = geometry.shape(x.shape[0], w.shape[1] * geometry.groups, size)
     out = allocate(x.device, shape, x.kind, operation=name)
-    if not (x.size and w.size):
-        return _without_terms(out, bias, geometry, activation)
+    terms = x.size and w.size
+    if not terms or problems.leaves_pixels(geometry, shape, kernel):
+        out = _without_terms(out, bias, geometry, activation)
+    if not terms:
+        return out
     for phase in problems.transposed(geometry, x, w, out, row, activation):
         selected(x.device, phase, ALGORITHMS, algorithm, operation=name).run(x.device, phase)
     return out

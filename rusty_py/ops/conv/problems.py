@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 from math import gcd
 
 from rusty_py.arrays import Array
 from rusty_py.ops.conv.correlation import Correlation, Pair, Taps, WeightCorrelation
 from rusty_py.ops.conv.geometry import Geometry
 from rusty_py.shapes import ceil_div
-from rusty_py.views import View
+from rusty_py.views import Shape, View
 
 
 def convolution(
@@ -32,31 +33,27 @@ def weight_gradient(geometry: Geometry, x: Array, g: Array, dw: Array) -> Weight
 def transposed(
     geometry: Geometry, x: Array, w: Array, out: Array, bias: Array | None, activation: str
 ) -> Iterator[Correlation]:
-    """The correlations that write a transposed convolution to `out`: one for each phase of the stride.
+    """The correlations that write a transposed convolution to `out`: one for each phase that has taps.
 
     Pixel s * t + r of the result, of phase r, meets every (s / gcd(s, dilation))-th tap, in reverse order: so
-    a phase is a correlation of stride 1. Of a phase without taps, one tap reads beyond x.
+    a phase is a correlation of stride 1.
     """
     x, out = pixels(x, geometry), pixels(out, geometry)
-    groups, channels, outputs, height, width = weights(w, geometry).shape
+    groups, channels, outputs = weights(w, geometry).shape[:3]
     group, channel, output, row, column = weights(w, geometry).strides
-    starts = [before for before, _ in geometry.pads((height, width))]
-    axes = [
-        list(_phases(size, taps, step, dilation, before))
-        for size, taps, step, dilation, before in zip(
-            out.shape[3:], (height, width), geometry.stride, geometry.dilation, starts, strict=True
-        )
-    ]
-    for y in axes[0]:
-        for z in axes[1]:
-            counts = y.count, z.count
-            taps = Taps((y.start, z.start), (1, 1), (y.dilation, z.dilation))
-            if not (y.count and z.count):
-                counts, taps = (1, 1), Taps((x.shape[3], x.shape[4]))
-            w_offset = w.offset + y.last_tap * row + z.last_tap * column
-            w_strides = (group, output, channel, -y.tap_step * row, -z.tap_step * column)
-            phase_w = w.view(View(w_offset, (groups, outputs, channels, *counts), w_strides))
-            yield Correlation(x, phase_w, _every(out, (y, z), geometry.stride), taps, bias, activation)
+    for y, z in product(*_phases_of(geometry, out.shape[3:], w.shape[2:])):
+        taps = Taps((y.start, z.start), (1, 1), (y.dilation, z.dilation))
+        w_offset = w.offset + y.last_tap * row + z.last_tap * column
+        w_strides = (group, output, channel, -y.tap_step * row, -z.tap_step * column)
+        phase_w = w.view(View(w_offset, (groups, outputs, channels, y.count, z.count), w_strides))
+        yield Correlation(x, phase_w, _every(out, (y, z), geometry.stride), taps, bias, activation)
+
+
+def leaves_pixels(geometry: Geometry, out: Shape, kernel: Shape) -> bool:
+    """Whether some pixels of a transposed convolution's result, of shape `out`, have no taps."""
+    size = geometry.size(out)
+    phases = _phases_of(geometry, size, kernel)
+    return any(sum(each.pixels for each in axis) < length for axis, length in zip(phases, size, strict=True))
 
 
 @dataclass(frozen=True)
@@ -72,20 +69,27 @@ class _Phase:
     dilation: int
 
 
+def _phases_of(geometry: Geometry, size: Shape, kernel: Shape) -> list[list[_Phase]]:
+    """The phases that have taps, of the height and of the width."""
+    starts = [before for before, _ in geometry.pads((kernel[0], kernel[1]))]
+    axes = zip(size, kernel, geometry.stride, geometry.dilation, starts, strict=True)
+    return [list(_phases(*each)) for each in axes]
+
+
 def _phases(size: int, taps: int, stride: int, dilation: int, before: int) -> Iterator[_Phase]:
-    """The phases of an axis of `size` pixels.
+    """The phases of an axis of `size` pixels that have taps.
 
     Tap i adds pixel p of x to pixel p * stride + i * dilation - before.
     """
     common = gcd(stride, dilation)
     step, apart = stride // common, dilation // common
-    for first in range(min(stride, size)):
-        matching = [i for i in range(min(step, taps)) if (first + before - i * dilation) % stride == 0]
-        tap = matching[0] if matching else 0
-        count = ceil_div(taps - tap, step) if matching else 0
-        last = max(count - 1, 0)
-        start = (first + before - tap * dilation) // stride - last * apart
-        yield _Phase(first, ceil_div(size - first, stride), count, tap + last * step, step, start, apart)
+    for tap in range(min(step, taps)):
+        first = (tap * dilation - before) % stride
+        if first < size:
+            count = ceil_div(taps - tap, step)
+            last = count - 1
+            start = (first + before - tap * dilation) // stride - last * apart
+            yield _Phase(first, ceil_div(size - first, stride), count, tap + last * step, step, start, apart)
 
 
 def _every(out: Array, phases: tuple[_Phase, _Phase], stride: Pair) -> Array:
