@@ -93,3 +93,10 @@ def split(
         ends = (min(i + part, whole) for i, part, whole in zip((row, col, k), step, size, strict=True))
         row1, col1, k1 = ends
         yield Block(row, row1, col, col1, k, k1)
+
+
+def is_sizes(value: object) -> bool:
+    """Whether `value` is an int or two, which equal no value of other types in a cache."""
+    if type(value) is int:
+        return True
+    return type(value) is tuple and len(value) == 2 and type(value[0]) is type(value[1]) is int

@@ -10,11 +10,12 @@ from numpy.typing import ArrayLike
 from rusty_py.activations import ACTIVATIONS
 from rusty_py.arrays import Array, allocate
 from rusty_py.dtypes import F16, F32
-from rusty_py.errors import LimitError, ShapeError
+from rusty_py.errors import DeviceError, LimitError, ShapeError
 from rusty_py.operation import Operation, apply, public
-from rusty_py.ops.conv.geometry import Geometry, Padding, Sizes, geometry_of, pair_of
+from rusty_py.ops.conv.geometry import Geometry, Padding, Sizes, geometry_of, index_of, pair_of
 from rusty_py.ops.conv.operations import CONV2D, CONV_TRANSPOSE2D, convolution_of
 from rusty_py.ops.conv.plan import ConvolutionPlan, plan_of
+from rusty_py.ops.conv.select import ALGORITHMS, unknown_algorithm
 from rusty_py.ops.creation import asarray
 from rusty_py.runtime.device import Device, default_device
 from rusty_py.runtime.launch_plans import Planner
@@ -54,7 +55,7 @@ class Conv2d:
         """
         geometry = geometry_of("conv2d", stride, padding, dilation, groups, layout)
         options = _options("conv2d", geometry, activation, algorithm)
-        return _applied(CONV2D, x, w, bias, options)
+        return _applied(CONV2D, x, w, *([] if bias is None else [bias]), options=options)
 
     def plan(
         self,
@@ -113,17 +114,19 @@ def conv1d(
     x: (batch, channels, length), or (batch, length, channels) with layout="NLC"; without the batch for one
     sequence. w: (outputs, channels / groups, kernel length). Otherwise as `conv2d`, and it raises the same.
     """
-    if layout not in ("NCL", "NLC"):
+    if not isinstance(layout, str) or layout not in ("NCL", "NLC"):
         raise LimitError(f"conv1d: no such layout: {layout!r}; choose NCL or NLC")
-    pads: Padding = padding if isinstance(padding, str) else (0, padding)
-    geometry = geometry_of("conv1d", (1, stride), pads, (1, dilation), groups, layout.replace("L", "HW"))
+    steps, apart = (1, index_of("conv1d", "stride", stride)), (1, index_of("conv1d", "dilation", dilation))
+    pads: Padding = padding if isinstance(padding, str) else (0, index_of("conv1d", "padding", padding))
+    geometry = geometry_of("conv1d", steps, pads, apart, groups, layout.replace("L", "HW"))
     options = _options("conv1d", geometry, activation, algorithm)
-    x, w = _on_one_device(x, w)
+    options["caller"] = "conv1d"
+    x, w, *rest = _on_one_device("conv1d", x, w, *([] if bias is None else [bias]))
     if x.ndim not in (2, 3) or w.ndim != 3:
         raise ShapeError(f"conv1d: x and w have 3 axes, x 2 for one sequence: {x.shape}, {w.shape}")
     height = x.ndim - 2 + (layout == "NCL")
     images = x.reshape((*x.shape[:height], 1, *x.shape[height:]))
-    result = _applied(CONV2D, images, w.reshape((*w.shape[:2], 1, w.shape[2])), bias, options)
+    result = _applied(CONV2D, images, w.reshape((*w.shape[:2], 1, w.shape[2])), *rest, options=options)
     return result.reshape((*result.shape[:height], *result.shape[height + 1 :]))
 
 
@@ -153,8 +156,8 @@ def conv_transpose2d(
         raise ShapeError(f"conv_transpose2d: padding is a number or a pair of numbers: {padding!r}")
     geometry = geometry_of("conv_transpose2d", stride, padding, dilation, groups, layout)
     options = _options("conv_transpose2d", geometry, activation, algorithm)
-    if output_padding != 0:
-        more = pair_of("conv_transpose2d", "output_padding", output_padding)
+    more = pair_of("conv_transpose2d", "output_padding", output_padding)
+    if more != (0, 0):
         bounds = [max(each) for each in zip(geometry.stride, geometry.dilation, strict=True)]
         if not all(0 <= size < bound for size, bound in zip(more, bounds, strict=True)):
             raise ShapeError(
@@ -162,42 +165,43 @@ def conv_transpose2d(
                 f" {geometry.stride} and {geometry.dilation}"
             )
         options["output_padding"] = more
-    return _applied(CONV_TRANSPOSE2D, x, w, bias, options)
+    return _applied(CONV_TRANSPOSE2D, x, w, *([] if bias is None else [bias]), options=options)
 
 
 def _options(operation: str, geometry: Geometry, activation: str | None, algorithm: str) -> dict[str, Any]:
     """The options of the operation; those that have their default are left out."""
     options: dict[str, Any] = {"geometry": geometry}
-    if activation is not None and activation != "none":
-        if activation not in ACTIVATIONS:
+    if activation is not None and not (isinstance(activation, str) and activation == "none"):
+        if not isinstance(activation, str) or activation not in ACTIVATIONS:
             names = ", ".join(("none", *ACTIVATIONS))
             raise LimitError(f"{operation}: no such activation: {activation!r}; choose one of {names}")
         options["activation"] = str(activation)
+    if not isinstance(algorithm, str) or algorithm not in ("auto", *ALGORITHMS):
+        raise unknown_algorithm(operation, algorithm, ALGORITHMS)
     if algorithm != "auto":
         options["algorithm"] = algorithm
     return options
 
 
-def _applied(
-    operation: Operation,
-    x: Array | ArrayLike,
-    w: Array | ArrayLike,
-    bias: Array | ArrayLike | None,
-    options: dict[str, Any],
-) -> Array:
-    """The operation; images without a batch get one."""
-    if type(x) is not Array:
-        x, w = _on_one_device(x, w)
-    given = (w,) if bias is None else (w, bias)
+def _applied(operation: Operation, *given: Array | ArrayLike, options: dict[str, Any]) -> Array:
+    """The operation on x, w and the bias if any; images without a batch get one."""
+    if any(type(each) is not Array for each in given):
+        given = _on_one_device(operation.name, *given)
+    x, *rest = given
+    assert type(x) is Array
     if len(x.layout.shape) != 3:
-        return apply(operation, x, *given, **options)
-    result = apply(operation, x.reshape((1, *x.shape)), *given, **options)
+        return apply(operation, x, *rest, **options)
+    result = apply(operation, x.reshape((1, *x.shape)), *rest, **options)
     return result.reshape(result.shape[1:])
 
 
-def _on_one_device(x: Array | ArrayLike, w: Array | ArrayLike) -> tuple[Array, Array]:
-    device = next((each.device for each in (x, w) if isinstance(each, Array)), None)
-    return asarray(x, device=device), asarray(w, device=device)
+def _on_one_device(operation: str, *given: Array | ArrayLike) -> tuple[Array, ...]:
+    """Arrays of all that is given, on the device of the first that is one."""
+    device = next((each.device for each in given if isinstance(each, Array)), None)
+    for each in given:
+        if isinstance(each, Array) and each.device is not device:
+            raise DeviceError(f"{operation}: an array of another device: {each.device}, not {device}")
+    return tuple(asarray(each, device=device) for each in given)
 
 
 def _unsent(x: Array | ArrayLike, device: Device) -> Array:

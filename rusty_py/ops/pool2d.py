@@ -22,6 +22,7 @@ from rusty_py.ops.pool.window import (
     PoolWindow,
     channels_first,
     check_images,
+    check_layout,
     has_channels_last,
     in_layout,
     window_of,
@@ -111,6 +112,7 @@ def adaptive_avg_pool2d(
 
 def _applied(operation: Operation, x: Array | ArrayLike, window: PoolWindow, layout: str) -> Array:
     """The operation; an image without a batch gets one."""
+    check_layout(layout, operation=operation.name)
     images = x if type(x) is Array else asarray(x)
     if len(images.layout.shape) != 3:
         return apply(operation, images, window=window, layout=layout)

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 import rusty_py as rp
-from rusty_py import Array, Device, DtypeError, LimitError, ShapeError, UnsupportedError
+from rusty_py import Array, Device, DeviceError, DtypeError, LimitError, ShapeError, UnsupportedError
 from rusty_py.dtypes import F16, F32, Dtype
 from rusty_py.operation import apply
-from rusty_py.ops.conv import reference
+from rusty_py.ops.conv import problems, reference
 from rusty_py.ops.conv.geometry import Geometry, geometry_of
 from rusty_py.ops.conv.operations import CONV2D, CONV2D_WEIGHT_GRADIENT, CONV_TRANSPOSE2D
 from rusty_py.ops.conv.select import ALGORITHMS, WEIGHT_ALGORITHMS
@@ -329,6 +329,54 @@ def test_the_gradient_of_a_transposed_convolution_with_much_output_padding(unche
     rp.gradcheck(function, [on(unchecked, each) for each in (x, w)], reference=exact)
 
 
+def test_a_transposed_convolution_computes_only_phases_that_have_taps(unchecked: Device) -> None:
+    """One of stride s has s * s phases, most of them without taps where the kernel is small."""
+    x, w, b = drawn(F32, (1, 2, 2, 3), (2, 3, 2, 1), (3,), seed=4)
+    a, kernel = on(unchecked, x), on(unchecked, w)
+    geometry = Geometry((200, 300), (2, 0), (3, 1))
+    out = rp.zeros((1, 3, 200, 601), device=unchecked)
+    assert len(list(problems.transposed(geometry, a, kernel, out, None, ""))) == 2
+    options = {"stride": geometry.stride, "padding": geometry.padding, "dilation": geometry.dilation}
+    found = rp.conv_transpose2d(a, kernel, bias=b, activation="relu", **options).numpy()
+    expected = reference.conv_transpose2d(x, w, b, geometry=geometry, activation="relu")
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_positions_far_outside_and_steps_of_no_consequence(unchecked: Device) -> None:
+    """Taps up to 2^30 pixels apart, and strides of results of one pixel, of any size."""
+    x, w, g = drawn(F32, (2, 4, 6, 7), (6, 4, 3, 3), (2, 6, 6, 7), seed=4)
+    center = np.einsum("nchw,oc->nohw", x, w[:, :, 1, 1])
+    corner = np.einsum("ncij,ocij->no", x[:, :, :3, :3], w)[:, :, None, None]
+    with each_reported() as case:
+        for size in (2**16 + 1, 2**29 + 1, 2**30 - 8):
+            with case(size):
+                a, b = on(unchecked, x), on(unchecked, w)
+                a.requires_grad = b.requires_grad = True
+                result = rp.conv2d(a, b, padding="same", dilation=size)
+                np.testing.assert_allclose(result.numpy(), center, atol=1e-5)
+                result.backward(on(unchecked, g))
+                assert a.grad is not None
+                assert b.grad is not None
+                dx = np.einsum("nohw,oc->nchw", g, w[:, :, 1, 1])
+                np.testing.assert_allclose(a.grad.numpy(), dx, atol=1e-5)
+                dw = np.zeros_like(w)
+                dw[:, :, 1, 1] = np.einsum("nohw,nchw->oc", g, x)
+                np.testing.assert_allclose(b.grad.numpy(), dw, atol=1e-5)
+        for size in (2**31, 2**40):
+            with case(f"stride {size}"):
+                found = rp.conv2d(on(unchecked, x), w, stride=size).numpy()
+                np.testing.assert_allclose(found, corner, atol=1e-5)
+
+
+def test_all_operands_go_to_the_device_of_the_first_array(unchecked: Device) -> None:
+    x, w, b = drawn(F32, (1, 2, 4, 5), (3, 2, 2, 2), (3,), seed=1)
+    with Device(unchecked.adapter) as other:
+        assert rp.conv2d(x, w, bias=on(other, b)).device is other
+        for given in ((on(unchecked, x), on(other, w), b), (x, on(other, w), on(unchecked, b))):
+            with pytest.raises(DeviceError, match=r"^conv2d: an array of another device: "):
+                rp.conv2d(*given[:2], bias=given[2])
+
+
 def test_sequences_are_images_of_one_row(unchecked: Device) -> None:
     x, w, b = drawn(F32, (2, 4, 11), (6, 2, 3), (6,), seed=1)
     geometry = Geometry((1, 2), (0, 1), (1, 2), 2)
@@ -450,7 +498,7 @@ ERRORS: dict[str, tuple[type[Exception], Callable[[Array, Array], object]]] = {
         ShapeError,
         lambda x, w: rp.conv2d(x, w[:, :1], groups=4),
     ),
-    "conv2d: groups is an integer, 1 or more: 2.0": (ShapeError, lambda x, w: rp.conv2d(x, w, groups=2.0)),  # type: ignore[arg-type]
+    "conv2d: groups is an integer: 2.0": (ShapeError, lambda x, w: rp.conv2d(x, w, groups=2.0)),  # type: ignore[arg-type]
     "conv2d: stride is a number or a pair of numbers: (1, 2, 3)": (
         ShapeError,
         lambda x, w: rp.conv2d(x, w, stride=(1, 2, 3)),
@@ -497,6 +545,47 @@ ERRORS: dict[str, tuple[type[Exception], Callable[[Array, Array], object]]] = {
         lambda x, w: rp.conv1d(x, w, layout="NCHW"),
     ),
     "conv1d: x and w have 3 axes, x 2 for one sequence": (ShapeError, lambda x, w: rp.conv1d(x, w)),
+    "conv1d: w is (outputs, channels / groups, height, width): (6, 4, 1, 3) for 4 channels": (
+        ShapeError,
+        lambda x, w: rp.conv1d(x[:, :, 0], w[:, :, 0], groups=2),
+    ),
+    "conv1d: not for i32: convert": (
+        DtypeError,
+        lambda x, w: rp.conv1d(x[0, :, 0].astype("i32"), w[:, :, 0]),
+    ),
+    "conv1d: stride is an integer: (1,)": (
+        ShapeError,
+        lambda x, w: rp.conv1d(x[0, :, 0], w[:, :, 0], stride=(1,)),  # type: ignore[arg-type]
+    ),
+    "conv1d: algorithm 'winograd': ": (
+        UnsupportedError,
+        lambda x, w: rp.conv1d(x[0, :, 0], w[:, :, 0], algorithm="winograd"),
+    ),
+    "conv2d: groups is an integer: array([1, 2])": (
+        ShapeError,
+        lambda x, w: rp.conv2d(x, w, groups=np.array([1, 2])),  # type: ignore[arg-type]
+    ),
+    "conv2d: no such layout: ['NCHW']": (LimitError, lambda x, w: rp.conv2d(x, w, layout=["NCHW"])),  # type: ignore[arg-type]
+    "conv2d: no such algorithm: ['auto']": (
+        LimitError,
+        lambda x, w: rp.conv2d(x, w, algorithm=["auto"]),  # type: ignore[arg-type]
+    ),
+    "conv2d: no such activation: array(['relu']": (
+        LimitError,
+        lambda x, w: rp.conv2d(x, w, activation=np.array(["relu"])),  # type: ignore[arg-type]
+    ),
+    "conv2d: stride is a number or a pair of numbers: (1.0, True)": (  # Equal to (1, 1), which is cached.
+        ShapeError,
+        lambda x, w: [rp.conv2d(x, w, stride=each) for each in ((1, 1), (1.0, True))],  # type: ignore[arg-type]
+    ),
+    "conv2d: the padded input is (4294967300, 7) pixels; each is below 2147483648": (
+        LimitError,
+        lambda x, w: rp.conv2d(x, w, padding=(2**31 - 1, 1), dilation=(2**31 - 1, 1)),
+    ),
+    "conv_transpose2d: the result is (4294967298, 7) pixels without padding; each is below 2147483648": (
+        LimitError,
+        lambda x, w: rp.conv_transpose2d(x, w[:4], padding=(2**31 - 1, 0), dilation=(2**31 - 2, 1)),
+    ),
     "conv_transpose2d: padding is a number or a pair of numbers: 'same'": (
         ShapeError,
         lambda x, w: rp.conv_transpose2d(x, w, padding="same"),  # type: ignore[arg-type]

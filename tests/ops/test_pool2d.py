@@ -262,6 +262,13 @@ def test_arguments_out_of_range_are_refused(unchecked: Device) -> None:
         (lambda: rp.max_pool2d(x, 2, dilation=0), r"^max_pool2d: dilation is"),
         (lambda: rp.avg_pool2d(x, 3, padding=-1), r"^avg_pool2d: padding is an integer of 0 or more"),
         (lambda: rp.avg_pool2d(x, 3, padding=2), r"^avg_pool2d: padding is at most half of the window"),
+        (lambda: rp.max_pool2d(x, 2, ceil_mode=1), r"^max_pool2d: ceil_mode is True or False: 1$"),
+        (
+            lambda: rp.avg_pool2d(x, 2, count_include_pad=np.ones(2)),
+            r"^avg_pool2d: count_include_pad is True",
+        ),
+        # Equal to (2, 2), which is cached.
+        (lambda: [rp.max_pool2d(x, each) for each in ((2, 2), (2.0, 2))], r"^max_pool2d: kernel_size is an"),
         (lambda: rp.max_pool2d(x, 7), r"^max_pool2d: the window is larger than the image"),
         (lambda: rp.max_pool2d(x[0, 0], 2), r"^max_pool2d: x has the axes \(N, C, H, W\), or no N: shape"),
     ):
@@ -269,6 +276,13 @@ def test_arguments_out_of_range_are_refused(unchecked: Device) -> None:
             call()
     with pytest.raises(LimitError, match=r"^max_pool2d: no such layout: 'CHW'; choose NCHW or NHWC"):
         rp.max_pool2d(x, 2, layout="CHW")
+    with pytest.raises(LimitError, match=r"^avg_pool2d: no such layout: \['NCHW'\]; choose"):
+        rp.avg_pool2d(x, 2, layout=["NCHW"])  # type: ignore[arg-type]
+    far = 2**31 - 1
+    with pytest.raises(LimitError, match=r"^max_pool2d: image, padding and window are less than 2147483648"):
+        rp.max_pool2d(x, 3, stride=1, padding=far, dilation=far)
+    near = rp.max_pool2d(x, 3, stride=1, padding=2**29 - 8, dilation=2**29 - 8)
+    np.testing.assert_array_equal(near.numpy(), x.numpy())
     with pytest.raises(DtypeError, match=r"^avg_pool2d: not for i32"):
         rp.avg_pool2d(np.ones((1, 1, 2, 2), np.int32), 2)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
 from functools import lru_cache
+from operator import index
 from typing import Literal, NamedTuple
 
 from rusty_py.errors import LimitError, ShapeError
 from rusty_py.ops.conv.correlation import Pair
+from rusty_py.shapes import is_sizes
 from rusty_py.views import Shape
 
 Sizes = int | Sequence[int]
@@ -17,6 +18,9 @@ Sizes = int | Sequence[int]
 Padding = Sizes | Literal["same", "valid"]
 
 LAYOUTS = ("NCHW", "NHWC")
+
+POSITIONS = 1 << 31
+"""Pixels of an axis with its padding: kernels compute positions of taps as words with a sign."""
 
 
 class Geometry(NamedTuple):
@@ -71,13 +75,12 @@ def geometry_of(
     operation: str, stride: Sizes, padding: Padding, dilation: Sizes, groups: int, layout: str
 ) -> Geometry:
     """The geometry that a user's arguments say. Raises ShapeError, and LimitError for an unknown layout."""
-    try:
-        return _geometry(operation, stride, padding, dilation, groups, layout)
-    except TypeError:  # Lists do not hash.
-        return _geometry.__wrapped__(operation, stride, padding, dilation, groups, layout)
+    cached = is_sizes(stride) and (type(padding) is str or is_sizes(padding)) and is_sizes(dilation)
+    if cached and type(groups) is int and type(layout) is str:
+        return _cached(operation, stride, padding, dilation, groups, layout)
+    return _geometry(operation, stride, padding, dilation, groups, layout)
 
 
-@lru_cache(512, typed=True)  # At every call of an operation.
 def _geometry(
     operation: str, stride: Sizes, padding: Padding, dilation: Sizes, groups: int, layout: str
 ) -> Geometry:
@@ -85,24 +88,35 @@ def _geometry(
     for name, pair in (("stride", steps), ("dilation", apart)):
         if min(pair) < 1:
             raise ShapeError(f"{operation}: {name} is 1 or more: {pair}")
-    if not hasattr(groups, "__index__") or groups < 1:
-        raise ShapeError(f"{operation}: groups is an integer, 1 or more: {groups!r}")
-    if layout not in LAYOUTS:
+    count = index_of(operation, "groups", groups)
+    if count < 1:
+        raise ShapeError(f"{operation}: groups is 1 or more: {count}")
+    if not isinstance(layout, str) or layout not in LAYOUTS:
         raise LimitError(f"{operation}: no such layout: {layout!r}; choose {' or '.join(LAYOUTS)}")
     if isinstance(padding, str):
-        pads = _named_padding(operation, padding, steps)
-    else:
-        pads = pair_of(operation, "padding", padding)
-        if min(pads) < 0:
-            raise ShapeError(f"{operation}: padding is not negative: {pads}; slice the input instead")
-    return Geometry(steps, pads, apart, operator.index(groups), layout)
+        return Geometry(steps, _named_padding(operation, padding, steps), apart, count, layout)
+    pads = pair_of(operation, "padding", padding)
+    if min(pads) < 0:
+        raise ShapeError(f"{operation}: padding is not negative: {pads}; slice the input instead")
+    return Geometry(steps, pads, apart, count, layout)
+
+
+_cached = lru_cache(512)(_geometry)  # At every call of an operation.
+
+
+def index_of(operation: str, name: str, value: int) -> int:
+    """`value` as an integer. Raises ShapeError if it is none."""
+    try:
+        return index(value)
+    except TypeError:
+        raise ShapeError(f"{operation}: {name} is an integer: {value!r}") from None
 
 
 def pair_of(operation: str, name: str, value: Sizes) -> Pair:
     """`value` for the height and for the width. Raises ShapeError unless it is a number or two."""
     given = value if isinstance(value, list | tuple) else (value, value)
     try:
-        sizes = [operator.index(each) for each in given]
+        sizes = [index(each) for each in given]
     except TypeError:
         sizes = []
     if len(sizes) != 2:
@@ -156,23 +170,37 @@ def _check_transposed_channels(operation: str, groups: int, channels: int, w: Sh
 
 
 def result_size(operation: str, geometry: Geometry, size: Pair, kernel: Pair) -> Pair:
-    """The size of a convolution's result. Raises ShapeError where the kernel exceeds the padded input."""
+    """The size of a convolution's result. Raises ShapeError where the kernel exceeds the padded input.
+
+    LimitError where positions of taps exceed a word.
+    """
     found = geometry.out_size(size, kernel)
+    padded = tuple(each + sum(pads) for each, pads in zip(size, geometry.pads(kernel), strict=True))
     if min(found) < 1:
-        padded = tuple(each + sum(pads) for each, pads in zip(size, geometry.pads(kernel), strict=True))
         raise ShapeError(
             f"{operation}: the kernel exceeds the padded input: {geometry.reach(kernel)} with dilation, the"
             f" input is {padded}; use more padding"
         )
+    if max(padded) >= POSITIONS:
+        raise LimitError(f"{operation}: the padded input is {padded} pixels; each is below {POSITIONS}")
     return found
 
 
 def transposed_result_size(
     operation: str, geometry: Geometry, size: Pair, kernel: Pair, output_padding: Pair
 ) -> Pair:
-    """The size of a transposed convolution's result. Raises ShapeError where nothing is left of it."""
+    """The size of a transposed convolution's result. Raises ShapeError where nothing is left of it.
+
+    LimitError where positions of taps exceed a word.
+    """
     found = geometry.transposed_size(size, kernel)
     height, width = (each + more for each, more in zip(found, output_padding, strict=True))
     if min(height, width) < 1:
         raise ShapeError(f"{operation}: padding leaves no pixels: the result is {(height, width)}")
+    pads = geometry.pads(kernel)
+    whole = height + sum(pads[0]), width + sum(pads[1])
+    if max(whole) >= POSITIONS:
+        raise LimitError(
+            f"{operation}: the result is {whole} pixels without padding; each is below {POSITIONS}"
+        )
     return height, width

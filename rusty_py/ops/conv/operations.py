@@ -27,25 +27,33 @@ from rusty_py.ops.matmul_operands import bias_row
 
 
 def _forward(
-    x: Array, w: Array, *bias: Array, geometry: Geometry, activation: str = "", algorithm: str = "auto"
+    x: Array,
+    w: Array,
+    *bias: Array,
+    geometry: Geometry,
+    activation: str = "",
+    algorithm: str = "auto",
+    caller: str = "conv2d",
 ) -> Array:
-    out, problem = convolution_of(x, w, *bias, geometry=geometry, activation=activation)
+    """`caller` is the name in errors."""
+    out, problem = convolution_of(x, w, *bias, geometry=geometry, activation=activation, operation=caller)
     if problem is None:
         return _without_terms(out, bias, geometry, activation)
-    selected(x.device, problem, ALGORITHMS, algorithm, operation="conv2d").run(x.device, problem)
+    selected(x.device, problem, ALGORITHMS, algorithm, operation=caller).run(x.device, problem)
     return out
 
 
 def convolution_of(
-    x: Array, w: Array, *bias: Array, geometry: Geometry, activation: str = ""
+    x: Array, w: Array, *bias: Array, geometry: Geometry, activation: str = "", operation: str = "conv2d"
 ) -> tuple[Array, Correlation | None]:
     """The result of a convolution, and what writes it; None where there are no terms."""
-    x, w, row = _operands("conv2d", x, w, bias)
-    check_operands("conv2d", geometry, x.shape, w.shape, None if row is None else row.shape, transposed=False)
+    x, w, row = _operands(operation, x, w, bias)
+    bias_shape = None if row is None else row.shape
+    check_operands(operation, geometry, x.shape, w.shape, bias_shape, transposed=False)
     kernel = w.shape[2], w.shape[3]
-    size = result_size("conv2d", geometry, geometry.size(x.shape), kernel)
+    size = result_size(operation, geometry, geometry.size(x.shape), kernel)
     shape = geometry.shape(x.shape[0], w.shape[0], size)
-    out = allocate(x.device, shape, x.kind, operation="conv2d")
+    out = allocate(x.device, shape, x.kind, operation=operation)
     if not (x.size and w.size):
         return out, None
     return out, problems.convolution(geometry, x, w, out, row, activation)
@@ -128,6 +136,7 @@ def _gradient(
     geometry: Geometry,
     activation: str = "",
     algorithm: str = "auto",
+    caller: str = "conv2d",
 ) -> list[Array | None]:
     if activation:
         g = before_activation(g, out, activation, partial(_again, CONV2D, x, w, bias, geometry=geometry))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from rusty_py.errors import LimitError, UnsupportedError
 from rusty_py.ops.conv import (
     basic,
@@ -57,13 +59,18 @@ def selected(
         tuned = tuning.choice(device, problem)
         return able.get(tuned.algorithm if tuned else "") or predicted(device, problem, able)
     if name not in algorithms:
-        names = ", ".join(("auto", *algorithms))
-        raise LimitError(f"{operation}: no such algorithm: {name!r}; choose one of {names}")
+        raise unknown_algorithm(operation, name, algorithms)
     algorithm = algorithms[name]
     refusal = algorithm.refusal(device, problem)
     if refusal is not None:
         raise UnsupportedError(f'{operation}: algorithm {name!r}: {refusal}; use algorithm="auto"')
     return algorithm
+
+
+def unknown_algorithm(operation: str, name: object, algorithms: Iterable[str]) -> LimitError:
+    """The error for a name that no algorithm has."""
+    names = ", ".join(("auto", *algorithms))
+    return LimitError(f"{operation}: no such algorithm: {name!r}; choose one of {names}")
 
 
 def automatic(

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+import numpy as np
+
 from rusty_py.arrays import Array
 from rusty_py.errors import DtypeError, LimitError, ShapeError
-from rusty_py.shapes import ceil_div
+from rusty_py.shapes import ceil_div, is_sizes
 
 Pair = tuple[int, int]
 """Along the height and the width."""
@@ -18,6 +20,9 @@ Sizes = int | Sequence[int]
 """An integer for both, or two."""
 
 LAYOUTS = ("NCHW", "NHWC")
+
+POSITIONS = 1 << 31
+"""Kernels compute positions of taps as words with a sign."""
 
 
 @dataclass(frozen=True)
@@ -46,12 +51,21 @@ class PoolWindow:
         return height, width
 
     def out_size(self, size: Pair, *, operation: str) -> Pair:
-        """How many windows an image of `size` has. Raises ShapeError if there are none."""
+        """How many windows an image of `size` has.
+
+        Raises ShapeError if there are none, LimitError where positions of taps exceed a word.
+        """
         out = tuple(self._count(axis, size[axis]) for axis in (0, 1))
         if min(out) < 1:
             raise ShapeError(
                 f"{operation}: the window is larger than the image: {self.reach} with padding"
                 f" {self.padding}, image {size}"
+            )
+        ends = [size[i] + 2 * self.padding[i] + self.reach[i] for i in (0, 1)]
+        if max(ends) >= POSITIONS:
+            raise LimitError(
+                f"{operation}: image, padding and window are less than {POSITIONS} pixels together:"
+                f" {size}, twice {self.padding} and {self.reach}"
             )
         return out[0], out[1]
 
@@ -88,14 +102,13 @@ def window_of(
     count_include_pad: bool = True,
 ) -> PoolWindow:
     """The window that a user's arguments say. Raises ShapeError for those out of range."""
-    try:
-        return _window(operation, kernel_size, stride, padding, dilation, ceil_mode, count_include_pad)
-    except TypeError:  # Lists do not hash.
-        given = (operation, kernel_size, stride, padding, dilation, ceil_mode, count_include_pad)
-        return _window.__wrapped__(*given)
+    given = (operation, kernel_size, stride, padding, dilation, ceil_mode, count_include_pad)
+    cached = is_sizes(kernel_size) and (stride is None or is_sizes(stride)) and is_sizes(padding)
+    if cached and is_sizes(dilation) and type(ceil_mode) is type(count_include_pad) is bool:
+        return _cached(*given)
+    return _window(*given)
 
 
-@lru_cache(512, typed=True)  # At every call of an operation.
 def _window(
     operation: str,
     kernel_size: Sizes,
@@ -111,14 +124,23 @@ def _window(
         kernel if stride is None else _pair("stride", stride, 1, operation),
         _pair("padding", padding, 0, operation),
         _pair("dilation", dilation, 1, operation),
-        bool(ceil_mode),
-        bool(count_include_pad),
+        _flag("ceil_mode", ceil_mode, operation),
+        _flag("count_include_pad", count_include_pad, operation),
     )
     if any(2 * p > reach for p, reach in zip(found.padding, found.reach, strict=True)):
         raise ShapeError(
             f"{operation}: padding is at most half of the window: {found.padding}, window {found.reach}"
         )
     return found
+
+
+_cached = lru_cache(512)(_window)  # At every call of an operation.
+
+
+def _flag(name: str, value: bool, operation: str) -> bool:
+    if not isinstance(value, bool | np.bool_):
+        raise ShapeError(f"{operation}: {name} is True or False: {value!r}")
+    return bool(value)
 
 
 def _pair(name: str, value: Sizes, smallest: int, operation: str) -> Pair:
@@ -138,10 +160,15 @@ def check_images(x: Array, layout: str, *, operation: str) -> None:
     """Raises DtypeError, ShapeError for what is no batch of images, LimitError for an unknown layout."""
     if x.kind.kind != "f":
         raise DtypeError(f'{operation}: not for {x.kind.name}: convert with .astype("f32")')
-    if layout not in LAYOUTS:
-        raise LimitError(f"{operation}: no such layout: {layout!r}; choose {' or '.join(LAYOUTS)}")
+    check_layout(layout, operation=operation)
     if x.ndim != 4:
         raise ShapeError(f"{operation}: x has the axes ({', '.join(layout)}), or no N: shape {x.shape}")
+
+
+def check_layout(layout: str, *, operation: str) -> None:
+    """Raises LimitError for an unknown layout."""
+    if not isinstance(layout, str) or layout not in LAYOUTS:
+        raise LimitError(f"{operation}: no such layout: {layout!r}; choose {' or '.join(LAYOUTS)}")
 
 
 def channels_first(x: Array, layout: str) -> Array:
