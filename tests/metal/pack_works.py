@@ -8,9 +8,9 @@ import numpy as np
 
 from rusty_py import Device, array
 from rusty_py.dtypes import F16, F32, Dtype
-from rusty_py.ops.conv import pack
 from rusty_py.ops.conv.correlation import permuted
-from rusty_py.ops.conv.pack import Packing
+from rusty_py.ops.conv.implicit_gemm import pack
+from rusty_py.ops.conv.implicit_gemm.pack import Packing
 from rusty_py.oracle import Expected
 from rusty_py.samples import values
 

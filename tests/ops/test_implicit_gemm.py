@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from rusty_py import Device
-from rusty_py.ops.conv import implicit_gemm
-from rusty_py.ops.conv.implicit_gemm import Form, form_of, weights_form_of
+from rusty_py.ops.conv.implicit_gemm.algorithm import IMPLICIT_GEMM, WEIGHTS_IMPLICIT_GEMM
+from rusty_py.ops.conv.implicit_gemm.products import Product, product_of, weights_product_of
 
 from ..each import each_reported
 from .correlations import FORMS, Case
@@ -20,10 +20,9 @@ GROUPED = Case(
 )
 
 
-def packed(form: Form) -> str:
+def packed(product: Product) -> str:
     """The names of the operands that are copied."""
-    sources = zip(form.names, (form.x, form.other), strict=True)
-    return " ".join(name for name, source in sources if source.packing is not None)
+    return " ".join(product.packed_sources)
 
 
 def test_operands_that_vec4_loads_can_read_stay_in_place(unchecked: Device) -> None:
@@ -41,10 +40,10 @@ def test_operands_that_vec4_loads_can_read_stay_in_place(unchecked: Device) -> N
             (replace(ONE_TAP, size=(7, 7)), "rows", "x", "c"),
         ):
             with case(f"{found}, {layout}"):
-                form = form_of(found.correlation(unchecked, x=layout, out=layout))
-                assert (packed(form), form.problem.signature.compound) == (copies, compound)
-                assert form.problem.signature.a_vec4
-                assert form.problem.signature.b_vec4
+                product = product_of(found.correlation(unchecked, x=layout, out=layout))
+                assert (packed(product), product.problem.signature.compound) == (copies, compound)
+                assert product.problem.signature.a_vec4
+                assert product.problem.signature.b_vec4
 
 
 def test_gradients_of_weights_read_planes_of_results_in_place(unchecked: Device) -> None:
@@ -57,15 +56,15 @@ def test_gradients_of_weights_read_planes_of_results_in_place(unchecked: Device)
             (ONE_TAP, "rows", ""),
         ):
             with case(f"{found}, {layout}"):
-                form = weights_form_of(found.weight_correlation(unchecked, x=layout))
-                assert packed(form) == copies
-                assert form.problem.signature.a_vec4
-                assert form.problem.signature.b_vec4
+                product = weights_product_of(found.weight_correlation(unchecked, x=layout))
+                assert packed(product) == copies
+                assert product.problem.signature.a_vec4
+                assert product.problem.signature.b_vec4
 
 
 def test_a_copy_holds_what_the_taps_read(unchecked: Device) -> None:
     strided = replace(ONE_TAP, size=(9, 13), stride=(2, 3))
-    assert form_of(strided.correlation(unchecked)).x.elements == 2 * 5 * 5 * 8
+    assert product_of(strided.correlation(unchecked)).x.elements == 2 * 5 * 5 * 8
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -74,8 +73,8 @@ def test_sums_divided_among_dispatches(unchecked: Device, monkeypatch: pytest.Mo
     gradient = GROUPED.weight_correlation(unchecked, x=form)
     monkeypatch.setattr(unchecked.throughput, "flops", lambda kernel: 2 * 16 * 32 * 32)
     with limited(unchecked, {"groups": 2}):
-        implicit_gemm.ALGORITHM.run(unchecked, problem)
-        implicit_gemm.WEIGHT_ALGORITHM.run(unchecked, gradient)
+        IMPLICIT_GEMM.run(unchecked, problem)
+        WEIGHTS_IMPLICIT_GEMM.run(unchecked, gradient)
     assert GROUPED.expected().error(problem.out.numpy()) <= 1
     assert GROUPED.expected_weights().error(gradient.dw.numpy()) <= 1
 
@@ -83,8 +82,8 @@ def test_sums_divided_among_dispatches(unchecked: Device, monkeypatch: pytest.Mo
 def test_a_gpu_splits_long_sums(unchecked: Device, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(unchecked, "adapter", replace(unchecked.adapter, type="DiscreteGPU"))
     deep = Case(1, 1, 256, (14, 14), 64, (3, 3), (1, 1)).correlation(unchecked)
-    assert "split-K" in implicit_gemm.ALGORITHM.describe(unchecked, deep)
-    assert implicit_gemm.ALGORITHM.seconds(unchecked, deep) < 1e-3
-    assert implicit_gemm.ALGORITHM.refusal(unchecked, deep) is None
+    assert "split-K" in IMPLICIT_GEMM.describe(unchecked, deep)
+    assert IMPLICIT_GEMM.seconds(unchecked, deep) < 1e-3
+    assert IMPLICIT_GEMM.refusal(unchecked, deep) is None
     with limited(unchecked, {"binding_bytes": 100_000}):
-        assert "a packed copy" in str(implicit_gemm.ALGORITHM.refusal(unchecked, deep))
+        assert "a packed copy" in str(IMPLICIT_GEMM.refusal(unchecked, deep))

@@ -11,12 +11,12 @@ from rusty_py.ops.conv import (
     depthwise,
     direct,
     direct_weights,
-    implicit_gemm,
     optimized,
     tuning,
 )
 from rusty_py.ops.conv.algorithm import Algorithm, Problem
 from rusty_py.ops.conv.correlation import Correlation, WeightCorrelation
+from rusty_py.ops.conv.implicit_gemm.algorithm import IMPLICIT_GEMM, WEIGHTS_IMPLICIT_GEMM
 from rusty_py.ops.conv.winograd.algorithm import WINOGRAD, WINOGRAD4
 from rusty_py.runtime.device import Device
 from rusty_py.runtime.launch import Spec
@@ -30,7 +30,7 @@ ALGORITHMS: dict[str, Algorithm[Correlation]] = {
         depthwise.ALGORITHM,
         WINOGRAD,
         WINOGRAD4,
-        implicit_gemm.ALGORITHM,
+        IMPLICIT_GEMM,
     )
 }
 """Those for correlations, by name."""
@@ -41,7 +41,7 @@ WEIGHT_ALGORITHMS: dict[str, Algorithm[WeightCorrelation]] = {
         basic_weights.ALGORITHM,
         direct_weights.DIRECT,
         direct_weights.DEPTHWISE,
-        implicit_gemm.WEIGHT_ALGORITHM,
+        WEIGHTS_IMPLICIT_GEMM,
     )
 }
 """Those for gradients of weights, by name."""

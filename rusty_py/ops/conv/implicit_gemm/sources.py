@@ -8,13 +8,13 @@ from typing import Any
 from rusty_py.arrays import Array
 from rusty_py.gemm.compound import Bounds, Triple, place
 from rusty_py.ops.conv.correlation import Pair, Taps
-from rusty_py.ops.conv.pack import Packing
+from rusty_py.ops.conv.implicit_gemm.pack import Packing
 from rusty_py.shapes import ceil_div
 from rusty_py.views import View
 
 
 @dataclass(frozen=True, eq=False)
-class Source:
+class OperandSource:
     """An operand as the product reads it: `array` in place, or a packed copy of it, of so many elements.
 
     Strides of batch, group, channel, row and column, and where the first element is. `bounds`: the first
@@ -30,6 +30,11 @@ class Source:
     packing: Packing | None = None
     elements: int = 0
     bounds: tuple[Pair, Pair] | None = None
+
+    @property
+    def nbytes(self) -> int:
+        """The size of the packed copy; 0 if there is none."""
+        return self.elements * self.array.kind.itemsize
 
     @property
     def group(self) -> int:
@@ -56,10 +61,10 @@ class Source:
         return Bounds(operand, lines, depth, *self.bounds)
 
 
-def in_place(x: Array, taps: Taps, kernel: Pair, size: Pair) -> Source | None:
+def in_place(x: Array, taps: Taps, kernel: Pair, size: Pair) -> OperandSource | None:
     """The image itself, bounded if taps reach beyond it; None if that is not possible."""
     start = x.offset + taps.start[0] * x.strides[3] + taps.start[1] * x.strides[4]
-    source = Source(x, x.strides, start, x.shape[2], taps.stride, taps.dilation)
+    source = OperandSource(x, x.strides, start, x.shape[2], taps.stride, taps.dilation)
     lengths, image = reach(taps, kernel, size), (x.shape[3], x.shape[4])
     if all(
         0 <= first <= whole - length for first, length, whole in zip(taps.start, lengths, image, strict=True)
@@ -72,7 +77,7 @@ def in_place(x: Array, taps: Taps, kernel: Pair, size: Pair) -> Source | None:
     return replace(source, bounds=(before, image))
 
 
-def padded(x: Array, taps: Taps, kernel: Pair, size: Pair) -> Source:
+def padded(x: Array, taps: Taps, kernel: Pair, size: Pair) -> OperandSource:
     """A copy of what the taps reach, zero outside. An axis with one tap keeps every `stride`th pixel only."""
     steps = [stride if taps_of == 1 else 1 for stride, taps_of in zip(taps.stride, kernel, strict=True)]
     strides = [stride // step for stride, step in zip(taps.stride, steps, strict=True)]
@@ -90,7 +95,7 @@ def padded(x: Array, taps: Taps, kernel: Pair, size: Pair) -> Source:
         row_stride=width * pixel,
         column_stride=pixel,
     )
-    return Source(
+    return OperandSource(
         x,
         (height * width * pixel, channels, 1, width * pixel, pixel),
         0,
@@ -111,7 +116,7 @@ def reach(taps: Taps, kernel: Pair, size: Pair) -> tuple[int, int]:
     return y, x
 
 
-def weights(w: Array, channels: int) -> Source:
+def weights(w: Array, channels: int) -> OperandSource:
     """Weights as a source with (output, group, channel, tap row, tap column), and so many channels.
 
     Those of 1 x 1 stay in place if they are vec4s along channels or outputs.
@@ -121,7 +126,7 @@ def weights(w: Array, channels: int) -> Source:
     along, across = ((own, output), channel) if channel == 1 else ((outputs, channel), output)
     aligned = across == 1 and not any(each % 4 for each in (w.offset, *along, *[group] * (groups > 1)))
     if (height, width) == (1, 1) and channels == own and aligned:
-        return Source(w, (output, group, channel, row, column), w.offset, channels)
+        return OperandSource(w, (output, group, channel, row, column), w.offset, channels)
     line = ceil_div(outputs, 4) * 4
     tap = channels * line
     strides = (1, height * width * tap, line, width * tap, tap)
@@ -140,4 +145,4 @@ def weights(w: Array, channels: int) -> Source:
         column_stride=tap,
     )
     elements = groups * height * width * tap
-    return Source(w.view(view), strides, 0, channels, packing=packing, elements=elements)
+    return OperandSource(w.view(view), strides, 0, channels, packing=packing, elements=elements)
