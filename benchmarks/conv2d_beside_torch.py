@@ -105,9 +105,8 @@ class Session:
 
     def replays(self, ours: Callable[[], Any], theirs: Callable[[], Any]) -> dict[str, Any]:
         """Replays of graphs of both, or calls of PyTorch on the CPU."""
-        for _ in range(
-            3
-        ):  # Compiles, and measures how much one submission may do: a graph stays as captured.
+        # Compiles, and measures how much one submission may do: a graph stays as captured.
+        for _ in range(3):
             ours()
             self.device.wait()
         with self.device.capture() as graph:

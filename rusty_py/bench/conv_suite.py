@@ -20,6 +20,8 @@ from rusty_py.measure.references import Library, ReferenceTask, references
 from rusty_py.measure.references import convolution as numpy_convolution
 from rusty_py.measure.runner import Comparison, KernelMeter, Schedule
 from rusty_py.measure.sampling import KernelTrack
+from rusty_py.ops.conv.geometry import Geometry
+from rusty_py.ops.conv.winograd.forms import F2, F4
 from rusty_py.ops.conv2d import conv2d
 from rusty_py.ops.creation import asarray
 from rusty_py.runtime.adapter import Adapter
@@ -30,8 +32,8 @@ AUTO = "auto"
 POOL, WORKSPACE = "peak pool", "workspace"
 """Figures of an algorithm: the bytes that a call takes from the pool, and those beyond the result."""
 
-_FEWER = {"F(2x2,3x3)": 2.25, "F(4x4,3x3)": 4.0}
-"""How many times fewer multiplications the algorithms of Winograd have, by the names in their kernels."""
+_FEWER = {"winograd": F2.saving, "winograd4": F4.saving}
+"""How many times fewer multiplications than a direct sum algorithms have."""
 
 
 class ConvTrack(KernelTrack):
@@ -118,15 +120,11 @@ def problem_of(each: Convolution, dtype: Dtype, layout: str) -> BenchProblem:
 
 def shapes_of(each: Convolution, layout: str) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
     """The shapes of the images, the weights and the result."""
-
-    def shape(channels: int, *size: int) -> tuple[int, ...]:
-        return (each.batch, channels, *size) if layout == "NCHW" else (each.batch, *size, channels)
-
-    weights = (each.outputs, each.channels // each.groups, each.kernel, each.kernel)
+    shape = Geometry(layout=layout).shape
     return (
-        shape(each.channels, each.height, each.width),
-        weights,
-        shape(each.outputs, each.out_height, each.out_width),
+        shape(each.batch, each.channels, (each.height, each.width)),
+        (each.outputs, each.channels // each.groups, each.kernel, each.kernel),
+        shape(each.batch, each.outputs, (each.out_height, each.out_width)),
     )
 
 
@@ -199,7 +197,7 @@ class ConvWork:
         # What is selected is of interest, and that an algorithm leaves the convolution to another.
         self.plan = str(plan) if algorithm == AUTO or plan.how.startswith("by ") else ""
         # Its own arithmetic, so that Winograd's algorithm is not taken for an impossible rate.
-        fewer = next((times for form, times in _FEWER.items() if form in self.kernel), 1.0)
+        fewer = _FEWER.get(plan.algorithm, 1.0)
         self.problem = replace(setup.problem, flops=int(setup.problem.flops / fewer))
         verifier = setup.verifier
         self._compare = verifier.compare_large_tiles if fewer > 3 else verifier.compare

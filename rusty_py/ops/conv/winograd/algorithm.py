@@ -23,6 +23,10 @@ from rusty_py.runtime.device import Device
 from rusty_py.runtime.launch import launch
 from rusty_py.shapes import ceil_div
 
+_CPU_BANDWIDTH, _CPU_PRODUCTS = 6e8, 5.0
+"""On llvmpipe (Mesa 22.3, two cores): bytes of a transform per second, and the time of matrix products as a
+multiple of GEMM's cost model, which only compares kernels there."""
+
 
 def _run(form: Form, device: Device, problem: Correlation) -> None:
     tiling = chosen_tiling(device, problem, form)
@@ -60,7 +64,7 @@ def tiling_seconds(device: Device, problem: Correlation, tiling: Tiling) -> floa
     """The transforms by the bytes that they move, the matrix products by GEMM's cost model."""
     machine = machine_of(device.adapter.type)
     bandwidth, times = machine.bandwidth, 1.0
-    if device.adapter.type == "CPU":
+    if device.adapter.is_cpu:
         bandwidth, times = _CPU_BANDWIDTH, _CPU_PRODUCTS
     itemsize = problem.dtype.itemsize
     temporaries = tiling.input_bytes + tiling.output_bytes
@@ -69,12 +73,6 @@ def tiling_seconds(device: Device, problem: Correlation, tiling: Tiling) -> floa
     products = max(times * cost(plan(device, tiling.products), machine), temporaries / machine.bandwidth)
     weights = (problem.w.size * itemsize + tiling.weights_bytes) / bandwidth + machine.launch
     return ceil_div(tiling.all_tiles, tiling.tiles) * (transforms + products) + weights
-
-
-# On llvmpipe (Mesa 22.3, two cores): bytes of a transform per second, and the time of matrix products as a
-# multiple of GEMM's cost model, which only compares kernels there.
-_CPU_BANDWIDTH = 6e8
-_CPU_PRODUCTS = 5.0
 
 
 def _seconds(form: Form, device: Device, problem: Correlation) -> float:
@@ -118,4 +116,4 @@ WINOGRAD4 = Algorithm[Correlation](
     variants,
     automatic=False,
 )
-"""Fewer multiplications still, but it loses more digits (bound.py): never chosen by "auto"."""
+"""Fewer multiplications still, but it loses more digits (bound.py): never selected by "auto"."""

@@ -38,6 +38,11 @@ class Form:
         """Multiplications for a tile and a channel: the number of matrix products."""
         return self.size**2
 
+    @property
+    def saving(self) -> float:
+        """How many times fewer multiplications than a direct sum."""
+        return (self.outputs * TAPS) ** 2 / self.products
+
     @cached_property
     def input(self) -> Matrix:
         """B^T: in row i the coefficients of the polynomial that is zero at all points but the i-th."""
