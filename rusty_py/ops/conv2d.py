@@ -80,7 +80,7 @@ class Conv2d:
         given = [each for each in (x, w, bias) if each is not None]
         device = next((each.device for each in given if isinstance(each, Array)), None) or default_device()
         with device.composing_by(Planner(device)):
-            x, w, *rest = (_unsent(each, device) for each in given)
+            x, w, *rest = (_as_planned(each, device) for each in given)
             if x.ndim == 3:
                 x = x.reshape((1, *x.shape))
             out, problem = convolution_of(
@@ -88,7 +88,7 @@ class Conv2d:
             )
             if problem is None:
                 raise ShapeError(f"conv2d: nothing to plan: x {x.shape} with w {w.shape} has no terms")
-            text = f"{_listed(x)} * {_listed(w)} -> {_listed(out)}, {out.kind.name} {_told(geometry)}"
+            text = f"{_sizes(x)} * {_sizes(w)} -> {_sizes(out)}, {out.kind.name} {_described(geometry)}"
             return plan_of(device, problem, algorithm, operation="conv2d", text=text)
 
 
@@ -204,20 +204,20 @@ def _on_one_device(operation: str, *given: Array | ArrayLike) -> tuple[Array, ..
     return tuple(asarray(each, device=device) for each in given)
 
 
-def _unsent(x: Array | ArrayLike, device: Device) -> Array:
-    """An array, or one without memory of the shape and dtype that it would be sent as."""
+def _as_planned(x: Array | ArrayLike, device: Device) -> Array:
+    """The array; for a NumPy array or a list, one without memory, of the shape and dtype of its copy."""
     if isinstance(x, Array):
         return asarray(x, device=device)
     host = np.asarray(x)
     return allocate(device, host.shape, F16 if host.dtype == F16.numpy else F32, operation="conv2d")
 
 
-def _listed(x: Array) -> str:
+def _sizes(x: Array) -> str:
     return "x".join(map(str, x.shape))
 
 
-def _told(geometry: Geometry) -> str:
-    """The layout, and what differs from the defaults."""
+def _described(geometry: Geometry) -> str:
+    """The layout, and the options that differ from their defaults."""
     default = Geometry()
     names = ("stride", "padding", "dilation", "groups")
     values = {name: getattr(geometry, name) for name in names}
