@@ -9,15 +9,13 @@ from typing import Generic, TypeVar
 from rusty_py import shaders
 from rusty_py.activations import ACTIVATIONS
 from rusty_py.dtypes import Dtype
+from rusty_py.gemm.plan import machine_of
 from rusty_py.ops.conv.correlation import Correlation, WeightCorrelation, pieces
 from rusty_py.runtime.adapter import Limits
 from rusty_py.runtime.device import Device
 from rusty_py.runtime.launch import Spec, launch
 
 Problem = TypeVar("Problem", Correlation, WeightCorrelation)
-
-LAUNCH_SECONDS = 3e-6
-"""The overhead of a launch on a GPU, for predictions."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +89,17 @@ def definitions(epilogue: Epilogue, *, x: str = "elem", out: str = "elem") -> st
         + f"@group(0) @binding({inputs + 1}) var<uniform> uniforms: Uniforms;\n"
         + shaders.read("conv2d/uniforms")
     )
+
+
+def gpu_seconds(device: Device, compute: float, memory: float = 0.0, *, launches: int = 1) -> float:
+    """The predicted time on a GPU, from the seconds that an H200 needs for arithmetic and for memory access.
+
+    They are scaled by GEMM's description of the device, so that the predictions of all algorithms compare.
+    """
+    gpu, h200 = machine_of(device.adapter.type), machine_of("DiscreteGPU")
+    compute *= h200.cores * h200.multiplications / (gpu.cores * gpu.multiplications)
+    memory *= h200.bandwidth / gpu.bandwidth
+    return launches * gpu.launch + max(compute, memory)
 
 
 def run_pieces(

@@ -7,10 +7,10 @@ from functools import cache
 
 from rusty_py.dtypes import F16, F32
 from rusty_py.ops.conv.algorithm import (
-    LAUNCH_SECONDS,
     Algorithm,
     Epilogue,
     definitions,
+    gpu_seconds,
     loops_refusal,
     run_pieces,
 )
@@ -61,7 +61,8 @@ def _variants() -> Iterator[Spec]:
 def _seconds(device: Device, problem: Correlation) -> float:
     if device.adapter.is_cpu:
         return problem.flops / CPU_FLOPS_PER_SECOND
-    return problem.flops / FLOPS_PER_SECOND + problem.out.size / OUTPUTS_PER_SECOND + LAUNCH_SECONDS
+    compute = problem.flops / FLOPS_PER_SECOND + problem.out.size / OUTPUTS_PER_SECOND
+    return gpu_seconds(device, compute)
 
 
 ALGORITHM = Algorithm[Correlation](

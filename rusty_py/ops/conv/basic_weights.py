@@ -10,7 +10,7 @@ from rusty_py import shaders
 from rusty_py.arrays import Array, allocate
 from rusty_py.dtypes import F16, F32, Dtype
 from rusty_py.operation import OPERATIONS
-from rusty_py.ops.conv.algorithm import LAUNCH_SECONDS, Algorithm, any_problem
+from rusty_py.ops.conv.algorithm import Algorithm, any_problem, gpu_seconds
 from rusty_py.ops.conv.correlation import WeightCorrelation
 from rusty_py.runtime.device import Device
 from rusty_py.runtime.launch import Spec, launch
@@ -103,7 +103,8 @@ def _variants() -> Iterator[Spec]:
 def _seconds(device: Device, problem: WeightCorrelation) -> float:
     if device.adapter.is_cpu:
         return problem.flops / CPU_FLOPS_PER_SECOND
-    return problem.flops / FLOPS_PER_SECOND + 3 * LAUNCH_SECONDS  # The sum of parts, and its copy.
+    # The sum of the parts, and its copy, are launches too.
+    return gpu_seconds(device, problem.flops / FLOPS_PER_SECOND, launches=3)
 
 
 def _describe(device: Device, problem: WeightCorrelation) -> str:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from rusty_py.dtypes import F16, F32
 from rusty_py.ops.conv import depthwise_channels, direct_kernel
-from rusty_py.ops.conv.algorithm import LAUNCH_SECONDS, Algorithm, Epilogue, loops_refusal
+from rusty_py.ops.conv.algorithm import Algorithm, Epilogue, gpu_seconds, loops_refusal
 from rusty_py.ops.conv.correlation import Correlation
 from rusty_py.ops.conv.depthwise_channels import ChannelsKernel
 from rusty_py.ops.conv.direct_kernel import Kernel
@@ -74,7 +74,7 @@ def _seconds(device: Device, problem: Correlation) -> float:
         moved = (problem.x.size + problem.out.size) * problem.dtype.itemsize
     elif not aligned(problem.x):
         flops *= 2
-    return LAUNCH_SECONDS + max(flops / FLOPS_PER_SECOND, moved / BYTES_PER_SECOND)
+    return gpu_seconds(device, flops / FLOPS_PER_SECOND, moved / BYTES_PER_SECOND)
 
 
 def _run(device: Device, problem: Correlation) -> None:

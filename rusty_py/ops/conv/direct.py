@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from rusty_py.dtypes import F16, F32
 from rusty_py.ops.conv import direct_channels, direct_kernel
-from rusty_py.ops.conv.algorithm import LAUNCH_SECONDS, Algorithm, Epilogue, loops_refusal
+from rusty_py.ops.conv.algorithm import Algorithm, Epilogue, gpu_seconds, loops_refusal
 from rusty_py.ops.conv.correlation import Correlation
 from rusty_py.ops.conv.direct_channels import OutputsKernel
 from rusty_py.ops.conv.direct_kernel import WEIGHTS_BYTES, Kernel
@@ -125,11 +125,12 @@ def _seconds(device: Device, problem: Correlation) -> float:
     padded = 4 * ceil_div(problem.outputs, 4) / problem.outputs
     kernel = kernel_for(device, problem)
     if isinstance(kernel, OutputsKernel):
-        return LAUNCH_SECONDS + padded * problem.flops / CHANNELS_FLOPS_PER_SECOND
+        return gpu_seconds(device, padded * problem.flops / CHANNELS_FLOPS_PER_SECOND)
     few = FEW_OUTPUTS_FLOPS_PER_SECOND if problem.outputs <= FEW else SUMS_FLOPS_PER_SECOND
-    flops = problem.flops / (KEPT_FLOPS_PER_SECOND if kernel.keeps else few)
+    compute = problem.flops / (KEPT_FLOPS_PER_SECOND if kernel.keeps else few)
     scalar_loads = 1 + (not aligned(problem.x))
-    return LAUNCH_SECONDS + padded * max(scalar_loads * flops, moved_bytes(problem) / BYTES_PER_SECOND)
+    memory = moved_bytes(problem) / BYTES_PER_SECOND
+    return gpu_seconds(device, padded * scalar_loads * compute, padded * memory)
 
 
 def _run(device: Device, problem: Correlation) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from rusty_py.dtypes import F16, F32
 from rusty_py.ops.conv import channels_weights
-from rusty_py.ops.conv.algorithm import LAUNCH_SECONDS, Algorithm
+from rusty_py.ops.conv.algorithm import Algorithm, gpu_seconds
 from rusty_py.ops.conv.channels_weights import ChannelsWeightsKernel
 from rusty_py.ops.conv.correlation import WeightCorrelation
 from rusty_py.ops.conv.weights_sums import memory_refusal, run
@@ -102,7 +102,7 @@ def _seconds(device: Device, problem: WeightCorrelation) -> float:
     else:
         slow = 1 + (not aligned(problem.x)) + (not aligned(problem.dout))
         flops, nbytes = FLOPS_PER_SECOND, BYTES_PER_SECOND
-    return 3 * LAUNCH_SECONDS + slow * max(problem.flops / flops, moved / nbytes)
+    return gpu_seconds(device, slow * problem.flops / flops, slow * moved / nbytes, launches=3)
 
 
 def _describe(device: Device, problem: WeightCorrelation) -> str:

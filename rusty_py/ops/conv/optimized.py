@@ -8,11 +8,11 @@ from functools import cache
 from rusty_py.dtypes import F16, F32
 from rusty_py.ops.conv import basic
 from rusty_py.ops.conv.algorithm import (
-    LAUNCH_SECONDS,
     Algorithm,
     Epilogue,
     definitions,
     fits,
+    gpu_seconds,
     loops_refusal,
     run_pieces,
 )
@@ -104,7 +104,7 @@ def _seconds(device: Device, problem: Correlation) -> float:
     rows, columns = (ceil_div(size, EDGE) * EDGE for size in problem.out_size)
     outputs = ceil_div(problem.outputs, OUTPUTS) * OUTPUTS
     flops = 2 * problem.batch * problem.groups * outputs * rows * columns * problem.depth
-    return flops / FLOPS_PER_SECOND + LAUNCH_SECONDS
+    return gpu_seconds(device, flops / FLOPS_PER_SECOND)
 
 
 def _describe(device: Device, problem: Correlation) -> str:
