@@ -178,6 +178,8 @@ class LaunchPlan:
         self.throughput_version = -1
         self._seconds = 0.0
         self._apart = False  # Whether its dispatches are long enough to be timed or submitted separately.
+        timed = device.throughput.worth_timing
+        self._guessed = {each.spec for each in dispatches if timed(each.spec, each.flops)}
         self.refresh(device)
 
     def offset(self, values: Sequence[int]) -> int:
@@ -186,13 +188,19 @@ class LaunchPlan:
         return offset if type(offset) is int else values[offset.index] + offset.plus
 
     def refresh(self, device: Device) -> bool:
-        """Updates the predicted time from measured throughput; False if it should be replanned."""
+        """Updates the predicted time from measured throughput; False if it should be replanned.
+
+        That is if a dispatch is too long, or if long ones were cut by a guess that has been measured since:
+        they may be too short, and of a product cut along k, too few workgroups run at a time.
+        """
         throughput, first = device.throughput, self.throughput_version < 0
         self.throughput_version = throughput.version
         self._seconds = sum(each.flops / throughput.rate(each.spec) for each in self.dispatches)
         self._apart = (len(self.dispatches) > 1 and self._seconds > _MAX_SECONDS) or any(
             throughput.worth_timing(each.spec, each.flops) for each in self.dispatches
         )
+        if any(map(throughput.knows, self._guessed)):
+            return False
         return first or all(each.flops <= _RECUT * throughput.flops(each.spec) for each in self.dispatches)
 
     def run(self, device: Device, operands: Sequence[Buffer], values: tuple[int, ...]) -> Buffer:

@@ -6,6 +6,7 @@ import pytest
 import rusty_py as rp
 from rusty_py import Array, Device, DeviceError, DtypeError, ShapeError, matmul
 from rusty_py.ops import matmul as ops
+from rusty_py.runtime.adapter import Adapter
 
 from .operands import on
 from .products import assert_product, uniform
@@ -123,3 +124,16 @@ def test_arrays_a_little_larger_than_a_binding_are_multiplied(device: Device) ->
         x = on(narrow, a)
         assert x.nbytes > narrow.limits.binding_bytes
         assert_product(np.asarray(x @ x), a, a)
+
+
+def test_a_product_that_a_guess_cut_is_planned_anew_once_its_kernel_is_measured(adapter: Adapter) -> None:
+    dispatches = []
+    with Device(adapter) as device:
+        x = rp.array(np.random.default_rng(0).random((512, 512), np.float32), device=device)
+        for _ in range(4):
+            product = x @ x
+            device.wait()
+            (plan,) = device.cache.plans.values()
+            dispatches.append(len(plan.dispatches))
+        assert dispatches[0] > dispatches[-1], dispatches
+        np.testing.assert_allclose(product.numpy(), x.numpy() @ x.numpy(), rtol=1e-5)
