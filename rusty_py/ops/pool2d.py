@@ -27,6 +27,7 @@ from rusty_py.ops.pool.window import (
     in_layout,
     window_of,
 )
+from rusty_py.ops.windows import in_one_binding
 from rusty_py.oracle import Expected
 from rusty_py.samples import Sample, Values
 from rusty_py.views import Shape
@@ -121,7 +122,7 @@ def _applied(operation: Operation, x: Array | ArrayLike, window: PoolWindow, lay
 
 def _pooled(kind: Kind, name: str, x: Array, window: PoolWindow, layout: str) -> Array:
     check_images(x, layout, operation=name)
-    images = channels_first(x, layout)
+    images = in_one_binding(channels_first(x, layout), operation=name)
     problem = Pooling.of(kind, images, window, operation=name)
     if problem.windows == 0:
         return in_layout(problem.of_windows(x.device, operation=name), layout)
@@ -153,8 +154,8 @@ def _forward_avg_gradient(g: Array, *, window: PoolWindow, size: Pair, layout: s
 def _gradient(
     kind: Kind, name: str, g: Array, x: Array | None, shape: Shape, window: PoolWindow, layout: str
 ) -> Array:
-    given = channels_first(g, layout)
-    images = None if x is None else channels_first(x, layout)
+    given = in_one_binding(channels_first(g, layout), operation=name)
+    images = None if x is None else in_one_binding(channels_first(x, layout), operation=name)
     like = given if images is None else images
     batch, channels, height, width = shape
     out_size = window.out_size((height, width), operation=name)
@@ -171,11 +172,17 @@ def _gradient(
 def _forward_selected(v: Array, x: Array, *, window: PoolWindow, layout: str = "NCHW") -> Array:
     """The element of v at the first largest tap of each window of x."""
     name = "max_pool2d_selected"
-    images = channels_first(x, layout)
+    images = in_one_binding(channels_first(x, layout), operation=name)
     problem = Pooling.of("max", images, window, operation=name)
     if problem.windows == 0:
         return in_layout(problem.of_windows(x.device, operation=name), layout)
-    found = loops.pooled(problem, images, "selected", v=channels_first(v, layout), operation=name)
+    found = loops.pooled(
+        problem,
+        images,
+        "selected",
+        v=in_one_binding(channels_first(v, layout), operation=name),
+        operation=name,
+    )
     return in_layout(found, layout)
 
 

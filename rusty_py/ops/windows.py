@@ -39,6 +39,22 @@ def bound(x: Array) -> tuple[Buffer | BufferBinding, int]:
     return BufferBinding(x.buffer, start, nbytes), x.offset - start // x.kind.itemsize
 
 
+def in_one_binding(x: Array, *, operation: str) -> Array:
+    """`x` for kernels that bind whole buffers: a copy if its buffer is larger than a binding.
+
+    Raises LimitError if `x` is larger itself.
+    """
+    limit = x.device.limits.binding_bytes
+    if x.buffer.nbytes <= limit:
+        return x
+    if x.nbytes > limit:
+        raise LimitError(
+            f"{operation}: an array is larger than one binding on {x.device.adapter}: {x.nbytes} > {limit}"
+            f" bytes for shape {x.shape}; compute parts of the batch"
+        )
+    return x.copy()
+
+
 def _reach(x: Array) -> tuple[int, int]:
     """The first and the last element in memory."""
     spans = [(size - 1) * step for size, step in zip(x.shape, x.strides, strict=True)]

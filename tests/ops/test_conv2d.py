@@ -368,6 +368,26 @@ def test_positions_far_outside_and_steps_of_no_consequence(unchecked: Device) ->
                 np.testing.assert_allclose(found, corner, atol=1e-5)
 
 
+def test_views_of_buffers_larger_than_a_binding(unchecked: Device) -> None:
+    x, w = drawn(F32, (2, 3, 6, 5), (4, 3, 3, 3), seed=4)
+    many = on(unchecked, np.concatenate([np.full((40, *x.shape[1:]), np.nan, np.float32), x]))
+    limits = {"binding_bytes": 4096}
+    expected = reference.conv2d(x, w, geometry=Geometry())
+    with each_reported() as case:
+        for name in ALGORITHMS:
+            with case(name), limited(unchecked, limits), suppress(UnsupportedError):
+                found = rp.conv2d(many[40:], w, algorithm=name).numpy()
+                np.testing.assert_allclose(found, expected, atol=1e-5)
+    for name, function in (("conv2d", rp.conv2d), ("conv_transpose2d", rp.conv_transpose2d)):
+        own = w if name == "conv2d" else w[:3]
+        with limited(unchecked, limits), pytest.raises(LimitError) as refused:
+            function(many, own)
+        assert str(refused.value).startswith(f"{name}: an array is larger than one binding on ")
+        assert str(refused.value).endswith(
+            "15120 > 4096 bytes for shape (42, 3, 6, 5); compute parts of the batch"
+        )
+
+
 def test_all_operands_go_to_the_device_of_the_first_array(unchecked: Device) -> None:
     x, w, b = drawn(F32, (1, 2, 4, 5), (3, 2, 2, 2), (3,), seed=1)
     with Device(unchecked.adapter) as other:

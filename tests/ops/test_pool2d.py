@@ -21,6 +21,7 @@ from rusty_py.samples import Sample, values
 
 from ..each import each_reported
 from .operands import needs, on
+from .placed import limited
 
 pytestmark = pytest.mark.one_mode
 _ACROSS = {"NCHW": (0, 1, 2, 3), "NHWC": (0, 2, 3, 1)}
@@ -294,6 +295,25 @@ def test_windows_that_take_too_long_for_a_thread_are_refused(
     x = on(unchecked, np.ones((1, 1, 12, 12), np.float32))
     with pytest.raises(LimitError, match=r"^avg_pool2d: "):
         rp.avg_pool2d(x, 11)
+
+
+def test_views_of_buffers_larger_than_a_binding(unchecked: Device) -> None:
+    a = ties((12, 2, 8, 8))
+    for function in (rp.max_pool2d, rp.avg_pool2d):
+        x = on(unchecked, a)
+        whole = function(x, 2).numpy()
+        with limited(unchecked, {"binding_bytes": 2048}):
+            part = x[9:]
+            part.requires_grad = True
+            y = function(part, 2)
+            np.testing.assert_array_equal(y.numpy(), whole[9:])
+            y.backward(on(unchecked, np.ones(y.shape, np.float32)))
+            assert part.grad is not None
+            assert part.grad.numpy().sum() == y.size
+            with pytest.raises(
+                LimitError, match=r"_pool2d: an array is larger than one binding on .* 6144 > "
+            ):
+                function(x, 2)
 
 
 def test_gradients_of_any_order(unchecked: Device) -> None:

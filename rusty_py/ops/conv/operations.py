@@ -22,6 +22,7 @@ from rusty_py.ops.conv.select import ALGORITHMS, WEIGHT_ALGORITHMS, selected
 from rusty_py.ops.creation import zeros
 from rusty_py.ops.epilogue import before_activation
 from rusty_py.ops.matmul_operands import bias_row
+from rusty_py.ops.windows import in_one_binding
 
 # What is launched.
 
@@ -53,7 +54,7 @@ def convolution_of(
     kernel = w.shape[2], w.shape[3]
     size = result_size(operation, geometry, geometry.size(x.shape), kernel)
     shape = geometry.shape(x.shape[0], w.shape[0], size)
-    out = allocate(x.device, shape, x.kind, operation=operation)
+    out = in_one_binding(allocate(x.device, shape, x.kind, operation=operation), operation=operation)
     if not (x.size and w.size):
         return out, None
     return out, problems.convolution(geometry, x, w, out, row, activation)
@@ -74,7 +75,7 @@ def _forward_transposed(
     kernel = w.shape[2], w.shape[3]
     size = transposed_result_size(name, geometry, geometry.size(x.shape), kernel, output_padding)
     shape = geometry.shape(x.shape[0], w.shape[1] * geometry.groups, size)
-    out = allocate(x.device, shape, x.kind, operation=name)
+    out = in_one_binding(allocate(x.device, shape, x.kind, operation=name), operation=name)
     terms = x.size and w.size
     if not terms or problems.leaves_pixels(geometry, shape, kernel):
         out = _without_terms(out, bias, geometry, activation)
@@ -93,7 +94,7 @@ def _forward_weights(
     shape = (geometry.channels(g.shape), geometry.channels(x.shape) // geometry.groups, *kernel)
     if not (x.size and g.size):
         return zeros(shape, dtype=x.kind, device=x.device)
-    dw = allocate(x.device, shape, x.kind, operation=name)
+    dw = in_one_binding(allocate(x.device, shape, x.kind, operation=name), operation=name)
     problem = problems.weight_gradient(geometry, x, g, dw)
     selected(x.device, problem, WEIGHT_ALGORITHMS, algorithm, operation=name).run(x.device, problem)
     return dw
@@ -108,7 +109,8 @@ def _operands(
             raise DtypeError(f'{operation}: not for {each.kind.name}: convert with .astype("f32")')
     kind = F16 if x.kind is w.kind is F16 else F32
     row = bias_row(bias[0], kind, x.device) if bias else None
-    return x.astype(kind, copy=False), w.astype(kind, copy=False), row
+    x, w = (in_one_binding(each.astype(kind, copy=False), operation=operation) for each in (x, w))
+    return x, w, row
 
 
 def _without_terms(out: Array, bias: tuple[Array, ...], geometry: Geometry, activation: str) -> Array:

@@ -9,6 +9,7 @@ from rusty_py import shaders
 from rusty_py.arrays import Array, allocate
 from rusty_py.dtypes import Dtype
 from rusty_py.ops.pool.window import Pair, PoolWindow, has_channels_last
+from rusty_py.ops.windows import in_one_binding
 from rusty_py.runtime.device import Device
 
 Kind = Literal["max", "avg"]
@@ -62,8 +63,9 @@ class Pooling:
         batch, channels = self.shape[:2]
         if self.channels_last:
             new = allocate(device, (batch, *size, channels), dtype, operation=operation)
-            return new.transpose(0, 3, 1, 2)
-        return allocate(device, (batch, channels, *size), dtype, operation=operation)
+            return in_one_binding(new, operation=operation).transpose(0, 3, 1, 2)
+        new = allocate(device, (batch, channels, *size), dtype, operation=operation)
+        return in_one_binding(new, operation=operation)
 
     def uniforms(
         self,
