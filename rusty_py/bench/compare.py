@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 _NEWEST_VERSION = 2
 
+_MAX_CHARACTERS = 1 << 26
+"""Of a result file: /dev/zero would be read until memory ends."""
+
 
 class ResultFileError(RustyError, ValueError):
     """A file cannot be read as results, or its results cannot be compared."""
@@ -110,12 +113,16 @@ def read(path: Path) -> "BenchRun":
 def _text_and_version(path: Path) -> tuple[str, int]:
     """The text of a result file and its schema version."""
     try:
-        text = path.read_text(encoding="utf-8")
-        stored = json.loads(text)
+        with path.open(encoding="utf-8") as file:
+            text = file.read(_MAX_CHARACTERS)
+            rest = file.read(1)
+        stored = None if rest else json.loads(text)
     except OSError as error:
         raise ResultFileError(f"{path}: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
         raise ResultFileError(f"{path}: not JSON: {error}") from error
+    if rest:
+        raise ResultFileError(f"{path}: not a result file: more than {_MAX_CHARACTERS} characters")
     version = stored.get("schema_version") if isinstance(stored, dict) else None
     if not isinstance(version, int):
         raise ResultFileError(f"{path}: not a result file; rusty-bench writes one with --json FILE")

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -142,6 +143,12 @@ class ConvSetup:
         self.problem, self.device = problem, device
         layout = problem.options["layout"]
         self.options: dict[str, Any] = {**each.options, "layout": layout}
+        largest = max(prod(shape) for shape in shapes_of(each, layout)) * dtype.itemsize
+        limit = min(device.limits.binding_bytes, device.limits.buffer_bytes)
+        if largest > limit:
+            raise LimitError(
+                f"conv2d: an array is larger than one binding on {device.adapter}: {largest} > {limit} bytes"
+            )
         self.verifier = ConvVerifier(
             shapes_of(each, layout), each.options, rng=rng, layout=layout, dtype=dtype
         )

@@ -6,8 +6,12 @@ import numpy as np
 import pytest
 
 from rusty_py import Device, array, matmul
+from rusty_py.bench.conv_suite import ConvSetup
+from rusty_py.bench.conv_suite import problem_of as conv_problem_of
+from rusty_py.bench.convolutions import Convolution
 from rusty_py.bench.matmul_suite import MatmulSetup, MatmulWork, problem, problem_of, product_of, variant_of
 from rusty_py.bench.shapes import LAYOUTS, Size
+from rusty_py.dtypes import F32
 from rusty_py.errors import LimitError
 from rusty_py.gemm.dispatch import dispatches
 from rusty_py.measure.references import library, references
@@ -71,6 +75,12 @@ def test_textbook_kernels_carry_the_hash_of_what_is_compiled_and_no_plan(device:
 def test_a_matrix_larger_than_a_binding_is_refused_before_it_is_made(device: Device) -> None:
     with pytest.raises(LimitError, match="larger than one binding"):
         MatmulSetup(problem(1, 1 << 20, 1 << 20), device, np.random.default_rng(0))
+
+
+def test_images_larger_than_a_binding_are_refused_before_they_are_made(device: Device) -> None:
+    convolution = Convolution(99_999, 99_999, 4096, 64)
+    with pytest.raises(LimitError, match=r"^conv2d: an array is larger than one binding on .* bytes$"):
+        ConvSetup(conv_problem_of(convolution, F32, "NCHW"), convolution, device, np.random.default_rng(0))
 
 
 def test_numpy_multiplies_the_same_operands_in_the_same_layout(device: Device) -> None:

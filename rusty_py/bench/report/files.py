@@ -28,6 +28,15 @@ def check_folder(folder: Path) -> None:
     _write_beside(folder / "rusty-bench", "\0" * _PROBE_BYTES, blame=folder).unlink()
 
 
+def make_folder(folder: Path) -> None:
+    """Makes a folder, unless there is one. Raises FileError if no file can be written into it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileError(f"{folder}: {error.strerror}") from error
+    check_folder(folder)
+
+
 def fresh_stamp(folder: Path) -> str:
     """The local time for file names, with a number appended if a file of that second exists."""
     now = datetime.now().strftime("%Y%m%d_%H%M%S")

@@ -22,8 +22,7 @@ def draw(run: BenchRun, folder: Path) -> None:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise ToolError(f"report: --plot needs Matplotlib: {error}; install rusty_py[plot]") from error
-    folder.mkdir(parents=True, exist_ok=True)
-    files.check_folder(folder)
+    files.make_folder(folder)
     problems = [row.problem.name for row in run.rows]
     references = {LABELS.get(row.reference, row.reference) for row in run.rows if row.reference}
     pictures = (

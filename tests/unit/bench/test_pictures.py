@@ -1,12 +1,15 @@
 """Pictures of a run, and the report of a result file."""
 
+import re
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from rusty_py.bench.cli import app
+from rusty_py.bench.compare import ResultFileError, read
 from rusty_py.bench.report import json, markdown
+from rusty_py.bench.report.files import FileError
 from rusty_py.bench.report.pictures import RATIOS, TIMES, draw, ratios, times
 
 from .runs import full_run
@@ -26,6 +29,21 @@ def test_both_pictures_are_drawn(tmp_path: Path) -> None:
     draw(seed_run(), tmp_path / "new")
     for name in (TIMES, RATIOS):
         assert (tmp_path / "new" / name).read_bytes().startswith(PNG)
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    for folder, said in ((file, "File exists"), (file / "inside", "Not a directory")):
+        with pytest.raises(FileError, match=f"^{re.escape(str(folder))}: {said}$"):
+            draw(seed_run(), folder)
+
+
+def test_a_file_without_end_is_not_read_to_the_end() -> None:
+    with pytest.raises(
+        ResultFileError, match=r"^/dev/zero: not a result file: more than 67108864 characters$"
+    ):
+        read(Path("/dev/zero"))
 
 
 def test_the_report_of_a_file_is_that_of_its_run(tmp_path: Path) -> None:
