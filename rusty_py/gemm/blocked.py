@@ -114,6 +114,7 @@ class Blocked(KernelConfig):
     stages: int
     slice_k: int = 1
     accumulates_f16 = True
+    compound = True
 
     @property
     def name(self) -> str:
@@ -190,6 +191,7 @@ class Blocked(KernelConfig):
             loaded=word or signature.stored.wgsl,
             held=word,
             packed_loads=True,
+            compound=True,
         )
         return Spec(
             "matmul/blocked",

@@ -78,7 +78,7 @@ class CompoundAxes:
 
     @property
     def uniforms(self) -> tuple[int, ...]:
-        """The words of `Uniforms` in wgsl/matmul/uniforms.wgsl after bias_batch_stride and its padding."""
+        """The words of `Uniforms` of kernels with compound axes after bias_batch_stride and its padding."""
         strides = (*self.a, *self.b, *self.c)
         words = tuple(word & 0xFFFFFFFF for each in strides for word in (*each, 0))
         return words if self.bounds is None else words + self.bounds.uniforms

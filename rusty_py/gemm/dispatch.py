@@ -183,6 +183,8 @@ def _deepest(device: Device, plan: GemmPlan) -> int:
     return k
 
 
+_COMPOUND_WORDS = 40
+"""The uniforms after bias_by_row."""
 _LAYOUTS_AT = 11
 """The number of uniforms before those of the layouts."""
 
@@ -227,11 +229,12 @@ def _dispatch(
 
 
 def _compound_uniforms(plan: GemmPlan, x: Operands, product: int) -> tuple[int, ...]:
-    """The words after bias_by_row, where a kernel reads them."""
-    if not plan.problem.signature.blocked_only:
+    """The words after bias_by_row, where a kernel has them."""
+    if not plan.kernel.compound:
         return ()
     sizes = x.axes.sizes if x.axes else (1,) * 6
-    return (*sizes, product * x.bias_stride, x.bias_stride, *(x.axes.uniforms if x.axes else ()))
+    words = (*sizes, product * x.bias_stride, x.bias_stride, *(x.axes.uniforms if x.axes else ()))
+    return (*words, *(0,) * (_COMPOUND_WORDS - len(words)))
 
 
 def _layout_uniforms(layout: MatrixLayout, product: int) -> tuple[int, ...]:

@@ -74,6 +74,7 @@ class SplitKReduce(KernelConfig):
     """The split-K reduction: see wgsl/matmul/splitk_reduce.wgsl. A problem whose k counts the parts."""
 
     name = "split-K reduce"
+    compound = True
     block = (1, 256)
 
     def supports(self, limits: Limits, problem: GemmProblem) -> bool:
@@ -99,7 +100,8 @@ class SplitKReduce(KernelConfig):
     @cache  # noqa: B019  It has no state.
     def _spec(self, signature: Signature) -> Spec:
         # The partial sums are f32; the bias has the dtype of the operands.
-        text = definitions({}, signature, edges=True, terms=F32.wgsl) + shaders.read("matmul/compound")
+        text = definitions({}, signature, edges=True, terms=F32.wgsl, compound=True)
+        text += shaders.read("matmul/compound")
         return Spec("matmul/splitk_reduce", 3, 1, threads=64, definitions=text, variant=str(signature))
 
     def loops(self, k: int) -> int:

@@ -19,6 +19,21 @@ fn epilogue(x: vec4<f32>) -> vec4<f32> {{
 }}
 """
 
+_COMPOUND_FIELDS = """    m_sizes: vec2<u32>,
+    n_sizes: vec2<u32>,
+    k_sizes: vec2<u32>,
+    bias_offset: u32,
+    bias_batch_stride: u32,
+    a_m: vec4<u32>,
+    a_k: vec4<u32>,
+    b_k: vec4<u32>,
+    b_n: vec4<u32>,
+    c_m: vec4<u32>,
+    c_n: vec4<u32>,
+    line_places: vec4<u32>,
+    depth_places: vec4<u32>,
+"""
+
 
 class KernelConfig(Protocol):
     """A GEMM kernel with its tile sizes. Hashable."""
@@ -27,6 +42,9 @@ class KernelConfig(Protocol):
     """Whether packed operands are contiguous along k rather than across k."""
     accumulates_f16: ClassVar[bool] = False
     """Whether it can accumulate in packed f16 (half2), from packed copies of both operands."""
+
+    compound: ClassVar[bool] = False
+    """Whether its uniforms include those of compound axes and of the bias, which problems may do without."""
 
     @property
     def name(self) -> str:
@@ -62,12 +80,14 @@ def definitions(
     held: str = "",
     result: str = "",
     packed_loads: bool = False,
+    compound: bool = False,
 ) -> str:
     """The constants, types and functions of a GEMM kernel: `uniforms.wgsl`, epilogue, loads and stores.
 
     `edges`: workgroups may extend beyond c. `clamps` (default `edges`): loads may exceed the buffers. WGSL
     types that override the signature's: `terms`, stored a and b; `loaded`, as loaded; `held`, as multiplied;
-    `result`, stored c. `packed_loads`: see `access`.
+    `result`, stored c. `packed_loads`: see `access`. `compound`: the kernel's uniforms include those of
+    compound axes and of the bias.
     """
     flags = {
         "A_ALONG_K": signature.a_along_k,
@@ -99,8 +119,14 @@ def definitions(
             *(f"const {name}: bool = {str(value).lower()};\n" for name, value in flags.items()),
             *(f"alias {name} = {wgsl};\n" for name, wgsl in types.items()),
             _EPILOGUE.format(activation=activation),
-            shaders.read("matmul/uniforms"),
+            uniforms_text(compound=compound),
             "@group(0) @binding(4) var<uniform> uniforms: Uniforms;\n",
             access(signature, packed_loads=packed_loads),
         ]
     )
+
+
+def uniforms_text(*, compound: bool = False) -> str:
+    """The declaration of the uniforms, with or without those that compound.wgsl describes."""
+    text = shaders.read("matmul/uniforms")
+    return f"{text.rstrip().removesuffix('}')}{_COMPOUND_FIELDS}}}\n" if compound else text

@@ -2,10 +2,9 @@
 
 from dataclasses import dataclass
 
-from rusty_py import shaders
 from rusty_py.dtypes import F32
 from rusty_py.gemm.family import KernelFamily
-from rusty_py.gemm.kernel import KernelConfig, has_room
+from rusty_py.gemm.kernel import KernelConfig, has_room, uniforms_text
 from rusty_py.gemm.plan import CostModel, GemmPlan, tile_cost
 from rusty_py.gemm.problem import GemmProblem
 from rusty_py.runtime.adapter import Limits
@@ -26,9 +25,7 @@ class Naive(KernelConfig):
         return _is_plain(problem) and has_room(limits, self.spec(problem))
 
     def spec(self, problem: GemmProblem | None = None) -> Spec:
-        return Spec(
-            "matmul/naive", inputs=2, outputs=1, threads=256, definitions=shaders.read("matmul/uniforms")
-        )
+        return Spec("matmul/naive", inputs=2, outputs=1, threads=256, definitions=uniforms_text())
 
     def loops(self, k: int) -> int:
         return k
@@ -59,7 +56,7 @@ class Tiled(KernelConfig):
             threads=self.edge**2,
             workgroup_bytes=2 * self.edge**2 * F32.itemsize,
             constants=(("TILE", self.edge),),
-            definitions=shaders.read("matmul/uniforms"),
+            definitions=uniforms_text(),
         )
 
     def loops(self, k: int) -> int:

@@ -35,6 +35,7 @@ from rusty_py.views import Shape
 _ONE = PoolWindow()
 
 
+@public
 def max_pool2d(
     x: Array | ArrayLike,
     kernel_size: int | Sequence[int],
@@ -57,6 +58,7 @@ def max_pool2d(
     return _applied(MAX_POOL, x, found, layout)
 
 
+@public
 def avg_pool2d(
     x: Array | ArrayLike,
     kernel_size: int | Sequence[int],
@@ -284,7 +286,6 @@ MAX_POOL = OPERATIONS.add(
     Operation(
         "max_pool2d",
         _forward_max,
-        function=max_pool2d,
         kinds="f",
         samples=lambda: _samples_of("max_pool2d", lambda kind, x, _: samples.with_specials(kind, 1, *x)),
         expected=_expected_max,
@@ -297,7 +298,6 @@ AVG_POOL = OPERATIONS.add(
     Operation(
         "avg_pool2d",
         _forward_avg,
-        function=avg_pool2d,
         kinds="f",
         samples=lambda: _samples_of("avg_pool2d", lambda kind, x, _: (samples.values(kind, *x),)),
         expected=_expected_avg,

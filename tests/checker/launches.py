@@ -105,8 +105,8 @@ def _product(
     b = (0, k * n, 1, k) if b_along_k else (0, k * n, n, 1)
     places = ((0, m * k, k, 1), b, (0, m * n, n, 1))
     uniforms = words(
-        m, n, k, 0, 0, 0, k, accumulate, 1, 1, k, *(word for place in places for word in place), 0
-    )
+        m, n, k, 0, 0, 0, k, accumulate, 1, 1, k, *(word for place in places for word in place), *[0] * 41
+    )  # The last 40 are for compound axes.
     shapes = {"a": f"f32[{batch},{m},{k}]", "b": f"f32[{batch},{k},{n}]", "c": f"f32[{batch},{m},{n}]"}
     return {**shapes, "uniforms": uniforms}
 
@@ -320,7 +320,9 @@ CLEAN = [
             "a": "f32[6,5,8]",
             "b": "f32[1]",
             "c": "f32[2,5,8]",
-            "uniforms": words(5, 8, 3, 0, 0, 0, 3, 0, 1, 3, 4, 0, 40, 8, 1, 0, 0, 1, 1, 0, 40, 8, 1, 0),
+            "uniforms": words(
+                5, 8, 3, 0, 0, 0, 3, 0, 1, 3, 4, 0, 40, 8, 1, 0, 0, 1, 1, 0, 40, 8, 1, *[0] * 41
+            ),
         },
     ),
     _launch(

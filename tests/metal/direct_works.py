@@ -59,7 +59,7 @@ def _case(kernel: Kernel, *, planes: bool) -> Case:
     window = kernel.window
     whole = window.taps if kernel.keeps or window.taps != (1, 1) else (3, 2)
     stride = (1, 1) if window.step is None else window.per_out
-    size = (7, 12) if window.vec4 else (8, 9)
+    size = (7, 12) if window.vec4 else (8, 10)
     taps = (3, 3) if window.taps == (1, 3) else whole
     channels, outputs = (1, 2) if planes else (window.channels if kernel.keeps else 3, 5)
     padding = ((taps[0] - 1) // 2, (taps[1] - 1) // 2)

@@ -2,7 +2,7 @@
 //
 // Layout: a and b are contiguous along k or across it (A_ALONG_K, B_ALONG_K); the columns of c are contiguous.
 //   Vectorized loads and stores where A_VEC4, B_VEC4 and C_VEC4 allow them. The axes of A_COMPOUND, B_COMPOUND and
-//   C_COMPOUND matrices are compound (uniforms.wgsl); four elements that are accessed as a vec4 are neighbours.
+//   C_COMPOUND matrices are compound (compound.wgsl); four elements that are accessed as a vec4 are neighbours.
 // Dispatch: (ceil(cols / BLOCK_N), ceil(rows / BLOCK_M), products * split_k); uniforms.wgsl defines the region.
 // Workgroup: THREADS threads, SLICE_K for each THREAD_M x THREAD_N of the block.
 // Workgroup memory: STAGES * BLOCK_K * (BLOCK_M + BLOCK_N) elements of 4 bytes. Tiles are k-major, in vec4s across k,

@@ -1,4 +1,13 @@
-// compound: addresses along compound axes (uniforms.wgsl), appended to the kernels that allow them.
+// compound: addresses along compound axes , appended to the kernels that allow them.
+//
+// Compound axes: in kernels that allow it, m, n and k may each run over three axes of an array, the last one fastest:
+//   i = (outer * middle_size + middle) * inner_size + inner, with the sizes (middle, inner) of m_sizes, n_sizes, k_sizes.
+//   Element (i, j) of a is then at a_offset + p * a_batch_stride plus, for each of the six axes, its index times its
+//   stride, (outer, middle, inner) in a_m and a_k; b and c likewise. The bias of product p starts at
+//   bias_offset + p * bias_batch_stride.
+// Bounded operands: one of a and b may be zero outside of an image. The place of an element in the image, y in the upper and
+//   x in the lower 16 bits, is the sum of what line_places says of its row of a, or column of b, and depth_places of k:
+//   (outer, middle, inner). Inside are as many places as depth_places.w says, from line_places.w on.
 
 // The position i along a compound axis of these sizes: outer, middle and inner index.
 fn digits(i: u32, sizes: vec2<u32>) -> vec3<u32> {

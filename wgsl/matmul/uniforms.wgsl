@@ -11,14 +11,6 @@
 //   dispatch completes the sum.
 // Transposed problems: only the GEMV kernels compute c^T = b^T * a^T. Then c_col_stride may differ from 1, and
 //   bias_by_row = 1 indexes the bias by row.
-// Compound axes: in kernels that allow it, m, n and k may each run over three axes of an array, the last one fastest:
-//   i = (outer * middle_size + middle) * inner_size + inner, with the sizes (middle, inner) of m_sizes, n_sizes, k_sizes.
-//   Element (i, j) of a is then at a_offset + p * a_batch_stride plus, for each of the six axes, its index times its
-//   stride, (outer, middle, inner) in a_m and a_k; b and c likewise. The bias of product p starts at
-//   bias_offset + p * bias_batch_stride.
-// Bounded operands: one of a and b may be zero outside of an image. The place of an element in the image, y in the upper and
-//   x in the lower 16 bits, is the sum of what line_places says of its row of a, or column of b, and depth_places of k:
-//   (outer, middle, inner). Inside are as many places as depth_places.w says, from line_places.w on.
 
 struct Uniforms {
     m: u32,
@@ -45,17 +37,4 @@ struct Uniforms {
     c_row_stride: u32,
     c_col_stride: u32,
     bias_by_row: u32,
-    m_sizes: vec2<u32>,
-    n_sizes: vec2<u32>,
-    k_sizes: vec2<u32>,
-    bias_offset: u32,
-    bias_batch_stride: u32,
-    a_m: vec4<u32>,
-    a_k: vec4<u32>,
-    b_k: vec4<u32>,
-    b_n: vec4<u32>,
-    c_m: vec4<u32>,
-    c_n: vec4<u32>,
-    line_places: vec4<u32>,
-    depth_places: vec4<u32>,
 }

@@ -288,7 +288,8 @@ def _row_kernel_text(stage: Stage, form: Form) -> str:
         stride = "reduced.x" if form.reduced_axes == 1 else "reduced.y"
         # A single array may begin anywhere: what comes before its first whole vec4 is loaded one by one.
         alone = form.access == ("vec4",) and form.reduced_axes == 1
-        head = "(0u - row.x_at) & 3u" if alone else "0u"
+        (name, _, _), *_ = _operands(stage, form)
+        head = f"(0u - row.{name}_at) & 3u" if alone else "0u"
         four = f"    let at = at_element(row, i);\n{_four_text(stage, form, stride)}"
     else:
         head = "0u"
