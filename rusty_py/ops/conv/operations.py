@@ -145,7 +145,7 @@ def _gradient(
     return [
         _of_input(g, w, geometry, x.shape) if wanted[0] else None,
         _of_weights(x, g, geometry, w) if wanted[1] else None,
-        *[_of_bias(g, geometry)] * (len(wanted) > 2),
+        *[_of_bias(g, geometry) if each else None for each in wanted[2:]],
     ]
 
 
@@ -168,7 +168,7 @@ def _gradient_transposed(
     return [
         _cropped(apply(CONV2D, g, w, geometry=geometry), geometry, x.shape) if wanted[0] else None,
         _of_weights(g, x, geometry, w) if wanted[1] else None,
-        *[_of_bias(g, geometry)] * (len(wanted) > 2),
+        *[_of_bias(g, geometry) if each else None for each in wanted[2:]],
     ]
 
 
