@@ -201,6 +201,23 @@ def test_kernels_of_gpus_reduce_rows_and_columns_in_chunks(as_gpu: Device) -> No
         assert [each.kernel for each in passes(*box, cpu=False)] == kernels
 
 
+def test_kernels_of_gpus_compute_what_is_fused_from_where_a_row_begins(as_gpu: Device) -> None:
+    x = np.random.default_rng(0).random((2, 803), np.float32)
+
+    def copied(x: Array) -> Array:
+        return rp.exp(rp.flip(x, axis=0).copy()).sum(axis=-1)
+
+    def scanned(x: Array) -> Array:
+        return rp.exp(-rp.cumulative_sum(x, axis=-1)).sum(axis=-1)
+
+    for part in ((...,), (..., slice(2, None)), (..., slice(3, None))):
+        view, exact = on(as_gpu, x)[part], x[part].astype(np.float64)
+        pairs = (copied, np.exp(exact[::-1])), (scanned, np.exp(-np.cumsum(exact, axis=-1)))
+        for function, terms in pairs:
+            result = rp.fuse(function)(view).numpy()
+            np.testing.assert_allclose(result, terms.sum(axis=-1), rtol=1e-5)
+
+
 def test_a_reduction_of_up_to_64_ki_elements_is_one_launch(unchecked: Device) -> None:
     cases = [((256,), None), ((1 << 16,), None), ((8, 1024), 1), ((1 << 14, 4), 0), ((5, 3), None)]
     for shape, axis in cases:
