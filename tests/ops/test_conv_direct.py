@@ -220,6 +220,7 @@ def test_gradients_of_weights_of_any_memory(unchecked: Device) -> None:
 def test_gradients_of_weights_in_launches_of_a_few_workgroups(
     unchecked: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(unchecked, "adapter", replace(unchecked.adapter, type="CPU"))
     problem = IMAGE.weight_correlation(unchecked)
     monkeypatch.setattr(unchecked.throughput, "flops", lambda kernel: problem.flops // 20)
     with limited(unchecked, {"groups": 4}):

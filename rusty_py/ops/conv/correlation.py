@@ -134,14 +134,6 @@ class WeightCorrelation:
         """The words of `Uniforms` in wgsl/conv2d/uniforms.wgsl, where w is dw and out is dout."""
         return _uniforms(self.x, self.dw, self.dout, self.taps)
 
-    def as_correlation(self) -> Correlation:
-        """The same as a correlation whose batch is the channels, and whose taps are the pixels of dout."""
-        x = permuted(self.x, (2, 1, 0, 3, 4))
-        dout = permuted(self.dout, (1, 2, 0, 3, 4))
-        dw = permuted(self.dw, (2, 0, 1, 3, 4))
-        taps = Taps(self.taps.start, stride=self.taps.dilation, dilation=self.taps.stride)
-        return Correlation(x, dout, dw, taps)
-
 
 def _uniforms(x: Array, w: Array, out: Array, taps: Taps) -> tuple[int, ...]:
     sizes = (*x.shape, out.shape[2], *w.shape[3:], *out.shape[3:])

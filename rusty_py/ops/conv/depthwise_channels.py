@@ -115,7 +115,6 @@ def run(device: Device, problem: Correlation, kernel: ChannelsKernel) -> None:
     """Launches a kernel that suits the problem."""
     spec = kernel.spec(Epilogue.of(problem))
     for each in pieces(problem, device.throughput.flops(spec)):
-        bias = [] if each.bias is None else [each.bias.buffer]
         tiles = [ceil_div(size, pixels) for size, pixels in zip(each.out_size, kernel.tile, strict=True)]
         jobs = each.batch * tiles[0] * tiles[1] * (each.groups // 4)
         groups = ceil_div(jobs, kernel.threads)
@@ -123,7 +122,7 @@ def run(device: Device, problem: Correlation, kernel: ChannelsKernel) -> None:
         launch(
             device,
             spec,
-            inputs=[each.x.buffer, each.w.buffer, *bias],
+            inputs=each.inputs,
             outputs=[each.out.buffer],
             uniforms=each.uniforms,
             workgroups=(ceil_div(groups, rows), rows, 1),

@@ -109,7 +109,6 @@ def run(device: Device, problem: Correlation, kernel: OutputsKernel) -> None:
     """Launches a kernel that suits the problem."""
     spec = kernel.spec(Epilogue.of(problem))
     for each in pieces(problem, device.throughput.flops(spec)):
-        bias = [] if each.bias is None else [each.bias.buffer]
         height, width = each.out_size
         jobs = each.batch * height * ceil_div(width, kernel.pixels)
         groups = ceil_div(jobs, kernel.threads // kernel.lanes)
@@ -118,7 +117,7 @@ def run(device: Device, problem: Correlation, kernel: OutputsKernel) -> None:
         launch(
             device,
             spec,
-            inputs=[each.x.buffer, each.w.buffer, *bias],
+            inputs=each.inputs,
             outputs=[each.out.buffer],
             uniforms=each.uniforms,
             workgroups=(ceil_div(groups, rows), rows, parts * each.groups),

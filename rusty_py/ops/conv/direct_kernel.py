@@ -81,7 +81,6 @@ def run(device: Device, problem: Correlation, kernel: Kernel) -> None:
     """Launches a kernel that suits the problem."""
     spec = kernel.spec(Epilogue.of(problem), out_vec4=aligned(problem.out))
     for each in pieces(problem, device.throughput.flops(spec)):
-        bias = [] if each.bias is None else [each.bias.buffer]
         together = each.groups if kernel.flat and not kernel.keeps else 1
         planes = each.batch * together
         groups = ceil_div(job_count(each.out_size, planes, kernel.window.out_rows), kernel.threads)
@@ -90,7 +89,7 @@ def run(device: Device, problem: Correlation, kernel: Kernel) -> None:
         launch(
             device,
             spec,
-            inputs=[each.x.buffer, each.w.buffer, *bias],
+            inputs=each.inputs,
             outputs=[each.out.buffer],
             uniforms=each.uniforms,
             workgroups=(ceil_div(groups, rows), rows, parts * each.groups // together),

@@ -157,7 +157,7 @@ def _pair(name: str, value: Sizes, smallest: int, operation: str) -> Pair:
 
 
 def check_images(x: Array, layout: str, *, operation: str) -> None:
-    """Raises DtypeError, ShapeError for what is no batch of images, LimitError for an unknown layout."""
+    """Raises DtypeError, ShapeError unless x has 4 axes, LimitError for an unknown layout."""
     if x.kind.kind != "f":
         raise DtypeError(f'{operation}: not for {x.kind.name}: convert with .astype("f32")')
     check_layout(layout, operation=operation)
