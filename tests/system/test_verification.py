@@ -149,9 +149,12 @@ def test_timestamps_that_fail_later_make_all_rows_wall_clock(sabotaged: Sabotage
     done = sabotaged(
         """
         import numpy as np
+        from rusty_py.measure import runner
+        from rusty_py.measure.clock import Clock
         from rusty_py.measure.sampling import Sampler
         from rusty_py.runtime.timing import Timer
 
+        runner.check_clock = lambda *arguments, **options: Clock("gpu", "as if they agreed on any machine")
         stamps_ns, rounds = Timer._stamps_ns, Sampler.rounds
 
         def failing(self, *arguments, **options):
