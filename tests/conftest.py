@@ -14,9 +14,10 @@ from rusty_py.runtime.adapter import choose
 # What this machine was tuned to must not change what is tested.
 os.environ["RUSTY_PY_TUNING"] = "off"
 
-if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
-    # As in a background job: a handler that does nothing goes on ignoring Ctrl-C, but is not inherited.
-    signal.signal(signal.SIGINT, lambda *_: None)
+for number in (signal.SIGINT, signal.SIGHUP):
+    if signal.getsignal(number) == signal.SIG_IGN:
+        # As in a background job, or under nohup: a handler that does nothing is not inherited.
+        signal.signal(number, lambda *_: None)
 
 # A CPU driver compiles at a kernel's first run, so that no example has a fair deadline.
 settings.register_profile("rusty_py", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -50,15 +51,22 @@ def adapter() -> Adapter:
 
 @pytest.fixture(scope="session", params=["checked", "unchecked"])
 def device(request: pytest.FixtureRequest, adapter: Adapter) -> Iterator[Device]:
-    """A device with wgpu's run-time checks in our kernels, and one without; see the mark `one_mode`."""
-    with Device(adapter, checked=request.param == "checked") as device:
+    """A device with wgpu's run-time checks in our kernels, and `unchecked`; see the mark `one_mode`."""
+    if request.param == "unchecked":
+        yield request.getfixturevalue("unchecked")
+        return
+    with Device(adapter, checked=True) as device:
         yield device
 
 
 @pytest.fixture(scope="session")
 def unchecked(adapter: Adapter) -> Iterator[Device]:
-    """One device, for what has nothing to do with run-time checks."""
-    with Device(adapter, checked=False) as device:
+    """One device, for what has nothing to do with run-time checks; also the default device.
+
+    A kernel costs a test most where a device compiles it first.
+    """
+    with Device(adapter, checked=False) as device, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("rusty_py.runtime.device._default", device)
         yield device
 
 

@@ -16,7 +16,7 @@ from rusty_py.dtypes import BOOL, F16, F32, I32, Dtype
 from ..each import each_reported
 from .operands import KINDS, LAYOUTS, needs, on, values
 
-pytestmark = pytest.mark.one_mode
+pytestmark = [pytest.mark.one_mode, pytest.mark.usefixtures("short_kernels")]
 EVERY_KIND = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 
 

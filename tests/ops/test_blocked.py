@@ -25,12 +25,12 @@ from .operands import needs
 from .products import assert_within, poison
 
 SMALL = [
-    Blocked(32, 32, 16, thread_m=4, thread_n=4, lanes_m=8, stages=1),
-    Blocked(32, 64, 16, thread_m=8, thread_n=4, lanes_m=4, stages=2),
+    Blocked(32, 32, 8, thread_m=4, thread_n=4, lanes_m=8, stages=1),
+    Blocked(32, 64, 8, thread_m=8, thread_n=4, lanes_m=4, stages=2),
     # Too little workgroup memory to exchange what is stored.
     Blocked(64, 32, 8, thread_m=4, thread_n=8, lanes_m=16, stages=1),
     # Half the steps of a tile a thread.
-    Blocked(32, 32, 32, thread_m=4, thread_n=8, lanes_m=8, stages=1, slice_k=2),
+    Blocked(32, 32, 16, thread_m=4, thread_n=8, lanes_m=8, stages=1, slice_k=2),
     Blocked(32, 32, 16, thread_m=4, thread_n=4, lanes_m=8, stages=2, slice_k=2),
     # Room to exchange half of its rows at a time.
     Blocked(32, 32, 16, thread_m=8, thread_n=4, lanes_m=4, stages=1, slice_k=2),

@@ -1,4 +1,5 @@
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
@@ -21,6 +22,8 @@ from rusty_py.runtime.adapter import ENVIRONMENT
 from .children import outcome
 from .operands import needs_mapping
 from .products import assert_product, uniform
+
+pytestmark = pytest.mark.usefixtures("short_kernels")
 
 A, B = uniform(33, 17, seed=1), uniform(17, 40, seed=2)
 
@@ -336,12 +339,22 @@ print(d.closed)
     assert printed.endswith("True")
 
 
-def test_the_default_device_is_one(adapter: Adapter) -> None:
+@pytest.fixture
+def own_default(adapter: Adapter, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The default device is one that the test may close, not that of other tests."""
+    monkeypatch.setattr("rusty_py.runtime.device._default", None)
+    yield
+    default_device().close()
+
+
+@pytest.mark.usefixtures("own_default")
+def test_the_default_device_is_one() -> None:
     assert default_device() is default_device()
     assert_product(matmul(A, B), A, B)
 
 
-def test_a_closed_default_device_is_followed_by_another(adapter: Adapter) -> None:
+@pytest.mark.usefixtures("own_default")
+def test_a_closed_default_device_is_followed_by_another() -> None:
     first = default_device()
     first.close()
     second = default_device()
@@ -349,8 +362,8 @@ def test_a_closed_default_device_is_followed_by_another(adapter: Adapter) -> Non
     assert_product(matmul(A, B), A, B)
 
 
-def test_threads_share_the_default_device(adapter: Adapter) -> None:
-    default_device().close()
+@pytest.mark.usefixtures("own_default")
+def test_threads_share_the_default_device() -> None:
     together = Barrier(6)
 
     def take() -> Device:

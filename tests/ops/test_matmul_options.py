@@ -187,7 +187,7 @@ def test_an_activation_may_be_none_by_name(unchecked: Device) -> None:
 def test_a_bias_and_an_activation_follow(
     device: Device, activation: str | None, request: pytest.FixtureRequest
 ) -> None:
-    if activation not in (None, "relu"):  # The kernel that is shipped stores what any activation makes.
+    if activation != "relu":  # The kernel that is shipped stores what any activation makes.
         request.getfixturevalue("short_kernels")
     for bias in (BIAS, None) if activation in (None, "relu") else (BIAS,):
         with poison(device):
@@ -365,6 +365,7 @@ def test_a_plan_is_refused_as_its_product_would_be(unchecked: Device) -> None:
 # Numbers that spread.
 
 
+@SHORT
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 3e38])
 def test_what_lies_beside_a_view_stays_out_of_its_product(
     device: Device, tile: int | str, value: float

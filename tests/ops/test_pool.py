@@ -12,6 +12,8 @@ from rusty_py.runtime.launch import record
 from .children import outcome
 from .products import launches
 
+pytestmark = pytest.mark.usefixtures("short_kernels")
+
 ONES = np.ones((64, 64), np.float32)
 
 

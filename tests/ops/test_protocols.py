@@ -8,6 +8,8 @@ from rusty_py.dtypes import F32, I32
 
 from .operands import on, values
 
+pytestmark = pytest.mark.usefixtures("short_kernels")
+
 A = values(F32, 6, 10, seed=1)
 
 ON_THE_DEVICE = {

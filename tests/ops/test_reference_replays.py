@@ -12,6 +12,8 @@ from rusty_py.samples import Sample
 
 from ..each import each_reported
 
+pytestmark = pytest.mark.usefixtures("short_kernels")
+
 
 @pytest.mark.one_mode
 def test_replays_of_a_graph_compute_the_operation_in_any_layout(unchecked: Device) -> None:

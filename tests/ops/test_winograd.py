@@ -24,6 +24,8 @@ from rusty_py.samples import Sample
 from ..each import each_reported
 from .operands import on
 
+pytestmark = pytest.mark.usefixtures("short_kernels")
+
 FORMS = {"winograd": F2, "winograd4": F4}
 ONES = Geometry((1, 1), (1, 1))
 
