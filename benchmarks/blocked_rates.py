@@ -1,6 +1,7 @@
-"""Throughput of each blocked kernel by operand layout: the numbers of gemm/measured_rates.py.
+"""Throughput of kernels by operand layout: the numbers of gemm/measured_rates.py and gemm/register_tiled.py.
 
     python -m benchmarks.blocked_rates > rates.csv
+    python -m benchmarks.blocked_rates --family register_tiled > rates.csv
 
 From the root of the checkout, on a machine with a GPU. Every kernel verifies each product against float64 and
 is then timed, without what copies its operands: medians of samples of 100 ms after a warm-up, GFLOPS.
@@ -10,6 +11,7 @@ import argparse
 import csv
 import statistics
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import numpy as np
@@ -19,9 +21,11 @@ from benchmarks.peers.contestant import sample
 from rusty_py import Device
 from rusty_py.bench import context
 from rusty_py.gemm.blocked_family import BLOCKED
+from rusty_py.gemm.kernel import KernelConfig
 from rusty_py.gemm.measured_rates import Rates
 from rusty_py.gemm.plan import GemmPlan
 from rusty_py.gemm.problem import GemmProblem
+from rusty_py.gemm.register_tiled import REGISTER_TILED, LayoutRates
 from rusty_py.measure.clock import Clock, check_clock
 from rusty_py.runtime.launch import run
 from rusty_py.runtime.timing import Timer
@@ -30,10 +34,15 @@ from rusty_py.tune.verifier import Attempt, TrialVerifier
 
 SAMPLE_S = 0.1
 SAMPLES = 3
+FAMILIES: dict[str, tuple[Sequence[KernelConfig], tuple[str, ...]]] = {
+    "blocked": (BLOCKED, Rates._fields),
+    "register_tiled": (REGISTER_TILED, LayoutRates._fields),
+}
+"""The kernels, and the fields of the rates of each."""
 
 
 def setting(column: str, n: int) -> tuple[GemmProblem, str]:
-    """What a field of `Rates` is measured with, n cubed or one less, and which operands are packed."""
+    """What a field of the rates is measured with, n cubed or one less, and which operands are packed."""
     match column:
         case "ones":
             return problem_of(n - 1, n - 1, n - 1), ""
@@ -46,15 +55,19 @@ def setting(column: str, n: int) -> tuple[GemmProblem, str]:
 
 
 def main() -> None:
-    """Prints the rates as CSV, a row for each kernel and column of `Rates`."""
+    """Prints the rates as CSV, a row for each kernel and field of its rates."""
     assert __doc__
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--size", type=int, default=2048, help="a multiple of 4 (default: %(default)s)")
-    parser.add_argument("--columns", default=",".join(Rates._fields), help="some of %(default)s")
+    parser.add_argument("--family", choices=FAMILIES, default="blocked", help="default: %(default)s")
+    parser.add_argument(
+        "--columns", help="some of the fields of its rates (default: all), with commas between"
+    )
     arguments = parser.parse_args()
-    n, columns = arguments.size, arguments.columns.split(",")
-    if unknown := set(columns).difference(Rates._fields):
-        parser.error(f"--columns: not among the fields of Rates: {', '.join(sorted(unknown))}")
+    kernels, fields = FAMILIES[arguments.family]
+    n, columns = arguments.size, arguments.columns.split(",") if arguments.columns else fields
+    if unknown := set(columns).difference(fields):
+        parser.error(f"--columns: not among {', '.join(fields)}: {', '.join(sorted(unknown))}")
     if n < 8 or n % 4:
         parser.error(f"--size: a multiple of 4 from 8 on: {n}")
     device = Device()
@@ -66,7 +79,7 @@ def main() -> None:
     for column in columns:
         problem, packs = setting(column, n)
         verifier = TrialVerifier(device, problem, np.random.default_rng())
-        for kernel in BLOCKED:
+        for kernel in kernels:
             if not kernel.supports(device.limits, problem):
                 continue
             attempt = Attempt(verifier, GemmPlan(problem, kernel, packs=packs))

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from rusty_py.gemm import blocked_family, register_tiled_cpu
+from rusty_py.gemm import blocked_family, register_tiled, register_tiled_cpu
 from rusty_py.gemm.family import SPLIT_K, KernelFamily
 from rusty_py.gemm.gemv import GEMV_N_FAMILY, GEMV_T_FAMILY, MAX_ROWS
 from rusty_py.gemm.kernel import KernelConfig
@@ -20,6 +20,7 @@ FAMILIES: Mapping[str, KernelFamily] = {
     "naive": NAIVE_FAMILY,
     "tiled": TILED_FAMILY,
     "blocked": blocked_family.FAMILY,
+    "register_tiled": register_tiled.FAMILY,
     "gemv_n": GEMV_N_FAMILY,
     "gemv_t": GEMV_T_FAMILY,
     "register_tiled_cpu": register_tiled_cpu.FAMILY,

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from rusty_py import shaders
 from rusty_py.checker import Report, check
 from rusty_py.dtypes import F32
-from rusty_py.gemm import register_tiled_cpu, variants
+from rusty_py.gemm import register_tiled, register_tiled_cpu, variants
 from rusty_py.gemm.blocked_family import BLOCKED
 from rusty_py.gemm.gemv import GEMV_N, GEMV_T
 from rusty_py.gemm.helpers import Pack, SplitKReduce
@@ -285,10 +285,13 @@ CLEAN = [
     ),
     *(
         _launch(
-            str(kernel.spec(GemmProblem(17, 9, 19, signature=_ONES))), _groups(kernel.block, 17, 19), buffers
+            str(kernel.spec(GemmProblem(m, 9, n, signature=_ONES))),
+            _groups(kernel.block, m, n),
+            _product(m, 9, n) | {"bias": f"f32[{n}]"},
         )
-        for kernel, buffers in [
-            (each, _product(17, 9, 19) | {"bias": "f32[19]"}) for each in register_tiled_cpu.SMALL
+        for kernel, m, n in [
+            *((each, 17, 19) for each in register_tiled_cpu.SMALL),
+            (register_tiled.SMALLEST, 33, 35),
         ]
     ),
     _launch(

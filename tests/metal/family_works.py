@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from rusty_py.gemm import gemv, register_tiled_cpu
+from rusty_py.gemm import gemv, register_tiled, register_tiled_cpu
 from rusty_py.gemm.gemv import GEMV_N, GEMV_T
 from rusty_py.gemm.kernel import KernelConfig
 from rusty_py.gemm.problem import Signature
+from rusty_py.gemm.register_tiled import SMALLEST
 
 from ..ops.placed import PlacedProduct
 
@@ -21,6 +22,22 @@ def direct_products() -> Iterator[PlacedProduct]:
         yield replace(of_form(kernel, Signature(), 8, 36, 20), products=2, split_k=3)
         odd = of_form(kernel, list(register_tiled_cpu.signatures())[3], 5, 37, 19)
         yield replace(odd, add=True, limits={"loop_steps": kernel.loops(16)})
+
+
+def register_tiled_products() -> Iterator[PlacedProduct]:
+    """Each kernel in each of its texts: over the edge of a workgroup; the smallest without edges, too."""
+    for kernel, signature in register_tiled.kernels():
+        rows, cols = kernel.block
+        more = 4 if signature.a_vec4 else 3
+        yield of_form(kernel, signature, rows + more, 2 * kernel.step + more, cols + more)
+    rows, cols = SMALLEST.block
+    whole = of_form(SMALLEST, Signature(), 2 * rows, 24, cols)
+    yield replace(whole, products=2)
+    yield replace(whole, split_k=3, add=True)
+    yield of_form(SMALLEST, Signature(), rows - 4, 12, cols - 8)
+    odd = Signature(a_vec4=False, b_vec4=False, c_vec4=False, bias=True, activation="gelu")
+    over = of_form(SMALLEST, odd, rows + 3, 37, cols + 5)
+    yield replace(over, add=True, limits={"loop_steps": SMALLEST.loops(16)})
 
 
 def thin_products() -> Iterator[PlacedProduct]:

@@ -12,7 +12,15 @@ from .registry import all_specs, each_file, source_of
 BIAS = 2
 MAY_HAVE_BIAS = {
     f"matmul/{name}"
-    for name in ("blocked", "register_tiled_cpu", "gemv_n", "gemv_t", "splitk_reduce", "pack")
+    for name in (
+        "blocked",
+        "register_tiled",
+        "register_tiled_cpu",
+        "gemv_n",
+        "gemv_t",
+        "splitk_reduce",
+        "pack",
+    )
 }
 """Their texts for a product without bias do not declare it, though something is bound."""
 

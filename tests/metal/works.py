@@ -35,7 +35,7 @@ from rusty_py.samples import KINDS, Sample, values
 from .compound_works import compound_products
 from .conv_works import conv_works
 from .execution import POISON
-from .family_works import direct_products, thin_products
+from .family_works import direct_products, register_tiled_products, thin_products
 from .index_works import index_works
 from .order_works import order_works
 from .pool_works import pool_works
@@ -73,6 +73,7 @@ def works() -> list[Work]:
             Work(each.name, each.compute, each.expected)
             for each in (
                 *direct_products(),
+                *register_tiled_products(),
                 *thin_products(),
                 *compound_products(),
                 *index_works(),

@@ -10,7 +10,7 @@ import rusty_py as rp
 from rusty_py import Activation, Device, UnsupportedError, array, matmul, oracle
 from rusty_py.activations import ACTIVATIONS
 from rusty_py.dtypes import F16, F32
-from rusty_py.gemm import register_tiled_cpu
+from rusty_py.gemm import register_tiled, register_tiled_cpu
 from rusty_py.gemm.blocked_family import SMALLEST
 from rusty_py.gemm.gemv import GemvN, GemvT
 from rusty_py.gemm.kernel import KernelConfig
@@ -26,6 +26,7 @@ pytestmark = pytest.mark.one_mode
 THIN = GemvN(2, lanes_n=4, lanes_k=1, steps=2)  # Compiles fastest.
 KERNELS: tuple[KernelConfig, ...] = (
     *register_tiled_cpu.SMALL,
+    register_tiled.SMALLEST,
     SMALLEST,
     THIN,
     GemvT(2, cols=2, lanes_n=1, lanes_k=1, steps=2),

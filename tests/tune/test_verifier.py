@@ -8,6 +8,7 @@ import pytest
 from rusty_py import Device
 from rusty_py.gemm.gemv import GemvN, GemvT
 from rusty_py.gemm.plan import GemmPlan
+from rusty_py.gemm.register_tiled import RegisterTiled
 from rusty_py.gemm.register_tiled_cpu import RegisterTiledCpu
 from rusty_py.gemm.search_space import FAMILIES, supports
 from rusty_py.gemm.simple import Naive, Tiled
@@ -66,6 +67,16 @@ def test_direct_kernels_of_the_space_are_right(unchecked: Device, kernel: Regist
     verifier = TrialVerifier(unchecked, problem, np.random.default_rng(1))
     for split_k in (1, 2):
         assert Attempt(verifier, GemmPlan(problem, kernel, split_k)).verify().ok
+
+
+@pytest.mark.parametrize("kernel", SAMPLE.sample(list(FAMILIES["register_tiled"].kernels()), 3), ids=str)
+def test_register_tiled_kernels_of_the_space_are_right(unchecked: Device, kernel: RegisterTiled) -> None:
+    problem = problem_of(131, 150, 133, layout="nt", products=2)
+    verifier = TrialVerifier(unchecked, problem, np.random.default_rng(1))
+    for split_k, packs in ((1, ""), (2, "a"), (1, "b"), (2, "ab")):
+        plan = GemmPlan(problem, kernel, split_k, packs)
+        assert supports(plan.choice, unchecked.limits, problem)
+        assert Attempt(verifier, plan).verify().ok
 
 
 def test_the_exam_passes_packed_operands(unchecked: Device) -> None:

@@ -186,19 +186,6 @@ fn multiply(
 // Rows of blocks in a band of the rasterization order.
 const BAND_BLOCKS: u32 = 8u;
 
-// The first row and column of the block of a workgroup. Rasterization goes down the columns of a band: workgroups that
-// run at the same time share rows of a and columns of b in the cache.
-fn block_origin(group: vec3<u32>, groups: vec3<u32>) -> vec2<u32> {
-    let linear = group.y * groups.x + group.x;
-    let band = linear / (BAND_BLOCKS * groups.x);
-    let band_rows = min(BAND_BLOCKS, groups.y - band * BAND_BLOCKS);
-    let in_band = linear - band * BAND_BLOCKS * groups.x;
-    return vec2(
-        uniforms.row0 + (band * BAND_BLOCKS + in_band % band_rows) * BLOCK_M,
-        uniforms.col0 + in_band / band_rows * BLOCK_N,
-    );
-}
-
 @compute @workgroup_size(THREADS)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -212,9 +199,9 @@ fn main(
     bias_start = uniforms.bias_offset + product * uniforms.bias_batch_stride;
 
     // Find the block. One that extends beyond the edge is shifted back inside, to (row0, col0)
-    let origin = block_origin(group, groups);
-    let block_row = origin.x;
-    let block_col = origin.y;
+    let block = banded(group, groups, BAND_BLOCKS);
+    let block_row = uniforms.row0 + block.x * BLOCK_M;
+    let block_col = uniforms.col0 + block.y * BLOCK_N;
     let rows = select(uniforms.m, (uniforms.m + 3u) / 4u * 4u, A_VEC4 && !A_ALONG_K);
     let cols = select(uniforms.n, (uniforms.n + 3u) / 4u * 4u, B_VEC4 && !B_ALONG_K);
     let row0 = select(block_row, min(block_row, rows - BLOCK_M), EDGES && !CLAMP_LOADS);
