@@ -7,12 +7,15 @@ from importlib import import_module
 from importlib.machinery import PathFinder
 from typing import TYPE_CHECKING
 
+from rusty_py.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from rusty_py.activations import Activation as Activation
     from rusty_py.arrays import Array as Array
     from rusty_py.autograd import grad as grad
     from rusty_py.autograd import no_grad as no_grad
     from rusty_py.autograd import value_and_grad as value_and_grad
+    from rusty_py.calibration import calibrate as calibrate
     from rusty_py.errors import CacheError as CacheError
     from rusty_py.errors import DeviceError as DeviceError
     from rusty_py.errors import DtypeError as DtypeError
@@ -129,7 +132,6 @@ if TYPE_CHECKING:
     from rusty_py.runtime.device import default_device as default_device
     from rusty_py.user_kernel import Kernel as Kernel
 
-__version__ = "0.1.0"
 
 # Functions of ops/ are found there; those that are here come without the others, for a fast start.
 _NAMES = {
@@ -137,6 +139,7 @@ _NAMES = {
     "runtime.adapter": ("Adapter", "Limits", "list_adapters"),
     "arrays": ("Array",),
     "autograd": ("grad", "no_grad", "value_and_grad"),
+    "calibration": ("calibrate",),
     "gradient_check": ("gradcheck",),
     "runtime.device": ("Device", "default_device"),
     "errors": (

@@ -218,6 +218,43 @@ def tune(
 
 
 @app.command()
+def calibrate(
+    adapter: AdapterOption = None,
+    max_time: Annotated[
+        float | None,
+        typer.Option(min=1, callback=finite, metavar="SECONDS", help="Budget. Default: 15 (CPU: 60)."),
+    ] = None,
+    json: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Also write the profile as JSON.")
+    ] = None,
+    force: ForceOption = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Measure without storing the profile.")] = False,
+    ascii: AsciiOption = False,
+) -> None:
+    """Measures how fast this machine is, so that work is planned for it.
+
+    The profile is kept in the user's cache: rates of kernels, bandwidth, and the cost of launches. rusty_py
+    reads it whenever it selects a kernel.
+
+    Example: rusty-bench calibrate --json profile.json
+    """
+    from rusty_py.bench import calibration
+    from rusty_py.bench.report import files
+    from rusty_py.calibration import calibrate_adapter
+
+    chosen = choose_adapter(adapter)
+    if json:
+        files.check(json, force=force)
+    with progress_line(ascii=ascii) as progress:
+        found = calibrate_adapter(chosen, max_time_s=max_time, keep=not dry_run, progress=progress)
+    try:
+        show(calibration.as_text(found), ascii=ascii)
+    finally:
+        if json:
+            files.write(json, calibration.as_document(found) + "\n")
+
+
+@app.command()
 def info(
     adapter: AdapterOption = None,
     format: Annotated[InfoFormat, typer.Option(metavar="FORMAT", help="table or json.")] = InfoFormat.table,

@@ -9,7 +9,10 @@ DEFAULT = "matmul"
 
 
 class CommandGroup(TyperGroup):
-    """Also accepts options of the default command: `rusty-bench --size 64` means `rusty-bench matmul ...`."""
+    """Also accepts options of the default command: `rusty-bench --size 64` means `rusty-bench matmul ...`.
+
+    Without arguments it means `rusty-bench matmul --calibrate`.
+    """
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Inserts the default command if there are no arguments or they start with one of its options."""
@@ -17,7 +20,7 @@ class CommandGroup(TyperGroup):
         if self._begins_with_an_option(ctx, args) or not (args or completing):
             if not completing:
                 self._refuse_later_command(ctx, args)
-            args = [DEFAULT, *args]
+            args = [DEFAULT, *(args or ["--calibrate"])]
         return super().parse_args(ctx, args)
 
     def shell_complete(self, ctx: Any, incomplete: str) -> Any:

@@ -30,7 +30,7 @@ from rusty_py.bench.options import (
     finite,
     parts,
 )
-from rusty_py.bench.output import Format, Output
+from rusty_py.bench.output import Format, Output, complain, progress_line
 from rusty_py.bench.shapes import Size
 from rusty_py.errors import DtypeError
 
@@ -78,6 +78,12 @@ def matmul(
         typer.Option(min=1e-9, callback=finite, metavar="GFLOPS", help="Adds a column: % of this."),
     ] = None,
     seed: SeedOption = None,
+    calibrate: Annotated[
+        bool,
+        typer.Option(
+            "--calibrate", help="Calibrate first, unless that was done. Default: without arguments."
+        ),
+    ] = False,
     json: JsonOption = None,
     out: OutOption = None,
     force: ForceOption = False,
@@ -114,6 +120,8 @@ def matmul(
 
     if preset and not chosen.is_cpu:
         max_time = max_time or PRESET_SECONDS
+    if calibrate:
+        max_time = _after_calibration(chosen, max_time or 60.0, ascii=ascii)
     options = Options.for_adapter(
         chosen, warmup_s=warmup, runs=runs, min_time_s=min_time, max_time_s=max_time, seed=seed
     )
@@ -126,6 +134,17 @@ def matmul(
         whole_calls=not preset,
     )
     measure_and_report(chosen, partial(measure, suite, peak_gflops=peak), options, output)
+
+
+def _after_calibration(adapter: "Adapter", budget_s: float, *, ascii: bool) -> float:
+    """Calibrates the adapter, unless that was done; returns the seconds that are left of the budget."""
+    from rusty_py.bench.calibration import precede
+
+    with progress_line(ascii=ascii) as progress:
+        seconds, line = precede(adapter, budget_s=budget_s, progress=progress)
+    if line:
+        complain(line)
+    return budget_s - seconds
 
 
 def parse_size(text: str) -> Size:

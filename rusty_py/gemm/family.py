@@ -1,7 +1,7 @@
 """Kernel families: the parameters, candidates, cost model and search space of one WGSL kernel."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
 
@@ -15,6 +15,19 @@ from rusty_py.runtime.launch import Spec
 SPLIT_K = (1, 2, 4, 8, 16, 32, 64)
 # Of products with compound axes, whose sums are long and whose results are small.
 COMPOUND_SPLIT_K = (*range(1, 9), *range(10, 33, 2), 36, *range(40, 65, 8), 80, 96, 112, 128)
+
+
+# Typical rates of the classes of operands, as fractions of "tn", both contiguous across k: see `CostModel`.
+USUAL = {
+    "nn": 0.97,
+    "tn": 1.0,
+    "nt": 0.93,
+    "tt": 0.96,
+    "scalar": 0.85,
+    "packed": 1.0,
+    "f16": 0.97,
+    "half2": 1.4,
+}
 
 
 def _any(kernel: Any) -> bool:
@@ -33,6 +46,10 @@ def _no_key(kernel: Any) -> object:
     return ()
 
 
+def _constant(kernel: Any) -> tuple[float, ...]:
+    return (1.0,)
+
+
 def _no_atypicality(plan: GemmPlan) -> float:
     return 0.0
 
@@ -45,6 +62,12 @@ class KernelFamily:
     the seconds of a plan, without packing, split-K reduction and launch overhead. `candidates` are the plans
     for untuned problems on GPUs, of which the cheapest is selected; on CPU drivers the first of
     `cpu_candidates` is. `variants` are Specs to compile or check ahead that cover every line of the kernel.
+
+    `calibrated` are the kernels whose rates are measured on each device. The rate of any other is estimated:
+    the time of a multiplication is the sum of its `terms`, multiplied by coefficients that are fitted to the
+    measured kernels of the family. `coefficients` are those where none was measured, relative to the time of
+    the fastest kernel. `usual` are the rates of its kernels for the classes of operands, as fractions of one
+    another, where they were not measured.
 
     For the tuner: `cpu` and `gpu` enable the family on such adapters. The first pass tries one kernel per
     block and `search_key`; equal costs are ordered by `atypicality`.
@@ -64,6 +87,10 @@ class KernelFamily:
     min_part: Callable[[Any], int] = _never
     search_key: Callable[[Any], object] = _no_key
     atypicality: Callable[[GemmPlan], float] = _no_atypicality
+    calibrated: tuple[KernelConfig, ...] = ()
+    terms: Callable[[Any], tuple[float, ...]] = _constant
+    coefficients: tuple[float, ...] = (1.0,)
+    usual: Mapping[str, float] = field(default_factory=lambda: USUAL)
     cpu: bool = True
     gpu: bool = True
     packs: bool = False

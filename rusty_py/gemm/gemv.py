@@ -212,16 +212,26 @@ def _cpu_gemv_n(limits: Limits, problem: GemmProblem) -> Iterator[GemmPlan]:
 
 
 def cost(plan: GemmPlan, machine: CostModel) -> float:
-    """The time to read a and b or, if longer, to multiply at a quarter of the fastest kernel's rate."""
+    """The time to read a and b by the kernel's measured rate.
+
+    Without one: at the bandwidth of memory or, if longer, multiplying at a quarter of the fastest kernel's
+    rate.
+    """
     problem, (rows, cols) = plan.seen, plan.kernel.block
     m, k, n, products = problem.m, problem.k, problem.n, problem.products
     workgroups = ceil_div(n, cols) * products * plan.split_k
     read = (
         (m * k + ceil_div(m, rows) * k * n) * products * problem.signature.stored.itemsize / machine.bandwidth
     )
-    multiplied = 4.0 * rows * k * n * products / (machine.multiplications * machine.cores)
+    multiplied = 8.0 * rows * k * n * products / machine.peak
     busy = _BUSY_WITH_ROWS if rows >= _MANY_ROWS else _BUSY
-    return max(read, multiplied) * max(1.0, busy * machine.cores / workgroups)
+    seconds = max(read, multiplied)
+    gflops = machine.rates.get(plan.kernel, {}).get("nt" if isinstance(plan.kernel, GemvT) else "nn")
+    if gflops:
+        passes = ceil_div(m, rows) * products * problem.signature.stored.itemsize / F32.itemsize
+        cached = machine.profile.read_rate(int(read * machine.bandwidth)) / machine.profile.bandwidth
+        seconds = passes * 2 * rows * k * n / (gflops * 1e9) / max(1.0, cached)
+    return seconds * max(1.0, busy * machine.cores / workgroups)
 
 
 def _atypicality(plan: GemmPlan) -> float:

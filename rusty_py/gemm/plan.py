@@ -1,15 +1,24 @@
 """GEMM plans, and the cost model's description of a GPU."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 from rusty_py.dtypes import F16
 from rusty_py.gemm.kernel import KernelConfig
 from rusty_py.gemm.problem import GemmProblem
+from rusty_py.profile.record import Profile
+from rusty_py.runtime.adapter import Limits
 from rusty_py.shapes import ceil_div
 
-# The fraction of the throughput that remains with scalar loads from operands much larger than the caches.
-_GATHERED_FAR, _FAR_BYTES = 0.8, 1e8
+_FAR_BYTES = 1e8
+"""Operands larger than this are much larger than the caches."""
+
+_ACHIEVED = 0.83
+"""The fraction of a copy's bandwidth that packing and skinny products reach."""
+_TILED = 0.8
+"""The fraction of that which tiles reach, whose loads wait for arithmetic."""
 
 
 @dataclass(frozen=True)
@@ -67,51 +76,84 @@ class Choice(NamedTuple):
         return GemmPlan(problem, self.kernel, self.split_k, self.packs, why, self.transposed)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class CostModel:
-    """A GPU as the cost model sees it.
+    """A device as the cost model sees it: its profile, with the rates of kernels by class of operands.
 
-    `cores`: multiprocessors. `multiplications`: of the fastest kernel per core and second. `bandwidth`: bytes
-    per second. `launch`: overhead of a launch in seconds.
+    The classes are the layouts of a and b, "nn", "tn", "nt" and "tt", as in BLAS; "scalar", nn with scalar
+    loads; "packed", the same with both operands packed for vec4 loads; "f16", nn stored in f16; and "half2",
+    accumulated in f16, both operands packed. Rates are in GFLOPS, of kernels that fill the device.
+    Hashed by identity.
     """
 
-    cores: int
-    multiplications: float
-    bandwidth: float
-    launch: float
+    limits: Limits
+    cpu: bool
+    profile: Profile
+    rates: Mapping[KernelConfig, Mapping[str, float]]
+    formula: Callable[[KernelConfig], float]
+    """The estimated GFLOPS, class "tn", of a kernel without a measurement."""
+    usual: Callable[[KernelConfig], Mapping[str, float]]
+    """The rates of the classes, as fractions of that of "tn", of a kernel without a measurement."""
+
+    def gflops(self, kernel: KernelConfig, operands: str) -> float:
+        """The rate of a kernel for a class of operands, measured or estimated."""
+        measured = self.rates.get(kernel, {})
+        rate = measured.get(operands)
+        if rate is not None:
+            return rate
+        usual = self.usual(kernel)
+        for other in ("nn", "tn", *measured):
+            if other in measured:
+                return measured[other] * usual[operands] / usual[other]
+        return self.formula(kernel) * usual[operands]
+
+    @property
+    def cores(self) -> int:
+        return self.profile.cores
+
+    @property
+    def launch(self) -> float:
+        """Seconds of a launch."""
+        return self.profile.launch_s
+
+    @property
+    def bandwidth(self) -> float:
+        """Bytes per second that packing, split-K reductions and skinny products move."""
+        return _ACHIEVED * self.profile.bandwidth
+
+    @cached_property
+    def peak(self) -> float:
+        """Flops per second of the fastest kernel."""
+        return 1e9 * max(self.gflops(kernel, "nn") for kernel in self.rates)
 
 
-# Typical values by adapter type: WebGPU exposes neither the number of multiprocessors nor their speed.
-_MACHINES = {
-    "DiscreteGPU": CostModel(132, 1.93e11, 3.5e12, 3e-6),
-    "CPU": CostModel(4, 3e10, 1e10, 1e-4),  # Only for the tuner: untuned plans take the first candidate.
-    "IntegratedGPU": CostModel(16, 1.3e11, 1.5e11, 1e-5),
-}
-
-
-def machine_of(kind: str) -> CostModel:
-    """Typical values for an adapter type."""
-    return _MACHINES.get(kind, _MACHINES["DiscreteGPU"])
+def workgroups_of(plan: GemmPlan) -> int:
+    """The workgroups of the kernel."""
+    problem, (rows, cols) = plan.seen, plan.kernel.block
+    return ceil_div(problem.m, rows) * ceil_div(problem.n, cols) * problem.products * plan.split_k
 
 
 def waves(plan: GemmPlan, machine: CostModel) -> int:
-    """How often the kernel's workgroups fill the machine, one on each multiprocessor at a time."""
-    problem, (rows, cols) = plan.seen, plan.kernel.block
-    workgroups = ceil_div(problem.m, rows) * ceil_div(problem.n, cols) * problem.products * plan.split_k
-    return ceil_div(workgroups, machine.cores)
+    """How often the kernel's workgroups fill the device, one on each core at a time."""
+    return ceil_div(workgroups_of(plan), machine.cores)
 
 
-def tile_cost(plan: GemmPlan, machine: CostModel, rate: float) -> float:
-    """Seconds of a compute-bound kernel, with one tile of c per multiprocessor at a time.
+def tile_cost(plan: GemmPlan, machine: CostModel, gflops: float) -> float:
+    """Seconds of a kernel, with one tile of c on each core at a time: of computing, or of memory if longer.
 
-    `rate`: the kernel's throughput when it fills the device, as a fraction of the fastest kernel's.
+    Where memory decides, the kernel that computes faster is still a little faster. `gflops`: the kernel's
+    throughput when it fills the device.
     """
     problem, signature = plan.problem, plan.problem.signature
     rows, cols = plan.kernel.block
-    multiplied = machine.multiplications * rate
+    multiplied = gflops * 1e9 / 2 / machine.cores
     for which, size, vec4 in (("a", problem.m, signature.a_vec4), ("b", problem.n, signature.b_vec4)):
         far = size * problem.k * signature.stored.itemsize > _FAR_BYTES
         if far and not vec4 and which not in plan.packs:
-            multiplied *= _GATHERED_FAR
+            multiplied *= machine.profile.scattered
     depth = ceil_div(problem.k, plan.split_k)
-    return waves(plan, machine) * rows * cols * depth / multiplied
+    computed = waves(plan, machine) * rows * cols * depth / multiplied
+    m, k, n = problem.m, problem.k, problem.n
+    elements = (m * k + k * n) * signature.stored.itemsize + m * n * signature.result.itemsize
+    moved = elements * problem.products / (_TILED * machine.bandwidth)
+    return max(computed, moved + 0.05 * computed)

@@ -4,14 +4,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from math import log2
-from typing import NamedTuple
 
 from rusty_py.dtypes import F32
-from rusty_py.gemm.family import KernelFamily, signatures, split_k_choices
+from rusty_py.gemm.family import USUAL, KernelFamily, signatures, split_k_choices
 from rusty_py.gemm.kernel import KernelConfig, definitions, has_room
-from rusty_py.gemm.measured_rates import FASTEST
 from rusty_py.gemm.plan import CostModel, GemmPlan, tile_cost
 from rusty_py.gemm.problem import GemmProblem, Signature
+from rusty_py.gemm.rates import rate
 from rusty_py.runtime.adapter import Limits
 from rusty_py.runtime.launch import Spec
 
@@ -99,55 +98,25 @@ class RegisterTiled(KernelConfig):
         return k // self.step + self.step - 1
 
 
-class LayoutRates(NamedTuple):
-    """GFLOPS by the layouts of a and b, as in `measured_rates.Rates`; `ones`: nn with scalar loads."""
+REGISTER_TILED = (
+    RegisterTiled(4, 8, lanes_m=8, lanes_n=8, step=8),
+    RegisterTiled(8, 8, lanes_m=8, lanes_n=8, step=8),
+    RegisterTiled(8, 4, lanes_m=8, lanes_n=8, step=8),
+    RegisterTiled(8, 8, lanes_m=16, lanes_n=8, step=8),
+    RegisterTiled(4, 4, lanes_m=8, lanes_n=8, step=8),
+    # A step of 4 has too few loads in flight on an H200; other GPUs may not need more.
+    RegisterTiled(4, 4, lanes_m=8, lanes_n=8, step=4),
+)
+"""The candidates for untuned problems. Calibration measures them."""
 
-    nn: float
-    tn: float
-    nt: float
-    tt: float
-    ones: float
-
-
-# On an H200 as in measured_rates.py, by benchmarks/blocked_rates.py. A step of 4 has too few loads in flight
-# there; other GPUs may not need more.
-MEASURED = {
-    RegisterTiled(4, 8, lanes_m=8, lanes_n=8, step=8): LayoutRates(25_800, 26_100, 7_600, 7_600, 17_300),
-    RegisterTiled(8, 8, lanes_m=8, lanes_n=8, step=8): LayoutRates(25_400, 25_500, 13_300, 13_000, 18_200),
-    RegisterTiled(8, 4, lanes_m=8, lanes_n=8, step=8): LayoutRates(24_700, 25_200, 12_600, 11_300, 17_000),
-    RegisterTiled(8, 8, lanes_m=16, lanes_n=8, step=8): LayoutRates(23_800, 25_300, 13_700, 12_800, 17_900),
-    RegisterTiled(4, 4, lanes_m=8, lanes_n=8, step=8): LayoutRates(22_000, 22_600, 6_600, 6_700, 13_500),
-    RegisterTiled(4, 4, lanes_m=8, lanes_n=8, step=4): LayoutRates(16_500, 20_300, 6_700, 6_200, 13_800),
-}
-
-REGISTER_TILED = tuple(MEASURED)
-"""The candidates for untuned problems."""
-
-# For kernels without measurements: typical values relative to the formula.
-_USUAL = LayoutRates(nn=1.0, tn=1.0, nt=0.43, tt=0.42, ones=0.7)
+_USUAL = USUAL | {"nn": 1.0, "nt": 0.43, "tt": 0.42, "scalar": 0.7, "f16": 1.1}
 # Has the shortest unrolled loops, so it compiles fastest.
 SMALLEST = RegisterTiled(4, 4, lanes_m=8, lanes_n=8)
 _MIN_PART = 32
 
 
-def rate(kernel: RegisterTiled, signature: Signature, packs: str = "") -> float:
-    """The throughput for such operands, those in `packs` packed, as a fraction of that of FASTEST."""
-    rates = MEASURED.get(kernel) or LayoutRates(*(FASTEST * estimate(kernel) * each for each in _USUAL))
-    along = (signature.a_along_k and "a" not in packs, signature.b_along_k and "b" not in packs)
-    found = {
-        (True, False): rates.nn,
-        (False, False): rates.tn,
-        (True, True): rates.nt,
-        (False, True): rates.tt,
-    }
-    gathers = any(
-        not vec4 and which not in packs for which, vec4 in (("a", signature.a_vec4), ("b", signature.b_vec4))
-    )
-    return (rates.ones if gathers else found[along]) / FASTEST
-
-
 def estimate(kernel: RegisterTiled) -> float:
-    """The estimated throughput as a fraction of that of FASTEST, within 7 % for the measured kernels.
+    """The estimated throughput as a fraction of the fastest kernel's on an H200, within 7 %.
 
     The terms are loads per multiplication, the loads in flight at once, and the threads of a workgroup.
     """
@@ -167,9 +136,7 @@ def candidates(limits: Limits, problem: GemmProblem) -> Iterator[GemmPlan]:
 
 
 def _cost(plan: GemmPlan, machine: CostModel) -> float:
-    kernel = plan.kernel
-    assert isinstance(kernel, RegisterTiled)
-    return tile_cost(plan, machine, rate(kernel, plan.problem.signature, plan.packs))
+    return tile_cost(plan, machine, rate(plan, machine))
 
 
 def _atypicality(plan: GemmPlan) -> float:
@@ -218,6 +185,9 @@ FAMILY = KernelFamily(
     min_part=lambda kernel: _MIN_PART,
     search_key=lambda kernel: (kernel.thread_m, kernel.thread_n),
     atypicality=_atypicality,
+    calibrated=REGISTER_TILED,
+    usual=_USUAL,
+    terms=lambda kernel: (1 / estimate(kernel),),
     cpu=False,
     packs=True,
 )

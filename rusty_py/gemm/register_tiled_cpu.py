@@ -9,6 +9,7 @@ from rusty_py.gemm.family import KernelFamily
 from rusty_py.gemm.kernel import KernelConfig, definitions, has_room
 from rusty_py.gemm.plan import CostModel, GemmPlan, tile_cost
 from rusty_py.gemm.problem import GemmProblem, Signature
+from rusty_py.gemm.rates import rate
 from rusty_py.runtime.adapter import Limits
 from rusty_py.runtime.launch import Spec
 from rusty_py.shapes import ceil_div
@@ -134,12 +135,14 @@ def _cpu_candidates(limits: Limits, problem: GemmProblem) -> Iterator[GemmPlan]:
             yield GemmPlan(problem, kernel, why="CPU drivers gain nothing from workgroup memory")
 
 
-def _cost(plan: GemmPlan, machine: CostModel) -> float:
-    """By the loads per accumulator. Only relative to other kernels of this family."""
-    kernel = plan.kernel
-    assert isinstance(kernel, RegisterTiledCpu)
+def _terms(kernel: RegisterTiledCpu) -> tuple[float, ...]:
+    """By the loads per accumulator."""
     own = 1 / kernel.thread_n + 1 / (kernel.thread_m * (kernel.lanes_n if kernel.sharing else 1))
-    return tile_cost(plan, machine, 0.5 / (1 + 4 * own))
+    return (1 + 4 * own,)
+
+
+def _cost(plan: GemmPlan, machine: CostModel) -> float:
+    return tile_cost(plan, machine, rate(plan, machine))
 
 
 def _whole(kernel: RegisterTiledCpu) -> bool:
@@ -165,6 +168,8 @@ FAMILY = KernelFamily(
     cpu_candidates=_cpu_candidates,
     whole=_whole,
     min_part=lambda kernel: 256,
+    calibrated=REGISTER_TILED_CPU,
+    terms=_terms,
     search_key=lambda kernel: (kernel.thread_m, kernel.thread_n),
     gpu=False,
 )

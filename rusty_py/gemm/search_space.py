@@ -110,3 +110,10 @@ def space(limits: Limits, problem: GemmProblem, *, cpu: bool) -> Iterator[Choice
 def _idle(kernel: KernelConfig, seen: GemmProblem) -> bool:
     """Whether half of a GEMV kernel's rows, or more, would be idle."""
     return kernel.block[0] >= 2 * seen.m
+
+
+def calibrated_kernels(*, cpu: bool) -> Iterator[KernelConfig]:
+    """The kernels of products whose rates are measured by the calibration."""
+    for family in FAMILIES.values():
+        if family.cpu if cpu else family.gpu:
+            yield from family.calibrated

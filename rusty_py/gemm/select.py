@@ -6,13 +6,13 @@ from functools import lru_cache
 from rusty_py.dtypes import F32
 from rusty_py.errors import LimitError
 from rusty_py.gemm.kernel import KernelConfig
-from rusty_py.gemm.plan import CostModel, GemmPlan, machine_of, waves
+from rusty_py.gemm.model import cost_model
+from rusty_py.gemm.plan import CostModel, GemmPlan, waves
 from rusty_py.gemm.problem import GemmProblem
 from rusty_py.gemm.search_space import FAMILIES, family_of
 from rusty_py.gemm.simple import TILES, Naive, Tiled
 from rusty_py.gemm.tuning_cache import choice
 from rusty_py.gemm.tuning_entry import TuningEntry
-from rusty_py.runtime.adapter import Limits
 from rusty_py.runtime.device import Device
 from rusty_py.runtime.launch import Spec, check_workgroup
 
@@ -30,7 +30,7 @@ def plan(device: Device, problem: GemmProblem, *, tile: Tile = "auto") -> GemmPl
         tuned = tuned_choice(device, problem)
         if tuned is not None:
             return tuned.choice.plan(problem, tuned.why)
-        return untuned(device.limits, device.adapter.type, problem)
+        return untuned(cost_model(device), problem)
     kernel = kernel_of(tile)
     check_workgroup(device, kernel.spec(problem))
     if not kernel.supports(device.limits, problem):
@@ -44,12 +44,12 @@ def plan(device: Device, problem: GemmProblem, *, tile: Tile = "auto") -> GemmPl
 def tuned_choice(device: Device, problem: GemmProblem) -> TuningEntry | None:
     """The tuning entry that decides the problem, if one does."""
     entry = choice(device, problem)
-    if entry is None or not carries_over(entry, device.limits, device.adapter.type, problem):
+    if entry is None or not carries_over(entry, cost_model(device), problem):
         return None
     return entry
 
 
-def carries_over(entry: TuningEntry, limits: Limits, kind: str, problem: GemmProblem) -> bool:
+def carries_over(entry: TuningEntry, machine: CostModel, problem: GemmProblem) -> bool:
     """Whether the entry is faster than the model's choice for a problem near its measured size, too.
 
     True at that size. Elsewhere the model must choose there what it chooses here, and both kernels must have
@@ -60,11 +60,10 @@ def carries_over(entry: TuningEntry, limits: Limits, kind: str, problem: GemmPro
     measured = replace(problem, m=m, k=k, n=n, products=products)
     if measured == problem:
         return True
-    here, there = (untuned(limits, kind, each) for each in (problem, measured))
+    here, there = (untuned(machine, each) for each in (problem, measured))
     if here.choice != there.choice:
         return False
     tuned_here, tuned_there = (entry.choice.plan(each, entry.why) for each in (problem, measured))
-    machine = machine_of(kind)
 
     def conditions(plan: GemmPlan) -> tuple[Spec, int]:
         return plan.kernel.spec(plan.seen), waves(plan, machine)
@@ -72,9 +71,9 @@ def carries_over(entry: TuningEntry, limits: Limits, kind: str, problem: GemmPro
     return conditions(here) == conditions(there) and conditions(tuned_here) == conditions(tuned_there)
 
 
-def untuned(limits: Limits, kind: str, problem: GemmProblem) -> GemmPlan:
-    """The plan with the lowest predicted time on an adapter type. Raises LimitError if none fits."""
-    return _chosen(limits, kind, problem)
+def untuned(machine: CostModel, problem: GemmProblem) -> GemmPlan:
+    """The plan with the lowest predicted time on a device. Raises LimitError if none fits."""
+    return _chosen(machine, problem)
 
 
 def kernel_of(tile: Tile) -> KernelConfig:
@@ -88,18 +87,22 @@ def kernel_of(tile: Tile) -> KernelConfig:
 
 
 @lru_cache(4096)
-def _chosen(limits: Limits, kind: str, problem: GemmProblem) -> GemmPlan:
-    machine = machine_of(kind)
+def _chosen(machine: CostModel, problem: GemmProblem) -> GemmPlan:
     families = [each for each in FAMILIES.values() if each.compound or not problem.signature.blocked_only]
-    if kind == "CPU":
-        found = (each for family in families for each in family.cpu_candidates(limits, problem))
-        chosen = next(found, None)
+
+    def expense(plan: GemmPlan) -> tuple[float, bool]:
+        return cost(plan, machine), plan.transposed
+
+    if machine.cpu:
+        # Of the first family that has any: costs compare kernels of one family only.
+        found = (list(each.cpu_candidates(machine.limits, problem)) for each in families)
+        chosen = min(next(filter(None, found), ()), key=expense, default=None)
     else:
-        plans = (each for family in families for each in family.candidates(limits, problem))
-        chosen = min(plans, key=lambda each: (cost(each, machine), each.transposed), default=None)
+        plans = (each for family in families for each in family.candidates(machine.limits, problem))
+        chosen = min(plans, key=expense, default=None)
     if chosen is None:
         raise LimitError(f"matmul: no kernel for {problem} ({problem.signature}) fits the device")
-    return chosen
+    return replace(chosen, why=f"{chosen.why}, {machine.profile}")
 
 
 def cost(plan: GemmPlan, machine: CostModel) -> float:

@@ -70,11 +70,11 @@ def _is_plain(problem: GemmProblem) -> bool:
 
 
 def _naive_cost(plan: GemmPlan, machine: CostModel) -> float:
-    return tile_cost(plan, machine, 0.1)
+    return tile_cost(plan, machine, 0.1 * machine.peak / 1e9)
 
 
 def _tiled_cost(plan: GemmPlan, machine: CostModel) -> float:
-    return tile_cost(plan, machine, 0.2 if plan.kernel.block == (32, 32) else 0.1)
+    return tile_cost(plan, machine, (0.2 if plan.kernel.block == (32, 32) else 0.1) * machine.peak / 1e9)
 
 
 NAIVE_FAMILY = KernelFamily(Naive, {}, cost=_naive_cost, variants=lambda: iter((Naive().spec(),)))

@@ -7,6 +7,7 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
+from rusty_py.cache_file import note
 from rusty_py.errors import CacheError
 from rusty_py.gemm import tuning_file
 from rusty_py.gemm.kernel import KernelConfig
@@ -69,7 +70,7 @@ def load(machine: MachineKey) -> Tuned:
     others = [each for each in entries if not each.matches(machine)]
     stale = [each for each in others if each.machine["adapter"] == machine.adapter]
     if stale:
-        tuning_file.note(
+        note(
             f"tuning: {len(stale)} entries for {machine.adapter} are of another driver or wgpu, and ignored:"
             " run rusty-bench tune again"
         )
@@ -81,14 +82,14 @@ def read(path: Path) -> list[TuningEntry]:
     try:
         items = tuning_file.content(path)["entries"]
     except CacheError as error:
-        tuning_file.note(str(error))
+        note(str(error))
         return []
     entries = []
     for item in reversed(items):
         try:
             entries.append(from_json(item))
         except ValueError as error:
-            tuning_file.note(f"tuning: {path}: an entry is ignored: {error}")
+            note(f"tuning: {path}: an entry is ignored: {error}")
     return entries
 
 

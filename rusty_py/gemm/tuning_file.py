@@ -1,27 +1,20 @@
-"""The tuning file: JSON in the user's cache directory, with atomic updates under a file lock.
+"""The tuning file: JSON in the user's cache directory, changed as cache_file.py says.
 
 RUSTY_PY_TUNING=off disables it; any other value is the path of a file. The contents of the entries are
 validated by the caller.
 """
 
-import json
 import os
 import re
-import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from functools import cache
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from rusty_py import user_cache
+from rusty_py import cache_file, user_cache
 from rusty_py.errors import CacheError
 
 ENVIRONMENT = "RUSTY_PY_TUNING"
 VERSION = 2
-LOCK_SECONDS = 10.0
-_MAX_BYTES = 16 << 20
 
 
 def location() -> Path | None:
@@ -59,16 +52,11 @@ def content(path: Path) -> dict[str, Any]:
     """The file as plain data; empty if it doesn't exist. Raises CacheError if it is not a tuning file."""
     empty: dict[str, Any] = {"version": VERSION, "entries": [], "refused": []}
     try:
-        with path.open("rb") as file:
-            data = file.read(_MAX_BYTES + 1)
-    except FileNotFoundError:
+        found = cache_file.read(path, operation="tuning")
+    except ValueError:
+        found = False
+    if found is None:
         return empty
-    except OSError as error:
-        raise CacheError(f"tuning: {path}: {error.strerror}") from error
-    try:
-        found = json.loads(data.decode()) if len(data) <= _MAX_BYTES else None
-    except (ValueError, RecursionError):  # Not UTF-8, not JSON, or nested too deeply.
-        found = None
     if not isinstance(found, dict) or type(found.get("version")) is not int:
         raise CacheError(f"tuning: {path}: damaged: remove it, or run rusty-bench tune --clear")
     if found["version"] == 1:
@@ -117,57 +105,15 @@ def upgraded(found: dict[str, Any]) -> dict[str, Any]:
     return found | {name: list(map(item, value)) for name, value in lists.items()} | {"version": 2}
 
 
-@cache
-def note(text: str) -> None:
-    """Prints a note to stderr, once per process."""
-    if sys.stderr is not None:
-        with suppress(OSError):
-            print(text.encode("utf-8", "backslashreplace").decode(), file=sys.stderr)
-
-
 def change(path: Path, edit: Callable[[dict[str, Any]], None], *, only_try: bool = False) -> None:
     """Reads, edits and replaces the file atomically. Raises CacheError."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with locked(path):
+        with cache_file.locked(path, operation="tuning"):
             found = content(path)
             edit(found)
-            try:
-                _write(temporary, json.dumps(found, indent=2, ensure_ascii=False) + "\n")
-                if not only_try:
-                    temporary.replace(path)
-            finally:
-                temporary.unlink(missing_ok=True)
+            cache_file.replace(path, found, only_try=only_try)
     except CacheError:
         raise
     except OSError as error:
         raise CacheError(f"tuning: cannot write {path}: {error.strerror}: set {ENVIRONMENT}") from error
-
-
-def _write(path: Path, text: str) -> None:
-    with path.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Holds the file's lock across processes. The system releases it when a process ends: no stale locks."""
-    try:
-        import fcntl
-    except ImportError:  # Windows: the file stays valid, but two concurrent tuners may lose an entry.
-        yield
-        return
-    with path.with_name(f".{path.name}.lock").open("a") as file:
-        end = time.monotonic() + LOCK_SECONDS
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > end:
-                    raise CacheError(f"tuning: locked by another process: {path}") from None
-                time.sleep(0.01)
-        yield

@@ -12,7 +12,10 @@ from rusty_py.runtime.timing import Timer
 from rusty_py.shapes import ceil_div
 
 _FMA_A_STEP = 8 * 4 * 4  # FMAs of a thread of fma.wgsl per loop iteration.
-_FMA_STEPS = 128
+_FMA_STEPS, _SHORT_STEPS, _MAX_FMA_STEPS = 128, 16, 1 << 14
+_CORE_NS = 2e5  # So that a launch costs little beside it.
+_NEARLY, _LEAST_GROUPS = 0.95, 8
+_PERIOD = 4_194_301  # Of the elements: a prime, so that no two blocks are equal.
 _VEC4_BYTES = 16
 _LARGEST_BUFFER = 1 << 30
 _SAMPLES = 5
@@ -74,7 +77,8 @@ class CeilingMeter:
         """Random vec4 elements of `nbytes`, limited to the maximum buffer size."""
         limit = min(self.device.limits.binding_bytes, self.device.limits.buffer_bytes, _LARGEST_BUFFER)
         count = max(1, min(nbytes, limit) // _VEC4_BYTES)
-        return self.device.upload(np.random.default_rng().random(4 * count, np.float32), label="source")
+        some = np.random.default_rng().random(min(4 * count, _PERIOD), np.float32)
+        return self.device.upload(np.resize(some, 4 * count), label="source")
 
     def _gbps(self, stream: _Stream) -> float:
         # The fastest number of groups depends on the device and its caches.
@@ -115,6 +119,53 @@ class CeilingMeter:
         """The time of an almost empty launch, back to back with others."""
         return self._warm_ns(self._empty(), repeats=500) / 500
 
+    def dependent_launch_ns(self, cores: int) -> float:
+        """What it costs that work on all cores is divided into launches that wait for one another."""
+        count = 200
+        short, long = (self._fma(cores, steps) for steps in (_SHORT_STEPS, _SHORT_STEPS * count))
+        divided = min(self._warm_ns(short, repeats=count) for _ in range(_SAMPLES))
+        whole = min(self._warm_ns(long, repeats=1) for _ in range(_SAMPLES))
+        return max(1.0, (divided - whole) / count)
+
+    def cores(self) -> int:
+        """How many workgroups of 256 threads compute at a time, each at its full rate.
+
+        By the throughput of many workgroups, as a multiple of that of one; on a GPU then exactly: with one
+        more, the time doubles.
+        """
+        steps = _FMA_STEPS
+        while self._fma_ns(1, steps) < _CORE_NS and steps < _MAX_FMA_STEPS:
+            steps *= 2
+        one, groups = self._fma_ns(1, steps), 2 if self.device.adapter.is_cpu else 64
+        estimate = 1.0
+        while groups <= self.device.limits.groups:
+            found = groups * one / self._fma_ns(groups, steps)
+            if found < 1.05 * estimate:
+                break
+            estimate, groups = max(found, estimate), 2 * groups
+        around = max(1, round(estimate))
+        if self.device.adapter.is_cpu:
+            return around
+        low, high = 1, 2 * around + 1
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if self._fma_ns(middle, steps) < 1.5 * one else (low, middle)
+        return low if abs(low - estimate) < 0.1 * estimate else around
+
+    def _fma_ns(self, groups: int, steps: int) -> float:
+        launch = self._fma(groups, steps)
+        return min(self._warm_ns(launch, repeats=1) for _ in range(_SAMPLES))
+
+    def fill_groups(self, working_set_bytes: int) -> int:
+        """The least power of two of workgroups of 256 threads that read at nearly the full bandwidth."""
+        source = self._vectors(working_set_bytes)
+        sums = self.device.empty(4 * max(_STREAM_GROUPS), label="sums")
+        stream = _Stream(READ, source, sums, source.nbytes)
+        most = min(ceil_div(stream.count, stream.spec.threads), 8192)
+        choices = [1 << i for i in range(most.bit_length()) if 1 << i >= _LEAST_GROUPS]
+        rates = {each: stream.pass_bytes / self._run_ns(self._passes(stream, each, 0.0)) for each in choices}
+        return min(each for each, rate in rates.items() if rate > _NEARLY * max(rates.values()))
+
     def _empty(self) -> Launch:
         word = self.device.empty(4, label="word")
         return prepare(self.device, FILL, outputs=[word], uniforms=(1, 0, FILL.threads), workgroups=(1, 1, 1))
@@ -123,16 +174,16 @@ class CeilingMeter:
         """One sample of the drift control, a fixed arithmetic kernel, by the wall clock."""
         return self.timer.sample([[self.fma_launch] * repeats]).wall_ns
 
-    def _fma(self, groups: int) -> Launch:
+    def _fma(self, groups: int, steps: int = _FMA_STEPS) -> Launch:
         seeds = np.array([0.75, 0.125], np.float32)  # x -> 0.75 x + 0.125 (thread + 1) stays finite.
         return prepare(
             self.device,
             FMA,
             inputs=[self.device.upload(seeds, label="seeds")],
             outputs=[self.device.empty(4 * FMA.threads, label="sums")],
-            uniforms=(_FMA_STEPS,),
+            uniforms=(steps,),
             workgroups=(groups, 1, 1),
-            flops=groups * FMA.threads * _FMA_STEPS * _FMA_A_STEP * 2,
+            flops=groups * FMA.threads * steps * _FMA_A_STEP * 2,
         )
 
     def _run_ns(self, launch: Launch) -> float:

@@ -4,10 +4,10 @@ import os
 import re
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from rusty_py.errors import NoAdapter
+from rusty_py.errors import LimitError, NoAdapter
 from rusty_py.runtime import native
 from rusty_py.runtime.capi import types
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import wgpu
 
 ENVIRONMENT = "RUSTY_PY_ADAPTER"
+LIMITS_ENVIRONMENT = "RUSTY_PY_LIMITS"
+"""Lowers the limits of all adapters, to see what another GPU would get: see `lowered`."""
 
 # The order of preference when the user names no adapter.
 _RANK = {"DiscreteGPU": 0, "IntegratedGPU": 1, "Unknown": 2, "CPU": 3}
@@ -67,7 +69,32 @@ def list_adapters() -> list[Adapter]:
     """All adapters of this machine, the preferred one first."""
     types()  # Before wgpu-py asks cffi for them one by one.
     found = sorted(native.enumerate_adapters(), key=lambda raw: _RANK.get(raw.info["adapter_type"], 2))
-    return [_describe(index, raw) for index, raw in enumerate(found)]
+    adapters = [_describe(index, raw) for index, raw in enumerate(found)]
+    text = os.environ.get(LIMITS_ENVIRONMENT, "")
+    return [lowered(adapter, text) for adapter in adapters] if text else adapters
+
+
+METAL = "threads=1024,workgroup_bytes=32768,subgroup=1"
+"""The limits that Apple's GPUs have in common."""
+
+
+def lowered(adapter: Adapter, text: str) -> Adapter:
+    """The adapter with lower limits: "metal", or such as "threads=256,workgroup_bytes=16384,subgroup=1".
+
+    Limits are those of `Limits`; a subgroup of 1 hides that there are subgroups. None is raised. Raises
+    LimitError for other texts.
+    """
+    changes: dict[str, int] = {}
+    for part in (METAL if text == "metal" else text).split(","):
+        name, _, value = part.strip().partition("=")
+        if name not in Limits.__dataclass_fields__ or not re.fullmatch(r"[1-9]\d{0,18}", value):
+            names = ", ".join(Limits.__dataclass_fields__)
+            raise LimitError(
+                f"adapter: {LIMITS_ENVIRONMENT}={text!r}: no limit: {part!r}; metal, or NAME=N of {names}"
+            )
+        changes[name] = min(int(value), getattr(adapter.limits, name))
+    features = adapter.features - ({"subgroup"} if changes.get("subgroup") == 1 else set())
+    return replace(adapter, limits=replace(adapter.limits, **changes), features=features)
 
 
 def choose(which: int | str | None = None) -> Adapter:

@@ -221,6 +221,21 @@ def warm_up(device: Device, specs: Iterable[Spec]) -> None:
             _pipeline(device, spec)
 
 
+def compile_ahead(device: Device, spec: Spec) -> None:
+    """Compiles a kernel without the device's lock, so that several threads may do so at a time.
+
+    Raises ShaderError and LimitError.
+    """
+    device.ensure_usable("warm-up")
+    with device.lock:
+        if device.cache.pipeline(spec) is not None:
+            return
+        device.cache.layout(spec.bindings, lambda: _layout(device, spec))
+    made = _compile(device, spec)
+    with device.lock:
+        device.cache.add_pipeline(spec, made)
+
+
 def check_workgroup(device: Device, spec: Spec) -> None:
     """Raises LimitError if a workgroup of `spec` exceeds the device's limits."""
     limits = device.limits

@@ -31,6 +31,10 @@ class Throughput:
         """The flops that `kernel` computes in about `seconds`; at least 1."""
         return max(1, int(self.rate(kernel) * seconds))
 
+    def assume(self, rate: float) -> None:
+        """Sets the initial guess for kernels that have not been measured, in flops per second."""
+        self._unseen = rate
+
     def knows(self, kernel: Hashable) -> bool:
         """Whether the kernel has been measured."""
         return kernel in self._seen

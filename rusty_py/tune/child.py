@@ -1,16 +1,12 @@
 """Runs the measuring process of the tuner, reads its reports, and handles crashes and hangs."""
 
-import json
-import queue
-import subprocess
 import sys
-import tempfile
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+from rusty_py.measure.child_process import child_process
 
 COMMAND = (sys.executable, "-m", "rusty_py.tune.trials")
 
@@ -91,34 +87,19 @@ def _one_child(
         "seed": job.seed,
     }
     trying: int | None = None
-    with tempfile.TemporaryFile() as talk:
-        # A separate session: signals go to this process, which ends the child.
-        child = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=talk, start_new_session=True
-        )
-        try:
-            _send(child, order)
-            for event in _events(child, silence_s=job.silence_s, deadline=deadline):
-                kind = event.get("event")
-                if kind == "trying":
-                    trying = left[event["at"]]
-                elif kind == "hangs":
-                    return None if trying is None else (trying, "the measuring process hung")
-                elif kind in ("time", "end"):
-                    return None
-                else:
-                    _note(event, left, reports)
-                    trying = None if kind in ("rate", "out") else trying
-        finally:
-            child.kill()
-            child.wait()
-            for stream in (child.stdin, child.stdout):
-                if stream:
-                    with suppress(OSError):
-                        stream.close()
-        talk.seek(0)
-        words = talk.read().decode(errors="replace").strip().rpartition("\n")[2][-200:]
-    ending = f"the measuring process ended with status {child.returncode}{': ' * bool(words)}{words}"
+    with child_process(command, order) as child:
+        for event in child.events(silence_s=job.silence_s, deadline=deadline):
+            kind = event.get("event")
+            if kind == "trying":
+                trying = left[event["at"]]
+            elif kind == "hangs":
+                return None if trying is None else (trying, "the measuring process hung")
+            elif kind in ("time", "end"):
+                return None
+            else:
+                _note(event, left, reports)
+                trying = None if kind in ("rate", "out") else trying
+        ending = child.ending()
     if trying is None:
         reports.failure = reports.failure or ending
         return None
@@ -138,40 +119,3 @@ def _note(event: dict[str, Any], left: Sequence[int], reports: Reports) -> None:
         reports.failure = event["why"]
     elif kind == "begun":
         reports.clock = event.get("clock", reports.clock)
-
-
-def _send(child: "subprocess.Popen[bytes]", order: dict[str, Any]) -> None:
-    assert child.stdin
-    with suppress(BrokenPipeError):  # The child has exited; its reports tell why.
-        child.stdin.write(json.dumps(order).encode() + b"\n")
-        child.stdin.flush()  # Stays open: the child exits when it is closed.
-
-
-def _events(
-    child: "subprocess.Popen[bytes]", *, silence_s: float, deadline: float
-) -> Iterator[dict[str, Any]]:
-    """The child's reports, and "time" at the deadline or "hangs" after a long silence."""
-    lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
-
-    def read() -> None:
-        assert child.stdout
-        with suppress(OSError, ValueError):  # Closed by the other thread.
-            for line in child.stdout:
-                lines.put(line)
-        lines.put(b"")
-
-    threading.Thread(target=read, daemon=True).start()
-    while True:
-        left_s = deadline - time.monotonic()
-        try:
-            line = lines.get(timeout=max(0.0, min(silence_s, left_s)))
-        except queue.Empty:
-            yield {"event": "time" if left_s < silence_s else "hangs"}
-            return
-        if not line:
-            child.wait()
-            return
-        with suppress(ValueError):  # Ignore what drivers print to standard output.
-            event = json.loads(line)
-            if isinstance(event, dict):
-                yield event

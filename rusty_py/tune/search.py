@@ -5,10 +5,12 @@ from dataclasses import replace
 from itertools import zip_longest
 
 from rusty_py.dtypes import DTYPES
-from rusty_py.gemm.plan import GemmPlan, machine_of
+from rusty_py.gemm.model import model_of
+from rusty_py.gemm.plan import GemmPlan
 from rusty_py.gemm.problem import GemmProblem, contiguous
 from rusty_py.gemm.search_space import family_name, family_of, space
 from rusty_py.gemm.select import cost, untuned
+from rusty_py.profile.store import load
 from rusty_py.runtime.adapter import Adapter
 
 MAX = 300
@@ -42,8 +44,8 @@ def candidates(adapter: Adapter, problem: GemmProblem, *, limit: int = MAX) -> l
 
     Raises LimitError if no kernel fits.
     """
-    machine = machine_of(adapter.type)
-    default = replace(untuned(adapter.limits, adapter.type, problem), why="default")
+    machine = model_of(adapter.limits, adapter.is_cpu, load(adapter))
+    default = replace(untuned(machine, problem), why="default")
     found = (
         choice.plan(problem, "tried")
         for choice in space(adapter.limits, problem, cpu=adapter.is_cpu)

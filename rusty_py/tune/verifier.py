@@ -28,10 +28,15 @@ METHOD = f"up to {_ROWS + 2} rows of up to {_PRODUCTS} products against float64"
 
 
 class TrialVerifier:
-    """Inputs and reference of one problem, shared by all its candidates."""
+    """Inputs and reference of one problem, shared by all its candidates.
 
-    def __init__(self, device: Device, problem: GemmProblem, rng: np.random.Generator) -> None:
-        self.device, self.problem = device, problem
+    The reference has up to `cols` columns: with fewer it takes less time.
+    """
+
+    def __init__(
+        self, device: Device, problem: GemmProblem, rng: np.random.Generator, *, cols: int = _COLS
+    ) -> None:
+        self.device, self.problem, self.cols = device, problem, cols
         m, k, n, products = problem.m, problem.k, problem.n, problem.products
         signature = problem.signature
         limit = min(device.limits.binding_bytes, device.limits.buffer_bytes)
@@ -50,7 +55,7 @@ class TrialVerifier:
         """Computes the reference and its error bound at the sampled indices `self.at`."""
         signature, (products, m, k), n = self.problem.signature, a.shape, b.shape[2]
         p, rows, cols = (
-            _some(rng, size, limit) for size, limit in ((products, _PRODUCTS), (m, _ROWS), (n, _COLS))
+            _some(rng, size, limit) for size, limit in ((products, _PRODUCTS), (m, _ROWS), (n, self.cols))
         )
         self.at = np.ix_(p, rows, cols)
         pairs = [oracle.matmul(_f32(a[i][rows]), _f32(b[i][:, cols]), dtype=F32, centred=True) for i in p]

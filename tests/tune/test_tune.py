@@ -81,7 +81,7 @@ def test_a_device_reads_the_file_once(path: Path, adapter: Adapter) -> None:
 def slow_default(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a bad guess would be: a kernel that is three times slower than the best."""
 
-    def untuned(limits: object, kind: str, problem: GemmProblem) -> GemmPlan:
+    def untuned(machine: object, problem: GemmProblem) -> GemmPlan:
         return GemmPlan(problem, Tiled(8), why="a bad guess")
 
     monkeypatch.setattr("rusty_py.tune.search.untuned", untuned)

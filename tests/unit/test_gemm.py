@@ -18,12 +18,15 @@ from rusty_py.gemm.blocked_family import BLOCKED, candidates
 from rusty_py.gemm.dispatch import Dispatch, Operands, dispatches
 from rusty_py.gemm.family import signatures
 from rusty_py.gemm.gemv import GemvN
-from rusty_py.gemm.plan import GemmPlan, machine_of
+from rusty_py.gemm.model import model_of
+from rusty_py.gemm.plan import GemmPlan
 from rusty_py.gemm.problem import GemmProblem, MatrixLayout, Signature, contiguous
 from rusty_py.gemm.register_tiled_cpu import ALONE, SHARING
 from rusty_py.gemm.select import Tile, cost, kernel_of, plan
 from rusty_py.gemm.simple import TILES, Naive
 from rusty_py.gemm.tuning_cache import Tuned
+from rusty_py.profile.prior import prior, prior_for
+from rusty_py.profile.record import Profile
 from rusty_py.shapes import ceil_div
 
 from ..each import each_reported
@@ -36,11 +39,12 @@ FORMS = list(signatures())
 
 def device(*, kind: str = "DiscreteGPU", **changes: int) -> Device:
     """As much of a device as a plan and its launches ask for; untuned, and its work is never too long."""
+    adapter = SimpleNamespace(is_cpu=kind == "CPU", type=kind, vendor="", name="some GPU")
     return SimpleNamespace(
-        adapter=SimpleNamespace(is_cpu=kind == "CPU", type=kind),
+        adapter=adapter,
         limits=replace(USUAL, **changes),
         throughput=SimpleNamespace(flops=lambda spec: 10**15),
-        attachments={Tuned: Tuned()},
+        attachments={Tuned: Tuned(), Profile: prior_for(adapter)},
         empty=lambda nbytes, label: SimpleNamespace(nbytes=nbytes),
     )
 
@@ -270,7 +274,7 @@ def test_few_blocks_of_long_sums_are_split() -> None:
 
 @given(m=SIZES, k=SIZES, n=SIZES, products=st.integers(1, 9), more=st.integers(1, 3000))
 def test_more_work_costs_no_less(m: int, k: int, n: int, products: int, more: int) -> None:
-    machine = machine_of("DiscreteGPU")
+    machine = model_of(USUAL, False, prior("discrete"))
     problem = GemmProblem(m, k, n, products)
     larger = [GemmProblem(m + more, k, n, products), GemmProblem(m, k + more, n, products),
               GemmProblem(m, k, n + more, products), GemmProblem(m, k, n, products + more)]  # fmt: skip

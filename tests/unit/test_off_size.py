@@ -15,6 +15,8 @@ from rusty_py.gemm.problem import GemmProblem
 from rusty_py.gemm.select import tuned_choice
 from rusty_py.gemm.tuning_cache import Tuned
 from rusty_py.gemm.tuning_entry import MachineKey, TuningEntry, shape_class, signature_key
+from rusty_py.profile.prior import prior
+from rusty_py.profile.record import Profile
 from rusty_py.tune.search import problem_of
 
 KERNEL = Blocked(64, 128, 16, thread_m=8, thread_n=8, lanes_m=8, stages=2)
@@ -37,8 +39,8 @@ ENTRIES = [
 
 DEVICE = SimpleNamespace(
     limits=Limits(1024, 32768, 65535, 1 << 30, 1 << 30),
-    adapter=SimpleNamespace(type="DiscreteGPU"),
-    attachments={Tuned: Tuned(ENTRIES)},
+    adapter=SimpleNamespace(type="DiscreteGPU", is_cpu=False),
+    attachments={Tuned: Tuned(ENTRIES), Profile: prior("discrete")},
 )
 
 

@@ -13,12 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rusty_py import CacheError, Limits
+from rusty_py import CacheError, Limits, cache_file
 from rusty_py.dtypes import F16
 from rusty_py.gemm import tuning_cache, tuning_file
 from rusty_py.gemm.blocked import Blocked
 from rusty_py.gemm.blocked_family import BLOCKED
 from rusty_py.gemm.gemv import GEMV_N, GEMV_T, GemvN, GemvT
+from rusty_py.gemm.model import model_of
 from rusty_py.gemm.plan import Choice, GemmPlan
 from rusty_py.gemm.problem import GemmProblem, Signature
 from rusty_py.gemm.register_tiled_cpu import REGISTER_TILED_CPU, RegisterTiledCpu
@@ -35,6 +36,8 @@ from rusty_py.gemm.tuning_entry import (
     shape_class,
     signature_key,
 )
+from rusty_py.profile.prior import prior
+from rusty_py.profile.record import Profile
 
 HERE = MachineKey("Adapter", "Vulkan", "DiscreteGPU", "driver 1", "29.0")
 PROBLEM = GemmProblem(1024, 1024, 1024)
@@ -63,7 +66,7 @@ class Room:
     """As much of a device as is asked."""
 
     limits = LIMITS
-    adapter = SimpleNamespace(type="DiscreteGPU")
+    adapter = SimpleNamespace(type="DiscreteGPU", is_cpu=False)
 
 
 @pytest.fixture
@@ -75,7 +78,7 @@ def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(autouse=True)
 def fresh_notes() -> None:
-    tuning_file.note.cache_clear()
+    cache_file.note.cache_clear()
 
 
 def find(problem: GemmProblem, machine: MachineKey = HERE) -> TuningEntry | None:
@@ -103,7 +106,7 @@ def test_a_plan_obeys_all_of_an_entry(path: Path, problem: GemmProblem, choice: 
     tuning_cache.put(path, kept)
     assert find(problem) == kept
     room: Any = Room()
-    room.attachments = {tuning_cache.Tuned: tuning_cache.load(HERE)}
+    room.attachments = {Profile: prior("discrete"), tuning_cache.Tuned: tuning_cache.load(HERE)}
     kernel, split_k, packs, transposed = choice
     assert plan(room, problem) == GemmPlan(problem, kernel, split_k, packs, kept.why, transposed)
 
@@ -129,7 +132,7 @@ def test_an_entry_decides_sizes_where_the_model_sees_what_it_saw_when_measured(
     kernel = Blocked(32, 64, 32, thread_m=8, thread_n=4, lanes_m=4, stages=1, slice_k=2)
     tuned = entry(GemmProblem(700, 300, 1100, signature=transposed), kernel=kernel, split_k=1, gflops=111.0)
     room: Any = Room()
-    room.attachments = {tuning_cache.Tuned: tuning_cache.Tuned([tuned])}
+    room.attachments = {Profile: prior("discrete"), tuning_cache.Tuned: tuning_cache.Tuned([tuned])}
     problem = GemmProblem(*size, signature=transposed)
     assert (plan(room, problem).kernel == kernel) == used
 
@@ -443,8 +446,11 @@ def test_processes_that_write_at_once_keep_all_their_entries(path: Path) -> None
 
 def test_a_file_locked_for_too_long_is_an_error(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tuning_cache.put(path, entry())
-    monkeypatch.setattr(tuning_file, "LOCK_SECONDS", 0.05)
-    with tuning_file.locked(path), pytest.raises(CacheError, match="locked by another process"):
+    monkeypatch.setattr(cache_file, "LOCK_SECONDS", 0.05)
+    with (
+        cache_file.locked(path, operation="tuning"),
+        pytest.raises(CacheError, match="locked by another process"),
+    ):
         tuning_cache.put(path, entry())
 
 
@@ -511,12 +517,15 @@ def test_the_file_is_read_once_whatever_is_asked(path: Path, monkeypatch: pytest
     assert table.find(Room(), PROBLEM) == entry()  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("kind", ["DiscreteGPU", "IntegratedGPU", "CPU"])
+PRIORS = {"DiscreteGPU": "discrete", "IntegratedGPU": "integrated", "CPU": "llvmpipe"}
+
+
+@pytest.mark.parametrize("kind", PRIORS)
 @pytest.mark.parametrize("size", [(1, 4096, 4096), (4096, 4096, 1), (5, 64, 7), (300, 300, 300)], ids=str)
 @pytest.mark.parametrize("along_k", [(True, False), (True, True), (False, False), (False, True)], ids=str)
 def test_every_default_can_be_told_to_the_measuring_process(
     kind: str, size: tuple[int, int, int], along_k: tuple[bool, bool]
 ) -> None:
     problem = GemmProblem(*size, signature=Signature(*along_k))
-    choice = untuned(LIMITS, kind, problem).choice
+    choice = untuned(model_of(LIMITS, kind == "CPU", prior(PRIORS[kind])), problem).choice
     assert choice_from(json.loads(json.dumps(choice_data(choice))), problem) == choice

@@ -9,8 +9,9 @@ from typing import Generic, TypeVar
 from rusty_py import shaders
 from rusty_py.activations import ACTIVATIONS
 from rusty_py.dtypes import Dtype
-from rusty_py.gemm.plan import machine_of
+from rusty_py.gemm.model import cost_model, model_of
 from rusty_py.ops.conv.correlation import Correlation, WeightCorrelation, pieces
+from rusty_py.profile.prior import prior
 from rusty_py.runtime.adapter import Limits
 from rusty_py.runtime.device import Device
 from rusty_py.runtime.launch import Spec, launch
@@ -96,8 +97,8 @@ def gpu_seconds(device: Device, compute: float, memory: float = 0.0, *, launches
 
     They are scaled by GEMM's description of the device, so that the predictions of all algorithms compare.
     """
-    gpu, h200 = machine_of(device.adapter.type), machine_of("DiscreteGPU")
-    compute *= h200.cores * h200.multiplications / (gpu.cores * gpu.multiplications)
+    gpu, h200 = cost_model(device), model_of(device.limits, False, prior("nvidia-h200"))
+    compute *= h200.peak / gpu.peak
     memory *= h200.bandwidth / gpu.bandwidth
     return launches * gpu.launch + max(compute, memory)
 

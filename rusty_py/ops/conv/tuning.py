@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from rusty_py.cache_file import note
 from rusty_py.errors import CacheError
 from rusty_py.gemm import tuning_file
 from rusty_py.gemm.tuning_entry import MachineKey, machine_of
@@ -79,13 +80,13 @@ def read(path: Path) -> Iterator[TunedAlgorithm]:
     try:
         items = tuning_file.content(path).get(_LIST, [])
     except CacheError as error:
-        tuning_file.note(str(error))
+        note(str(error))
         return
     for item in items if isinstance(items, list) else ():
         try:
             yield _entry(item)
         except (TypeError, ValueError) as error:
-            tuning_file.note(f"tuning: {path}: a convolution is ignored: {error}")
+            note(f"tuning: {path}: a convolution is ignored: {error}")
 
 
 def put(path: Path, entry: TunedAlgorithm) -> None:

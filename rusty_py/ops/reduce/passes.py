@@ -6,7 +6,7 @@ from rusty_py.ops.grid import THREADS
 from rusty_py.shapes import ceil_div
 
 THREAD_ELEMENTS = 64
-"""The maximum that one thread reduces on a GPU. More is fewer passes; less is more threads."""
+"""The maximum that one thread reduces. More is fewer passes; less is more threads, and less rounding."""
 
 GROUP_ELEMENTS = 1 << 16
 """The maximum that one workgroup reduces of a row."""
@@ -18,7 +18,7 @@ ROW_ELEMENTS = 128
 """What one thread reduces of a row, where there are enough rows for all threads of a GPU."""
 
 ENOUGH_GROUPS = 1024
-"""Workgroups of 256 threads that fill a GPU; with fewer, rows and columns are reduced in chunks."""
+"""Workgroups of 256 threads that keep a large GPU busy, an H200."""
 
 SINGLE_STEPS, SINGLE_GROUPS = 32, 64
 """Columns are reduced in one pass where this few rows a thread leave that many workgroups.
@@ -34,12 +34,8 @@ _MIN_ROW_CHUNK, _MIN_COLUMN_STEPS = 1 << 12, 16
 _MAX_LANES, _MIN_LANES, _MIN_ROW_THREADS = 32, 4, 4
 _MIN_VEC4_COLUMNS = 16
 _LARGE_GROUP = 1024  # Threads for few long rows, where the device has as many.
-
-# On CPU drivers, where barriers take a time for each thread, few or long rows are for a few threads each, and
-# all else is for single threads.
-_CPU_THREAD_ELEMENTS = 256
-_CPU_FEW_ROWS, _CPU_LONG_ROW = 8, 1024
-_CPU_ROW_ELEMENTS, _MIN_CPU_THREADS = 1024, 8
+_CPU_GROUPS = 8
+_MIN_CPU_THREADS, _CPU_ROW_ELEMENTS = 8, 128  # Barriers take CPU drivers a time for each thread.
 
 
 @dataclass(frozen=True)
@@ -59,59 +55,65 @@ class Pass:
 
 
 def passes(
-    outer: int, n: int, inner: int, *, cpu: bool, vec4: bool = False, max_threads: int = THREADS
+    outer: int,
+    n: int,
+    inner: int,
+    *,
+    cpu: bool,
+    vec4: bool = False,
+    max_threads: int = THREADS,
+    enough_groups: int = ENOUGH_GROUPS,
 ) -> list[Pass]:
     """The passes that reduce (outer, n, inner) over n; the last one leaves a single result.
 
-    `vec4`: four neighbours along inner can be loaded at once.
+    `vec4`: four neighbours along inner can be loaded at once. `enough_groups`: workgroups that keep the
+    device busy; with fewer, rows and columns are reduced in chunks.
     """
     found: list[Pass] = []
     while not found or found[-1].width > 1:
         kernel = _kernel(outer, n, inner, cpu=cpu)
         if kernel == "threads":
-            chunk = _CPU_THREAD_ELEMENTS if cpu else THREAD_ELEMENTS
-            found.append(Pass(kernel, ceil_div(n, chunk), chunk))
+            found.append(Pass(kernel, ceil_div(n, THREAD_ELEMENTS), THREAD_ELEMENTS))
         elif kernel == "rows":
-            found.append(_rows(outer * inner, n, cpu=cpu, max_threads=max_threads))
+            found.append(_rows(outer * inner, n, enough_groups, cpu=cpu, max_threads=max_threads))
         else:
-            found.append(_columns(outer, n, inner, vec4=vec4))
+            found.append(_columns(outer, n, inner, enough_groups, vec4=vec4))
         n = found[-1].width
     return found
 
 
 def _kernel(outer: int, n: int, inner: int, *, cpu: bool) -> str:
-    if cpu:
-        few = outer * inner <= _CPU_FEW_ROWS and n > THREAD_ELEMENTS and outer * n * inner <= GROUP_ELEMENTS
-        return "rows" if few or (inner == 1 and n >= _CPU_LONG_ROW) else "threads"
+    if cpu:  # A workgroup with barriers takes as long there as 1,000 sums.
+        few = outer * inner <= _CPU_GROUPS and THREAD_ELEMENTS < n <= GROUP_ELEMENTS
+        return "rows" if few and (inner == 1 or n * outer * inner <= GROUP_ELEMENTS) else "threads"
     if n <= (_SINGLE if inner == 1 else THREAD_ELEMENTS):
         return "threads"
     return "rows" if inner == 1 else "columns"
 
 
-def _rows(rows: int, n: int, *, cpu: bool, max_threads: int) -> Pass:
+def _rows(rows: int, n: int, enough: int, *, cpu: bool, max_threads: int) -> Pass:
     if cpu:
-        chunk = n if n <= GROUP_ELEMENTS else _MIN_CPU_THREADS * _CPU_ROW_ELEMENTS
-        threads = max(_MIN_CPU_THREADS, _power(ceil_div(chunk, _CPU_ROW_ELEMENTS)))
-        return Pass("rows", ceil_div(n, chunk), chunk, threads, threads)
+        threads = min(THREADS, max(_MIN_CPU_THREADS, _power(ceil_div(n, _CPU_ROW_ELEMENTS))))
+        return Pass("rows", 1, n, threads, threads)
     # All rows at once, each by as many threads as keep what a thread reduces near ROW_ELEMENTS.
     across = min(THREADS, max(_MIN_ROW_THREADS, _power(ceil_div(n, ROW_ELEMENTS))))
-    while rows * across < ENOUGH_GROUPS * THREADS and across < THREADS and across * 4 < n:
+    while rows * across < enough * THREADS and across < THREADS and across * 4 < n:
         across *= 2
     groups = ceil_div(rows * across, THREADS)
     if rows * n <= GROUP_ELEMENTS:
         chunk = n
     else:
-        wanted = _power(ceil_div(n, max(1, ENOUGH_GROUPS // groups)))
+        wanted = _power(ceil_div(n, max(1, enough // groups)))
         chunk = min(GROUP_ELEMENTS, max(_MIN_ROW_CHUNK, wanted))
     if chunk < n and across < THREADS:
         across = THREADS
-    large = max_threads >= _LARGE_GROUP and rows * ceil_div(n, chunk) <= ENOUGH_GROUPS // 8
+    large = max_threads >= _LARGE_GROUP and rows * ceil_div(n, chunk) <= enough // 8
     if large and min(chunk, n) >= 4 * _LARGE_GROUP:
         return Pass("rows", ceil_div(n, chunk), chunk, _LARGE_GROUP, _LARGE_GROUP)
     return Pass("rows", ceil_div(n, chunk), chunk, THREADS, across)
 
 
-def _columns(outer: int, n: int, inner: int, *, vec4: bool) -> Pass:
+def _columns(outer: int, n: int, inner: int, enough: int, *, vec4: bool) -> Pass:
     wide = vec4 and inner >= _MIN_VEC4_COLUMNS
     lanes = max(_MIN_LANES, min(_MAX_LANES, _power(ceil_div(inner, 4 if wide else 1))))
     depth = THREADS // lanes
@@ -119,7 +121,7 @@ def _columns(outer: int, n: int, inner: int, *, vec4: bool) -> Pass:
     if outer * n * inner <= GROUP_ELEMENTS:
         chunk = n
     else:
-        wanted = _power(ceil_div(n, max(1, ENOUGH_GROUPS // groups)))
+        wanted = _power(ceil_div(n, max(1, enough // groups)))
         chunk = min(COLUMN_STEPS * depth, max(_MIN_COLUMN_STEPS * depth, wanted))
     narrow = lanes
     while chunk < n and narrow > _MIN_LANES:  # Fewer columns a workgroup, for a single pass.
@@ -155,8 +157,7 @@ def depth_of(kernel: str, n: int) -> int:
     a column one after the other, up to 64.
     """
     if kernel == "threads":
-        return _CPU_THREAD_ELEMENTS // 4 + 2 + 3
+        return THREAD_ELEMENTS // 4 + 2 + 3
     if kernel == "rows":
-        own = max(GROUP_ELEMENTS // THREADS, _CPU_ROW_ELEMENTS)
-        return ceil_div(min(n, own), 16) + 3 + 4 + 4 + 2 * 7 + ceil_div(_LARGE_GROUP, 16)
+        return ceil_div(min(n, GROUP_ELEMENTS), 16 * THREADS) + 3 + 4 + 4 + 2 * 7 + ceil_div(_LARGE_GROUP, 16)
     return COLUMN_STEPS // 4 + 2 + 3 + THREADS // _MIN_LANES

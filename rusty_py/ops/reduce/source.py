@@ -17,6 +17,7 @@ from rusty_py.ops.reduce.kernels import Stage, fits
 from rusty_py.ops.reduce.launches import columns_aligned, form_of, launch_pass
 from rusty_py.ops.reduce.passes import passes
 from rusty_py.ops.reduce.reduction import Reduction
+from rusty_py.profile.store import profile_of
 from rusty_py.runtime.buffer import Buffer, BufferBinding
 from rusty_py.runtime.device import Device
 from rusty_py.views import Shape, broadcast_strides
@@ -145,7 +146,13 @@ def launched(
     computed, target = row.computed(kind), row.result(kind)
     vec4 = any(columns_aligned(box, each) for each in box.places)
     for each in passes(
-        box.rows, box.n, box.inner, cpu=device.adapter.is_cpu, vec4=vec4, max_threads=device.limits.threads
+        box.rows,
+        box.n,
+        box.inner,
+        cpu=device.adapter.is_cpu,
+        vec4=vec4,
+        max_threads=device.limits.threads,
+        enough_groups=profile_of(device).busy_groups,
     ):
         box, last = box.by_rows() if each.kernel == "rows" else box, each.width == 1 and not partial
         stage = Stage(row.name, row.monoid, computed, body, target.wgsl if last else "")

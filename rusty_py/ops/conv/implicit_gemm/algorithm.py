@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from rusty_py.gemm import select
 from rusty_py.gemm.dispatch import Operands, dispatches
-from rusty_py.gemm.plan import machine_of
+from rusty_py.gemm.model import cost_model
 from rusty_py.ops.conv.algorithm import Algorithm, Problem
 from rusty_py.ops.conv.correlation import Correlation, WeightCorrelation
 from rusty_py.ops.conv.implicit_gemm import pack
@@ -55,7 +55,7 @@ def _seconds(device: Device, product: Product) -> float:
     """The predicted time, with packing: each element is read and written."""
     if device.adapter.is_cpu:
         return product.problem.flops / _CPU_RATES[product.problem.signature.blocked_only]
-    machine = machine_of(device.adapter.type)
+    machine = cost_model(device)
     seconds = select.cost(select.plan(device, product.problem), machine)
     for source in product.packed_sources.values():
         seconds += machine.launch + 2 * source.nbytes / machine.bandwidth

@@ -6,7 +6,7 @@ from functools import partial
 
 from rusty_py.dtypes import F32
 from rusty_py.gemm.dispatch import Operands, dispatches
-from rusty_py.gemm.plan import machine_of
+from rusty_py.gemm.model import cost_model
 from rusty_py.gemm.select import cost, plan
 from rusty_py.ops.conv.algorithm import Algorithm
 from rusty_py.ops.conv.correlation import Correlation
@@ -62,7 +62,7 @@ def chosen_tiling(device: Device, problem: Correlation, form: Form) -> Tiling:
 
 def tiling_seconds(device: Device, problem: Correlation, tiling: Tiling) -> float:
     """The transforms by the bytes that they move, the matrix products by GEMM's cost model."""
-    machine = machine_of(device.adapter.type)
+    machine = cost_model(device)
     bandwidth, times = machine.bandwidth, 1.0
     if device.adapter.is_cpu:
         bandwidth, times = _CPU_BANDWIDTH, _CPU_PRODUCTS
