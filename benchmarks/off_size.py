@@ -30,6 +30,7 @@ from tabulate import tabulate
 from rusty_py import Device, LimitError
 from rusty_py.bench.shapes import Size, parse
 from rusty_py.gemm import tuning_cache, tuning_file
+from rusty_py.gemm.model import cost_model
 from rusty_py.gemm.plan import GemmPlan
 from rusty_py.gemm.problem import GemmProblem
 from rusty_py.gemm.search_space import supports
@@ -143,7 +144,7 @@ class Comparison:
 
     def row(self, problem: GemmProblem, entry: TuningEntry, *, used: bool) -> Row:
         """The tuned choice against the model's. Raises LimitError for matrices larger than a binding."""
-        default = untuned(self.device.limits, self.device.adapter.type, problem)
+        default = untuned(cost_model(self.device), problem)
         if default.choice == entry.choice:
             return Row(problem, entry, used, default, same=True)
         plan = entry.choice.plan(problem, entry.why)

@@ -1,1 +1,0 @@
-"""Kernels and geometries of operations, and how each is forced: see benchmarks/kernel_variants.py."""
