@@ -20,7 +20,6 @@ test: $(VENV)/.test
 	@sh scripts/clang.sh
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
-	@$(PY) -m mypy
 	@sh scripts/test.sh $(PY) "not slow"
 
 test-all: $(VENV)/.test

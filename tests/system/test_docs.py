@@ -118,8 +118,8 @@ def test_commands_in_the_documentation_succeed(command: str, tmp_path: Path) -> 
 
 
 def _shortened(command: str) -> str:
-    """The same within 2 seconds, or with two samples of each kernel where it says nothing else."""
-    command = re.sub(r"--max-time \d+", "--max-time 2", command)
+    """The same within a second, or with two samples of each kernel where it says nothing else."""
+    command = re.sub(r"--max-time \d+", "--max-time 1", command)
     if "--max-time" in command:
         return command
     measuring = "matmul|conv2d|activation|elementwise|fused|norm|reduce|scan|transfer"
@@ -212,10 +212,10 @@ def test_blocks_and_commands_are_found_in_a_sample() -> None:
 
 def test_commands_are_shortened_but_for_what_they_say() -> None:
     cases = {
-        "rusty-bench --size 8 --max-time 10  # a square": "rusty-bench --size 8 --max-time 2  # a square",
+        "rusty-bench --size 8 --max-time 10  # a square": "rusty-bench --size 8 --max-time 1  # a square",
         "rusty-bench --size 8 --tile auto": "rusty-bench --runs 2 --size 8 --tile auto",
         "rusty-bench matmul --size 64 --runs 5": "rusty-bench matmul --runs 2 --size 64 --runs 5",
-        "T=t rusty-bench tune --size 64 --max-time 10": "T=t rusty-bench tune --size 64 --max-time 2",
+        "T=t rusty-bench tune --size 64 --max-time 10": "T=t rusty-bench tune --size 64 --max-time 1",
         "rusty-bench doctor": "rusty-bench doctor",
         "rusty-bench --version": "rusty-bench --version",
     }

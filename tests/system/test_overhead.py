@@ -18,7 +18,7 @@ from .program import ROOT, Done, Sabotaged, figure, rusty_bench, strict_json, ta
 
 pytestmark = [pytest.mark.alone, pytest.mark.usefixtures("adapter")]
 
-SHORT = ("overhead", "--runs", "2", "--max-time", "60")
+SHORT = ("overhead", "--runs", "1", "--max-time", "60")
 ROWS = [
     *(f"cold start: {stage}" for stage in STAGES),
     TOTAL,
