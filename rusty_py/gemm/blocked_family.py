@@ -16,7 +16,7 @@ from rusty_py.runtime.launch import Spec
 
 SMALLER = {
     Blocked(64, 128, 16, 8, 8, lanes_m=4, stages=1, slice_k=2): (64, 128, 32),
-    Blocked(32, 128, 32, 8, 4, lanes_m=4, stages=1, slice_k=2): (32, 256, 32),
+    Blocked(32, 128, 32, 8, 8, lanes_m=4, stages=1, slice_k=2): (32, 256, 32),
 }
 """Kernels for devices whose workgroup memory is too small for these blocks: 32 KiB or less."""
 
