@@ -213,6 +213,13 @@ def report(rows: Sequence[Row], names: Sequence[str]) -> Iterator[str]:
         )
 
 
+def table(document: str) -> str:
+    """The table of a result file, as Markdown."""
+    rows = [Row(**each) for each in json.loads(document)["rows"]]
+    head, *findings = report(rows, list(rows[0].shares))
+    return "\n".join(["```text", head, "```", "", *(f"- {each}" for each in findings)])
+
+
 def main() -> None:
     """Measures and prints the table."""
     assert __doc__

@@ -7,7 +7,8 @@ A fenced block after `<!-- from results/<file>.json -->` is the table of that fi
 results/<file>.json, wide -->` all columns. Between `<!-- peers from results/<file>.json -->` and
 `<!-- end -->` is a comparison with peers, after `<!-- ratios from ... -->` its f32 ratios alone, and after
 `<!-- operations from ... -->` or `<!-- convolutions from ... -->` a comparison of operations or convolutions
-with PyTorch's. docs/convolution-algorithms.md is written as a whole. No number in them is typed by hand.
+with PyTorch's, after `<!-- profiles from ... -->` the plans by several profiles.
+docs/convolution-algorithms.md is written as a whole. No number in them is typed by hand.
 """
 
 import re
@@ -18,6 +19,7 @@ from pathlib import Path
 
 from tabulate import tabulate
 
+from benchmarks import profiles
 from benchmarks.beside_torch import conv_page, conv_tables
 from benchmarks.beside_torch.tables import tables
 from benchmarks.peers import records
@@ -32,7 +34,8 @@ CONVOLUTIONS = "results/nvidia-h200/peers/conv2d.json"
 CONVOLUTION_PAGE = HERE.parent / "docs" / "convolution-algorithms.md"
 MARKED = re.compile(r"<!-- from (results/[^ ,]+\.json)(?:, (\S+))? -->\n\n```text\n.*?\n```(?=\n)", re.DOTALL)
 COMPARED = re.compile(
-    r"<!-- (peers|ratios|operations|convolutions) from (results/\S+\.json) -->\n\n.*?\n\n<!-- end -->",
+    r"<!-- (peers|ratios|operations|convolutions|profiles) from (results/\S+\.json) -->"
+    r"\n\n.*?\n\n<!-- end -->",
     re.DOTALL,
 )
 
@@ -96,6 +99,7 @@ _VIEWS: dict[str, Callable[[str], str]] = {
     "ratios": lambda document: ratios(records.loads(document)),
     "operations": tables,
     "convolutions": conv_tables.tables,
+    "profiles": profiles.table,
 }
 
 
