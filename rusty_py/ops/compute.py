@@ -23,7 +23,7 @@ GENERAL_FLOPS = 8
 # Elements from which threads take two vec4s of f16: with fewer, there would be too few threads.
 _MIN_PAIRS = 1 << 17
 # Along the first axis of a grid: with fewer items most threads of a workgroup would have none.
-MIN_GRID_ITEMS = 128
+_MIN_GRID_ITEMS = 128
 
 
 def compute(body: Body, operands: Sequence[Array | int], out: Array, *, fresh: bool = True) -> None:
@@ -93,9 +93,7 @@ def _skeleton(
     flat = len(sizes) <= 1
     whole = inner % 4 == 0 or (flat and fresh)  # Behind a fresh array there is room for a whole vec4.
     width = 4 if whole and vec4_aligned(out, strides[-1]) else 1
-    index = "flat" if flat else "general"
-    if 1 < len(sizes) <= 3 and inner // width >= MIN_GRID_ITEMS:
-        index = "grid"
+    index = index_class(out.device, sizes, width)
     access, remaining = [], iter(strides)
     for each in operands:
         if not isinstance(each, Array):
@@ -108,7 +106,18 @@ def _skeleton(
             access.append("one")
         else:
             access.append("vec4" if vec4_aligned(each, stride) else "scalar")
-    return Skeleton(index, width, tuple(access), wide_axes=index == "general" and len(sizes) > 4)
+    return Skeleton(index, width, tuple(access), wide_axes=len(sizes) > 4)
+
+
+def index_class(device: Device, sizes: Shape, width: int) -> str:
+    """How a kernel goes through elements in a box of `sizes`, `width` at a time: see `Skeleton`.
+
+    CPU drivers divide faster than they begin workgroups and loops of three axes.
+    """
+    if len(sizes) <= 1:
+        return "flat"
+    grid = len(sizes) <= 3 and sizes[-1] // width >= _MIN_GRID_ITEMS and not device.adapter.is_cpu
+    return "grid" if grid else "general"
 
 
 def _takes_pairs(body: Body, skeleton: Skeleton, out: Array) -> bool:

@@ -16,7 +16,7 @@ from rusty_py.arrays import Array, allocate
 from rusty_py.dtypes import F16, F32, I32, U32, Dtype
 from rusty_py.errors import IndexingError, LimitError, ShapeError
 from rusty_py.ops import generator
-from rusty_py.ops.compute import GENERAL_FLOPS, MIN_GRID_ITEMS, groups_of, vec4_aligned
+from rusty_py.ops.compute import GENERAL_FLOPS, groups_of, index_class, vec4_aligned
 from rusty_py.ops.distances import NOWHERE, WRAPPED, distances
 from rusty_py.ops.generator import MAX_AXES, NAMES, Body, Skeleton
 from rusty_py.runtime.launch import Spec, launch
@@ -212,16 +212,10 @@ def _skeleton(
         access.append("scalar")
     else:
         access.append("one" if strides[1][-1] == 0 else _lanes(given.value, strides[1]))
-    grid = 1 < len(sizes) <= 3 and inner // width >= MIN_GRID_ITEMS
     if store == "indexed" and wide:
         store = "indexed vec4"
-    return Skeleton(
-        "flat" if flat else "grid" if grid else "general",
-        width,
-        tuple(access),
-        wide_axes=not grid and len(sizes) > 4,
-        store=store,
-    )
+    chosen = index_class(out.device, sizes, width)
+    return Skeleton(chosen, width, tuple(access), wide_axes=len(sizes) > 4, store=store)
 
 
 def _lanes(x: Array, stride: Shape) -> str:

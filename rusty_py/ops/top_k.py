@@ -17,10 +17,9 @@ from rusty_py.operation import OPERATIONS, Operation, apply, public
 from rusty_py.ops.creation import asarray, full
 from rusty_py.ops.sort.kernels import (
     BITONIC,
-    CPU_RANKED,
-    RANKED,
     SELECTED,
     bitonic,
+    by_counting,
     ranked,
     select,
     selection,
@@ -60,10 +59,10 @@ def _forward(x: Array, *, k: int, axis: int) -> Array:
         return full(shape, 0, dtype=I32, device=x.device)
     moved, back = by_rows(x, axis)
     n = moved.shape[-1]
-    rows, cpu = x.size // n, x.device.adapter.is_cpu
-    if n <= (CPU_RANKED if cpu else RANKED):
+    rows = x.size // n
+    if by_counting(x.device, rows, n):
         flat = ranked(moved, rows, n, k, indices=True, descending=True)
-    elif k <= SELECTED and not cpu:
+    elif k <= SELECTED and not x.device.adapter.is_cpu:
         flat = _selected(moved, rows, n, k)
     else:
         flat = sort_rows(moved, rows, n, indices=True, descending=True)

@@ -1,5 +1,6 @@
 """What follows from the records: every operation in every layout against NumPy, by its name, everywhere."""
 
+import copy
 import inspect
 import warnings
 from contextlib import contextmanager
@@ -216,15 +217,16 @@ def test_hooks_see_what_a_user_applies_and_may_take_its_place(
 def test_every_access_of_every_index_class_is_used(unchecked: Device) -> None:
     """Common shapes select each of them."""
     x = on(unchecked, np.ones((64, 512), np.float32))
+    boxed = "general" if unchecked.adapter.is_cpu else "grid"
     expressions = {
         "flat[add f32, 4 wide: vec4 vec4]": lambda: x + x,
         "flat[add f32, 4 wide: vec4 number]": lambda: x + 1,
         "flat[add f32, 4 wide: vec4 scalar]": lambda: x[0, :64] + x[:, 0],
         "flat[add f32, 4 wide: vec4 one]": lambda: x[0] + x[0, 0],
         "flat[add f32, 4 wide: scalar scalar]": lambda: x[0, ::2] + x[1, ::-2],
-        "grid[add f32, 4 wide: vec4 vec4]": lambda: x + x[0],
-        "grid[add f32, 4 wide: vec4 one]": lambda: x + x[:, :1],
-        "grid[add f32, 1 wide: scalar scalar]": lambda: x[:, :511] + x[:, 1:],
+        f"{boxed}[add f32, 4 wide: vec4 vec4]": lambda: x + x[0],
+        f"{boxed}[add f32, 4 wide: vec4 one]": lambda: x + x[:, :1],
+        f"{boxed}[add f32, 1 wide: scalar scalar]": lambda: x[:, :511] + x[:, 1:],
         "general[add f32, 4 wide: scalar scalar]": lambda: x[:, :32].T + x[:, 32:64].T,
         "general[add f32, 1 wide: scalar scalar]": lambda: x[:, :3] + x[:, 3:6],
     }
@@ -233,6 +235,30 @@ def test_every_access_of_every_index_class_is_used(unchecked: Device) -> None:
         expression()
         launched = {str(each.spec) for plan in unchecked.cache.plans.values() for each in plan.dispatches}
         assert f"elementwise/{name}" in launched, launched
+
+
+def test_a_gpus_kernels_over_grids_give_what_numpy_does(
+    unchecked: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adapter = copy.copy(unchecked.adapter)
+    object.__setattr__(adapter, "type", "DiscreteGPU")
+    monkeypatch.setattr(unchecked, "adapter", adapter)
+    rng = np.random.default_rng()
+    host, index = rng.random((3, 5, 516), np.float32), rng.integers(0, 5, 4)
+    x, i = on(unchecked, host), on(unchecked, index.astype(np.int32))
+    unchecked.cache.forget_plans()
+    try:
+        for result, expected in (
+            (x + x[0], host + host[0]),
+            (x + x[:, :, :1], host + host[:, :, :1]),
+            (x[:, :, :511] + x[:, :, 1:512], host[:, :, :511] + host[:, :, 1:512]),
+            (x.take(i, axis=1), host.take(index, axis=1)),
+        ):
+            np.testing.assert_array_equal(result.numpy(), expected)
+        launched = [str(each.spec) for plan in unchecked.cache.plans.values() for each in plan.dispatches]
+        assert len([name for name in launched if name.startswith("elementwise/grid[")]) == 4
+    finally:
+        unchecked.cache.forget_plans()
 
 
 @pytest.mark.parametrize("index", ["flat", "grid", "general"])

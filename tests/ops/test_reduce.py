@@ -142,7 +142,8 @@ def test_passes_are_few_and_none_is_long(cpu: bool) -> None:
             made = passes(outer, n, inner, cpu=cpu)
             for each in made:
                 depths = each.threads // each.across
-                most = {"threads": THREAD_ELEMENTS, "rows": GROUP_ELEMENTS, "columns": COLUMN_STEPS * depths}
+                of_thread = 4 * THREAD_ELEMENTS if cpu else THREAD_ELEMENTS
+                most = {"threads": of_thread, "rows": GROUP_ELEMENTS, "columns": COLUMN_STEPS * depths}
                 assert each.width == -(-left // each.chunk), (outer, n, inner)
                 assert -(-left // each.width) <= most[each.kernel], (outer, n, inner)
                 left = each.width
@@ -156,20 +157,21 @@ def test_the_bound_covers_every_pass() -> None:
     """The roundings on the longest way through the passes that are taken."""
     for n in (1, 64, 65, 300, 2049, 65536, 65537, 10**6, 2**24):
         for outer, inner in ((1, 1), (1, 3), (1, 40), (1, 5000), (300, 1), (100_000, 1)):
-            for max_threads in (256, 1024):
+            for cpu, max_threads in ((False, 256), (False, 1024), (True, 1024)):
                 steps, left = 0, n
-                for each in passes(outer, n, inner, cpu=False, max_threads=max_threads):
+                for each in passes(outer, n, inner, cpu=cpu, max_threads=max_threads):
                     chunk = min(left, each.chunk)
                     if each.kernel == "threads":
                         steps += min(chunk, -(-chunk // 4) + 2 + 3)
                     elif each.kernel == "rows":
-                        tree = 2 * 7 + -(-each.across // 16)  # By subgroups of 4; more than those of others.
+                        # By subgroups of 4, which is more than by those of others and than by a tree.
+                        tree = 2 * 7 + -(-each.across // 16)
                         steps += min(chunk, -(-chunk // (16 * each.across)) + 3 + 4 + 4 + tree)
                     else:
                         rows = each.threads // each.across
                         steps += min(chunk, -(-chunk // (4 * rows)) + 2 + 3 + rows)
                     left = each.width
-                assert steps <= depth(n), (outer, n, inner)
+                assert steps <= depth(n), (outer, n, inner, cpu)
 
 
 @pytest.fixture(params=["tree", "subgroups"])

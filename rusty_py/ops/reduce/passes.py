@@ -6,7 +6,7 @@ from rusty_py.ops.grid import THREADS
 from rusty_py.shapes import ceil_div
 
 THREAD_ELEMENTS = 64
-"""The maximum that one thread reduces. More is fewer passes; less is more threads, and less rounding."""
+"""The maximum that one thread reduces on a GPU. More is fewer passes; less is more threads."""
 
 GROUP_ELEMENTS = 1 << 16
 """The maximum that one workgroup reduces of a row."""
@@ -34,8 +34,12 @@ _MIN_ROW_CHUNK, _MIN_COLUMN_STEPS = 1 << 12, 16
 _MAX_LANES, _MIN_LANES, _MIN_ROW_THREADS = 32, 4, 4
 _MIN_VEC4_COLUMNS = 16
 _LARGE_GROUP = 1024  # Threads for few long rows, where the device has as many.
-_CPU_GROUPS = 8
-_MIN_CPU_THREADS, _CPU_ROW_ELEMENTS = 8, 128  # Barriers take CPU drivers a time for each thread.
+
+# On CPU drivers, where barriers take a time for each thread, few or long rows are for a few threads each, and
+# all else is for single threads.
+_CPU_THREAD_ELEMENTS = 256
+_CPU_FEW_ROWS, _CPU_LONG_ROW = 8, 1024
+_CPU_ROW_ELEMENTS, _MIN_CPU_THREADS = 1024, 8
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,8 @@ def passes(
     while not found or found[-1].width > 1:
         kernel = _kernel(outer, n, inner, cpu=cpu)
         if kernel == "threads":
-            found.append(Pass(kernel, ceil_div(n, THREAD_ELEMENTS), THREAD_ELEMENTS))
+            chunk = _CPU_THREAD_ELEMENTS if cpu else THREAD_ELEMENTS
+            found.append(Pass(kernel, ceil_div(n, chunk), chunk))
         elif kernel == "rows":
             found.append(_rows(outer * inner, n, enough_groups, cpu=cpu, max_threads=max_threads))
         else:
@@ -83,9 +88,9 @@ def passes(
 
 
 def _kernel(outer: int, n: int, inner: int, *, cpu: bool) -> str:
-    if cpu:  # A workgroup with barriers takes as long there as 1,000 sums.
-        few = outer * inner <= _CPU_GROUPS and THREAD_ELEMENTS < n <= GROUP_ELEMENTS
-        return "rows" if few and (inner == 1 or n * outer * inner <= GROUP_ELEMENTS) else "threads"
+    if cpu:
+        few = outer * inner <= _CPU_FEW_ROWS and n > THREAD_ELEMENTS and outer * n * inner <= GROUP_ELEMENTS
+        return "rows" if few or (inner == 1 and n >= _CPU_LONG_ROW) else "threads"
     if n <= (_SINGLE if inner == 1 else THREAD_ELEMENTS):
         return "threads"
     return "rows" if inner == 1 else "columns"
@@ -93,8 +98,9 @@ def _kernel(outer: int, n: int, inner: int, *, cpu: bool) -> str:
 
 def _rows(rows: int, n: int, enough: int, *, cpu: bool, max_threads: int) -> Pass:
     if cpu:
-        threads = min(THREADS, max(_MIN_CPU_THREADS, _power(ceil_div(n, _CPU_ROW_ELEMENTS))))
-        return Pass("rows", 1, n, threads, threads)
+        chunk = n if n <= GROUP_ELEMENTS else _MIN_CPU_THREADS * _CPU_ROW_ELEMENTS
+        threads = max(_MIN_CPU_THREADS, _power(ceil_div(chunk, _CPU_ROW_ELEMENTS)))
+        return Pass("rows", ceil_div(n, chunk), chunk, threads, threads)
     # All rows at once, each by as many threads as keep what a thread reduces near ROW_ELEMENTS.
     across = min(THREADS, max(_MIN_ROW_THREADS, _power(ceil_div(n, ROW_ELEMENTS))))
     while rows * across < enough * THREADS and across < THREADS and across * 4 < n:
@@ -157,7 +163,8 @@ def depth_of(kernel: str, n: int) -> int:
     a column one after the other, up to 64.
     """
     if kernel == "threads":
-        return THREAD_ELEMENTS // 4 + 2 + 3
+        return _CPU_THREAD_ELEMENTS // 4 + 2 + 3
     if kernel == "rows":
-        return ceil_div(min(n, GROUP_ELEMENTS), 16 * THREADS) + 3 + 4 + 4 + 2 * 7 + ceil_div(_LARGE_GROUP, 16)
+        own = max(GROUP_ELEMENTS // THREADS, _CPU_ROW_ELEMENTS)
+        return ceil_div(min(n, own), 16) + 3 + 4 + 4 + 2 * 7 + ceil_div(_LARGE_GROUP, 16)
     return COLUMN_STEPS // 4 + 2 + 3 + THREADS // _MIN_LANES

@@ -34,8 +34,11 @@ LONG_CHUNK = 1 << 18
 ENOUGH_THREADS, ENOUGH_CPU_THREADS = 1 << 16, 1 << 8
 """Chunks that threads scan, at most, unless they would be longer than `THREAD_CHUNK`."""
 
-MIN_THREAD_CHUNK, THREAD_CHUNK = 32, 1 << 10
-"""The length of a chunk that one thread scans, where there is more than one chunk."""
+MIN_THREAD_CHUNK, MIN_CPU_CHUNK, THREAD_CHUNK = 32, 512, 1 << 10
+"""The length of a chunk that one thread scans, where there is more than one.
+
+The least on GPUs, and on CPU drivers, where a launch takes as long as a thousand elements; the most on both.
+"""
 
 
 @dataclass(frozen=True)
@@ -72,10 +75,10 @@ def plan(outer: int, n: int, inner: int, *, aligned: bool, initial: bool, cpu: b
         return ScanPlan(chunk, ceil_div(n, chunk), config, wide)
     wide = aligned and inner % 4 == 0
     columns = outer * (inner // 4 if wide else inner)
-    enough = ENOUGH_CPU_THREADS if cpu else ENOUGH_THREADS
+    enough, least = (ENOUGH_CPU_THREADS, MIN_CPU_CHUNK) if cpu else (ENOUGH_THREADS, MIN_THREAD_CHUNK)
     chunk = n
-    if n > 2 * MIN_THREAD_CHUNK and columns < enough:
-        chunk = max(MIN_THREAD_CHUNK, ceil_div(n, ceil_div(enough, columns)))
+    if n > 2 * least and columns < enough:
+        chunk = max(least, ceil_div(n, ceil_div(enough, columns)))
     chunk = min(chunk, THREAD_CHUNK)
     return ScanPlan(chunk, ceil_div(n, chunk), None, wide)
 

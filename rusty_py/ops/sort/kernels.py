@@ -27,8 +27,11 @@ from rusty_py.runtime.device import Device
 from rusty_py.runtime.launch import Spec, launch
 from rusty_py.shapes import ceil_div
 
-RANKED, CPU_RANKED = 64, 256
-"""Rows up to this length are sorted by counting the elements before each, on GPUs and on CPU drivers."""
+RANKED = 64
+"""Rows up to this length are sorted by counting the elements before each."""
+
+CPU_RANKED, CPU_FEW = 128, 512
+"""The same on CPU drivers, and up to how many elements in all longer rows are sorted so, too."""
 
 BITONIC = ((256, 64), (512, 128), (1024, 256), (2048, 256))
 """Rows up to these lengths are sorted by a workgroup, of as many threads."""
@@ -46,15 +49,19 @@ CPU_TASKS, MIN_CPU_BLOCK, CPU_BLOCK = 128, 1 << 8, 1 << 14
 """Blocks of a radix sort on a CPU driver, at most, unless they would be longer than the last of these."""
 
 
+def by_counting(device: Device, rows: int, n: int) -> bool:
+    """Whether rows are sorted by counting the elements before each."""
+    return n <= CPU_RANKED or rows * n <= CPU_FEW if device.adapter.is_cpu else n <= RANKED
+
+
 def sort_rows(x: Array, rows: int, n: int, *, indices: bool, descending: bool) -> Array:
     """`x`, row-major and of at least one element, as (rows, n), with each row sorted; flat.
 
     With `indices`, in place of the elements their places in the rows, as int32.
     """
-    cpu = x.device.adapter.is_cpu
-    if n <= (CPU_RANKED if cpu else RANKED):
+    if by_counting(x.device, rows, n):
         return ranked(x, rows, n, n, indices=indices, descending=descending)
-    if n <= BITONIC[-1][0] and not cpu:
+    if n <= BITONIC[-1][0] and not x.device.adapter.is_cpu:
         out = allocate(x.device, (rows * n,), I32 if indices else x.kind, operation="sort")
         mask = flip_mask(x.kind, descending=descending)
         bitonic(step(x.kind, indices=indices), [x], [out], rows, n, n, mask)
