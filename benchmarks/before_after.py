@@ -37,9 +37,9 @@ ROOT = Path(__file__).parents[1]
 class Worker:
     """One tree's products, in a process of its own."""
 
-    def __init__(self, tree: Path) -> None:
+    def __init__(self, tree: Path, program: Path) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, str(tree / "benchmarks" / "before_after.py"), "--worker"],
+            [sys.executable, str(program), "--worker"],
             cwd=tree,
             env={**os.environ, "PYTHONPATH": str(tree)},
             stdin=subprocess.PIPE,
@@ -68,12 +68,12 @@ class Worker:
 
 
 @contextmanager
-def workers(*trees: Path) -> Iterator[list[Worker]]:
-    """A process for each tree."""
+def workers(*trees: Path, program: Path | None = None) -> Iterator[list[Worker]]:
+    """A process for each tree, of its own copy of this file unless there is another `program`."""
     started: list[Worker] = []
     try:
         for tree in trees:
-            started.append(Worker(tree))
+            started.append(Worker(tree, program or tree / "benchmarks" / "before_after.py"))
         yield started
     finally:
         for worker in started:

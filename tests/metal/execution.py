@@ -14,6 +14,7 @@ import pytest
 from rusty_py import Adapter, Device
 from rusty_py.checker import Report, check
 from rusty_py.checker.build import build, runner
+from rusty_py.checker.check import SUBGROUP_SIZES
 from rusty_py.checker.translate import Translation, translate
 from rusty_py.ops.all import MODULES
 from rusty_py.runtime import launch, launch_plans
@@ -33,7 +34,8 @@ _CHECKING = import_module("rusty_py.checker.check")  # The package has the funct
 class MetalText:
     """Executes launches with what a driver would be given: the same buffers, bytes and workgroups."""
 
-    def __init__(self) -> None:
+    def __init__(self, subgroup_sizes: Sequence[int] = SUBGROUP_SIZES) -> None:
+        self.subgroup_sizes = subgroup_sizes
         self.reports: list[tuple[Spec, Report]] = []
         self.translations: dict[str, Translation] = {}
         self.noted: set[Spec] | None = None
@@ -68,6 +70,7 @@ class MetalText:
             constants=dict(spec.constants),
             workgroups=workgroups,
             buffers=contents,
+            subgroup_sizes=self.subgroup_sizes,
             # No kernel takes more than it says, which may be more than Metal has: those are not for Metal.
             workgroup_bytes=spec.workgroup_bytes,
             name=str(spec),

@@ -2,12 +2,17 @@
 
 import numpy as np
 
+from rusty_py import Adapter, array
 from rusty_py.checker import check
+from rusty_py.checker.check import SUBGROUP_SIZES
 from rusty_py.dtypes import F32, U32
+from rusty_py.operation import OPERATIONS, apply
+from rusty_py.ops import rowwise_kernels
 from rusty_py.ops.scan.specs import LARGE, SMALL, SUM, scan_spec
 from rusty_py.ops.sort.specs import scatter_spec, step
 
 from ..each import each_reported
+from .execution import MetalText
 
 SIZES = (4, 8, 16, 32, 64)
 
@@ -63,3 +68,26 @@ def test_passes_of_a_radix_sort_do_not_depend_on_the_subgroup_size(checker: None
                 assert not report.findings, str(report)
                 np.testing.assert_array_equal(report.outputs["out_keys"], x[order])
                 np.testing.assert_array_equal(report.outputs["out_indices"], order)
+
+
+def test_row_operations_do_not_depend_on_the_subgroup_size(checker: None, adapter: Adapter) -> None:
+    """Sizes that works do not run with: no more than four lanes share a row by shuffles alone."""
+    names = ("softmax", "layer_norm", "layer_norm_sums")
+    with each_reported() as case:
+        for size in SIZES:
+            if size in SUBGROUP_SIZES:
+                continue
+            text = MetalText((size,))
+            with text.device(adapter) as device:
+                for name, sample, machine in rowwise_kernels.cases():
+                    if name not in names or machine is not rowwise_kernels.GPU or sample.needs_f16:
+                        continue
+                    with case(f"{sample.name}, subgroups of {size}"):
+                        given = [array(each, device=device) for each in sample.operands]
+                        result = apply(OPERATIONS[name], *given, **sample.options).numpy()
+                        expected = OPERATIONS[name].expected
+                        assert expected is not None
+                        assert expected(sample).error(result) <= 1
+            assert {"rowwise/subgroups", "rowwise/sums"} <= {spec.name for spec, _ in text.reports}
+            with_subgroups = [report for spec, report in text.reports if "subgroup" in spec.text]
+            assert {run.subgroup_size for report in with_subgroups for run in report.runs} == {size}

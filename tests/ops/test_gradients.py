@@ -104,18 +104,13 @@ def assert_gradients(
 def cotangents(device: Device) -> dict[str, Callable[[Any], Array]]:
     """How the gradient of a result may lie in memory."""
 
-    def with_gaps(v: Any) -> Array:
-        wide = np.zeros((*v.shape, 3), v.dtype)
-        wide[..., 1] = v
-        return on(device, wide)[..., 1]
-
     def repeated(v: Any) -> Array:
         return OPERATIONS["broadcast_to"].forward(on(device, v.ravel()[:1].reshape(())), shape=v.shape)
 
     return {
         "rows": lambda v: on(device, v),
         "transposed": lambda v: on(device, v.T.copy()).T,
-        "with gaps": with_gaps,
+        "with gaps": lambda v: with_gaps(device, v),
         "repeated": repeated,
     }
 
@@ -166,21 +161,53 @@ def test_any_subset_of_gradients_may_be_wanted(unchecked: Device, operation: Ope
                         assert_gradients(operation, sample, arrays, lambda v: on(unchecked, v), wanted)
 
 
-def layouts_of_today() -> list[str]:
+def of_today(names: list[str]) -> list[str]:
     """Two of them, which change every day."""
-    names = list(LAYOUTS)
     start = date.today().toordinal() * 2 % len(names)
     return [names[(start + i) % len(names)] for i in range(2)]
 
 
-def assert_in_layouts(device: Device, operation: Operation, names: list[str]) -> None:
+def with_gaps(device: Device, x: Any) -> Array:
+    """Every third element of what is there."""
+    wide = np.zeros((*x.shape, 3), x.dtype)
+    wide[..., 1] = x
+    return on(device, wide)[..., 1]
+
+
+def from_the_fifth_on(device: Device, x: Any) -> Array:
+    """A part of a buffer, not aligned to a vec4."""
+    return on(device, np.concatenate([np.zeros(5, x.dtype), x.ravel()]))[5:].reshape(x.shape)
+
+
+def backwards(device: Device, x: Any) -> Array:
+    """The last element first."""
+    back = (slice(None, None, -1),) * x.ndim
+    return on(device, x[back].copy())[back]
+
+
+PLACES: dict[str, Callable[[Device, Any], Array]] = {
+    "transposed": lambda device, x: on(device, x.T.copy()).T,
+    "backwards": backwards,
+    "every other": lambda device, x: on(device, np.repeat(x, 2, axis=0))[::2],
+    "with gaps": with_gaps,
+    "from the fifth on": from_the_fifth_on,
+}
+"""Where the elements of operands of any shape may be."""
+
+
+def assert_in_layouts(device: Device, operation: Operation, layouts: list[str], places: list[str]) -> None:
+    """Operands of an elementwise operation in other shapes, too; of others, which have options, elsewhere."""
     with each_reported() as case:
         with case("found"):
             pass
         for sample in list(smooth_samples(operation, F32))[:1]:
             if any(x.shape != (6, 10) for x in sample.operands) or sample.options:
+                for name in places:
+                    with case(f"{sample.name}, {name}"):
+                        arrays = [PLACES[name](device, x) for x in sample.operands]
+                        assert_gradients(operation, sample, arrays, lambda v: on(device, v))
                 continue
-            for name in names:
+            for name in layouts:
                 view = LAYOUTS[name]
                 with case(f"{sample.name}, {name}"):
                     seen = Sample("", tuple(np.asarray(view(x)) for x in sample.operands))
@@ -190,10 +217,10 @@ def assert_in_layouts(device: Device, operation: Operation, names: list[str]) ->
 
 @pytest.mark.parametrize("operation", DIFFERENTIABLE, **_EVERY)
 def test_gradients_of_operands_in_other_layouts(unchecked: Device, operation: Operation) -> None:
-    assert_in_layouts(unchecked, operation, layouts_of_today())
+    assert_in_layouts(unchecked, operation, of_today(list(LAYOUTS)), of_today(list(PLACES)))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("operation", DIFFERENTIABLE, **_EVERY)
 def test_gradients_of_operands_in_any_layout(unchecked: Device, operation: Operation) -> None:
-    assert_in_layouts(unchecked, operation, list(LAYOUTS))
+    assert_in_layouts(unchecked, operation, list(LAYOUTS), list(PLACES))
