@@ -154,6 +154,7 @@ def _sort(
             patch.setattr(device, "adapter", adapter)
             patch.setattr(sort_kernels, "BITONIC", ((256, 64),))
             patch.setattr(sort_kernels, "KEYS", (keys,))
+            patch.setattr(scan_kernels, "MIN_CPU_CHUNK", 32)  # The scan of few counts, too, has chunks.
             device.cache.forget_plans()
             function = argsort if indices else sort
             result = function(array(x, device=device), descending=descending).numpy()

@@ -65,7 +65,8 @@ def test_workgroups_scan_rows_across_every_limit(device: Device, subgroups: bool
 
 
 def test_threads_scan_columns_in_chunks_of_chunks(device: Device) -> None:
-    with each_reported() as case:
+    with pytest.MonkeyPatch.context() as patch, each_reported() as case:
+        patch.setattr(kernels, "MIN_CPU_CHUNK", 32)
         for n in (1, 2, 31, 32, 33, 63, 64, 65, 1024, 1025, 3000):
             for inner in (1, 3, 4):
                 with case(f"{n} of {inner} columns"):

@@ -38,7 +38,7 @@ _LARGE_GROUP = 1024  # Threads for few long rows, where the device has as many.
 # On CPU drivers, where barriers take a time for each thread, few or long rows are for a few threads each, and
 # all else is for single threads.
 _CPU_THREAD_ELEMENTS = 256
-_CPU_FEW_ROWS, _CPU_LONG_ROW = 8, 1024
+_CPU_FEW_ROWS, _CPU_LONG_ROW, _CPU_STRIDED = 8, 1024, 1 << 15
 _CPU_ROW_ELEMENTS, _MIN_CPU_THREADS = 1024, 8
 
 
@@ -89,7 +89,8 @@ def passes(
 
 def _kernel(outer: int, n: int, inner: int, *, cpu: bool) -> str:
     if cpu:
-        few = outer * inner <= _CPU_FEW_ROWS and n > THREAD_ELEMENTS and outer * n * inner <= GROUP_ELEMENTS
+        limit = GROUP_ELEMENTS if inner == 1 else _CPU_STRIDED
+        few = outer * inner <= _CPU_FEW_ROWS and n > THREAD_ELEMENTS and outer * n * inner <= limit
         return "rows" if few or (inner == 1 and n >= _CPU_LONG_ROW) else "threads"
     if n <= (_SINGLE if inner == 1 else THREAD_ELEMENTS):
         return "threads"
