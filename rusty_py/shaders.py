@@ -1,6 +1,7 @@
 """Finds WGSL files and says what exactly is compiled."""
 
 import re
+from collections.abc import Mapping
 from functools import cache
 from operator import index
 from pathlib import Path
@@ -35,6 +36,15 @@ def assemble(name: str, definitions: str) -> str:
     text = f"{read(name)}\n{definitions}\n" if definitions else read(name)
     enable = "enable f16; " if re.search(r"\bf16\b", definitions) else ""
     return unroll("\n".join([enable + text, *map(read, library(text))]))
+
+
+def constants(values: Mapping[str, int | bool]) -> str:
+    """WGSL that declares u32 and bool constants."""
+
+    def declared(value: int | bool) -> str:
+        return f"bool = {str(value).lower()}" if isinstance(value, bool) else f"u32 = {value}u"
+
+    return "".join(f"const {name}: {declared(value)};\n" for name, value in values.items())
 
 
 def library(text: str) -> list[str]:

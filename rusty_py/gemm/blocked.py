@@ -146,7 +146,7 @@ class Blocked(KernelConfig):
         return self.block_k >= 16 and self.lanes_m in (4, 8) and rows <= self.stages * self.block_k
 
     def supports(self, limits: Limits, problem: GemmProblem) -> bool:
-        scattered = "c" in problem.signature.compound and not problem.signature.c_vec4
+        scattered = problem.signature.c_compound and not problem.signature.c_vec4
         return not (scattered and not self._coalesces) and has_room(limits, self.spec(problem))
 
     @property

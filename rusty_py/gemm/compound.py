@@ -107,26 +107,28 @@ class Contraction:
         return CompoundAxes(self.m, self.n, self.k, a, b, c, self.bounds)
 
     def layouts(self) -> tuple[MatrixLayout, MatrixLayout, MatrixLayout]:
-        """Of a, b and c; the strides of a compound matrix are not used."""
-        sides = (self.a, self.m, self.k), (self.b, self.k, self.n), (self.c, self.m, self.n)
-        plain = (plain_layout(side, rows, cols) for side, rows, cols in sides)
-        a, b, c = (
-            layout or MatrixLayout(side.start, side.batch_stride, 0, 0)
-            for layout, (side, _, _) in zip(plain, sides, strict=True)
+        """Of a, b and c; the strides of compound axes are not used."""
+        a, b = (
+            plain_layout(side, rows, cols) or MatrixLayout(side.start, side.batch_stride, 0, 0)
+            for side, rows, cols in ((self.a, self.m, self.k), (self.b, self.k, self.n))
         )
-        return a, b, c
+        row = linear(self.m, self.c.rows)
+        return a, b, MatrixLayout(self.c.start, self.c.batch_stride, row or 0, 1)
 
     def problem(self, dtype: Dtype, products: int) -> GemmProblem:
         """The problem for a GEMM kernel, without an epilogue."""
         m, n, k = self.m.product, self.n.product, self.k.product
         a_along_k, a_vec4, a_plain = _access(self.a, self.m, self.k)
         b_across_k, b_vec4, b_plain = _access(self.b, self.k, self.n)
-        c = plain_layout(self.c, self.m, self.n)
-        c_plain = c is not None and c.col_stride == 1
         bounded = self.bounds.operand if self.bounds else ""
         c_vec4 = _vec4(self.c, self.n, self.c.cols, self.m, self.c.rows)
-        plain = {"a": a_plain and bounded != "a", "b": b_plain and bounded != "b", "c": c_plain}
-        compound = "".join(x for x in "abc" if not plain[x])
+        plain = {
+            "a": a_plain and bounded != "a",
+            "b": b_plain and bounded != "b",
+            "m": linear(self.m, self.c.rows) is not None,
+            "n": self.n.product == 1 or linear(self.n, self.c.cols) == 1,
+        }
+        compound = "".join(each for each, is_plain in plain.items() if not is_plain)
         signature = Signature(
             a_along_k,
             not b_across_k,

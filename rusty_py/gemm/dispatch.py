@@ -313,9 +313,9 @@ def _split_k(device: Device, plan: GemmPlan, x: Operands, *, accumulate: bool) -
 def of_parts(problem: GemmProblem) -> GemmProblem:
     """The problem whose results are the partial sums of this one."""
     signature = replace(problem.signature, result=F32, bias=False, activation="")
-    if "c" in signature.compound:
-        compound, c_vec4 = signature.compound.replace("c", ""), problem.n % 4 == 0
-        signature = replace(signature, compound=compound, c_vec4=c_vec4)
+    if signature.c_compound:
+        compound = "".join(each for each in signature.compound if each in "ab")
+        signature = replace(signature, compound=compound, c_vec4=problem.n % 4 == 0)
     return replace(problem, signature=signature)
 
 

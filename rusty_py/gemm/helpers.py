@@ -91,7 +91,7 @@ class SplitKReduce(KernelConfig):
             result=signature.result,
             bias=signature.bias,
             activation=signature.activation,
-            compound="c" if "c" in signature.compound else "",
+            compound="".join(axis for axis in signature.compound if axis in "mn"),
             bias_by_row=signature.bias_by_row,
             bias_batched=signature.bias_batched,
         )

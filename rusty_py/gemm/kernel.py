@@ -100,7 +100,9 @@ def definitions(
         "C_VEC4": signature.c_vec4,
         "A_COMPOUND": "a" in signature.compound,
         "B_COMPOUND": "b" in signature.compound,
-        "C_COMPOUND": "c" in signature.compound,
+        "C_COMPOUND": signature.c_compound,
+        "C_M_COMPOUND": "m" in signature.compound,
+        "C_N_COMPOUND": "n" in signature.compound,
         "A_BOUNDED": signature.bounded == "a",
         "B_BOUNDED": signature.bounded == "b",
         "BIAS_BY_ROW": signature.bias and signature.bias_by_row,
@@ -115,8 +117,7 @@ def definitions(
     activation = ACTIVATIONS[signature.activation].wgsl if signature.activation else "x"
     return "".join(
         [
-            *(f"const {name}: u32 = {value}u;\n" for name, value in constants.items()),
-            *(f"const {name}: bool = {str(value).lower()};\n" for name, value in flags.items()),
+            shaders.constants({**constants, **flags}),
             *(f"alias {name} = {wgsl};\n" for name, wgsl in types.items()),
             _EPILOGUE.format(activation=activation),
             uniforms_text(compound=compound),

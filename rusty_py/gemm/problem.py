@@ -61,9 +61,9 @@ class Signature:
     accessed as vec4. `stored` is the dtype of a, b and the bias, `result` that of c, `accumulate_dtype` that
     of the accumulators. `activation` is one of `activations.ACTIVATIONS`, or "". `clamps`: loads beyond a
     block of c must be clamped. `half2`: a and b are packed f16, two adjacent steps of k per element, and k
-    counts these. `compound` names those of a, b and c whose axes are compound (compound.py), `bounded` that
-    which is zero outside of an image. `bias_by_row`: the bias is added along the rows of c. `bias_batched`:
-    each product has a bias of its own.
+    counts these. `compound` names those of a and b whose axes are compound (compound.py), and those of m and
+    n that are compound in c. `bounded` names the operand that is zero outside of an image. `bias_by_row`: the
+    bias is added along the rows of c. `bias_batched`: each product has a bias of its own.
     """
 
     a_along_k: bool = True
@@ -93,6 +93,11 @@ class Signature:
             b_vec4=self.a_vec4,
             c_vec4=False,
         )
+
+    @property
+    def c_compound(self) -> bool:
+        """Whether an axis of c is compound."""
+        return "m" in self.compound or "n" in self.compound
 
     @property
     def blocked_only(self) -> bool:

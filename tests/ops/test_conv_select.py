@@ -10,9 +10,14 @@ from rusty_py.dtypes import F32
 from rusty_py.ops.conv.geometry import Geometry
 from rusty_py.ops.conv.problems import convolution, weight_gradient
 from rusty_py.ops.conv.select import ALGORITHMS, WEIGHT_ALGORITHMS
+from rusty_py.profile.prior import prior
+from rusty_py.profile.record import Profile
 from rusty_py.runtime.launch_plans import Planner
 
 from ..each import each_reported
+
+PRIORS = {"DiscreteGPU": "nvidia-h200", "IntegratedGPU": "integrated"}
+"""The profiles of adapter types."""
 
 LAYERS = ((64, 1), (3, 1), (64, 64))
 """Channels and groups of 3x3 convolutions to 64 outputs, of 32 images of 56x56."""
@@ -25,6 +30,7 @@ def test_predictions_of_all_algorithms_scale_with_the_device(
 
     def predicted(kind: str) -> dict[str, float]:
         monkeypatch.setattr(unchecked, "adapter", replace(unchecked.adapter, type=kind))
+        monkeypatch.setitem(unchecked.attachments, Profile, prior(PRIORS[kind]))
         found = {}
         for channels, groups in LAYERS:
             shapes = (32, channels, 56, 56), (64, channels // groups, 3, 3), (32, 64, 56, 56)
@@ -41,7 +47,7 @@ def test_predictions_of_all_algorithms_scale_with_the_device(
         return found
 
     with unchecked.composing_by(Planner(unchecked)), each_reported() as case:
-        h200, integrated = predicted("DiscreteGPU"), predicted("IntegratedGPU")
+        h200, integrated = map(predicted, PRIORS)
         for name, seconds in h200.items():
             with case(name):
                 assert integrated[name] > 5 * seconds

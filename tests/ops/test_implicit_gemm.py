@@ -7,6 +7,8 @@ import pytest
 from rusty_py import Device
 from rusty_py.ops.conv.implicit_gemm.algorithm import IMPLICIT_GEMM, WEIGHTS_IMPLICIT_GEMM
 from rusty_py.ops.conv.implicit_gemm.products import Product, product_of, weights_product_of
+from rusty_py.profile.prior import prior
+from rusty_py.profile.record import Profile
 
 from ..each import each_reported
 from .correlations import FORMS, Case
@@ -28,16 +30,16 @@ def packed(product: Product) -> str:
 def test_operands_that_vec4_loads_can_read_stay_in_place(unchecked: Device) -> None:
     with each_reported() as case:
         for found, layout, copies, compound in (
-            (PADDED, "rows", "x w", "bc"),
+            (PADDED, "rows", "x w", "bn"),
             (PADDED, "channels last", "w", "a"),
             (replace(PADDED, padding=(1, -1)), "channels last", "x w", "a"),
             (replace(PADDED, batch=1), "rows", "x w", "b"),
             (VALID, "channels last", "w", "a"),
             (replace(VALID, channels=6), "channels last", "x w", "a"),
-            (ONE_TAP, "rows", "", "bc"),
+            (ONE_TAP, "rows", "", "bn"),
             (ONE_TAP, "channels last", "", ""),
             (replace(ONE_TAP, size=(32, 32)), "rows", "", ""),
-            (replace(ONE_TAP, size=(7, 7)), "rows", "x", "c"),
+            (replace(ONE_TAP, size=(7, 7)), "rows", "x", "n"),
         ):
             with case(f"{found}, {layout}"):
                 product = product_of(found.correlation(unchecked, x=layout, out=layout))
@@ -81,6 +83,7 @@ def test_sums_divided_among_dispatches(unchecked: Device, monkeypatch: pytest.Mo
 
 def test_a_gpu_splits_long_sums(unchecked: Device, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(unchecked, "adapter", replace(unchecked.adapter, type="DiscreteGPU"))
+    monkeypatch.setitem(unchecked.attachments, Profile, prior("nvidia-h200"))
     deep = Case(1, 1, 256, (14, 14), 64, (3, 3), (1, 1)).correlation(unchecked)
     assert "split-K" in IMPLICIT_GEMM.describe(unchecked, deep)
     assert IMPLICIT_GEMM.seconds(unchecked, deep) < 1e-3

@@ -40,8 +40,9 @@
 //   FLUSH_TILES                    tiles until f16 accumulators are added to f32 ones; 0: the accumulators are f32
 //   A_ALONG_K, B_ALONG_K           the axis of stride 1 is k
 //   A_VEC4, B_VEC4, C_VEC4         accesses are vec4s
-//   A_COMPOUND, B_COMPOUND, C_COMPOUND
-//                                  the axes of the matrix are compound
+//   A_COMPOUND, B_COMPOUND         the axes of the matrix are compound
+//   C_COMPOUND, C_M_COMPOUND, C_N_COMPOUND
+//                                  an axis of c is compound; which
 //   A_BOUNDED, B_BOUNDED           the compound matrix, accessed as vec4s, is zero outside of an image
 //   BIAS_BY_ROW                    the bias is indexed by row
 //   EDGES, CLAMP_LOADS             blocks may extend beyond c; loads may leave the buffers

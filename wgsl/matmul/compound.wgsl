@@ -3,7 +3,8 @@
 // Compound axes: in kernels that allow it, m, n and k may each run over three axes of an array, the last one fastest:
 //   i = (outer * middle_size + middle) * inner_size + inner, with the sizes (middle, inner) of m_sizes, n_sizes, k_sizes.
 //   Element (i, j) of a is then at a_offset + p * a_batch_stride plus, for each of the six axes, its index times its
-//   stride, (outer, middle, inner) in a_m and a_k; b and c likewise. The bias of product p starts at
+//   stride, (outer, middle, inner) in a_m and a_k; b and c likewise. An axis of c that is not compound has the stride
+//   c_row_stride, or 1. The bias of product p starts at
 //   bias_offset + p * bias_batch_stride.
 // Bounded operands: one of a and b may be zero outside of an image. The place of an element in the image, y in the upper and
 //   x in the lower 16 bits, is the sum of what line_places says of its row of a, or column of b, and depth_places of k:
@@ -70,7 +71,16 @@ fn is_inside(place: u32) -> bool {
     return (y < (size >> 16u)) && (x < (size & 0xffffu));
 }
 
-// The place of element (row, col) of a compound c.
+// The distance of element (row, col) of c from the first one. Divisions for the axes that are compound, and no others: here
+// the accumulators leave few registers.
 fn c_distance(row: u32, col: u32) -> u32 {
-    return along(row, uniforms.m_sizes, uniforms.c_m) + along(col, uniforms.n_sizes, uniforms.c_n);
+    var down = row * uniforms.c_row_stride;
+    if (C_M_COMPOUND) {
+        down = along(row, uniforms.m_sizes, uniforms.c_m);
+    }
+    var right = col;
+    if (C_N_COMPOUND) {
+        right = along(col, uniforms.n_sizes, uniforms.c_n);
+    }
+    return down + right;
 }

@@ -1,11 +1,11 @@
 // splitk_reduce: c[m, n] = epilogue(sum_s partial[s, m, n]). The second pass of split-K; bound by memory.
 //
 // Layout: a holds the partial sums in f32. Split s of product p is matrix p * split_k + s, without gaps, columns
-//   contiguous. The columns of c are contiguous, or its axes are compound (C_COMPOUND). k is not used.
+//   contiguous. The columns of c are contiguous, or an axis is compound (C_COMPOUND). k is not used.
 // Dispatch: (ceil(n / 256), m, products); each thread computes four neighbouring columns of one row.
 // Workgroup: 64 threads; no workgroup memory.
-// Appended: Uniforms, compound.wgsl, C_COMPOUND, C_VEC4, BIAS_BY_ROW, and the functions of access.py: load_a_vec4,
-//   store_c_vec4 and store_c (with the epilogue), row_bias.
+// Appended: Uniforms, compound.wgsl, C_COMPOUND, C_M_COMPOUND, C_N_COMPOUND, C_VEC4, BIAS_BY_ROW, and the functions of
+//   access.py: load_a_vec4, store_c_vec4 and store_c (with the epilogue), row_bias.
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) t: u32) {
