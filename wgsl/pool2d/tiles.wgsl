@@ -5,8 +5,8 @@
 //   load_x(row) -> X_COLS values    KERNEL neighbours of the row     those that the row is a tap of, 1 to KERNEL rows
 //
 // Layout: uniforms.wgsl. A value is an element of a plane, or, with CHANNELS_LAST, of CHANNELS channels.
-// Dispatch: (ceil(tasks / lanes), ceil(planes * lanes / 64), 1), each at most the limit; grid-stride loops. A task is a tile of
-//   a plane, or of an image and CHANNELS channels; `lanes` threads of a workgroup have tasks of the same plane.
+// Dispatch: (ceil(planes * tasks / 64), 1, 1), at most the limit; grid-stride loop. A task is a tile of a plane, or of an image
+//   and CHANNELS channels.
 // Workgroup: 64 threads; no workgroup memory. Neighbouring threads have neighbouring tiles of a row, or channels.
 // Appended: uniforms.wgsl; place.wgsl; ROWS, COLS, KERNEL, STRIDE, PADDING; total, the type of a value that is computed with,
 //   whose zero leaves others as they are by combine(a, b) -> total; load_x(at, y, unit) -> array<total, X_COLS>, where X_COLS
@@ -17,17 +17,9 @@
 const IN_ROWS: u32 = (ROWS - 1u) * STRIDE + KERNEL;
 
 @compute @workgroup_size(64)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) t: u32,
-) {
-    let lanes = uniforms.lanes;
-    let planes = 64u / lanes;
-    for (var plane = group.y * planes + t / lanes; plane < uniforms.planes; plane += groups.y * planes) {
-        for (var task = group.x * lanes + t % lanes; task < uniforms.tasks; task += groups.x * lanes) {
-            pool(place_of(plane, task));
-        }
+fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+    for (var i = id.x; i < uniforms.planes * uniforms.tasks; i += groups.x * 64u) {
+        pool(place_of(i / uniforms.tasks, i % uniforms.tasks));
     }
 }
 

@@ -15,17 +15,9 @@ const WARM: u32 = (KERNEL - 1u) / STRIDE;
 const PERIOD: u32 = min(OVERLAP, 1u) * (KERNEL - 1u) + 1u;
 
 @compute @workgroup_size(64)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) t: u32,
-) {
-    let lanes = uniforms.lanes;
-    let planes = 64u / lanes;
-    for (var plane = group.y * planes + t / lanes; plane < uniforms.planes; plane += groups.y * planes) {
-        for (var task = group.x * lanes + t % lanes; task < uniforms.tasks; task += groups.x * lanes) {
-            gather(place_of(plane, task));
-        }
+fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+    for (var i = id.x; i < uniforms.planes * uniforms.tasks; i += groups.x * 64u) {
+        gather(place_of(i / uniforms.tasks, i % uniforms.tasks));
     }
 }
 

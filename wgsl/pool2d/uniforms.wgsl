@@ -35,7 +35,6 @@ struct Uniforms {
     v_channel: u32,
     v_row: u32,
     v_column: u32,
-    lanes: u32,
     planes: u32,
     tasks: u32,
     units: u32,

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from rusty_py import shaders
 from rusty_py.arrays import Array
 from rusty_py.dtypes import F16, Dtype
 from rusty_py.shapes import ceil_div
@@ -117,9 +118,9 @@ class LoadedRow:
             "BEFORE": lead,
             "SHIFT": shift,
             "VECS": ceil_div(shift + self.count, 4),
+            "WHOLE": self.whole,
         }
-        constants = "".join(f"const {prefix}_{key}: u32 = {value}u;\n" for key, value in numbers.items())
-        return f"{constants}const {prefix}_WHOLE: bool = {str(self.whole).lower()};\n{text}"
+        return shaders.constants({f"{prefix}_{key}": value for key, value in numbers.items()}) + text
 
 
 NEAREST = """

@@ -132,12 +132,12 @@ def images_spec(kind: Kind, dtype: Dtype, *, channels_last: bool, includes_paddi
 
 def divisor_text(includes_padding: bool) -> str:
     """divisor(y, x) -> f32, that of the window (y, x)."""
-    constant = f"const INCLUDES_PADDING: bool = {str(includes_padding).lower()};\n"
+    constant = shaders.constants({"INCLUDES_PADDING": includes_padding})
     return constant + shaders.read("pool2d/divisor")
 
 
 def _common(dtype: Dtype, channels_last: bool) -> str:
-    return f"alias elem = {dtype.wgsl};\nconst CHANNELS_LAST: bool = {str(channels_last).lower()};\n"
+    return f"alias elem = {dtype.wgsl};\n" + shaders.constants({"CHANNELS_LAST": channels_last})
 
 
 def _variant(name: str, dtype: Dtype, channels_last: bool, includes_padding: bool) -> str:

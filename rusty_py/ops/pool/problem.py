@@ -73,7 +73,7 @@ class Pooling:
         x: Array | None = None,
         g: Array | None = None,
         v: Array | None = None,
-        tasks: tuple[int, int, int, int] = (0, 0, 0, 0),
+        tasks: tuple[int, int, int] = (0, 0, 0),
     ) -> tuple[int, ...]:
         """The words of `Uniforms` in wgsl/pool2d/uniforms.wgsl; arrays that are not read are omitted."""
         window = self.window

@@ -134,16 +134,13 @@ def _launch(
     tasks, planes = tiles[0] * tiles[1], batch * channels
     if problem.channels_last:
         tasks, planes = tasks * (channels // vector_size), batch
-    lanes = min(THREADS, 1 << (tasks - 1).bit_length())
-    groups = ceil_div(tasks, lanes), ceil_div(planes * lanes, THREADS)
-    limit = out.device.limits.groups
     launch(
         out.device,
         spec,
         inputs=[each.buffer for each in arrays.values()],
         outputs=[out.buffer],
-        uniforms=problem.uniforms(**arrays, tasks=(lanes, planes, tasks, tiles[1])),
-        workgroups=(min(groups[0], limit), min(groups[1], limit), 1),
+        uniforms=problem.uniforms(**arrays, tasks=(planes, tasks, tiles[1])),
+        workgroups=(min(ceil_div(planes * tasks, THREADS), out.device.limits.groups), 1, 1),
         flops=problem.windows * problem.window.taps,
     )
 
@@ -177,7 +174,7 @@ def gradient_spec(tiling: TiledPooling) -> Spec:
     of_g = replace(of_g, convert=f"{of_g.loaded}(v)")
     bindings = [("g_in", of_g.binding)]
     text = _common(tiling, tile.cols * stride, ("height", "width")) + of_g.text
-    text += _constants(LEAD=lead, BEFORE=before) + f"alias value = {of_g.value};\n"
+    text += shaders.constants({"LEAD": lead, "BEFORE": before}) + f"alias value = {of_g.value};\n"
     if tiling.kind == "max":
         of_x = _row_of_images(tiling, (g_cols - 1) * stride + kernel, tile.cols * stride, lead)
         bindings.append(("x_in", of_x.binding))
@@ -193,17 +190,17 @@ def gradient_spec(tiling: TiledPooling) -> Spec:
 def _common(tiling: TiledPooling, out_cols: int, size: tuple[str, str]) -> str:
     """What both kernels declare, for results of a height and width that the uniforms name."""
     square, tile = tiling.square, tiling.tile
-    constants = _constants(
-        ROWS=tile.rows,
-        COLS=tile.cols,
-        KERNEL=square.kernel,
-        STRIDE=square.stride,
-        PADDING=square.padding,
-        CHANNELS=tile.channels,
-    )
+    constants = {
+        "ROWS": tile.rows,
+        "COLS": tile.cols,
+        "KERNEL": square.kernel,
+        "STRIDE": square.stride,
+        "PADDING": square.padding,
+        "CHANNELS": tile.channels,
+    }
     place = shaders.read("pool2d/channels" if tiling.out == "channels" else "pool2d/planes")
     stores = store_text(tiling.out, tiling.dtype, out_cols, size, channels=tile.channels)
-    return constants + NEAREST + place + stores
+    return shaders.constants(constants) + NEAREST + place + stores
 
 
 def _row_of_images(tiling: TiledPooling, count: int, step: int, before: int) -> LoadedRow:
@@ -240,10 +237,6 @@ def _quotient(tiling: TiledPooling, value: str) -> str:
     if tiling.divisors != "equal":
         found, text = "x / max(divisor(y, column), 1.0)", divisor_text(tiling.divisors == "padded")
     return f"{text}fn quotient(x: {value}, y: u32, column: u32) -> {value} {{\n    return {found};\n}}\n"
-
-
-def _constants(**values: int) -> str:
-    return "".join(f"const {name}: u32 = {value}u;\n" for name, value in values.items())
 
 
 _COMBINE = "fn combine(a: total, b: total) -> total {{\n    return {result};\n}}\n"
