@@ -48,10 +48,10 @@ def basic_works() -> Iterator[ConvWork]:
 
 
 def optimized_works() -> Iterator[ConvWork]:
-    """Two steps of channels, and edges of tiles."""
+    """Two steps of channels, and edges of tiles that are more than a third full."""
     for kind, bias in product((F32, F16), (False, True)):
         geometry = Geometry((1, 1), (1, 2), (2, 1))
-        yield convolution("optimized", kind, (1, 9, 18, 16), (17, 9, 3, 3), geometry, bias=bias)
+        yield convolution("optimized", kind, (1, 9, 18, 16), (20, 9, 3, 3), geometry, bias=bias)
 
 
 def winograd_works() -> Iterator[ConvWork]:
@@ -64,15 +64,21 @@ def winograd_works() -> Iterator[ConvWork]:
             title, compute, expected = convolution(
                 name, kind, *shapes, geometry, bias=bias, activation="relu"
             )
+            yield f"{title} {layout}", _with_naive_products(compute), expected
+            if name == "winograd":
+                gradients = shapes[0], geometry.shape(2, 5, (6, width))
+                options = {"geometry": geometry, "kernel": (3, 3), "algorithm": name}
+                title, compute, expected = work("conv2d_weight_gradient", kind, gradients, options, name)
+                yield f"{title} {layout} {width}", _with_naive_products(compute), expected
 
-            def with_naive_products(
-                device: Device, launch: Callable[..., None], compute: Compute = compute
-            ) -> np.ndarray:
-                with pytest.MonkeyPatch.context() as patch:
-                    patch.setattr(winograd, "plan", partial(winograd.plan, tile="naive"))
-                    return compute(device, launch)
 
-            yield f"{title} {layout}", with_naive_products, expected
+def _with_naive_products(compute: Compute) -> Compute:
+    def computed(device: Device, launch: Callable[..., None]) -> np.ndarray:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(winograd, "plan", partial(winograd.plan, tile="naive"))
+            return compute(device, launch)
+
+    return computed
 
 
 def convolution(

@@ -7,19 +7,27 @@ import numpy as np
 
 from rusty_py import Device
 from rusty_py.dtypes import F16, F32
-from rusty_py.ops.conv import (
+from rusty_py.ops.conv.direct import (
+    algorithm as direct,
+)
+from rusty_py.ops.conv.direct import (
+    channels as direct_channels,
+)
+from rusty_py.ops.conv.direct import (
     depthwise,
     depthwise_channels,
-    direct,
-    direct_channels,
-    direct_kernel,
-    direct_weights,
     weights_sums,
 )
-from rusty_py.ops.conv.depthwise_channels import ChannelsKernel
-from rusty_py.ops.conv.direct_channels import OutputsKernel
-from rusty_py.ops.conv.direct_kernel import Kernel
-from rusty_py.ops.conv.weights_sums import SumsKernel
+from rusty_py.ops.conv.direct import (
+    kernel as direct_kernel,
+)
+from rusty_py.ops.conv.direct import (
+    weights as direct_weights,
+)
+from rusty_py.ops.conv.direct.channels import OutputsKernel
+from rusty_py.ops.conv.direct.depthwise_channels import ChannelsKernel
+from rusty_py.ops.conv.direct.kernel import Kernel
+from rusty_py.ops.conv.direct.weights_sums import SumsKernel
 from rusty_py.oracle import Expected
 
 from ..ops.correlations import Case

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -353,3 +354,23 @@ def test_the_plan_says_what_and_why(unchecked: Device) -> None:
     assert large.how == "by basic: 100 taps exceed 96"
     with pytest.raises(ShapeError, match="nothing to plan"):
         rp.conv2d.plan(x[:, :0], w[:, :0])
+
+
+def test_on_gpus_basic_takes_over_where_tiles_share_little(
+    unchecked: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shapes = {
+        "tiles of 1x1 kernels have no halo to share": ((1, 16, 56, 56), (64, 16, 1, 1), 1),
+        "tiles of 16x16 pixels for 16 outputs would be 19% full": ((2, 4, 7, 7), (16, 4, 3, 3), 1),
+        "tiles of 16x16 pixels for 16 outputs would be 6% full": ((1, 8, 16, 16), (8, 1, 3, 3), 8),
+        "": ((1, 4, 56, 56), (16, 4, 3, 3), 1),
+    }
+    for kind in ("CPU", "DiscreteGPU"):
+        monkeypatch.setattr(unchecked, "adapter", replace(unchecked.adapter, type=kind))
+        for why, (x_shape, w_shape, groups) in shapes.items():
+            x, w = (np.zeros(shape, np.float32) for shape in (x_shape, w_shape))
+            plan = rp.conv2d.plan(
+                on(unchecked, x), w, padding=w_shape[2] // 2, groups=groups, algorithm="optimized"
+            )
+            taken_over = f"by basic: {why}" if why and kind != "CPU" else "tiles of 16x16 pixels ("
+            assert plan.how.startswith(taken_over), (kind, shapes[why])

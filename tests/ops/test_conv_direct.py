@@ -6,20 +6,28 @@ import pytest
 
 from rusty_py import Device
 from rusty_py.dtypes import F16
-from rusty_py.ops.conv import (
+from rusty_py.ops.conv.correlation import Correlation, WeightCorrelation
+from rusty_py.ops.conv.direct import (
+    algorithm as direct,
+)
+from rusty_py.ops.conv.direct import (
+    channels as direct_channels,
+)
+from rusty_py.ops.conv.direct import (
     channels_weights,
     depthwise,
     depthwise_channels,
-    direct,
-    direct_channels,
-    direct_kernel,
-    direct_weights,
     weights_sums,
 )
-from rusty_py.ops.conv.correlation import Correlation, WeightCorrelation
-from rusty_py.ops.conv.direct_kernel import Kernel
-from rusty_py.ops.conv.window import Window, one_tap, row_of_taps, whole
-from rusty_py.ops.conv.window_weights import WeightsKernel
+from rusty_py.ops.conv.direct import (
+    kernel as direct_kernel,
+)
+from rusty_py.ops.conv.direct import (
+    weights as direct_weights,
+)
+from rusty_py.ops.conv.direct.kernel import Kernel
+from rusty_py.ops.conv.direct.window import Window, one_tap, row_of_taps, whole
+from rusty_py.ops.conv.direct.window_weights import WeightsKernel
 
 from ..each import each_reported
 from .correlations import FORMS, Case
@@ -75,7 +83,7 @@ def test_each_kernel_computes_any_correlation(device: Device) -> None:
 
 def test_the_algorithms_compute_what_they_take_in_any_memory(unchecked: Device) -> None:
     with each_reported() as case:
-        for algorithm in (direct.ALGORITHM, depthwise.ALGORITHM):
+        for algorithm in (direct.DIRECT, depthwise.DEPTHWISE):
             for name, found in EVERYTHING.items():
                 for form in FORMS if found in (PLANES, STRIDED) else ("rows",):
                     problem = _problem(unchecked, found, form)
@@ -110,7 +118,7 @@ def test_gpus_compute_few_channels_and_planes_in_whole_windows(
     monkeypatch.setattr(unchecked, "adapter", replace(unchecked.adapter, type="DiscreteGPU"))
     few = replace(IMAGE, channels=6, outputs=3)
     with each_reported() as case:
-        for algorithm, found, busy, idle in (
+        for module, found, busy, idle in (
             (
                 direct,
                 replace(IMAGE, outputs=64),
@@ -122,16 +130,19 @@ def test_gpus_compute_few_channels_and_planes_in_whole_windows(
             (depthwise, PLANES, "1 outputs, 4 rows", "1 outputs, 1 rows"),
         ):
             for threads, chosen in ((1, busy), (1 << 17, idle)):
-                with case(f"{algorithm.__name__}, {found}, {threads}"):
-                    monkeypatch.setattr(algorithm, "BUSY_THREADS", threads)
+                algorithm = direct.DIRECT if module is direct else depthwise.DEPTHWISE
+                with case(f"{algorithm.name}, {found}, {threads}"):
+                    monkeypatch.setattr(module, "BUSY_THREADS", threads)
                     monkeypatch.setattr(direct, "FEW_OUTPUT_THREADS", threads)
                     problem = found.correlation(unchecked)
-                    assert algorithm.ALGORITHM.refusal(unchecked, problem) is None
-                    assert chosen in algorithm.ALGORITHM.describe(unchecked, problem)
+                    assert algorithm.refusal(unchecked, problem) is None
+                    assert chosen in algorithm.describe(unchecked, problem)
                     if found is PLANES:
-                        seconds = [each.ALGORITHM.seconds(unchecked, problem) for each in (depthwise, direct)]
+                        seconds = [
+                            each.seconds(unchecked, problem) for each in (depthwise.DEPTHWISE, direct.DIRECT)
+                        ]
                         assert seconds[0] < seconds[1]
-                        algorithm.ALGORITHM.run(unchecked, problem)
+                        algorithm.run(unchecked, problem)
                         checked(found, problem)
 
 
@@ -146,8 +157,8 @@ def test_gpus_compute_planes_beside_each_other_in_vectors_of_channels(
             with case(f"{found}, {tile}"):
                 monkeypatch.setattr(depthwise_channels, "TILES", (tile,))
                 problem = found.correlation(device, x="channels last", out="channels last")
-                assert "4 channels of" in depthwise.ALGORITHM.describe(device, problem)
-                depthwise.ALGORITHM.run(device, problem)
+                assert "4 channels of" in depthwise.DEPTHWISE.describe(device, problem)
+                depthwise.DEPTHWISE.run(device, problem)
                 checked(found, problem)
 
 
@@ -165,18 +176,18 @@ def test_gpus_compute_outputs_beside_each_other_in_vectors_of_outputs(
             for x in ("channels last", "reversed"):
                 with case(f"{found}, {x}"):
                     problem = found.correlation(device, x=x, out="channels last")
-                    assert "threads with 4 outputs" in direct.ALGORITHM.describe(device, problem)
-                    direct.ALGORITHM.run(device, problem)
+                    assert "threads with 4 outputs" in direct.DIRECT.describe(device, problem)
+                    direct.DIRECT.run(device, problem)
                     checked(found, problem)
 
 
 def test_what_the_algorithms_refuse_on_gpus(unchecked: Device, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(unchecked, "adapter", replace(unchecked.adapter, type="DiscreteGPU"))
     many = replace(IMAGE, channels=5).correlation(unchecked)
-    assert "up to 4 channels" in str(direct.ALGORITHM.refusal(unchecked, many))
+    assert "up to 4 channels" in str(direct.DIRECT.refusal(unchecked, many))
     wide = replace(IMAGE, size=(9, 400), kernel=(9, 390)).correlation(unchecked)
-    assert "taps: 3510" in str(direct.ALGORITHM.refusal(unchecked, wide))
-    assert "groups of 1 channel" in str(depthwise.ALGORITHM.refusal(unchecked, many))
+    assert "taps: 3510" in str(direct.DIRECT.refusal(unchecked, wide))
+    assert "groups of 1 channel" in str(depthwise.DEPTHWISE.refusal(unchecked, many))
 
 
 def weights_checked(case: Case, problem: WeightCorrelation) -> None:
@@ -203,7 +214,7 @@ def test_each_block_of_a_gradient_of_weights(device: Device) -> None:
 
 def test_gradients_of_weights_of_any_memory(unchecked: Device) -> None:
     with each_reported() as case:
-        for algorithm in (direct_weights.DIRECT, direct_weights.DEPTHWISE):
+        for algorithm in (direct_weights.WEIGHTS_DIRECT, direct_weights.WEIGHTS_DEPTHWISE):
             for name, found in EVERYTHING.items():
                 if found.kind is F16 and "shader-f16" not in unchecked.adapter.features:
                     continue
@@ -224,7 +235,7 @@ def test_gradients_of_weights_in_launches_of_a_few_workgroups(
     problem = IMAGE.weight_correlation(unchecked)
     monkeypatch.setattr(unchecked.throughput, "flops", lambda kernel: problem.flops // 20)
     with limited(unchecked, {"groups": 4}):
-        direct_weights.DIRECT.run(unchecked, problem)
+        direct_weights.WEIGHTS_DIRECT.run(unchecked, problem)
     weights_checked(IMAGE, problem)
     kernel = direct_weights.kernel_for(unchecked, problem)
     with limited(unchecked, {"loop_steps": 3}):  # Of 36 jobs, 2 for each lane.
@@ -247,14 +258,14 @@ def test_gpus_sum_gradients_of_weights_in_blocks_that_fit_their_registers(
         ):
             with case(found):
                 problem = found.weight_correlation(unchecked)
-                assert direct_weights.DIRECT.refusal(unchecked, problem) is None
-                assert chosen in direct_weights.DIRECT.describe(unchecked, problem)
+                assert direct_weights.WEIGHTS_DIRECT.refusal(unchecked, problem) is None
+                assert chosen in direct_weights.WEIGHTS_DIRECT.describe(unchecked, problem)
         many = replace(IMAGE, channels=5).weight_correlation(unchecked)
-        assert "up to 4 channels" in str(direct_weights.DIRECT.refusal(unchecked, many))
-        assert "groups of 1 channel" in str(direct_weights.DEPTHWISE.refusal(unchecked, many))
+        assert "up to 4 channels" in str(direct_weights.WEIGHTS_DIRECT.refusal(unchecked, many))
+        assert "groups of 1 channel" in str(direct_weights.WEIGHTS_DEPTHWISE.refusal(unchecked, many))
     with limited(unchecked, {"binding_bytes": 1 << 12}):
         problem = IMAGE.weight_correlation(unchecked)
-        assert "bytes of partial sums" in str(direct_weights.DIRECT.refusal(unchecked, problem))
+        assert "bytes of partial sums" in str(direct_weights.WEIGHTS_DIRECT.refusal(unchecked, problem))
 
 
 def test_gpus_sum_gradients_of_weights_in_vectors_of_channels(
@@ -268,6 +279,6 @@ def test_gpus_sum_gradients_of_weights_in_vectors_of_channels(
         for found in (planes, few, replace(few, kernel=(5, 4), stride=(1, 1), padding=(2, 1))):
             with case(found):
                 problem = found.weight_correlation(device, x="channels last")
-                assert "taps in registers" in direct_weights.DIRECT.describe(device, problem)
-                direct_weights.DIRECT.run(device, problem)
+                assert "taps in registers" in direct_weights.WEIGHTS_DIRECT.describe(device, problem)
+                direct_weights.WEIGHTS_DIRECT.run(device, problem)
                 weights_checked(found, problem)

@@ -13,10 +13,10 @@ from rusty_py.operation import apply
 from rusty_py.ops.conv import reference
 from rusty_py.ops.conv.correlation import Correlation, Taps
 from rusty_py.ops.conv.geometry import Geometry
-from rusty_py.ops.conv.operations import CONV2D, CONV_TRANSPOSE2D
+from rusty_py.ops.conv.operations import CONV2D, CONV2D_WEIGHT_GRADIENT, CONV_TRANSPOSE2D
 from rusty_py.ops.conv.select import ALGORITHMS
 from rusty_py.ops.conv.winograd import tiling
-from rusty_py.ops.conv.winograd.forms import F2, F4, Matrix
+from rusty_py.ops.conv.winograd.forms import F2, F4, GRADIENT, Matrix
 from rusty_py.ops.conv.winograd.kernels import stores_rows
 from rusty_py.ops.conv.winograd.tiling import Tiling
 from rusty_py.samples import Sample
@@ -39,11 +39,11 @@ def test_the_matrices_compute_correlations_exactly() -> None:
     def applied(matrix: Matrix, x: list[Fraction]) -> list[Fraction]:
         return [sum((a * b for a, b in zip(row, x, strict=True)), Fraction(0)) for row in matrix]
 
-    for form in FORMS.values():
+    for form in (*FORMS.values(), GRADIENT):
         d = [Fraction(i * i - 7 * i + 3, 5) for i in range(form.size)]
-        g = [Fraction(2), Fraction(-3, 7), Fraction(5)]
+        g = [Fraction(2), Fraction(-3, 7), Fraction(5)][: form.taps]
         products = [a * b for a, b in zip(applied(form.input, d), applied(form.weights, g), strict=True)]
-        direct = [sum(d[i + j] * g[j] for j in range(3)) for i in range(form.outputs)]
+        direct = [sum(d[i + j] * g[j] for j in range(form.taps)) for i in range(form.outputs)]
         assert applied(form.output, products) == direct
 
 
@@ -105,7 +105,7 @@ def test_views_with_negative_strides_offsets_and_gaps(unchecked: Device) -> None
             with case(name):
                 out = rp.full(shape, np.nan, device=unchecked)
                 problem = Correlation(backwards, flipped, out[key], Taps((-1, -1)))
-                assert stores_rows(problem, Tiling.of(problem, F2)) == rows
+                assert stores_rows(problem, Tiling.of(problem.x, problem.out, F2)) == rows
                 ALGORITHMS["winograd"].run(unchecked, problem)
                 assert expected.error(out[key].numpy()[:, 0]) <= 1
                 assert np.isnan(out.numpy()).sum() == out.size - expected.reference.size
@@ -121,6 +121,33 @@ def test_the_gradient_of_the_input(unchecked: Device) -> None:
                 expected = reference.expected("conv_transpose2d", Sample("", tuple(operands), options))
                 result = apply(CONV_TRANSPOSE2D, *(on(unchecked, x) for x in operands), **options)
                 assert expected.error(result.numpy()) <= 1
+
+
+def test_the_gradient_of_the_weights(unchecked: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In one chunk and in several, whose products are added up; the last one may have any number of tiles."""
+    sizes = [(1, 1, 1, 1, 1), (2, 5, 6, 9, 11), (1, 8, 7, 8, 8), (3, 8, 12, 19, 13), (1, 3, 9, 2, 33)]
+    with each_reported() as case:
+        for chunk_bytes in (tiling.CHUNK_BYTES, 1 << 14):
+            monkeypatch.setattr(tiling, "CHUNK_BYTES", chunk_bytes)
+            monkeypatch.setattr(tiling, "MIN_TILES", 8)
+            unchecked.cache.forget_plans()
+            for i, (batch, channels, outputs, height, width) in enumerate(sizes):
+                for layout in ("NCHW", "NHWC"):
+                    for kind in (F32, F16)[: 2 if i in (1, 2) else 1]:
+                        with case(f"{sizes[i]} {layout} {kind.name}, chunks of {chunk_bytes} bytes"):
+                            geometry = Geometry((1, 1), (1 + i % 3, 2 - i % 3), layout=layout)
+                            x = geometry.shape(batch, channels, (height, width))
+                            size = geometry.out_size((height, width), (3, 3))
+                            g = geometry.shape(batch, outputs, size)
+                            x, g = _drawn(kind, x, g, seed=i)
+                            options = {"geometry": geometry, "kernel": (3, 3), "algorithm": "winograd"}
+                            sample = Sample("", (x, g), options)
+                            expected = reference.expected("conv2d_weight_gradient", sample)
+                            rp.full(expected.reference.shape, np.nan, dtype=kind, device=unchecked)
+                            operands = (on(unchecked, each) for each in (x, g))
+                            result = apply(CONV2D_WEIGHT_GRADIENT, *operands, **options)
+                            assert expected.error(result.numpy()) <= 1
+    unchecked.cache.forget_plans()
 
 
 def test_what_it_does_not_compute_is_refused_by_a_rule(unchecked: Device) -> None:

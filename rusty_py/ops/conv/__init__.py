@@ -4,6 +4,6 @@ From a call to a kernel: geometry.py checks sizes and options, operations.py has
 their gradients, problems.py turns them into correlations, select.py chooses an `Algorithm` (algorithm.py).
 plan.py describes the choice, tuning.py stores measured ones, reference.py computes the operations in float64.
 
-Each algorithm ends in its record: basic.py, basic_weights.py, optimized.py, implicit_gemm/, winograd/, and
-direct.py, depthwise.py and direct_weights.py, which share the windows of window.py.
+Each algorithm ends in its record: basic.py, basic_weights.py, optimized.py, and the packages direct/,
+implicit_gemm/ and winograd/.
 """

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
+from math import prod
 
+from rusty_py import shaders
 from rusty_py.dtypes import F16, F32
 from rusty_py.ops.conv import basic
 from rusty_py.ops.conv.algorithm import (
@@ -28,6 +30,8 @@ X_TILE = 2560
 """Pixels of the tile of the input, of one or more channels."""
 W_TILE = 384
 """vec4s of the tile of the weights, which has 4 for each tap and channel."""
+MIN_FULL = 1 / 3
+"""On GPUs, basic is faster where less of the tiles' results exist."""
 
 FLOPS_PER_SECOND = 15e12
 
@@ -44,7 +48,7 @@ def _halo(problem: Correlation) -> Pair:
 
 
 def _beyond(device: Device, problem: Correlation) -> str | None:
-    """Why the basic algorithm takes the problem over."""
+    """Why the basic algorithm takes the problem over: the tiles are too large, or it is faster."""
     rows, columns = _halo(problem)
     if rows * columns > X_TILE:
         return f"a tile with halo, {rows}x{columns}, exceeds {X_TILE} pixels"
@@ -53,6 +57,17 @@ def _beyond(device: Device, problem: Correlation) -> str | None:
         return f"{taps} taps exceed {W_TILE * 4 // OUTPUTS}"
     if not fits(device.limits, _spec(Epilogue.of(problem))):
         return "workgroups are too large for the adapter"
+    return None if device.adapter.is_cpu else _slower(problem)
+
+
+def _slower(problem: Correlation) -> str | None:
+    """Why the basic algorithm is faster on a GPU, if it is."""
+    if problem.kernel == (1, 1):
+        return "tiles of 1x1 kernels have no halo to share"
+    blocks = (*problem.out_size, problem.outputs), (EDGE, EDGE, OUTPUTS)
+    full = prod(size / (ceil_div(size, edge) * edge) for size, edge in zip(*blocks, strict=True))
+    if full < MIN_FULL:
+        return f"tiles of {EDGE}x{EDGE} pixels for {OUTPUTS} outputs would be {full:.0%} full"
     return None
 
 
@@ -79,7 +94,7 @@ def _workgroups(problem: Correlation) -> tuple[int, int, int]:
 @cache
 def _spec(epilogue: Epilogue) -> Spec:
     """The kernel for an epilogue."""
-    constants = f"const X_TILE: u32 = {X_TILE}u;\nconst W_TILE: u32 = {W_TILE}u;\n"
+    constants = shaders.constants({"X_TILE": X_TILE, "W_TILE": W_TILE})
     return Spec(
         "conv2d/optimized",
         epilogue.inputs,

@@ -13,7 +13,7 @@ from rusty_py.dtypes import F16, F32, Dtype
 from rusty_py.ops.conv.correlation import Pair
 from rusty_py.ops.conv.geometry import Geometry
 from rusty_py.ops.conv.winograd import bound as winograd_bound
-from rusty_py.ops.conv.winograd.forms import F2, F4, TAPS, Form
+from rusty_py.ops.conv.winograd.forms import F2, F4, GRADIENT, TAPS, Form
 from rusty_py.oracle import Expected
 from rusty_py.samples import Sample, Values
 
@@ -128,8 +128,12 @@ def expected(name: str, sample: Sample) -> Expected:
     size = np.asarray(_REFERENCES[name](np.abs(x), np.abs(w), **options))
     bound = oracle.rounding_factor(_terms(name, x, w, options["geometry"]), F32) * size
     form = _FORMS.get(options.get("algorithm", "auto"))
-    if form is not None and name != "conv2d_weight_gradient" and _takes(w, options["geometry"]):
-        of_form = _winograd_bound(name, form, x, w, options["geometry"], reference.shape)
+    kernel = options.get("kernel", w.shape[2:])
+    if form is not None and _takes(kernel, options["geometry"]):
+        if name == "conv2d_weight_gradient":
+            of_form = _winograd_weights_bound(x, w, options["geometry"])
+        else:
+            of_form = _winograd_bound(name, form, x, w, options["geometry"], reference.shape)
         bound = np.maximum(bound, of_form)
     if len(sample.operands) > 2:
         bias = sample.operands[2].astype(np.float64)
@@ -145,10 +149,10 @@ def expected(name: str, sample: Sample) -> Expected:
 _FORMS = {"auto": F2, "winograd": F2, "winograd4": F4}
 
 
-def _takes(w: Values, geometry: Geometry) -> bool:
+def _takes(kernel: tuple[int, ...], geometry: Geometry) -> bool:
     """Whether Winograd's algorithm computes such a convolution; all others are refused."""
     plain = geometry.stride == geometry.dilation == (1, 1) and geometry.groups == 1
-    return plain and w.shape[2:] == (TAPS, TAPS)
+    return plain and kernel == (TAPS, TAPS)
 
 
 def _winograd_bound(
@@ -164,6 +168,15 @@ def _winograd_bound(
     size = geometry.size(shape)
     found = winograd_bound.magnitude(_pixels(x, geometry), w5, form, start=start, size=size)
     return winograd_bound.factor(form, w5.shape[2]) * _finished(found, None, geometry, "")
+
+
+def _winograd_weights_bound(x: Values, g: Values, geometry: Geometry) -> Values:
+    """That of a gradient of weights."""
+    (top, _), (left, _) = geometry.pads((TAPS, TAPS))
+    pixels = _pixels(x, geometry), _pixels(g, geometry)
+    magnitude, tiles = winograd_bound.weights_magnitude(*pixels, start=(-top, -left))
+    found: Values = winograd_bound.factor(GRADIENT, tiles) * magnitude[0]
+    return found
 
 
 def _terms(name: str, x: Values, w: Values, geometry: Geometry) -> int:

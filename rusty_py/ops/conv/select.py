@@ -5,19 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from rusty_py.errors import LimitError, UnsupportedError
-from rusty_py.ops.conv import (
-    basic,
-    basic_weights,
-    depthwise,
-    direct,
-    direct_weights,
-    optimized,
-    tuning,
-)
+from rusty_py.ops.conv import basic, basic_weights, optimized, tuning
 from rusty_py.ops.conv.algorithm import Algorithm, Problem
 from rusty_py.ops.conv.correlation import Correlation, WeightCorrelation
+from rusty_py.ops.conv.direct.algorithm import DIRECT
+from rusty_py.ops.conv.direct.depthwise import DEPTHWISE
+from rusty_py.ops.conv.direct.weights import WEIGHTS_DEPTHWISE, WEIGHTS_DIRECT
 from rusty_py.ops.conv.implicit_gemm.algorithm import IMPLICIT_GEMM, WEIGHTS_IMPLICIT_GEMM
-from rusty_py.ops.conv.winograd.algorithm import WINOGRAD, WINOGRAD4
+from rusty_py.ops.conv.winograd.algorithm import WEIGHTS_WINOGRAD, WINOGRAD, WINOGRAD4
 from rusty_py.runtime.device import Device
 from rusty_py.runtime.launch import Spec
 
@@ -26,8 +21,8 @@ ALGORITHMS: dict[str, Algorithm[Correlation]] = {
     for each in (
         basic.ALGORITHM,
         optimized.ALGORITHM,
-        direct.ALGORITHM,
-        depthwise.ALGORITHM,
+        DIRECT,
+        DEPTHWISE,
         WINOGRAD,
         WINOGRAD4,
         IMPLICIT_GEMM,
@@ -39,8 +34,9 @@ WEIGHT_ALGORITHMS: dict[str, Algorithm[WeightCorrelation]] = {
     each.name: each
     for each in (
         basic_weights.ALGORITHM,
-        direct_weights.DIRECT,
-        direct_weights.DEPTHWISE,
+        WEIGHTS_DIRECT,
+        WEIGHTS_DEPTHWISE,
+        WEIGHTS_WINOGRAD,
         WEIGHTS_IMPLICIT_GEMM,
     )
 }

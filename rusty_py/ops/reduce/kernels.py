@@ -282,7 +282,7 @@ def _store_text(stage: Stage) -> str:
 
 def _row_kernel_text(stage: Stage, form: Form) -> str:
     constants = {"ROWS": form.per_group, "ROW_THREADS": form.across, "STEP": 1 if form.vec4 else form.across}
-    text = "".join(f"const {name}: u32 = {size}u;\n" for name, size in constants.items())
+    text = shaders.constants(constants)
     text += stage.monoid.sixteen_text(of_totals=stage.body is None)
     if form.vec4:
         stride = "reduced.x" if form.reduced_axes == 1 else "reduced.y"
@@ -304,7 +304,7 @@ def _row_kernel_text(stage: Stage, form: Form) -> str:
 
 def _column_kernel_text(stage: Stage, form: Form) -> str:
     constants = {"DEPTH": form.threads // form.across, "LANES": form.across, "WIDTH": 4 if form.vec4 else 1}
-    text = "".join(f"const {name}: u32 = {size}u;\n" for name, size in constants.items())
+    text = shaders.constants(constants)
     if form.vec4:
         text += "alias Items = Four;\n"
         load = f"    let at = at_element(row, i);\n{_four_text(stage, form, 'inner')}"

@@ -75,14 +75,13 @@ class Text:
         tile = self.tile
         numbers = {"THREADS": tile.threads, "LANES": tile.lanes, "SLOTS": tile.slots}
         numbers |= {"WIDTH": tile.width, "KEPT": self.kept * len(self.function.fields)}
-        text = "".join(f"const {name}: u32 = {value}u;\n" for name, value in numbers.items())
         flags: dict[str, bool] = {}
         if tile.skeleton == "tree":
             flags = {"ONCE": tile.once, "WRITES_STATES": self.states == WRITES_STATES}
             flags |= {"READS_STATES": self.states == READS_STATES}
         elif tile.skeleton == "sums":
             flags = {"BIAS": len(self.function.vectors) > 1}
-        text += "".join(f"const {name}: bool = {str(on).lower()};\n" for name, on in flags.items())
+        text = shaders.constants({**numbers, **flags})
         return text + f"alias part = {'vec4<f32>' if tile.width == 4 else 'f32'};\n"
 
     def arrays(self) -> str:

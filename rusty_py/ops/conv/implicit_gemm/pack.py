@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import product
 
+from rusty_py import shaders
 from rusty_py.arrays import Array
 from rusty_py.dtypes import F16, F32, Dtype
 from rusty_py.ops.conv.correlation import Pair
@@ -102,11 +103,11 @@ def spec(dtype: Dtype, channels: int, *, transposes: bool, vec4: bool) -> Spec:
     """The kernel with tiles of so many channels."""
     pixels = TILE // channels
     elements = channels * (pixels + 1) if transposes else 4 // dtype.itemsize
+    constants = {"PIXELS": pixels, "CHANNELS": channels, "TILE": elements, "TRANSPOSES": transposes}
     text = (
         f"alias elem = {dtype.wgsl};\n"
-        f"const PIXELS: u32 = {pixels}u;\nconst CHANNELS: u32 = {channels}u;\n"
-        f"const TILE: u32 = {elements}u;\nconst TRANSPOSES: bool = {str(transposes).lower()};\n"
-        f"@group(0) @binding(0) var<storage, read> x_in: array<{'vec4<elem>' if vec4 else 'elem'}>;\n"
+        + shaders.constants(constants)
+        + f"@group(0) @binding(0) var<storage, read> x_in: array<{'vec4<elem>' if vec4 else 'elem'}>;\n"
         "@group(0) @binding(1) var<storage, read_write> out: array<vec4<elem>>;\n"
         "@group(0) @binding(2) var<uniform> uniforms: Uniforms;\n"
     )

@@ -13,6 +13,8 @@ up to 97 times for F(4x4,3x3). The factor grows with the channels, a direct sum'
 For independent operands of mean zero, errors grow with the square root of the number of terms, times the
 standard deviation of the sum: as 9 * channels for a direct sum, 5 * channels for F(2x2,3x3), and up to 31 *
 channels for F(4x4,3x3). docs/convolution.md has measured errors.
+
+In the gradient of the weights, the sum is over the tiles in place of the channels.
 """
 
 from __future__ import annotations
@@ -22,15 +24,15 @@ from numpy.typing import NDArray
 
 from rusty_py import oracle
 from rusty_py.dtypes import F32
-from rusty_py.ops.conv.winograd.forms import Form, Matrix
+from rusty_py.ops.conv.winograd.forms import F2, GRADIENT, Form, Matrix
 from rusty_py.shapes import ceil_div
 
 Values = NDArray[np.float64]
 
 
-def factor(form: Form, channels: int) -> float:
-    """The error in units of the magnitude: the roundings of the transforms, and those of the sum."""
-    return oracle.rounding_factor(channels, F32) + form.roundings * F32.eps / 2
+def factor(form: Form, terms: int) -> float:
+    """The error in units of the magnitude: the roundings of the transforms, and those of a sum of `terms`."""
+    return oracle.rounding_factor(terms, F32) + form.roundings * F32.eps / 2
 
 
 def magnitude(x: Values, w: Values, form: Form, *, start: tuple[int, int], size: tuple[int, int]) -> Values:
@@ -48,6 +50,25 @@ def magnitude(x: Values, w: Values, form: Form, *, start: tuple[int, int], size:
     whole: Values = y.swapaxes(4, 5).reshape(batch, groups, channels, rows * m, columns * m)
     found: Values = whole[..., : size[0], : size[1]]
     return found
+
+
+def weights_magnitude(x: Values, dout: Values, *, start: tuple[int, int]) -> tuple[Values, int]:
+    """The magnitude of each element of a gradient of weights, and the number of tiles in a sum.
+
+    x: (batch, groups, channels, height, width). dout: (batch, groups, outputs, height, width).
+    """
+    size = dout.shape[3], dout.shape[4]
+    tiles = _tiles(np.abs(x), F2, start, size)
+    edge = F2.outputs
+    whole = np.pad(np.abs(dout), [(0, 0)] * 3 + [(0, -extent % edge) for extent in size])
+    blocks = whole.reshape(*whole.shape[:3], tiles.shape[3], edge, tiles.shape[4], edge).swapaxes(4, 5)
+    inputs, weights, outputs = (
+        _absolute(each) for each in (GRADIENT.input, GRADIENT.weights, GRADIENT.output)
+    )
+    v = inputs @ tiles @ inputs.T
+    u = weights @ blocks @ weights.T
+    found: Values = outputs @ np.einsum("ngoyxij,ngcyxij->gocij", u, v) @ outputs.T
+    return found, tiles.shape[0] * tiles.shape[3] * tiles.shape[4]
 
 
 def _tiles(x: Values, form: Form, start: tuple[int, int], size: tuple[int, int]) -> Values:

@@ -1,8 +1,8 @@
-"""Winograd's minimal filtering F(m x m, 3x3): its matrices, and the WGSL of the three transforms.
+"""Winograd's minimal filtering F(m x m, r x r): its matrices, and the WGSL of the three transforms.
 
-m outputs of a 1-D correlation of m + 2 inputs d with 3 weights g are A^T ((G g) * (B^T d)), where * is the
-elementwise product (Winograd 1980; Lavin and Gray 2016). In 2-D, each matrix is applied along both axes.
-The matrices are those of Toom and Cook: polynomials evaluated at m + 1 points and at infinity.
+m outputs of a 1-D correlation of m + r - 1 inputs d with r weights g are A^T ((G g) * (B^T d)), where * is
+the elementwise product (Winograd 1980; Lavin and Gray 2016). In 2-D, each matrix is applied along both axes.
+The matrices are those of Toom and Cook: polynomials evaluated at m + r - 2 points and at infinity.
 """
 
 from __future__ import annotations
@@ -15,23 +15,24 @@ from math import prod
 Matrix = tuple[tuple[Fraction, ...], ...]
 
 TAPS = 3
-"""Weights along each axis."""
+"""Weights of a convolution along each axis."""
 
 
 @dataclass(frozen=True)
 class Form:
-    """F(outputs x outputs, 3x3) by interpolation at `points` and at infinity."""
+    """F(outputs x outputs, taps x taps) by interpolation at `points` and at infinity."""
 
     outputs: int
     points: tuple[Fraction, ...]
+    taps: int = TAPS
 
     def __str__(self) -> str:
-        return f"F({self.outputs}x{self.outputs},{TAPS}x{TAPS})"
+        return f"F({self.outputs}x{self.outputs},{self.taps}x{self.taps})"
 
     @property
     def size(self) -> int:
         """Input pixels of a tile along each axis."""
-        return self.outputs + TAPS - 1
+        return self.outputs + self.taps - 1
 
     @property
     def products(self) -> int:
@@ -41,7 +42,7 @@ class Form:
     @property
     def saving(self) -> float:
         """How many times fewer multiplications than a direct sum."""
-        return (self.outputs * TAPS) ** 2 / self.products
+        return (self.outputs * self.taps) ** 2 / self.products
 
     @cached_property
     def input(self) -> Matrix:
@@ -55,8 +56,8 @@ class Form:
         rows = []
         for point in self.points:
             value = prod(point - other for other in self.points if other != point)
-            rows.append(tuple(point**i / value for i in range(TAPS)))
-        return (*rows, (Fraction(0), Fraction(0), Fraction(1)))
+            rows.append(tuple(point**i / value for i in range(self.taps)))
+        return (*rows, (*[Fraction(0)] * (self.taps - 1), Fraction(1)))
 
     @cached_property
     def output(self) -> Matrix:
@@ -74,6 +75,10 @@ class Form:
 F2 = Form(2, tuple(map(Fraction, (0, 1, -1))))
 F4 = Form(4, tuple(map(Fraction, ("0", "1", "-1", "1/2", "-2"))))
 """These points lose the fewest digits (Barabasz et al. 2020): half as many as 0, +-1, +-2."""
+GRADIENT = Form(TAPS, F2.points, taps=F2.outputs)
+"""For gradients of weights: F(3x3,2x2), of which tiles of the result's gradient are the weights.
+
+The tiles of the input, and their transform, are those of F2."""
 
 
 def transform_text(matrix: Matrix, *, rows: bool = False) -> str:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cache
 
+from rusty_py import shaders
+from rusty_py.arrays import Array
 from rusty_py.dtypes import F16, F32, Dtype
 from rusty_py.ops.conv.algorithm import Epilogue
-from rusty_py.ops.conv.correlation import Correlation
-from rusty_py.ops.conv.winograd.forms import F2, F4, Form, transform_text
+from rusty_py.ops.conv.correlation import Correlation, Pair, WeightCorrelation
+from rusty_py.ops.conv.winograd.forms import F2, F4, GRADIENT, TAPS, Form, transform_text
 from rusty_py.ops.conv.winograd.tiling import Tiling
 from rusty_py.runtime.buffer import Buffer
 from rusty_py.runtime.device import Device
@@ -37,23 +39,44 @@ def transform_weights(device: Device, problem: Correlation, tiling: Tiling, u: B
     )
 
 
-def transform_input(device: Device, problem: Correlation, tiling: Tiling, first: int, v: Buffer) -> None:
-    """Writes V for the tiles of the chunk that begins with tile `first`."""
-    x = problem.x
+def transform_input(device: Device, x: Array, start: Pair, tiling: Tiling, first: int, v: Buffer) -> None:
+    """Writes V for the tiles of the chunk that begins with tile `first`; `start` is the first tap's pixel."""
+    spec = input_spec(tiling.form, x.kind, tiling.along_tiles)
+    _transform_tiles(device, spec, x, start, tiling, first, tiling.input_strides, v)
+
+
+def transform_gradient(device: Device, dout: Array, tiling: Tiling, first: int, m: Buffer) -> None:
+    """Writes the transformed gradient of the result, in the layout of M."""
+    spec = gradient_spec(dout.kind, tiling.along_tiles)
+    _transform_tiles(device, spec, dout, (0, 0), tiling, first, tiling.output_strides, m)
+
+
+def _transform_tiles(
+    device: Device,
+    spec: Spec,
+    x: Array,
+    start: Pair,
+    tiling: Tiling,
+    first: int,
+    strides: tuple[int, int, int],
+    v: Buffer,
+) -> None:
+    """Writes the transformed tiles of x, with these strides of products, tiles and channels."""
     batch, _, channel, row, column = x.strides
+    channels = x.shape[2]
     launch(
         device,
-        input_spec(tiling.form, problem.dtype, tiling.along_tiles),
+        spec,
         inputs=[x.buffer],
         outputs=[v],
         uniforms=_words(
-            *(first, tiling.tiles, tiling.tiles_y, tiling.tiles_x, tiling.channels),
-            *(*problem.size, *problem.taps.start),
+            *(first, tiling.tiles, tiling.tiles_y, tiling.tiles_x, channels),
+            *(*x.shape[3:], *start),
             *(x.offset, batch, channel, row, column),
-            *tiling.input_strides,
+            *strides,
         ),
-        workgroups=_workgroups(device, *_counts(tiling, tiling.channels)),
-        flops=tiling.form.products * tiling.channels * tiling.tiles * 8,
+        workgroups=_workgroups(device, *_counts(tiling, channels)),
+        flops=tiling.form.products * channels * tiling.tiles * 8,
     )
 
 
@@ -75,6 +98,22 @@ def transform_output(device: Device, problem: Correlation, tiling: Tiling, first
         ),
         workgroups=_workgroups(device, *_counts(tiling, tiling.outputs)),
         flops=tiling.form.products * tiling.outputs * tiling.tiles * 8,
+    )
+
+
+def transform_weights_back(device: Device, problem: WeightCorrelation, tiling: Tiling, u: Buffer) -> None:
+    """Writes the gradient of the weights, by the sums of products in the layout of U."""
+    dw = problem.dw
+    _, output, channel, row, column = dw.strides
+    sizes = tiling.outputs, tiling.channels
+    launch(
+        device,
+        weights_back_spec(problem.dtype),
+        inputs=[u],
+        outputs=[dw.buffer],
+        uniforms=_words(*sizes, dw.offset, output, channel, row, column, tiling.padded_outputs),
+        workgroups=_workgroups(device, *sizes),
+        flops=tiling.form.products * tiling.outputs * tiling.channels * 8,
     )
 
 
@@ -100,6 +139,21 @@ def input_spec(form: Form, dtype: Dtype, along_tiles: bool) -> Spec:
 
 
 @cache
+def gradient_spec(dtype: Dtype, along_tiles: bool) -> Spec:
+    """The transform of the gradient of the result: of tiles of F2's outputs, as the weights of GRADIENT."""
+    text = f"alias elem = {dtype.wgsl};\n" + _constants(F2, along_tiles) + transform_text(GRADIENT.weights)
+    return _spec("input", 1, GRADIENT, text, f"gradient, {dtype.name}, {_order(along_tiles)}")
+
+
+@cache
+def weights_back_spec(dtype: Dtype) -> Spec:
+    """The transform that gives the gradient of the weights."""
+    constants = shaders.constants({"TAPS": TAPS, "SIZE": GRADIENT.size})
+    text = f"alias elem = {dtype.wgsl};\n{constants}" + transform_text(GRADIENT.output, rows=True)
+    return _spec("weights_back", 1, GRADIENT, text, dtype.name)
+
+
+@cache
 def output_spec(form: Form, epilogue: Epilogue, along_tiles: bool, rows: bool) -> Spec:
     """The output transform; with `rows` each row of a tile is stored as a vector."""
     width = form.outputs
@@ -111,7 +165,7 @@ def output_spec(form: Form, epilogue: Epilogue, along_tiles: bool, rows: bool) -
         + f"@group(0) @binding({inputs}) var<storage, read_write> out: array<{stored}>;\n"
         + f"@group(0) @binding({inputs + 1}) var<uniform> uniforms: Uniforms;\n"
         + _constants(form, along_tiles)
-        + f"const SIZE: u32 = {form.size}u;\n"
+        + shaders.constants({"SIZE": form.size})
         + (_STORE_ROW if rows else _STORE_ELEMENTS).format(width=width, stored=stored, values=values)
         + transform_text(form.output, rows=True)
     )
@@ -155,7 +209,7 @@ def _spec(stage: str, inputs: int, form: Form, text: str, variant: str) -> Spec:
 
 
 def _constants(form: Form, along_tiles: bool) -> str:
-    return f"const OUTPUTS: u32 = {form.outputs}u;\nconst ALONG_TILES: bool = {str(along_tiles).lower()};\n"
+    return shaders.constants({"OUTPUTS": form.outputs, "ALONG_TILES": along_tiles})
 
 
 def _order(along_tiles: bool) -> str:
@@ -186,3 +240,7 @@ def variants() -> Iterator[Spec]:
             yield input_spec(form, dtype, along_tiles)
             yield output_spec(form, Epilogue(dtype), along_tiles, rows=along_tiles)
         yield output_spec(form, Epilogue(dtype, bias=True, activation="relu"), True, rows=False)
+    for dtype in (F32, F16):
+        yield weights_back_spec(dtype)
+        for along_tiles in (True, False):
+            yield gradient_spec(dtype, along_tiles)

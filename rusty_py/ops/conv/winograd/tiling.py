@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from rusty_py.arrays import Array
 from rusty_py.dtypes import F32
 from rusty_py.gemm.problem import GemmProblem, MatrixLayout, MatrixLayouts
-from rusty_py.ops.conv.correlation import Correlation
 from rusty_py.ops.conv.winograd.forms import Form
 from rusty_py.shapes import ceil_div
 
@@ -37,14 +37,14 @@ class Tiling:
     along_tiles: bool
 
     @classmethod
-    def of(cls, problem: Correlation, form: Form) -> Tiling:
-        """All tiles in one chunk."""
-        tiles_y, tiles_x = (ceil_div(size, form.outputs) for size in problem.out_size)
-        tiles = problem.batch * tiles_y * tiles_x
-        channel, column = abs(problem.x.strides[2]), abs(problem.x.strides[4])
+    def of(cls, x: Array, out: Array, form: Form) -> Tiling:
+        """All tiles in one chunk. x: (batch, 1, channels, height, width); `out` is divided into tiles."""
+        tiles_y, tiles_x = (ceil_div(size, form.outputs) for size in out.shape[3:])
+        tiles = x.shape[0] * tiles_y * tiles_x
+        channels, outputs = x.shape[2], out.shape[2]
         # Vec4 loads along the channels need a multiple of 4.
-        along_tiles = problem.channels % 4 != 0 or channel >= column
-        return cls(form, problem.channels, problem.outputs, tiles_y, tiles_x, tiles, tiles, along_tiles)
+        along_tiles = channels % 4 != 0 or abs(x.strides[2]) >= abs(x.strides[4])
+        return cls(form, channels, outputs, tiles_y, tiles_x, tiles, tiles, along_tiles)
 
     def choices(self, max_bytes: int) -> Iterator[Tiling]:
         """In equal chunks of at most CHUNK_BYTES, with no temporary larger than `max_bytes`."""
@@ -106,6 +106,28 @@ class Tiling:
         if self.along_tiles:
             rows, columns = columns, rows
         return GemmProblem.of(rows, self.channels, columns, self.form.products, layouts=self.layouts)
+
+    @property
+    def weight_layouts(self) -> MatrixLayouts:
+        """Of the gradient of weights: U = V M^T with the tiles along the rows of V and M, else U = V^T M."""
+        outputs, channels, tiles = self.padded_outputs, self.channels, self.padded_tiles
+        weights = MatrixLayout(0, channels * outputs, outputs, 1)
+        if self.along_tiles:
+            inputs = MatrixLayout(0, channels * tiles, tiles, 1)
+            return inputs, MatrixLayout(0, outputs * tiles, 1, tiles), weights
+        inputs = MatrixLayout(0, tiles * channels, 1, channels)
+        return inputs, MatrixLayout(0, tiles * outputs, outputs, 1), weights
+
+    @property
+    def weight_products(self) -> GemmProblem:
+        """The matrix products of a chunk for the gradient of weights, sums over its tiles."""
+        return GemmProblem.of(
+            self.channels,
+            self.tiles,
+            self.padded_outputs,
+            self.form.products,
+            layouts=self.weight_layouts,
+        )
 
     @property
     def input_strides(self) -> tuple[int, int, int]:

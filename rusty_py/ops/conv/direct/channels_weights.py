@@ -10,14 +10,11 @@ from rusty_py import shaders
 from rusty_py.arrays import Array
 from rusty_py.dtypes import Dtype
 from rusty_py.ops.conv.correlation import Pair, WeightCorrelation, permuted
-from rusty_py.ops.conv.window import aligned
+from rusty_py.ops.conv.direct.window import BUSY_THREADS, aligned
 from rusty_py.runtime.launch import Spec
 from rusty_py.shapes import ceil_div
 
 THREADS = 128
-
-BUSY_THREADS = 1 << 16
-"""Half and twice as many are slower on an H200."""
 
 PIXELS = (4, 2, 1)
 """Neighbouring pixels of a job: the first number whose row of the input fits."""
@@ -110,8 +107,8 @@ def _spec(kernel: ChannelsWeightsKernel, kind: Dtype) -> Spec:
         2,
         1,
         kernel.threads,
-        definitions=f"alias elem = {kind.wgsl};\nconst PLANES: bool = {str(kernel.planes).lower()};\n"
-        + "".join(f"const {name}: u32 = {value}u;\n" for name, value in constants.items())
+        definitions=f"alias elem = {kind.wgsl};\n"
+        + shaders.constants({"PLANES": kernel.planes, **constants})
         + f"@group(0) @binding(0) var<storage, read> x_in: array<{x}>;\n"
         + "@group(0) @binding(1) var<storage, read> g_in: array<vec4<elem>>;\n"
         + "@group(0) @binding(2) var<storage, read_write> sums_out: array<f32>;\n"

@@ -8,7 +8,7 @@ from functools import cache
 from rusty_py import shaders
 from rusty_py.dtypes import Dtype
 from rusty_py.ops.conv.correlation import Pair, WeightCorrelation
-from rusty_py.ops.conv.window import Window, aligned, job_count, load_text
+from rusty_py.ops.conv.direct.window import Window, aligned, job_count, load_text
 from rusty_py.runtime.launch import Spec
 from rusty_py.shapes import ceil_div
 
@@ -69,6 +69,7 @@ class WeightsKernel:
 @cache
 def _spec(kernel: WeightsKernel, kind: Dtype, g_vec4: bool) -> Spec:
     threads = kernel.lanes * kernel.shares
+    constants = {"THREADS": threads, "LANES": kernel.lanes, "OUTPUTS": kernel.outputs, "G_VEC4": g_vec4}
     x, g = ("vec4<elem>" if vec4 else "elem" for vec4 in (kernel.window.vec4, g_vec4))
     return Spec(
         "conv2d/window_weights",
@@ -76,8 +77,7 @@ def _spec(kernel: WeightsKernel, kind: Dtype, g_vec4: bool) -> Spec:
         1,
         threads,
         definitions=f"alias elem = {kind.wgsl};\n"
-        + f"const THREADS: u32 = {threads}u;\nconst LANES: u32 = {kernel.lanes}u;\n"
-        + f"const OUTPUTS: u32 = {kernel.outputs}u;\nconst G_VEC4: bool = {str(g_vec4).lower()};\n"
+        + shaders.constants(constants)
         + f"@group(0) @binding(0) var<storage, read> x_in: array<{x}>;\n"
         + f"@group(0) @binding(1) var<storage, read> g_in: array<{g}>;\n"
         + "@group(0) @binding(2) var<storage, read_write> sums_out: array<f32>;\n"

@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from rusty_py.dtypes import F16, F32
-from rusty_py.ops.conv import direct_channels, direct_kernel
 from rusty_py.ops.conv.algorithm import Algorithm, Epilogue, gpu_seconds, loops_refusal
 from rusty_py.ops.conv.correlation import Correlation
-from rusty_py.ops.conv.direct_channels import OutputsKernel
-from rusty_py.ops.conv.direct_kernel import WEIGHTS_BYTES, Kernel
-from rusty_py.ops.conv.window import (
+from rusty_py.ops.conv.direct import channels
+from rusty_py.ops.conv.direct import kernel as direct_kernel
+from rusty_py.ops.conv.direct.channels import OutputsKernel
+from rusty_py.ops.conv.direct.kernel import WEIGHTS_BYTES, Kernel
+from rusty_py.ops.conv.direct.rules import FEW, many_channels
+from rusty_py.ops.conv.direct.window import (
     BUSY_THREADS,
     Window,
     aligned,
@@ -24,9 +26,6 @@ from rusty_py.ops.conv.window import (
 from rusty_py.runtime.device import Device
 from rusty_py.runtime.launch import Spec
 from rusty_py.shapes import ceil_div, power_of_2
-
-FEW = 4
-"""Channels of the input in a group, or of the result, that a GPU computes directly."""
 
 THREADS = 128
 
@@ -64,7 +63,7 @@ def kernel_for(device: Device, problem: Correlation) -> Kernel | OutputsKernel:
         return Kernel(
             one_tap(CPU_ROWS), min(CPU_OUTPUTS, power_of_2(problem.outputs)), CPU_THREADS, flat=True
         )
-    beside = direct_channels.kernel_of(problem) if problem.channels <= FEW else None
+    beside = channels.kernel_of(problem) if problem.channels <= FEW else None
     if beside is not None:
         return beside
     if problem.outputs <= FEW:
@@ -104,11 +103,8 @@ def _refusal(device: Device, problem: Correlation) -> str | None:
     if device.adapter.is_cpu:
         height, width = problem.kernel
         return loops_refusal(device, problem.channels * (height + 1) * (width + 1))
-    if min(problem.channels, problem.outputs) > FEW:
-        return (
-            f"takes up to {FEW} channels of the input, or {FEW} of the result, in a group:"
-            f" {problem.channels} and {problem.outputs}"
-        )
+    if refusal := many_channels(problem.channels, problem.outputs):
+        return refusal
     kernel = kernel_for(device, problem)
     parts = problem.groups * ceil_div(problem.outputs, kernel.outputs)
     if parts > device.limits.groups:
@@ -138,7 +134,7 @@ def _run(device: Device, problem: Correlation) -> None:
     if isinstance(kernel, Kernel):
         direct_kernel.run(device, problem, kernel)
     else:
-        direct_channels.run(device, problem, kernel)
+        channels.run(device, problem, kernel)
 
 
 def _describe(device: Device, problem: Correlation) -> str:
@@ -171,4 +167,4 @@ def _variants() -> Iterator[Spec]:
         yield kernel.spec(Epilogue(F16, bias=True, activation="relu"), out_vec4=kernel.window.vec4)
 
 
-ALGORITHM = Algorithm[Correlation]("direct", _refusal, _seconds, _run, _describe, _variants)
+DIRECT = Algorithm[Correlation]("direct", _refusal, _seconds, _run, _describe, _variants)

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from functools import cache
 from math import gcd
 
+from rusty_py import shaders
 from rusty_py.arrays import Array
 from rusty_py.ops.conv.algorithm import Epilogue, definitions
 from rusty_py.ops.conv.correlation import Correlation, Pair, permuted, pieces
-from rusty_py.ops.conv.window import aligned
+from rusty_py.ops.conv.direct.window import aligned
 from rusty_py.runtime.device import Device
 from rusty_py.runtime.launch import Spec, launch
 from rusty_py.shapes import ceil_div
@@ -83,8 +84,7 @@ def _spec(kernel: ChannelsKernel, epilogue: Epilogue) -> Spec:
         epilogue.inputs,
         1,
         kernel.threads,
-        definitions="".join(f"const {name}: u32 = {value}u;\n" for name, value in constants.items())
-        + definitions(epilogue, x="vec4<elem>", out="vec4<elem>"),
+        definitions=shaders.constants(constants) + definitions(epilogue, x="vec4<elem>", out="vec4<elem>"),
         variant=f"{kernel}, {epilogue}",
     )
 

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from functools import cache
 from math import gcd
 
+from rusty_py import shaders
 from rusty_py.ops.conv.algorithm import Epilogue, definitions
 from rusty_py.ops.conv.correlation import Correlation, permuted, pieces
-from rusty_py.ops.conv.direct_kernel import WEIGHTS_BYTES
-from rusty_py.ops.conv.window import aligned
+from rusty_py.ops.conv.direct.kernel import WEIGHTS_BYTES
+from rusty_py.ops.conv.direct.window import aligned
 from rusty_py.runtime.device import Device
 from rusty_py.runtime.launch import Spec, launch
 from rusty_py.shapes import ceil_div, power_of_2
@@ -82,8 +83,7 @@ def _spec(kernel: OutputsKernel, epilogue: Epilogue) -> Spec:
         1,
         kernel.threads,
         kernel.weights * _VEC4_BYTES,
-        definitions="".join(f"const {name}: u32 = {value}u;\n" for name, value in constants.items())
-        + definitions(epilogue, out="vec4<elem>"),
+        definitions=shaders.constants(constants) + definitions(epilogue, out="vec4<elem>"),
         variant=f"{kernel}, {kernel.weights} weights, {epilogue}",
     )
 

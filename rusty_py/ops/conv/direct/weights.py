@@ -6,22 +6,17 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from rusty_py.dtypes import F16, F32
-from rusty_py.ops.conv import channels_weights
 from rusty_py.ops.conv.algorithm import Algorithm, gpu_seconds
-from rusty_py.ops.conv.channels_weights import ChannelsWeightsKernel
 from rusty_py.ops.conv.correlation import WeightCorrelation
-from rusty_py.ops.conv.weights_sums import memory_refusal, run
-from rusty_py.ops.conv.window import Window, aligned, one_tap, row_of_taps, whole
-from rusty_py.ops.conv.window_weights import WeightsKernel
+from rusty_py.ops.conv.direct import channels_weights
+from rusty_py.ops.conv.direct.channels_weights import ChannelsWeightsKernel
+from rusty_py.ops.conv.direct.rules import FEW, many_channels, not_depthwise
+from rusty_py.ops.conv.direct.weights_sums import memory_refusal, run
+from rusty_py.ops.conv.direct.window import Window, aligned, one_tap, row_of_taps, whole
+from rusty_py.ops.conv.direct.window_weights import WeightsKernel
 from rusty_py.runtime.device import Device
 from rusty_py.runtime.launch import Spec
 from rusty_py.shapes import power_of_2
-
-FEW = 4
-"""Channels of the input in a group, or of the result, for a GPU."""
-
-MULTIPLIER = 4
-"""The most outputs of a channel of a depthwise convolution."""
 
 SUMS, OUTPUTS = 112, 8
 """Elements of dw in the registers of a thread, and outputs, at most."""
@@ -78,19 +73,14 @@ def _run(device: Device, problem: WeightCorrelation) -> None:
 
 def _refusal(device: Device, problem: WeightCorrelation) -> str | None:
     _, outputs, channels, _, _ = problem.dw.shape
-    if not device.adapter.is_cpu and min(channels, outputs) > FEW:
-        return (
-            f"takes up to {FEW} channels of the input, or {FEW} of the result, in a group:"
-            f" {channels} and {outputs}"
-        )
-    return memory_refusal(device, problem, kernel_for(device, problem))
+    many = None if device.adapter.is_cpu else many_channels(channels, outputs)
+    return many or memory_refusal(device, problem, kernel_for(device, problem))
 
 
 def _depthwise_refusal(device: Device, problem: WeightCorrelation) -> str | None:
     _, outputs, channels, _, _ = problem.dw.shape
-    if channels > 1 or outputs > MULTIPLIER:
-        return f"takes groups of 1 channel and up to {MULTIPLIER} outputs: {channels} and {outputs}"
-    return memory_refusal(device, problem, kernel_for(device, problem))
+    refusal = not_depthwise(channels, outputs)
+    return refusal or memory_refusal(device, problem, kernel_for(device, problem))
 
 
 def _seconds(device: Device, problem: WeightCorrelation) -> float:
@@ -131,7 +121,7 @@ def _variants() -> Iterator[Spec]:
             yield beside.spec(kind)
 
 
-DIRECT = Algorithm[WeightCorrelation]("direct", _refusal, _seconds, _run, _describe, _variants)
-DEPTHWISE = Algorithm[WeightCorrelation](
+WEIGHTS_DIRECT = Algorithm[WeightCorrelation]("direct", _refusal, _seconds, _run, _describe, _variants)
+WEIGHTS_DEPTHWISE = Algorithm[WeightCorrelation](
     "depthwise", _depthwise_refusal, _seconds, _run, _describe, _variants
 )

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
+from rusty_py import shaders
 from rusty_py.ops.conv.algorithm import Epilogue
 from rusty_py.ops.conv.correlation import Correlation, pieces
-from rusty_py.ops.conv.window import Window, accesses, aligned, job_count
+from rusty_py.ops.conv.direct.window import Window, accesses, aligned, job_count
 from rusty_py.runtime.device import Device
 from rusty_py.runtime.launch import Spec, launch
 from rusty_py.shapes import ceil_div
@@ -69,8 +70,7 @@ def _spec(kernel: Kernel, epilogue: Epilogue, out_vec4: bool) -> Spec:
         1,
         kernel.threads,
         kernel.weights * _VEC4_BYTES,
-        definitions="".join(f"const {name}: u32 = {value}u;\n" for name, value in constants.items())
-        + f"const FLAT: bool = {str(kernel.flat).lower()};\n"
+        definitions=shaders.constants({**constants, "FLAT": kernel.flat})
         + kernel.window.text
         + accesses(epilogue, x_vec4=kernel.window.vec4, out_vec4=out_vec4),
         variant=f"{kernel}, {'vec4' if out_vec4 else 'scalar'} stores, {epilogue}",

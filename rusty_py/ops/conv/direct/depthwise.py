@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from rusty_py.dtypes import F16, F32
-from rusty_py.ops.conv import depthwise_channels, direct_kernel
 from rusty_py.ops.conv.algorithm import Algorithm, Epilogue, gpu_seconds, loops_refusal
 from rusty_py.ops.conv.correlation import Correlation
-from rusty_py.ops.conv.depthwise_channels import ChannelsKernel
-from rusty_py.ops.conv.direct_kernel import Kernel
-from rusty_py.ops.conv.window import (
+from rusty_py.ops.conv.direct import depthwise_channels
+from rusty_py.ops.conv.direct import kernel as direct_kernel
+from rusty_py.ops.conv.direct.depthwise_channels import ChannelsKernel
+from rusty_py.ops.conv.direct.kernel import Kernel
+from rusty_py.ops.conv.direct.rules import not_depthwise
+from rusty_py.ops.conv.direct.window import (
     BUSY_THREADS,
     Window,
     aligned,
@@ -23,9 +25,6 @@ from rusty_py.ops.conv.window import (
 )
 from rusty_py.runtime.device import Device
 from rusty_py.runtime.launch import Spec
-
-MULTIPLIER = 4
-"""The most outputs of a channel."""
 
 THREADS = 128
 
@@ -59,9 +58,8 @@ def kernel_for(device: Device, problem: Correlation) -> Kernel | ChannelsKernel:
 
 
 def _refusal(device: Device, problem: Correlation) -> str | None:
-    if problem.channels > 1 or problem.outputs > MULTIPLIER:
-        found = f"{problem.channels} and {problem.outputs}"
-        return f"takes groups of 1 channel and up to {MULTIPLIER} outputs: {found}"
+    if refusal := not_depthwise(problem.channels, problem.outputs):
+        return refusal
     height, width = problem.kernel
     return loops_refusal(device, (height + 1) * (width + 1))
 
@@ -112,4 +110,4 @@ def _variants() -> Iterator[Spec]:
         yield kernel.spec(Epilogue(F16, bias=True, activation="relu"), out_vec4=kernel.window.vec4)
 
 
-ALGORITHM = Algorithm[Correlation]("depthwise", _refusal, _seconds, _run, _describe, _variants)
+DEPTHWISE = Algorithm[Correlation]("depthwise", _refusal, _seconds, _run, _describe, _variants)

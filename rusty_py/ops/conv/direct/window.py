@@ -70,8 +70,7 @@ class Window:
             [f"{each}u" for each in self.step] if self.step else ["uniforms.stride_y", "uniforms.stride_x"]
         )
         return (
-            "".join(f"const {name}: u32 = {value}u;\n" for name, value in constants.items())
-            + f"const X_VEC4: bool = {str(self.vec4).lower()};\n"
+            shaders.constants({**constants, "X_VEC4": self.vec4})
             + "".join(
                 f"fn {name}_step() -> u32 {{\n    return {step};\n}}\n"
                 for name, step in zip(("row", "column"), steps, strict=True)
@@ -146,8 +145,7 @@ def store_text(*, vec4: bool) -> str:
     """store_out(index, x) and store_out_vec4(index, x); the one that is not used does nothing."""
     one, four = ("", "out[index / 4u] = vec4<elem>(x);") if vec4 else ("out[index] = elem(x);", "")
     return (
-        f"const OUT_VEC4: bool = {str(vec4).lower()};\n"
-        f"fn store_out(index: u32, x: f32) {{\n    {one}\n}}\n"
+        shaders.constants({"OUT_VEC4": vec4}) + f"fn store_out(index: u32, x: f32) {{\n    {one}\n}}\n"
         f"fn store_out_vec4(index: u32, x: vec4<f32>) {{\n    {four}\n}}\n"
     )
 
