@@ -65,7 +65,9 @@ def conv2d(
     algorithm: Annotated[
         Texts, typer.Option(metavar="NAMES", help=f"Default: {', '.join(DEFAULTS)}.")
     ] = None,
-    tune: Annotated[bool, typer.Option("--tune", help="Keep the fastest algorithms for auto.")] = False,
+    tune: Annotated[
+        bool, typer.Option("--tune", help="Keep the fastest algorithms for auto, also of gradients.")
+    ] = False,
     dtype: DtypeOption = Element.f32,
     reference: ReferenceOption = "numpy",
     adapter: AdapterOption = None,
@@ -91,8 +93,8 @@ def conv2d(
     """Verifies, times and compares algorithms of convolutions.
 
     Every combination of sizes, channels, kernels and batches is measured. Algorithm auto is what
-    rusty_py.conv2d selects; --tune measures all that it may select, and stores which was fastest. Separate
-    values with commas, or repeat the option.
+    rusty_py.conv2d selects; --tune measures all that it may select, and that its gradients may, and stores
+    which was fastest. Separate values with commas, or repeat the option.
 
     Example: rusty-bench conv2d --size 128x96 --kernel 1,3,5,7 --algorithm basic,auto
     """

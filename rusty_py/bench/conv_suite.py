@@ -33,7 +33,7 @@ AUTO = "auto"
 POOL, WORKSPACE = "peak pool", "workspace"
 """Figures of an algorithm: the bytes that a call takes from the pool, and those beyond the result."""
 
-_FEWER = {"winograd": F2.saving, "winograd4": F4.saving}
+FEWER = {"winograd": F2.saving, "winograd4": F4.saving}
 """How many times fewer multiplications than a direct sum algorithms have."""
 
 
@@ -204,7 +204,7 @@ class ConvWork:
         # What is selected is of interest, and that an algorithm leaves the convolution to another.
         self.plan = str(plan) if algorithm == AUTO or plan.how.startswith("by ") else ""
         # Its own arithmetic, so that Winograd's algorithm is not taken for an impossible rate.
-        fewer = _FEWER.get(plan.algorithm, 1.0)
+        fewer = FEWER.get(plan.algorithm, 1.0)
         self.problem = replace(setup.problem, flops=int(setup.problem.flops / fewer))
         verifier = setup.verifier
         self._compare = verifier.compare_large_tiles if fewer > 3 else verifier.compare

@@ -1,25 +1,27 @@
-"""Keeps the fastest algorithm of each convolution of a run for `algorithm="auto"`."""
+"""Keeps the fastest algorithm of each convolution of a run, and of its gradients, for `algorithm="auto"`."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from rusty_py.arrays import allocate
 from rusty_py.bench import diagnosis
+from rusty_py.bench.conv_gradients import DEFAULT, KEY, GradientSuite
 from rusty_py.bench.conv_suite import ConvSuite, shapes_of
 from rusty_py.bench.kernel_suites import measure
 from rusty_py.errors import LimitError
 from rusty_py.gemm import tuning_file
 from rusty_py.gemm.tuning_entry import machine_of
 from rusty_py.measure.document import BenchRun, Result, Row
-from rusty_py.measure.runner import Progress
+from rusty_py.measure.runner import KernelMeter, Progress, Schedule
 from rusty_py.measure.sampling import Options
 from rusty_py.measure.stats import ratio_interval
 from rusty_py.ops.conv import tuning
-from rusty_py.ops.conv.plan import ConvolutionPlan
-from rusty_py.ops.conv.select import ALGORITHMS
+from rusty_py.ops.conv.select import ALGORITHMS, WEIGHT_ALGORITHMS
 from rusty_py.ops.conv2d import conv2d
 from rusty_py.runtime.device import Device
 
@@ -38,44 +40,73 @@ def tuned(
     context: Mapping[str, object],
     progress: Progress,
 ) -> BenchRun:
-    """Runs the suite, and stores what was fastest. Raises LimitError without a file, CacheError."""
+    """Runs the suite and that of its gradients, and stores what was fastest.
+
+    Raises LimitError without a file, CacheError.
+    """
     path = tuning_file.location()
     if path is None:
         raise LimitError(f"conv2d: no tuning file: {tuning_file.nowhere()}")
     tuning_file.check(path)
-    run = measure(suite, device, options, context=context, progress=progress)
+    gradients = GradientSuite(suite.convolutions, suite.layout, suite.dtype)
+    run = measure(_Both(suite, gradients), device, options, context=context, progress=progress)
     lines = [
-        _outcome(row, _plan(suite, row, device), device, path) for row in run.rows if diagnosis.ranking(row)
+        _outcome(row, _choice(suite, row, device), device, path) for row in run.rows if diagnosis.ranking(row)
     ]
     run.context = {**run.context, FINDINGS: lines}
     return run
 
 
-def _plan(suite: ConvSuite, row: Row, device: Device) -> ConvolutionPlan:
+@dataclass(frozen=True)
+class _Both:
+    """The convolutions, then their gradients."""
+
+    forward: ConvSuite
+    gradients: GradientSuite
+    command = "conv2d"
+
+    def schedules(self, meter: KernelMeter, rng: np.random.Generator) -> list[Schedule]:
+        return [*self.forward.schedules(meter, rng), *self.gradients.schedules(meter, rng)]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What can be stored for a row: `key` in the tuning file, the default algorithm, a description."""
+
+    key: str
+    default: str
+    text: str
+
+
+def _choice(suite: ConvSuite, row: Row, device: Device) -> Choice:
+    known = row.problem.options
+    if KEY in known:
+        return Choice(known[KEY], known[DEFAULT], row.problem.name)
     each = next(each for each in suite.convolutions if each.name == row.problem.name)
     shapes = shapes_of(each, suite.layout)
     options: dict[str, Any] = {**each.options}
     x, w = (allocate(device, shape, suite.dtype, operation="conv2d") for shape in shapes[:2])
-    return conv2d.plan(x, w, layout=suite.layout, **options)
+    plan = conv2d.plan(x, w, layout=suite.layout, **options)
+    return Choice(plan.key, plan.default, plan.problem)
 
 
-def _outcome(row: Row, plan: ConvolutionPlan, device: Device, path: Path) -> str:
+def _outcome(row: Row, choice: Choice, device: Device, path: Path) -> str:
     """Stores the fastest algorithm if it is faster than the default beyond the noise; says so in a line."""
-    ranked = [each for each in diagnosis.ranking(row) if each.by in ALGORITHMS]
-    default = next((each for each in ranked if each.by == plan.default), None)
+    ranked = [each for each in diagnosis.ranking(row) if each.by in {*ALGORITHMS, *WEIGHT_ALGORITHMS}]
+    default = next((each for each in ranked if each.by == choice.default), None)
     if default is None or min(len(each.samples) for each in ranked) < _MIN_SAMPLES:
-        return f"{row.problem.name}: not tuned: too few samples of {plan.default}"
+        return f"{row.problem.name}: not tuned: too few samples of {choice.default}"
     best = ranked[0]
     ratio, low, _ = _ratio(default, best)
     if best is default or low <= 1 or ratio < _MIN_GAIN:
-        tuning.drop(path, machine_of(device.adapter), plan.key)
-        return f"{row.problem.name}: {plan.default}, the default, is as fast as any"
+        tuning.drop(path, machine_of(device.adapter), choice.key)
+        return f"{row.problem.name}: {choice.default}, the default, is as fast as any"
     assert best.ns
     assert default.ns
     entry = tuning.TunedAlgorithm(
         asdict(machine_of(device.adapter)),
-        plan.key,
-        plan.problem,
+        choice.key,
+        choice.text,
         best.by,
         best.ns / 1e6,
         default.by,

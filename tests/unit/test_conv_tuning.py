@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rusty_py.bench import tuning as listing
-from rusty_py.bench.conv_tuning import _outcome
+from rusty_py.bench.conv_tuning import Choice, _outcome
 from rusty_py.bench.convolutions import Convolution
 from rusty_py.dtypes import F32
 from rusty_py.gemm import tuning_file
@@ -17,7 +17,6 @@ from rusty_py.measure.document import Row
 from rusty_py.ops.conv import tuning
 from rusty_py.ops.conv.algorithm import Algorithm
 from rusty_py.ops.conv.correlation import Correlation, Taps
-from rusty_py.ops.conv.plan import ConvolutionPlan
 from rusty_py.ops.conv.select import selected
 from rusty_py.ops.conv.tuning import TunedAlgorithm, choice, drop, key_of, put, read
 
@@ -124,8 +123,8 @@ def test_auto_selects_the_tuned_algorithm_if_it_may(path: Path) -> None:
 
 
 def test_the_fastest_is_kept_if_it_is_faster_than_the_default_beyond_the_noise(path: Path) -> None:
-    plan = ConvolutionPlan("9×8", "basic", "", 1.0, "", "basic", entry().problem)
-    said = _outcome(measured(basic=20.0, optimized=10.0), plan, device(), path)
+    default = Choice(entry().problem, "basic", "9×8")
+    said = _outcome(measured(basic=20.0, optimized=10.0), default, device(), path)
     assert said == f"9×8 3:64: optimized, 2.00 times as fast as basic, is kept in {path}"
     found = choice(device(), correlation())
     assert found
@@ -135,12 +134,12 @@ def test_the_fastest_is_kept_if_it_is_faster_than_the_default_beyond_the_noise(p
 
 
 def test_a_default_that_is_as_fast_removes_an_older_entry(path: Path) -> None:
-    plan = ConvolutionPlan("9×8", "basic", "", 1.0, "", "basic", entry().problem)
+    default = Choice(entry().problem, "basic", "9×8")
     for optimized in (20.0, 9.999):
         put(path, entry())
         row = measured(basic=10.0, optimized=optimized)
-        assert "as fast as any" in _outcome(row, plan, device(), path)
+        assert "as fast as any" in _outcome(row, default, device(), path)
         assert choice(device(), correlation()) is None
     put(path, entry())
-    assert "too few samples of basic" in _outcome(measured(optimized=9.0), plan, device(), path)
+    assert "too few samples of basic" in _outcome(measured(optimized=9.0), default, device(), path)
     assert tuning.choice(device(), correlation()) == entry()
