@@ -49,7 +49,7 @@ from benchmarks.beside_torch.layers import (
     error_of,
     in_float64,
 )
-from benchmarks.beside_torch.setting import checked, facts, first_line, keep, pytorch, say
+from benchmarks.beside_torch.setting import Libraries, checked, facts, first_line, keep, parser, say
 from rusty_py.bench.convolutions import Convolution
 from rusty_py.measure.memory import pool_bytes
 from rusty_py.measure.sampling import Options
@@ -67,20 +67,21 @@ Row = dict[str, Any]
 class Session:
     """Both libraries on their devices, and what was measured so far."""
 
-    device: rp.Device
-    torch: Any
-    torch_device: str
+    libraries: Libraries
     options: Options
-    deadline: float
     json: Path | None
     document: dict[str, Any] = field(default_factory=lambda: {"layers": [], "pooling": [], "host": []})
 
     def __post_init__(self) -> None:
+        self.device, self.torch = self.libraries.device, self.libraries.torch
+        self.torch_device, self.deadline = self.libraries.torch_device, self.libraries.deadline
         self.timer = Timer(self.device)
         self.clock = checked(self.device, self.timer, self.options)
 
     def measure(self, part: str, name: str, row: Callable[[], Row]) -> None:
-        """Adds a row, or says why it is left out."""
+        """Adds a row if it is wanted, or says why it is left out."""
+        if not self.libraries.wants(name.replace("×", "x")):
+            return
         if time.monotonic() > self.deadline:
             say(f"{name}: left out: out of time")
             return
@@ -269,52 +270,33 @@ def main(arguments: Sequence[str]) -> int:
     """Measures, and prints the tables."""
     given = _parsed(arguments)
     started = time.monotonic()
-    torch, torch_device = pytorch(given.torch_device)
+    libraries = Libraries.of(given)
+    device, torch = libraries.device, libraries.torch
     if torch:
-        torch.set_grad_enabled(False)
         torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
         torch.backends.cudnn.benchmark = True
-    device = rp.Device()
     options = replace(
         Options.for_adapter(device.adapter, runs=given.samples, seed=0), sample_s=0.03, warmup_s=0.03
     )
-    session = Session(device, torch, torch_device, options, started + given.max_time, given.json)
+    session = Session(libraries, options, given.json)
     session.document["context"] = {
-        **facts(device, torch, torch_device, arguments),
+        **facts(device, torch, libraries.torch_device, arguments),
         "clock": f"{session.clock.name}: {session.clock.reason}",
     }
-    only = [each.strip() for each in given.only.split(",") if each.strip()]
-
-    def wanted(name: str) -> bool:
-        return not only or any(part in name.replace("×", "x") for part in only)
-
-    if wanted(EAGER.name):
-        session.measure("host", EAGER.name, partial(host_row, session))
+    session.measure("host", EAGER.name, partial(host_row, session))
     for layer in SMALL_LAYERS if given.small else LAYERS:
-        if wanted(layer.name):
-            session.measure("layers", layer.name, partial(layer_row, session, layer))
+        session.measure("layers", layer.name, partial(layer_row, session, layer))
     for pool in SMALL_POOLS if given.small else POOLS:
-        if wanted(pool.name):
-            session.measure("pooling", pool.name, partial(pool_row, session, pool))
+        session.measure("pooling", pool.name, partial(pool_row, session, pool))
     print(all_tables(session.document))
     say(f"{time.monotonic() - started:.0f} s")
     return 0
 
 
 def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
-    assert __doc__
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.conv2d_beside_torch",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--only", default="", metavar="NAMES", help="rows whose names hold one of these")
-    parser.add_argument("--small", action="store_true", help="small layers, to try this")
-    parser.add_argument("--samples", type=int, default=5, help="for each row (default: %(default)s)")
-    parser.add_argument("--max-time", type=float, default=150.0, metavar="SECONDS", help="default: 150")
-    parser.add_argument("--torch-device", default="cuda", help="cuda, cpu to try this, or none")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="keep everything there, all samples too")
-    return parser.parse_args(arguments)
+    options = parser("conv2d_beside_torch", __doc__, samples=5, max_time=150)
+    options.add_argument("--small", action="store_true", help="small layers, to try this")
+    return options.parse_args(arguments)
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ import numpy as np
 import rusty_py as rp
 from benchmarks.beside_torch.cases import Case, Group, Operands, groups
 from benchmarks.beside_torch.clocks import TorchTrack, our_track, sampled, torch_graph, wall_ns
-from benchmarks.beside_torch.setting import checked, facts, first_line, keep, pytorch, say
+from benchmarks.beside_torch.setting import Libraries, checked, facts, first_line, keep, parser, say
 from benchmarks.beside_torch.tables import calls_table, kernels_table
 from rusty_py.bench.suites.description import parse_shape
 from rusty_py.measure.sampling import Options
@@ -42,24 +42,26 @@ PART = 1 << 15
 class Session:
     """Both libraries on their devices, and what was measured so far."""
 
-    device: rp.Device
-    torch: Any
-    torch_device: str
+    libraries: Libraries
     options: Options
-    deadline: float
-    only: Sequence[str]
     json: Path | None
     context: dict[str, object]
     rows: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self.device, self.torch = self.libraries.device, self.libraries.torch
+        self.torch_device, self.deadline = self.libraries.torch_device, self.libraries.deadline
         self.timer = Timer(self.device)
         self.clock = checked(self.device, self.timer, self.options)
 
     def measure(self, group: Group) -> None:
         """The cases of a group that were asked for, and f32 copies, because rates are compared with them."""
         copies = group.dtype == "float32"
-        cases = [each for each in group.cases if self._wanted(each) or (copies and each.name == "copy")]
+        cases = [
+            each
+            for each in group.cases
+            if self.libraries.wants(each.name) or (copies and each.name == "copy")
+        ]
         if not cases:
             return
         try:
@@ -83,9 +85,6 @@ class Session:
             self.rows.append(row)
             say(f"{where}: " + ", ".join(f"{name} {row[name]['gbps']:.0f} GB/s" for name in row["by"]))
             keep(self.json, {"context": self.context, "rows": self.rows})
-
-    def _wanted(self, case: Case) -> bool:
-        return not self.only or any(part in case.name for part in self.only)
 
     def _operands(self, group: Group) -> tuple[Operands, Operands]:
         """Those of ours, and of PyTorch's; a group's memory is given back before."""
@@ -170,14 +169,11 @@ def main(arguments: Sequence[str]) -> int:
     """Measures, and prints the tables."""
     given = _parsed(arguments)
     started = time.monotonic()
-    torch, torch_device = pytorch(given.torch_device)
-    if torch:
-        torch.set_grad_enabled(False)
-    device = rp.Device()
-    about = facts(device, torch, torch_device, arguments)
+    libraries = Libraries.of(given)
+    device = libraries.device
+    about = facts(device, libraries.torch, libraries.torch_device, arguments)
     options = Options.for_adapter(device.adapter, runs=given.samples, seed=0)
-    only = [each.strip() for each in given.only.split(",") if each.strip()]
-    session = Session(device, torch, torch_device, options, started + given.max_time, only, given.json, about)
+    session = Session(libraries, options, given.json, about)
     about["clock"] = f"{session.clock.name}: {session.clock.reason}"
     say(f"{device.adapter}; PyTorch {about['torch']}; clock: {about['clock']}")
     for group in groups(
@@ -195,23 +191,13 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
-    assert __doc__
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.operations_beside_torch",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--only", default="", metavar="NAMES", help="cases whose names hold one of these")
-    parser.add_argument("--large", default="512Mi", metavar="BYTES", help="default: %(default)s")
-    parser.add_argument("--small", default="4Mi", metavar="BYTES", help="default: %(default)s")
-    parser.add_argument(
+    options = parser("operations_beside_torch", __doc__, samples=7, max_time=330)
+    options.add_argument("--large", default="512Mi", metavar="BYTES", help="default: %(default)s")
+    options.add_argument("--small", default="4Mi", metavar="BYTES", help="default: %(default)s")
+    options.add_argument(
         "--dtypes", default="f32,f16", type=lambda text: text.split(","), help="default: %(default)s"
     )
-    parser.add_argument("--samples", type=int, default=7, help="for each row (default: %(default)s)")
-    parser.add_argument("--max-time", type=float, default=330.0, metavar="SECONDS", help="default: 330")
-    parser.add_argument("--torch-device", default="cuda", help="cuda, cpu to try this, or none")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="keep everything there, all samples too")
-    return parser.parse_args(arguments)
+    return options.parse_args(arguments)
 
 
 def _bytes(text: str) -> int:

@@ -29,13 +29,20 @@ class OurWork:
     plan = ""
 
     def __init__(self, device: Device, call: Callable[[], Array]) -> None:
-        self.device = device
-        self.made, self.result = collected(device, call)
+        self.device, self._call = device, call
+        self._collect()
         self.kernel, self.sha256 = kernel_names(self.made)
         self.problem = BenchProblem("", "")
 
     def launches(self) -> list[Launch]:
+        """Collected anew when the throughput of kernels has become known, which divides long launches."""
+        if self._version != self.device.throughput.version:
+            self._collect()
         return self.made
+
+    def _collect(self) -> None:
+        self._version = self.device.throughput.version
+        self.made, self.result = collected(self.device, self._call)
 
     def poison(self) -> None:
         poison(self.device, self.made)

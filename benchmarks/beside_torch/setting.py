@@ -1,8 +1,11 @@
-"""What comparisons with PyTorch have in common: PyTorch itself, the clock, the facts, the result file."""
+"""What comparisons with PyTorch have in common: options, libraries, the clock, the facts, the result file."""
 
+import argparse
 import json
 import sys
+import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,6 +16,49 @@ from rusty_py.measure.ceilings import CeilingMeter
 from rusty_py.measure.clock import Clock, check_clock
 from rusty_py.measure.sampling import Options
 from rusty_py.runtime.timing import Timer
+
+
+def parser(module: str, doc: str | None, *, samples: int, max_time: float) -> argparse.ArgumentParser:
+    """The options that all comparisons have. `doc` is the module's docstring."""
+    assert doc
+    options = argparse.ArgumentParser(
+        prog=f"python -m benchmarks.{module}",
+        description=doc,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    options.add_argument("--only", default="", metavar="NAMES", help="rows whose names hold one of these")
+    options.add_argument("--samples", type=int, default=samples, help="for each row (default: %(default)s)")
+    options.add_argument(
+        "--max-time", type=float, default=max_time, metavar="SECONDS", help="default: %(default).0f"
+    )
+    options.add_argument("--torch-device", default="cuda", help="cuda, cpu to try this, or none")
+    options.add_argument("--json", type=Path, metavar="FILE", help="keep everything there, all samples too")
+    return options
+
+
+@dataclass(frozen=True)
+class Libraries:
+    """Both libraries, PyTorch without gradients, and what was asked for: all rows, or names in `only`."""
+
+    device: rp.Device
+    torch: Any
+    torch_device: str
+    only: Sequence[str]
+    deadline: float
+
+    @classmethod
+    def of(cls, given: argparse.Namespace) -> "Libraries":
+        """Those of the parsed options; the time limit begins now."""
+        deadline = time.monotonic() + given.max_time
+        torch, torch_device = pytorch(given.torch_device)
+        if torch:
+            torch.set_grad_enabled(False)
+        only = [each.strip() for each in given.only.split(",") if each.strip()]
+        return cls(rp.Device(), torch, torch_device, only, deadline)
+
+    def wants(self, name: str) -> bool:
+        """Whether a row was asked for."""
+        return not self.only or any(part in name for part in self.only)
 
 
 def pytorch(device: str) -> tuple[Any, str]:
