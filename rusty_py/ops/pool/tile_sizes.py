@@ -44,7 +44,7 @@ _WINDOWS = ((2, 2), (3, 2), (3, 1))
 # For windows of 2x2 with stride 2, of 3x3 with stride 2, and of 3x3 with stride 1. In a plane, threads store
 # neighbouring vectors: 16 bytes of a row each for gradients, as two stores of half a sector would be slower.
 # Rows of gradients of 3x3: with the steps before them, 1 or 2, a multiple of 3, the period of their loop. The
-# fastest of those tried on an H200, for maxima of 32x64 planes of 112x112.
+# fastest of those tried on an H200, for maxima of 32x64 planes of 112x112; averages have the tiles of maxima.
 TILES = {
     ("max", "NCHW", "f32"): [Tile(1, 4), Tile(1, 4), Tile(4, 4)],
     ("max", "NCHW", "f16"): [Tile(2, 8), Tile(2, 4), Tile(8, 8)],
