@@ -30,7 +30,7 @@ from rusty_py.bench.options import (
     finite,
     parts,
 )
-from rusty_py.bench.output import Format, Output, complain, progress_line
+from rusty_py.bench.output import Format, Output, complain, progress_line, show
 from rusty_py.bench.shapes import Size
 from rusty_py.errors import DtypeError
 
@@ -121,7 +121,7 @@ def matmul(
     if preset and not chosen.is_cpu:
         max_time = max_time or PRESET_SECONDS
     if calibrate:
-        max_time = _after_calibration(chosen, max_time or 60.0, ascii=ascii)
+        max_time = _after_calibration(chosen, max_time or 60.0, output)
     options = Options.for_adapter(
         chosen, warmup_s=warmup, runs=runs, min_time_s=min_time, max_time_s=max_time, seed=seed
     )
@@ -136,13 +136,18 @@ def matmul(
     measure_and_report(chosen, partial(measure, suite, peak_gflops=peak), options, output)
 
 
-def _after_calibration(adapter: "Adapter", budget_s: float, *, ascii: bool) -> float:
-    """Calibrates the adapter, unless that was done; returns the seconds that are left of the budget."""
+def _after_calibration(adapter: "Adapter", budget_s: float, output: Output) -> float:
+    """Calibrates the adapter, unless that was done; returns the seconds that are left of the budget.
+
+    The line about it is a heading of the table; other formats hold the results alone.
+    """
     from rusty_py.bench.calibration import precede
 
-    with progress_line(ascii=ascii) as progress:
+    with progress_line(ascii=output.ascii) as progress:
         seconds, line = precede(adapter, budget_s=budget_s, progress=progress)
-    if line:
+    if line and output.format == Format.table:
+        show(line, ascii=output.ascii)
+    elif line:
         complain(line)
     return budget_s - seconds
 
