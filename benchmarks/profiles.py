@@ -27,12 +27,12 @@ import numpy as np
 from tabulate import tabulate
 
 from rusty_py.bench import context
-from rusty_py.bench.shapes import preset
+from rusty_py.bench.shapes import parse, preset
 from rusty_py.bench.tuning import of_classes, problems
 from rusty_py.errors import RustyError
 from rusty_py.gemm import tuning_cache
 from rusty_py.gemm.model import model_of
-from rusty_py.gemm.plan import Choice, GemmPlan
+from rusty_py.gemm.plan import Choice, CostModel, GemmPlan
 from rusty_py.gemm.problem import GemmProblem
 from rusty_py.gemm.search_space import supports
 from rusty_py.gemm.select import untuned
@@ -178,6 +178,16 @@ Work = tuple[GemmProblem, Mapping[str, GemmPlan], Sequence[Choice]]
 """A problem, the plans of the profiles, and other choices."""
 
 
+def work_of(
+    problem: GemmProblem, adapter: Adapter, models: Mapping[str, CostModel], tuned: Iterable[Path], count: int
+) -> Work:
+    """The plans of a problem by each model, and the tuner's first `count` and what was tuned earlier."""
+    plans = {name: untuned(model, problem) for name, model in models.items()}
+    tried = [each.choice for each in candidates(adapter, problem)[:count]]
+    tried += [each for each in stored(tuned, problem) if supports(each, adapter.limits, problem)]
+    return problem, plans, tried
+
+
 def compile_all(device: Device, work: Sequence[Work]) -> None:
     """Compiles the kernels by several threads, but for those of packed operands."""
     plans = [
@@ -234,6 +244,7 @@ def main() -> None:
     parser.add_argument(
         "--max-time", type=float, default=240.0, help="seconds after compiling (default: %(default)s)"
     )
+    parser.add_argument("--size", nargs="*", help="as of rusty-bench matmul, in place of the preset")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().getrandbits(31))
     arguments = parser.parse_args()
     adapter = choose()
@@ -243,13 +254,9 @@ def main() -> None:
     with Device(adapter, checked=False) as device:
         models = {name: model_of(device.limits, adapter.is_cpu, each) for name, each in profiles.items()}
         comparison = Comparison(device, arguments.seed)
-        work = []
-        for problem in of_classes(problems(preset(), dtype="f32", accumulate_dtype="f32")):
-            plans = {name: untuned(model, problem) for name, model in models.items()}
-            tried = [each.choice for each in candidates(adapter, problem)[: arguments.candidates]]
-            found = stored(arguments.tuned, problem)
-            tried += [each for each in found if supports(each, device.limits, problem)]
-            work.append((problem, plans, tried))
+        sizes = [*map(parse, arguments.size)] if arguments.size else preset()
+        classes = of_classes(problems(sizes, dtype="f32", accumulate_dtype="f32"))
+        work = [work_of(each, adapter, models, arguments.tuned, arguments.candidates) for each in classes]
         compile_all(device, work)
         deadline = time.monotonic() + arguments.max_time
         for problem, plans, tried in work:

@@ -143,7 +143,8 @@ class Calibration:
         sizes = CPU_WORKING_SETS if self.cpu else WORKING_SETS
         self._figure("copy_gbps", {str(size): meter.copy_gbps(size) for size in sizes})
         self._figure("read_gbps", {str(size): meter.read_gbps(size) for size in sizes})
-        self._figure("fill_groups", meter.fill_groups(sizes[-1]))
+        if not self.cpu:
+            self._figure("fill_groups", meter.fill_groups(sizes[-1]))
 
     def _figure(self, name: str, value: object) -> None:
         self.report({"event": "figure", "name": name, "value": value})
