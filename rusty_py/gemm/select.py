@@ -93,13 +93,12 @@ def _chosen(machine: CostModel, problem: GemmProblem) -> GemmPlan:
     def expense(plan: GemmPlan) -> tuple[float, bool]:
         return cost(plan, machine), plan.transposed
 
-    if machine.cpu:
-        # Of the first family that has any: costs compare kernels of one family only.
-        found = (list(each.cpu_candidates(machine.limits, problem)) for each in families)
-        chosen = min(next(filter(None, found), ()), key=expense, default=None)
-    else:
-        plans = (each for family in families for each in family.candidates(machine.limits, problem))
-        chosen = min(plans, key=expense, default=None)
+    plans = (
+        each
+        for family in families
+        for each in (family.cpu_candidates if machine.cpu else family.candidates)(machine.limits, problem)
+    )
+    chosen = min(plans, key=expense, default=None)
     if chosen is None:
         raise LimitError(f"matmul: no kernel for {problem} ({problem.signature}) fits the device")
     return replace(chosen, why=f"{chosen.why}, {machine.profile}")
