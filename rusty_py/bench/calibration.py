@@ -48,7 +48,7 @@ def as_text(found: Calibrated) -> str:
     for title, rows in (("products", _products(model)), ("matrix-vector products", _skinny(model))):
         if rows:
             lines += ["", f"GFLOPS of {title} that fill the device, by class of operands:", "", rows]
-    lines += ["", *(f"rejected: {note}" for note in found.notes)] if found.notes else []
+    lines += ["", *(f"note: {note}" for note in found.notes)] if found.notes else []
     clock = "GPU timestamps" if found.clock == "gpu" else "wall clock"
     lines += ["", f"{found.seconds:.1f} s, by {clock}: {found.clock_reason}"]
     lines += [f"kept in {found.path}"] if found.path else []

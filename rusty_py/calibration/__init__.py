@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ Progress = Callable[[str], None]
 class Calibrated:
     """What a calibration found. `path`: where the profile is kept, if it is.
 
-    `clock` and `clock_reason`: by which clock, and why. `notes`: kernels that failed, and how.
+    `clock` and `clock_reason`: by which clock, and why. `notes`: what failed, and how.
     """
 
     adapter: Adapter
@@ -73,13 +74,17 @@ def calibrate_adapter(
 ) -> Calibrated:
     """Measures an adapter; see `calibrate`. Without `keep` nothing is written."""
     path = store.location(adapter)
-    max_time_s = max_time_s or (CPU_MAX_TIME_S if adapter.is_cpu else MAX_TIME_S)
+    if max_time_s is None:
+        max_time_s = CPU_MAX_TIME_S if adapter.is_cpu else MAX_TIME_S
+    if not 0 < max_time_s < inf:
+        raise LimitError(f"calibrate: max_time_s must be a positive number of seconds, got {max_time_s}")
     silence_s = silence_s or (CPU_SILENCE_S if adapter.is_cpu else SILENCE_S)
     if not keep:
         return _measured(adapter, max_time_s, silence_s, progress, command)
     if path is None:
         raise LimitError(f"calibrate: no place for the profile: {store.nowhere()}")
-    with store.alone(path, wait_s=0.0):
+    with store.alone(path):
+        store.save(path, adapter, prior_for(adapter), only_try=True)  # Before seconds of measuring.
         found = _measured(adapter, max_time_s, silence_s, progress, command)
         store.save(path, adapter, found.profile)
     found.path = path
@@ -133,7 +138,7 @@ def _measured(
         pass
     missing = [name for name in _NEEDED if name not in found.figures]
     if missing or not found.rates:
-        why = found.failure or f"no {', '.join(missing) or 'kernel was'} measured in {max_time_s:.0f} s"
+        why = found.failure or f"no {', '.join(missing) or 'kernel was'} measured in {max_time_s:.3g} s"
         raise DeviceError(f"calibrate: {adapter}: {why}")
     return Calibrated(
         adapter,
@@ -142,7 +147,7 @@ def _measured(
         time.monotonic() - begun,
         found.clock,
         found.clock_reason,
-        found.notes,
+        found.notes + [found.failure] * bool(found.failure),
     )
 
 
@@ -178,19 +183,21 @@ def _run(
 
 
 def _profile(adapter: Adapter, found: _Findings) -> Profile:
-    """The profile; what was not measured in time is that of the prior."""
+    """The profile; what was not measured in time is that of the prior. Raises DeviceError for odd figures."""
     prior = as_json(prior_for(adapter))
     figures = {name: prior[name] for name in ("scattered", "fill_groups")} | found.figures
-    return from_json(
-        {
-            "format": FORMAT,
-            "basis": "calibrated",
-            "subject": adapter.name,
-            "date": datetime.now(UTC).date().isoformat(),
-            **figures,
-            "kernels": list(found.rates.values()),
-        }
-    )
+    document = {
+        "format": FORMAT,
+        "basis": "calibrated",
+        "subject": adapter.name,
+        "date": datetime.now(UTC).date().isoformat(),
+        **figures,
+        "kernels": list(found.rates.values()),
+    }
+    try:
+        return from_json(document)
+    except ValueError as error:
+        raise DeviceError(f"calibrate: {adapter}: measured what cannot be: {error}") from error
 
 
 def _name(kernel: dict[str, Any]) -> str:

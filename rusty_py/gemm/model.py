@@ -8,7 +8,7 @@ import numpy as np
 from rusty_py.gemm.family import KernelFamily
 from rusty_py.gemm.kernel import KernelConfig
 from rusty_py.gemm.plan import CostModel
-from rusty_py.gemm.rates import fitted, usual_of
+from rusty_py.gemm.rates import CLASSES, fitted, usual_of
 from rusty_py.gemm.search_space import FAMILIES, family_name, from_data
 from rusty_py.profile.record import Profile
 from rusty_py.profile.store import profile_of
@@ -27,11 +27,12 @@ def cost_model(device: Device) -> CostModel:
 
 @lru_cache(64)
 def model_of(limits: Limits, cpu: bool, profile: Profile) -> CostModel:
-    """The cost model of a device with these limits. Rates of kernels that are in no family are ignored."""
+    """The cost model of a device with these limits. Rates of unknown kernels and classes are ignored."""
     rates: dict[KernelConfig, Mapping[str, float]] = {}
     for each in profile.kernels:
+        known = {name: each.gflops[name] for name in CLASSES if name in each.gflops}
         try:
-            rates[from_data(each.kernel)] = each.gflops
+            rates[from_data(each.kernel)] = known
         except ValueError:  # Of another version of rusty_py, or damaged.
             continue
     usual, coefficients = {}, {}
@@ -42,7 +43,8 @@ def model_of(limits: Limits, cpu: bool, profile: Profile) -> CostModel:
 
     def formula(kernel: KernelConfig) -> float:
         name = family_name(kernel)
-        return 1 / float(np.dot(coefficients[name], FAMILIES[name].terms(kernel)))
+        seconds = float(np.dot(coefficients[name], FAMILIES[name].terms(kernel)))
+        return 1 / max(seconds, 1 / profile.fma_gflops)  # Whatever the fit, arithmetic takes some time.
 
     return CostModel(limits, cpu, profile, rates, formula, lambda kernel: usual[family_name(kernel)])
 

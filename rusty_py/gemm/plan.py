@@ -123,8 +123,9 @@ class CostModel:
 
     @cached_property
     def peak(self) -> float:
-        """Flops per second of the fastest kernel."""
-        return 1e9 * max(self.gflops(kernel, "nn") for kernel in self.rates)
+        """Flops per second of the fastest measured kernel; of arithmetic alone if none was measured."""
+        rates = (self.gflops(kernel, "nn") for kernel in self.rates)
+        return 1e9 * max(rates, default=self.profile.fma_gflops)
 
 
 def workgroups_of(plan: GemmPlan) -> int:

@@ -10,8 +10,10 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import IO, Any
+
+from rusty_py.errors import DeviceError
 
 Event = dict[str, Any]
 
@@ -48,7 +50,7 @@ class ChildProcess:
             if not line:
                 self._child.wait()
                 return
-            with suppress(ValueError):  # Ignore what drivers print to standard output.
+            with suppress(ValueError, RecursionError):  # Ignore what drivers print to standard output.
                 event = json.loads(line)
                 if isinstance(event, dict):
                     yield event
@@ -62,12 +64,16 @@ class ChildProcess:
 
 @contextmanager
 def child_process(command: Sequence[str], order: object) -> Iterator[ChildProcess]:
-    """Starts a child with an order, and ends it."""
-    with tempfile.TemporaryFile() as talk:
-        # A separate session: signals go to this process, which ends the child.
-        child = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=talk, start_new_session=True
-        )
+    """Starts a child with an order, and ends it. Raises DeviceError if it cannot be started."""
+    with ExitStack() as stack:
+        try:
+            talk = stack.enter_context(tempfile.TemporaryFile())
+            # A separate session: signals go to this process, which ends the child.
+            child = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=talk, start_new_session=True
+            )
+        except OSError as error:
+            raise DeviceError(f"the measuring process cannot be started: {error}") from error
         try:
             assert child.stdin
             with suppress(BrokenPipeError):  # The child has exited; its reports tell why.

@@ -6,7 +6,8 @@ import re
 from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import exp, isfinite, log
+from math import exp, log
+from reprlib import repr as shown
 from typing import Any, Literal
 
 FORMAT = 1
@@ -136,10 +137,10 @@ def from_json(data: object) -> Profile:
     if not isinstance(data, dict):
         raise ValueError("not an object")
     if data.get("format") != FORMAT:
-        raise ValueError(f"format {data.get('format')!r}, this is {FORMAT}")
+        raise ValueError(f"format {shown(data.get('format'))}, this is {FORMAT}")
     basis = data.get("basis")
     if basis not in ("calibrated", "measured", "typical", "unmeasured"):
-        raise ValueError(f"basis is {basis!r}")
+        raise ValueError(f"basis is {shown(basis)}")
     return Profile(
         basis=basis,
         subject=_text(data, "subject"),
@@ -160,13 +161,15 @@ def _kernel(item: object) -> KernelRate:
         raise ValueError("a kernel is not an object")
     kernel, gflops = (_items(item, name, dict) for name in ("kernel", "gflops"))
     if not all(isinstance(each, str | int) for each in kernel.values()):
-        raise ValueError(f"a kernel's fields are {kernel!r}")
+        raise ValueError(f"a kernel's fields are {shown(kernel)}")
+    if not all(name.isidentifier() and len(name) < 20 for name in gflops):
+        raise ValueError(f"a kernel's classes of operands are {shown(list(gflops))}")
     return KernelRate(kernel, {name: _number(gflops, name, 1e-3, 1e9) for name in gflops})
 
 
 def _curve(data: Mapping[str, Any], name: str) -> Curve:
     curve = _items(data, name, dict)
-    if not curve or not all(re.fullmatch(r"[1-9]\d{0,15}", size) for size in curve):
+    if not curve or not all(re.fullmatch(r"[1-9][0-9]{0,15}", size) for size in curve):
         raise ValueError(f"{name} is not rates by bytes")
     return tuple(sorted((int(size), _number(curve, size, 1e-3, 1e9) * 1e9) for size in curve))
 
@@ -181,28 +184,28 @@ def _items(data: Mapping[str, Any], name: str, kind: type) -> Any:
 def _integer(data: Mapping[str, Any], name: str, least: int, most: int) -> int:
     found = data.get(name)
     if type(found) is not int or not least <= found <= most:
-        raise ValueError(f"{name} is {found!r}")
+        raise ValueError(f"{name} is {shown(found)}")
     return found
 
 
 def _number(data: Mapping[str, Any], name: str, least: float, most: float) -> float:
     found: Any = data.get(name)
-    if type(found) not in (int, float) or not isfinite(found) or not least <= found <= most:
-        raise ValueError(f"{name} is {found!r}")
+    if type(found) not in (int, float) or not least <= found <= most:  # NaN is in no range.
+        raise ValueError(f"{name} is {shown(found)}")
     return float(found)
 
 
 def _text(data: Mapping[str, Any], name: str) -> str:
     found = data.get(name)
     if not isinstance(found, str) or not found.isprintable() or not 0 < len(found) <= 200:
-        raise ValueError(f"{name} is {found!r}")
+        raise ValueError(f"{name} is {shown(found)}")
     return found
 
 
 def _date(data: Mapping[str, Any], name: str) -> str:
     found = _text(data, name)
-    if not re.fullmatch(r"\d{4}-\d\d-\d\d", found):
-        raise ValueError(f"{name} is {found!r}")
+    if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", found):
+        raise ValueError(f"{name} is {shown(found)}")
     return found
 
 

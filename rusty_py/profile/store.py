@@ -8,9 +8,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from hashlib import sha256
 from pathlib import Path
+from reprlib import repr as shown
 from typing import Any
 
 from rusty_py import cache_file, user_cache
@@ -107,24 +108,35 @@ def nowhere() -> str:
     return f"{user_cache.fault()}: {user_cache.WAY_OUT}, or {ENVIRONMENT} to a file"
 
 
-def save(path: Path, adapter: Adapter, profile: Profile) -> None:
-    """Replaces the file at once. Raises CacheError, and leaves the file as it was, if that fails."""
-    try:
+def save(path: Path, adapter: Adapter, profile: Profile, *, only_try: bool = False) -> None:
+    """Replaces the file at once, unless `only_try`.
+
+    Raises CacheError, and leaves the file as it was, if that fails.
+    """
+    with _writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        cache_file.replace(path, {"machine": key_of(adapter), **as_json(profile)})
-    except OSError as error:
-        raise CacheError(f"profile: cannot write {path}: {error.strerror}: set {ENVIRONMENT}") from error
+        cache_file.replace(path, {"machine": key_of(adapter), **as_json(profile)}, only_try=only_try)
 
 
 @contextmanager
-def alone(path: Path, *, wait_s: float) -> Iterator[None]:
-    """Holds the lock with which one process at a time calibrates. Raises CacheError."""
+def alone(path: Path) -> Iterator[None]:
+    """Holds the lock with which one process at a time calibrates. Raises CacheError, without waiting."""
+    with ExitStack() as stack:
+        with _writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(cache_file.locked(path, operation="calibrate", wait_s=0.0))
+        yield
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Makes a CacheError, which says what to do, of an error of the file system."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with cache_file.locked(path, operation="calibrate", wait_s=wait_s):
-            yield
+        yield
+    except CacheError:
+        raise
     except OSError as error:
-        raise CacheError(f"calibrate: {path}: {error.strerror}: set {ENVIRONMENT}") from error
+        raise CacheError(f"calibrate: cannot write {path}: {error.strerror}: set {ENVIRONMENT}") from error
 
 
 def _difference(machine: object, key: dict[str, Any]) -> str:
@@ -133,5 +145,5 @@ def _difference(machine: object, key: dict[str, Any]) -> str:
         return "no machine"
     for name, value in key.items():
         if machine.get(name) != value:
-            return f"{name} {machine.get(name)!r}, this is {value!r}"
+            return f"{name} {shown(machine.get(name))}, this is {value!r}"
     return "another machine"

@@ -87,7 +87,7 @@ def lowered(adapter: Adapter, text: str) -> Adapter:
     changes: dict[str, int] = {}
     for part in (METAL if text == "metal" else text).split(","):
         name, _, value = part.strip().partition("=")
-        if name not in Limits.__dataclass_fields__ or not re.fullmatch(r"[1-9]\d{0,18}", value):
+        if name not in Limits.__dataclass_fields__ or not re.fullmatch(r"[1-9][0-9]{0,18}", value):
             names = ", ".join(Limits.__dataclass_fields__)
             raise LimitError(
                 f"adapter: {LIMITS_ENVIRONMENT}={text!r}: no limit: {part!r}; metal, or NAME=N of {names}"

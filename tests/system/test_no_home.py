@@ -22,7 +22,7 @@ def nobody(tmp_path: Path) -> dict[str, str | None]:
     (tmp_path / "sitecustomize.py").write_text(
         "import pwd\n\n\ndef getpwuid(uid):\n    raise KeyError(uid)\n\n\npwd.getpwuid = getpwuid\n"
     )
-    unset = ("HOME", "XDG_CACHE_HOME", "MESA_SHADER_CACHE_DIR", "RUSTY_PY_TUNING")
+    unset = ("HOME", "XDG_CACHE_HOME", "MESA_SHADER_CACHE_DIR", "RUSTY_PY_TUNING", "RUSTY_PY_PROFILE")
     return {**dict.fromkeys(unset), "PYTHONPATH": str(tmp_path)}
 
 

@@ -2,9 +2,9 @@ from collections.abc import Callable
 
 import pytest
 
-from rusty_py import Limits, NoAdapter, list_adapters
+from rusty_py import LimitError, Limits, NoAdapter, list_adapters
 from rusty_py.runtime import native
-from rusty_py.runtime.adapter import ENVIRONMENT, _subgroup, choose, remedy
+from rusty_py.runtime.adapter import ENVIRONMENT, LIMITS_ENVIRONMENT, _subgroup, choose, lowered, remedy
 
 LIMITS = {
     "max-compute-invocations-per-workgroup": 1024,
@@ -42,6 +42,7 @@ Machine = Callable[..., None]
 def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     """Makes this machine one with those adapters, and no choice in the environment."""
     monkeypatch.delenv(ENVIRONMENT, raising=False)
+    monkeypatch.delenv(LIMITS_ENVIRONMENT, raising=False)
     return lambda *adapters: monkeypatch.setattr(native, "enumerate_adapters", lambda: list(adapters))
 
 
@@ -193,3 +194,51 @@ def test_loops_are_short_on_llvmpipe_before_mesa_23_alone(
 ) -> None:
     machine(FakeAdapter(device, "CPU", driver=driver))
     assert choose().limits.loop_steps == steps
+
+
+def test_limits_can_be_lowered_to_those_of_another_gpu(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wide = FakeAdapter("llvmpipe (LLVM 15.0.6, 256 bits)", "CPU")
+    wide.features = {"timestamp-query", "subgroup"}
+    machine(wide, GEFORCE)
+    own = {adapter.name: adapter for adapter in list_adapters()}
+    assert own[wide.info["device"]].limits.subgroup == 8
+    monkeypatch.setenv(LIMITS_ENVIRONMENT, "threads=256, workgroup_bytes=16384,subgroup=1")
+    for adapter in list_adapters():
+        usual = own[adapter.name]
+        assert (adapter.limits.threads, adapter.limits.workgroup_bytes) == (256, 16384)
+        assert (adapter.limits.subgroup, adapter.features) == (1, {"timestamp-query"})
+        assert adapter.limits.buffer_bytes == usual.limits.buffer_bytes
+        assert (adapter.index, adapter.name, adapter.raw) == (usual.index, usual.name, usual.raw)
+    monkeypatch.setenv(LIMITS_ENVIRONMENT, "metal")
+    assert choose("llvmpipe").limits.subgroup == 1
+    assert choose("GeForce").limits.workgroup_bytes == 32768
+    monkeypatch.setenv(LIMITS_ENVIRONMENT, "")
+    assert list_adapters() == list(own.values())
+
+
+def test_no_limit_is_raised(machine: Machine) -> None:
+    machine(GEFORCE)
+    (own,) = list_adapters()
+    assert lowered(own, "threads=4096,workgroup_bytes=999999,subgroup=64") == own
+    assert lowered(own, "metal").limits == own.limits
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("threads", "threads=", "threads=0", "threads=-1", "threads=1e3", "thread=64", "metal,threads=1"),
+        *("threads=٣", "threads=1;groups=1", "name=1", "features=1", " ", "Metal", "threads=1" + "0" * 30),
+        *("=1", ","),
+    ],
+)
+def test_a_limit_that_is_none_is_refused(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    machine(GEFORCE)
+    monkeypatch.setenv(LIMITS_ENVIRONMENT, text)
+    with pytest.raises(
+        LimitError, match=r"adapter: RUSTY_PY_LIMITS=.*: no limit: .*; metal, or NAME=N of threads"
+    ):
+        list_adapters()

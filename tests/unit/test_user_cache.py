@@ -23,7 +23,7 @@ def unknown(monkeypatch: pytest.MonkeyPatch) -> None:
         raise KeyError(uid)
 
     monkeypatch.setattr(pwd, "getpwuid", getpwuid)
-    for variable in ("HOME", "XDG_CACHE_HOME", "RUSTY_PY_TUNING", *SHADERS):
+    for variable in ("HOME", "XDG_CACHE_HOME", "RUSTY_PY_TUNING", "RUSTY_PY_PROFILE", *SHADERS):
         monkeypatch.delenv(variable, raising=False)
 
 
