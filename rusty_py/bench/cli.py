@@ -231,7 +231,7 @@ def calibrate(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Measure without storing the profile.")] = False,
     ascii: AsciiOption = False,
 ) -> None:
-    """Measures how fast this machine is, so that work is planned for it.
+    """Measures this adapter, so that work is planned for it.
 
     The profile is kept in the user's cache: rates of kernels, bandwidth, and the cost of launches. rusty_py
     reads it whenever it selects a kernel.

@@ -80,9 +80,7 @@ def matmul(
     seed: SeedOption = None,
     calibrate: Annotated[
         bool,
-        typer.Option(
-            "--calibrate", help="Calibrate first, unless that was done. Default: without arguments."
-        ),
+        typer.Option("--calibrate", help="Calibrate first, unless that was done."),
     ] = False,
     json: JsonOption = None,
     out: OutOption = None,

@@ -12,7 +12,7 @@ from .program import NO_DRIVER, Sabotaged, python, rusty_bench, strict_json
 
 COMMANDS = (
     *("matmul", "conv2d", "activation", "elementwise", "fused", "norm", "reduce", "scan", "run", "kernel"),
-    *("compare", "report", "overhead", "transfer", "tune", "info", "doctor", "check"),
+    *("compare", "report", "overhead", "transfer", "tune", "calibrate", "info", "doctor", "check"),
 )
 
 
@@ -52,6 +52,7 @@ COMMANDS = (
                 "--dry-run",
             ],
         ),
+        (["calibrate", "--help"], ["--adapter", "--max-time", "--json", "--force", "--dry-run", "--ascii"]),
         (["compare", "--help"], ["--fail-over", "--format", "--ascii"]),
         (["info", "--help"], ["--format", "--adapter"]),
         (["doctor", "-h"], ["--adapter"]),
