@@ -28,7 +28,7 @@ SILENCE_S, CPU_SILENCE_S = 10.0, 30.0
 """A process that reports nothing for this long is treated as hung."""
 
 _NEEDED = ("fma_gflops", "cores", "launch_us", "copy_gbps", "read_gbps")
-_RESERVE_S = 0.5  # For the end of the measuring process, of the time that there is.
+_RESERVE_S, _END_S = 0.5, 0.2  # Of the time that there is, for the end of the measurement and of its process.
 
 Progress = Callable[[str], None]
 
@@ -131,7 +131,7 @@ def _measured(
     adapter: Adapter, max_time_s: float, silence_s: float, progress: Progress, command: Sequence[str]
 ) -> Calibrated:
     begun = time.monotonic()
-    deadline = begun + max_time_s
+    deadline = begun + max_time_s - _END_S
     found = _Findings()
     # A kernel that ends the process, or hangs it, is left out by the next one.
     while not _run(adapter, found, deadline, silence_s, progress, command) and time.monotonic() < deadline:

@@ -18,6 +18,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))]
 NOT_RUN = (
     "rusty-bench check ",  # Run by test_check_docs.py: they end with findings.
     "rusty-bench run ",  # Run by test_run.py: they need files.
+    "rusty-bench calibrate",  # Run by tests/tune/test_calibrate.py: it takes long, and once is enough.
     "cat ",  # As for check.
     ". activate",
     "apt-get ",
@@ -41,7 +42,7 @@ def _plain(command: Command) -> str:
 
 
 def _is_run(command: Command) -> bool:
-    return bool(re.match(r"(\w+=\S+ )*rusty-bench\b(?! (?:check|run))", _plain(command)))
+    return bool(re.match(r"(\w+=\S+ )*rusty-bench\b(?! (?:check|run|calibrate))", _plain(command)))
 
 
 def _is_long(command: Command) -> bool:

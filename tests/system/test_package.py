@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import rusty_py
+from rusty_py.profile.prior import NAMES
 
 from .program import ROOT, Done, run, table
 
@@ -75,6 +76,7 @@ def test_the_wheel_holds_the_shaders_and_the_marker_of_types(wheel: Path) -> Non
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {name.removeprefix("rusty_py/wgsl/") for name in names if name.endswith(".wgsl")} == OURS
     assert names >= {"rusty_py/py.typed", "rusty_py/__init__.py", "rusty_py/bench/report/json.py"}
+    assert names >= {f"rusty_py/profile/priors/{name}.json" for name in NAMES}
 
 
 def test_the_archives_hold_the_data_of_the_package(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def test_the_machine_is_measured_in_time_and_by_a_clock_that_was_checked(
 ) -> None:
     document, profile = calibrated.document, from_json(calibrated.document)
     assert profile.subject == adapter.name
-    assert document["seconds"] < MAX_TIME_S + 2
+    assert document["seconds"] < MAX_TIME_S + 0.5
     assert document["clock"]["name"] in ("gpu", "wall")
     assert document["clock"]["reason"]
     assert document["machine"] == store.key_of(adapter)
