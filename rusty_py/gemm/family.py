@@ -60,8 +60,8 @@ class KernelFamily:
 
     `choices` are the values of each field; `whole` tells whether a combination is consistent. `cost` predicts
     the seconds of a plan, without packing, split-K reduction and launch overhead. `candidates` are the plans
-    for untuned problems on GPUs, of which the cheapest is selected; on CPU drivers the first of
-    `cpu_candidates` is. `variants` are Specs to compile or check ahead that cover every line of the kernel.
+    for untuned problems on GPUs, `cpu_candidates` those on CPU drivers, of which the cheapest is selected.
+    `variants` are Specs to compile or check ahead that cover every line of the kernel.
 
     `calibrated` are the kernels whose rates are measured on each device. The rate of any other is estimated:
     the time of a multiplication is the sum of its `terms`, multiplied by coefficients that are fitted to the

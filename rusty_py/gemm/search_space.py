@@ -25,7 +25,7 @@ FAMILIES: Mapping[str, KernelFamily] = {
     "gemv_t": GEMV_T_FAMILY,
     "register_tiled_cpu": register_tiled_cpu.FAMILY,
 }
-"""All families. On CPU drivers, the candidates of earlier families take precedence."""
+"""All families. Of equally fast candidates, those of earlier families take precedence."""
 
 _NAMES = {family.make: name for name, family in FAMILIES.items()}
 

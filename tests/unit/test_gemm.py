@@ -17,11 +17,12 @@ from rusty_py.gemm.blocked import Blocked
 from rusty_py.gemm.blocked_family import BLOCKED, candidates
 from rusty_py.gemm.dispatch import Dispatch, Operands, dispatches
 from rusty_py.gemm.family import signatures
-from rusty_py.gemm.gemv import GemvN
+from rusty_py.gemm.gemv import GEMV_N
 from rusty_py.gemm.model import model_of
 from rusty_py.gemm.plan import GemmPlan
 from rusty_py.gemm.problem import GemmProblem, MatrixLayout, Signature, contiguous
-from rusty_py.gemm.register_tiled_cpu import ALONE, SHARING
+from rusty_py.gemm.register_tiled_cpu import ALONE, FLAT, REGISTER_TILED_CPU
+from rusty_py.gemm.search_space import as_data
 from rusty_py.gemm.select import Tile, cost, kernel_of, plan
 from rusty_py.gemm.simple import TILES, Naive
 from rusty_py.gemm.tuning_cache import Tuned
@@ -230,21 +231,23 @@ def test_every_problem_has_a_kernel_that_does_what_it_asks(kind: str) -> None:
                 assert chosen.problem.signature.activation == activation
 
 
-def test_a_cpu_driver_takes_a_kernel_without_tiles() -> None:
+def test_a_cpu_driver_takes_a_kernel_without_workgroup_memory() -> None:
     problem = GemmProblem(4096, 4096, 4096)
-    assert plan(device(kind="CPU", subgroup=8), problem).kernel == SHARING
-    assert plan(device(kind="CPU", subgroup=4), problem).kernel == ALONE
-    assert plan(device(kind="CPU"), problem).kernel == ALONE
+    assert plan(device(kind="CPU", subgroup=8), problem).kernel in REGISTER_TILED_CPU
+    for subgroup in (1, 4):
+        assert plan(device(kind="CPU", subgroup=subgroup), problem).kernel == ALONE
 
 
-def test_a_cpu_driver_takes_the_kernel_for_few_rows_and_columns_where_it_reads_what_lies_across_k() -> None:
-    cpu = device(kind="CPU")
-    row, column = GemmProblem(1, 4096, 4096), GemmProblem(4096, 4096, 1, signature=Signature(a_along_k=False))
-    assert isinstance(plan(cpu, row).kernel, GemvN)
-    assert isinstance(plan(cpu, column).kernel, GemvN)
-    assert (plan(cpu, row).transposed, plan(cpu, column).transposed) == (False, True)
-    assert plan(cpu, GemmProblem(1, 4096, 4096, signature=Signature(b_along_k=True))).kernel == ALONE
-    assert plan(cpu, GemmProblem(4096, 4096, 1)).kernel == ALONE
+def test_a_cpu_driver_takes_the_kernel_that_is_faster_for_few_rows() -> None:
+    """Which is the one of few rows, where its profile says so."""
+    cpu = device(kind="CPU", subgroup=8)
+    row = GemmProblem(1, 4096, 4096)
+    assert plan(cpu, row).kernel == FLAT
+    (gemv,) = (each for each in cpu.attachments[Profile].kernels if each.kernel == as_data(GEMV_N[1]))
+    faster = replace(gemv, gflops={"nn": 100 * gemv.gflops["nn"]})
+    others = [each for each in cpu.attachments[Profile].kernels if each is not gemv]
+    cpu.attachments[Profile] = replace(cpu.attachments[Profile], kernels=(*others, faster))
+    assert plan(cpu, row).kernel == GEMV_N[1]
 
 
 def test_large_products_take_large_blocks_and_small_ones_more_of_them() -> None:
