@@ -22,7 +22,7 @@ from rusty_py.gemm.gemv import GEMV_N, GEMV_T, GemvN, GemvT
 from rusty_py.gemm.model import model_of
 from rusty_py.gemm.plan import Choice, GemmPlan
 from rusty_py.gemm.problem import GemmProblem, Signature
-from rusty_py.gemm.register_tiled_cpu import REGISTER_TILED_CPU, RegisterTiledCpu
+from rusty_py.gemm.register_tiled_cpu import ALONE, REGISTER_TILED_CPU, RegisterTiledCpu
 from rusty_py.gemm.search_space import FAMILIES, as_data, from_data, may_choose, space, supports
 from rusty_py.gemm.select import plan, untuned
 from rusty_py.gemm.simple import Naive
@@ -96,7 +96,7 @@ CHOICES = [
     (replace(PROBLEM, signature=Signature(b_along_k=True)), Choice(KERNEL, 1, "ab")),
     (TURNED, Choice(GEMV_T[4], 2, "", transposed=True)),
     (GemmProblem(3, 512, 512), Choice(GEMV_N[4], 2)),
-    (PROBLEM, Choice(REGISTER_TILED_CPU[1])),
+    (PROBLEM, Choice(ALONE)),
 ]
 
 
