@@ -51,7 +51,8 @@ SKINNY_SIZE, CPU_SKINNY_SIZE = 8192, 1024
 """The rows and columns of the matrix that matrix-vector kernels read."""
 
 _COLS = 256  # Of the reference.
-_SAMPLES = 4
+_SAMPLES, _CPU_SAMPLES = 4, 12
+"""Other programs disturb a CPU driver."""
 _AWAKE, _AWAKE_S = 0.95, 0.5
 _THREADS = 8
 _LARGE = 4000
@@ -246,7 +247,8 @@ class Calibration:
         self._awaken()
         once = self.ceilings.clock.ns(self.timer.sample([launches])) / 1e9
         work = [list(launches) * max(1, min(1000, round(self.sample_s / once)))]
-        samples = [self.ceilings.clock.ns(self.timer.sample(work)) for _ in range(_SAMPLES)]
+        count = _CPU_SAMPLES if self.cpu else _SAMPLES
+        samples = [self.ceilings.clock.ns(self.timer.sample(work)) for _ in range(count)]
         return min(samples) / len(work[0]) * len(launches) / 1e9
 
     def _awaken(self) -> None:
