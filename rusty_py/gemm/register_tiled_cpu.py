@@ -99,7 +99,8 @@ class RegisterTiledCpu(KernelConfig):
 # Chosen on llvmpipe (Mesa 22.3, two cores), f32. Eight threads are one llvmpipe subgroup.
 # At 512 x 512 x 512: 40 GFLOP/s with vec4 loads and 24 with scalar loads; `tiled` with tile 16 reaches 0.72.
 SHARING = RegisterTiledCpu(32, 8, lanes_m=1, lanes_n=8, sharing=True)
-# For 1, 4 and 16 rows by 1024 x 1024: 2.1, 2.1 and 1.2 times as fast as SHARING; 1.0, 1.9 and 2.4 times as GEMV-N.
+# For 1, 4 and 16 rows by 1024 x 1024: 2.1, 2.1 and 1.2 times as fast as SHARING, 1.0, 1.9 and 2.4 times as
+# fast as GEMV-N.
 FLAT = RegisterTiledCpu(8, 16, lanes_m=1, lanes_n=8, sharing=True)
 # For adapters without subgroups of eight: 16 and 10 GFLOP/s in the same test.
 ALONE = RegisterTiledCpu(16, 8, lanes_m=1, lanes_n=8, step=4)

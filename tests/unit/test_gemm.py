@@ -241,13 +241,13 @@ def test_a_cpu_driver_takes_a_kernel_without_workgroup_memory() -> None:
 def test_a_cpu_driver_takes_the_kernel_that_is_faster_for_few_rows() -> None:
     """Which is the one of few rows, where its profile says so."""
     cpu = device(kind="CPU", subgroup=8)
-    row = GemmProblem(1, 4096, 4096)
-    assert plan(cpu, row).kernel == FLAT
-    (gemv,) = (each for each in cpu.attachments[Profile].kernels if each.kernel == as_data(GEMV_N[1]))
+    rows = GemmProblem(4, 4096, 4096)
+    assert plan(cpu, rows).kernel == FLAT
+    (gemv,) = (each for each in cpu.attachments[Profile].kernels if each.kernel == as_data(GEMV_N[4]))
     faster = replace(gemv, gflops={"nn": 100 * gemv.gflops["nn"]})
     others = [each for each in cpu.attachments[Profile].kernels if each is not gemv]
     cpu.attachments[Profile] = replace(cpu.attachments[Profile], kernels=(*others, faster))
-    assert plan(cpu, row).kernel == GEMV_N[1]
+    assert plan(cpu, rows).kernel == GEMV_N[4]
 
 
 def test_large_products_take_large_blocks_and_small_ones_more_of_them() -> None:
