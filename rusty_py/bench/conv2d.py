@@ -65,9 +65,7 @@ def conv2d(
     algorithm: Annotated[
         Texts, typer.Option(metavar="NAMES", help=f"Default: {', '.join(DEFAULTS)}.")
     ] = None,
-    tune: Annotated[
-        bool, typer.Option("--tune", help="Keep the fastest algorithms for auto, also of gradients.")
-    ] = False,
+    tune: Annotated[bool, typer.Option("--tune", help="Keep the fastest for auto; gradients, too.")] = False,
     dtype: DtypeOption = Element.f32,
     reference: ReferenceOption = "numpy",
     adapter: AdapterOption = None,

@@ -17,10 +17,10 @@ from rusty_py.runtime.device import Device
 
 
 def cost_model(device: Device) -> CostModel:
-    """The cost model of a device, made once."""
+    """The cost model of a device, made once for its profile and its limits."""
     found: CostModel | None = device.attachments.get(CostModel)
     profile = profile_of(device)
-    if found is None or found.profile is not profile:
+    if found is None or (found.profile, found.limits) != (profile, device.limits):
         found = device.attachments[CostModel] = model_of(device.limits, device.adapter.is_cpu, profile)
     return found
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rusty_py import Array, Device, Limits, array, matmul, oracle
+from rusty_py import Array, Device, array, matmul, oracle
 from rusty_py.activations import ACTIVATIONS
 from rusty_py.dtypes import F16, F32
 from rusty_py.gemm import select
@@ -54,7 +54,7 @@ def force(monkeypatch: pytest.MonkeyPatch) -> Force:
     """`force(kernel, split_k, packs)` makes it the choice for every problem."""
 
     def force(kernel: Blocked, split_k: int = 1, packs: str = "") -> None:
-        def chosen(limits: Limits, kind: str, problem: GemmProblem) -> GemmPlan:
+        def chosen(machine: object, problem: GemmProblem) -> GemmPlan:
             return GemmPlan(problem, kernel, split_k, packs, why="forced")
 
         monkeypatch.setattr(select, "_chosen", chosen)

@@ -10,7 +10,10 @@ from hypothesis import strategies as st
 from rusty_py import Device, matmul
 from rusty_py.dtypes import F16
 from rusty_py.gemm.gemv import GEMV_N, GEMV_T, SHARED_BYTES, Gemv, GemvN, GemvT, candidates, gemv_kernel
+from rusty_py.gemm.model import model_of
 from rusty_py.gemm.problem import GemmProblem, Signature
+from rusty_py.gemm.select import untuned
+from rusty_py.profile.prior import prior
 from rusty_py.runtime.launch import launch
 
 from .placed import ORDERS, PlacedProduct
@@ -181,11 +184,11 @@ def test_few_columns_are_few_rows_of_the_transpose(unchecked: Device) -> None:
 
 
 def test_a_gpu_reads_thin_operands_with_hundreds_of_workgroups(unchecked: Device) -> None:
-    from rusty_py.gemm.select import _chosen
-
+    gpu = model_of(unchecked.limits, False, prior("discrete"))
     for problem in (GemmProblem(1, 4096, 4096), GemmProblem(4096, 8192, 1), GemmProblem(8, 4096, 4096)):
-        chosen = _chosen(unchecked.limits, "DiscreteGPU", problem)
+        chosen = untuned(gpu, problem)
         assert isinstance(chosen.kernel, GemvN | GemvT)
         assert -(-chosen.seen.n // chosen.kernel.block[1]) * chosen.split_k >= 256
-    on_cpu = _chosen(unchecked.limits, "CPU", GemmProblem(512, 512, 512))
+    cpu = model_of(unchecked.limits, True, prior("llvmpipe"))
+    on_cpu = untuned(cpu, GemmProblem(512, 512, 512))
     assert on_cpu.kernel.name.startswith("register-tiled")

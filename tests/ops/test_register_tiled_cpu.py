@@ -24,7 +24,7 @@ from .products import assert_product, uniform
 # m, n and k: one, primes, one less and one more than a block, multiples of four, and some blocks.
 SHAPES = [(1, 1, 1), (7, 5, 3), (31, 63, 7), (33, 65, 9), (12, 20, 28), (32, 64, 16), (100, 132, 260)]
 SMALL = [*SMALLER, RegisterTiledCpu(4, 4, lanes_m=4, lanes_n=8)]
-NAMES = ["sharing", "alone", "small and sharing", "small", "in two directions"]
+NAMES = ["sharing", "flat", "alone", "small and sharing", "small", "in two directions"]
 
 
 # With run-time checks the small ones: their text is the same, and the shipped ones are compiled for seconds.
