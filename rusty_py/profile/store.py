@@ -81,7 +81,8 @@ def key_of(adapter: Adapter) -> dict[str, Any]:
         "backend": adapter.backend,
         "type": adapter.type,
         "driver": adapter.driver,
-        "limits": [adapter.limits.threads, adapter.limits.workgroup_bytes],
+        "limits": [adapter.limits.threads, adapter.limits.workgroup_bytes, adapter.limits.subgroup],
+        "subgroups": "subgroup" in adapter.features,
         "wgpu": native.library_version(),
         "rusty_py": __version__,
     }
@@ -94,7 +95,8 @@ def location(adapter: Adapter) -> Path | None:
         return None if env == "off" else Path(env)
     key = key_of(adapter)
     name = re.sub(r"[^a-z0-9]+", "-", adapter.name.casefold()).strip("-")[:40]
-    digest = sha256(repr([key[part] for part in ("adapter", "backend", "type", "limits")]).encode())
+    parts = [key[part] for part in ("adapter", "backend", "type", "limits", "subgroups")]
+    digest = sha256(repr(parts).encode())
     try:
         return user_cache.folder("profiles") / f"{name}-{digest.hexdigest()[:8]}.json"
     except CacheError:

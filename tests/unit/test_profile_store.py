@@ -15,6 +15,7 @@ from rusty_py.profile import store
 from rusty_py.profile.prior import prior, prior_for
 from rusty_py.profile.record import Profile, as_json
 from rusty_py.runtime import native
+from rusty_py.runtime.adapter import lowered
 
 from ..adapters import RADEON
 
@@ -64,12 +65,20 @@ def test_a_profile_is_kept_with_what_it_is_valid_for(path: Path, says: Says) -> 
             "backend": "Vulkan",
             "type": "IntegratedGPU",
             "driver": "Mesa 25.0.7",
-            "limits": [1024, 32768],
+            "limits": [1024, 32768, ADAPTER.limits.subgroup],
+            "subgroups": "subgroup" in ADAPTER.features,
             "wgpu": "29.0.1.1",
             "rusty_py": store.__version__,
         }
     )
     assert says() == ""
+
+
+@pytest.mark.parametrize("text", ["threads=256", "workgroup_bytes=16384", "subgroup=1"])
+def test_lowered_limits_have_a_profile_of_their_own(text: str) -> None:
+    adapter = replace(ADAPTER, features=ADAPTER.features | {"subgroup"})
+    assert store.location(lowered(adapter, text)) != store.location(adapter)
+    assert store.key_of(lowered(adapter, text)) != store.key_of(adapter)
 
 
 def test_without_a_file_an_adapter_has_the_profile_that_is_assumed_of_it(says: Says) -> None:
