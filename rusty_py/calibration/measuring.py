@@ -4,12 +4,9 @@ Reads its job, with the deadline, as one line from standard input. Rates are of 
 that was checked, and those first that decide most: what is left at the deadline will be estimated.
 """
 
-import json
 import os
-import sys
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -17,27 +14,25 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from rusty_py.dtypes import F16
-from rusty_py.errors import DeviceError, LimitError, OutOfMemory, RustyError, ShaderError
+from rusty_py.errors import LimitError, OutOfMemory, ShaderError
 from rusty_py.gemm.dispatch import Operands, dispatches
 from rusty_py.gemm.kernel import KernelConfig
 from rusty_py.gemm.model import model_of
-from rusty_py.gemm.plan import GemmPlan
+from rusty_py.gemm.plan import GemmPlan, workgroups_of
 from rusty_py.gemm.problem import GemmProblem
 from rusty_py.gemm.search_space import FAMILIES, as_data, calibrated_kernels, family_of
 from rusty_py.gemm.select import cost
 from rusty_py.measure.ceilings import CeilingMeter
 from rusty_py.measure.clock import check_clock
-from rusty_py.measure.signals import leave_to_parent
 from rusty_py.profile.prior import prior_for
 from rusty_py.runtime.adapter import choose
 from rusty_py.runtime.device import Device
 from rusty_py.runtime.launch import Launch, Spec, compile_ahead
 from rusty_py.runtime.timing import Timer
 from rusty_py.shapes import ceil_div
+from rusty_py.tune.measuring_process import Job, Report, serve
 from rusty_py.tune.search import problem_of
 from rusty_py.tune.verifier import Attempt, TrialVerifier
-
-Report = Callable[[dict[str, object]], None]
 
 WORKING_SETS = (1 << 20, 1 << 22, 1 << 24, 1 << 26, 1 << 28)
 """Bytes for which the bandwidth is measured, on GPUs."""
@@ -211,8 +206,7 @@ class Calibration:
             return None
         rate = plan.problem.flops / seconds / 1e9
         if not family_of(kernel).gemv:
-            rows, cols = kernel.block
-            workgroups = ceil_div(plan.problem.m, rows) * ceil_div(plan.problem.n, cols)
+            workgroups = workgroups_of(plan)
             rate *= ceil_div(workgroups, self.cores) * self.cores / workgroups
         self.rates.setdefault(trial.name, {})[kernel] = rate
         if trial.name != "far":
@@ -278,33 +272,13 @@ def setting(name: str, n: int) -> tuple[GemmProblem, str]:
             return problem_of(n, n, n, layout=layout), ""
 
 
-def _end_with_parent() -> None:
-    """Exits when standard input is closed: a hanging kernel must not outlive its parent."""
-    while os.read(0, 1):
-        pass
-    os._exit(1)
-
-
-def main() -> None:
-    """Runs the job from standard input."""
-    leave_to_parent()
-    job = json.loads(sys.stdin.readline())
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-    def report(event: dict[str, object]) -> None:
-        print(json.dumps(event), flush=True)
-
+def measure(job: Job, report: Report) -> None:
+    """Measures the adapter of a job."""
     deadline = time.monotonic() + job["until"] - time.time()
-    try:
-        # Unchecked regardless of the environment, as operations run by default.
-        with Device(choose(job["adapter"]), checked=False) as device:
-            Calibration(device, deadline=deadline, report=report, refused=job["refused"]).run()
-    except DeviceError:
-        raise  # The kernel lost the device; to the parent it is the same as a crash.
-    except RustyError as error:
-        report({"event": "failed", "why": str(error)})
-    report({"event": "end"})
+    # Unchecked regardless of the environment, as operations run by default.
+    with Device(choose(job["adapter"]), checked=False) as device:
+        Calibration(device, deadline=deadline, report=report, refused=job["refused"]).run()
 
 
 if __name__ == "__main__":
-    main()
+    serve(measure)

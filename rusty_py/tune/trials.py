@@ -4,18 +4,14 @@ A kernel may hang the driver or crash the process, so the parent controls it fro
 Reads the job, with its deadline, as one line from standard input.
 """
 
-import json
-import os
 import random
-import sys
-import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from rusty_py.dtypes import F32
-from rusty_py.errors import DeviceError, LimitError, OutOfMemory, RustyError, ShaderError
+from rusty_py.errors import LimitError, OutOfMemory, ShaderError
 from rusty_py.gemm.plan import GemmPlan
 from rusty_py.gemm.tuning_entry import choice_from
 from rusty_py.measure import guard
@@ -23,17 +19,15 @@ from rusty_py.measure.ceilings import CeilingMeter
 from rusty_py.measure.clock import Clock, check_clock
 from rusty_py.measure.document import ClockName
 from rusty_py.measure.sampling import KernelTrack, Options, Sampler
-from rusty_py.measure.signals import leave_to_parent
 from rusty_py.measure.stats import ratio_interval, summarise
 from rusty_py.runtime.adapter import choose
 from rusty_py.runtime.device import Device
 from rusty_py.runtime.launch import Launch, record, run, submissions
 from rusty_py.runtime.throughput import SUBMISSION_SECONDS
 from rusty_py.runtime.timing import Timer
+from rusty_py.tune.measuring_process import Job, Report, serve
 from rusty_py.tune.search import distance, problem_of
 from rusty_py.tune.verifier import METHOD, Attempt, TrialVerifier
-
-Report = Callable[[dict[str, object]], None]
 
 _FIRST_PHASE = 0.55  # Fraction of the budget for verification and screening.
 _LAST_ROUNDS = 9
@@ -242,37 +236,17 @@ def repeated(launch: Launch, *, once_s: float) -> list[Launch]:
     return [launch] * max(1, int(SUBMISSION_SECONDS / once_s))
 
 
-def _end_with_parent() -> None:
-    """Exits when standard input is closed: a hanging kernel must not outlive the tuner."""
-    while os.read(0, 1):
-        pass
-    os._exit(1)
-
-
-def main() -> None:
-    """Runs the job from standard input."""
-    leave_to_parent()
-    job = json.loads(sys.stdin.readline())
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-    def report(event: dict[str, object]) -> None:
-        print(json.dumps(event), flush=True)
-
+def measure(job: Job, report: Report) -> None:
+    """Runs the trials of a job."""
     report({"event": "begun", "method": METHOD})
     problem = problem_of(**job["problem"])
     choices = [choice_from(each, problem) for each in job["plans"]]
     plans = [each.plan(problem, "tried") for each in choices]
-    try:
-        # Unchecked regardless of the environment, as matmul runs by default.
-        with Device(choose(job["adapter"]), checked=False) as device:
-            budget_s = max(_MIN_S, job["until"] - time.time())
-            Trials(device, plans, budget_s=budget_s, report=report, seed=job["seed"]).run()
-    except DeviceError:
-        raise  # The candidate lost the device; to the parent it is the same as a crash.
-    except RustyError as error:
-        report({"event": "failed", "why": str(error)})
-    report({"event": "end"})
+    # Unchecked regardless of the environment, as matmul runs by default.
+    with Device(choose(job["adapter"]), checked=False) as device:
+        budget_s = max(_MIN_S, job["until"] - time.time())
+        Trials(device, plans, budget_s=budget_s, report=report, seed=job["seed"]).run()
 
 
 if __name__ == "__main__":
-    main()
+    serve(measure)
