@@ -54,7 +54,7 @@ def calibrate(device: Device | None = None, *, max_time_s: float | None = None) 
 
     Takes `max_time_s` seconds at most, by default 15, on a CPU driver 60. The profile is kept in the user's
     cache. Raises DeviceError if measuring fails, CacheError if the file cannot be written or another process
-    is calibrating, LimitError where there is no place for the file.
+    is calibrating, LimitError if there is no folder for the file.
     """
     device = device or default_device()
     device.ensure_usable("calibrate")

@@ -177,7 +177,8 @@ def _curve(data: Mapping[str, Any], name: str) -> Curve:
 def _items(data: Mapping[str, Any], name: str, kind: type) -> Any:
     found: Any = data.get(name)
     if not isinstance(found, list | dict) or not isinstance(found, kind) or len(found) > _MAX_ITEMS:
-        raise ValueError(f"{name} is no {'list' if kind is list else 'object'} of at most {_MAX_ITEMS}")
+        what = "a list" if kind is list else "an object"
+        raise ValueError(f"{name} must be {what} with at most {_MAX_ITEMS} items")
     return found
 
 

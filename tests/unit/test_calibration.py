@@ -329,7 +329,7 @@ def test_ctrl_c_ends_the_child_and_frees_the_lock(calibrate: Calibrate, path: Pa
 
 
 def test_threads_that_calibrate_at_once_keep_one_whole_profile(calibrate: Calibrate, path: Path) -> None:
-    """One of them, or the others after it: whoever comes while one measures is refused."""
+    """At least one succeeds; those that start while it measures are refused."""
     outcomes: list[str] = []
 
     def one() -> None:
