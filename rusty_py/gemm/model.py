@@ -17,11 +17,11 @@ from rusty_py.runtime.device import Device
 
 
 def cost_model(device: Device) -> CostModel:
-    """The cost model of a device, made once for its profile and its limits."""
+    """The cost model of a device, made once for its limits, its kind and its profile."""
     found: CostModel | None = device.attachments.get(CostModel)
-    profile = profile_of(device)
-    if found is None or (found.profile, found.limits) != (profile, device.limits):
-        found = device.attachments[CostModel] = model_of(device.limits, device.adapter.is_cpu, profile)
+    now = (device.limits, device.adapter.is_cpu, profile_of(device))
+    if found is None or (found.limits, found.cpu, found.profile) != now:
+        found = device.attachments[CostModel] = model_of(*now)
     return found
 
 

@@ -46,8 +46,9 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     }
 }
 """
-# An older Mesa leaves a loop after 65,535 turns: this one takes long all the same.
-ENDLESS = SAXPY.replace("z[id.x] = F", "loop { if (z[0] == 1.5) { break; } z[id.x] += 1.0; } z[id.x] = F")
+# An older Mesa leaves a loop after 65,535 turns: these take a minute all the same.
+TURN = "if (z[0] == 1.5) { break; }" + 25 * " z[id.x] = 2.0 + sin(z[id.x]);"
+ENDLESS = SAXPY.replace("z[id.x] = F", f"loop {{ {TURN} }} z[id.x] = F")
 ADD_ONE = """
 @group(0) @binding(0) var<storage, read_write> z: array<f32>;
 @compute @workgroup_size(64)

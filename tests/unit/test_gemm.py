@@ -238,6 +238,18 @@ def test_a_cpu_driver_takes_a_kernel_without_workgroup_memory() -> None:
         assert plan(device(kind="CPU", subgroup=subgroup), problem).kernel == ALONE
 
 
+def test_a_plan_follows_the_device_in_all_that_it_is_made_of() -> None:
+    """Tests simulate other devices by patching one that has planned before."""
+    some, cpu, problem = device(subgroup=8), device(kind="CPU", subgroup=8), GemmProblem(64, 64, 64)
+    plan(some, problem)
+    some.adapter = cpu.adapter
+    assert plan(some, problem).kernel in REGISTER_TILED_CPU
+    some.attachments[Profile] = cpu.attachments[Profile]
+    assert plan(some, problem) == plan(cpu, problem)
+    some.limits = replace(USUAL, subgroup=1)
+    assert plan(some, problem).kernel == ALONE
+
+
 def test_a_cpu_driver_takes_the_kernel_that_is_faster_for_few_rows() -> None:
     """Which is the one of few rows, where its profile says so."""
     cpu = device(kind="CPU", subgroup=8)
