@@ -6,7 +6,7 @@ from dataclasses import replace
 from hypothesis import strategies as st
 
 from rusty_py.profile.prior import prior
-from rusty_py.profile.record import KernelRate, Profile, as_json, from_json
+from rusty_py.profile.record import ITEM_BYTES, KernelRate, Profile, as_json, from_json
 
 
 def scrambled(seed: int, name: str) -> Profile:
@@ -34,6 +34,7 @@ def scrambled(seed: int, name: str) -> Profile:
         read=tuple((size, anything(1e7, 1e17)) for size, _ in base.read),
         scattered=anything(0.02, 1.0),
         fill_groups=round(anything(1, 1 << 20)),
+        item_bytes=rng.choice(ITEM_BYTES),
         kernels=tuple(rates(each) for each in base.kernels if rng.random() < share),
     )
 

@@ -119,6 +119,8 @@ class _Findings:
             case "out":
                 self.notes.append(f"{_name(event['kernel'])}: {event['why']}")
                 self.trying = None
+            case "note":
+                self.notes.append(event["text"])
             case "clock":
                 self.clock, self.clock_reason = event["name"], event["reason"]
             case "failed":
@@ -185,7 +187,7 @@ def _run(
 def _profile(adapter: Adapter, found: _Findings) -> Profile:
     """The profile; what was not measured in time is that of the prior. Raises DeviceError for odd figures."""
     prior = as_json(prior_for(adapter))
-    figures = {name: prior[name] for name in ("scattered", "fill_groups")} | found.figures
+    figures = {name: prior[name] for name in ("scattered", "fill_groups", "item_bytes")} | found.figures
     document = {
         "format": FORMAT,
         "basis": "calibrated",

@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from rusty_py.calibration.elementwise import item_bytes
 from rusty_py.dtypes import F16
-from rusty_py.errors import LimitError, OutOfMemory, ShaderError
+from rusty_py.errors import DeviceError, LimitError, OutOfMemory, ShaderError
 from rusty_py.gemm.dispatch import Operands, dispatches
 from rusty_py.gemm.kernel import KernelConfig
 from rusty_py.gemm.model import model_of
@@ -44,6 +45,9 @@ CPU_CLASSES = ("nn", "scalar", "nt", "tn", "tt")
 SKINNY_ROWS = (1, 4, 16, 2, 8)
 SKINNY_SIZE, CPU_SKINNY_SIZE = 8192, 1024
 """The rows and columns of the matrix that matrix-vector kernels read."""
+
+_ELEMENTWISE_BYTES = 1 << 26
+"""Of each of three arrays: beyond most caches, within every binding."""
 
 _COLS = 256  # Of the reference.
 _SAMPLES, _CPU_SAMPLES = 4, 12
@@ -141,6 +145,16 @@ class Calibration:
         self._figure("read_gbps", {str(size): meter.read_gbps(size) for size in sizes})
         if not self.cpu:
             self._figure("fill_groups", meter.fill_groups(sizes[-1]))
+            self._elementwise()
+
+    def _elementwise(self) -> None:
+        """How much of an array a thread takes best; CPU drivers gain nothing by more."""
+        try:
+            found = item_bytes(self.device, _ELEMENTWISE_BYTES, lambda launch: self._time([launch]))
+        except (DeviceError, LimitError, OutOfMemory, ShaderError) as error:
+            self.report({"event": "note", "text": f"elementwise kernels: {error}"})
+        else:
+            self._figure("item_bytes", found)
 
     def _figure(self, name: str, value: object) -> None:
         self.report({"event": "figure", "name": name, "value": value})

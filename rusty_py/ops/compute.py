@@ -13,6 +13,7 @@ from rusty_py.ops.fuser import fuser_of
 from rusty_py.ops.generator import MAX_AXES, Body, Skeleton
 from rusty_py.ops.grid import groups_for, groups_of_box
 from rusty_py.ops.transposing import transposition
+from rusty_py.profile.store import profile_of
 from rusty_py.runtime.device import Device
 from rusty_py.runtime.launch import launch
 from rusty_py.shapes import ceil_div
@@ -20,7 +21,7 @@ from rusty_py.views import Shape, broadcast_strides, collapse
 
 # An element whose place takes divisions; it counts for pacing.
 GENERAL_FLOPS = 8
-# Elements from which threads take two vec4s of f16: with fewer, there would be too few threads.
+# Elements from which threads may take two vec4s: with fewer, there would be too few threads.
 _MIN_PAIRS = 1 << 17
 # Along the first axis of a grid: with fewer items most threads of a workgroup would have none.
 _MIN_GRID_ITEMS = 128
@@ -121,10 +122,21 @@ def index_class(device: Device, sizes: Shape, width: int) -> str:
 
 
 def _takes_pairs(body: Body, skeleton: Skeleton, out: Array) -> bool:
-    """Whether threads take two vec4s of each array: of f16, these are the 16 bytes that GPUs load at once."""
-    if out.size < _MIN_PAIRS or {*body.types, body.result} != {"f16"} or out.device.adapter.is_cpu:
+    """Whether threads take two vec4s of each array, as many bytes as the device's threads take best."""
+    if (
+        out.size < _MIN_PAIRS
+        or skeleton.index != "flat"
+        or skeleton.width != 4
+        or "scalar" in skeleton.access
+    ):
         return False
-    return skeleton.index == "flat" and skeleton.width == 4 and "scalar" not in skeleton.access
+    sizes = {2 if each == "f16" else 4 for each in (*body.types, body.result)}
+    return {item_width(size, profile_of(out.device).item_bytes) for size in sizes} == {8}
+
+
+def item_width(itemsize: int, item_bytes: int) -> int:
+    """How many elements of `itemsize` bytes a thread takes where it takes `item_bytes` at best: 4 or 8."""
+    return 8 if 8 * itemsize <= item_bytes else 4
 
 
 def vec4_aligned(x: Array, stride: Shape) -> bool:

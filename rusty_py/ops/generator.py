@@ -57,7 +57,7 @@ class Skeleton:
     index: "flat", "grid" or "general". `width` elements, 1, 4 or 8, are an item. Each operand's access is
     "vec4", four neighbours in one load; "scalar", a load for each element; "one", an element that an item
     shares; or "number", which lies in the uniforms. `wide_axes`: "general" has more than four axes. Items of
-    8 are two vec4s, 256 of them apart, for large arrays of f16: "flat", without "scalar".
+    8 are two vec4s, 256 of them apart, for large arrays: "flat", without "scalar".
 
     "indexed" elements are found from the first operand, x, by a helper of the body, `place(x) -> u32`: that
     many elements behind their place; "indexed vec4" are four neighbours for one x. The result may be stored

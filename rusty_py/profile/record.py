@@ -20,6 +20,9 @@ type; written from public facts, without a measurement."""
 Curve = tuple[tuple[int, float], ...]
 """Bytes per second by the bytes of the working set, in ascending order."""
 
+ITEM_BYTES = (8, 16, 32)
+"""What a thread of an elementwise kernel can take of an array: a vec4 of f16, one of f32, or two of those."""
+
 _MAX_ITEMS = 1000
 
 
@@ -43,7 +46,8 @@ class Profile:
     rate. fma_gflops: f32 arithmetic. launch_s: seconds that a dispatch takes that waits for another one.
     copy, read: bandwidth; a copy's counts what is read and what is written. scattered: the fraction of a
     product's rate that remains with scalar loads from matrices larger than the caches. fill_groups: the least
-    workgroups of 256 threads that read at full bandwidth. kernels: rates of GEMM kernels.
+    workgroups of 256 threads that read at full bandwidth. item_bytes: 8, 16 or 32, what each thread of an
+    elementwise kernel takes of a large array. kernels: rates of GEMM kernels.
     """
 
     basis: Basis
@@ -56,6 +60,7 @@ class Profile:
     read: Curve
     scattered: float
     fill_groups: int
+    item_bytes: int
     kernels: tuple[KernelRate, ...] = field(default=(), repr=False)
 
     def copy_rate(self, working_set: int) -> float:
@@ -119,6 +124,7 @@ def as_json(profile: Profile) -> dict[str, Any]:
         "read_gbps": {str(size): _rounded(rate / 1e9) for size, rate in profile.read},
         "scattered": _rounded(profile.scattered),
         "fill_groups": profile.fill_groups,
+        "item_bytes": profile.item_bytes,
         "kernels": [
             {
                 "kernel": dict(each.kernel),
@@ -152,6 +158,7 @@ def from_json(data: object) -> Profile:
         read=_curve(data, "read_gbps"),
         scattered=_number(data, "scattered", 0.01, 1.0),
         fill_groups=_integer(data, "fill_groups", 1, 1 << 20),
+        item_bytes=_one_of(data, "item_bytes", ITEM_BYTES),
         kernels=tuple(_kernel(item) for item in _items(data, "kernels", list)),
     )
 
@@ -185,6 +192,13 @@ def _items(data: Mapping[str, Any], name: str, kind: type) -> Any:
 def _integer(data: Mapping[str, Any], name: str, least: int, most: int) -> int:
     found = data.get(name)
     if type(found) is not int or not least <= found <= most:
+        raise ValueError(f"{name} is {shown(found)}")
+    return found
+
+
+def _one_of(data: Mapping[str, Any], name: str, choices: tuple[int, ...]) -> int:
+    found = data.get(name)
+    if type(found) is not int or found not in choices:
         raise ValueError(f"{name} is {shown(found)}")
     return found
 

@@ -5,6 +5,7 @@ import inspect
 import warnings
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -12,16 +13,18 @@ import pytest
 
 import rusty_py as rp
 from rusty_py import Array, Device, DtypeError, LimitError, ShapeError
-from rusty_py.dtypes import F16, U32
+from rusty_py.dtypes import F16, F32, U32
 from rusty_py.operation import HOOKS, OPERATIONS, Operation, apply
 from rusty_py.ops import compute, generator
 from rusty_py.ops.all import REDUCTIONS, ROWS
 from rusty_py.ops.generator import NAMES, Body, Skeleton
+from rusty_py.profile.prior import prior
+from rusty_py.profile.record import ITEM_BYTES, Profile
 from rusty_py.runtime.launch import launch
 from rusty_py.samples import Sample, values
 
 from ..each import each_reported
-from .operands import KINDS, LAYOUTS, needs, on
+from .operands import KINDS, LAYOUTS, on
 
 pytestmark = pytest.mark.usefixtures("short_kernels")
 SAMPLED = [each for each in OPERATIONS.values() if each.expected is not None]
@@ -317,26 +320,30 @@ def test_a_reduction_of_nothing_gives_what_numpy_gives(unchecked: Device, name: 
             np.testing.assert_array_equal(result, expected)
 
 
-def test_threads_take_two_vec4s_of_large_f16_arrays(
-    unchecked: Device, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("item_bytes", ITEM_BYTES)
+def test_threads_take_as_much_of_large_arrays_as_the_profile_says(
+    unchecked: Device, monkeypatch: pytest.MonkeyPatch, item_bytes: int
 ) -> None:
-    needs(unchecked, F16)
     monkeypatch.setattr(compute, "_MIN_PAIRS", 16)
-    monkeypatch.setattr(unchecked, "adapter", replace(unchecked.adapter, type="DiscreteGPU"))
+    monkeypatch.setitem(unchecked.attachments, Profile, replace(prior("integrated"), item_bytes=item_bytes))
+    dtypes = [F32, F16] if "shader-f16" in unchecked.adapter.features else [F32]
     with each_reported() as case:
-        for size in (16, 23, 4099):
-            x, y = values(F16, size, seed=1), values(F16, size, seed=2)
+        for dtype, size in product(dtypes, (16, 23, 4099)):
+            x, y = values(dtype, size, seed=1), values(dtype, size, seed=2)
             a, b = on(unchecked, x), on(unchecked, y)
-            with case(f"{size} elements"):
+            width = 8 if 8 * dtype.itemsize <= item_bytes else 4
+            with case(f"{size} elements of {dtype.name}"):
                 unchecked.cache.forget_plans()
                 np.testing.assert_array_equal((a - b).numpy(), x - y)
-                assert _launched(unchecked) == {"elementwise/flat[subtract f16, 8 wide: vec4 vec4]"}
+                subtracted = f"elementwise/flat[subtract {dtype.name}, {width} wide: vec4 vec4]"
+                assert _launched(unchecked) == {subtracted}
                 np.testing.assert_array_equal((2 - a).numpy(), 2 - x)
                 np.testing.assert_array_equal((a - b[:1]).numpy(), x - y[:1])
-            with case(f"{size} elements from the fourth on"):
+                np.testing.assert_array_equal((a < b).numpy(), x < y)
+            with case(f"{size} elements of {dtype.name} from the fourth on"):
                 np.testing.assert_array_equal((a[4:] - b[4:]).numpy(), x[4:] - y[4:])
-            with case(f"{size} elements, assigned to a part"):
-                whole = rp.zeros(size + 9, dtype="f16", device=unchecked)
+            with case(f"{size} elements of {dtype.name}, assigned to a part"):
+                whole = rp.zeros(size + 9, dtype=dtype.name, device=unchecked)
                 whole[:size].assign(a)
                 np.testing.assert_array_equal(whole.numpy(), np.pad(x, (0, 9)))
     unchecked.cache.forget_plans()

@@ -138,8 +138,14 @@ def test_what_there_was_no_time_for_is_that_of_the_shipped_profile(calibrate: Ca
     found = calibrate(GOOD)
     assert found.profile.scattered == prior("integrated").scattered
     assert found.profile.fill_groups == prior("integrated").fill_groups
-    more = calibrate([*GOOD[:-1], figure("fill_groups", 40), figure("scattered", 0.5), END])
-    assert (more.profile.fill_groups, more.profile.scattered) == (40, 0.5)
+    assert found.profile.item_bytes == prior("integrated").item_bytes
+    measured: dict[str, object] = {"fill_groups": 40, "scattered": 0.5, "item_bytes": 32}
+    more = calibrate([*GOOD[:-1], *(figure(*each) for each in measured.items()), END])
+    assert {name: getattr(more.profile, name) for name in measured} == measured
+
+
+def test_what_a_child_notes_is_told(calibrate: Calibrate) -> None:
+    assert calibrate([{"event": "note", "text": "no f16"}, *GOOD]).notes == ["no f16"]
 
 
 def test_a_kernel_that_is_wrong_is_noted_and_the_rest_is_kept(calibrate: Calibrate) -> None:

@@ -93,6 +93,8 @@ HOSTILE = [
     ("scattered", 1.01, "scattered is 1.01"),
     ("fill_groups", 0, "fill_groups is 0"),
     ("fill_groups", 1 << 30, "fill_groups is 1073741824"),
+    ("item_bytes", 12, "item_bytes is 12"),
+    ("item_bytes", 16.0, "item_bytes is 16.0"),
     ("kernels", {}, "kernels must be a list with at most"),
     ("kernels", "blocked", "kernels must be a list with at most"),
     ("kernels", [KERNEL] * 1001, "kernels must be a list with at most 1000 items"),
