@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from tabulate import tabulate
 
 from rusty_py.bench.context import adapter_facts, homeless, invocation, system
 from rusty_py.calibration import CPU_MAX_TIME_S, MAX_TIME_S, Calibrated, calibrate_adapter
 from rusty_py.errors import RustyError
+from rusty_py.gemm.kernel import KernelConfig
 from rusty_py.gemm.model import model_of
 from rusty_py.gemm.plan import CostModel
-from rusty_py.gemm.rates import CLASSES
+from rusty_py.gemm.rates import CLASSES, LAYOUTS
 from rusty_py.profile import store
 from rusty_py.profile.record import Profile, as_json
 from rusty_py.runtime.adapter import Adapter
@@ -45,9 +46,10 @@ def as_text(found: Calibrated) -> str:
     model = model_of(adapter.limits, adapter.is_cpu, profile)
     lines = [str(adapter), "", tabulate(_figures(profile), disable_numparse=True, tablefmt="plain")]
     lines += ["", tabulate(_bandwidths(profile), _BANDWIDTHS, disable_numparse=True, stralign="right")]
-    for title, rows in (("products", _products(model)), ("matrix-vector products", _skinny(model))):
-        if rows:
-            lines += ["", f"GFLOPS of {title} that fill the device, by class of operands:", "", rows]
+    for title, tables in (("products", _products(model)), ("matrix-vector products", _skinny(model))):
+        if tables:
+            lines += ["", f"GFLOPS of {title} that fill the device, by class of operands:"]
+        lines += [part for table in tables for part in ("", table)]
     lines += ["", *(f"note: {note}" for note in found.notes)] if found.notes else []
     clock = "GPU timestamps" if found.clock == "gpu" else "wall clock"
     lines += ["", f"{found.seconds:.1f} s, by {clock}: {found.clock_reason}"]
@@ -96,18 +98,29 @@ def _bytes(count: int) -> str:
     return f"{count >> 20:,} MiB" if count >= 1 << 20 else f"{count >> 10:,} KiB"
 
 
-def _products(model: CostModel) -> str:
+def _products(model: CostModel) -> list[str]:
+    """A table of the layouts, and one of the other classes: of both together lines would be too long."""
     from rusty_py.gemm.search_space import family_of
 
     kernels = [each for each in model.rates if not family_of(each).gemv]
     names = [name for name in CLASSES if any(name in model.rates[each] for each in kernels)]
-    rows = [[each.name, *(_rate(model.rates[each].get(name)) for name in names)] for each in kernels]
-    return tabulate(
-        rows, ["kernel", *names], disable_numparse=True, colalign=("left", *["right"] * len(names))
-    )
+    layouts = [name for name in names if name in LAYOUTS]
+    others = [name for name in names if name not in LAYOUTS]
+    return [_table(model, kernels, part) for part in (layouts, others) if part]
 
 
-def _skinny(model: CostModel) -> str:
+def _table(model: CostModel, kernels: Sequence[KernelConfig], names: Sequence[str]) -> str:
+    """The kernels with a rate in one of these classes."""
+    rows = [
+        [each.name, *(_rate(model.rates[each].get(name)) for name in names)]
+        for each in kernels
+        if any(name in model.rates[each] for name in names)
+    ]
+    align = ("left", *["right"] * len(names))
+    return tabulate(rows, ["kernel", *names], disable_numparse=True, colalign=align)
+
+
+def _skinny(model: CostModel) -> list[str]:
     from rusty_py.gemm.search_space import family_of
 
     rows = [
@@ -115,11 +128,8 @@ def _skinny(model: CostModel) -> str:
         for each, rates in model.rates.items()
         if family_of(each).gemv
     ]
-    return (
-        tabulate(rows, ["kernel", "GFLOPS"], disable_numparse=True, colalign=("left", "right"))
-        if rows
-        else ""
-    )
+    table = tabulate(rows, ["kernel", "GFLOPS"], disable_numparse=True, colalign=("left", "right"))
+    return [table] if rows else []
 
 
 def _rate(gflops: float | None) -> str:

@@ -104,12 +104,16 @@ class _Findings:
     failure: str = ""
     trying: dict[str, Any] | None = None
     """The kernel that is being measured."""
+    beside: bool = False
+    """Whether others were being compiled beside it."""
+    ahead: bool = True
+    """Whether kernels may be compiled beside the one that is being measured."""
 
     def add(self, event: dict[str, Any]) -> None:
         """Adds what a process reports."""
         match event.get("event"):
             case "trying":
-                self.trying = event["kernel"]
+                self.trying, self.beside = event["kernel"], event["beside"]
             case "figure":
                 self.figures[event["name"]] = event["value"]
             case "rate":
@@ -161,12 +165,17 @@ def _run(
     progress: Progress,
     command: Sequence[str],
 ) -> bool:
-    """Runs one measuring process. False if a kernel ended it, and another one may find more."""
+    """Runs one measuring process. False if a kernel ended it, and another one may find more.
+
+    A process that ends while it compiles other kernels does not tell which of them ended it: the next ones
+    compile one at a time.
+    """
     order = {
         "adapter": adapter.index,
         # Wall-clock time, so that the start of the process is included.
         "until": time.time() + deadline - time.monotonic() - _RESERVE_S,
         "refused": found.refused,
+        "ahead": found.ahead,
     }
     with child_process(command, order) as child:
         for event in child.events(silence_s=silence_s, deadline=deadline):
@@ -178,6 +187,9 @@ def _run(
     if found.trying is None:
         found.failure = why
         return True
+    if found.beside and not found.failure:
+        found.ahead, found.trying = False, None
+        return False
     found.refused.append(found.trying)
     found.notes.append(f"{_name(found.trying)}: {why}")
     found.failure, found.trying = "", None

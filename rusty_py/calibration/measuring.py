@@ -6,8 +6,8 @@ that was checked, and those first that decide most: what is left at the deadline
 
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -39,7 +39,9 @@ WORKING_SETS = (1 << 20, 1 << 22, 1 << 24, 1 << 26, 1 << 28)
 """Bytes for which the bandwidth is measured, on GPUs."""
 CPU_WORKING_SETS = (1 << 20, 1 << 24)
 
-CLASSES = ("nn", "tn", "nt", "scalar", "packed", "tt", "half2", "f16")
+CLASSES = ("nn", "tn", "nt", "scalar", "packed", "tt", "f16", "half2")
+RARE_CLASSES = ("tt", "f16", "half2")
+"""Measured last: the usual ratios tell them well."""
 CPU_CLASSES = ("nn", "scalar", "nt", "tn", "tt")
 
 SKINNY_ROWS = (1, 4, 16, 2, 8)
@@ -68,10 +70,17 @@ class Trial:
 
 
 class Calibration:
-    """The measurements of a device. `refused` are kernels, as data, that ended an earlier process."""
+    """The measurements of a device.
 
-    def __init__(self, device: Device, *, deadline: float, report: Report, refused: Sequence[object]) -> None:
+    `refused` are kernels, as data, that ended an earlier process. With `ahead`, other threads compile the
+    kernels that follow.
+    """
+
+    def __init__(
+        self, device: Device, *, deadline: float, report: Report, refused: Sequence[object], ahead: bool
+    ) -> None:
         self.device, self.deadline, self.report, self.refused = device, deadline, report, refused
+        self.ahead = ahead
         self.cpu = device.adapter.is_cpu
         self.sample_s = 0.02 if self.cpu else 0.01
         self.timer = Timer(device)
@@ -90,13 +99,15 @@ class Calibration:
         self._measure_all(self._products(first, n, calibrated_kernels(cpu=self.cpu)))
         rates = self.rates.get(first, {})
         contenders = sorted(rates, key=lambda each: -rates[each])[:_CONTENDERS]
-        trials = [trial for name in others for trial in self._products(name, n, contenders)]
-        self._measure_all([*trials, *self._skinny()])
+        products = [trial for name in others for trial in self._products(name, n, contenders)]
+        usual = [trial for trial in products if trial.name not in RARE_CLASSES]
+        self._measure_all([*usual, *self._skinny()])
         if not self.cpu and self.rates.get("scalar"):
             self._far()
+        self._measure_all([trial for trial in products if trial.name in RARE_CLASSES])
 
     def _measure_all(self, trials: Sequence[Trial]) -> None:
-        """Measures until the deadline, while other threads compile what follows.
+        """Measures until the deadline, while other threads compile what follows, if they may.
 
         By the wall clock, that would disturb the measurement: then all is compiled first.
         """
@@ -104,15 +115,17 @@ class Calibration:
         threads = ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1) if by_gpu else 1)
         try:
             compiled = {
-                spec: threads.submit(self._compile, spec) for trial in trials for spec in self._specs(trial)
+                spec: threads.submit(self._compile, spec)
+                for trial in trials
+                if self.ahead
+                for spec in self._specs(trial)
             }
             if not by_gpu:
                 wait(compiled.values(), timeout=max(0.0, self.deadline - time.monotonic()))
             for trial in trials:
                 if time.monotonic() > self.deadline:
                     return
-                wait([compiled[spec] for spec in self._specs(trial)])
-                self._measure(trial)
+                self._measure(trial, compiled)
         finally:
             threads.shutdown(cancel_futures=True)
 
@@ -200,17 +213,20 @@ class Calibration:
         near = self.rates["scalar"]
         kernel = max(near, key=lambda each: near[each])
         problem, _ = setting("scalar", _FAR)
-        far = self._measure(Trial("far", GemmPlan(problem, kernel)))
+        far = self._measure(Trial("far", GemmPlan(problem, kernel)), {})
         if far:
             self._figure("scattered", min(1.0, far / near[kernel]))
 
-    def _measure(self, trial: Trial) -> float | None:
+    def _measure(self, trial: Trial, compiled: Mapping[Spec, Future[None]]) -> float | None:
         """The GFLOPS of a trial's kernel on the whole device; None if it fails, which is reported."""
         kernel, plan = trial.plan.kernel, trial.plan
         data = as_data(kernel)
         if data in self.refused:
             return None
-        self.report({"event": "trying", "kernel": data})
+        beside = not all(each.done() for each in compiled.values())
+        self.report({"event": "trying", "kernel": data, "beside": beside})
+        if compiled:
+            wait([compiled[spec] for spec in self._specs(trial)])
         try:
             seconds, why = self._seconds(Attempt(self._verifier(plan.problem), plan))
         except (LimitError, OutOfMemory, ShaderError) as error:
@@ -291,7 +307,8 @@ def measure(job: Job, report: Report) -> None:
     deadline = time.monotonic() + job["until"] - time.time()
     # Unchecked regardless of the environment, as operations run by default.
     with Device(choose(job["adapter"]), checked=False) as device:
-        Calibration(device, deadline=deadline, report=report, refused=job["refused"]).run()
+        refused, ahead = job["refused"], job["ahead"]
+        Calibration(device, deadline=deadline, report=report, refused=refused, ahead=ahead).run()
 
 
 if __name__ == "__main__":

@@ -8,7 +8,8 @@ import numpy as np
 from rusty_py.dtypes import F16
 from rusty_py.gemm.plan import CostModel, GemmPlan
 
-CLASSES = ("nn", "tn", "nt", "tt", "scalar", "packed", "f16", "half2")
+LAYOUTS = ("nn", "tn", "nt", "tt")
+CLASSES = (*LAYOUTS, "scalar", "packed", "f16", "half2")
 """The classes of operands for which kernels are measured: see `CostModel`."""
 
 

@@ -17,7 +17,8 @@ MAX = 300
 """The maximum number of candidates. How many are measured depends on the time: compiling one takes some
 tenths of a second."""
 FAR = 4
-"""Kernels that are predicted to take more times as long as the best are not among the first."""
+"""Kernels that are predicted to take more times as long as the best are not among the first, but for the best
+of each family that the model may select: its profile may be wrong."""
 
 
 def problem_of(
@@ -54,7 +55,8 @@ def candidates(adapter: Adapter, problem: GemmProblem, *, limit: int = MAX) -> l
     ranked = sorted(
         ((cost(plan, machine), plan) for plan in found), key=lambda each: (each[0], _atypicality(each[1]))
     )
-    near = (plan for seconds, plan in ranked if seconds <= FAR * ranked[0][0])
+    near = [plan for seconds, plan in ranked if seconds <= FAR * ranked[0][0]]
+    near += _leaders((plan for _, plan in ranked if family_of(plan.kernel).calibrated), _family)
     best = [plan for _, plan in ranked[: limit - 1]]
     # The model does not distinguish kinds well, and which family is best depends on the machine.
     first = [*_in_turn(_leaders(near, _thread_tile)), *_leaders(best, _kind)]
@@ -69,11 +71,15 @@ def _leaders(plans: Iterable[GemmPlan], key: Callable[[GemmPlan], object]) -> li
     return list(leaders.values())
 
 
+def _family(plan: GemmPlan) -> str:
+    return family_name(plan.kernel)
+
+
 def _in_turn(plans: Iterable[GemmPlan]) -> Iterator[GemmPlan]:
     """The first of each family, then the second of each, and so on."""
     families: dict[str, list[GemmPlan]] = {}
     for plan in plans:
-        families.setdefault(family_name(plan.kernel), []).append(plan)
+        families.setdefault(_family(plan), []).append(plan)
     for row in zip_longest(*families.values()):
         yield from (plan for plan in row if plan)
 

@@ -62,8 +62,8 @@ def figure(name: str, value: object) -> Line:
     return {"event": "figure", "name": name, "value": value}
 
 
-def trying(kernel: object) -> Line:
-    return {"event": "trying", "kernel": kernel}
+def trying(kernel: object, *, beside: bool = False) -> Line:
+    return {"event": "trying", "kernel": kernel, "beside": beside}
 
 
 def rated(kernel: object, gflops: object = 3000.0, operands: str = "nn") -> list[Line]:
@@ -172,6 +172,33 @@ def test_a_kernel_that_ends_the_child_is_left_out_by_the_next(
     assert [job["refused"] for job in jobs(path)] == [[], [KERNELS[2]]]
     assert len(found.profile.kernels) == 2
     assert store.calibrated(RADEON)
+
+
+def test_of_kernels_that_are_compiled_beside_each_other_the_next_child_finds_the_one_that_ends_it(
+    calibrate: Calibrate, path: Path
+) -> None:
+    plays = [
+        [*figures(), *rated(KERNELS[0]), trying(KERNELS[1], beside=True), ABORT],
+        [*figures(), *rated(KERNELS[1]), trying(KERNELS[2]), ABORT],
+    ]
+    found = calibrate(*plays, [*figures(), END], max_time_s=60.0)
+    assert [(job["ahead"], job["refused"]) for job in jobs(path)] == [
+        (True, []),
+        (False, []),
+        (False, KERNELS[2:]),
+    ]
+    assert [dict(each.kernel) for each in found.profile.kernels] == KERNELS[:2]
+    assert found.notes == [
+        f"{REGISTER_TILED[2].name}: the measuring process ended with status -6: the driver says goodbye"
+    ]
+
+
+def test_a_kernel_that_hangs_is_left_out_though_others_were_being_compiled(
+    calibrate: Calibrate, path: Path
+) -> None:
+    first = [*figures(), *rated(KERNELS[0]), trying(KERNELS[2], beside=True), HANG]
+    calibrate(first, GOOD, silence_s=4.0, max_time_s=60.0)
+    assert [job["refused"] for job in jobs(path)] == [[], [KERNELS[2]]]
 
 
 def test_a_child_that_ends_between_kernels_keeps_what_it_has_and_the_end_is_noted(
