@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rusty_py.arrays import Array, allocate
 from rusty_py.bench.conv_suite import FEWER, problem_of, shapes_of
@@ -13,7 +14,7 @@ from rusty_py.bench.convolutions import Convolution
 from rusty_py.dtypes import F32, Dtype
 from rusty_py.measure.correlation_verification import CorrelationVerifier, result_of
 from rusty_py.measure.document import BenchProblem, Verification
-from rusty_py.measure.operation_work import collected, kernel_names, poison
+from rusty_py.measure.operation_work import CallWork
 from rusty_py.measure.runner import Comparison, KernelMeter, Schedule
 from rusty_py.measure.sampling import KernelTrack
 from rusty_py.ops.conv import problems, tuning
@@ -23,7 +24,6 @@ from rusty_py.ops.conv.geometry import Geometry
 from rusty_py.ops.conv.select import ALGORITHMS, WEIGHT_ALGORITHMS, automatic, predicted
 from rusty_py.ops.creation import asarray
 from rusty_py.runtime.device import Device
-from rusty_py.runtime.launch import Launch, run
 from rusty_py.views import View
 
 KEY, DEFAULT = "problem", "default"
@@ -134,10 +134,8 @@ def _empty(x: Array) -> Array:
     return allocate(x.device, x.shape, x.kind, operation="conv2d")
 
 
-class CorrelationWork:
+class CorrelationWork(CallWork):
     """A correlation, or a gradient of weights, by an algorithm, in memory of its own: a `Work`."""
-
-    plan = ""
 
     def __init__(
         self,
@@ -147,38 +145,15 @@ class CorrelationWork:
         bench: BenchProblem,
         verifier: CorrelationVerifier,
     ) -> None:
-        self.device, self._verifier = device, verifier
+        super().__init__(device, partial(_computed, algorithm, device, _with_own_result(problem)))
+        self._verifier = verifier
         # Its own arithmetic, so that Winograd's algorithm is not taken for an impossible rate.
         self.problem = replace(bench, flops=int(bench.flops / FEWER.get(algorithm.name, 1.0)))
-        own = _with_own_result(problem)
-        self._result = result_of(own)
-        self._compute = partial(algorithm.run, device, own)
-        self._collect()
-        self.kernel, self.sha256 = kernel_names(self.made)
 
-    def launches(self) -> list[Launch]:
-        """Collected anew when the throughput of kernels has become known, which divides long launches."""
-        if self._version != self.device.throughput.version:
-            self._collect()
-        return self.made
+    def compare(self, result: NDArray[Any]) -> Verification:
+        return self._verifier.compare(result)
 
-    def poison(self) -> None:
-        """Poisons the result and the temporaries of the last launches."""
-        poison(self.device, self.made)
 
-    def verify(self) -> Verification:
-        launches = self.launches()
-        self.poison()
-        run(self.device, launches)
-        return self.recheck()
-
-    def recheck(self) -> Verification:
-        return self._verifier.compare(self._result.numpy())
-
-    def _collect(self) -> None:
-        self._version = self.device.throughput.version
-        self.made, _ = collected(self.device, self._call)
-
-    def _call(self) -> Array:
-        self._compute()
-        return self._result
+def _computed(algorithm: Algorithm[Any], device: Device, problem: Correlation | WeightCorrelation) -> Array:
+    algorithm.run(device, problem)
+    return result_of(problem)

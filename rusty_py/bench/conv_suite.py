@@ -1,12 +1,13 @@
 """The suite of convolutions: algorithms on the same images and weights, and a reference."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from math import prod
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rusty_py.arrays import Array
 from rusty_py.bench.convolutions import Convolution
@@ -16,7 +17,7 @@ from rusty_py.measure.conv_verification import ConvVerifier
 from rusty_py.measure.document import BenchProblem, Figure, Verification
 from rusty_py.measure.end_to_end import CompileMeter, WholeCall, end_to_end
 from rusty_py.measure.memory import pool_bytes
-from rusty_py.measure.operation_work import collected, kernel_names, poison
+from rusty_py.measure.operation_work import CallWork
 from rusty_py.measure.references import Library, ReferenceTask, references
 from rusty_py.measure.references import convolution as numpy_convolution
 from rusty_py.measure.runner import Comparison, KernelMeter, Schedule
@@ -27,7 +28,6 @@ from rusty_py.ops.conv2d import conv2d
 from rusty_py.ops.creation import asarray
 from rusty_py.runtime.adapter import Adapter
 from rusty_py.runtime.device import Device
-from rusty_py.runtime.launch import Launch, run
 
 AUTO = "auto"
 POOL, WORKSPACE = "peak pool", "workspace"
@@ -191,15 +191,12 @@ class ConvSetup:
         )
 
 
-class ConvWork:
+class ConvWork(CallWork):
     """An algorithm on the operands of the setup: a `Work`."""
 
     def __init__(self, setup: ConvSetup, algorithm: str) -> None:
-        self.setup, self.device = setup, setup.device
-        self._call: Callable[[], Array] = partial(setup.call, *setup.arrays, algorithm=algorithm)
-        self._collect()
-        self.kernel, self.sha256 = kernel_names(self.made)
         x, w = setup.arrays
+        super().__init__(setup.device, partial(setup.call, x, w, algorithm=algorithm))
         plan = conv2d.plan(x, w, algorithm=algorithm, **setup.options)
         # What is selected is of interest, and that an algorithm leaves the convolution to another.
         self.plan = str(plan) if algorithm == AUTO or plan.how.startswith("by ") else ""
@@ -209,29 +206,9 @@ class ConvWork:
         verifier = setup.verifier
         self._compare = verifier.compare_large_tiles if fewer > 3 else verifier.compare
 
-    def launches(self) -> list[Launch]:
-        """Collected anew when the throughput of kernels has become known, which divides long launches."""
-        if self._version != self.device.throughput.version:
-            self._collect()
-        return self.made
-
-    def poison(self) -> None:
-        """Poisons the result and the temporaries of the last launches."""
-        poison(self.device, self.made)
-
-    def verify(self) -> Verification:
-        launches = self.launches()
-        self.poison()
-        run(self.device, launches)
-        return self.recheck()
-
-    def recheck(self) -> Verification:
-        return self._compare(self.result.numpy())
+    def compare(self, result: NDArray[Any]) -> Verification:
+        return self._compare(result)
 
     def pool_bytes(self) -> tuple[int, int]:
         """The memory of a call."""
         return pool_bytes(self.device, self._call)
-
-    def _collect(self) -> None:
-        self._version = self.device.throughput.version
-        self.made, self.result = collected(self.device, self._call)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,14 +90,52 @@ def kernel_names(launches: Sequence[Launch]) -> tuple[str, str]:
     return " + ".join(map(str, specs)), shaders.sha256("".join(spec.source for spec in specs))
 
 
-class OperationWork:
+class CallWork:
+    """The launches of a call on arrays, which returns its result: a `Work`, with `problem` and `compare`.
+
+    They are collected anew when the throughput of kernels has become known, which divides long launches.
+    """
+
+    plan = ""
+
+    def __init__(self, device: Device, call: Callable[[], Array]) -> None:
+        self.device, self._call = device, call
+        self._collect()
+        self.kernel, self.sha256 = kernel_names(self.made)
+
+    def launches(self) -> list[Launch]:
+        if self._version != self.device.throughput.version:
+            self._collect()
+        return self.made
+
+    def poison(self) -> None:
+        """Fills the result and the temporaries of the last launches with a pattern that no kernel writes."""
+        poison(self.device, self.made)
+
+    def verify(self) -> Verification:
+        launches = self.launches()
+        self.poison()
+        run(self.device, launches)
+        return self.recheck()
+
+    def recheck(self) -> Verification:
+        return self.compare(self.result.numpy())
+
+    def compare(self, result: NDArray[Any]) -> Verification:
+        """Verifies a result, of this or another implementation."""
+        raise NotImplementedError
+
+    def _collect(self) -> None:
+        self._version = self.device.throughput.version
+        self.made, self.result = collected(self.device, self._call)
+
+
+class OperationWork(CallWork):
     """An operation applied to operands: a `Work`.
 
     The reference result and its bound are those of the operation's record, the problem has the cost that the
     record states. Raises DtypeError if the record has no reference, or the operation is not for this dtype.
     """
-
-    plan = ""
 
     def __init__(
         self,
@@ -111,11 +150,10 @@ class OperationWork:
             raise DtypeError(f"{operation.name}: cannot be measured: its record has no reference")
         if dtype.kind not in operation.kinds:
             raise DtypeError(f"{operation.name}: not for {dtype.name}")
-        self.operation, self.sample, self.device = operation, sample, device
+        self.operation, self.sample = operation, sample
         self._expected, self._function = operation.expected, operation.function
         self.arrays = [asarray(each, device=device) for each in sample.operands]
-        self.made, self.result = collected(device, lambda: self.call(*self.arrays))
-        self.kernel, self.sha256 = kernel_names(self.made)
+        super().__init__(device, lambda: self.call(*self.arrays))
         cost = operation.cost(self.arrays, self.result)
         self.problem = BenchProblem(
             operation.name,
@@ -137,21 +175,10 @@ class OperationWork:
         """The reference result and its error bound."""
         return self._expected(self.sample)
 
-    def launches(self) -> list[Launch]:
-        return self.made
-
-    def poison(self) -> None:
-        poison(self.device, self.made)
-
-    def verify(self) -> Verification:
-        self.poison()
-        run(self.device, self.made)
-        return self.recheck()
-
     def recheck(self) -> Verification:
         if self.result.kind is BOOL and (fault := self._not_masks()):
             return Verification("every element, exactly", error=None, relative_error=None, fault=fault)
-        return self.compare(self.result.numpy())
+        return super().recheck()
 
     def _not_masks(self) -> str:
         """What is wrong with the words of a mask, of which any but 0 would read as True."""
@@ -160,6 +187,5 @@ class OperationWork:
         wrong = int((words > 1).sum())
         return f"{wrong:,} of {words.size:,} masks are neither 0 nor 1" if wrong else ""
 
-    def compare(self, result: NDArray[np.generic]) -> Verification:
-        """Verifies a result, of this or another implementation."""
+    def compare(self, result: NDArray[Any]) -> Verification:
         return compared(self.expected, result)

@@ -1,8 +1,8 @@
 """Which kernels and works are due today: new ones, and a fourteenth of those in the list of checked kernels.
 
 A text that does not change need not be checked every day: `make test` checks each kernel of the list once in
-two weeks, `make test-all` all of them. A change of the checker, or of these tests, makes every kernel new, until
-`python -m tests.metal.checked_list` has checked all and written the list.
+two weeks, `make test-all` all of them. A change of the checker, or of these tests, makes every kernel new,
+until `python -m tests.metal.checked_list` has checked all and written the list.
 """
 
 import hashlib
