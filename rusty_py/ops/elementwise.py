@@ -212,6 +212,7 @@ def covering() -> list[tuple[Body, Skeleton]]:
     for kind in (U32, F16):
         found += [(cast(kind, kind), skeleton) for skeleton in generator.skeletons(1)]
         found += [(choice(kind), skeleton) for skeleton in generator.skeletons(3)]
+        found.append((choice(kind), Skeleton("flat", 4, ("vec4", "number", "vec4"))))
     found += [(ROWS["subtract"].body(F32), skeleton) for skeleton in generator.skeletons(2)]
     for name, kind in (
         ("divide", F32),

@@ -1,5 +1,7 @@
 """Elementwise operations beside what follows from their records: shapes, numbers, dtypes, what is refused."""
 
+from math import inf
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from rusty_py.dtypes import F16, F32
 from rusty_py.ops.all import ROWS
 from rusty_py.samples import Sample
 
+from ..each import each_reported
 from .operands import needs, on, values
 from .test_matmul import small
 
@@ -108,6 +111,43 @@ def test_floats_beyond_an_integers_range_become_its_ends(device: Device) -> None
     x = array([-1e20, 1e20, -3.9, 3.9], device=device)
     assert x.astype("i32").tolist() == [-(2**31), 2**31 - 128, -3, 3]
     assert x.astype("u32").tolist() == [0, 2**32 - 256, 0, 3]
+
+
+def test_a_number_in_where_takes_no_launch_and_no_memory(unchecked: Device) -> None:
+    host = values(F32, 6, 10)
+    x, y = array(host, device=unchecked), array(np.int32([[1], [-2]]), device=unchecked)
+    mask = x > 0
+    cases = {
+        "second": (lambda: where(mask, x, -0.5), np.where(host > 0, host, np.float32(-0.5))),
+        "first": (lambda: where(mask, inf, x), np.where(host > 0, np.float32(inf), host)),
+        "both": (lambda: where(mask, 1, -1), np.where(host > 0, np.int32(1), np.int32(-1))),
+        "bools": (lambda: where(mask, False, True), ~(host > 0)),
+        "broadcast": (lambda: where(mask[0, :3], 7, y), np.where(host[0, :3] > 0, 7, np.int32([[1], [-2]]))),
+        "of f16": (lambda: where(mask, x.astype("f16"), 1 / 3), np.where(host > 0, host, 1 / 3).astype("f2")),
+    }
+    with each_reported() as case:
+        for name, (expression, expected) in cases.items():
+            with case(name):
+                unchecked.cache.forget_plans()
+                with unchecked.batch():
+                    result = expression()
+                launched = [each for plan in unchecked.cache.plans.values() for each in plan.dispatches]
+                assert [str(each.spec).count("[where ") for each in launched][-1:] == [1]
+                assert not any(str(each.spec).startswith("creation/") for each in launched)
+                assert result.dtype == expected.dtype
+                np.testing.assert_array_equal(result.numpy(), expected)
+
+
+def test_gradients_of_where_beside_numbers(unchecked: Device) -> None:
+    host = values(F32, 3, 4)
+    for first in (True, False):
+        x = array(host, device=unchecked)
+        x.requires_grad = True
+        chosen = where(x > 0, x * x, 2.0) if first else where(x > 0, 2.0, x * x)
+        (chosen * x).sum().backward()
+        taken = (host > 0) == first
+        expected = np.where(taken, 3 * host**2, 2.0)
+        np.testing.assert_allclose(x.grad.numpy(), expected, rtol=1e-6)
 
 
 def test_where_broadcasts_and_takes_numbers(device: Device) -> None:

@@ -25,10 +25,14 @@ def clip(x: Array | ArrayLike, /, min: Limit = None, max: Limit = None) -> Array
     """
     if not isinstance(x, Array):
         x = asarray(x, device=device_of(min, max))
-    kind, given, words, numbers = x.layout.dtype, [x], [], []
+    kind = x.layout.dtype
+    if isinstance(min, _NUMBERS) and isinstance(max, _NUMBERS):  # As most are: every step costs each call.
+        ends = (_word(min, kind, last=False), _word(max, kind, last=True))
+        return apply(_CLIP, x, words=ends, numbers=(1, 2))
+    given, words, numbers = [x], [], []
     limits: list[Scalar | Array | None] = []
     for limit in (min, max):
-        if limit is None or isinstance(limit, _NUMBERS):
+        if isinstance(limit, _NUMBERS):
             limits.append(limit)
         else:
             array = asarray(limit, device=x.device)
@@ -43,7 +47,7 @@ def clip(x: Array | ArrayLike, /, min: Limit = None, max: Limit = None) -> Array
     return apply(_CLIP, *given, words=tuple(words), numbers=tuple(numbers))
 
 
-_NUMBERS = (float, int)  # Python's bools are ints.
+_NUMBERS = (float, int, type(None))  # Python's bools are ints.
 
 
 def _word(limit: Scalar | None, kind: Dtype, *, last: bool) -> int:
