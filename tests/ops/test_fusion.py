@@ -214,6 +214,17 @@ def test_reductions_read_through_the_steps_before_them(device: Device) -> None:
                 assert kernels(fused.wgsl(*arrays)) == count
 
 
+@pytest.mark.one_mode
+def test_a_fused_reduction_of_more_axes_than_a_kernel_takes_reads_a_copy(device: Device) -> None:
+    x = small(np.dtype(np.int32), 4, 4, 4, 4, 4, seed=1)
+    view = on(device, x)[::2, ::2, ::2, ::2, ::2]
+    with each_reported() as case:
+        for axis in (-1, (0, 2, 4), None):
+            with case(str(axis)):
+                result = rp.fuse(lambda x, axis=axis: rp.sum(x * 3 + 1, axis=axis))(view)
+                np.testing.assert_array_equal(result, (x[::2, ::2, ::2, ::2, ::2] * 3 + 1).sum(axis=axis))
+
+
 def test_rows_are_read_through_the_steps_before_them(device: Device) -> None:
     x, row, column = (values(F32, *shape, seed=3) for shape in ((9, 132), (132,), (9, 1)))
     cases: dict[str, tuple[Callable[..., Array], int]] = {

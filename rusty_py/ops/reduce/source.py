@@ -124,7 +124,10 @@ def _gathered(source: Source, axes: Shape) -> tuple[Source, Shape]:
         x = allocate(source.arrays[0].device, source.shape, source.dtype, operation=source.body.name)
         compute(source.body, source.operands, x)
     kept = [axis for axis in range(len(source.shape)) if axis not in axes]
-    return source_of(x.transpose([*kept, *axes]).copy()), tuple(range(len(kept), len(source.shape)))
+    rows = x.transpose([*kept, *axes]).copy()
+    # Not source_of, by which a fused copy would be read with the axes that were too many.
+    gathered = Source(as_they_are(rows.kind), rows.kind, (rows,), rows.shape)
+    return gathered, tuple(range(len(kept), len(source.shape)))
 
 
 def launched(
