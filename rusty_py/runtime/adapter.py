@@ -150,7 +150,8 @@ def _describe(index: int, raw: "wgpu.GPUAdapter") -> Adapter:
             threads=limits["max-compute-invocations-per-workgroup"],
             workgroup_bytes=limits["max-compute-workgroup-storage-size"],
             groups=limits["max-compute-workgroups-per-dimension"],
-            binding_bytes=limits["max-storage-buffer-binding-size"],
+            # Whole vec4s, as bindings are: see `Buffer.bound_bytes`. Drivers say 2^32 - 4, or - 1.
+            binding_bytes=limits["max-storage-buffer-binding-size"] // 16 * 16,
             buffer_bytes=limits["max-buffer-size"],
             loop_steps=_loop_steps(str(info["device"]), driver),
             subgroup=_subgroup(str(info["device"]), raw.features),

@@ -225,12 +225,12 @@ class Device:
     def _sizes(self, nbytes: int, label: str) -> tuple[int, int]:
         """(allocated, used) bytes of a buffer of `nbytes`."""
         self.ensure_usable("buffer")
-        if nbytes > self.limits.buffer_bytes:
+        limit = self.limits.buffer_bytes // 4 * 4  # Copies and bindings are in words.
+        if nbytes > limit:
             raise LimitError(
-                f"buffer: {label!r} is larger than {self.adapter} allows:"
-                f" {nbytes} > {self.limits.buffer_bytes} bytes"
+                f"buffer: {label!r} is larger than {self.adapter} allows: {nbytes} > {limit} bytes"
             )
-        return _sizes(nbytes, self.limits.buffer_bytes)
+        return _sizes(nbytes, limit)
 
     def pool_stats(self) -> PoolStats:
         """Statistics of the buffer pool: allocations, reuse, and bytes in use, cached and at peak."""
@@ -361,7 +361,7 @@ def _create_buffer(device: "wgpu.GPUDevice", queue: Queue, usage: int, nbytes: i
 
 @lru_cache(maxsize=1024)
 def _sizes(nbytes: int, limit: int) -> tuple[int, int]:
-    return min(size_class(nbytes), _whole_words(limit - 3)), max(4, _whole_words(nbytes))
+    return min(size_class(nbytes), limit), max(4, _whole_words(nbytes))
 
 
 def _whole_words(nbytes: int) -> int:

@@ -1,6 +1,7 @@
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from threading import Barrier
 
 import numpy as np
@@ -86,6 +87,20 @@ def test_a_buffer_larger_than_the_device_allows_is_refused(adapter: Adapter) -> 
         device.empty(1000)
         with pytest.raises(LimitError, match=r"^buffer: 'c' is larger than .* allows: 1001 > 1000 bytes$"):
             device.empty(1001, label="c")
+
+
+@pytest.mark.parametrize("limit", [1000, 1001, 1002, 1003])
+def test_a_buffer_of_as_many_bytes_as_the_device_allows_in_words_arrives(
+    adapter: Adapter, limit: int
+) -> None:
+    with Device(adapter, limits=replace(adapter.limits, buffer_bytes=limit)) as device:
+        for nbytes in (997, 998, 999, 1000):
+            x, received = np.arange(nbytes).astype(np.uint8), np.zeros(nbytes, np.uint8)
+            device.read(device.upload(x), received)
+            np.testing.assert_array_equal(received, x)
+        for nbytes in range(1001, limit + 1):
+            with pytest.raises(LimitError, match=rf"^buffer: 'c' .*: {nbytes} > 1000 bytes$"):
+                device.empty(nbytes, label="c")
 
 
 @pytest.mark.parametrize("kind", ["GPUOutOfMemoryError", "GPUValidationError"])

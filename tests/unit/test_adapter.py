@@ -178,6 +178,12 @@ def test_limits_are_those_the_adapter_shows(machine: Machine) -> None:
     assert str(choose()) == "NVIDIA GeForce RTX 4070 (Vulkan, DiscreteGPU)"
 
 
+def test_a_binding_ends_with_a_whole_vec4(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine(GEFORCE)
+    monkeypatch.setitem(GEFORCE.limits, "max-storage-buffer-binding-size", 2**32 - 4)
+    assert choose().limits.binding_bytes == 2**32 - 16
+
+
 @pytest.mark.parametrize(
     ("device", "driver", "steps"),
     [
