@@ -95,6 +95,7 @@ class Graph:
         self._outputs: list[Allocation] = []
         self._written: list[Buffer] = []
         self._unshared_bytes = 0
+        self._planned = False
 
     def buffer(self, size: int, nbytes: int, label: str) -> Buffer:
         """A buffer without memory until the capture ends."""
@@ -140,6 +141,8 @@ class Graph:
             raise DeviceError("replay: not allowed in a capture; repeat the other graph's launches instead")
         with queue.lock:
             self.device.ensure_usable("replay")
+            if not self._planned:
+                raise DeviceError("replay: the capture of this graph has not ended, or failed")
             for buffer in self._held:
                 if buffer.destroyed or (buffer.memory.unusable_reason and buffer.memory not in self._outputs):
                     buffer.ensure_usable("replay", self.device)
@@ -189,6 +192,7 @@ class Graph:
         self._memories = list(memories)
         self._written = [buffer for buffer in self._held if buffer.memory in written]
         self._parts = list(_parts(parts))
+        self._planned = True
 
     def _make_output(self, buffer: Buffer) -> Allocation:
         """Allocates memory for a captured buffer that is an output."""

@@ -464,10 +464,11 @@ def test_an_input_destroyed_in_its_capture_is_told(fresh: Device) -> None:
 
 
 def test_an_exception_in_the_block_leaves_no_graph_and_a_usable_device(fresh: Device) -> None:
-    buffer, made = fresh.upload(np.zeros(4, np.uint32)), []
+    buffer, made, graphs = fresh.upload(np.zeros(4, np.uint32)), [], []
 
     def captured() -> None:
-        with fresh.capture():
+        with fresh.capture() as graph:
+            graphs.append(graph)
             made.append(fresh.empty(16, label="lost"))
             fill(fresh, made[0], 3)
             fill(fresh, buffer, 3)
@@ -476,6 +477,8 @@ def test_an_exception_in_the_block_leaves_no_graph_and_a_usable_device(fresh: De
     live = fresh.pool_stats().live_bytes
     with pytest.raises(ZeroDivisionError):
         captured()
+    with pytest.raises(DeviceError, match=r"^replay: the capture of this graph has not ended, or failed$"):
+        graphs.pop().replay()
     for action in (lambda: words(fresh, made[0]), lambda: fill(fresh, made[0], 4)):
         with pytest.raises(DeviceError, match="'lost' has no memory"):
             action()
