@@ -322,6 +322,10 @@ class CApi:
         self.raising.wgpuBufferMapAsync(buffer, self._map_modes[write], 0, size, info[0])
         return token
 
+    def answered(self, token: int) -> bool:
+        """Whether `answer` would return True, or raise."""
+        return token in self._answers
+
     def answer(self, token: int) -> bool:
         """Whether the call of `token` has completed. Raises DeviceError if it failed."""
         status = self._answers.pop(token, None)

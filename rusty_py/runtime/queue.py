@@ -207,8 +207,10 @@ class Queue:
 
     def _retire_fences(self) -> None:
         """Removes fences that the device has passed."""
-        while self._fences and self.commands.answer(self._fences[0][1]):
-            number, _ = self._fences.popleft()
+        while self._fences and self.commands.answered(self._fences[0][1]):
+            # First of all: after Ctrl-C there must be no fence whose answer is gone.
+            number, token = self._fences.popleft()
+            self.commands.answer(token)
             self.done = max(self.done, number)
 
     def _encode(self, copies: Sequence[Copy]) -> tuple[list[Handle], Exception | None]:

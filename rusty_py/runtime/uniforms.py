@@ -65,8 +65,8 @@ class UniformRing:
 
     @property
     def unwritten(self) -> bool:
-        """Whether the last page has slots that are not on the device yet."""
-        return bool(self._pages) and self._pages[-1].written < self._pages[-1].filled
+        """Whether there are slots that are not on the device yet: the last page may have none at all."""
+        return any(page.written < page.filled for page in self._pages[-2:])
 
     def _add(self, words: tuple[int, ...]) -> UniformSlot:
         if not self._pages or self._pages[-1].filled == _PAGE_SLOTS:

@@ -344,6 +344,52 @@ def test_a_page_forgotten_before_it_is_written_takes_its_parameters_along(
     assert not np.array_equal(staircase(fresh, 9), np.arange(9, 0, -1))
 
 
+def test_parameters_before_a_page_that_was_interrupted_arrive(
+    fresh: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(uniforms, "_PAGE_SLOTS", 4)
+    buffers = [zeroed(fresh) for _ in range(5)]
+    for i, buffer in enumerate(buffers[:4]):
+        fill(fresh, buffer, i + 1)
+    with monkeypatch.context() as patched:
+        patched.setattr(uniforms.struct, "pack_into", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            fill(fresh, buffers[4], 5)
+    assert [words(fresh, buffer)[0] for buffer in buffers] == [1, 2, 3, 4, 0]
+
+
+def test_ctrl_c_at_the_answer_of_a_fence_is_not_waited_for_later(
+    adapter: Adapter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue, "_FENCES", 1)
+    monkeypatch.setattr(queue, "_FENCE_SUBMISSIONS", 1)
+    with Device(adapter, timeout_s=1.0) as device:
+        commands, buffer = device.queue.commands, zeroed(device)
+        answer = commands.answer
+
+        def interrupted(token: int) -> bool:
+            if answer(token):
+                raise KeyboardInterrupt
+            return False
+
+        fill(device, buffer, 1)
+        device.queue.flush()
+        while not commands.idle(device.queue.device):
+            pass
+        fill(device, buffer, 2)
+        with monkeypatch.context() as patched:
+            patched.setattr(commands, "answer", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                device.queue.flush()
+        for i in range(5):
+            fill(device, buffer, i)
+            device.queue.flush()
+        assert words(device, buffer)[0] == 4
+
+
 @pytest.mark.usefixtures("small_pages")
 def test_pages_are_forgotten_again_after_a_batch_that_needed_many(fresh: Device) -> None:
     staircase(fresh, 50)
