@@ -16,6 +16,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from math import ceil
 from pathlib import Path
 
@@ -90,8 +91,8 @@ def candidates(device: rp.Device, case: Case) -> Iterator[Candidate]:
     for way in (AUTOMATIC, *case.ways):
         recorder = Recorder(device)
         try:
-            with way.forced(), device.composing_by(recorder):
-                result = case.call(*arrays)
+            with way.forced():
+                result = device.compose(recorder, partial(case.call, *arrays))
         except (Inapplicable, rp.LimitError):
             continue
         if recorder.keys in seen:

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import import_module
 from inspect import Parameter, signature
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -309,8 +310,7 @@ def planned_for(
     if not arrays:
         options = {"device": device, **options}
     try:
-        with device.composing_by(planner):
-            result = operation.forward(*operands, *symbols, **options)
+        result = device.compose(planner, partial(operation.forward, *operands, *symbols, **options))
     except NotPlannable:
         return None
     return planner.plan(operation.name, type(result), result.buffer, result.layout, result.offset)
@@ -332,9 +332,10 @@ def _unplanned(
     if operation.writes and HOOKS.refuse_write is not None:
         HOOKS.refuse_write(operation.name, arrays)
     profile = nullcontext() if HOOKS.profile is None else HOOKS.profile(operation.name)
-    with profile, device.composing_by(device.recorder):
-        given = options if arrays else {"device": device, **options}
-        array = operation.forward(*(x.detach() for x in arrays), *words, **given)
+    given = options if arrays else {"device": device, **options}
+    with profile:
+        forward = partial(operation.forward, *(x.detach() for x in arrays), *words, **given)
+        array = device.compose(device.recorder, forward)
     if operation.writes:
         return _written(arrays[-1])
     if HOOKS.record is not None:

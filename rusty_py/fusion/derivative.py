@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from rusty_py import autograd
 from rusty_py.arrays import Array
 from rusty_py.fusion.graph import graph_of
-from rusty_py.fusion.trace import Trace, tracing
+from rusty_py.fusion.trace import Trace, traced_by
 from rusty_py.operation import Gradient, Operation, apply
 
 
@@ -70,10 +71,9 @@ class Derivative:
         trace, scope = self.trace, self.trace.scope
         trace.home.move(g.device)
         scope.numbers, scope.static = trace.words_of(words, len(trace.words)), set()
-        with tracing(trace):
-            placeholder = trace.argument(g, len(self.arguments))
-            leaf = [*self.arguments, *trace.standins][i]
-            gradient = autograd.pulled_back(self.result, placeholder, leaf)
+        placeholder = trace.argument(g, len(self.arguments))
+        leaf = [*self.arguments, *trace.standins][i]
+        gradient = traced_by(trace, partial(autograd.pulled_back, self.result, placeholder, leaf))
         operation = None
         if gradient is not None:
             operation = operation_of(trace, gradient, [*self.arguments, placeholder])

@@ -15,7 +15,7 @@ from rusty_py.arrays import Array
 from rusty_py.errors import UnsupportedError
 from rusty_py.fusion.derivative import operation_of
 from rusty_py.fusion.numbers import Numbers, Scope, TracedNumber, argument
-from rusty_py.fusion.trace import Trace, apart, trace_here, tracing
+from rusty_py.fusion.trace import Trace, apart, trace_here, traced_by
 from rusty_py.operation import HOOKS, Operation, apply, planned_for
 from rusty_py.ops.creation import asarray
 
@@ -200,13 +200,12 @@ class Fused(Generic[P, R]):
         """Calls the function with placeholders."""
         if not arrays:
             raise UnsupportedError(f"fuse: {self.name} is called without an array: got {len(args)} arguments")
-        device = arrays[0].device
-        with self._lock, apart(device):
+        with self._lock:
             found = self._found(key, numbers)
             if found is not None and not found.stale:  # By another thread, meanwhile.
                 return found
             scope = Scope(numbers)
-            trace = Trace(self.name, device, arrays)
+            trace = Trace(self.name, arrays[0].device, arrays)
             placeholders, positions = iter(trace.arguments), iter(range(len(numbers)))
 
             def placed(value: Any) -> Any:
@@ -216,12 +215,14 @@ class Fused(Generic[P, R]):
                     return argument(scope, next(positions))
                 return value
 
-            watched = tuple(_watched(self.function))
-            with tracing(trace):
+            def called() -> Traced:
+                watched = tuple(_watched(self.function))
                 result = self.function(
                     *map(placed, args), **{name: placed(each) for name, each in kwargs.items()}
                 )
-                traced = self._result(trace, result, watched)
+                return self._result(trace, result, watched)
+
+            traced = apart(arrays[0].device, lambda: traced_by(trace, called))
             static = tuple(sorted(scope.static | trace.static_words(0)[1]))
             self._keep(key, static, numbers, traced)
             return traced

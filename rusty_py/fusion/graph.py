@@ -10,7 +10,7 @@ from rusty_py.arrays import Array
 from rusty_py.layout import Layout
 from rusty_py.operation import Operation
 from rusty_py.ops.compute import compute
-from rusty_py.ops.fuser import fusing
+from rusty_py.ops.fuser import fused
 from rusty_py.runtime.launch_plans import Symbol
 
 
@@ -55,8 +55,7 @@ class Graph:
     def forward(self, *operands: Any, **_: object) -> Array:
         """The result, in few kernels."""
         arrays = operands[: self.arguments + self.captured]
-        with fusing(arrays[0].device, compute) as fuser:
-            return fuser.finish(self.replay(_forward, *operands))
+        return fused(arrays[0].device, compute, lambda: self.replay(_forward, *operands))
 
     def replay(self, apply: Callable[..., Array], *operands: Any) -> Array:
         """The result, where `apply` makes each application."""

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NoReturn
+from functools import partial
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from rusty_py import autograd
 from rusty_py.arrays import Array
@@ -32,6 +32,8 @@ _FAR = 1 << 28
 
 _TRACES: dict[int, Trace] = {}
 """The trace of each thread that has one."""
+
+_T = TypeVar("_T")
 
 _lock = threading.Lock()
 
@@ -170,9 +172,9 @@ class Trace:
         """The placeholder of a new node. Raises what the operation raises for such operands."""
         device = self.home.device
         named = options if arrays else {"device": device, **options}
-        with device.composing_by(Unlaunched(device)):
-            given = [x.detach() for x in arrays]
-            result = operation.forward(*given, *(Symbol(i, 0) for i in range(len(words))), **named)
+        given = [x.detach() for x in arrays]
+        symbols = [Symbol(i, 0) for i in range(len(words))]
+        result = device.compose(Unlaunched(device), partial(operation.forward, *given, *symbols, **named))
         if isinstance(result.buffer, Placeholder):  # A view of an operand.
             return result
         self.nodes.append(Node(operation, views, words, options))
@@ -254,35 +256,33 @@ def trace_here() -> Trace | None:
     return _TRACES.get(threading.get_ident()) if _TRACES else None
 
 
-@contextmanager
-def tracing(trace: Trace) -> Iterator[None]:
-    """A block in which this thread's applications go to `trace`."""
+def traced_by(trace: Trace, work: Callable[[], _T]) -> _T:
+    """`work()`, of which this thread's applications go to `trace`. See `Device.compose`."""
     thread = threading.get_ident()
-    with _lock:
-        before = _TRACES.get(thread)
-        _TRACES[thread] = trace
-        HOOKS.trace = _apply
+    before = _TRACES.get(thread)
     try:
-        with autograd.recording_again():
-            yield
-    finally:
         with _lock:
-            if before is not None:
-                _TRACES[thread] = before
-            else:
-                del _TRACES[thread]
+            _TRACES[thread] = trace
+            HOOKS.trace = _apply
+        with autograd.recording_again():
+            return work()
+    finally:  # Ctrl-C may come behind a call: what must not be left is before the first.
+        if before is not None:
+            _TRACES[thread] = before
+        elif thread in _TRACES:
+            del _TRACES[thread]
+        with _lock:
             if not _TRACES:
                 HOOKS.trace = None
 
 
-@contextmanager
-def apart(device: Device) -> Iterator[None]:
-    """A block in which this thread's applications are its own, also inside of another operation."""
+def apart(device: Device, work: Callable[[], _T]) -> _T:
+    """`work()`, of which this thread's applications are its own, also inside of another operation."""
     thread = threading.get_ident()
     inside = thread in device.composing
-    device.composing.discard(thread)
     try:
-        yield
+        device.composing.discard(thread)
+        return work()
     finally:
         if inside:
             device.composing.add(thread)

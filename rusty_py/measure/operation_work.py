@@ -62,8 +62,7 @@ class LaunchCollector:
 def collected(device: Device, call: Callable[[], Array]) -> tuple[list[Launch], Array]:
     """The launches of a call on arrays, and its result, which they will write."""
     collector = LaunchCollector(device)
-    with device.composing_by(collector):
-        result = call()
+    result = device.compose(collector, call)
     return collector.launches, result
 
 

@@ -79,7 +79,8 @@ class Conv2d:
         options = _options("conv2d", geometry, activation, algorithm)
         given = [each for each in (x, w, bias) if each is not None]
         device = next((each.device for each in given if isinstance(each, Array)), None) or default_device()
-        with device.composing_by(Planner(device)):
+
+        def planned() -> ConvolutionPlan:
             x, w, *rest = (_as_planned(each, device) for each in given)
             if x.ndim == 3:
                 x = x.reshape((1, *x.shape))
@@ -90,6 +91,8 @@ class Conv2d:
                 raise ShapeError(f"conv2d: nothing to plan: x {x.shape} with w {w.shape} has no terms")
             text = f"{_sizes(x)} * {_sizes(w)} -> {_sizes(out)}, {out.kind.name} {_described(geometry)}"
             return plan_of(device, problem, algorithm, operation="conv2d", text=text)
+
+        return device.compose(Planner(device), planned)
 
 
 conv2d = public(Conv2d())

@@ -8,12 +8,11 @@ wrong: what does not fit one kernel takes two.
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rusty_py.arrays import Array
 from rusty_py.ops import generator
@@ -27,7 +26,7 @@ from rusty_py.runtime.pool import VirtualAllocator
 from rusty_py.views import Shape, collapse, row_major
 
 if TYPE_CHECKING:
-    from rusty_py.runtime.device import Device, Recorder
+    from rusty_py.runtime.device import Device
 
 MAX_STEPS = 128
 """Operations of a kernel. Beyond it compilers take seconds."""
@@ -53,12 +52,10 @@ class Made:
 Compute = Callable[..., None]
 
 
-@contextmanager
-def fusing(device: Device, compute: Compute) -> Iterator[Fuser]:
-    """A block of an operation whose elementwise kernels are fused; `compute` launches one."""
+def fused(device: Device, compute: Compute, work: Callable[[], Array]) -> Array:
+    """`work()`, a part of an operation, with its elementwise kernels fused; `compute` launches one."""
     fuser = Fuser(device, compute)
-    with fuser.recording(fuser):
-        yield fuser
+    return device.compose(fuser, lambda: fuser.finish(work()))
 
 
 def fuser_of(device: Device) -> Fuser | None:
@@ -98,27 +95,17 @@ class Fuser:
         for each in outputs:
             self._before_write(each.memory.serial)
         read, written = ([self._bound(each) for each in some] for some in (inputs, outputs))
-        with self.recording(self._inner):
-            launch(
-                self.device,
-                spec,
-                inputs=read,
-                outputs=written,
-                uniforms=uniforms,
-                workgroups=workgroups,
-                flops=flops,
-            )
-
-    @contextmanager
-    def recording(self, recorder: Recorder | None) -> Iterator[None]:
-        """A block in which `recorder` gets this thread's launches, or the queue if it is None."""
-        recorders, thread = self.device.recorders, threading.get_ident()
-        before = recorders.get(thread)
-        _set(recorders, thread, recorder)
-        try:
-            yield
-        finally:
-            _set(recorders, thread, before)
+        launching = partial(
+            launch,
+            self.device,
+            spec,
+            inputs=read,
+            outputs=written,
+            uniforms=uniforms,
+            workgroups=workgroups,
+            flops=flops,
+        )
+        self.device.compose(self._inner, launching)
 
     # Elementwise.
 
@@ -199,18 +186,19 @@ class Fuser:
         made = self._made.get(buffer.memory.serial)
         if made is None:
             return buffer
-        if made.real is None:
-            with self.recording(self._inner):
-                made.real = (
-                    self.device.take(made.size, made.nbytes, made.label)
-                    if self._inner is None
-                    else self._inner.buffer(made.size, made.nbytes, made.label)
-                )
-                if made.pending is not None:
-                    pending, made.pending = made.pending, None
-                    kernel = Kernel(pending)
-                    out = Array(made.real, pending.out.layout, 0)
-                    self._compute(kernel.body, kernel.operands, out)
+        return made.real or self.device.compose(self._inner, partial(self._computed, made))
+
+    def _computed(self, made: Made) -> Buffer:
+        """Memory for `made`, with its values if they are pending."""
+        made.real = (
+            self.device.take(made.size, made.nbytes, made.label)
+            if self._inner is None
+            else self._inner.buffer(made.size, made.nbytes, made.label)
+        )
+        if made.pending is not None:
+            pending, made.pending = made.pending, None
+            kernel = Kernel(pending)
+            self._compute(kernel.body, kernel.operands, Array(made.real, pending.out.layout, 0))
         return made.real
 
     def _bound(self, each: Buffer | BufferBinding) -> Buffer | BufferBinding:
@@ -248,10 +236,3 @@ def _converts(has: str, wants: str) -> bool:
 
 def _is_start(offset: object) -> bool:
     return type(offset) is int and offset == 0
-
-
-def _set(recorders: dict[int, Any], thread: int, recorder: Recorder | None) -> None:
-    if recorder is None:
-        recorders.pop(thread, None)
-    else:
-        recorders[thread] = recorder

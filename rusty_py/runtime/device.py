@@ -6,11 +6,11 @@ its device is gone. `Device.submit` and `launch` raise exceptions instead.
 
 import os
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from functools import cache, lru_cache, partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from rusty_py.runtime.buffer import BufferBinding
     from rusty_py.runtime.graph import Graph
     from rusty_py.runtime.launch import Spec
+
+_T = TypeVar("_T")
 
 _FEATURES = ("timestamp-query", "shader-f16", "subgroup")
 
@@ -161,22 +163,27 @@ class Device:
         """What records this thread's launches instead of the queue, if any."""
         return self.recorders.get(threading.get_ident()) if self.recorders else None
 
-    @contextmanager
-    def composing_by(self, recorder: "Recorder | None") -> Iterator[None]:
-        """Marks this thread as inside an operation whose launches go to `recorder`, if given."""
-        thread = threading.get_ident()
-        before = self.recorders.get(thread)
-        self.composing.add(thread)
-        if recorder is not None:
-            self.recorders[thread] = recorder
+    def compose(self, recorder: "Recorder | None", work: Callable[[], _T]) -> _T:
+        """`work()` as a part of an operation: its launches go to `recorder`, or to the queue if that is None.
+
+        No context manager: Ctrl-C may come before the `__exit__` of one, and a generator would end later.
+        """
+        thread, recorders = threading.get_ident(), self.recorders
+        before, inside = recorders.get(thread), thread in self.composing
         try:
-            yield
-        finally:
-            self.composing.discard(thread)
+            self.composing.add(thread)
+            if recorder is not None:
+                recorders[thread] = recorder
+            elif before is not None:
+                del recorders[thread]
+            return work()
+        finally:  # Ctrl-C may come behind a call: the only one is the last.
             if before is not None:
-                self.recorders[thread] = before
-            else:
-                self.recorders.pop(thread, None)
+                recorders[thread] = before
+            elif thread in recorders:
+                del recorders[thread]
+            if not inside:
+                self.composing.discard(thread)
 
     @property
     def graph(self) -> "Graph | None":

@@ -231,15 +231,16 @@ def capture(device: "Device") -> Iterator[Graph]:
     Raises DeviceError during another capture. After an exception in the block the graph is not usable.
     """
     device.ensure_usable("capture")
-    graph = Graph(device)
-    with device.lock:
-        if any(isinstance(each, Graph) for each in device.recorders.values()):
-            raise DeviceError("capture: this device is capturing already, one graph at a time")
-        device.recorders[threading.get_ident()] = graph
+    graph, thread, recorders = Graph(device), threading.get_ident(), device.recorders
     try:
+        with device.lock:
+            if any(isinstance(each, Graph) for each in [*recorders.values()]):  # Others change it.
+                raise DeviceError("capture: this device is capturing already, one graph at a time")
+            recorders[thread] = graph
         yield graph
-    finally:
-        del device.recorders[threading.get_ident()]
+    finally:  # Without a call, behind which Ctrl-C may come. It may also be late, in another thread.
+        if thread in recorders and recorders[thread] is graph:
+            del recorders[thread]
     graph.plan()
 
 

@@ -94,7 +94,8 @@ class Queue:
         self._held = 0  # Explicit batches that are open.
         self._fences: deque[tuple[int, int]] = deque()  # Submission numbers and their completion tokens.
         self._unfenced = 0
-        self._mapped: set[Allocation] = set()  # Being copied by the host.
+        self.mapped: set[Allocation] = set()
+        """What the host may be accessing: see `start_mapped`."""
 
     def add(
         self, added: list[EncodedDispatch], memories: Iterable[Allocation], seconds: float, nbytes: int
@@ -322,14 +323,13 @@ class Queue:
             raise DeviceError(f"{operation}: the device was lost: {self.name}: make a new one")
 
     def start_mapped(self, memory: Allocation) -> None:
-        """To be called before mapped memory is accessed. Raises DeviceError if the device is closed."""
-        self._mapped.add(memory)  # Before the test: `close` does the two in the opposite order.
+        """To be called before mapped memory is accessed, which ends when `mapped` lacks it again.
+
+        Raises DeviceError if the device is closed.
+        """
+        self.mapped.add(memory)  # Before the test: `close` does the two in the opposite order.
         if self.closed:
             raise DeviceError(f"map: the device was closed meanwhile: {self.name}")
-
-    def end_mapped(self, memory: Allocation) -> None:
-        """To be called after the last access, also if there was none."""
-        self._mapped.discard(memory)
 
     def close(self) -> None:
         """Drops the open batch, rejects later submissions, and waits until no mapped memory is accessed."""
@@ -337,7 +337,7 @@ class Queue:
             self.closed, self.usable = True, False
             self._dispatches.clear()
         deadline = time.monotonic() + self.timeout_s
-        while self._mapped and time.monotonic() < deadline:
+        while self.mapped and time.monotonic() < deadline:
             time.sleep(1e-4)
 
 
