@@ -63,6 +63,19 @@ def _spread(name: str) -> Callable[..., "Array"]:
     return method
 
 
+def _function(name: str) -> Callable[..., "Array"]:
+    """A function of the package, as a method with its other arguments."""
+
+    def method(self: "Array", *arguments: Any, **options: Any) -> "Array":
+        function = OPERATIONS[name].function
+        assert function is not None
+        result: Array = function(self, *arguments, **options)
+        return result
+
+    method.__name__, method.__doc__ = name, f"As `rusty_py.{name}`."
+    return method
+
+
 class Array:
     """Elements of one dtype on a device. Functions such as `rusty_py.array` and `zeros` make them.
 
@@ -428,6 +441,12 @@ class Array:
     all = _reduction("all")
     var = _spread("var")
     std = _spread("std")
+
+    argsort = _function("argsort")
+    clip = _function("clip")
+    cumprod = _function("cumprod")
+    cumsum = _function("cumsum")
+    round = _function("round")
 
     __add__ = _operator("add")
     __radd__ = _operator("add", reflected=True)

@@ -83,6 +83,11 @@ def test_methods_are_the_functions(unchecked: Device) -> None:
     assert_equal(x.take([2, 0], axis=-1), a.take([2, 0], axis=-1))
     assert_equal(x.repeat(2, axis=0), a.repeat(2, axis=0))
     assert_equal(x.swapaxes(0, -1), a.swapaxes(0, -1))
+    assert_equal(x.clip(-0.5, max=0.5), a.clip(np.float32(-0.5), np.float32(0.5)))
+    assert_equal(x.round(), a.round())
+    assert_equal(x.argsort(axis=0), a.argsort(axis=0).astype(np.int32))
+    np.testing.assert_allclose(x.cumsum(-1).numpy(), a.cumsum(-1), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(x.cumprod(0).numpy(), a.cumprod(0), rtol=1e-5)
     for found, expected in zip(x.nonzero(), a.nonzero(), strict=True):
         assert_equal(found, expected.astype(np.int32))
 
