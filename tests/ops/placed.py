@@ -1,10 +1,12 @@
 """Products by a kernel that the test chooses, of operands in all the places and layouts it is made for."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import product
 
 import numpy as np
+from hypothesis import strategies as st
 
 from rusty_py import Device, oracle
 from rusty_py.dtypes import F16, F32, Dtype
@@ -13,6 +15,7 @@ from rusty_py.gemm.kernel import KernelConfig
 from rusty_py.gemm.plan import GemmPlan
 from rusty_py.gemm.problem import GemmProblem, MatrixLayout, Signature
 from rusty_py.oracle import Expected
+from rusty_py.runtime.launch import launch
 
 ORDERS = ("rows", "columns", "apart", "backwards")
 AROUND = 7.0
@@ -177,6 +180,45 @@ class PlacedProduct:
         around = np.ones(c.flat.size, bool)
         around[_indices(c.layout, (self.products, self.m, self.n))] = False
         return around
+
+
+Form = tuple[KernelConfig, bool, str, str, bool, str]
+"""A kernel, vec4 loads, the orders of a and b, a bias, and an activation: what decides about its texts."""
+
+
+def forms(kernels: Sequence[KernelConfig]) -> list[Form]:
+    """All forms of these kernels."""
+    return list(product(kernels, (False, True), ORDERS, ORDERS, (False, True), ("", "relu")))
+
+
+@st.composite
+def placed_products(draw: st.DrawFn, forms: Sequence[Form]) -> PlacedProduct:
+    """A product of any size in one of the forms."""
+    kernel, vec4, a_order, b_order, bias, activation = draw(st.sampled_from(forms))
+    m, k, n = (draw(st.integers(1, limit)) * (4 if vec4 else 1) for limit in (20, 30, 40))
+    return PlacedProduct(
+        kernel,
+        m,
+        k,
+        n,
+        seed=draw(st.integers(0, 2**32 - 1)),
+        products=draw(st.integers(1, 3)),
+        split_k=draw(st.integers(1, 4)),
+        vec4=vec4,
+        a_order=a_order,
+        b_order=b_order,
+        c_order=draw(st.sampled_from(["rows", "upside down"])),
+        start=draw(st.integers(0, 9)),
+        add=draw(st.booleans()),
+        bias=bias,
+        activation=activation,
+        limits={"groups": 3, "loop_steps": kernel.loops(40)} if draw(st.booleans()) else {},
+    )
+
+
+def assert_right(device: Device, product: PlacedProduct) -> None:
+    """The product is within the bound of its rounding."""
+    assert product.expected().error(product.compute(device, launch)) <= 1, product
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from rusty_py.gemm.select import untuned
 from rusty_py.profile.prior import prior
 from rusty_py.runtime.launch import launch
 
-from .placed import ORDERS, PlacedProduct
+from .placed import ORDERS, PlacedProduct, assert_right
 from .products import assert_product, uniform
 
 # Small, so that small products meet every edge; CPU drivers compile long kernels slowly.
@@ -65,10 +65,6 @@ def products(draw: st.DrawFn, cuts: list[Gemv]) -> PlacedProduct:
         add=draw(st.booleans()),
         limits={"groups": 3, "loop_steps": cut.loops(48)} if parts else {},
     )
-
-
-def assert_right(device: Device, product: PlacedProduct) -> None:
-    assert product.expected().error(product.compute(device, launch)) <= 1, product
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])

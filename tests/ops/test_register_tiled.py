@@ -1,20 +1,17 @@
 """The register-tiled GPU kernels, chosen by the test: any size, layout, part and epilogue."""
 
-import itertools
 import random
 
 import pytest
 from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from rusty_py import Device
 from rusty_py.dtypes import F16
 from rusty_py.gemm.register_tiled import SMALLEST, RegisterTiled
-from rusty_py.runtime.launch import launch
 
 from ..day import DAY
 from ..each import each_reported
-from .placed import ORDERS, PlacedProduct
+from .placed import PlacedProduct, assert_right, forms, placed_products
 
 KERNELS = [
     SMALLEST,
@@ -34,42 +31,12 @@ def kernel(request: pytest.FixtureRequest) -> RegisterTiled:
     return request.param
 
 
-def assert_right(device: Device, product: PlacedProduct) -> None:
-    assert product.expected().error(product.compute(device, launch)) <= 1, product
-
-
 # A few forms each day, and many sizes in each: every form is three kernels to compile, by what edges it has.
-FORMS = random.Random(DAY).sample(
-    list(itertools.product(KERNELS, (False, True), ORDERS, ORDERS, (False, True), ("", "relu"))), 4
-)
-
-
-@st.composite
-def products(draw: st.DrawFn) -> PlacedProduct:
-    kernel, vec4, a_order, b_order, bias, activation = draw(st.sampled_from(FORMS))
-    m, k, n = (draw(st.integers(1, limit)) * (4 if vec4 else 1) for limit in (20, 30, 40))
-    return PlacedProduct(
-        kernel,
-        m,
-        k,
-        n,
-        seed=draw(st.integers(0, 2**32 - 1)),
-        products=draw(st.integers(1, 3)),
-        split_k=draw(st.integers(1, 4)),
-        vec4=vec4,
-        a_order=a_order,
-        b_order=b_order,
-        c_order=draw(st.sampled_from(["rows", "upside down"])),
-        start=draw(st.integers(0, 9)),
-        add=draw(st.booleans()),
-        bias=bias,
-        activation=activation,
-        limits={"groups": 3, "loop_steps": kernel.loops(40)} if draw(st.booleans()) else {},
-    )
+FORMS = random.Random(DAY).sample(forms(KERNELS), 4)
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(product=products())
+@given(product=placed_products(FORMS))
 def test_register_tiled_kernels_multiply_any_shape_and_layout(device: Device, product: PlacedProduct) -> None:
     assert_right(device, product)
 

@@ -5,7 +5,6 @@ import random
 
 import pytest
 from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from rusty_py import Device, matmul
 from rusty_py.dtypes import F16
@@ -14,11 +13,10 @@ from rusty_py.gemm.register_tiled_cpu import ALONE, REGISTER_TILED_CPU, SHARING,
 from rusty_py.gemm.register_tiled_cpu import SMALL as SMALLER
 from rusty_py.ops.matmul import plan
 from rusty_py.runtime import probe
-from rusty_py.runtime.launch import launch
 
 from ..day import DAY
 from ..each import each_reported
-from .placed import ORDERS, PlacedProduct, limited
+from .placed import PlacedProduct, assert_right, forms, limited, placed_products
 from .products import assert_product, uniform
 
 # m, n and k: one, primes, one less and one more than a block, multiples of four, and some blocks.
@@ -42,53 +40,13 @@ def kernel(request: pytest.FixtureRequest, device: Device) -> RegisterTiledCpu:
     return block
 
 
-def assert_right(device: Device, product: PlacedProduct) -> None:
-    assert product.expected().error(product.compute(device, launch)) <= 1, product
-
-
 # A few forms each day, and many sizes in each: every form is a kernel to compile.
-FORMS = random.Random(DAY).sample(
-    list(
-        itertools.product(
-            [each for each in SMALL if not each.sharing],
-            (False, True),
-            ORDERS,
-            ORDERS,
-            (False, True),
-            ("", "relu"),
-        )
-    ),
-    6,
-)
-
-
-@st.composite
-def products(draw: st.DrawFn) -> PlacedProduct:
-    kernel, vec4, a_order, b_order, bias, activation = draw(st.sampled_from(FORMS))
-    m, k, n = (draw(st.integers(1, limit)) * (4 if vec4 else 1) for limit in (20, 30, 40))
-    return PlacedProduct(
-        kernel,
-        m,
-        k,
-        n,
-        seed=draw(st.integers(0, 2**32 - 1)),
-        products=draw(st.integers(1, 3)),
-        split_k=draw(st.integers(1, 4)),
-        vec4=vec4,
-        a_order=a_order,
-        b_order=b_order,
-        c_order=draw(st.sampled_from(["rows", "upside down"])),
-        start=draw(st.integers(0, 9)),
-        add=draw(st.booleans()),
-        bias=bias,
-        activation=activation,
-        limits={"groups": 3, "loop_steps": kernel.loops(40)} if draw(st.booleans()) else {},
-    )
+FORMS = random.Random(DAY).sample(forms([each for each in SMALL if not each.sharing]), 6)
 
 
 @pytest.mark.one_mode  # Any shape, and views with strides of any sign, are tried in both, below.
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(product=products())
+@given(product=placed_products(FORMS))
 def test_register_tiled_kernels_multiply_any_shape_and_layout(device: Device, product: PlacedProduct) -> None:
     assert_right(device, product)
 
