@@ -42,7 +42,7 @@ def _operator(name: str, *, reflected: bool = False) -> Callable[["Array", objec
 
 def _reduction(name: str) -> Callable[..., "Array"]:
     def method(self: "Array", axis: int | Sequence[int] | None = None, *, keepdims: bool = False) -> "Array":
-        return apply(OPERATIONS[name], self, axis=axis_key(axis), keepdims=keepdims)
+        return apply(OPERATIONS[name], self, axis=axis_key(axis, operation=name), keepdims=keepdims)
 
     method.__name__, method.__doc__ = name, f"As `rusty_py.{name}`."
     return method
@@ -57,7 +57,8 @@ def _spread(name: str) -> Callable[..., "Array"]:
         keepdims: bool = False,
     ) -> "Array":
         operation = OPERATIONS[name]
-        return apply(operation, self, axis=axis_key(axis), correction=correction, keepdims=keepdims)
+        key = axis_key(axis, operation=name)
+        return apply(operation, self, axis=key, correction=correction, keepdims=keepdims)
 
     method.__name__, method.__doc__ = name, f"As `rusty_py.{name}`."
     return method
@@ -211,7 +212,7 @@ class Array:
         named = axes[0] if len(axes) == 1 and isinstance(axes[0], list | tuple) else axes
         # axis_of checks what mypy cannot know.
         order = [axis_of(axis, self.ndim, operation="transpose") for axis in named]  # type: ignore[arg-type]
-        order = order if named or not self.ndim else list(reversed(range(self.ndim)))
+        order = order if axes else list(reversed(range(self.ndim)))
         if sorted(order) != list(range(self.ndim)):
             raise ShapeError(f"transpose: names each of {self.ndim} axes once: {tuple(named)}")
         view = Array(self.buffer, layout_permuted(self.layout, tuple(order)), self.offset)
@@ -420,7 +421,8 @@ class Array:
         keepdims: bool = False,
     ) -> "Array":
         """As `rusty_py.sum`."""
-        return apply(OPERATIONS["sum"], self, axis=axis_key(axis), dtype=dtype, keepdims=keepdims)
+        key = axis_key(axis, operation="sum")
+        return apply(OPERATIONS["sum"], self, axis=key, dtype=dtype, keepdims=keepdims)
 
     def prod(
         self,
@@ -430,7 +432,8 @@ class Array:
         keepdims: bool = False,
     ) -> "Array":
         """As `rusty_py.prod`."""
-        return apply(OPERATIONS["prod"], self, axis=axis_key(axis), dtype=dtype, keepdims=keepdims)
+        key = axis_key(axis, operation="prod")
+        return apply(OPERATIONS["prod"], self, axis=key, dtype=dtype, keepdims=keepdims)
 
     max = _reduction("max")
     min = _reduction("min")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from math import prod
 from typing import NamedTuple
 
-from rusty_py.errors import IndexingError, ShapeError
+from rusty_py.errors import DtypeError, IndexingError, ShapeError
 
 Shape = tuple[int, ...]
 
@@ -52,21 +52,40 @@ def shape_of(shape: int | Sequence[int], *, operation: str) -> Shape:
     return sizes
 
 
+def integer_of(value: object, name: str, *, operation: str) -> int:
+    """`value`, which `name` says what it is, as Python's integer. Raises DtypeError for what is none."""
+    try:
+        return operator.index(value)  # type: ignore[arg-type]  # It checks.
+    except TypeError:
+        raise DtypeError(f"{operation}: {name} is an integer: {value!r}") from None
+
+
+def integers_of(values: object, name: str, *, operation: str) -> list[int]:
+    """One integer, or several of a sequence, as a list. Raises DtypeError for what is none."""
+    if hasattr(values, "__index__") and getattr(values, "shape", ()) == ():
+        return [integer_of(values, name, operation=operation)]
+    try:
+        several = [*values]  # type: ignore[misc]  # It checks.
+    except TypeError:
+        raise DtypeError(f"{operation}: {name} is an integer, or several: {values!r}") from None
+    return [integer_of(each, name, operation=operation) for each in several]
+
+
 def axis_of(axis: int, ndim: int, *, operation: str) -> int:
-    """`axis` counted from the front. Raises ShapeError where there is no such axis."""
-    index = operator.index(axis)
+    """`axis` counted from the front. Raises ShapeError for no such axis, DtypeError for no integer."""
+    index = integer_of(axis, "an axis", operation=operation)
     if not -ndim <= index < ndim:
         raise ShapeError(f"{operation}: no such axis: {axis} of {ndim}")
     return index % ndim
 
 
-def axis_key(axis: int | Sequence[int] | None) -> int | Shape | None:
-    """`axis` as a key of plans."""
+def axis_key(axis: int | Sequence[int] | None, *, operation: str) -> int | Shape | None:
+    """`axis` as a key of plans. Raises DtypeError for what is no integer: 1.0 would find a plan of 1."""
     if axis is None or type(axis) is int:
         return axis
     if isinstance(axis, list | tuple):
-        return tuple(map(operator.index, axis))
-    return operator.index(axis)  # type: ignore[arg-type]  # So that 1.0 finds no plan of 1.
+        return tuple(integer_of(each, "an axis", operation=operation) for each in axis)
+    return integer_of(axis, "an axis", operation=operation)
 
 
 def axes_of(axis: int | Sequence[int] | None, ndim: int, *, operation: str) -> Shape:
@@ -144,7 +163,7 @@ def reshaped(shape: Shape, strides: Shape, to: Shape) -> Shape | None:
 
 def shape_to(size: int, shape: Sequence[int], *, old: Shape) -> Shape:
     """`shape` with its -1, if any, worked out. Raises ShapeError where the sizes do not agree."""
-    sizes = list(map(operator.index, shape))
+    sizes = [integer_of(each, "a size", operation="reshape") for each in shape]
     rest = prod(each for each in sizes if each != -1)
     if sizes.count(-1) == 1 and rest > 0 and size % rest == 0:
         sizes[sizes.index(-1)] = size // rest

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import product
@@ -14,7 +13,7 @@ from numpy.typing import ArrayLike
 from rusty_py import dtypes, samples
 from rusty_py.arrays import Array, allocate
 from rusty_py.dtypes import BOOL, F16, F32, I32, Dtype, Scalar
-from rusty_py.errors import ShapeError
+from rusty_py.errors import DtypeError, ShapeError
 from rusty_py.operation import OPERATIONS, Gradient, Operation, apply, public
 from rusty_py.ops import generator
 from rusty_py.ops.compute import compute
@@ -24,7 +23,7 @@ from rusty_py.ops.generator import Body, Skeleton
 from rusty_py.oracle import Expected
 from rusty_py.runtime.launch import Spec
 from rusty_py.samples import Sample, Values
-from rusty_py.views import Shape, axis_of
+from rusty_py.views import Shape, axis_of, integer_of, integers_of
 
 _FILLED = 1 << 18
 """Up to as many elements a padded array is filled as a whole, in one launch, and its border is not."""
@@ -45,13 +44,15 @@ def roll(
     array = asarray(x)
     if axis is None:
         return roll(array.reshape(-1), shift, 0).reshape(array.shape)
-    axes = [axis] if isinstance(axis, int) else [*axis]
-    shifts = [*shift] if isinstance(shift, Sequence) else [shift] * len(axes)
+    axes = integers_of(axis, "an axis", operation="roll")
+    shifts = integers_of(shift, "a shift", operation="roll")
+    if not isinstance(shift, Sequence | np.ndarray):
+        shifts *= len(axes)
     if len(shifts) != len(axes):
         raise ShapeError(f"roll: a shift for each axis: {len(shifts)} shifts, {len(axes)} axes")
     total = [0] * array.ndim
     for each, by in zip(axes, shifts, strict=True):
-        total[axis_of(each, array.ndim, operation="roll")] += operator.index(by)
+        total[axis_of(each, array.ndim, operation="roll")] += by
     places = tuple(by % size if size else 0 for by, size in zip(total, array.shape, strict=True))
     return apply(ROLL, array, shifts=places)
 
@@ -63,9 +64,15 @@ def pad(x: Array | ArrayLike, /, pad_width: Width, *, constant_values: Scalar = 
     pad_width: how many elements before and after each axis: (before, after) for each axis, one such pair for
     all, or one number for all. Raises ShapeError, DtypeError for a constant that x's dtype does not hold.
     """
-    array = asarray(x)
-    value = constant_values.item() if isinstance(constant_values, np.generic) else constant_values
-    return apply(PAD, array, widths=_widths(pad_width, array.ndim), value=value)
+    array, value = asarray(x), constant_values
+    if isinstance(value, np.generic | np.ndarray) and not value.ndim:
+        value = value.item()
+    if not isinstance(value, bool | int | float):
+        raise DtypeError(f"pad: the constant is a number: {value!r}")
+    if array.kind is BOOL and value in (0, 1) and not isinstance(value, float):
+        value = bool(value)
+    word = dtypes.scalar_word(value, array.kind, operation="pad")
+    return apply(PAD, array, words=(word,), widths=_widths(pad_width, array.ndim))
 
 
 def tril(x: Array | ArrayLike, /, *, k: int = 0) -> Array:
@@ -73,7 +80,7 @@ def tril(x: Array | ArrayLike, /, *, k: int = 0) -> Array:
 
     x: (..., m, n). Raises ShapeError for fewer than two axes.
     """
-    return apply(TRIL, x, k=operator.index(k))
+    return apply(TRIL, x, k=_diagonal(k, operation="tril"))
 
 
 def triu(x: Array | ArrayLike, /, *, k: int = 0) -> Array:
@@ -81,7 +88,12 @@ def triu(x: Array | ArrayLike, /, *, k: int = 0) -> Array:
 
     x: (..., m, n). Raises ShapeError for fewer than two axes.
     """
-    return apply(TRIU, x, k=operator.index(k))
+    return apply(TRIU, x, k=_diagonal(k, operation="triu"))
+
+
+def _diagonal(k: int, *, operation: str) -> int:
+    """`k`, or the last diagonal on its side that a kernel can name: no matrix has that many."""
+    return max(-(1 << 31), min(integer_of(k, "k", operation=operation), (1 << 31) - 1))
 
 
 def _widths(pad_width: Width, ndim: int) -> Widths:
@@ -109,8 +121,7 @@ def _forward_roll(x: Array, *, shifts: Shape) -> Array:
     return out
 
 
-def _forward_pad(x: Array, *, widths: Widths, value: Scalar) -> Array:
-    word = dtypes.scalar_word(value, x.kind, operation="pad")
+def _forward_pad(x: Array, word: int = 0, *, widths: Widths) -> Array:
     shape = tuple(before + size + after for size, (before, after) in zip(x.shape, widths, strict=True))
     out = allocate(x.device, shape, x.kind, operation="pad")
     inside = _inside(shape, widths)
@@ -149,10 +160,11 @@ def _triangle(name: str, kind: Dtype) -> Body:
 
 
 def _grad_roll(g: Array, _out: Array, _x: Array, *, shifts: Shape) -> Array:
-    return apply(ROLL, g, shifts=tuple(-by % size for by, size in zip(shifts, g.shape, strict=True)))
+    back = tuple(-by % size if size else 0 for by, size in zip(shifts, g.shape, strict=True))
+    return apply(ROLL, g, shifts=back)
 
 
-def _grad_pad(g: Array, _out: Array, _x: Array, *, widths: Widths, value: Scalar) -> Array:
+def _grad_pad(g: Array, _out: Array, _x: Array, _word: int = 0, *, widths: Widths) -> Array:
     return g[_inside(g.shape, widths)]
 
 
@@ -160,8 +172,8 @@ def _numpy_roll(x: Values, *, shifts: Shape) -> Values:
     return np.roll(x, shifts, axis=tuple(range(x.ndim)))
 
 
-def _numpy_pad(x: Values, *, widths: Widths, value: Scalar) -> Values:
-    return np.pad(x, widths, constant_values=value)
+def _numpy_pad(x: Values, *, widths: Widths) -> Values:
+    return np.pad(x, widths)
 
 
 def _add(
@@ -177,12 +189,7 @@ def _add(
     def each_dtype() -> Iterator[Sample]:
         for kind in samples.KINDS:
             for i, each in enumerate(options):
-                value = (
-                    {"value": bool(each["value"]) if kind is BOOL else each["value"]}
-                    if "value" in each
-                    else {}
-                )
-                yield Sample(f"{name} {kind.name} {i}", made(kind, (6, 12), seed=i), each | value)
+                yield Sample(f"{name} {kind.name} {i}", made(kind, (6, 12), seed=i), each)
 
     def made(kind: Dtype, shape: Shape, *, seed: int) -> tuple[Values, ...]:
         return samples.ordinary(kind, 1, *shape, seed=seed)
@@ -208,7 +215,7 @@ PAD = _add(
     _forward_pad,
     _numpy_pad,
     _grad_pad,
-    [{"widths": ((2, 1), (0, 6)), "value": 7}, {"widths": ((0, 3), (4, 4)), "value": 0}],
+    [{"widths": ((2, 1), (0, 6))}, {"widths": ((0, 3), (4, 4))}],
 )
 TRIL, TRIU = (
     _add(

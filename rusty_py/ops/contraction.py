@@ -5,7 +5,6 @@ All are made of public functions, from which their gradients follow.
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
 from functools import lru_cache
 from math import prod
@@ -19,7 +18,7 @@ from rusty_py.operation import OPERATIONS, apply, public
 from rusty_py.ops.creation import asarray
 from rusty_py.ops.reshaping import moveaxis
 from rusty_py.ops.views import broadcast_to
-from rusty_py.views import Shape, axis_of, broadcast
+from rusty_py.views import Shape, axis_of, broadcast, integer_of, integers_of
 
 Axes = int | tuple[int | Sequence[int], int | Sequence[int]]
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -31,7 +30,8 @@ def vecdot(x1: Array | ArrayLike, x2: Array | ArrayLike, /, *, axis: int = -1) -
 
     Raises ShapeError, DtypeError.
     """
-    a, b = (moveaxis(each, axis, -1) for each in _arrays(x1, x2))
+    arrays = _arrays(x1, x2)
+    a, b = (moveaxis(each, axis_of(axis, each.ndim, operation="vecdot"), -1) for each in arrays)
     if a.shape[-1] != b.shape[-1]:
         raise ShapeError(f"vecdot: sizes differ along axis {axis}: {a.shape[-1]} and {b.shape[-1]}")
     return (a * b).sum(axis=-1)
@@ -45,14 +45,16 @@ def tensordot(x1: Array | ArrayLike, x2: Array | ArrayLike, /, *, axes: Axes = 2
     result has the other axes of x1, then those of x2. Raises ShapeError, DtypeError.
     """
     a, b = _arrays(x1, x2)
-    if isinstance(axes, tuple | list):
-        given = [[each] if isinstance(each, int) else [*each] for each in axes]
+    if isinstance(axes, tuple | list) or getattr(axes, "shape", ()) != ():
+        given = [integers_of(each, "an axis", operation="tensordot") for each in axes]  # type: ignore[union-attr]
+        if len(given) != 2:
+            raise ShapeError(f"tensordot: the axes of each of two arrays: {axes}")
         over_a, over_b = (
             [axis_of(axis, x.ndim, operation="tensordot") for axis in each]
             for each, x in zip(given, (a, b), strict=True)
         )
     else:
-        count = operator.index(axes)
+        count = integer_of(axes, "the number of axes", operation="tensordot")
         if not 0 <= count <= min(a.ndim, b.ndim):
             raise ShapeError(f"tensordot: {count} axes of arrays with {a.ndim} and {b.ndim}")
         over_a, over_b = [*range(a.ndim - count, a.ndim)], [*range(count)]

@@ -18,7 +18,7 @@ from rusty_py.ops.grid import THREADS, groups_for
 from rusty_py.runtime.buffer import BINDING_BYTES, Buffer, BufferBinding
 from rusty_py.runtime.device import Device, default_device
 from rusty_py.runtime.launch import Spec, launch
-from rusty_py.views import Shape, View, shape_of
+from rusty_py.views import Shape, View, integer_of, shape_of
 
 FILL = Spec("creation/fill", 0, 1, THREADS)
 
@@ -75,6 +75,8 @@ def full(
     value = fill_value
     if not isinstance(value, bool | int | float):
         _, strong = dtypes.host_values(value, dtype, operation="full")
+        if np.size(value) != 1:
+            raise ShapeError(f"full: fills with one number: got {np.size(value)}")
         value, dtype = np.asarray(value).item(), strong if dtype is None else dtype
     kind = _of_number(value) if dtype is None else dtypes.element(dtype, operation="full")
     if kind is dtypes.BOOL and value in (0, 1):
@@ -90,14 +92,26 @@ def zeros(
     shape: int | Sequence[int], dtype: DtypeLike | None = None, *, device: Device | None = None
 ) -> Array:
     """An array of zeros, float32 where `dtype` is not said."""
-    return full(shape, 0, dtype=F32 if dtype is None else dtype, device=device)
+    return _filled(shape, 0, dtype, device, operation="zeros")
 
 
 def ones(
     shape: int | Sequence[int], dtype: DtypeLike | None = None, *, device: Device | None = None
 ) -> Array:
     """An array of ones, float32 where `dtype` is not said."""
-    return full(shape, 1, dtype=F32 if dtype is None else dtype, device=device)
+    return _filled(shape, 1, dtype, device, operation="ones")
+
+
+def _filled(
+    shape: int | Sequence[int],
+    value: int,
+    dtype: DtypeLike | None,
+    device: Device | None,
+    *,
+    operation: str,
+) -> Array:
+    kind = F32 if dtype is None else dtypes.element(dtype, operation=operation)
+    return full(shape_of(shape, operation=operation), value, dtype=kind, device=device)
 
 
 def empty(
@@ -207,7 +221,9 @@ def eye(
 ) -> Array:
     """Ones on the `k`-th diagonal above the main one, and zeros. Shape (n_rows, n_cols or n_rows)."""
     cols = n_rows if n_cols is None else n_cols
-    out = zeros((n_rows, cols), dtype=dtype, device=device)
+    n_rows, cols = shape_of((n_rows, cols), operation="eye")
+    out = _filled((n_rows, cols), 0, dtype, device, operation="eye")
+    k = integer_of(k, "k", operation="eye")
     row, col = max(0, -k), max(0, k)
     length = min(n_rows - row, cols - col)
     if length > 0:

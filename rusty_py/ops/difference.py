@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Iterator
 
 import numpy as np
@@ -20,7 +19,7 @@ from rusty_py.ops.joining import concat
 from rusty_py.ops.views import broadcast_to
 from rusty_py.oracle import Expected
 from rusty_py.samples import Sample, Values
-from rusty_py.views import Shape, axis_of
+from rusty_py.views import Shape, axis_key, axis_of, integer_of
 
 
 def diff(
@@ -40,7 +39,8 @@ def diff(
     """
     if prepend is not None or append is not None:
         x = _joined(x, prepend, append, axis)
-    return apply(DIFF, x, axis=axis, n=operator.index(n))
+    times = integer_of(n, "the number of differences", operation="diff")
+    return apply(DIFF, x, axis=axis_key(axis, operation="diff"), n=times)
 
 
 def _joined(
@@ -63,11 +63,11 @@ def _forward(x: Array, *, axis: int = -1, n: int = 1) -> Array:
     index = axis_of(axis, x.ndim, operation="diff")
     if n < 0:
         raise ShapeError(f"diff: the number of differences is not negative: {n}")
-    before: tuple[slice, ...] = (slice(None),) * index
-    for _ in range(n):
+    given, before = x, (slice(None),) * index
+    for _ in range(min(n, x.shape[index])):  # Then there is nothing left.
         after, first = x[(*before, slice(1, None))], x[(*before, slice(None, -1))]
         x = after != first if x.kind is BOOL else after - first
-    return x if n else x.copy()
+    return x if x is not given else x.copy()
 
 
 def _gradient(g: Array, _out: Layout, _x: Layout, *, axis: int = -1, n: int = 1) -> Array | None:

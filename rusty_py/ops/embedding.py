@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -24,7 +23,7 @@ from rusty_py.oracle import Expected
 from rusty_py.runtime.device import default_device
 from rusty_py.runtime.launch import Spec
 from rusty_py.samples import Sample, Values
-from rusty_py.views import View, broadcast, broadcast_strides
+from rusty_py.views import View, broadcast, broadcast_strides, integer_of
 
 
 @public
@@ -36,7 +35,8 @@ def one_hot(indices: Array | ArrayLike, /, num_classes: int, *, dtype: DtypeLike
     """
     device = indices.device if isinstance(indices, Array) else default_device()
     index = index_array(indices, device, operation="one_hot")
-    count, kind = operator.index(num_classes), dtypes.element(dtype, operation="one_hot")
+    count = integer_of(num_classes, "the number of classes", operation="one_hot")
+    kind = dtypes.element(dtype, operation="one_hot")
     if count < 0:
         raise ShapeError(f"one_hot: the number of classes is not negative: {count}")
     return apply(ONE_HOT, index, count=count, dtype=kind)
@@ -62,7 +62,7 @@ def rotary_tables(positions: Array | ArrayLike, dim: int, /, *, base: float = 10
     positions: integers or f32, (...). Both results are f32, (..., dim / 2). Angles are rounded to f32, so the
     error of a result is up to position * 1e-7. Raises ShapeError for an odd `dim`, DtypeError.
     """
-    size = operator.index(dim)
+    size = integer_of(dim, "dim", operation="rotary_tables")
     if size < 0 or size % 2:
         raise ShapeError(f"rotary_tables: dim is even: {size}")
     array = asarray(positions).astype(F32, copy=False)

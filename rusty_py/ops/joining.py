@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Iterator, Sequence
 from functools import partial, reduce
 
@@ -19,7 +18,7 @@ from rusty_py.ops.conversions import cast
 from rusty_py.ops.creation import asarray
 from rusty_py.oracle import Expected
 from rusty_py.samples import Sample, Values
-from rusty_py.views import Shape, axis_of
+from rusty_py.views import Shape, axis_key, axis_of, integer_of, integers_of
 
 
 @public
@@ -32,7 +31,7 @@ def concat(arrays: Array | Sequence[Array | ArrayLike], /, axis: int | None = 0)
     parts = _parts(arrays, operation="concat")
     if axis is None:
         parts = [asarray(each).reshape(-1) for each in parts]
-    return apply(CONCAT, *parts, axis=0 if axis is None else operator.index(axis))
+    return apply(CONCAT, *parts, axis=axis_key(0 if axis is None else axis, operation="concat"))
 
 
 concatenate = PUBLIC["concatenate"] = concat
@@ -46,7 +45,7 @@ def stack(arrays: Array | Sequence[Array | ArrayLike], /, axis: int = 0) -> Arra
     f16 and f32 give f32. One launch for each array.
     Raises ShapeError, DtypeError for dtypes that do not mix, LimitError, OutOfMemory.
     """
-    return apply(STACK, *_parts(arrays, operation="stack"), axis=operator.index(axis))
+    return apply(STACK, *_parts(arrays, operation="stack"), axis=axis_key(axis, operation="stack"))
 
 
 @public
@@ -74,9 +73,9 @@ def split(
     at = axis_of(axis, array.ndim, operation="split")
     size = array.shape[at]
     if isinstance(indices_or_sections, Sequence | np.ndarray):
-        bounds = [operator.index(each) for each in indices_or_sections]
+        bounds = integers_of(indices_or_sections, "where a part begins", operation="split")
     else:
-        count = operator.index(indices_or_sections)
+        count = integer_of(indices_or_sections, "the number of parts", operation="split")
         if count < 1 or size % count:
             raise ShapeError(
                 f"split: not into equal parts: {size} elements along axis {axis} in {count} parts;"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from functools import cache
 from math import isfinite
 
@@ -14,6 +13,7 @@ from rusty_py.operation import OPERATIONS, Operation, apply, public
 from rusty_py.ops.grid import THREADS, groups_for
 from rusty_py.runtime.device import Device
 from rusty_py.runtime.launch import Spec, launch
+from rusty_py.views import integer_of
 
 
 @public
@@ -34,7 +34,7 @@ def linspace(
     numbers that do not fit.
     """
     kind = F32 if dtype is None else dtypes.element(dtype, operation="linspace")
-    count, first, last = operator.index(num), float(start), float(stop)
+    count, first, last = integer_of(num, "num", operation="linspace"), float(start), float(stop)
     if kind.kind != "f":
         raise DtypeError(f'linspace: not for {kind.name}: convert with .astype("{kind.name}")')
     if count < 0 or not (isfinite(first) and isfinite(last)):

@@ -22,7 +22,7 @@ _OURS[np.round] = OPERATIONS["round"]  # Without decimals, it is np.rint.
 
 # What is no operation, but a view or a question. `axes` or `shape` by position or by name.
 _VIEWS: dict[Callable[..., object], Callable[..., object]] = {
-    np.transpose: lambda x, axes=None: x.transpose(*(axes or ())),
+    np.transpose: lambda x, axes=None: reshaping.transpose(x, axes),
     np.reshape: lambda x, shape: x.reshape(shape),
     np.copy: lambda x: x.copy(),
     np.shape: lambda x: x.shape,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
 from math import prod
 
@@ -17,14 +16,14 @@ from rusty_py.ops.choosing import take
 from rusty_py.ops.creation import asarray
 from rusty_py.ops.views import broadcast_to
 from rusty_py.runtime.device import Device
-from rusty_py.views import axes_of, axis_of, broadcast
+from rusty_py.views import axes_of, axis_of, broadcast, integer_of, integers_of
 
 
 @public
 def transpose(x: Array | ArrayLike, /, axes: Sequence[int] | None = None) -> Array:
     """`x` with its axes in the order `axes`, reversed if None; shares memory. Raises ShapeError."""
     array = asarray(x)
-    return array.T if axes is None else array.transpose(tuple(axes))
+    return array.T if axes is None else array.transpose(integers_of(axes, "an axis", operation="transpose"))
 
 
 @public
@@ -36,7 +35,7 @@ def moveaxis(x: Array | ArrayLike, /, source: int | Sequence[int], destination: 
     array = asarray(x)
     named = []
     for given in (source, destination):
-        axes = [given] if isinstance(given, int) else [*given]
+        axes = integers_of(given, "an axis", operation="moveaxis")
         named.append([axis_of(axis, array.ndim, operation="moveaxis") for axis in axes])
     sources, places = named
     if len(sources) != len(places) or len({*sources}) != len(sources) or len({*places}) != len(places):
@@ -114,14 +113,14 @@ def repeat(x: Array | ArrayLike, repeats: int | Sequence[int], /, axis: int | No
     size = array.shape[at]
     if isinstance(repeats, Array):
         raise UnsupportedError("repeat: repeats must be known on the host: use .tolist()")
-    if isinstance(repeats, Sequence | np.ndarray):
-        counts = [operator.index(each) for each in repeats]
+    if isinstance(repeats, Sequence | np.ndarray) and np.ndim(repeats):
+        counts = integers_of(repeats, "a number of repeats", operation="repeat")
         counts = counts * size if len(counts) == 1 else counts
         if len(counts) != size or min(counts, default=0) < 0:
             raise ShapeError(f"repeat: a number, not negative, for each of {size} elements: {len(counts)}")
         _refuse_size(array, sum(counts) * (array.size // size if size else 0), operation="repeat")
         return take(array, np.repeat(np.arange(size), counts), axis=at)
-    count = operator.index(repeats)
+    count = integer_of(repeats, "a number of repeats", operation="repeat")
     if count < 0:
         raise ShapeError(f"repeat: repeats are not negative: {count}")
     _refuse_size(array, array.size * count, operation="repeat")
@@ -137,8 +136,8 @@ def tile(x: Array | ArrayLike, repetitions: int | Sequence[int], /) -> Array:
     Raises ShapeError, LimitError.
     """
     array = asarray(x)
-    counts = [repetitions] if isinstance(repetitions, int) else [*repetitions]
-    counts = [1] * (array.ndim - len(counts)) + [operator.index(each) for each in counts]
+    counts = integers_of(repetitions, "a number of repetitions", operation="tile")
+    counts = [1] * (array.ndim - len(counts)) + counts
     if min(counts, default=0) < 0:
         raise ShapeError(f"tile: repetitions are not negative: {repetitions}")
     sizes = [1] * (len(counts) - array.ndim) + [*array.shape]

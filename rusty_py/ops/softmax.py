@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from operator import index
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -20,7 +19,7 @@ from rusty_py.ops.rowwise.kernel import RowFunction
 from rusty_py.ops.rowwise.launches import launch_rows
 from rusty_py.oracle import Expected
 from rusty_py.samples import Sample, Values
-from rusty_py.views import Shape, axis_of
+from rusty_py.views import Shape, axis_key, axis_of
 
 
 def softmax(x: Array | ArrayLike, /, axis: int = -1) -> Array:
@@ -29,7 +28,7 @@ def softmax(x: Array | ArrayLike, /, axis: int = -1) -> Array:
     x: float32 or float16, which is computed in f32. A row of -infinity gives 0; a row with NaN or infinity
     gives NaN. Raises DtypeError, ShapeError, LimitError, OutOfMemory.
     """
-    return apply(SOFTMAX, x, axis=index(axis))
+    return apply(SOFTMAX, x, axis=axis_key(axis, operation="softmax"))
 
 
 def log_softmax(x: Array | ArrayLike, /, axis: int = -1) -> Array:
@@ -38,7 +37,7 @@ def log_softmax(x: Array | ArrayLike, /, axis: int = -1) -> Array:
     x: float32 or float16, which is computed in f32. A row of -infinity stays as it is; a row with NaN or
     infinity gives NaN. Raises DtypeError, ShapeError, LimitError, OutOfMemory.
     """
-    return apply(LOG_SOFTMAX, x, axis=index(axis))
+    return apply(LOG_SOFTMAX, x, axis=axis_key(axis, operation="log_softmax"))
 
 
 def _along(function: RowFunction, *operands: Array, axis: int = -1) -> Array:

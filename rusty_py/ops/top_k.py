@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Iterator
 
 import numpy as np
@@ -31,7 +30,7 @@ from rusty_py.ops.sort.specs import step
 from rusty_py.oracle import Expected
 from rusty_py.samples import Sample
 from rusty_py.shapes import ceil_div
-from rusty_py.views import axis_of
+from rusty_py.views import axis_of, integer_of
 
 SORTED = 1 << 9
 """Rows up to this length are sorted in workgroup memory."""
@@ -47,7 +46,7 @@ def top_k(x: Array | ArrayLike, k: int, /, *, axis: int = -1) -> tuple[Array, Ar
     """
     array = asarray(x)
     at = axis_of(axis, array.ndim, operation="top_k")
-    indices = apply(TOP_K, array, k=operator.index(k), axis=at)
+    indices = apply(TOP_K, array, k=integer_of(k, "k", operation="top_k"), axis=at)
     return apply(OPERATIONS["take_along_axis"], array, indices, axis=at), indices
 
 

@@ -20,7 +20,7 @@ from rusty_py.operation import HOOKS, OPERATIONS, Cost, Gradient, Operation, app
 from rusty_py.ops.creation import asarray, full
 from rusty_py.oracle import Expected
 from rusty_py.samples import Sample, Values
-from rusty_py.views import Shape, axes_of, broadcast, broadcast_strides, shape_of
+from rusty_py.views import Shape, axes_of, broadcast, broadcast_strides, integers_of, shape_of
 
 
 def permute_dims(x: Array | ArrayLike, /, axes: Sequence[int]) -> Array:
@@ -28,8 +28,7 @@ def permute_dims(x: Array | ArrayLike, /, axes: Sequence[int]) -> Array:
 
     Raises ShapeError unless `axes` names each axis once.
     """
-    array = asarray(x)
-    return array.transpose(tuple(axes)) if array.ndim or axes else array
+    return asarray(x).transpose(tuple(integers_of(axes, "an axis", operation="permute_dims")))
 
 
 @public
@@ -69,8 +68,9 @@ def broadcast_to(x: Array | ArrayLike, /, shape: int | Sequence[int]) -> Array:
 def expand_dims(x: Array | ArrayLike, /, *, axis: int | Sequence[int] = 0) -> Array:
     """`x` with an axis of size 1 at each position `axis` of the result; shares memory. Raises ShapeError."""
     array = asarray(x)
-    count = array.ndim + (1 if isinstance(axis, int) else len(axis))
-    axes = axes_of(axis, count, operation="expand_dims")
+    named = integers_of(axis, "an axis", operation="expand_dims")
+    count = array.ndim + len(named)
+    axes = axes_of(named, count, operation="expand_dims")
     sizes = iter(array.shape)
     return array.reshape(tuple(1 if each in axes else next(sizes) for each in range(count)))
 

@@ -58,6 +58,36 @@ def test_widths_are_said_in_short(unchecked: Device) -> None:
     assert_equal(rp.pad(x, 1, constant_values=np.float32(0.5)), np.pad(x.numpy(), 1, constant_values=0.5))
 
 
+def test_each_constant_pads_with_its_bits(unchecked: Device) -> None:
+    x = rp.ones(3, device=unchecked)
+    for value in (0.0, -0.0, 1, True, np.array(2.5), -0.0):  # Equal numbers, and others of other bits.
+        padded = rp.pad(x, 1, constant_values=value).numpy()
+        np.testing.assert_array_equal(
+            padded.view(np.uint32), np.pad(x.numpy(), 1, constant_values=value).view(np.uint32)
+        )
+    mask, i = x > 0, x.astype("i32")
+    assert rp.pad(mask, 1).tolist() == [False, True, True, True, False]
+    assert rp.pad(i, 1, constant_values=1).tolist() == [1] * 5
+    for array, value in ((i, 1.0), (mask, 0.0), (mask, 2), (x, rp.ones((), device=unchecked)), (x, "1")):
+        with pytest.raises(DtypeError, match=r"^pad: "):
+            rp.pad(array, 1, constant_values=value)  # type: ignore[arg-type]
+
+
+def test_a_diagonal_of_any_number_is_beyond_the_matrix(unchecked: Device) -> None:
+    x = rp.ones((3, 4), device=unchecked)
+    for k in (2**31, 2**32, 10**20):
+        assert_equal(rp.tril(x, k=k), np.ones((3, 4), np.float32))
+        assert_equal(rp.triu(x, k=k), np.zeros((3, 4), np.float32))
+        assert_equal(rp.tril(x, k=-k), np.zeros((3, 4), np.float32))
+        assert_equal(rp.triu(x, k=-k), np.ones((3, 4), np.float32))
+
+
+def test_arrays_without_elements_are_rolled_with_a_gradient(unchecked: Device) -> None:
+    for shape in ((0, 3), (3, 0), (0,)):
+        x = rp.zeros(shape, device=unchecked)
+        assert rp.grad(lambda x: rp.roll(x, 1, axis=0).sum())(x).shape == shape
+
+
 def test_triangles_select_and_do_not_multiply(unchecked: Device) -> None:
     x = rp.full((3, 3), np.inf, dtype="f32", device=unchecked)
     assert_equal(rp.tril(x), np.tril(x.numpy()))

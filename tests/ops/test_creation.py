@@ -146,12 +146,12 @@ def test_an_array_stays_on_its_device(unchecked: Device) -> None:
 @pytest.mark.parametrize(
     ("action", "error", "said"),
     [
-        (lambda on: rp.zeros(-1, **on), ShapeError, r"^full: sizes are not negative"),
+        (lambda on: rp.zeros(-1, **on), ShapeError, r"^zeros: sizes are not negative"),
         (lambda on: rp.empty("x", **on), ShapeError, r"^empty: a shape is an integer"),
         (lambda on: rp.full(2, 2**31, **on), DtypeError, r"^full: the integer does not fit i32"),
         (lambda on: rp.full(2, 1.5, dtype="i32", **on), DtypeError, r"^full: dtypes do not mix"),
         (lambda on: rp.full(2, 2, dtype=BOOL, **on), DtypeError, r"^full: dtypes do not mix"),
-        (lambda on: rp.zeros(2, dtype="f64", **on), DtypeError, r"^full: "),
+        (lambda on: rp.zeros(2, dtype="f64", **on), DtypeError, r"^zeros: "),
         (lambda on: rp.arange(0, 3, 0, **on), ShapeError, r"^arange: the step is not zero, and all "),
         (lambda on: rp.arange(2**31 + 1, **on), DtypeError, r"^arange: the integer does not fit i32"),
         (lambda on: rp.arange(1.5, dtype="i32", **on), DtypeError, r"^arange: not for i32"),

@@ -1,14 +1,18 @@
 """Shapes made of views and one copy: NumPy's results in any layout, and what is refused."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import rusty_py as rp
-from rusty_py import Device, LimitError, ShapeError, UnsupportedError
+from rusty_py import Array, Device, DtypeError, LimitError, ShapeError, UnsupportedError
 from rusty_py.dtypes import F32
 
+from ..each import each_reported
 from .arrays_of import Drawn, drawn
 from .operands import on, values
 from .test_joining import assert_equal
@@ -111,6 +115,73 @@ def test_gradients_flow_through_views_and_copies(unchecked: Device) -> None:
         np.testing.assert_array_equal(x.grad.numpy(), expected, err_msg=name)  # type: ignore[union-attr]
 
 
+def test_integers_may_be_those_of_numpy(unchecked: Device) -> None:
+    a = np.arange(12, dtype=np.float32).reshape(3, 4)
+    x, one, zero = on(unchecked, a), np.int64(1), np.int32(0)
+    cases: dict[str, tuple[Callable[[], Array], np.ndarray]] = {
+        "roll": (lambda: rp.roll(x, one, zero), np.roll(a, 1, 0)),
+        "roll by an array": (lambda: rp.roll(x, np.array([1, 2]), (0, 1)), np.roll(a, (1, 2), (0, 1))),
+        "moveaxis": (lambda: rp.moveaxis(x, zero, one), a.T),
+        "expand_dims": (lambda: rp.expand_dims(x, axis=one), a[:, None]),
+        "tile": (lambda: rp.tile(x, np.int64(2)), np.tile(a, 2)),
+        "repeat": (lambda: rp.repeat(x, np.array(2), zero), np.repeat(a, 2, 0)),
+        "permute_dims": (lambda: rp.permute_dims(x, np.array([1, 0])), a.T),
+        "tensordot": (lambda: rp.tensordot(x, x, axes=(one, one)), a @ a.T),
+        "vecdot": (lambda: rp.vecdot(x, x, axis=zero), (a * a).sum(0)),
+        "concat": (lambda: rp.concat([x, x], axis=one), np.concatenate([a, a], 1)),
+        "eye": (lambda: rp.eye(np.int64(2), device=unchecked), np.eye(2, dtype=np.float32)),
+    }
+    with each_reported() as case:
+        for name, (function, expected) in cases.items():
+            with case(name):
+                assert_equal(function(), expected)
+
+
+def test_what_is_no_integer_is_refused_by_the_operation(unchecked: Device) -> None:
+    x = rp.ones((2, 3), device=unchecked)
+    assert rp.sort(x, axis=1).shape == x.shape  # Its plan is not that of 1.0.
+    cases: dict[str, Callable[[Any], object]] = {
+        "sum": lambda n: x.sum(axis=n),
+        "max": lambda n: rp.max(x, axis=(0, n)),
+        "var": lambda n: rp.var(x, axis=n),
+        "vector_norm": lambda n: rp.vector_norm(x, axis=n),
+        "flip": lambda n: rp.flip(x, axis=n),
+        "sort": lambda n: rp.sort(x, axis=n),
+        "argsort": lambda n: rp.argsort(x, axis=n),
+        "top_k": lambda n: rp.top_k(x, n),
+        "cumulative_sum": lambda n: rp.cumulative_sum(x, axis=n),
+        "cumsum": lambda n: rp.cumsum(x, n),
+        "softmax": lambda n: rp.softmax(x, axis=n),
+        "diff": lambda n: rp.diff(x, n=n),
+        "concat": lambda n: rp.concat([x, x], axis=n),
+        "stack": lambda n: rp.stack([x, x], axis=n),
+        "split": lambda n: rp.split(x, n),
+        "take": lambda n: rp.take(x, [0], axis=n),
+        "roll": lambda n: rp.roll(x, n, 0),
+        "tril": lambda n: rp.tril(x, k=n),
+        "repeat": lambda n: rp.repeat(x, n, 0),
+        "tile": lambda n: rp.tile(x, n),
+        "moveaxis": lambda n: rp.moveaxis(x, n, 0),
+        "expand_dims": lambda n: rp.expand_dims(x, axis=n),
+        "permute_dims": lambda n: rp.permute_dims(x, n),
+        "transpose": lambda n: x.transpose(n),
+        "swapaxes": lambda n: x.swapaxes(n, 0),
+        "reshape": lambda n: x.reshape(n, -1),
+        "tensordot": lambda n: rp.tensordot(x, x, axes=n),
+        "vecdot": lambda n: rp.vecdot(x, x, axis=n),
+        "linspace": lambda n: rp.linspace(0, 1, n, device=unchecked),
+        "one_hot": lambda n: rp.one_hot([0], n),
+        "eye": lambda n: rp.eye(n, device=unchecked),
+        "zeros": lambda n: rp.zeros(n, device=unchecked),
+    }
+    with each_reported() as case:
+        for name, function in cases.items():
+            for value in (1.0, "1"):
+                error = ShapeError if name in ("eye", "zeros") else DtypeError
+                with case(f"{name} {value!r}"), pytest.raises(error, match=f"^{name}: .* integer"):
+                    function(value)
+
+
 def test_what_no_shape_can_be_is_refused(unchecked: Device) -> None:
     x = rp.ones((2, 3), device=unchecked)
     for call, said in (
@@ -123,6 +194,12 @@ def test_what_no_shape_can_be_is_refused(unchecked: Device) -> None:
             "repeat: a number, not negative, for each of 2 elements: 3",
         ),
         (lambda: rp.tile(x, -1), "tile: repetitions are not negative"),
+        (lambda: rp.permute_dims(x, ()), "transpose: names each of 2 axes once"),
+        (lambda: x.transpose(()), "transpose: names each of 2 axes once"),
+        (lambda: rp.tensordot(x, x, axes=([0], [0], [1])), "tensordot: the axes of each of two arrays"),
+        (lambda: rp.vecdot(x, x, axis=2), "vecdot: no such axis: 2 of 2"),
+        (lambda: rp.full(3, [1, 2]), "full: fills with one number: got 2"),
+        (lambda: rp.eye(-3), "eye: sizes are not negative"),
         (lambda: rp.meshgrid(x), "meshgrid: arrays of one axis"),
         (lambda: rp.meshgrid(x[0], indexing="yx"), "meshgrid: indexing is"),
     ):

@@ -48,7 +48,7 @@ def define_reduction(row: Reduction) -> Reduce:
     """Registers a reduction without further options; returns its public function."""
 
     def function(x: Array | ArrayLike, /, axis: Axis = None, *, keepdims: bool = False) -> Array:
-        return apply(operation, x, axis=axis_key(axis), keepdims=keepdims)
+        return apply(operation, x, axis=axis_key(axis, operation=row.name), keepdims=keepdims)
 
     function.__name__ = function.__qualname__ = row.name
     function.__doc__, function.__module__ = _doc(row), "rusty_py"
@@ -67,7 +67,7 @@ def define_accumulation(row: Reduction) -> Accumulate:
         dtype: DtypeLike | None = None,
         keepdims: bool = False,
     ) -> Array:
-        return apply(operation, x, axis=axis_key(axis), dtype=dtype, keepdims=keepdims)
+        return apply(operation, x, axis=axis_key(axis, operation=row.name), dtype=dtype, keepdims=keepdims)
 
     function.__name__ = function.__qualname__ = row.name
     function.__doc__, function.__module__ = _doc(row), "rusty_py"

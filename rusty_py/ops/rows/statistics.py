@@ -43,7 +43,7 @@ def var(
     For f32 and f16, which is computed in f32; one read of memory, its error as that of two passes. NaN where
     n - `correction` is not positive. Raises DtypeError, ShapeError, LimitError, OutOfMemory.
     """
-    return apply(_VAR, x, axis=axis_key(axis), correction=correction, keepdims=keepdims)
+    return apply(_VAR, x, axis=axis_key(axis, operation="var"), correction=correction, keepdims=keepdims)
 
 
 def std(
@@ -53,7 +53,7 @@ def std(
 
     The gradient is zero where the result is. Raises DtypeError, ShapeError, LimitError, OutOfMemory.
     """
-    return apply(_STD, x, axis=axis_key(axis), correction=correction, keepdims=keepdims)
+    return apply(_STD, x, axis=axis_key(axis, operation="std"), correction=correction, keepdims=keepdims)
 
 
 def _divisor(count: int, *, correction: float = 0) -> float:

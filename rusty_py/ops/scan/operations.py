@@ -22,7 +22,7 @@ from rusty_py.ops.scan.specs import PROD, SUM, Scan
 from rusty_py.ops.where import where
 from rusty_py.oracle import Expected
 from rusty_py.samples import Sample, Values
-from rusty_py.views import Shape, axis_of
+from rusty_py.views import Shape, axis_key, axis_of
 
 
 def cumulative_sum(
@@ -40,7 +40,8 @@ def cumulative_sum(
     so the rounding error grows far slower than the length. Raises DtypeError, ShapeError, LimitError,
     OutOfMemory.
     """
-    return apply(_SUM, x, axis=axis, dtype=dtype, include_initial=include_initial)
+    key = axis_key(axis, operation="cumulative_sum")
+    return apply(_SUM, x, axis=key, dtype=dtype, include_initial=include_initial)
 
 
 def cumulative_prod(
@@ -56,7 +57,8 @@ def cumulative_prod(
     Products are formed in blocks. The product of a block may overflow or underflow although no cumulative
     product does; 0 times an overflow is NaN. Raises DtypeError, ShapeError, LimitError, OutOfMemory.
     """
-    return apply(_PROD, x, axis=axis, dtype=dtype, include_initial=include_initial)
+    key = axis_key(axis, operation="cumulative_prod")
+    return apply(_PROD, x, axis=key, dtype=dtype, include_initial=include_initial)
 
 
 def cumsum(x: Array | ArrayLike, /, axis: int | None = None, *, dtype: DtypeLike | None = None) -> Array:
@@ -64,7 +66,7 @@ def cumsum(x: Array | ArrayLike, /, axis: int | None = None, *, dtype: DtypeLike
 
     Raises DtypeError, ShapeError, LimitError, OutOfMemory.
     """
-    return apply(_CUMSUM, x, axis=axis, dtype=dtype)
+    return apply(_CUMSUM, x, axis=axis_key(axis, operation="cumsum"), dtype=dtype)
 
 
 def cumprod(x: Array | ArrayLike, /, axis: int | None = None, *, dtype: DtypeLike | None = None) -> Array:
@@ -72,7 +74,7 @@ def cumprod(x: Array | ArrayLike, /, axis: int | None = None, *, dtype: DtypeLik
 
     Raises DtypeError, ShapeError, LimitError, OutOfMemory.
     """
-    return apply(_CUMPROD, x, axis=axis, dtype=dtype)
+    return apply(_CUMPROD, x, axis=axis_key(axis, operation="cumprod"), dtype=dtype)
 
 
 def reversed_sum(x: Array, axis: int) -> Array:
@@ -116,7 +118,7 @@ def _axis(name: str, axis: int | None, ndim: int) -> int:
         raise ShapeError(f"{name}: needs 1 axis or more: x is a scalar; use x.reshape(1)")
     if axis is None and ndim > 1:
         raise ShapeError(f"{name}: of which of {ndim} axes? say axis=, or use x.reshape(-1)")
-    return axis_of(axis or 0, ndim, operation=name)
+    return axis_of(0 if axis is None else axis, ndim, operation=name)
 
 
 # Gradients. An axis of None is that of an array with one; x of `cumsum` may have others.

@@ -17,7 +17,7 @@ from rusty_py.ops.creation import full
 from rusty_py.ops.sort.kernels import sort_rows
 from rusty_py.oracle import Expected
 from rusty_py.samples import Sample, Values
-from rusty_py.views import Shape, axis_of
+from rusty_py.views import Shape, axis_key, axis_of
 
 
 def sort(
@@ -33,7 +33,7 @@ def sort(
     NaN counts as larger than every number: it comes last, first if `descending`. -0.0 comes before 0.0. The
     sort is always stable. Raises ShapeError, LimitError, OutOfMemory.
     """
-    return apply(SORT, x, axis=axis, descending=descending)
+    return apply(SORT, x, axis=axis_key(axis, operation="sort"), descending=descending)
 
 
 def argsort(
@@ -49,7 +49,7 @@ def argsort(
     Equal elements keep their order, also if `descending`; -0.0 equals 0.0. NaN counts as larger than every
     number, and equals itself. The sort is always stable. Raises ShapeError, LimitError, OutOfMemory.
     """
-    return apply(ARGSORT, x, axis=axis, descending=descending)
+    return apply(ARGSORT, x, axis=axis_key(axis, operation="argsort"), descending=descending)
 
 
 def by_rows(x: Array, axis: int) -> tuple[Array, list[int]]:
