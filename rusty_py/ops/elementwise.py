@@ -109,14 +109,14 @@ def binary(name: str, a: Array, b: object, *, reflected: bool = False) -> Array 
     """
     if type(b) is float or type(b) is int:  # What comes often first.
         return _with_number(name, a, b, reflected=reflected)
-    if isinstance(b, np.generic) and not isinstance(b, float):
-        return _strong_number(name, a, b, reflected=reflected)
-    if isinstance(b, bool | int | float):
-        return _with_number(name, a, b, reflected=reflected)
-    if isinstance(b, np.ndarray | list | tuple):
-        b = asarray(b, device=a.device)
     if not isinstance(b, Array):
-        return NotImplemented  # type: ignore[no-any-return]
+        if isinstance(b, np.generic) and not isinstance(b, float):
+            return _strong_number(name, a, b, reflected=reflected)
+        if isinstance(b, bool | int | float):
+            return _with_number(name, a, b, reflected=reflected)
+        if not isinstance(b, np.ndarray | list | tuple):
+            return NotImplemented  # type: ignore[no-any-return]
+        b = asarray(b, device=a.device)
     operation = OPERATIONS[name]
     return apply(operation, b, a) if reflected else apply(operation, a, b)
 
