@@ -189,7 +189,7 @@ def _are_pythons(values: object) -> bool:
     kinds = set(map(type, values))
     if kinds <= {list, tuple, range}:
         return all(map(_are_pythons, values))
-    return all(issubclass(kind, bool | int | float) for kind in kinds)
+    return all(issubclass(kind, bool | int | float) or hasattr(kind, "word") for kind in kinds)  # Of fusion.
 
 
 def promoted(a: Dtype, b: Dtype, *, operation: str) -> Dtype:

@@ -6,7 +6,7 @@ import functools
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from types import BuiltinFunctionType, CellType, ModuleType
+from types import BuiltinFunctionType, CellType, CodeType, ModuleType
 from typing import Any, Generic, ParamSpec, TypeVar
 
 import numpy as np
@@ -181,7 +181,9 @@ class Fused(Generic[P, R]):
                     f"fuse: {self.name} takes arrays, numbers and hashable values: got {kind.__name__}:"
                     " pass arrays one by one, and sequences as tuples"
                 ) from None
-            key += kind, value, repr(value) if kind is tuple else None
+            # -0.0 equals 0.0 and NaN nothing, not even itself.
+            own = None if isinstance(value, np.generic) else value
+            key += kind, own, repr(value) if kind is tuple or own is None else None
 
     def _found(self, key: Key, numbers: Numbers) -> Traced | None:
         found = self._known.get(key)
@@ -239,7 +241,7 @@ class Fused(Generic[P, R]):
         self._known[key] = traced
 
     def _result(self, trace: Trace, result: Any, watched: tuple[Watch, ...]) -> Traced:
-        several = type(result) if isinstance(result, tuple | list) else None
+        several = getattr(type(result), "_make", type(result)) if isinstance(result, tuple | list) else None
         results = list(result) if several is not None else [result]
         for each in results:
             if not isinstance(each, Array):
@@ -271,9 +273,17 @@ def _watched(function: Any) -> Iterator[Watch]:
         except ValueError:  # Not assigned yet.
             continue
     names = function.__globals__
-    for name in code.co_names:
+    for name in dict.fromkeys(_names_in(code)):
         if name in names and not isinstance(names[name], ModuleType | BuiltinFunctionType):
             yield Watch(functools.partial(names.get, name), names[name])
+
+
+def _names_in(code: CodeType) -> Iterator[str]:
+    """The names that a function reads, also in its comprehensions, lambdas and inner functions."""
+    yield from code.co_names
+    for each in code.co_consts:
+        if isinstance(each, CodeType):
+            yield from _names_in(each)
 
 
 def _content(cell: CellType) -> object:

@@ -50,6 +50,7 @@ def true_places(mask: Array, *, operation: str) -> Array:
             f"{operation}: not in a capture, where the number of elements cannot be known:"
             " choose with rp.where(mask, x, y)"
         )
+    mask.buffer.ensure_readable(operation)
     flat = mask.reshape(-1)
     ranks = cumulative_sum(flat)
     count = int(ranks[-1].item()) if flat.size else 0

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -347,7 +347,49 @@ def test_other_arguments_are_part_of_the_signature(unchecked: Device) -> None:
         f(axes=(0,))  # type: ignore[call-arg]
 
 
+def test_numbers_of_numpy_are_told_apart_by_their_bits(unchecked: Device) -> None:
+    f = rp.fuse(lambda x, s: rp.copysign(x, s))
+    x = on(unchecked, np.ones(2, np.float32))
+    for value, expected in ((0.0, 1), (-0.0, -1), (np.nan, 1), (np.nan, 1)):
+        assert f(x, np.float32(value)).tolist() == [expected] * 2
+    assert repr(f).endswith("3 signatures traced>")
+
+
+def test_numbers_are_chosen_and_listed(unchecked: Device) -> None:
+    x = on(unchecked, np.float32([1, 2, 3]))
+    chosen = rp.fuse(lambda x, s: rp.where(x > s, s, -s))
+    listed = rp.fuse(lambda x, s: x + rp.array([s, 2 * s, 0.0], device=unchecked))
+    for s in (1.5, 2.5):
+        assert chosen(x, s).tolist() == np.where(x.numpy() > s, s, -s).tolist()
+        assert listed(x, s).tolist() == [1 + s, 2 + 2 * s, 3]
+
+
+class Both(NamedTuple):
+    first: object
+    second: object
+
+
+def test_results_may_be_a_named_tuple(unchecked: Device) -> None:
+    found = rp.fuse(lambda x: Both(x + 1, x * 2))(on(unchecked, np.float32([1, 2])))
+    assert isinstance(found, Both)
+    assert [each.tolist() for each in found] == [[2, 3], [2, 4]]
+
+
 # What a function reads from around it.
+
+
+FACTOR = 2.0
+
+
+def test_globals_are_seen_in_comprehensions_and_inner_functions(
+    unchecked: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x = on(unchecked, np.float32([1, 2]))
+    first = rp.fuse(lambda x: sum([x * FACTOR for _ in range(2)]))
+    second = rp.fuse(lambda x: (lambda y: y * FACTOR)(x))
+    assert (first(x).tolist(), second(x).tolist()) == ([4, 8], [2, 4])
+    monkeypatch.setitem(globals(), "FACTOR", 3.0)
+    assert (first(x).tolist(), second(x).tolist()) == ([6, 12], [3, 6])
 
 
 def test_captured_arrays_are_read_at_each_call_and_new_ones_seen(unchecked: Device) -> None:
