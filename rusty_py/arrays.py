@@ -275,13 +275,21 @@ class Array:
     def grad(self, gradient: "Array | None") -> None:
         if not self._is_leaf:
             raise UnsupportedError("grad: only an array with requires_grad = True has a gradient")
+        if gradient is not None:
+            if not isinstance(gradient, Array):
+                raise UnsupportedError(f"grad: an array or None: got {type(gradient).__name__}")
+            if gradient.shape != self.shape or gradient.kind is not self.kind:
+                raise ShapeError(
+                    f"grad: a gradient is {self.kind.name} of shape {self.shape} as its array is:"
+                    f" got {gradient.kind.name} of {gradient.shape}"
+                )
         self.node.gradient = gradient
 
     @property
     def _is_leaf(self) -> bool:
         return self.node is not None and hasattr(self.node, "source")
 
-    def backward(self, gradient: "Array | None" = None, *, retain_graph: bool = False) -> None:
+    def backward(self, gradient: "Array | ArrayLike | None" = None, *, retain_graph: bool = False) -> None:
         """Adds the gradients of this array to `grad` of the arrays that require them.
 
         `gradient`, of this shape and dtype, is that of a result further on; without one the array must have

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
+
+import numpy as np
 
 from rusty_py.arrays import Array
 from rusty_py.autograd.nodes import Leaf, leaf_of
@@ -11,6 +13,10 @@ from rusty_py.autograd.propagation import graph_of, propagated, seed_of
 from rusty_py.autograd.recording import recording, recording_again
 from rusty_py.errors import DtypeError, ShapeError, UnsupportedError
 from rusty_py.ops.creation import asarray, zeros
+from rusty_py.views import integers_of
+
+_OF_A_TREE = (Array, np.ndarray, dict, list, tuple)
+"""What makes a list or tuple a structure of arrays; one of numbers is an array-like."""
 
 
 def value_and_grad(
@@ -23,8 +29,8 @@ def value_and_grad(
     (number, more), and so does the value. May be nested for higher derivatives. Raises ShapeError where the
     result is no single number, DtypeError for integers, UnsupportedError for what has no gradient.
     """
-    several = not isinstance(argnums, int)
-    positions = tuple(argnums) if not isinstance(argnums, int) else (argnums,)
+    several = isinstance(argnums, Iterable)
+    positions = integers_of(argnums, "an argument's position", operation="grad")
 
     def differentiated(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
         arguments: list[Any] = list(args)
@@ -36,7 +42,7 @@ def value_and_grad(
         differentiable = recording()
         with recording_again():
             result = function(*arguments, **kwargs)
-        value, more = result if has_aux else (result, None)
+        value, more = _with_more(result) if has_aux else (result, None)
         value, gradients = _gradients_of(value, leaves, differentiable=differentiable)
         remaining = iter(gradients)
         found = [_mapped(arguments[position], lambda _: next(remaining)) for position in positions]
@@ -59,9 +65,21 @@ def _mapped(tree: Any, function: Callable[[Any], Any]) -> Any:
     """`tree` with the function of each array in it, also in lists, tuples and dicts of arrays."""
     if isinstance(tree, dict):
         return {key: _mapped(each, function) for key, each in tree.items()}
-    if isinstance(tree, list | tuple) and any(isinstance(each, Array | dict | list | tuple) for each in tree):
-        return type(tree)(_mapped(each, function) for each in tree)
+    if isinstance(tree, list | tuple) and any(isinstance(each, _OF_A_TREE) for each in tree):
+        mapped = [_mapped(each, function) for each in tree]
+        return type(tree)(*mapped) if hasattr(tree, "_fields") else type(tree)(mapped)  # A named tuple.
     return function(tree)
+
+
+def _with_more(result: Any) -> tuple[Any, Any]:
+    """What a function returned with `has_aux`: the value and more."""
+    if not isinstance(result, tuple | list) or len(result) != 2:
+        raise UnsupportedError(
+            f"grad: with has_aux, the function returns (number, more): got {type(result).__name__}"
+            + (f" of {len(result)}" if isinstance(result, tuple | list) else "")
+        )
+    value, more = result
+    return value, more
 
 
 def _new_leaf(x: Any, leaves: list[Array]) -> Array:

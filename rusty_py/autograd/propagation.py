@@ -5,21 +5,22 @@ from __future__ import annotations
 import heapq
 from collections.abc import Sequence
 
+from numpy.typing import ArrayLike
+
 from rusty_py.arrays import Array
 from rusty_py.autograd.nodes import Leaf, Node, leaf_of
 from rusty_py.autograd.recording import no_grad, recording_again
 from rusty_py.errors import DtypeError, ShapeError, UnsupportedError
-from rusty_py.ops.creation import ones
+from rusty_py.ops.creation import asarray, ones
 
 
-def backward(root: Array, gradient: Array | None = None, *, retain_graph: bool = False) -> None:
+def backward(root: Array, gradient: Array | ArrayLike | None = None, *, retain_graph: bool = False) -> None:
     """Adds the gradients of `root` to those of the leaves that it depends on: `Array.backward`."""
     nodes = graph_of(root, "backward")
     leaves = [each for each in nodes if isinstance(each, Leaf) and each.source is None]
-    found = propagated(
-        root, seed_of(root, gradient), nodes, leaves, retain=retain_graph, differentiable=False
-    )
-    stored: set[int] = {id(gradient.buffer)} if gradient is not None else set()
+    seed = seed_of(root, gradient)
+    found = propagated(root, seed, nodes, leaves, retain=retain_graph, differentiable=False)
+    stored: set[int] = {id(seed.buffer)} if gradient is not None else set()
     with no_grad():
         for leaf, g in found.items():
             if leaf.gradient is not None:
@@ -30,7 +31,7 @@ def backward(root: Array, gradient: Array | None = None, *, retain_graph: bool =
             leaf.gradient = g
 
 
-def seed_of(root: Array, gradient: Array | None) -> Array:
+def seed_of(root: Array, gradient: Array | ArrayLike | None) -> Array:
     """The gradient of `root` by itself: `gradient`, or 1. Raises DtypeError, ShapeError."""
     if root.kind.kind != "f":
         raise DtypeError(f"backward: only floats have gradients: {root.kind.name}")
@@ -40,6 +41,8 @@ def seed_of(root: Array, gradient: Array | None) -> Array:
                 f"backward: of one number only, not of shape {root.shape}: reduce it, or pass gradient="
             )
         return ones(root.shape, dtype=root.kind, device=root.device)
+    if not isinstance(gradient, Array):
+        gradient = asarray(gradient, dtype=root.kind, device=root.device)
     if gradient.shape != root.shape or gradient.kind is not root.kind:
         raise ShapeError(
             f"backward: gradient is {gradient.kind.name} of shape {gradient.shape},"

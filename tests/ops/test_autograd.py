@@ -5,6 +5,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -295,6 +296,18 @@ def test_what_has_no_gradient_is_refused_by_its_reason(unchecked: Device) -> Non
         (lambda: rp.grad(lambda x: x)([1.0, 2.0]), ShapeError, "^backward: of one number only"),
         (lambda: rp.grad(lambda x: 1.0)([1.0]), UnsupportedError, "^grad: the function returns float"),
         (lambda: rp.grad(lambda x: x.sum(), 2)([1.0]), ShapeError, "^grad: no argument 2"),
+        (lambda: rp.grad(lambda x: x.sum(), "x"), DtypeError, "^grad: an argument's position is an integer"),
+        (
+            lambda: rp.value_and_grad(lambda x: (x.sum(), 1, 2), has_aux=True)([1.0]),
+            UnsupportedError,
+            r"^grad: with has_aux, the function returns \(number, more\): got tuple of 3",
+        ),
+        (
+            lambda: setattr(x, "grad", on(unchecked, np.ones(2, np.float32))),
+            ShapeError,
+            r"^grad: a gradient is f32 of shape \(2, 2\) as its array is: got f32 of \(2,\)",
+        ),
+        (lambda: setattr(x, "grad", 1.0), UnsupportedError, "^grad: an array or None: got float"),
     ):
         with pytest.raises(error, match=said):
             bad()
@@ -343,6 +356,30 @@ def test_grad_and_value_and_grad_take_structures_and_several_arguments() -> None
     np.testing.assert_array_equal(of_x.numpy(), [60])
     unused = rp.grad(lambda x, y: x.sum(), 1)(rp.array([1.0]), rp.array([[1.0, 2.0]]))
     np.testing.assert_array_equal(unused.numpy(), [[0, 0]])
+
+
+class Layer(NamedTuple):
+    w: object
+    b: object
+
+
+def test_structures_may_be_named_tuples_and_lists_of_numpy_arrays() -> None:
+    given = Layer(np.float32([1, 2]), np.float32([3, 4, 5]))
+    of_layer = rp.grad(lambda layer: (layer.w * 2).sum() + layer.b.sum())(given)
+    assert isinstance(of_layer, Layer)
+    assert [each.tolist() for each in of_layer] == [[2, 2], [1, 1, 1]]
+    of_list = rp.grad(lambda arrays: (arrays[0] * arrays[1]).sum(), np.int64(0))([*2 * [np.float32([1, 2])]])
+    assert [each.tolist() for each in of_list] == [[1, 2], [1, 2]]
+
+
+def test_the_gradient_of_a_result_may_be_an_array_like(unchecked: Device) -> None:
+    for g in (np.float32([1, 2]), [1.0, 2.0], np.array([1.0, 2.0])):
+        x = leaf(unchecked, [3, 4])
+        (x * x).backward(g)
+        np.testing.assert_array_equal(gradient(x), [6, 16])
+    x = leaf(unchecked, [3, 4])
+    (x * x).sum().backward(0.5)
+    np.testing.assert_array_equal(gradient(x), [3, 4])
 
 
 def test_higher_derivatives_by_nesting() -> None:
