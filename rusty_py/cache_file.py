@@ -3,6 +3,7 @@
 What they hold is read as if it were hostile: the caller validates it.
 """
 
+import errno
 import json
 import os
 import sys
@@ -24,6 +25,7 @@ def read(path: Path, *, operation: str) -> object:
     Raises CacheError if it cannot be read, ValueError if it is not JSON.
     """
     try:
+        ensure_regular(path)
         with path.open("rb") as file:
             data = file.read(_MAX_BYTES + 1)
     except FileNotFoundError:
@@ -39,8 +41,15 @@ def read(path: Path, *, operation: str) -> object:
     return found
 
 
+def ensure_regular(path: Path) -> None:
+    """Raises OSError for a folder, a device or a pipe: reading it may never end, replacing destroys it."""
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+
+
 def replace(path: Path, content: object, *, only_try: bool = False) -> None:
     """Writes the content as JSON and puts it in place at once, unless `only_try`. Raises OSError."""
+    ensure_regular(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("w", encoding="utf-8") as file:
@@ -58,7 +67,9 @@ def locked(path: Path, *, operation: str, wait_s: float | None = None) -> Iterat
     """Holds the file's lock across processes. Raises CacheError if another one keeps it for `wait_s`.
 
     That is `LOCK_SECONDS` by default. The system releases it when a process ends: there are no stale locks.
+    Raises OSError where there can be no lock.
     """
+    ensure_regular(path)
     try:
         import fcntl
     except ImportError:  # Windows: the file stays valid, but one of two writers may lose its change.

@@ -155,8 +155,7 @@ def clear() -> str:
     path = tuning_file.location()
     if path is None:
         return f"nothing is kept: {tuning_file.nowhere()}"
-    tuning_file.clear(path)
-    return f"removed {path}"
+    return f"removed {path}" if tuning_file.clear(path) else f"nothing is kept in {path}"
 
 
 def _row(outcome: TuneOutcome, *, kept: bool) -> list[str]:

@@ -40,12 +40,16 @@ def check(path: Path) -> None:
     change(path, lambda content: None, only_try=True)
 
 
-def clear(path: Path) -> None:
-    """Removes the file. Raises CacheError."""
+def clear(path: Path) -> bool:
+    """Removes the file; False if there is none. Raises CacheError."""
     try:
-        path.unlink(missing_ok=True)
+        cache_file.ensure_regular(path)
+        path.unlink()
+    except FileNotFoundError:
+        return False
     except OSError as error:
         raise CacheError(f"tuning: {path}: {error.strerror}") from error
+    return True
 
 
 def content(path: Path) -> dict[str, Any]:

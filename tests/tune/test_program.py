@@ -45,9 +45,17 @@ def test_what_is_kept_can_be_listed_and_forgotten(tmp_path: Path) -> None:
     done = rusty_bench("tune", "--list", path=path)
     assert (done.code, done.out) == (0, f"nothing is kept in {path}\n")
     assert "an entry is ignored" in done.err
-    assert rusty_bench("tune", "--clear", path=path).code == 0
+    assert rusty_bench("tune", "--clear", path=path).out == f"removed {path}\n"
     assert not path.exists()
-    assert rusty_bench("tune", "--clear", path=path).code == 0
+    done = rusty_bench("tune", "--clear", path=path)
+    assert (done.code, done.out) == (0, f"nothing is kept in {path}\n")
+
+
+def test_a_folder_is_neither_cleared_nor_tuned_into(tmp_path: Path) -> None:
+    for arguments in (("--clear",), ("--size", "33", "--max-time", "5")):
+        done = rusty_bench("tune", *arguments, path=tmp_path)
+        assert done.code == 2
+        assert "not a regular file" in done.err
 
 
 def test_a_dry_run_keeps_nothing(adapter: Adapter, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Files that processes share: read as they are, replaced at once, changed by one at a time."""
 
 import io
+import os
 import subprocess
 import sys
 import time
@@ -23,9 +24,23 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_what_cannot_be_read_is_an_error_of_the_cache(tmp_path: Path) -> None:
-    with pytest.raises(CacheError, match=f"^test: {tmp_path}: Is a directory$"):
-        read(tmp_path, operation="test")
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_folder_or_a_pipe_is_neither_read_nor_replaced(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for path in (tmp_path, pipe):
+        with pytest.raises(CacheError, match=f"^test: {path}: not a regular file$"):
+            read(path, operation="test")
+        with pytest.raises(OSError, match="not a regular file"):
+            replace(path, 1)
+        with pytest.raises(OSError, match="not a regular file"), locked(path, operation="test"):
+            pass
+    assert list(tmp_path.iterdir()) == [pipe]
+
+
+def test_a_folder_without_a_name_of_its_own_is_refused_as_any_other() -> None:
+    with pytest.raises(OSError, match="not a regular file"), locked(Path(), operation="test"):
+        pass
 
 
 @pytest.mark.parametrize("content", [b"", b"{]", b"\xff", b"[" * 100_000, b"9" * 5000])

@@ -248,7 +248,7 @@ def test_a_user_without_a_home_has_no_file(says: Says, monkeypatch: pytest.Monke
 def test_a_file_that_cannot_be_read_is_noted_and_not_used(path: Path, says: Says) -> None:
     path.mkdir()
     assert store.load(ADAPTER) is prior("integrated")
-    assert says() == f"profile: {path}: Is a directory: ignored"
+    assert says() == f"profile: {path}: not a regular file: ignored"
 
 
 def test_a_path_that_leads_through_a_file_is_an_error_that_says_the_way_out(
