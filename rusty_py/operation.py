@@ -15,7 +15,7 @@ from inspect import Parameter, signature
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rusty_py.errors import DeviceError
-from rusty_py.runtime.device import default_device
+from rusty_py.runtime.device import usual_device
 from rusty_py.runtime.launch_plans import LaunchPlan, NotPlannable, Planner, Symbol
 
 if TYPE_CHECKING:
@@ -219,7 +219,7 @@ def apply(  # noqa: C901, PLR0915  Each call is a cost of every application.
     rarely do. Raises DeviceError for arrays of different devices, and what the operation raises.
     """
     try:
-        device = arrays[0].buffer.device if arrays else device or default_device()
+        device = arrays[0].buffer.device if arrays else device or usual_device()
         if device.composing and threading.get_ident() in device.composing:  # Part of another operation.
             return operation.forward(*arrays, *words, **({} if arrays else {"device": device}), **options)
         key: list[object] = [operation.identity]

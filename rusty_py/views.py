@@ -47,7 +47,7 @@ def shape_of(shape: int | Sequence[int], *, operation: str) -> Shape:
             sizes = (operator.index(shape),)  # type: ignore[arg-type]
     except TypeError:
         raise ShapeError(f"{operation}: a shape is an integer or a tuple of them: {shape!r}") from None
-    if any(size < 0 for size in sizes):
+    if sizes and min(sizes) < 0:
         raise ShapeError(f"{operation}: sizes are not negative: {sizes}")
     return sizes
 

@@ -79,39 +79,32 @@ def full(
             raise ShapeError(f"full: fills with one number: got {np.size(value)}")
         value, dtype = np.asarray(value).item(), strong if dtype is None else dtype
     kind = _of_number(value) if dtype is None else dtypes.element(dtype, operation="full")
-    if kind is dtypes.BOOL and value in (0, 1):
-        value = bool(value)
-    word = dtypes.scalar_word(value, kind, operation="full")
-    if kind is F16:
-        word = int(np.array([value, value], np.float16).view(np.uint32)[0])
-    to = shape_of(shape, operation="full")
-    return apply(FULL, words=(word,), device=device, shape=to, dtype=kind)
+    return _filled(shape_of(shape, operation="full"), value, kind, device, operation="full")
 
 
 def zeros(
     shape: int | Sequence[int], dtype: DtypeLike | None = None, *, device: Device | None = None
 ) -> Array:
     """An array of zeros, float32 where `dtype` is not said."""
-    return _filled(shape, 0, dtype, device, operation="zeros")
+    kind = F32 if dtype is None else dtypes.element(dtype, operation="zeros")
+    return _filled(shape_of(shape, operation="zeros"), 0, kind, device, operation="zeros")
 
 
 def ones(
     shape: int | Sequence[int], dtype: DtypeLike | None = None, *, device: Device | None = None
 ) -> Array:
     """An array of ones, float32 where `dtype` is not said."""
-    return _filled(shape, 1, dtype, device, operation="ones")
+    kind = F32 if dtype is None else dtypes.element(dtype, operation="ones")
+    return _filled(shape_of(shape, operation="ones"), 1, kind, device, operation="ones")
 
 
-def _filled(
-    shape: int | Sequence[int],
-    value: int,
-    dtype: DtypeLike | None,
-    device: Device | None,
-    *,
-    operation: str,
-) -> Array:
-    kind = F32 if dtype is None else dtypes.element(dtype, operation=operation)
-    return full(shape_of(shape, operation=operation), value, dtype=kind, device=device)
+def _filled(shape: Shape, value: Scalar, kind: Dtype, device: Device | None, *, operation: str) -> Array:
+    if kind is dtypes.BOOL and value in (0, 1):
+        value = bool(value)
+    word = dtypes.scalar_word(value, kind, operation=operation)
+    if kind is F16:
+        word = int(np.array([value, value], np.float16).view(np.uint32)[0])
+    return apply(FULL, words=(word,), device=device, shape=shape, dtype=kind)
 
 
 def empty(
@@ -222,7 +215,8 @@ def eye(
     """Ones on the `k`-th diagonal above the main one, and zeros. Shape (n_rows, n_cols or n_rows)."""
     cols = n_rows if n_cols is None else n_cols
     n_rows, cols = shape_of((n_rows, cols), operation="eye")
-    out = _filled((n_rows, cols), 0, dtype, device, operation="eye")
+    kind = F32 if dtype is None else dtypes.element(dtype, operation="eye")
+    out = _filled((n_rows, cols), 0, kind, device, operation="eye")
     k = integer_of(k, "k", operation="eye")
     row, col = max(0, -k), max(0, k)
     length = min(n_rows - row, cols - col)

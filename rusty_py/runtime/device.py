@@ -354,6 +354,17 @@ def default_device() -> Device:
         return _default
 
 
+def usual_device() -> Device:
+    """The default device without the test whether it is lost, which takes a microsecond and more.
+
+    What is launched on a lost device raises DeviceError, and from then on another one is the default.
+    """
+    device = _default
+    if device is not None and _parent is None and device.queue.usable:
+        return device
+    return default_device()
+
+
 def _create_buffer(device: "wgpu.GPUDevice", queue: Queue, usage: int, nbytes: int) -> "wgpu.GPUBuffer":
     import wgpu
 

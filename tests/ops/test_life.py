@@ -288,6 +288,22 @@ print(default_device() is not d, matmul(ONES, ONES)[0, 0])
     assert spoken(script) == ["True", "33.0"]
 
 
+def test_an_operation_that_finds_the_default_device_lost_says_so_and_the_next_has_another(
+    adapter: Adapter,
+) -> None:
+    script = """
+from rusty_py import zeros
+
+d.close()
+d = default_device()
+zeros(3).numpy()
+lose()
+told(lambda: zeros(3).numpy())
+print(zeros(3).numpy().sum(), default_device() is not d)
+"""
+    assert spoken(script) == ["told", "0.0", "True"]
+
+
 def test_a_lost_device_leaves_another_alone(adapter: Adapter) -> None:
     script = "e = Device(); lose(); print(matmul(ONES, ONES, device=e)[0, 0]); told(d.wait)"
     assert spoken(script)[0] == "33.0"
