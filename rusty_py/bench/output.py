@@ -88,6 +88,8 @@ class Output:
 
 _FRAMES = {"×": "x", "·": "-", "═": "=", "║": "|", "╔": "+", "╗": "+", "╚": "+", "╝": "+"}
 ASCII = str.maketrans({**_FRAMES, **dict.fromkeys("▏▎▍▌▋▊▉█", "#")})
+_CONTROLS = {code: f"\\u{code:04x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
+"""Control characters, which names may contain and terminals obey; written as in JSON."""
 
 
 def heading(adapter: dict[str, object], *, checked: bool) -> str:
@@ -100,20 +102,24 @@ def heading(adapter: dict[str, object], *, checked: bool) -> str:
 
 
 def show(text: str, *, ascii: bool) -> None:
-    """Prints to standard output, in ASCII if requested or if its encoding is not UTF."""
+    """Prints to standard output, in ASCII if requested or if its encoding is not UTF.
+
+    Control characters of names are printed as escapes.
+    """
     encoding = sys.stdout.encoding or "ascii"
     if ascii or not encoding.casefold().startswith("utf"):
         # In column headers, two characters replace a space and one character.
         text = text.translate(ASCII).replace("  ±", " +-").replace("±", "+-")
         text = text.encode("ascii", "replace").decode()
-    print(text, flush=True)
+    # In one write: a reader that leaves in between would end the run before it has measured.
+    print(text.translate(_CONTROLS) + "\n", end="", flush=True)
 
 
 def complain(text: str) -> None:
     """Prints a line to standard error, if there is one."""
     if sys.stderr is not None:
         with suppress(OSError):
-            print(text, file=sys.stderr, flush=True)
+            print(text.translate(_CONTROLS), file=sys.stderr, flush=True)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Atomic file writes."""
 
 import os
+import stat
 from contextlib import suppress
 from datetime import datetime
 from itertools import count
@@ -56,7 +57,13 @@ def write(path: Path, text: str) -> None:
 
 
 def _ensure_regular(path: Path) -> None:
-    if path.exists() and not path.is_file():
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return
+    except OSError as error:  # Symbolic links in a circle, of which Path.resolve makes a RuntimeError.
+        raise FileError(f"{path}: {error.strerror}") from error
+    if not stat.S_ISREG(mode):
         raise FileError(f"{path}: not a regular file")
 
 

@@ -53,6 +53,15 @@ def test_a_folder_is_no_regular_file(tmp_path: Path, force: bool) -> None:
         files.check(tmp_path, force=force)
 
 
+def test_links_that_lead_in_a_circle_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    path.symlink_to(path)
+    for refuse in (lambda: files.check(path, force=True), lambda: files.write(path, "")):
+        with pytest.raises(FileError, match=r"run\.json: .*links"):
+            refuse()
+    assert names(tmp_path) == ["run.json"]
+
+
 @pytest.mark.skipif(not DEV_FULL.exists(), reason="this system has no /dev/full")
 @pytest.mark.parametrize("force", [True, False])
 def test_a_device_is_no_regular_file_and_stays_one(force: bool) -> None:
