@@ -11,8 +11,6 @@ import traceback
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import typer
-
 from rusty_py.bench.output import complain
 from rusty_py.bench.signals import Signals
 from rusty_py.errors import DeviceError, RustyError
@@ -62,6 +60,8 @@ def _exit_code_of(program: Callable[[], object]) -> int:
 
 def leave(run: "BenchRun | TuningRun", *, wrong: bool) -> None:
     """Exits with the exit code of the run."""
+    import typer  # Not before signals are handled.
+
     if run.failure:
         raise DeviceError(run.failure)
     if run.interrupted:

@@ -103,7 +103,7 @@ def test_help_comes_without_loading_numpy_or_wgpu() -> None:
     done = python(
         """
         import sys
-        from rusty_py.bench.cli import app
+        from rusty_py.bench.commands import app
         try:
             app(["--help"])
         except SystemExit as leave:

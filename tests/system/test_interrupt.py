@@ -62,6 +62,24 @@ def test_ctrl_c_in_the_middle_of_a_round_keeps_all_kernels_and_finds_none_wrong(
     assert counts == [6, 6]
 
 
+def test_ctrl_c_while_the_commands_are_imported_is_no_crash(sabotaged: Sabotaged) -> None:
+    done = sabotaged(
+        """
+        import os, signal, sys
+
+        class Interrupting:
+            def find_spec(self, name, path=None, target=None):
+                if name == "typer":
+                    os.kill(os.getpid(), signal.SIGINT)
+
+        sys.meta_path.insert(0, Interrupting())
+        """,
+        "--version",
+        anew=True,
+    )
+    assert (done.code, done.out, done.err) == (130, "", "interrupted\n")
+
+
 def test_a_second_ctrl_c_while_the_first_is_answered_is_no_crash(
     tmp_path: Path, sabotaged: Sabotaged
 ) -> None:

@@ -30,7 +30,7 @@ def test_importing_the_package_loads_neither_drivers_nor_the_benchmark(statement
 
 
 def test_the_command_line_loads_no_drivers_before_it_is_asked_to_run() -> None:
-    loaded = loaded_by("import rusty_py.bench.cli")
+    loaded = loaded_by("import rusty_py.bench.commands")
     assert "typer" in loaded
     assert loaded.isdisjoint({"wgpu", "cffi", "tabulate", "psutil"})
 

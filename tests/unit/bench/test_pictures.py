@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from rusty_py.bench.cli import app
+from rusty_py.bench.commands import app
 from rusty_py.bench.compare import ResultFileError, read
 from rusty_py.bench.report import json, markdown
 from rusty_py.bench.report.files import FileError

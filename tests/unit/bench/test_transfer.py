@@ -7,7 +7,7 @@ import pytest
 import typer
 
 from rusty_py.bench import transfer as command
-from rusty_py.bench.cli import parse_bytes
+from rusty_py.bench.commands import parse_bytes
 from rusty_py.bench.report import csv, json, table
 from rusty_py.bench.report.transfer import findings, tables
 from rusty_py.bench.transfer import MIB, row_name, size_name
