@@ -31,12 +31,13 @@ class View(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Node:
-    """An application. Its words are numbers, or symbols of the call's words."""
+    """An application. Its words are numbers, or symbols of the call's words; `layout` is that of its result."""
 
     operation: Operation
     operands: tuple[View, ...]
     words: tuple[int | Symbol, ...]
     options: dict[str, Any]
+    layout: Layout
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,9 +79,10 @@ class Graph:
                 continue
             own = tuple(words[each.index] if isinstance(each, Symbol) else each for each in node.words)
             device = given[0].device
-            results.append(
-                apply(node.operation, *map(seen, node.operands), words=own, device=device, **node.options)
+            result = apply(
+                node.operation, *map(seen, node.operands), words=own, device=device, **node.options
             )
+            results.append(_placed(result, node.layout))
         return seen(self.result)
 
 
@@ -94,6 +96,19 @@ def graph_of(name: str, nodes: Sequence[Node], result: View, *, arguments: int, 
             rest += [each.source for each in nodes[source.number].operands]
     kept = tuple(node if i in needed else None for i, node in enumerate(nodes))
     return Graph(name, kept, result, arguments, captured)
+
+
+def _placed(x: Array, layout: Layout) -> Array:
+    """`x` with its elements where `layout` has them, in a copy if needed.
+
+    What an operation reads through the steps before it may be in another order in memory than their results,
+    which the trace knows, and so may be what it makes of that.
+    """
+    steps = zip(x.shape, x.strides, layout.strides, strict=True)
+    if not x.size or all(size == 1 or step == traced for size, step, traced in steps):
+        return x
+    order = sorted(range(x.ndim), key=lambda axis: -layout.strides[axis])
+    return x.transpose(order).copy().transpose([order.index(axis) for axis in range(x.ndim)])
 
 
 def _viewed(x: Array, view: View) -> Array:

@@ -177,7 +177,7 @@ class Trace:
         result = device.compose(Unlaunched(device), partial(operation.forward, *given, *symbols, **named))
         if isinstance(result.buffer, Placeholder):  # A view of an operand.
             return result
-        self.nodes.append(Node(operation, views, words, options))
+        self.nodes.append(Node(operation, views, words, options, result.layout))
         return self._placed(result.buffer, result.layout, result.offset, Source("node", len(self.nodes) - 1))
 
     def view(self, x: Array) -> View:

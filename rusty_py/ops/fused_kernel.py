@@ -16,7 +16,7 @@ from rusty_py.views import Shape
 class Kernel:
     """The kernel that computes a pending result: its operands, and a statement for each step.
 
-    With `place`, of the elements there, which are a view of `shape`.
+    With `place`, of the elements there, which are a view of `shape`, for another kernel that reads them.
     """
 
     def __init__(self, pending: Pending, place: Place | None = None, shape: Shape | None = None) -> None:
@@ -30,9 +30,10 @@ class Kernel:
         self._functions = _Functions()
         self._titles: list[str] = []
         whole = tuple(Axis(0, i, 1) for i in range(len(self.shape)))
+        alone = place in (None, whole) and not any(_waits(each) for each in pending.operands)
+        # Another kernel reads arrays by their dtypes, and elements of that of `pending`.
+        self._single = pending if alone and (place is None or _has_dtypes(pending)) else None
         place = whole if place is None else place
-        alone = place == whole and not any(_waits(each) for each in pending.operands)
-        self._single = pending if alone else None
         name, kind = self._value(pending, place)
         self._kind = pending.out.kind.wgsl
         self._result = _read_as(self._kind, name, kind)
@@ -150,6 +151,15 @@ def _renamed(text: str, names: dict[str, str]) -> str:
         return text
     pattern = rf"(?<![\w.])(?:{'|'.join(map(re.escape, changed))})(?!\w)"
     return re.sub(pattern, lambda found: changed[found[0]], text)
+
+
+def _has_dtypes(pending: Pending) -> bool:
+    """Whether the body takes and gives elements, and not their words, as those of copies and `where` do."""
+    given = zip(pending.operands, pending.body.types, strict=True)
+    arrays = [(each.array, kind) for each, kind in given if isinstance(each, Operand)]
+    return pending.body.result == pending.out.kind.wgsl and all(
+        x is not None and x.kind.wgsl == kind for x, kind in arrays
+    )
 
 
 def _waits(operand: object) -> bool:

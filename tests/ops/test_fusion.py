@@ -247,6 +247,50 @@ def test_rows_are_read_through_the_steps_before_them(device: Device) -> None:
                 assert kernels(fused.wgsl(*arrays)) == count
 
 
+def test_what_is_read_through_is_placed_as_the_trace_has_it(device: Device) -> None:
+    x, column = (values(F32, *shape, seed=4) for shape in ((2, 5, 3), (3, 1)))
+    cases: dict[str, Callable[[Array, Array], Array]] = {
+        "sum": lambda x, _: rp.sum(x * 2, axis=0),
+        "steps after it": lambda x, _: rp.sum(x * 2, axis=0) + 1,
+        "view": lambda x, _: rp.max(x * 2, axis=0)[1:].T * 2,
+        "broadcast": lambda x, column: rp.argmax(x * column, axis=0),
+        "kept": lambda x, column: rp.var(x * column, axis=0, keepdims=True) - x,
+        "result of a view": lambda x, column: rp.softmax((x * column).transpose(2, 0, 1), axis=1) * 2,
+        "gradient": lambda x, column: rp.grad(lambda row: (x * row * column * row).sum())(x[0]),
+    }
+    arrays = on(device, x).transpose(0, 2, 1), on(device, column)
+    with each_reported() as case:
+        for name, function in cases.items():
+            with case(name):
+                result, expected = rp.fuse(function)(*arrays), function(*arrays)
+                np.testing.assert_allclose(result.numpy(), expected.numpy(), rtol=1e-5, atol=1e-6)
+
+
+def test_choices_and_copies_are_read_as_elements(device: Device) -> None:
+    x = values(F32, 4, 6, seed=5)
+    cases: dict[str, Callable[[Array, Array], Array]] = {
+        "where": lambda x, mask: rp.where(mask, x, 0.5),
+        "where of arrays": lambda x, mask: rp.where(mask, x, x[::-1]),
+        "copy": lambda x, _: x.copy(),
+        "transposed copy": lambda x, _: x.T.copy(),
+        "tile": lambda x, _: rp.tile(x, (2, 1)),
+    }
+    readers: dict[str, Callable[[Array], Array]] = {
+        "sum": lambda x: rp.sum(x, axis=1),
+        "columns": lambda x: rp.logsumexp(x, axis=0),
+        "softmax": rp.softmax,
+        "layer_norm": rp.layer_norm,
+    }
+    arrays = on(device, x), on(device, x > 0)
+    with each_reported() as case:
+        for name, function in cases.items():
+            for reader, read in readers.items():
+                with case(f"{reader} of {name}"):
+                    result = rp.fuse(lambda *given, f=function, r=read: r(f(*given)))(*arrays)
+                    expected = read(function(*arrays)).numpy()
+                    np.testing.assert_allclose(result.numpy(), expected, rtol=1e-5, atol=1e-6)
+
+
 def test_a_fused_reduction_is_as_accurate_as_an_unfused_one(unchecked: Device) -> None:
     def f(x: Array, y: Array) -> Array:
         return rp.mean(rp.tanh((x + y) * 2.0), axis=1)
