@@ -31,7 +31,7 @@ class View(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Node:
-    """An application. Its words are numbers, or symbols of the call's words; `layout` is that of its result."""
+    """An application. Its words are numbers, or symbols of the call's words; its result is of `layout`."""
 
     operation: Operation
     operands: tuple[View, ...]

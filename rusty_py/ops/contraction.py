@@ -77,6 +77,8 @@ def einsum(subscripts: str, /, *operands: Array | ArrayLike) -> Array:
     summed, for f32 and f16; otherwise by multiplying. Ellipses broadcast. Raises ShapeError; UnsupportedError
     for a letter that an operand has twice, a diagonal.
     """
+    if not isinstance(subscripts, str):
+        raise UnsupportedError(f'einsum: subscripts are a string, such as "ij,jk->ik": got {subscripts!r}')
     arrays = _arrays(*operands)
     named, result = _named(subscripts, tuple(each.shape for each in arrays))
     left = [

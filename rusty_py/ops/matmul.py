@@ -9,7 +9,7 @@ from typing import Any, TypedDict, Unpack, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rusty_py import oracle, samples
+from rusty_py import dtypes, oracle, samples
 from rusty_py.arrays import Array, upload
 from rusty_py.dtypes import F16, F32, Dtype
 from rusty_py.errors import ShapeError
@@ -103,6 +103,7 @@ class Matmul:
         options.check()
         if accumulate and out is None:
             raise ShapeError("matmul: accumulate adds to what `out` holds: pass out=")
+        a, b = _of_lists(a), _of_lists(b)
         if isinstance(a, Array) or isinstance(b, Array):
             return _of_arrays(a, b, out, device, options)
         return host.multiply(np.asarray(a), np.asarray(b), out, device, options, whole=_whole)
@@ -125,6 +126,7 @@ class Matmul:
         """
         options = MatmulOptions(dtype, tile, bias, _activation(activation), accumulate_dtype)
         options.check()
+        a, b = _of_lists(a), _of_lists(b)
         left, right = shape_of(a), shape_of(b)
         m, k, n, batch = matmul_shapes(left, right)
         kind = kind_of(a, b, dtype)
@@ -147,8 +149,14 @@ def _activation(name: str | None) -> str | None:
     return None if name is None or name == "none" else str(name)
 
 
+def _of_lists(x: Array | ArrayLike) -> Array | ArrayLike:
+    """`x`; lists of Python's numbers as NumPy arrays of the dtypes that these become."""
+    return dtypes.host_values(x, None, operation="matmul")[0] if isinstance(x, list | tuple) else x
+
+
 def operator(a: object, b: object, *, reflected: bool = False) -> Array | NotImplementedType:
-    """The operator `@`: NotImplemented unless both operands are NumPy arrays or `Array`."""
+    """The operator `@`: NotImplemented unless both operands are NumPy arrays, lists or `Array`."""
+    b = _of_lists(b) if isinstance(b, list | tuple) else b
     if not (isinstance(a, Array | np.ndarray) and isinstance(b, Array | np.ndarray)):
         return NotImplemented  # type: ignore[no-any-return]
     left, right = (b, a) if reflected else (a, b)

@@ -103,6 +103,18 @@ def test_other_dtypes_are_refused(unchecked: Device) -> None:
     assert matmul(x, x, dtype="f32").tolist() == [[2.0, 2.0], [2.0, 2.0]]
 
 
+def test_lists_are_operands_as_arrays_of_their_numbers_are(unchecked: Device) -> None:
+    x = rp.ones((1, 2), device=unchecked)
+    assert (x @ [[3.0], [4.0]]).tolist() == [[7]]
+    assert ([[3.0], [4.0]] @ x).tolist() == [[3, 3], [4, 4]]
+    assert (x @ [3.0, 4.0]).tolist() == matmul(x, (3.0, 4.0)).tolist() == [7]
+    assert matmul([[1.0, 2.0]], [[3.0], [4.0]], device=unchecked).tolist() == [[11]]
+    with pytest.raises(DtypeError, match=r"^matmul: computes in float32, got int32"):
+        x @ [[1], [2]]
+    with pytest.raises(ShapeError, match=r"^matmul: not the values of an array"):
+        matmul(x, [[1.0], [2.0, 3.0]])
+
+
 def test_shapes_that_do_not_fit_are_refused(unchecked: Device) -> None:
     x = rp.ones((2, 3), device=unchecked)
     with pytest.raises(ShapeError, match=r"^matmul: inner sizes differ: a is \(2, 3\), b is \(2, 3\)$"):
