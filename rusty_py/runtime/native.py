@@ -7,7 +7,8 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import WeakSet
 
 from rusty_py import user_cache
 from rusty_py.errors import CacheError
@@ -18,6 +19,18 @@ if TYPE_CHECKING:
 
 _environment = threading.Lock()
 _is_fork = False
+_locks: "WeakSet[Any]" = WeakSet()
+
+_Lock = TypeVar("_Lock")
+
+
+def free_in_forks(lock: _Lock) -> _Lock:
+    """`lock`, which is free in a forked child, too, if another thread holds it at the fork.
+
+    What it protects is as that thread left it, but the child only clears it away.
+    """
+    _locks.add(lock)
+    return lock
 
 
 @contextmanager
@@ -72,6 +85,8 @@ def forget_after_fork() -> None:
         global _is_fork
         _is_fork = True
         _api.libf = None  # wgpu-py releases nothing when this is None, as at interpreter exit.
+        for lock in list(_locks):
+            lock._at_fork_reinit()  # As the modules of the standard library do.
         _skip_library_destructors()
 
     if hasattr(os, "register_at_fork"):

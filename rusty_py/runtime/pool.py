@@ -125,7 +125,7 @@ class Pool:
         # Allocations in use, by serial. A garbage cycle with a Buffer is finalized with everything only it
         # references: without this reference the wgpu object would be released before it returns.
         self._lent: dict[int, Allocation] = {}
-        self._lock = threading.Lock()
+        self._lock = native.free_in_forks(threading.Lock())
         # Least recently used first; and the keys by size class, last returned last.
         self._kept: OrderedDict[int, Allocation] = OrderedDict()
         self._keys: dict[int, list[int]] = {}

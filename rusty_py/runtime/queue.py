@@ -77,7 +77,7 @@ class Queue:
         self.name, self.timeout_s = str(adapter), timeout_s
         # Busy waiting takes a core, which a CPU driver needs to compute.
         self._awake_s = 2e-4 if adapter.is_cpu else 2e-3
-        self.lock = threading.RLock()
+        self.lock = native.free_in_forks(threading.RLock())
         _queues.add(self)
         self.uniforms = UniformRing(device, self.commands)
         self.closed = False

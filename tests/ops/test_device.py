@@ -471,6 +471,31 @@ def test_a_forked_child_may_close_what_it_inherited(adapter: Adapter) -> None:
     assert printed.splitlines()[1:] == ["33.0"]
 
 
+HELD = """
+d = default_device()
+b, c, held, go_on = d.upload(ONES), d.upload(ONES), threading.Event(), threading.Event()
+
+def hold():
+    with d.pool._lock, d.lock:
+        held.set()
+        go_on.wait()
+
+thread = threading.Thread(target=hold)
+thread.start()
+held.wait()
+"""
+
+
+@pytest.mark.skipif(
+    sys.platform in ("win32", "darwin"), reason="Windows has no fork, and macOS warns against it"
+)
+@pytest.mark.parametrize("end", ["d.purge()", "d.pool_stats()", "b.destroy()", "d.close()"])
+def test_a_forked_child_may_close_what_a_thread_of_its_parent_is_using(adapter: Adapter, end: str) -> None:
+    script = FORK.format(before=HELD, end=f"{end}; os._exit(0)")
+    script = script.replace("print(matmul", "go_on.set(); print(matmul")
+    assert outcome(script).splitlines()[1:] == ["33.0"]
+
+
 INTERRUPT = """
 import signal, time
 from rusty_py.runtime.queue import Queue
