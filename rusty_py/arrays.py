@@ -278,6 +278,8 @@ class Array:
         if gradient is not None:
             if not isinstance(gradient, Array):
                 raise UnsupportedError(f"grad: an array or None: got {type(gradient).__name__}")
+            if gradient.device is not self.device:
+                raise DeviceError(f"grad: an array of another device: {gradient.device}, not {self.device}")
             if gradient.shape != self.shape or gradient.kind is not self.kind:
                 raise ShapeError(
                     f"grad: a gradient is {self.kind.name} of shape {self.shape} as its array is:"

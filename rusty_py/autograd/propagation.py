@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from rusty_py.arrays import Array
 from rusty_py.autograd.nodes import Leaf, Node, leaf_of
 from rusty_py.autograd.recording import no_grad, recording_again
-from rusty_py.errors import DtypeError, ShapeError, UnsupportedError
+from rusty_py.errors import DeviceError, DtypeError, ShapeError, UnsupportedError
 from rusty_py.ops.creation import asarray, ones
 
 
@@ -32,7 +32,7 @@ def backward(root: Array, gradient: Array | ArrayLike | None = None, *, retain_g
 
 
 def seed_of(root: Array, gradient: Array | ArrayLike | None) -> Array:
-    """The gradient of `root` by itself: `gradient`, or 1. Raises DtypeError, ShapeError."""
+    """The gradient of `root` by itself: `gradient`, or 1. Raises DtypeError, ShapeError, DeviceError."""
     if root.kind.kind != "f":
         raise DtypeError(f"backward: only floats have gradients: {root.kind.name}")
     if gradient is None:
@@ -43,6 +43,8 @@ def seed_of(root: Array, gradient: Array | ArrayLike | None) -> Array:
         return ones(root.shape, dtype=root.kind, device=root.device)
     if not isinstance(gradient, Array):
         gradient = asarray(gradient, dtype=root.kind, device=root.device)
+    if gradient.device is not root.device:
+        raise DeviceError(f"backward: gradient is of another device: {gradient.device}, not {root.device}")
     if gradient.shape != root.shape or gradient.kind is not root.kind:
         raise ShapeError(
             f"backward: gradient is {gradient.kind.name} of shape {gradient.shape},"

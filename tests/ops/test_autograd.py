@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import rusty_py as rp
-from rusty_py import Array, Device, DtypeError, GradientError, ShapeError, UnsupportedError
+from rusty_py import Array, Device, DeviceError, DtypeError, GradientError, ShapeError, UnsupportedError
 from rusty_py.operation import OPERATIONS, Gradient
 
 from ..each import each_reported
@@ -380,6 +380,16 @@ def test_the_gradient_of_a_result_may_be_an_array_like(unchecked: Device) -> Non
     x = leaf(unchecked, [3, 4])
     (x * x).sum().backward(0.5)
     np.testing.assert_array_equal(gradient(x), [3, 4])
+
+
+def test_gradients_of_another_device_are_refused(unchecked: Device) -> None:
+    x = leaf(unchecked, [3, 4])
+    with Device(unchecked.adapter) as other:
+        g = rp.ones(2, device=other)
+        with pytest.raises(DeviceError, match="^backward: gradient is of another device"):
+            (x * 2).backward(g)
+        with pytest.raises(DeviceError, match="^grad: an array of another device"):
+            x.grad = g
 
 
 def test_higher_derivatives_by_nesting() -> None:
