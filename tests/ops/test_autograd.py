@@ -386,9 +386,9 @@ def test_gradients_of_another_device_are_refused(unchecked: Device) -> None:
     x = leaf(unchecked, [3, 4])
     with Device(unchecked.adapter) as other:
         g = rp.ones(2, device=other)
-        with pytest.raises(DeviceError, match="^backward: gradient is of another device"):
+        with pytest.raises(DeviceError, match=r"^backward: gradient is of another device"):
             (x * 2).backward(g)
-        with pytest.raises(DeviceError, match="^grad: an array of another device"):
+        with pytest.raises(DeviceError, match=r"^grad: an array of another device"):
             x.grad = g
 
 
