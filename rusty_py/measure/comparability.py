@@ -94,9 +94,10 @@ def fact(run: BenchRun, path: Path) -> object:
 
 def same_software(runs: Sequence[BenchRun]) -> bool:
     """Whether all runs are of one commit, without changes, with the same packages."""
-    commits = {fact(run, ("rusty_py", "commit")) for run in runs}
-    (commit,) = commits if len(commits) == 1 else (None,)
-    return isinstance(commit, str) and not commit.endswith("+") and same_packages(runs)
+    path = ("rusty_py", "commit")
+    commit = fact(runs[0], path)
+    clean = isinstance(commit, str) and not commit.endswith("+")
+    return clean and not _differences(runs, {"commit": path}) and same_packages(runs)
 
 
 def same_packages(runs: Sequence[BenchRun]) -> bool:

@@ -22,6 +22,9 @@ ChangeVerdict = Literal["FASTER", "SLOWER", "SAME", "UNSURE", "NOT COMPARABLE", 
 TOLERANCE = 0.03
 """Changes within this are SAME: the same kernel on an idle H200 differed by up to 2 % between runs."""
 
+_WIDEST = 300.0
+"""Of the logarithm of an interval's ends: beyond it, they are no finite numbers."""
+
 MIN_SAMPLES = 5
 """An interval needs as many samples in each run."""
 
@@ -258,7 +261,7 @@ def _compared(match: _Match, limits: Interval | None) -> ComparedResult:
         return replace(unjudged, verdict="reference", ratio=ratio)
     if limits is None:
         return replace(unjudged, verdict="UNSURE", ratio=ratio, reason=f"fewer than {MIN_SAMPLES} samples")
-    low, high = math.exp(limits.low), math.exp(limits.high)
+    low, high = (math.exp(max(-_WIDEST, min(each, _WIDEST))) for each in (limits.low, limits.high))
     return replace(unjudged, verdict=_verdict(ratio, low, high), ratio=ratio, low=low, high=high)
 
 

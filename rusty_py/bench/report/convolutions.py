@@ -17,6 +17,8 @@ WORKSPACE = "workspace"
 
 _SETTINGS = ("kernel", "stride", "padding", "dilation", "groups")
 _IMAGE = {"height", "width"}
+AXES = {"batch", "channels", "outputs", *_IMAGE, *_SETTINGS}
+"""What the axes of a convolution are."""
 
 
 def tables(run: BenchRun) -> list[Table]:

@@ -24,13 +24,11 @@ def banner(version: str) -> str:
 
 def gpu_block(adapter: Mapping[str, object], *, checked: object = None) -> list[tuple[str, str]]:
     """Name, backend, type and driver of an adapter, each with its label."""
-    cpu = " (a CPU driver: these are CPU results, not a GPU's)" if adapter["type"] == "CPU" else ""
-    block = [
-        ("Name", str(adapter["name"])),
-        ("Backend", str(adapter["backend"])),
-        ("Type", f"{adapter['type']}{cpu}"),
-        ("Driver", str(adapter["driver"])),
-    ]
+    name, backend, kind, driver = (
+        str(adapter.get(fact, "unknown")) for fact in ("name", "backend", "type", "driver")
+    )
+    cpu = " (a CPU driver: these are CPU results, not a GPU's)" if kind == "CPU" else ""
+    block = [("Name", name), ("Backend", backend), ("Type", f"{kind}{cpu}"), ("Driver", driver)]
     if checked:
         block.append(("Checks", "run-time bounds checks are on: kernels are slower"))
     return block

@@ -7,6 +7,7 @@ from functools import cache
 from pydantic import TypeAdapter
 
 from rusty_py.bench.report import version1
+from rusty_py.bench.report.valid import ensure_valid
 from rusty_py.measure.document import BenchRun
 from rusty_py.measure.figures import with_figures
 
@@ -30,8 +31,10 @@ def parse(text: str) -> BenchRun:
     """Parses the output of `render`, and files of version 1. Raises ValueError for anything else."""
     stored = json.loads(text)
     if isinstance(stored, dict) and stored.get("schema_version") == 1:
-        return version1.converted(stored)
-    return with_figures(_document().validate_json(text))
+        text = _document().dump_json(version1.converted(stored), warnings=False).decode()
+    run = _document().validate_json(text)
+    ensure_valid(run)
+    return with_figures(run)
 
 
 def schema() -> dict[str, object]:

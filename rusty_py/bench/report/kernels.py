@@ -196,7 +196,7 @@ def _line(result: Result, row: Row, run: BenchRun, *, several: bool) -> list[str
         *map(milliseconds, times),
         str(stats.outliers),
         str(stats.n),
-        f"{stats.median / elements:.3g}" if row.problem.axes else "",
+        f"{stats.median / elements:.3g}" if row.problem.axes and elements else "",
         f"{100 * (1 - stats.median / slowest):.1f}" if slowest > stats.median else "",
         "" if error is None else f"{error:.2g}",
         diagnosis.note(result, row, run),

@@ -25,10 +25,10 @@ Stored = Mapping[str, Any]
 
 
 def converted(stored: Stored) -> BenchRun:
-    """The document of a file of version 1. Raises ValueError if the file is invalid."""
+    """The document of a file of version 1, whose types are not checked. Raises ValueError for other files."""
     try:
         return _host_rows(stored) if "command" in stored else _kernels(stored)
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, IndexError, TypeError, AttributeError, ArithmeticError) as error:
         raise ValueError(f"results: not a file of version 1: {error!r}") from error
 
 
