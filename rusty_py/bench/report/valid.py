@@ -1,6 +1,5 @@
 """Refuses result documents whose numbers no run can have: reports and comparisons trust the others."""
 
-import math
 from collections.abc import Iterable, Iterator
 from dataclasses import astuple
 
