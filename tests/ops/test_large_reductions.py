@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import rusty_py as rp
-from rusty_py import Array, Device, samples
+from rusty_py import Array, Device, LimitError, samples
 from rusty_py.dtypes import BOOL, F16, F32, I32
 from rusty_py.operation import OPERATIONS
 from rusty_py.ops.all import REDUCTIONS
@@ -112,3 +112,11 @@ def test_gradients_of_large_arrays(narrow: Device) -> None:
     rp.sum(x * x).backward()
     assert x.grad is not None
     np.testing.assert_array_equal(x.grad.numpy(), 2 * host)
+
+
+def test_a_binding_without_room_for_any_part_is_refused(unchecked: Device) -> None:
+    with (
+        small(unchecked, binding_bytes=272) as narrow,
+        pytest.raises(LimitError, match=r"^sum: no part of shape \(90,\) fits a binding on .*: 272 bytes$"),
+    ):
+        rp.sum(on(narrow, samples.values(F32, 90)))

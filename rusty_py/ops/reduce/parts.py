@@ -13,6 +13,7 @@ from math import prod
 
 from rusty_py.arrays import Array, allocate
 from rusty_py.dtypes import U32
+from rusty_py.errors import LimitError
 from rusty_py.layout import layout_of
 from rusty_py.ops import windows
 from rusty_py.ops.compute import compute
@@ -90,6 +91,11 @@ def _steps(row: Reduction, source: Source, axes: Shape) -> Shape:
         reaches = [
             max((size - 1) * abs(each.strides[axis]) for each in large) for axis, size in enumerate(steps)
         ]
+        if not any(reaches):
+            raise LimitError(
+                f"{row.name}: no part of shape {source.shape} fits a binding on {large[0].device.adapter}:"
+                f" {limit} bytes"
+            )
         _halve(steps, max(range(len(steps)), key=reaches.__getitem__))
     kept = [axis for axis in range(len(steps)) if axis not in axes]
     while _result_bytes(row, source, steps, axes) > limit and any(steps[axis] > 1 for axis in kept):
