@@ -180,20 +180,23 @@ def arange(
     if stop is None:
         start, stop = 0, start
     # NumPy's own numbers count as Python's.
-    start, stop, step = (
-        each.item() if isinstance(each, np.generic) else each for each in (start, stop, step)
-    )
-    numbers = (start, stop, step)
-    if step == 0 or not all(map(isfinite, numbers)):
-        raise ShapeError(f"arange: the step is not zero, and all are finite: {numbers}")
+    numbers = [each.item() if isinstance(each, np.generic) else each for each in (start, stop, step)]
+    start, stop, step = numbers
+    integers = all([isinstance(each, int) for each in numbers])
+    if step == 0 or not (integers or all(isinstance(each, int) or isfinite(each) for each in numbers)):
+        raise ShapeError(f"arange: the step is not zero, and all are finite: {tuple(numbers)}")
     if dtype is None:
-        kind = I32 if all(isinstance(each, int) for each in numbers) else F32
+        kind = I32 if integers else F32
     else:
         kind = dtypes.element(dtype, operation="arange")
-    if kind not in _AT or (kind.kind != "f" and not all(isinstance(each, int) for each in numbers)):
-        raise DtypeError(f"arange: not for {kind.name} from these numbers: {numbers}: say another dtype")
-    # All are ints where the kind is of integers: so it was checked above.
-    size = max(0, ceil((stop - start) / step) if kind.kind == "f" else len(range(*numbers)))  # type: ignore[arg-type]
+    if kind not in _AT or (kind.kind != "f" and not integers):
+        raise DtypeError(
+            f"arange: not for {kind.name} from these numbers: {tuple(numbers)}: say another dtype"
+        )
+    try:
+        size = max(0, ceil((stop - start) / step) if kind.kind == "f" else -((start - stop) // step))
+    except OverflowError:
+        raise DtypeError(f"arange: the numbers are beyond all floats: {tuple(numbers)}") from None
     for last in (start, start + max(0, size - 1) * step) if size else ():
         dtypes.scalar_word(last, kind, operation="arange")
     # f16 computes in f32; a step that is only taken once may be anything.

@@ -153,6 +153,13 @@ def test_an_array_stays_on_its_device(unchecked: Device) -> None:
         (lambda on: rp.zeros(2, dtype="f64", **on), DtypeError, r"^zeros: "),
         (lambda on: rp.arange(0, 3, 0, **on), ShapeError, r"^arange: the step is not zero, and all "),
         (lambda on: rp.arange(2**31 + 1, **on), DtypeError, r"^arange: the integer does not fit i32"),
+        (lambda on: rp.arange(10**400, **on), DtypeError, r"^arange: the integer does not fit i32"),
+        (
+            lambda on: rp.arange(0.5, 10**400, **on),
+            DtypeError,
+            r"^arange: the numbers are beyond all floats: ",
+        ),
+        (lambda on: rp.arange(0.0, 1e308, 1e-308, **on), DtypeError, r"^arange: the numbers are beyond all"),
         (lambda on: rp.arange(1.5, dtype="i32", **on), DtypeError, r"^arange: not for i32"),
         (lambda on: rp.arange(3, dtype="bool", **on), DtypeError, r"^arange: not for bool"),
         (lambda on: rp.arange(-1, dtype="u32", **on), None, ""),
