@@ -135,6 +135,10 @@ def test_indices_are_those_of_the_first_extreme_and_of_nan(device: Device) -> No
         for axis in (None, 0, 1):
             np.testing.assert_array_equal(rp.argmax(on(device, b), axis).numpy(), b.argmax(axis))
             np.testing.assert_array_equal(rp.argmin(on(device, b), axis).numpy(), b.argmin(axis))
+    equal = values(I32, 1100, 20, seed=1) % 7  # In several passes, whose partial results are interleaved.
+    for axis in (None, 0, 1):
+        np.testing.assert_array_equal(rp.argmax(on(device, equal), axis).numpy(), equal.argmax(axis))
+        np.testing.assert_array_equal(rp.argmin(on(device, equal), axis).numpy(), equal.argmin(axis))
     assert rp.argmax(on(device, a)).numpy() == a.argmax()
     assert rp.argmax(on(device, a).T).numpy() == a.T.argmax()  # In the order of the view.
     assert x.argmax(1, keepdims=True).shape == (7, 1)

@@ -26,9 +26,10 @@ class Monoid:
     `identity` changes nothing. `one` is the accumulator of a value x whose index is uniforms.first + i.
     `finish` is the result of an accumulator x; it may read `number`.
 
-    The rest is for speed. `append` is `combine` where the elements of b follow those of a; `four` is the
-    accumulator of four values x at i, i + step, ...; `sixteen` that of four times four values a, b, c, d.
-    All may call the functions of wgsl/lib.
+    The rest is for speed. `append` is `combine` where the elements of b follow those of a: not of partial
+    results, as the kernel of threads interleaves their elements. `four` is the accumulator of four values x
+    at i, i + step, ...; `sixteen` that of four times four values a, b, c, d. All may call the functions of
+    wgsl/lib.
     """
 
     combine: ByDtype
@@ -60,14 +61,14 @@ class Monoid:
         total = self.total(computed)
         value = total if of_totals else self.value_type or computed.wgsl
         fours = f"array<{value}, 4>" if of_totals and self.accumulator else f"vec4<{value}>"
-        one, four = ("x", "") if of_totals else (self.one, self.four)
+        one, four, append = ("x", "", "") if of_totals else (self.one, self.four, self.append)
         lines = [
             f"alias Total = {total};",
             f"alias Value = {value};",
             f"alias Four = {fours};",
             _function("identity() -> Total", _of(self.identity, computed)),
             _function("combine(a: Total, b: Total) -> Total", _of(self.combine, computed)),
-            _function("append(a: Total, b: Total) -> Total", self.append or "combine(a, b)"),
+            _function("append(a: Total, b: Total) -> Total", append or "combine(a, b)"),
             _function("one(x: Value, i: u32) -> Total", one),
             _function("of_four(x: Four, i: u32, step: u32) -> Total", four or _FOUR),
         ]
