@@ -182,13 +182,10 @@ def arange(
     # NumPy's own numbers count as Python's.
     numbers = [each.item() if isinstance(each, np.generic) else each for each in (start, stop, step)]
     start, stop, step = numbers
-    integers = all([isinstance(each, int) for each in numbers])
+    integers = all(isinstance(each, int) for each in numbers)
     if step == 0 or not (integers or all(isinstance(each, int) or isfinite(each) for each in numbers)):
         raise ShapeError(f"arange: the step is not zero, and all are finite: {tuple(numbers)}")
-    if dtype is None:
-        kind = I32 if integers else F32
-    else:
-        kind = dtypes.element(dtype, operation="arange")
+    kind = dtypes.element((I32 if integers else F32) if dtype is None else dtype, operation="arange")
     if kind not in _AT or (kind.kind != "f" and not integers):
         raise DtypeError(
             f"arange: not for {kind.name} from these numbers: {tuple(numbers)}: say another dtype"
