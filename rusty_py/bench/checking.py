@@ -110,12 +110,17 @@ def pairs(texts: Sequence[str], option: str, example: str) -> Iterator[tuple[str
         yield name, value
 
 
-def array_in(value: str, name: str) -> "ArrayLike":
-    """The array of the .npy file `@value`. Raises FileError."""
+def array_in(value: str, name: str, *, regular: bool = False) -> "ArrayLike":
+    """The array of the .npy file `@value`, which shall be `regular` where nothing could be read from a pipe.
+
+    Raises FileError.
+    """
     from numpy.lib import format
 
     path = Path(value[1:])
     try:
+        if regular and not path.is_file() and path.exists():
+            raise OSError(errno.EINVAL, "not a regular file")
         with path.open("rb") as file:
             array: ArrayLike = format.read_array(file, allow_pickle=False)
     except OSError as error:

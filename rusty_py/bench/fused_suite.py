@@ -91,4 +91,4 @@ def _call_track(by: str, work: OperationWork, device: Device) -> HostTrack:
         verification: Verification = work.compare(results[0].numpy())
         return verification.fault
 
-    return HostTrack(Implementation(by, run, verify), "wall", "as the kernel", scope="host")
+    return HostTrack(Implementation(by, run, verify), "wall", "calls, as their kernels", scope="host")

@@ -75,7 +75,7 @@ def matmul(
     ] = None,
     peak: Annotated[
         float | None,
-        typer.Option(min=1e-9, callback=finite, metavar="GFLOPS", help="Adds a column: % of this."),
+        typer.Option(min=1e-9, max=1e12, callback=finite, metavar="GFLOPS", help="Adds a column: % of this."),
     ] = None,
     seed: SeedOption = None,
     calibrate: Annotated[

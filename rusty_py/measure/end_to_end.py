@@ -105,4 +105,4 @@ def end_to_end(whole: WholeCall, compiler: CompileMeter) -> HostTrack:
     implementation = Implementation(
         NAME, calls.run, calls.verify, counts=lambda: calls.compiled or [], sampled=calls.parts
     )
-    return HostTrack(implementation, "wall", "as the kernel", scope="end to end")
+    return HostTrack(implementation, "wall", "whole calls, as their kernels", scope="end to end")

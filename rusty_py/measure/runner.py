@@ -237,7 +237,8 @@ class Runner:
         left_s = self.deadline - self.now()
         if need_s <= left_s:
             return ""
-        return f"needs about {need_s:,.0f} s, {max(left_s, 0):,.0f} s of the budget are left; try --max-time"
+        need, left = (f"{s:,.0f}" if s >= 10 else f"{s:.2g}" for s in (need_s, max(left_s, 0.0)))
+        return f"needs about {need} s, {left} s of the budget are left; try --max-time"
 
     def _sample(
         self,

@@ -280,7 +280,10 @@ def test_the_measuring_process_refuses_what_cannot_be_run(unchecked: Device, tmp
         ({"buffers": buffers | {"z": "f64[3]"}}, "run: buffer z: not understood: 'f64[3]'"),
         ({"buffers": buffers | {"z": f"@{tmp_path / 'f64.npy'}"}}, "do not hold float64"),
         ({"buffers": buffers | {"z": f"@{tmp_path / 'no.npy'}"}}, "no.npy: No such file"),
+        ({"buffers": buffers | {"x": f"@{tmp_path / 'pipe'}"}}, "pipe: not a regular file"),
+        ({"references": [f"z=@{tmp_path / 'pipe'}"]}, "pipe: not a regular file"),
     ]
+    os.mkfifo(tmp_path / "pipe")
     with each_reported() as case:
         for changes, message in cases:
             with case(message), pytest.raises(RustyError) as refusal:

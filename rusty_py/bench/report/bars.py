@@ -1,5 +1,6 @@
 """Times and ratios as bars of characters."""
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ from rusty_py.measure.document import BenchRun, Row
 from rusty_py.measure.figures import SPEEDUP
 
 _FULL, _SHORTEST = 30, 8
+_LONGEST_BY = 40
 _LABEL = 20  # Characters for what follows a bar, and the gaps.
 _BLOCKS = " ▏▎▍▌▋▊▉█"
 
@@ -55,16 +57,23 @@ def _speedups(row: Row) -> list[tuple[str, float]]:
 
 
 def _drawn(title: str, bars: Sequence[Bar]) -> str:
-    """One line for each bar; the name of a problem appears once."""
+    """One line for each bar; the name of a problem appears once, on lines of its own if it is long."""
     if not bars:
         return ""
-    name, by = max(len(each.problem) for each in bars), max(len(each.by) for each in bars)
-    full = max(_SHORTEST, min(_FULL, WIDTH - name - by - _LABEL))
+    name = max(len(each.problem) for each in bars)
+    by = min(_LONGEST_BY, max(len(each.by) for each in bars))
+    above = WIDTH - name - by - _LABEL < _SHORTEST
+    name = 0 if above else name
+    full = min(_FULL, WIDTH - name - by - _LABEL)
     lines, before = [f"{title}:"], ""
     for each in bars:
         problem = "" if each.problem == before else each.problem
         before = each.problem
-        lines.append(f"{problem:{name}}  {each.by:{by}}  {bar(each.share, full=full)} {each.label}")
+        if above and problem:
+            lines.append(textwrap.fill(problem, WIDTH))
+            problem = ""
+        shown = each.by if len(each.by) <= by else f"...{each.by[3 - by :]}"
+        lines.append(f"{problem:{name}}  {shown:{by}}  {bar(each.share, full=full)} {each.label}")
     return "\n".join(lines)
 
 

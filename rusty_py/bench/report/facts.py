@@ -66,7 +66,8 @@ def endings(run: BenchRun) -> list[str]:
     lines = _reasons(run)
     cut = sum(row.stopped.startswith("budget: cut") for row in run.rows)
     if cut:
-        lines.append(f"budget: {cut} rows were cut short; try --max-time")
+        rows = "1 row was" if cut == 1 else f"{cut} rows were"
+        lines.append(f"budget: {rows} cut short; try --max-time")
     if run.interrupted:
         lines.append("interrupted: these rows are what was measured before")
     if run.failure:

@@ -46,12 +46,10 @@ def configuration(run: BenchRun) -> list[str]:
 def _suite(run: BenchRun) -> dict[str, str]:
     """The suite with its dtypes and options."""
     problems = [row.problem for row in run.rows]
-    options = {
-        f"{name.replace('_', ' ')} {value}"
-        for each in problems
-        for name, value in each.options.items()
-        if (name, value) not in {("layout", "nn"), ("accumulate_dtype", each.dtype)}
-    }
+    pairs = [(name, value, each.dtype) for each in problems for name, value in each.options.items()]
+    usual = {"layout": "nn"}
+    named = {name for name, value, dtype in pairs if value != (usual | {"accumulate_dtype": dtype}).get(name)}
+    options = {f"{name.replace('_', ' ')} {value}" for name, value, _ in pairs if name in named}
     dtypes = dict.fromkeys(each.dtype for each in problems)
     return {"Suite": ", ".join([run.command, *dtypes, *sorted(options)])}
 
@@ -86,7 +84,8 @@ def budget_shares(run: BenchRun) -> list[str]:
     noise = [each.stats.noise for row in short for each in diagnosis.ranking(row) if each.stats]
     if not noise:
         return []
-    return [f"budget: {len(short)} rows used up their share; noise of the medians up to {max(noise):.1%}"]
+    rows = "1 row used up its share" if len(short) == 1 else f"{len(short)} rows used up their share"
+    return [f"budget: {rows}; noise of the medians up to {max(noise):.1%}"]
 
 
 def legend(run: BenchRun) -> list[str]:

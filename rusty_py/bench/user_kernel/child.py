@@ -140,7 +140,7 @@ class Session:
 def _contents(name: str, text: str) -> Host:
     """The contents of a buffer: of a file, or as described."""
     found = (
-        checking.array_in(text, name)
+        checking.array_in(text, name, regular=True)
         if text.startswith("@")
         else contents.parse(text, name=name, operation="run")
     )

@@ -33,7 +33,7 @@ class References:
         for text in texts:
             name, _, value = (part.strip() for part in text.partition("="))
             if value.startswith("@"):
-                found = _of_file(name, np.asarray(checking.array_in(value, name)), buffers)
+                found = _of_file(name, np.asarray(checking.array_in(value, name, regular=True)), buffers)
             else:
                 reference = parse(text)
                 name, evaluated = reference.name, evaluate(reference, buffers)

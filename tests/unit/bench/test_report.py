@@ -207,12 +207,22 @@ def test_rows_that_were_cut_short_are_counted_with_the_option_that_helps() -> No
     whole = run(*(matmul(n, "tile 8", [1.0] * 3, stopped=budget) for n in (64, 512)))
     assert table.render(whole).count("try --max-time") == 1
     assert "budget: 2 rows were cut short; try --max-time" in table.render(whole)
+    assert "budget: 1 row was cut short; try" in table.render(replace(whole, rows=whole.rows[:1]))
+
+
+def test_the_layouts_of_all_rows_are_named_unless_none_is_transposed() -> None:
+    sizes = [problem(64, 64, 64), replace(problem(96, 96, 96), options={"layout": "tn"})]
+    mixed = run(*(matmul(each, "auto", [1.0]) for each in sizes))
+    assert "matmul, f32, layout nn, layout tn" in table.render(mixed)
+    assert "layout" not in table.render(replace(mixed, rows=mixed.rows[:1])).split("Clock")[0]
 
 
 def test_a_share_of_the_budget_that_was_used_up_is_told_once() -> None:
     budget = "budget: its share of it is used; noise of the medians 2.0%"
     whole = run(*(matmul(n, "tile 8", [1.0, 1.1, 0.9], stopped=budget) for n in (64, 512)))
     said = joined(table.render(whole))
+    one = joined(table.render(replace(whole, rows=whole.rows[:1])))
+    assert "budget: 1 row used up its share; noise" in one
     assert said.count("budget: 2 rows used up their share; noise of the medians up to 10.7%") == 1
 
 
@@ -516,3 +526,12 @@ def test_an_operation_bound_by_memory_shows_its_bandwidth() -> None:
     head = next(part for part in parts if part.startswith("problem")).splitlines()[0]
     assert "GB/s" in head
     assert "GFLOPS" not in head
+
+
+def test_bars_of_long_names_fit_80_columns() -> None:
+    long = replace(problem(64, 64, 64), name="z = " + " + ".join(["x"] * 40))
+    drawn = table.render(run(matmul(long, "a/path/of/a/kernel/" * 5 + "k.wgsl", [1.0])), bars=True)
+    bars = drawn[drawn.index("time:") :].splitlines()
+    assert bars[1].startswith("z = x + x")
+    assert "kernel/k.wgsl  ████" in drawn
+    assert max(map(len, drawn.splitlines())) <= 80

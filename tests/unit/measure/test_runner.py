@@ -1,7 +1,9 @@
 """What the runner does with measurements; a script plays the device."""
 
+import re
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -401,6 +403,14 @@ def test_a_kernel_that_needs_more_than_the_budget_is_skipped_with_both() -> None
     (result,) = measured(meter, slow).rows[0].results
     assert result.verdict == "skipped"
     assert result.reason == "needs about 90 s, 60 s of the budget are left; try --max-time"
+
+
+def test_a_need_of_less_than_a_second_is_not_rounded_to_none() -> None:
+    meter = ScriptedMeter(ScriptedTimer())
+    slow = kernel(meter)
+    slow.run_s = lambda: 0.1  # type: ignore[method-assign]
+    (result,) = measured(meter, slow, options=replace(FEW, max_time_s=0.5)).rows[0].results
+    assert re.match(r"needs about 0\.\d+ s, 0\.\d+ s of the budget are left", result.reason)
 
 
 def reference(seconds: Callable[[], object], *, fault: str = "") -> HostTrack:
