@@ -8,7 +8,6 @@ so that consecutive steps share one operand.
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import product
 from math import inf
 from typing import Any, NamedTuple
@@ -424,8 +423,12 @@ class _Pipeline:
             block = step.block
             rows, cols = slice(*block[:2]), slice(*block[2:4])
             target = _part(self._steps.c, step.outer, slice(*step.products), rows, cols)
-            self._device.transfer.finish(result, partial(_fill, self._device.transfer, target))
-            pending.popleft()
+
+            def collected(source: Bytes, target: Host = target) -> None:
+                _fill(self._device.transfer, target, source)
+                pending.popleft()  # Before its memory goes back to the pool: what is pending, `run` destroys.
+
+            self._device.transfer.finish(result, collected)
 
 
 def _part(x: Host, outer: tuple[int, ...], *axes: slice) -> Host:

@@ -27,6 +27,7 @@ from rusty_py.gemm.blocked_family import BLOCKED
 from rusty_py.gemm.large_bindings import Spans
 from rusty_py.gemm.plan import GemmPlan
 from rusty_py.runtime import transfer
+from rusty_py.runtime.pool import Allocation, Pool
 
 from .operands import needs
 from .products import assert_product, uniform
@@ -317,6 +318,24 @@ def test_ctrl_c_leaves_nothing_behind(
         assert narrow.transfer.reading.stats().live_bytes == 0
         matmul(a, b, out=out, device=narrow)
         assert_product(out, a, b)
+
+
+def test_ctrl_c_after_memory_went_back_to_its_pool_leaves_it_usable(
+    unchecked: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, b = uniform(100, 90, seed=1), uniform(90, 110, seed=2)
+    with small(unchecked, memory_limit=12_000, staged=True) as narrow:
+        reading = narrow.transfer.reading
+
+        def interrupted(memory: Allocation, *, destroyed: bool = False) -> None:
+            Pool.give(reading, memory, destroyed=destroyed)
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr(reading, "give", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                matmul(a, b, device=narrow)
+        assert_product(matmul(a, b, device=narrow), a, b)
 
 
 def test_blocks_are_packed_where_memory_is_left(unchecked: Device, monkeypatch: pytest.MonkeyPatch) -> None:
