@@ -183,15 +183,16 @@ class Transfer:
                 chunks.stop()
 
         threads = [threading.Thread(target=run, name="rusty_py transfer") for _ in range(count)]
-        for thread in threads:
-            thread.start()
         try:
+            for thread in threads:
+                thread.start()
             for thread in threads:
                 thread.join()
         finally:  # After Ctrl-C the threads finish their current chunk.
             chunks.stop()
             for thread in threads:
-                thread.join()
+                if thread.ident is not None:  # Else it was not started.
+                    thread.join()
         if errors:
             raise errors[0]
 

@@ -1,5 +1,6 @@
 """Every way between host and device: what arrives, in which order, and what an interruption leaves."""
 
+import threading
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -205,6 +206,32 @@ def test_a_transfer_that_ran_out_of_time_leaves_the_device_and_its_buffers_usabl
             words(device, buffer)
     assert staging_bytes(device) == 0
     np.testing.assert_array_equal(words(device, buffer), x)
+
+
+def test_an_interrupted_start_of_threads_leaves_none_that_copies(
+    adapter: Adapter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in WAYS["threads"].items():
+        monkeypatch.setattr(transfer, name, value)
+    start, started = threading.Thread.start, []
+
+    def interrupted(thread: threading.Thread) -> None:
+        if started:
+            raise KeyboardInterrupt
+        started.append(thread)
+        start(thread)
+
+    with Device(adapter, staged=True) as device:
+        buffer, going_on = device.empty(40_000), threading.Event()
+        copy = device.transfer._write_staged
+        monkeypatch.setattr(device.transfer, "_write_staged", lambda *each: going_on.wait(0.2) or copy(*each))
+        with monkeypatch.context() as patched:
+            patched.setattr(threading.Thread, "start", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                device.write(buffer, random_words(10_000))
+        assert not started[0].is_alive()
+        device.write(buffer, x := random_words(10_000))
+        np.testing.assert_array_equal(words(device, buffer), x)
 
 
 # Ctrl-C at the start of any function of ours, and behind any call of C in them: there the interpreter may
