@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from rusty_py.arrays import Array
 from rusty_py.autograd import value_and_grad
 from rusty_py.dtypes import F32
-from rusty_py.errors import DtypeError, GradientError
+from rusty_py.errors import DtypeError, GradientError, ShapeError, UnsupportedError
 from rusty_py.ops.creation import asarray
 from rusty_py.ops.elementwise import binary
 
@@ -65,13 +65,17 @@ def gradcheck(
     for each in arrays:
         if each.kind is not F32:
             raise DtypeError(f"gradcheck: inputs are float32: got {each.kind.name}")
+    if not arrays or pairs < 1:
+        raise ShapeError(f"gradcheck: needs 1 input and 1 pair or more: got {len(arrays)} and {pairs}")
+    if not isinstance(result := function(*arrays), Array):
+        raise UnsupportedError(f"gradcheck: the function returns {type(result).__name__}, not an array")
     rng = np.random.default_rng(seed)
     points = [each.numpy().astype(np.float64) for each in arrays]
     limit = tolerance if tolerance is not None else _TOLERANCE_F32 if reference is None else _TOLERANCE_F64
     errors = []
     for _ in range(pairs):
         u = [rng.standard_normal(x.shape).astype(np.float32) for x in points]
-        v = rng.standard_normal(function(*arrays).shape).astype(np.float32)
+        v = rng.standard_normal(result.shape).astype(np.float32)
         gradients = _gradients(function, arrays, v)
         terms = [g.astype(np.float64) * step for g, step in zip(gradients, u, strict=True)]
         along = sum(float(each.sum()) for each in terms)

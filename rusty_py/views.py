@@ -60,6 +60,16 @@ def integer_of(value: object, name: str, *, operation: str) -> int:
         raise DtypeError(f"{operation}: {name} is an integer: {value!r}") from None
 
 
+def number_of(value: object, name: str, *, operation: str) -> float:
+    """`value`, which `name` says what it is, as Python's float. Raises DtypeError for what is no number."""
+    try:
+        if isinstance(value, str | bytes):
+            raise TypeError  # Which float() would read.
+        return float(value)  # type: ignore[arg-type]  # It checks.
+    except (TypeError, ValueError, OverflowError):
+        raise DtypeError(f"{operation}: {name} is a number: {value!r}") from None
+
+
 def integers_of(values: object, name: str, *, operation: str) -> list[int]:
     """One integer, or several of a sequence, as a list. Raises DtypeError for what is none."""
     if hasattr(values, "__index__") and getattr(values, "shape", ()) == ():

@@ -24,7 +24,7 @@ from rusty_py.ops.compute import compute
 from rusty_py.ops.conversions import cast, refuse_shared
 from rusty_py.ops.creation import asarray
 from rusty_py.ops.gathering import chosen_shape, put, put_masked
-from rusty_py.ops.indices import index_array, refuse_out_of_bounds
+from rusty_py.ops.indices import index_array, on_host, refuse_out_of_bounds
 from rusty_py.ops.masks import nonzero, true_places
 from rusty_py.views import Shape, broadcast, plain_index
 
@@ -88,6 +88,8 @@ def _write(
         apply(operation, *indices, out, words=(word,), **options)
         return
     source = assignable(value, out, operation="index")  # type: ignore[arg-type]  # It checks.
+    while source.ndim > len(shape) and source.shape[0] == 1:  # As in NumPy.
+        source = source[0]
     if source.ndim > len(shape) or broadcast(source.shape, shape, operation="index") != shape:
         raise ShapeError(f"index: shapes differ: {shape} takes {source.shape}")
     apply(operation, source, *indices, out, **options)
@@ -170,7 +172,7 @@ def _axes_of(part: object) -> int:
 def _array(part: object, x: Array) -> Array:
     """A mask, or indices."""
     if not isinstance(part, Array):
-        host = np.asarray(part)
+        host = on_host(part, operation="index")  # type: ignore[arg-type]  # It checks.
         part = asarray(host, device=x.device) if host.dtype.kind == "b" else part
     if isinstance(part, Array) and part.kind is BOOL:
         if not part.ndim:

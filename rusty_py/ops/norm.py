@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from operator import index
 
 from numpy.typing import ArrayLike
 
@@ -36,7 +35,7 @@ from rusty_py.ops.rowwise.norm_samples import (
     norm_samples,
 )
 from rusty_py.ops.rowwise.norm_shapes import groups_of, normalized_axes, split_groups
-from rusty_py.views import Shape, shape_of
+from rusty_py.views import Shape, integer_of, number_of, shape_of
 
 _MOMENTS = ("count", "mean", "squares")
 
@@ -67,7 +66,13 @@ def layer_norm(
     Raises ShapeError, DtypeError, LimitError, OutOfMemory.
     """
     x, affine = _arrays(x, weight, bias)
-    return apply(LAYER_NORM, x, *affine, normalized_shape=_sizes(normalized_shape), eps=float(eps))
+    return apply(
+        LAYER_NORM,
+        x,
+        *affine,
+        normalized_shape=_sizes(normalized_shape),
+        eps=number_of(eps, "eps", operation="layer_norm"),
+    )
 
 
 def rms_norm(
@@ -85,7 +90,7 @@ def rms_norm(
     Raises ShapeError, DtypeError, LimitError, OutOfMemory.
     """
     x, affine = _arrays(x, weight, None)
-    eps = None if eps is None else float(eps)
+    eps = None if eps is None else number_of(eps, "eps", operation="rms_norm")
     return apply(RMS_NORM, x, *affine, normalized_shape=_sizes(normalized_shape), eps=eps)
 
 
@@ -105,7 +110,8 @@ def group_norm(
     in f32; the result has its dtype. Raises ShapeError, DtypeError, LimitError, OutOfMemory.
     """
     x, affine = _arrays(x, weight, bias)
-    return apply(GROUP_NORM, x, *affine, num_groups=index(num_groups), eps=float(eps))
+    count = integer_of(num_groups, "the number of groups", operation="group_norm")
+    return apply(GROUP_NORM, x, *affine, num_groups=count, eps=number_of(eps, "eps", operation="group_norm"))
 
 
 def _arrays(

@@ -37,7 +37,8 @@ def vector_norm(
     squares overflow above 1.8e19. The gradient of the 2-norm is zero at 0; that of inf and -inf is split
     evenly between equal magnitudes. Raises UnsupportedError for another ord, DtypeError, ShapeError.
     """
-    return apply(_NORM, x, axis=axis_key(axis, operation="vector_norm"), keepdims=keepdims, ord=ord)
+    order = ord if isinstance(ord, int | float | np.number) else str(ord)  # As a key of plans.
+    return apply(_NORM, x, axis=axis_key(axis, operation="vector_norm"), keepdims=keepdims, ord=order)
 
 
 _EUCLIDEAN = Reduction(

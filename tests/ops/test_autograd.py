@@ -478,6 +478,10 @@ def test_gradcheck_finds_a_wrong_entry_and_reports(unchecked: Device) -> None:
         assert not rp.gradcheck(cube, [x], raise_error=False).passed
     with pytest.raises(DtypeError, match=r"^gradcheck: inputs are float32: got i32$"):
         rp.gradcheck(cube, [[1, 2]])
+    with pytest.raises(ShapeError, match=r"^gradcheck: needs 1 input and 1 pair or more: got 1 and 0$"):
+        rp.gradcheck(cube, [x], pairs=0)
+    with pytest.raises(UnsupportedError, match=r"^gradcheck: the function returns float, not an array$"):
+        rp.gradcheck(lambda x: 1.0, [x])  # type: ignore[arg-type, return-value]
 
 
 def cube(x: Array) -> Array:

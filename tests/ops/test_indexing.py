@@ -207,6 +207,17 @@ def test_take_gives_what_numpy_gives(device: Device, shape: Drawn, data: st.Data
     )
 
 
+def test_values_may_have_more_axes_of_one_element_in_front(unchecked: Device) -> None:
+    x, mask = rp.zeros((2, 3), device=unchecked), np.array([True, False, True])
+    x[0] = [[1, 2, 3]]
+    x[1, mask] = [[[4, 5]]]
+    assert x.tolist() == [[1, 2, 3], [4, 0, 5]]
+    x[:, [1]] = np.full((1, 2, 1), 7, np.float32)
+    assert x.tolist() == [[1, 7, 3], [4, 7, 5]]
+    with pytest.raises(ShapeError, match=r"^index: shapes differ: \(3,\) takes \(2, 3\)"):
+        x[0] = x
+
+
 def test_what_is_no_key_is_refused(unchecked: Device) -> None:
     x = rp.ones((3, 4), device=unchecked)
     for key, said in (

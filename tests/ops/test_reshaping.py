@@ -182,6 +182,24 @@ def test_what_is_no_integer_is_refused_by_the_operation(unchecked: Device) -> No
                     function(value)
 
 
+def test_what_is_no_number_is_refused_by_the_operation(unchecked: Device) -> None:
+    x = rp.ones((2, 3), device=unchecked)
+    cases: dict[str, Callable[[Any], object]] = {
+        "var": lambda n: rp.var(x, correction=n),
+        "std": lambda n: x.std(correction=n),
+        "layer_norm": lambda n: rp.layer_norm(x, eps=n),
+        "rms_norm": lambda n: rp.rms_norm(x, eps=n),
+        "group_norm": lambda n: rp.group_norm(x, 1, eps=n),
+    }
+    with each_reported() as case:
+        for name, function in cases.items():
+            for value in ("1", [1], 1j):
+                with case(f"{name} {value!r}"), pytest.raises(DtypeError, match=f"^{name}: .* is a number"):
+                    function(value)
+    with pytest.raises(UnsupportedError, match=r"^vector_norm: no such order: \[1\]"):
+        rp.vector_norm(x, ord=[1])  # type: ignore[arg-type]
+
+
 def test_what_no_shape_can_be_is_refused(unchecked: Device) -> None:
     x = rp.ones((2, 3), device=unchecked)
     for call, said in (
