@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
-from rusty_py.errors import LimitError
+from rusty_py.errors import LimitError, ShaderError
 
 MAX_CHARACTERS = 1 << 20
 MAX_NESTED = 200
@@ -33,9 +33,14 @@ class Token(NamedTuple):
 
 
 def check_size(wgsl: str, *, operation: str = "check") -> None:
-    """Raises LimitError for texts so large or so deeply nested that compilers give up on them."""
+    """Raises LimitError for texts so large or so deeply nested that compilers give up on them.
+
+    Raises ShaderError for half of a surrogate pair, as in bytes that were decoded with "surrogateescape".
+    """
     if len(wgsl) > MAX_CHARACTERS:
         raise LimitError(f"{operation}: the text is too long: {len(wgsl)} > {MAX_CHARACTERS} characters")
+    if half := re.search("[\ud800-\udfff]", wgsl):
+        raise ShaderError(f"{operation}: the text is not Unicode: {half[0]!r} at character {half.start()}")
     depth = 0
     for token in tokens(wgsl):
         depth += (token.text in OPEN) - (token.text in CLOSE)

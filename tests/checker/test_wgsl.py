@@ -237,6 +237,11 @@ def test_a_text_of_the_most_characters_is_read_and_one_more_is_refused() -> None
         check_size("/" * (MAX_CHARACTERS + 1))
 
 
+def test_a_text_with_half_a_character_is_refused() -> None:
+    with pytest.raises(ShaderError, match=r"^check: the text is not Unicode: '\\udcff' at character 3$"):
+        check_size(b"// \xff".decode(errors="surrogateescape"))
+
+
 @pytest.mark.parametrize("pair", ["()", "[]", "{}"])
 def test_brackets_nested_too_deep_are_refused_with_their_line(pair: str) -> None:
     check_size(pair[0] * MAX_NESTED + pair[1] * MAX_NESTED)
