@@ -140,13 +140,14 @@ class Device:
         self.close()
 
     def close(self) -> None:
-        """Frees the device and its buffers. A second call does nothing."""
+        """Frees the device and its buffers. A second call does nothing.
+
+        A handler of a signal may call it: in the middle of a copy, they are freed with their last references.
+        """
         with self.lock:  # Not between the validation of a submission and the submission.
             closing, self.closed = not self.closed, True
-        if closing:
-            self.queue.close()
-            if _parent is None:
-                self.raw.destroy()
+        if closing and self.queue.close() and _parent is None:
+            self.raw.destroy()
 
     def ensure_usable(self, operation: str) -> None:
         """Raises DeviceError if the device is closed or lost, or in a forked process."""

@@ -94,8 +94,8 @@ class Queue:
         self._held = 0  # Explicit batches that are open.
         self._fences: deque[tuple[int, int]] = deque()  # Submission numbers and their completion tokens.
         self._unfenced = 0
-        self.mapped: set[Allocation] = set()
-        """What the host may be accessing: see `start_mapped`."""
+        self.mapped: dict[Allocation, int] = {}
+        """What the host may be accessing, by which thread: see `start_mapped`."""
 
     def add(
         self, added: list[EncodedDispatch], memories: Iterable[Allocation], seconds: float, nbytes: int
@@ -327,18 +327,24 @@ class Queue:
 
         Raises DeviceError if the device is closed.
         """
-        self.mapped.add(memory)  # Before the test: `close` does the two in the opposite order.
+        self.mapped[memory] = (
+            threading.get_ident()
+        )  # Before the test: `close` does the two in the opposite order.
         if self.closed:
             raise DeviceError(f"map: the device was closed meanwhile: {self.name}")
 
-    def close(self) -> None:
-        """Drops the open batch, rejects later submissions, and waits until no mapped memory is accessed."""
+    def close(self) -> bool:
+        """Drops the open batch, rejects later submissions, and waits until others access no mapped memory.
+
+        False if this thread does: it was called by a handler of a signal, which must not wait for that.
+        """
         with self.lock:
             self.closed, self.usable = True, False
             self._dispatches.clear()
-        deadline = time.monotonic() + self.timeout_s
-        while self.mapped and time.monotonic() < deadline:
+        here, deadline = threading.get_ident(), time.monotonic() + self.timeout_s
+        while {*self.mapped.values()} - {here} and time.monotonic() < deadline:
             time.sleep(1e-4)
+        return here not in self.mapped.values()
 
 
 class Batch:

@@ -241,7 +241,7 @@ def mapped(queue: Queue, memory: Allocation, size: int, *, write: bool) -> Itera
             queue.start_mapped(memory)
             yield np.frombuffer(commands.mapped(memory.handle, size, write=write), np.uint8)
         finally:
-            queue.mapped.discard(memory)  # One call of C, which Ctrl-C cannot prevent.
+            queue.mapped.pop(memory, None)  # One call of C, which Ctrl-C cannot prevent.
     except commands.Error as error:
         queue.refuse_lost("map")
         raise DeviceError(f"map: refused, the buffer may have been destroyed meanwhile: {error}") from error

@@ -49,6 +49,29 @@ def spoken(script: str, *, staged: bool = False) -> list[str]:
 # Closed.
 
 
+@pytest.mark.parametrize("staged", [False, True], ids=["mapped", "staged"])
+def test_a_handler_of_a_signal_closes_a_device_in_the_middle_of_a_copy(
+    adapter: Adapter, staged: bool
+) -> None:
+    """The copy ends, and nothing waits for it."""
+    script = """
+import signal
+signal.signal(signal.SIGTERM, lambda *_: d.close())
+copy, large = np.copyto, d.upload(x := np.arange(1 << 20, dtype=np.uint32))
+got = np.zeros(1 << 20, np.uint32)
+
+def copy_and_signal(*arguments):
+    signal.raise_signal(signal.SIGTERM)
+    copy(*arguments)
+
+np.copyto, start = copy_and_signal, time.monotonic()
+d.read(large, got)
+print((got == x).all(), time.monotonic() - start < 5)
+told(lambda: d.read(large, got))
+"""
+    assert spoken(script, staged=staged) == ["True", "True", "told"]
+
+
 def test_a_device_closed_in_a_batch_forgets_it(adapter: Adapter) -> None:
     script = """
 with d.batch():
