@@ -327,9 +327,8 @@ class Queue:
 
         Raises DeviceError if the device is closed.
         """
-        self.mapped[memory] = (
-            threading.get_ident()
-        )  # Before the test: `close` does the two in the opposite order.
+        # Before the test: `close` does the two in the opposite order.
+        self.mapped[memory] = threading.get_ident()
         if self.closed:
             raise DeviceError(f"map: the device was closed meanwhile: {self.name}")
 
