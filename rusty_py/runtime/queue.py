@@ -118,11 +118,12 @@ class Queue:
         """A context manager that submits its launches together, or in several parts if they are long."""
         return Batch(self)
 
-    def hold(self, count: int) -> None:
+    def hold(self, batch: "Batch", count: int, *, submit: bool = True) -> None:
         """Opens an explicit batch, or closes one with -1; closing the last one submits."""
         with self.lock:
-            self._held += count
-            if not self._held:
+            self._held += count  # Both or none: there is no call between them, where Ctrl-C could come.
+            batch.open += count
+            if submit and not self._held:
                 self.flush()
 
     @property
@@ -349,14 +350,21 @@ class Queue:
 class Batch:
     """A block whose launches are submitted together, even after an exception, since arrays depend on them."""
 
+    open = 0
+    """How often it has been entered and not left."""
+
     def __init__(self, queue: Queue) -> None:
         self._queue = queue
 
     def __enter__(self) -> None:
-        self._queue.hold(1)
+        self._queue.hold(self, 1)
 
     def __exit__(self, *error: object) -> None:
-        self._queue.hold(-1)
+        self._queue.hold(self, -1)
+
+    def __del__(self) -> None:
+        if self.open:  # After Ctrl-C where the block began or ended.
+            self._queue.hold(self, -self.open, submit=False)
 
 
 def _together(*actions: Callable[[], object]) -> None:

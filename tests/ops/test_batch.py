@@ -4,6 +4,7 @@ For each guard there is a test that shows what goes wrong where the guard is tak
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from threading import Event, Thread
 
@@ -342,6 +343,28 @@ def test_a_page_forgotten_before_it_is_written_takes_its_parameters_along(
 
     monkeypatch.setattr(uniforms.UniformRing, "_add_page", forget)
     assert not np.array_equal(staircase(fresh, 9), np.arange(9, 0, -1))
+
+
+@pytest.mark.parametrize(("count", "after"), [(1, True), (-1, False), (-1, True)])
+def test_ctrl_c_where_a_batch_begins_or_ends_leaves_none_open(
+    fresh: Device, monkeypatch: pytest.MonkeyPatch, count: int, after: bool
+) -> None:
+    hold, buffer = Queue.hold, zeroed(fresh)
+
+    def interrupted(self: Queue, batch: queue.Batch, opened: int, *, submit: bool = True) -> None:
+        if opened == count and submit and not after:
+            raise KeyboardInterrupt
+        hold(self, batch, opened, submit=submit)
+        if opened == count and submit:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Queue, "hold", interrupted)
+        with suppress(KeyboardInterrupt), fresh.batch():
+            fill(fresh, buffer, 3)
+    assert not fresh.queue.held
+    fill(fresh, buffer, 4)
+    assert words(fresh, buffer)[0] == 4
 
 
 def test_parameters_before_a_page_that_was_interrupted_arrive(

@@ -13,7 +13,7 @@ import rusty_py as rp
 faulthandler.dump_traceback_later(100, exit=True)
 d = Device(timeout_s=1.0)
 X = np.arange(63, dtype=np.float32).reshape(7, 9)
-APART = ("__del__", "<locals>.free", "<locals>.answer", "Queue.hold")
+APART = ("__del__", "<locals>.free", "<locals>.answer")
 left, where = 0, ""
 
 def watch(frame, event, argument):
@@ -21,7 +21,7 @@ def watch(frame, event, argument):
     name = frame.f_code.co_qualname
     if event not in ("call", "c_return") or "rusty_py" not in frame.f_code.co_filename:
         return
-    if any(part in name for part in APART):  # Where an exception cannot leave the function; see `Batch`.
+    if any(part in name for part in APART):  # Where an exception cannot leave the function.
         return
     left -= 1
     if left == 0:
