@@ -285,14 +285,14 @@ class HostTrack(Track):
         return max(took_ns, (self.clocks["wall"]() - start) / _WALL_SAMPLES, 1.0)
 
     def _run(self, runs: int) -> float:
-        """Nanoseconds of `runs` runs."""
+        """Nanoseconds of `runs` runs: 1 where the clock cannot resolve them, since ratios divide by them."""
         clock = self.clocks[self.clock]
         with self.implementation.around():
             start = clock()
             self.implementation.run(runs)
             took_ns = clock() - start
         self.implementation.after()
-        return float(took_ns)
+        return float(max(took_ns, 1))
 
 
 class Sampler:

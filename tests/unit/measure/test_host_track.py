@@ -200,3 +200,10 @@ def test_verification_runs_a_step_and_tells_the_fault_and_the_method(script: Scr
     assert script.ran == [("ours", 64)] * 2
     with pytest.raises(ShaderError):
         track.recheck()
+
+
+def test_what_the_clock_cannot_resolve_takes_a_nanosecond() -> None:
+    ours = Implementation("ours", lambda runs: None, lambda once: "")
+    for ticks in (lambda: 5, iter(range(10**6, 0, -7)).__next__):  # It stands, and it goes back.
+        track = HostTrack(ours, "cpu", "by script", clocks={"cpu": ticks, "wall": ticks})
+        assert track.sample().cpu_ns == 1.0
