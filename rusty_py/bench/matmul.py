@@ -44,6 +44,13 @@ PRESET_SECONDS = 300.0
 """The default budget of a preset on a GPU."""
 
 
+def _peak(value: float | None) -> float | None:
+    """Rejects what no machine has, and what is no number."""
+    if value is not None and not 1e-9 <= value <= 1e12:
+        raise typer.BadParameter(f"{value} is not between 1e-9 and 1e12")
+    return value
+
+
 def matmul(
     size: SizeOption = None,
     preset: PresetOption = None,
@@ -75,7 +82,7 @@ def matmul(
     ] = None,
     peak: Annotated[
         float | None,
-        typer.Option(min=1e-9, max=1e12, callback=finite, metavar="GFLOPS", help="Adds a column: % of this."),
+        typer.Option(callback=_peak, metavar="GFLOPS", help="Adds a column: % of this."),
     ] = None,
     seed: SeedOption = None,
     calibrate: Annotated[

@@ -144,7 +144,8 @@ def _measured(
         pass
     missing = [name for name in _NEEDED if name not in found.figures]
     if missing or not found.rates:
-        why = found.failure or f"no {', '.join(missing) or 'kernel was'} measured in {max_time_s:.3g} s"
+        short = f"{', '.join(missing) or 'no kernel'}: not measured in {max_time_s:.3g} s: give it more time"
+        why = found.failure or short
         raise DeviceError(f"calibrate: {adapter}: {why}")
     return Calibrated(
         adapter,

@@ -103,7 +103,8 @@ class Matmul:
         options.check()
         if accumulate and out is None:
             raise ShapeError("matmul: accumulate adds to what `out` holds: pass out=")
-        a, b = _of_lists(a), _of_lists(b)
+        if type(a) is not Array or type(b) is not Array:
+            a, b = _of_lists(a), _of_lists(b)
         if isinstance(a, Array) or isinstance(b, Array):
             return _of_arrays(a, b, out, device, options)
         return host.multiply(np.asarray(a), np.asarray(b), out, device, options, whole=_whole)

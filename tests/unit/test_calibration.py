@@ -227,7 +227,7 @@ def test_a_child_that_always_ends_does_not_go_on_beyond_the_deadline(
     calibrate: Calibrate, path: Path
 ) -> None:
     start = time.monotonic()
-    with pytest.raises(DeviceError, match="no kernel was measured in 4 s"):
+    with pytest.raises(DeviceError, match="no kernel: not measured in 4 s: give it more time"):
         calibrate([*figures(), trying(KERNELS[0]), ABORT], max_time_s=4.0)
     assert time.monotonic() - start < 30
     assert len(jobs(path)) > 1
@@ -243,10 +243,10 @@ def test_a_child_that_is_too_slow_keeps_what_it_has(calibrate: Calibrate, path: 
 
 FAILURES: list[tuple[list[Line], str]] = [
     ([], "the measuring process ended with status 0"),
-    ([END], "no fma_gflops, cores, launch_us, copy_gbps, read_gbps measured in 5 s"),
-    ([NOISE, {"event": "unheard of"}, END], "no fma_gflops"),
-    ([*figures(launch_us=None), *rated(KERNELS[0]), END], "no launch_us measured in 5 s"),
-    ([*figures(), END], "no kernel was measured in 5 s"),
+    ([END], "fma_gflops, cores, launch_us, copy_gbps, read_gbps: not measured in 5 s: give it more time"),
+    ([NOISE, {"event": "unheard of"}, END], "fma_gflops, "),
+    ([*figures(launch_us=None), *rated(KERNELS[0]), END], "launch_us: not measured in 5 s"),
+    ([*figures(), END], "no kernel: not measured in 5 s"),
     ([ABORT], "the measuring process ended with status -6: the driver says goodbye"),
     ([*figures(cores=None), ABORT], "status -6: the driver says goodbye"),
     ([{"event": "failed", "why": "adapter: none found"}, END], "adapter: none found"),

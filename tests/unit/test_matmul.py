@@ -53,9 +53,9 @@ def test_what_float32_may_not_hold_is_refused_on_either_side(dtype: type[np.gene
         matmul(*((other, ONES) if side == "a" else (ONES, other)))
 
 
-def test_lists_are_float64_and_so_refused() -> None:
-    with pytest.raises(DtypeError, match="got float64"):
-        matmul([[1.0]], [[2.0]])
+def test_integers_in_lists_are_refused_as_those_in_arrays() -> None:
+    with pytest.raises(DtypeError, match=r"^matmul: computes in float32, got int32"):
+        matmul([[1]], [[2]])
 
 
 def test_complex_numbers_are_refused_with_a_dtype_too() -> None:
