@@ -47,6 +47,8 @@ I32 = _row("i32", np.int32, "i32")
 U32 = _row("u32", np.uint32, "u32")
 BOOL = _row("bool", np.bool_, "u32", stored=np.uint32)
 
+_RANGES = {I32: (-(1 << 31), (1 << 31) - 1), U32: (0, (1 << 32) - 1)}
+
 ELEMENTS = {each.name: each for each in (F32, F16, I32, U32, BOOL)}
 """What an array may hold."""
 
@@ -239,11 +241,10 @@ def scalar_word(value: Scalar, dtype: Dtype, *, operation: str) -> int:
             ' convert the array with .astype("f32")'
         )
     else:
-        info = np.iinfo(typed("type[np.int32]", dtype.numpy.type))
-        if not info.min <= value <= info.max:
+        low, high = _RANGES[dtype]
+        if not low <= value <= high:
             raise DtypeError(
-                f"{operation}: the integer does not fit {dtype.name}: {value},"
-                f" it holds {info.min} to {info.max}"
+                f"{operation}: the integer does not fit {dtype.name}: {value}, it holds {low} to {high}"
             )
     return value & 0xFFFFFFFF
 

@@ -167,7 +167,7 @@ def test_what_cannot_be_is_refused_before_anything_is_measured(
 
 def test_errors_have_exit_codes_and_a_line(faked: Faked) -> None:
     faked.run("calibrate", reports=REPORTS[:3]).refuses(3, "calibrate: ", "status 0")
-    faked.run("calibrate", reports=[REPORTS[0], REPORTS[-1]]).refuses(3, "no fma_gflops, cores, launch_us")
+    faked.run("calibrate", reports=[REPORTS[0], REPORTS[-1]]).refuses(3, "fma_gflops, cores, launch_us")
     with cache_file.locked(faked.path, operation="test"):
         faked.run("calibrate").refuses(2, f"calibrate: locked by another process: {faked.path}")
     faked.env["RUSTY_PY_PROFILE"] = "off"

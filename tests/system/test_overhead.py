@@ -75,7 +75,10 @@ def test_eager_calls_have_parts_that_add_up_to_their_time(ran: tuple[Done, str])
         took_ns = median_low(timed["samples"]["wall_ns"]) / timed["samples"]["runs"]
         assert 0.5 * took_ns <= sum(shares) <= took_ns * 1.001, name
         for count in (parts.NATIVE_CALLS, parts.NATIVE):
-            assert bool(figure(timed, count)) == (name not in recorded), (name, count)
+            if name not in recorded:
+                assert figure(timed, count) > 0, (name, count)
+            elif timed["samples"]["runs"] > 10:  # A batch of slow calls goes out before its end.
+                assert figure(timed, count) == 0, (name, count)
 
 
 def test_the_table_has_the_parts_of_eager_calls(ran: tuple[Done, str]) -> None:

@@ -44,6 +44,7 @@ def _of_problem(row: Row, *, conv2d: bool) -> str:
 def _of_result(result: Result) -> str:
     return (
         _of_samples(result.samples)
+        or _times(result.samples_ns, least=1e-9)  # Ratios divide by them.
         or _of_stats(result)
         or _quantities(abs(each.value) for each in result.figures)
         or _times([roofline] if (roofline := result.figure(ROOFLINE)) is not None else [], least=0)

@@ -89,6 +89,15 @@ def test_an_edited_file_is_reported_and_compared_or_refused(
         report_all(folder / "edited.json", folder / "unchanged.json")
 
 
+def test_no_sample_takes_no_time_by_the_clock_of_its_result(tmp_path: Path) -> None:
+    document = next(each for each in documents() if "figures" in each.get("rows", [{}])[0])
+    document["rows"][0]["figures"][0]["samples_ns"][0] = 0
+    path = tmp_path / "edited.json"
+    path.write_text(std_json.dumps(document), encoding="utf-8")
+    with pytest.raises(ResultFileError, match=r": 0\.0$"):
+        read(path)
+
+
 IMPOSSIBLE = (
     (("rows", 0, "results", 0, "stats", "median"), -1.0, "-1.0"),
     (("rows", 0, "results", 0, "stats", "median"), 5e-324, "5e-324"),
