@@ -18,7 +18,7 @@ from rusty_py.layout import Layout, index_key, layout_at, layout_of, layout_perm
 from rusty_py.operation import HOOKS, OPERATIONS, apply, public_function
 from rusty_py.runtime.buffer import Buffer
 from rusty_py.runtime.device import Device
-from rusty_py.views import Shape, View, axis_key, axis_of, number_of, shape_to
+from rusty_py.views import Shape, View, axis_key, axis_of, float_of, shape_to
 
 
 def _operator(name: str, *, reflected: bool = False) -> Callable[["Array", object], "Array"]:
@@ -58,7 +58,7 @@ def _spread(name: str) -> Callable[..., "Array"]:
     ) -> "Array":
         operation = OPERATIONS[name]
         key = axis_key(axis, operation=name)
-        less = number_of(correction, "correction", operation=name)
+        less = float_of(correction, "correction", operation=name)
         return apply(operation, self, axis=key, correction=less, keepdims=keepdims)
 
     method.__name__, method.__doc__ = name, f"As `rusty_py.{name}`."

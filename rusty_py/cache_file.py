@@ -6,6 +6,7 @@ What they hold is read as if it were hostile: the caller validates it.
 import errno
 import json
 import os
+import stat
 import sys
 import time
 from collections.abc import Iterator
@@ -42,8 +43,15 @@ def read(path: Path, *, operation: str) -> object:
 
 
 def ensure_regular(path: Path) -> None:
-    """Raises OSError for a folder, a device or a pipe: reading it may never end, replacing destroys it."""
-    if path.exists() and not path.is_file():
+    """Raises OSError for a folder, a device or a pipe: reading it may never end, replacing destroys it.
+
+    Also for symbolic links in a circle, of which `Path.resolve` makes a RuntimeError. No file at all is fine.
+    """
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISREG(mode):
         raise OSError(errno.EINVAL, "not a regular file", str(path))
 
 

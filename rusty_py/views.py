@@ -60,7 +60,7 @@ def integer_of(value: object, name: str, *, operation: str) -> int:
         raise DtypeError(f"{operation}: {name} is an integer: {value!r}") from None
 
 
-def number_of(value: object, name: str, *, operation: str) -> float:
+def float_of(value: object, name: str, *, operation: str) -> float:
     """`value`, which `name` says what it is, as Python's float. Raises DtypeError for what is no number."""
     try:
         if isinstance(value, str | bytes):

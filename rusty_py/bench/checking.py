@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from rusty_py.bench.report.files import FileError
+from rusty_py.cache_file import ensure_regular
 from rusty_py.errors import LimitError
 
 if TYPE_CHECKING:
@@ -119,8 +120,8 @@ def array_in(value: str, name: str, *, regular: bool = False) -> "ArrayLike":
 
     path = Path(value[1:])
     try:
-        if regular and not path.is_file() and path.exists():
-            raise OSError(errno.EINVAL, "not a regular file")
+        if regular:
+            ensure_regular(path)
         with path.open("rb") as file:
             array: ArrayLike = format.read_array(file, allow_pickle=False)
     except OSError as error:

@@ -150,14 +150,15 @@ def _activation(name: str | None) -> str | None:
     return None if name is None or name == "none" else str(name)
 
 
-def _of_lists(x: Array | ArrayLike) -> Array | ArrayLike:
+def _of_lists(x: Any) -> Any:
     """`x`; lists of Python's numbers as NumPy arrays of the dtypes that these become."""
     return dtypes.host_values(x, None, operation="matmul")[0] if isinstance(x, list | tuple) else x
 
 
 def operator(a: object, b: object, *, reflected: bool = False) -> Array | NotImplementedType:
     """The operator `@`: NotImplemented unless both operands are NumPy arrays, lists or `Array`."""
-    b = _of_lists(b) if isinstance(b, list | tuple) else b
+    if type(b) is not Array:
+        b = _of_lists(b)
     if not (isinstance(a, Array | np.ndarray) and isinstance(b, Array | np.ndarray)):
         return NotImplemented  # type: ignore[no-any-return]
     left, right = (b, a) if reflected else (a, b)

@@ -35,7 +35,7 @@ from rusty_py.ops.rowwise.norm_samples import (
     norm_samples,
 )
 from rusty_py.ops.rowwise.norm_shapes import groups_of, normalized_axes, split_groups
-from rusty_py.views import Shape, integer_of, number_of, shape_of
+from rusty_py.views import Shape, float_of, integer_of, shape_of
 
 _MOMENTS = ("count", "mean", "squares")
 
@@ -71,7 +71,7 @@ def layer_norm(
         x,
         *affine,
         normalized_shape=_sizes(normalized_shape),
-        eps=number_of(eps, "eps", operation="layer_norm"),
+        eps=float_of(eps, "eps", operation="layer_norm"),
     )
 
 
@@ -90,7 +90,7 @@ def rms_norm(
     Raises ShapeError, DtypeError, LimitError, OutOfMemory.
     """
     x, affine = _arrays(x, weight, None)
-    eps = None if eps is None else number_of(eps, "eps", operation="rms_norm")
+    eps = None if eps is None else float_of(eps, "eps", operation="rms_norm")
     return apply(RMS_NORM, x, *affine, normalized_shape=_sizes(normalized_shape), eps=eps)
 
 
@@ -111,7 +111,7 @@ def group_norm(
     """
     x, affine = _arrays(x, weight, bias)
     count = integer_of(num_groups, "the number of groups", operation="group_norm")
-    return apply(GROUP_NORM, x, *affine, num_groups=count, eps=number_of(eps, "eps", operation="group_norm"))
+    return apply(GROUP_NORM, x, *affine, num_groups=count, eps=float_of(eps, "eps", operation="group_norm"))
 
 
 def _arrays(

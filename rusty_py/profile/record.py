@@ -47,7 +47,7 @@ class Profile:
     copy, read: bandwidth; a copy's counts what is read and what is written. scattered: the fraction of a
     product's rate that remains with scalar loads from matrices larger than the caches. fill_groups: the least
     workgroups of 256 threads that read at full bandwidth. item_bytes: 8, 16 or 32, what each thread of an
-    elementwise kernel takes of a large array. kernels: rates of GEMM kernels.
+    elementwise kernel takes of a large array, but a vec4 at least. kernels: rates of GEMM kernels.
     """
 
     basis: Basis

@@ -117,6 +117,13 @@ def _skeletons() -> Iterator[Work]:
     expected[1::3, ::4] = x
     yield Work("assigned to a part", assigned, lambda: Expected(expected, None))
 
+    def padded(device: Device, _: Launch) -> np.ndarray:
+        return rp.pad(array(x, device=device), ((2, 1), (0, 7)), constant_values=7).numpy()
+
+    yield Work(
+        "padded with a number", padded, lambda: Expected(np.pad(x, ((2, 1), (0, 7)), constant_values=7), None)
+    )
+
 
 _BOXES = {"flat": (23,), "grid": (3, 5, 8), "general": (3, 2, 5, 8), "of up to 8 axes": (2, 1, 2, 3, 2, 8)}
 

@@ -1,12 +1,12 @@
 """Atomic file writes."""
 
 import os
-import stat
 from contextlib import suppress
 from datetime import datetime
 from itertools import count
 from pathlib import Path
 
+from rusty_py.cache_file import ensure_regular
 from rusty_py.errors import RustyError
 
 _PROBE_BYTES = 64 << 10
@@ -58,13 +58,9 @@ def write(path: Path, text: str) -> None:
 
 def _ensure_regular(path: Path) -> None:
     try:
-        mode = path.stat().st_mode
-    except FileNotFoundError:
-        return
-    except OSError as error:  # Symbolic links in a circle, of which Path.resolve makes a RuntimeError.
+        ensure_regular(path)
+    except OSError as error:
         raise FileError(f"{path}: {error.strerror}") from error
-    if not stat.S_ISREG(mode):
-        raise FileError(f"{path}: not a regular file")
 
 
 def _write_beside(path: Path, text: str, *, blame: Path | None = None) -> Path:

@@ -14,7 +14,7 @@ from rusty_py.ops.reduce import bounds, gradients
 from rusty_py.ops.reduce.monoid import Accumulator, Monoid
 from rusty_py.ops.reduce.operations import define_reduction, register
 from rusty_py.ops.reduce.reduction import Axis, Reduction
-from rusty_py.views import axis_key, number_of
+from rusty_py.views import axis_key, float_of
 
 _MOMENTS = Monoid(
     {"": "merged_moments(a, b)"},
@@ -43,7 +43,7 @@ def var(
     For f32 and f16, which is computed in f32; one read of memory, its error as that of two passes. NaN where
     n - `correction` is not positive. Raises DtypeError, ShapeError, LimitError, OutOfMemory.
     """
-    key, less = axis_key(axis, operation="var"), number_of(correction, "correction", operation="var")
+    key, less = axis_key(axis, operation="var"), float_of(correction, "correction", operation="var")
     return apply(_VAR, x, axis=key, correction=less, keepdims=keepdims)
 
 
@@ -54,7 +54,7 @@ def std(
 
     The gradient is zero where the result is. Raises DtypeError, ShapeError, LimitError, OutOfMemory.
     """
-    key, less = axis_key(axis, operation="std"), number_of(correction, "correction", operation="std")
+    key, less = axis_key(axis, operation="std"), float_of(correction, "correction", operation="std")
     return apply(_STD, x, axis=key, correction=less, keepdims=keepdims)
 
 
