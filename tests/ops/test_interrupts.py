@@ -11,7 +11,7 @@ SWEEP = """
 import faulthandler
 import rusty_py as rp
 faulthandler.dump_traceback_later(100, exit=True)
-d = Device(timeout_s=1.0)
+d = Device(timeout_s=5.0)
 X = np.arange(63, dtype=np.float32).reshape(7, 9)
 APART = ("__del__", "<locals>.free", "<locals>.answer")
 left, where = 0, ""
@@ -70,10 +70,10 @@ while True:
             wrong.append(f"{{where}}: wrong")
     except Exception as error:
         wrong.append(f"{{where}}: {{error!r}}")
-        d = Device(timeout_s=1.0)
+        d = Device(timeout_s=5.0)
     if d.recorders or d.composing or d.queue.mapped:
         wrong.append(f"{{where}}: something is left")
-        d = Device(timeout_s=1.0)
+        d = Device(timeout_s=5.0)
     kept = kept[-5:]
 print(*wrong or [n > 100], sep="\\n")
 """

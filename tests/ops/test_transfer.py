@@ -239,7 +239,7 @@ def test_an_interrupted_start_of_threads_leaves_none_that_copies(
 SWEEP = """
 import faulthandler, time
 faulthandler.dump_traceback_later(100, exit=True)
-d = Device(staged={staged}, timeout_s=1.0)
+d = Device(staged={staged}, timeout_s=5.0)
 x, y = np.arange(64, dtype=np.uint32), np.zeros(64, np.uint32)
 a, b = d.upload(x), d.upload(y)
 left, where = 0, ""
@@ -289,11 +289,11 @@ while True:
             wrong.append(f"{{where}}: a")
     except Exception as error:
         wrong.append(f"{{where}}: {{error}}")
-        d = Device(staged={staged}, timeout_s=1.0)
+        d = Device(staged={staged}, timeout_s=5.0)
         a, b = d.upload(x), d.upload(y)
     if d.transfer.reading.stats().live_bytes + d.transfer.writing.stats().live_bytes:
         wrong.append(f"{{where}}: staging memory is lost")
-        d = Device(staged={staged}, timeout_s=1.0)
+        d = Device(staged={staged}, timeout_s=5.0)
         a, b = d.upload(x), d.upload(y)
 print(*wrong or [n > 100], sep="\\n")
 """
