@@ -81,7 +81,7 @@ def _figures(profile: Profile) -> list[list[str]]:
         ["cores", f"{profile.cores:,} workgroups compute at a time"],
         ["dependent launch", f"{profile.launch_s * 1e6:.2f} us"],
         ["full bandwidth", f"from {profile.fill_groups:,} workgroups of 256 threads"],
-        ["elementwise", f"{profile.item_bytes} bytes of an array by each thread"],
+        ["elementwise", f"{profile.item_bytes} bytes of an f16 array by each thread"],
         ["scalar loads", f"{profile.scattered:.0%} of the rate, of matrices larger than the caches"],
     ]
 

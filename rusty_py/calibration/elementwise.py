@@ -1,13 +1,12 @@
-"""How many bytes of an array the threads of elementwise kernels take best: by sums of two large arrays."""
+"""How many bytes of f16 the threads of elementwise kernels load best: by sums of two large arrays."""
 
 from collections.abc import Callable, Mapping
-from math import log
 
 import numpy as np
 
-from rusty_py.dtypes import F16, F32, Dtype
+from rusty_py.dtypes import F16
 from rusty_py.errors import DeviceError
-from rusty_py.ops.compute import groups_of, item_width
+from rusty_py.ops.compute import groups_of
 from rusty_py.ops.generator import Body, Skeleton, spec, uniforms
 from rusty_py.profile.record import ITEM_BYTES
 from rusty_py.runtime.device import Device
@@ -15,38 +14,30 @@ from rusty_py.runtime.launch import Launch, prepare
 
 USUAL = 16
 _CLEAR_GAIN = 0.01
-"""By how much another choice must be faster than the usual one."""
+"""By how much the other choice must be faster than the usual one."""
 _PERIOD = 1_048_573  # Of the elements: a prime, so that no two blocks are equal.
-
-Key = tuple[Dtype, int]
+_WIDTHS = {8: 4, 16: 8}
+"""The elements of f16 that are an item, by its bytes."""
 
 
 def item_bytes(device: Device, nbytes: int, seconds: Callable[[Launch], float]) -> int:
-    """The best of `ITEM_BYTES` by `seconds`, with arrays of `nbytes`.
+    """The best of `ITEM_BYTES` by `seconds`, with arrays of `nbytes`; `USUAL` of devices without f16.
 
     Raises DeviceError if a kernel's result is wrong.
     """
-    dtypes = [F32, F16] if "shader-f16" in device.adapter.features else [F32]
-    return best(
-        {(dtype, width): _time(device, dtype, width, nbytes, seconds) for dtype in dtypes for width in (4, 8)}
-    )
+    if "shader-f16" not in device.adapter.features:
+        return USUAL
+    return best({each: _time(device, _WIDTHS[each], nbytes, seconds) for each in ITEM_BYTES})
 
 
-def best(seconds: Mapping[Key, float]) -> int:
-    """The choice whose kernels, by dtype and width, take the least time; the usual one if all are as fast."""
-
-    def expense(choice: int) -> float:
-        times = [
-            log(seconds[dtype, item_width(dtype.itemsize, choice)]) for dtype in {each for each, _ in seconds}
-        ]
-        return sum(times) / len(times) - (_CLEAR_GAIN if choice == USUAL else 0)
-
-    return min(ITEM_BYTES, key=expense)
+def best(seconds: Mapping[int, float]) -> int:
+    """The choice of the least time; the usual one if that is as fast."""
+    return min(seconds, key=lambda each: seconds[each] * (1 - _CLEAR_GAIN * (each == USUAL)))
 
 
-def _time(device: Device, dtype: Dtype, width: int, nbytes: int, seconds: Callable[[Launch], float]) -> float:
-    """The time of a sum, computed `width` elements a thread, and verified."""
-    count = nbytes // dtype.itemsize
+def _time(device: Device, width: int, nbytes: int, seconds: Callable[[Launch], float]) -> float:
+    """The time of a sum of f16, computed `width` elements a thread, and verified."""
+    dtype, count = F16, nbytes // F16.itemsize
     rng = np.random.default_rng()
     x, y = (np.resize(rng.random(_PERIOD, np.float32).astype(dtype.numpy), count) for _ in range(2))
     out = device.upload(np.full(count, np.nan, dtype.numpy), label="out")

@@ -48,8 +48,8 @@ SKINNY_ROWS = (1, 4, 16, 2, 8)
 SKINNY_SIZE, CPU_SKINNY_SIZE = 8192, 1024
 """The rows and columns of the matrix that matrix-vector kernels read."""
 
-_ELEMENTWISE_BYTES = 1 << 26
-"""Of each of three arrays: beyond most caches, within every binding."""
+_ELEMENTWISE_BYTES, _CPU_ELEMENTWISE_BYTES = 1 << 26, 1 << 21
+"""Of each of three arrays: on GPUs beyond most caches, within every binding."""
 
 _COLS = 256  # Of the reference.
 _SAMPLES, _CPU_SAMPLES = 4, 12
@@ -158,12 +158,13 @@ class Calibration:
         self._figure("read_gbps", {str(size): meter.read_gbps(size) for size in sizes})
         if not self.cpu:
             self._figure("fill_groups", meter.fill_groups(sizes[-1]))
-            self._elementwise()
+        self._elementwise()
 
     def _elementwise(self) -> None:
-        """How much of an array a thread takes best; CPU drivers gain nothing by more."""
+        """How much of an array of f16 a thread loads best."""
+        nbytes = _CPU_ELEMENTWISE_BYTES if self.cpu else _ELEMENTWISE_BYTES
         try:
-            found = item_bytes(self.device, _ELEMENTWISE_BYTES, lambda launch: self._time([launch]))
+            found = item_bytes(self.device, nbytes, lambda launch: self._time([launch]))
         except (DeviceError, LimitError, OutOfMemory, ShaderError) as error:
             self.report({"event": "note", "text": f"elementwise kernels: {error}"})
         else:

@@ -189,9 +189,9 @@ def gemv_kernel(problem: GemmProblem) -> Gemv | None:
     return (GEMV_T if problem.signature.b_along_k else GEMV_N)[rows]
 
 
-# Workgroups per multiprocessor that a memory-bound kernel needs to hide latency. Kernels with many rows use
-# more registers, so fewer workgroups fit.
-_BUSY, _BUSY_WITH_ROWS, _MANY_ROWS = 3.0, 1.9, 4
+# Threads per multiprocessor that a memory-bound kernel needs to hide latency. Kernels with many rows use more
+# registers, so fewer workgroups fit.
+_BUSY, _BUSY_WITH_ROWS, _MANY_ROWS = 768, 480, 4
 _MAX_ROWS_ON_CPU = 4  # Up to so many rows GEMV-N is the faster kernel on llvmpipe.
 
 
@@ -231,7 +231,7 @@ def cost(plan: GemmPlan, machine: CostModel) -> float:
         passes = ceil_div(m, rows) * products * problem.signature.stored.itemsize / F32.itemsize
         cached = machine.profile.read_rate(int(read * machine.bandwidth)) / machine.profile.bandwidth
         seconds = passes * 2 * rows * k * n / (gflops * 1e9) / max(1.0, cached)
-    return seconds * max(1.0, busy * machine.cores / workgroups)
+    return seconds * max(1.0, busy * machine.cores / (workgroups * plan.kernel.threads))
 
 
 def _atypicality(plan: GemmPlan) -> float:

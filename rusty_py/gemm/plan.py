@@ -19,6 +19,8 @@ _ACHIEVED = 0.83
 """The fraction of a copy's bandwidth that packing and skinny products reach."""
 _TILED = 0.8
 """The fraction of that which tiles reach, whose loads wait for arithmetic."""
+_BUSY_THREADS, _FEWER = 256, 0.25
+"""Threads on a core with which tiles reach it; with half as many, 0.84 of it (H200, 16 rows by 4096 and 8192 square)."""
 
 
 @dataclass(frozen=True)
@@ -156,5 +158,6 @@ def tile_cost(plan: GemmPlan, machine: CostModel, gflops: float) -> float:
     computed = waves(plan, machine) * rows * cols * depth / multiplied
     m, k, n = problem.m, problem.k, problem.n
     elements = (m * k + k * n) * signature.stored.itemsize + m * n * signature.result.itemsize
-    moved = elements * problem.products / (_TILED * machine.bandwidth)
+    busy = min(1.0, workgroups_of(plan) * plan.kernel.threads / (_BUSY_THREADS * machine.cores))
+    moved = elements * problem.products / (_TILED * machine.bandwidth * busy**_FEWER)
     return max(computed, moved + 0.05 * computed)

@@ -11,7 +11,7 @@ from rusty_py.errors import LimitError
 from rusty_py.ops import generator, windows
 from rusty_py.ops.fuser import fuser_of
 from rusty_py.ops.generator import MAX_AXES, Body, Skeleton
-from rusty_py.ops.grid import groups_for, groups_of_box
+from rusty_py.ops.grid import groups_of_box, groups_of_items
 from rusty_py.ops.transposing import transposition
 from rusty_py.profile.store import profile_of
 from rusty_py.runtime.device import Device
@@ -21,8 +21,8 @@ from rusty_py.views import Shape, broadcast_strides, collapse
 
 # An element whose place takes divisions; it counts for pacing.
 GENERAL_FLOPS = 8
-# Elements from which threads may take two vec4s: with fewer, there would be too few threads.
-_MIN_PAIRS = 1 << 17
+# Elements of f16 from which threads take eight: with fewer, there would be too few threads.
+_MIN_EIGHTS = 1 << 17
 # Along the first axis of a grid: with fewer items most threads of a workgroup would have none.
 _MIN_GRID_ITEMS = 128
 
@@ -62,7 +62,7 @@ def compute(body: Body, operands: Sequence[Array | int], out: Array, *, fresh: b
         )
         return
     skeleton = _skeleton(operands, sizes, strides, out, fresh=fresh)
-    if _takes_pairs(body, skeleton, out) and not any(starts) and (fresh or out.size % 8 == 0):
+    if _takes_eights(body, skeleton, out) and not any(starts) and (fresh or out.size % 8 == 0):
         skeleton = replace(skeleton, width=8)
     spec, device = generator.spec(body, skeleton), out.device
     numbers = [each for each in operands if not isinstance(each, Array)]
@@ -121,22 +121,16 @@ def index_class(device: Device, sizes: Shape, width: int) -> str:
     return "grid" if grid else "general"
 
 
-def _takes_pairs(body: Body, skeleton: Skeleton, out: Array) -> bool:
-    """Whether threads take two vec4s of each array, as many bytes as the device's threads take best."""
-    if (
-        out.size < _MIN_PAIRS
-        or skeleton.index != "flat"
-        or skeleton.width != 4
-        or "scalar" in skeleton.access
-    ):
-        return False
-    sizes = {2 if each == "f16" else 4 for each in (*body.types, body.result)}
-    return {item_width(size, profile_of(out.device).item_bytes) for size in sizes} == {8}
-
-
-def item_width(itemsize: int, item_bytes: int) -> int:
-    """How many elements of `itemsize` bytes a thread takes where it takes `item_bytes` at best: 4 or 8."""
-    return 8 if 8 * itemsize <= item_bytes else 4
+def _takes_eights(body: Body, skeleton: Skeleton, out: Array) -> bool:
+    """Whether threads take eight elements of f16, as many bytes as the device's threads load best."""
+    return (
+        out.size >= _MIN_EIGHTS
+        and skeleton.index == "flat"
+        and skeleton.width == 4
+        and "scalar" not in skeleton.access
+        and {*body.types, body.result} == {"f16"}
+        and profile_of(out.device).item_bytes == 16
+    )
 
 
 def vec4_aligned(x: Array, stride: Shape) -> bool:
@@ -149,6 +143,6 @@ def vec4_aligned(x: Array, stride: Shape) -> bool:
 def groups_of(device: Device, skeleton: Skeleton, sizes: Shape, *, operation: str) -> tuple[int, int, int]:
     """The workgroups of a kernel over `sizes`. Raises LimitError for more than the device computes."""
     if skeleton.index != "grid":
-        return groups_for(device, ceil_div(prod(sizes), skeleton.width), operation=operation), 1, 1
+        return groups_of_items(device, ceil_div(prod(sizes), skeleton.width), operation=operation)
     z, y, x = (1, *sizes)[-3:]
     return groups_of_box(device, x // skeleton.width, y, z, operation=operation)

@@ -14,10 +14,11 @@ from rusty_py.errors import DeviceError, DtypeError, ShapeError
 from rusty_py.operation import OPERATIONS, Operation, apply, public
 from rusty_py.ops.fuser import fuser_of
 from rusty_py.ops.generator import Body
-from rusty_py.ops.grid import THREADS, groups_for
+from rusty_py.ops.grid import THREADS, groups_of_items
 from rusty_py.runtime.buffer import BINDING_BYTES, Buffer, BufferBinding
 from rusty_py.runtime.device import Device, default_device
 from rusty_py.runtime.launch import Spec, launch
+from rusty_py.shapes import ceil_div
 from rusty_py.views import Shape, View, integer_of, shape_of
 
 FILL = Spec("creation/fill", 0, 1, THREADS)
@@ -246,9 +247,10 @@ def _forward_full(word: int, *, device: Device, shape: Shape, dtype: Dtype) -> A
         return out
     limit = device.limits.binding_bytes // BINDING_BYTES * BINDING_BYTES
     for start in range(0, out.nbytes, limit):
-        nbytes = -(-min(limit, out.nbytes - start) // 4) * 4
+        # Whole vec4s: behind an array there is room for the last one.
+        nbytes = ceil_div(min(limit, out.nbytes - start), 16) * 16
         part = out.buffer if out.buffer.nbytes <= limit else BufferBinding(out.buffer, start, nbytes)
-        _launch(FILL, device, part, nbytes // 4, (word,))
+        _launch(FILL, device, part, nbytes // 16, (word,))
     return out
 
 
@@ -273,13 +275,12 @@ def _launch(
     spec: Spec, device: Device, out: Buffer | BufferBinding, count: int, words: Sequence[int]
 ) -> None:
     if count:
-        groups = groups_for(device, count, operation=spec.name)
         launch(
             device,
             spec,
             outputs=[out],
             uniforms=(count, *words),
-            workgroups=(groups, 1, 1),
+            workgroups=groups_of_items(device, count, operation=spec.name),
             flops=count,
         )
 

@@ -225,6 +225,7 @@ def covering() -> list[tuple[Body, Skeleton]]:
             found.append((ROWS[name].body(kind), Skeleton("flat", 4, access)))
     for access in (("vec4", "vec4"), ("one", "vec4"), ("vec4", "number")):
         found.append((ROWS["subtract"].body(F16), Skeleton("flat", 8, access)))
+    found += [(cast(F16, F16), Skeleton("flat", 8, (access,))) for access in ("vec4", "one")]
     return list(dict.fromkeys(found))
 
 

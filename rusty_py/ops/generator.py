@@ -49,15 +49,20 @@ class Body:
         """What the expression calls its operands."""
         return self.named or tuple(NAMES[: len(self.types)])
 
+    @property
+    def is_copy(self) -> bool:
+        """Whether the result is the operand as it is."""
+        return self.types == (self.result,) and self.expression == self.names[0] and not self.statements
+
 
 @dataclass(frozen=True)
 class Skeleton:
     """How the elements of each operand, and of the result, are found.
 
     index: "flat", "grid" or "general". `width` elements, 1, 4 or 8, are an item. Each operand's access is
-    "vec4", four neighbours in one load; "scalar", a load for each element; "one", an element that an item
-    shares; or "number", which lies in the uniforms. `wide_axes`: "general" has more than four axes. Items of
-    8 are two vec4s, 256 of them apart, for large arrays: "flat", without "scalar".
+    "vec4", neighbours in one load; "scalar", a load for each element; "one", an element that an item shares;
+    or "number", which lies in the uniforms. `wide_axes`: "general" has more than four axes. Items of 8 are of
+    f16, two in each word of a vec4, for large arrays: "flat", without "scalar".
 
     "indexed" elements are found from the first operand, x, by a helper of the body, `place(x) -> u32`: that
     many elements behind their place; "indexed vec4" are four neighbours for one x. The result may be stored
@@ -116,9 +121,7 @@ def uniforms(
     items = [*sizes[:-1], ceil_div(sizes[-1], width)] if sizes else [1]
     steps = [[*stride[:-1], stride[-1] * width] if stride else [0] for stride in strides]
     if skeleton.index == "flat":
-        fours = ceil_div(prod(sizes), 4)
-        threads = ceil_div(fours, 2 * THREADS) * THREADS if width == 8 else items[0]
-        head = [threads, prod(sizes) - 1, fours, 0]
+        head = [items[0], prod(sizes) - 1, 0, 0]
         rows = [[stride[-1] if stride else 0, 0, 0, 0] for stride in strides]
     elif skeleton.index == "grid":
         head = [*reversed(items), *[1] * (4 - len(items))]
@@ -157,7 +160,7 @@ def _text(body: Body, skeleton: Skeleton) -> str:
         + _bindings(operands, body.result, skeleton)
         + body.helpers
         + _apply(operands, body)
-        + _run(operands, arrays, body.result, skeleton)
+        + _run(operands, arrays, body, skeleton)
     )
 
 
@@ -177,13 +180,18 @@ def _bindings(operands: list[tuple[str, str, str]], result: str, skeleton: Skele
     lines, number = [], 0
     for name, kind, access in operands:
         if access != "number":
-            held = f"vec4<{kind}>" if access in ("vec4", "indexed vec4") else kind
+            held = _vec4(kind, skeleton) if access in ("vec4", "indexed vec4") else kind
             lines.append(f"@group(0) @binding({number}) var<storage, read> {name}_in: array<{held}>;")
             number += 1
-    held = result if skeleton.width == 1 else f"vec4<{result}>"
+    held = result if skeleton.width == 1 else _vec4(result, skeleton)
     lines.append(f"@group(0) @binding({number}) var<storage, read_write> out: array<{held}>;")
     lines.append(f"@group(0) @binding({number + 1}) var<uniform> uniforms: Uniforms;")
     return "\n".join(lines) + "\n"
+
+
+def _vec4(kind: str, skeleton: Skeleton) -> str:
+    """The type of neighbours in one load."""
+    return "vec4<u32>" if skeleton.width == 8 else f"vec4<{kind}>"
 
 
 def _apply(operands: list[tuple[str, str, str]], body: Body) -> str:
@@ -200,7 +208,7 @@ def number_text(kind: str, word: str) -> str:
     return _NUMBER[kind].format(word)
 
 
-def _run(operands: list[tuple[str, str, str]], arrays: list[str], result: str, skeleton: Skeleton) -> str:
+def _run(operands: list[tuple[str, str, str]], arrays: list[str], body: Body, skeleton: Skeleton) -> str:
     """fn run: where the item of each array begins, what is loaded of it, and what is stored."""
     lines = _starts(arrays, skeleton)
     number, numbers = 0, len(operands) - len(arrays)
@@ -209,22 +217,19 @@ def _run(operands: list[tuple[str, str, str]], arrays: list[str], result: str, s
             held = "uniforms.numbers" if numbers <= 4 else f"uniforms.numbers[{number // 4}]"
             value = number_text(kind, f"{held}.{_LANES[number % 4]}")
             number += 1
-        elif access == "vec4" and skeleton.width == 8:
-            lines += [f"let {name}{half} = {name}_in[{name}_at{half} / 4u];" for half in (0, 1)]
-            continue
         elif access == "vec4":
-            value = f"{name}_in[{name}_at / 4u]"
+            value = f"{name}_in[{name}_at / {skeleton.width}u]"
         elif access == "indexed vec4":
             value = f"{name}_in[({name}_at + place(x)) / 4u]"
         elif access == "indexed":
             value = _indexed(name, kind, operands[0][2], arrays, skeleton)
         elif access == "one" or skeleton.width == 1:
-            value = f"{name}_in[{name}_at{'0' if skeleton.width == 8 else ''}]"
+            value = f"{name}_in[{name}_at]"
         else:
             each = [f"{name}_in[{_lane(arrays.index(name), name, lane, skeleton)}]" for lane in range(4)]
             value = f"vec4<{kind}>({', '.join(each)})"
         lines.append(f"let {name} = {value};")
-    lines += _stores(operands, result, skeleton)
+    lines += _stores(operands, body, skeleton)
     place = "at: vec3<u32>" if skeleton.index == "grid" else "i: u32"
     return f"fn run({place}) {{\n    " + "\n    ".join(lines) + "\n}\n"
 
@@ -240,7 +245,7 @@ def _indexed(name: str, kind: str, index: str, arrays: list[str], skeleton: Skel
     return f"vec4<{kind}>({', '.join(each)})"
 
 
-def _stores(operands: list[tuple[str, str, str]], result: str, skeleton: Skeleton) -> list[str]:
+def _stores(operands: list[tuple[str, str, str]], body: Body, skeleton: Skeleton) -> list[str]:
     """Lines that compute an item and store it, where `stored` says so if the skeleton asks."""
     index, store = operands[0][2], skeleton.store
     if skeleton.width == 1:
@@ -249,13 +254,11 @@ def _stores(operands: list[tuple[str, str, str]], result: str, skeleton: Skeleto
         line = f"out[{at}] = {call};"
         return ["if (stored(x)) {", f"    {line}", "}"] if store else [line]
     if skeleton.width == 8:
-        return [
-            f"out[out_at0 / 4u] = {_four(operands, result, '0')};",
-            "if (second < uniforms.sizes.z) {",
-            f"    out[out_at1 / 4u] = {_four(operands, result, '1')};",
-            "}",
-        ]
-    value = _four(operands, result)
+        return _words(operands, body)
+    calls = [
+        f"apply({', '.join(_part(name, access, lane) for name, _, access in operands)})" for lane in _LANES
+    ]
+    value = f"vec4<{body.result}>(\n        " + ",\n        ".join(calls) + ",\n    )"
     if store == "indexed vec4":
         return ["if (stored(x)) {", f"    out[(out_at + place(x)) / 4u] = {value};", "}"]
     if store == "masked":
@@ -264,19 +267,23 @@ def _stores(operands: list[tuple[str, str, str]], result: str, skeleton: Skeleto
     return [f"out[out_at / 4u] = {value};"]
 
 
-def _four(operands: list[tuple[str, str, str]], result: str, half: str = "") -> str:
-    """The four elements of a vec4; `half` is the number of the vec4 in an item of two."""
-    calls = []
+def _words(operands: list[tuple[str, str, str]], body: Body) -> list[str]:
+    """Lines that compute eight elements of f16 and store them, two in each word; a copy moves the words."""
+    if body.is_copy and operands[0][2] == "vec4":
+        return [f"out[out_at / 8u] = {operands[0][0]};"]
+    vectors = [name for name, _, access in operands if access == "vec4"]
+    lines = [f"let {name}_{lane} = halves_of({name}.{lane});" for lane in _LANES for name in vectors]
+    words = []
     for lane in _LANES:
-        parts = [
-            _part(f"{name}{half}" if access == "vec4" else name, access, lane) for name, _, access in operands
-        ]
-        calls.append(f"apply({', '.join(parts)})")
-    return f"vec4<{result}>(\n        " + ",\n        ".join(calls) + ",\n    )"
+        parts = [(f"{name}_{lane}" if name in vectors else name, access) for name, _, access in operands]
+        calls = [f"apply({', '.join(_part(*each, half) for each in parts)})" for half in "xy"]
+        words.append(f"word_of({', '.join(calls)})")
+    value = "vec4<u32>(\n        " + ",\n        ".join(words) + ",\n    )"
+    return [*lines, f"out[out_at / 8u] = {value};"]
 
 
 def _part(name: str, access: str, lane: str) -> str:
-    """The operand of one of four elements."""
+    """The operand of one of the elements of a vector."""
     return name if access in ("one", "number") else f"{name}.{lane}"
 
 
@@ -292,8 +299,6 @@ def _starts(arrays: list[str], skeleton: Skeleton) -> list[str]:
     """Lines that give each array's `_at`, where its item begins; the result's comes last."""
     names = [*arrays, "out"]
     starts = [f"uniforms.starts[{i // 4}].{_LANES[i % 4]}" for i in range(len(names))]
-    if skeleton.width == 8:
-        return _starts_of_pairs(names, starts)
     if skeleton.index == "flat":
         first = f"{skeleton.width}u * i" if skeleton.width > 1 else "i"
         return [
@@ -325,25 +330,6 @@ def _starts(arrays: list[str], skeleton: Skeleton) -> list[str]:
         ),
         "}",
     ]
-
-
-def _starts_of_pairs(names: list[str], starts: list[str]) -> list[str]:
-    """Where both vec4s of an item begin: neighbouring threads access neighbours in both loads.
-
-    Beyond the last vec4 an item stops, or repeats the last one as its second.
-    """
-    lines = [
-        f"let first = i / {THREADS}u * {2 * THREADS}u + i % {THREADS}u;",
-        "if (first >= uniforms.sizes.z) {",
-        "    return;",
-        "}",
-        f"let second = first + {THREADS}u;",
-    ]
-    for i, (name, start) in enumerate(zip(names, starts, strict=True)):
-        step = f"4u * uniforms.strides[{i}].x"
-        lines.append(f"let {name}_at0 = {start} + first * {step};")
-        lines.append(f"let {name}_at1 = {start} + min(second, uniforms.sizes.z - 1u) * {step};")
-    return lines
 
 
 def skeletons(arity: int) -> list[Skeleton]:

@@ -20,6 +20,21 @@ def groups_for(device: Device, count: int, *, operation: str, steps: int = _STEP
     return groups
 
 
+def groups_of_items(device: Device, count: int, *, operation: str) -> tuple[int, int, int]:
+    """Workgroups of which each thread computes one of `count` items: in two dimensions if they are many.
+
+    Raises LimitError where these are more than the device takes.
+    """
+    groups, limit = ceil_div(count, THREADS), device.limits.groups
+    rows = ceil_div(groups, limit)
+    if rows > limit:
+        raise LimitError(
+            f"{operation}: {count} items are more than {device.adapter} computes at once: {groups}"
+            f" workgroups, {limit} x {limit} at most; compute in parts"
+        )
+    return (ceil_div(groups, rows), rows, 1) if rows > 1 else (groups, 1, 1)
+
+
 def groups_of_box(device: Device, x: int, y: int, z: int, *, operation: str) -> tuple[int, int, int]:
     """Workgroups for x by y by z results, a thread for each along x. Raises LimitError as `groups_for`."""
     limit = device.limits.groups

@@ -10,7 +10,7 @@ from rusty_py.arrays import Array, allocate
 from rusty_py.dtypes import F16, F32, Dtype, DtypeLike, f32_word
 from rusty_py.errors import DtypeError, ShapeError
 from rusty_py.operation import OPERATIONS, Operation, apply, public
-from rusty_py.ops.grid import THREADS, groups_for
+from rusty_py.ops.grid import THREADS, groups_of_items
 from rusty_py.runtime.device import Device
 from rusty_py.runtime.launch import Spec, launch
 from rusty_py.views import integer_of
@@ -57,7 +57,7 @@ def _forward(start: int, stop: int, step: int, *, device: Device, size: int, dty
             _spec(dtype),
             outputs=[out.buffer],
             uniforms=(size, start, stop, step, (size + 1) // 2),
-            workgroups=(groups_for(device, size, operation="linspace"), 1, 1),
+            workgroups=groups_of_items(device, size, operation="linspace"),
             flops=size,
         )
     return out

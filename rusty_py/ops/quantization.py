@@ -16,7 +16,7 @@ from rusty_py.arrays import Array, allocate
 from rusty_py.dtypes import F16, F32, U32, Dtype, DtypeLike, element
 from rusty_py.errors import DtypeError, ShapeError
 from rusty_py.operation import OPERATIONS, Operation, apply
-from rusty_py.ops.grid import THREADS, groups_for
+from rusty_py.ops.grid import THREADS, groups_of_items
 from rusty_py.oracle import Expected
 from rusty_py.runtime.launch import Spec, launch
 from rusty_py.samples import Sample, Values
@@ -118,7 +118,7 @@ def _forward(x: Array, *, format: str = "q8_0", dtype: Dtype = F32) -> Array:
             inputs=[x.buffer],
             outputs=[out.buffer],
             uniforms=(count, blocks, x.shape[-1], x.offset),
-            workgroups=(groups_for(x.device, count, operation="dequantize"), 1, 1),
+            workgroups=groups_of_items(x.device, count, operation="dequantize"),
             flops=4 * count,
         )
     return out

@@ -20,8 +20,8 @@ type; written from public facts, without a measurement."""
 Curve = tuple[tuple[int, float], ...]
 """Bytes per second by the bytes of the working set, in ascending order."""
 
-ITEM_BYTES = (8, 16, 32)
-"""What a thread of an elementwise kernel can take of an array: a vec4 of f16, one of f32, or two of those."""
+ITEM_BYTES = (8, 16)
+"""What a thread of an elementwise kernel can load of an f16 array: a vec4, or eight elements as words."""
 
 _MAX_ITEMS = 1000
 
@@ -46,8 +46,8 @@ class Profile:
     rate. fma_gflops: f32 arithmetic. launch_s: seconds that a dispatch takes that waits for another one.
     copy, read: bandwidth; a copy's counts what is read and what is written. scattered: the fraction of a
     product's rate that remains with scalar loads from matrices larger than the caches. fill_groups: the least
-    workgroups of 256 threads that read at full bandwidth. item_bytes: 8, 16 or 32, what each thread of an
-    elementwise kernel takes of a large array, but a vec4 at least. kernels: rates of GEMM kernels.
+    workgroups of 256 threads that read at full bandwidth. item_bytes: 8 or 16, what each thread of an
+    elementwise kernel loads of a large array of f16. kernels: rates of GEMM kernels.
     """
 
     basis: Basis

@@ -27,10 +27,10 @@ STORAGE_BOUNDS = [
         FILL,
         (("i < uniforms.count", "i <= uniforms.count"),),
         KIND,
-        "out[i] = uniforms.word",
+        "out[i] = vec4<u32>(uniforms.word)",
         "out",
-        700,
-        700,
+        500,
+        500,
     ),
     Mutant(
         "a missing guard",
@@ -232,15 +232,15 @@ STORAGE_BOUNDS = [
         FILL,
         (
             (
-                "        out[i] = uniforms.word;",
-                "loop { if (i != 699u) { break; } continuing { out[i + 1u] = 1u; break if true; } }",
+                "        out[i] = vec4<u32>(uniforms.word);",
+                "loop { if (i != 499u) { break; } continuing { out[i + 1u] = vec4(1u); break if true; } }",
             ),
         ),
         KIND,
         "out[i + 1u]",
         "out",
-        700,
-        700,
+        500,
+        500,
     ),
     Mutant(
         "one case of a switch",

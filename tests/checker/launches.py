@@ -125,8 +125,8 @@ def _box(starts: Sequence[int], *axes: Sequence[int]) -> NDArray[np.uint32]:
 TILED = Launch("matmul/tiled[TILE=4]", Tiled(4).spec().text, (2, 2), _product(5, 9, 7), {"TILE": 4})
 NARROW = Launch("matmul/tiled[TILE=4], k below the tile", TILED.wgsl, (2, 2), _product(5, 3, 7), {"TILE": 4})
 NAIVE = _launch("matmul/naive", (1, 2), _product(17, 3, 5))
-FILL = _launch("creation/fill", (2,), {"out": "u32[700]", "uniforms": words(700, 7)})
-ARANGE = _launch("creation/arange[i32]", (1,), {"out": "i32[259]", "uniforms": words(259, -5, 3)})
+FILL = _launch("creation/fill", (2,), {"out": "u32[2000]", "uniforms": words(500, 7)})
+ARANGE = _launch("creation/arange[i32]", (2,), {"out": "i32[259]", "uniforms": words(259, -5, 3)})
 SUM = _text(
     "sum",
     (1,),

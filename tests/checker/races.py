@@ -1,7 +1,7 @@
 """Accesses of the same element that nothing orders."""
 
 from .grafts import HISTOGRAM, LANES, NEIGHBOUR, TREE, UNIFORM_LOAD
-from .launches import CHURN, COPY, FILL, HALVES, NAIVE, SCALE, TILED, UNARY_STRIDED, words
+from .launches import BINARY, CHURN, COPY, FILL, HALVES, NAIVE, SCALE, TILED, UNARY_STRIDED, words
 from .mutant import Mutant
 
 BARRIER = "        workgroupBarrier();\n"
@@ -92,12 +92,12 @@ WITHIN_A_WORKGROUP = [
     Mutant(
         "two threads writing one element",
         FILL,
-        (("out[i] = uniforms", "out[i / 2u] = uniforms"),),
+        (("out[i] = vec4", "out[i / 2u] = vec4"),),
         "race",
         "out[i / 2u]",
         "out",
         0,
-        700,
+        500,
     ),
     Mutant(
         "two threads writing one half of a word",
@@ -173,18 +173,18 @@ BETWEEN_WORKGROUPS = [
     ),
     Mutant(
         "a loop that strides by one workgroup",
-        FILL,
+        BINARY,
         (("i += groups.x * 256u", "i += 256u"),),
         "race",
-        "out[i] = uniforms",
+        "out[i] = apply(a[",
         "out",
         256,
-        700,
+        301,
     ),
     Mutant(
         "each workgroup writing the same elements",
         FILL,
-        (("out[i] = uniforms", "out[i % 256u] = uniforms"),),
+        (("out[i] = vec4", "out[i % 256u] = vec4"),),
         "race",
         "out[i % 256u]",
         "out",

@@ -7,7 +7,7 @@ Metal text is edited, as a translator's mistake would.
 import numpy as np
 
 from .grafts import UNIFORM_LOAD
-from .launches import ADD, CAST, CHURN, COPY, FILL, POWER, SCALE, SUM, words
+from .launches import ADD, BINARY, CAST, CHURN, COPY, POWER, SCALE, SUM, words
 from .mutant import Mutant
 
 MAX_STEPS = {"step_limit": 1000}
@@ -136,7 +136,7 @@ ENDLESS = [
     ),
     Mutant(
         "a loop whose stride is zero",
-        FILL,
+        BINARY,
         (("groups.x * 256u", "(groups.x - 2u) * 256u"),),
         "endless loop",
         "for (var i",

@@ -60,8 +60,8 @@ def test_a_number_gives_its_dtype_to_what_it_fills(device: Device) -> None:
     assert np.isnan(rp.full(2, np.nan, device=device).numpy()).all()
 
 
-def test_a_few_threads_fill_many_words(device: Device) -> None:
-    with small(device, groups=2) as narrow:
+def test_many_words_are_for_workgroups_in_two_dimensions(device: Device) -> None:
+    with small(device, groups=7) as narrow:
         assert_same(rp.full(10_007, 2.5, device=narrow), np.full(10_007, 2.5, np.float32))
         assert_same(rp.arange(10_007, device=narrow), np.arange(10_007, dtype=np.int32))
 

@@ -63,14 +63,18 @@ def test_sizes_at_the_edge_of_a_workgroup(device: Device, size: int) -> None:
     assert_computed(on(device, a) * on(device, b), "multiply", a, b)
 
 
-def test_a_few_threads_go_over_many_elements(device: Device) -> None:
+def test_many_elements_are_for_workgroups_in_two_dimensions(device: Device) -> None:
     a, b = values(F32, 103, 41, seed=1), values(F32, 103, 41, seed=2)
-    with small(device, groups=2) as narrow:
+    with small(device, groups=5) as narrow:
         x, y = on(narrow, a), on(narrow, b)
         assert_computed(x - y, "subtract", a, b)
         assert_computed(x.T - y.T, "subtract", a.T, b.T)
         np.testing.assert_array_equal(x[::-1].copy().numpy(), a[::-1])
         np.testing.assert_array_equal(where(x > 0, x, y).numpy(), np.where(a > 0, a, b))
+    with small(device, groups=2) as narrow, pytest.raises(LimitError) as refused:
+        on(narrow, a) - on(narrow, b)
+    assert str(refused.value).startswith("subtract f32: 1056 items are more than ")
+    assert str(refused.value).endswith(": 5 workgroups, 2 x 2 at most; compute in parts")
 
 
 def test_eight_axes_that_lie_apart_and_not_nine(device: Device) -> None:

@@ -324,14 +324,14 @@ def test_a_reduction_of_nothing_gives_what_numpy_gives(unchecked: Device, name: 
 def test_threads_take_as_much_of_large_arrays_as_the_profile_says(
     unchecked: Device, monkeypatch: pytest.MonkeyPatch, item_bytes: int
 ) -> None:
-    monkeypatch.setattr(compute, "_MIN_PAIRS", 16)
+    monkeypatch.setattr(compute, "_MIN_EIGHTS", 16)
     monkeypatch.setitem(unchecked.attachments, Profile, replace(prior("integrated"), item_bytes=item_bytes))
     dtypes = [F32, F16] if "shader-f16" in unchecked.adapter.features else [F32]
     with each_reported() as case:
         for dtype, size in product(dtypes, (16, 23, 4099)):
             x, y = values(dtype, size, seed=1), values(dtype, size, seed=2)
             a, b = on(unchecked, x), on(unchecked, y)
-            width = 8 if 8 * dtype.itemsize <= item_bytes else 4
+            width = 8 if dtype is F16 and item_bytes == 16 else 4
             with case(f"{size} elements of {dtype.name}"):
                 unchecked.cache.forget_plans()
                 np.testing.assert_array_equal((a - b).numpy(), x - y)
@@ -342,11 +342,40 @@ def test_threads_take_as_much_of_large_arrays_as_the_profile_says(
                 np.testing.assert_array_equal((a < b).numpy(), x < y)
             with case(f"{size} elements of {dtype.name} from the fourth on"):
                 np.testing.assert_array_equal((a[4:] - b[4:]).numpy(), x[4:] - y[4:])
+                np.testing.assert_array_equal((a[8:] - b[8:]).numpy(), x[8:] - y[8:])
             with case(f"{size} elements of {dtype.name}, assigned to a part"):
                 whole = rp.zeros(size + 9, dtype=dtype.name, device=unchecked)
                 whole[:size].assign(a)
                 np.testing.assert_array_equal(whole.numpy(), np.pad(x, (0, 9)))
     unchecked.cache.forget_plans()
+
+
+def test_every_f16_is_the_same_in_items_of_eight(unchecked: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    if "shader-f16" not in unchecked.adapter.features:
+        pytest.skip("no f16")
+    bits = np.random.default_rng().permutation(np.arange(1 << 16, dtype=np.uint16))
+    x = on(unchecked, bits.view(np.float16))
+    functions = {
+        "copy": lambda: x.copy(),
+        "negative": lambda: -x,
+        "times one": lambda: x * 1,
+        "sqrt": lambda: rp.sqrt(x),
+        "gelu": lambda: rp.gelu(x),
+        "of one element": lambda: rp.broadcast_to(x[:1], x.shape).copy(),
+    }
+    monkeypatch.setattr(compute, "_MIN_EIGHTS", 16)
+    results = []
+    for item_bytes, width in ((8, 4), (16, 8)):
+        profile = replace(prior("integrated"), item_bytes=item_bytes)
+        monkeypatch.setitem(unchecked.attachments, Profile, profile)
+        unchecked.cache.forget_plans()
+        results.append({name: function().numpy() for name, function in functions.items()})
+        launched = _launched(unchecked)
+        assert all(f", {width} wide: " in name for name in launched), launched
+    unchecked.cache.forget_plans()
+    np.testing.assert_array_equal(results[1]["copy"].view(np.uint16), bits)
+    for name in functions:
+        np.testing.assert_array_equal(*(each[name] for each in results), err_msg=name)
 
 
 def _launched(device: Device) -> set[str]:

@@ -139,7 +139,7 @@ def test_what_there_was_no_time_for_is_that_of_the_shipped_profile(calibrate: Ca
     assert found.profile.scattered == prior("integrated").scattered
     assert found.profile.fill_groups == prior("integrated").fill_groups
     assert found.profile.item_bytes == prior("integrated").item_bytes
-    measured: dict[str, object] = {"fill_groups": 40, "scattered": 0.5, "item_bytes": 32}
+    measured: dict[str, object] = {"fill_groups": 40, "scattered": 0.5, "item_bytes": 8}
     more = calibrate([*GOOD[:-1], *(figure(*each) for each in measured.items()), END])
     assert {name: getattr(more.profile, name) for name in measured} == measured
 

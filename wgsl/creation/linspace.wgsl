@@ -1,7 +1,7 @@
 // linspace: out[i] = start + i * step in the first half, stop - (count - 1 - i) * step in the second: exact at both ends.
 //
 // Layout: contiguous; start, stop and step are the bits of f32.
-// Dispatch: (min(ceil(count / 256), max groups), 1, 1); grid-stride loop.
+// Dispatch: (x, y, 1) with x * y >= ceil(count / 256); a thread computes one element.
 // Workgroup: 256 threads; no workgroup memory.
 // Appended: elem, the element type.
 
@@ -18,7 +18,8 @@ struct Uniforms {
 
 @compute @workgroup_size(256)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
-    for (var i = id.x; i < uniforms.count; i += groups.x * 256u) {
+    let i = id.x + id.y * groups.x * 256u;
+    if (i < uniforms.count) {
         let forwards = fma(f32(i), uniforms.step, uniforms.start);
         let backwards = fma(-f32(uniforms.count - 1u - i), uniforms.step, uniforms.stop);
         out[i] = elem(select(forwards, backwards, i >= uniforms.from_stop));

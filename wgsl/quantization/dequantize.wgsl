@@ -2,8 +2,8 @@
 //
 // Layout: x is (rows, words), row-major, from x_at on; a row is packed blocks of BLOCK_BYTES bytes, the scale first,
 //   whose last word may be padded. So blocks begin at even bytes: at a word or in the middle of one. out is contiguous.
-// Dispatch: (min(ceil(rows * blocks * 8 / 256), max groups), 1, 1); grid-stride loop; a thread computes four
-//   neighbouring elements, eight threads a block.
+// Dispatch: (x, y, 1) with x * y >= ceil(rows * blocks * 8 / 256); a thread computes four neighbouring elements, eight
+//   threads a block.
 // Workgroup: 256 threads; no workgroup memory.
 // Appended: elem, the element type of out; BLOCK_BYTES: u32; integers_at(part: u32) -> u32, the byte of a block, after
 //   its scale, at which the word for its elements 4 * part to 4 * part + 3 begins; and integers(word, part) ->
@@ -35,7 +35,8 @@ fn scale_at(row: u32, byte: u32) -> f32 {
 
 @compute @workgroup_size(256)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
-    for (var i = id.x; i < uniforms.count; i += groups.x * 256u) {
+    let i = id.x + id.y * groups.x * 256u;
+    if (i < uniforms.count) {
         let part = i % 8u;
         let block = i / 8u;
         let row = uniforms.x_at + (block / uniforms.blocks) * uniforms.words;
