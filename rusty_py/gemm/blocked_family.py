@@ -92,7 +92,7 @@ def _cost(plan: GemmPlan, machine: CostModel) -> float:
     crowded = kernel.thread_m * kernel.thread_n > _MAX_HALF2_SUMS
     if plan.half2 and crowded and "half2" not in machine.rates.get(kernel, {}):
         gflops *= _TOO_MANY
-    return tile_cost(plan, machine, gflops)
+    return tile_cost(plan, machine, gflops, threads=kernel.threads)
 
 
 # The estimate of kernels that were not measured. Fitted to an H200, within 5 % for 12 kernels.

@@ -217,21 +217,23 @@ def cost(plan: GemmPlan, machine: CostModel) -> float:
     Without one: at the bandwidth of memory or, if longer, multiplying at a quarter of the fastest kernel's
     rate.
     """
-    problem, (rows, cols) = plan.seen, plan.kernel.block
+    problem, kernel = plan.seen, plan.kernel
+    assert isinstance(kernel, GemvN | GemvT)
+    rows, cols = kernel.block
     m, k, n, products = problem.m, problem.k, problem.n, problem.products
-    workgroups = ceil_div(n, cols) * products * plan.split_k
+    threads = ceil_div(n, cols) * products * plan.split_k * kernel.threads
     read = (
         (m * k + ceil_div(m, rows) * k * n) * products * problem.signature.stored.itemsize / machine.bandwidth
     )
     multiplied = 8.0 * rows * k * n * products / machine.peak
     busy = _BUSY_WITH_ROWS if rows >= _MANY_ROWS else _BUSY
     seconds = max(read, multiplied)
-    gflops = machine.rates.get(plan.kernel, {}).get("nt" if isinstance(plan.kernel, GemvT) else "nn")
+    gflops = machine.rates.get(kernel, {}).get("nt" if isinstance(kernel, GemvT) else "nn")
     if gflops:
         passes = ceil_div(m, rows) * products * problem.signature.stored.itemsize / F32.itemsize
         cached = machine.profile.read_rate(int(read * machine.bandwidth)) / machine.profile.bandwidth
         seconds = passes * 2 * rows * k * n / (gflops * 1e9) / max(1.0, cached)
-    return seconds * max(1.0, busy * machine.cores / (workgroups * plan.kernel.threads))
+    return seconds * max(1.0, busy * machine.cores / threads)
 
 
 def _atypicality(plan: GemmPlan) -> float:

@@ -20,7 +20,9 @@ _ACHIEVED = 0.83
 _TILED = 0.8
 """The fraction of that which tiles reach, whose loads wait for arithmetic."""
 _BUSY_THREADS, _FEWER = 256, 0.25
-"""Threads on a core with which tiles reach it; with half as many, 0.84 of it (H200, 16 rows by 4096 and 8192 square)."""
+"""Threads on a core with which tiles reach it, and how it falls with fewer: half as many reach 0.84 of it.
+
+H200, 16 rows by 4096 and 8192 square."""
 
 
 @dataclass(frozen=True)
@@ -141,11 +143,11 @@ def waves(plan: GemmPlan, machine: CostModel) -> int:
     return ceil_div(workgroups_of(plan), machine.cores)
 
 
-def tile_cost(plan: GemmPlan, machine: CostModel, gflops: float) -> float:
+def tile_cost(plan: GemmPlan, machine: CostModel, gflops: float, *, threads: int = 0) -> float:
     """Seconds of a kernel, with one tile of c on each core at a time: of computing, or of memory if longer.
 
     Where memory decides, the kernel that computes faster is still a little faster. `gflops`: the kernel's
-    throughput when it fills the device.
+    throughput when it fills the device. `threads`: of a workgroup, where few in all reach less bandwidth.
     """
     problem, signature = plan.problem, plan.problem.signature
     rows, cols = plan.kernel.block
@@ -158,6 +160,8 @@ def tile_cost(plan: GemmPlan, machine: CostModel, gflops: float) -> float:
     computed = waves(plan, machine) * rows * cols * depth / multiplied
     m, k, n = problem.m, problem.k, problem.n
     elements = (m * k + k * n) * signature.stored.itemsize + m * n * signature.result.itemsize
-    busy = min(1.0, workgroups_of(plan) * plan.kernel.threads / (_BUSY_THREADS * machine.cores))
-    moved = elements * problem.products / (_TILED * machine.bandwidth * busy**_FEWER)
+    moved = elements * problem.products / (_TILED * machine.bandwidth)
+    if threads:
+        busy = workgroups_of(plan) * threads / (_BUSY_THREADS * machine.cores)
+        moved /= pow(min(1.0, busy), _FEWER)
     return max(computed, moved + 0.05 * computed)

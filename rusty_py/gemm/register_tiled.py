@@ -136,7 +136,9 @@ def candidates(limits: Limits, problem: GemmProblem) -> Iterator[GemmPlan]:
 
 
 def _cost(plan: GemmPlan, machine: CostModel) -> float:
-    return tile_cost(plan, machine, rate(plan, machine))
+    kernel = plan.kernel
+    assert isinstance(kernel, RegisterTiled)
+    return tile_cost(plan, machine, rate(plan, machine), threads=kernel.threads)
 
 
 def _atypicality(plan: GemmPlan) -> float:

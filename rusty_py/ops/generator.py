@@ -218,7 +218,7 @@ def _run(operands: list[tuple[str, str, str]], arrays: list[str], body: Body, sk
             value = number_text(kind, f"{held}.{_LANES[number % 4]}")
             number += 1
         elif access == "vec4":
-            value = f"{name}_in[{name}_at / {skeleton.width}u]"
+            value = f"{name}_in[{_vector(name, skeleton)}]"
         elif access == "indexed vec4":
             value = f"{name}_in[({name}_at + place(x)) / 4u]"
         elif access == "indexed":
@@ -232,6 +232,11 @@ def _run(operands: list[tuple[str, str, str]], arrays: list[str], body: Body, sk
     lines += _stores(operands, body, skeleton)
     place = "at: vec3<u32>" if skeleton.index == "grid" else "i: u32"
     return f"fn run({place}) {{\n    " + "\n    ".join(lines) + "\n}\n"
+
+
+def _vector(name: str, skeleton: Skeleton) -> str:
+    """The number of the vector with an item."""
+    return f"{name}_at" if skeleton.index == "flat" else f"{name}_at / {skeleton.width}u"
 
 
 def _indexed(name: str, kind: str, index: str, arrays: list[str], skeleton: Skeleton) -> str:
@@ -263,14 +268,14 @@ def _stores(operands: list[tuple[str, str, str]], body: Body, skeleton: Skeleton
         return ["if (stored(x)) {", f"    out[(out_at + place(x)) / 4u] = {value};", "}"]
     if store == "masked":
         each = ", ".join(f"stored({_part('x', index, lane)})" for lane in _LANES)
-        return [f"out[out_at / 4u] = select(out[out_at / 4u], {value}, vec4<bool>({each}));"]
-    return [f"out[out_at / 4u] = {value};"]
+        value = f"select(out[{_vector('out', skeleton)}], {value}, vec4<bool>({each}))"
+    return [f"out[{_vector('out', skeleton)}] = {value};"]
 
 
 def _words(operands: list[tuple[str, str, str]], body: Body) -> list[str]:
     """Lines that compute eight elements of f16 and store them, two in each word; a copy moves the words."""
     if body.is_copy and operands[0][2] == "vec4":
-        return [f"out[out_at / 8u] = {operands[0][0]};"]
+        return [f"out[out_at] = {operands[0][0]};"]
     vectors = [name for name, _, access in operands if access == "vec4"]
     lines = [f"let {name}_{lane} = halves_of({name}.{lane});" for lane in _LANES for name in vectors]
     words = []
@@ -279,7 +284,7 @@ def _words(operands: list[tuple[str, str, str]], body: Body) -> list[str]:
         calls = [f"apply({', '.join(_part(*each, half) for each in parts)})" for half in "xy"]
         words.append(f"word_of({', '.join(calls)})")
     value = "vec4<u32>(\n        " + ",\n        ".join(words) + ",\n    )"
-    return [*lines, f"out[out_at / 8u] = {value};"]
+    return [*lines, f"out[out_at] = {value};"]
 
 
 def _part(name: str, access: str, lane: str) -> str:
@@ -296,13 +301,21 @@ def _lane(array: int, name: str, lane: int, skeleton: Skeleton) -> str:
 
 
 def _starts(arrays: list[str], skeleton: Skeleton) -> list[str]:
-    """Lines that give each array's `_at`, where its item begins; the result's comes last."""
+    """Lines that give each array's `_at`, where its item begins; the result's comes last.
+
+    In elements, or in vectors where "flat" loads or stores them whole.
+    """
     names = [*arrays, "out"]
     starts = [f"uniforms.starts[{i // 4}].{_LANES[i % 4]}" for i in range(len(names))]
     if skeleton.index == "flat":
-        first = f"{skeleton.width}u * i" if skeleton.width > 1 else "i"
+        width, scattered = skeleton.width, skeleton.store == "indexed vec4"
+        access = [each for each in skeleton.access if each != "number"]
+        access.append("vec4" if width > 1 and not scattered else "one")
+        first = f"{width}u * i" if width > 1 else "i"
         return [
-            f"let {name}_at = {start} + {first} * uniforms.strides[{i}].x;"
+            f"let {name}_at = {start} / {width}u + i;"
+            if access[i] == "vec4"
+            else f"let {name}_at = {start} + {first} * uniforms.strides[{i}].x;"
             for i, (name, start) in enumerate(zip(names, starts, strict=True))
         ]
     if skeleton.index == "grid":

@@ -1,5 +1,7 @@
 """Every reduction: what it gives for special values, and by every kernel in any layout."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -9,10 +11,10 @@ import rusty_py as rp
 from rusty_py import Array, Device, ShapeError, UnsupportedError
 from rusty_py.dtypes import BOOL, F16, F32, I32, U32
 from rusty_py.operation import OPERATIONS, apply
+from rusty_py.ops.all import REDUCTIONS
 from rusty_py.ops.reduce import passes as choice
 from rusty_py.ops.reduce import source
 from rusty_py.ops.reduce.passes import passes
-from rusty_py.ops.reduce.reduction import REDUCTIONS
 from rusty_py.samples import Sample
 
 from ..each import each_reported
@@ -64,6 +66,21 @@ def test_long_rows_and_columns_are_reduced_in_passes(device: Device, monkeypatch
                     (seen,) = REDUCTIONS[name].operands(F32, 1, *shape)
                     assert_reduces(name, on(device, seen), seen, axis=axis)
                     assert len(next(reversed(device.cache.plans.values())).dispatches) > 1
+
+
+def test_short_rows_are_for_a_few_threads_each(unchecked: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source, "passes", lambda *box, cpu, **given: passes(*box, cpu=False, **given))
+    with each_reported() as case:
+        for used, (n, threads) in product((False, True), ((9, 1), (24, 1), (33, 2), (48, 2), (49, 4))):
+            set_subgroups(monkeypatch, unchecked, used=used)
+            a = values(F32, 5000, n + 3)
+            x = on(unchecked, a)
+            for name, first in product(("sum", "argmax", "var"), (0, 3)):
+                with case((name, n, first, used)):
+                    seen = np.ascontiguousarray(a[:, first : first + n])
+                    assert_reduces(name, x[:, first : first + n], seen, axis=1)
+                    (launched,) = next(reversed(unchecked.cache.plans.values())).dispatches
+                    assert f", {threads} of 256" in str(launched.spec)
 
 
 @pytest.mark.usefixtures("short_passes")

@@ -18,8 +18,8 @@
 fn reduced(row: Row, start: u32, end: u32, t: u32) -> Total {
     var mine = identity();
     let first = min(start + head(row), end);
-    if (start + t < first) {
-        mine = append(mine, one(element(row, start + t), start + t));
+    for (var i = start + t; i < first; i += ROW_THREADS) {
+        mine = append(mine, one(element(row, i), i));
     }
     var i = first + t * select(1u, 4u, STEP == 1u);
     for (; i + 12u * ROW_THREADS + 3u * STEP < end; i += 16u * ROW_THREADS) {

@@ -1,8 +1,8 @@
 // subgroups: across() for wgsl/reduce/rows.wgsl by shuffles within subgroups of any size from 4 to 128 threads, then of the
 //   subgroups' totals.
 //
-// Threads of a subgroup are neighbours by local_index. ROW_THREADS is a power of two from 4 on.
-// Workgroup memory: a total per four threads, the smallest subgroup.
+// Threads of a subgroup are neighbours by local_index. ROW_THREADS is a power of two.
+// Workgroup memory: a total per four threads, the smallest subgroup; none is used by rows of up to four threads.
 // Appended: shuffled(x, id) -> Total, that of another thread of the subgroup.
 
 var<workgroup> parts: array<Total, ROWS * ROW_THREADS / 4u>;
@@ -24,6 +24,9 @@ fn across_lanes(mine: Total, lane: u32, lanes: u32, count: u32) -> Total {
 fn across(mine: Total, local_index: u32) -> Total {
     let lanes = subgroupAdd(1u);
     let lane = subgroupExclusiveAdd(1u);
+    if (ROW_THREADS <= 4u) {  // The threads of a row are in one subgroup.
+        return across_lanes(mine, lane, lanes, ROW_THREADS);
+    }
     let span = min(lanes, ROW_THREADS);
     let all = across_lanes(mine, lane, lanes, span);
     if (local_index % span == 0u) {

@@ -200,6 +200,8 @@ def covering() -> list[tuple[Stage, Form]]:
         found.append((stage_of(row, F32), rows))
     forms = [
         Form("rows", ("vec4",), vec4=True, across=32),
+        Form("rows", ("vec4",), vec4=True, across=1, subgroups=True),
+        Form("rows", ("vec4",), vec4=True, across=2, subgroups=True),
         Form("rows", ("scalar",), across=8, outer_axes=3, reduced_axes=2),
         Form("columns", ("vec4",), vec4=True, across=4),
         Form("columns", ("scalar",), across=32, outer_axes=3, reduced_axes=2),
