@@ -30,7 +30,9 @@ BLOCKED = (
     Blocked(256, 32, 32, 16, 4, lanes_m=4, stages=1, slice_k=2),
     Blocked(64, 64, 32, 8, 4, lanes_m=4, stages=1, slice_k=2),
     Blocked(128, 32, 32, 8, 4, lanes_m=8, stages=1, slice_k=2),
+    Blocked(128, 32, 32, 8, 8, lanes_m=8, stages=1, slice_k=2),
     Blocked(64, 32, 32, 8, 4, lanes_m=4, stages=2, slice_k=2),
+    Blocked(32, 64, 32, 8, 4, lanes_m=4, stages=1, slice_k=2),
     Blocked(32, 32, 32, 4, 4, lanes_m=4, stages=1, slice_k=2),
     *SMALLER,
 )

@@ -115,7 +115,8 @@ def _rows(rows: int, n: int, enough: int, *, cpu: bool, max_threads: int) -> Pas
     across = min(THREADS, max(least, _power(ceil_div(n, ROW_ELEMENTS))))
     while rows * across < enough * ROW_THREADS and across < THREADS and across * 4 < n:
         across *= 2
-    if (across < THREADS and n <= GROUP_ELEMENTS) or rows * n <= GROUP_ELEMENTS:
+    enough_at_once = across < THREADS or rows * THREADS >= enough * ROW_THREADS
+    if (enough_at_once and n <= GROUP_ELEMENTS) or rows * n <= GROUP_ELEMENTS:
         chunk = n
     else:
         across = THREADS
