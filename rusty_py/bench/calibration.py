@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from tabulate import tabulate
@@ -111,13 +112,25 @@ def _products(model: CostModel) -> list[str]:
 
 def _table(model: CostModel, kernels: Sequence[KernelConfig], names: Sequence[str]) -> str:
     """The kernels with a rate in one of these classes."""
+    namesakes = Counter(each.name for each in kernels)
     rows = [
-        [each.name, *(_rate(model.rates[each].get(name)) for name in names)]
+        [
+            _name(each, alone=namesakes[each.name] == 1),
+            *(_rate(model.rates[each].get(name)) for name in names),
+        ]
         for each in kernels
         if any(name in model.rates[each] for name in names)
     ]
     align = ("left", *["right"] * len(names))
     return tabulate(rows, ["kernel", *names], disable_numparse=True, colalign=align)
+
+
+def _name(kernel: KernelConfig, *, alone: bool) -> str:
+    """The name of a kernel, which it may share with others that compute more or less per thread."""
+    from rusty_py.gemm.search_space import as_data
+
+    fields = as_data(kernel)
+    return kernel.name if alone else f"{kernel.name}, {fields['thread_m']}x{fields['thread_n']} per thread"
 
 
 def _skinny(model: CostModel) -> list[str]:

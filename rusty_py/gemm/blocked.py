@@ -201,6 +201,7 @@ class Blocked(KernelConfig):
             workgroup_bytes=4 * self.stages * self.block_k * (self.block_m + self.block_n),
             definitions=text
             + shaders.read("matmul/compound")
+            + (shaders.read("matmul/compound_c") if signature.c_compound else _PLAIN_C)
             + _loads(signature)
             + (_HALF2_ACC if signature.half2 else _ACC),
             variant=f"{self.name.removeprefix('blocked ')}, {signature}"
@@ -209,6 +210,15 @@ class Blocked(KernelConfig):
 
     def loops(self, k: int) -> int:
         return ceil_div(k, self.block_k)
+
+
+_PLAIN_C = """
+// Nothing calls it where c has no compound axes, and yet NVIDIA's driver schedules the kernel by its text.
+fn c_distance(row: u32, col: u32) -> u32 {
+    return along(row, uniforms.m_sizes, uniforms.c_m) + along(col, uniforms.n_sizes, uniforms.c_n);
+}
+"""
+"""With the text of compound_c.wgsl, 128x256x16 took 5 % longer for nn, 7 % with packed operands (H200)."""
 
 
 def _loads(signature: Signature) -> str:

@@ -231,8 +231,11 @@ def cost(plan: GemmPlan, machine: CostModel) -> float:
     gflops = machine.rates.get(kernel, {}).get("nt" if isinstance(kernel, GemvT) else "nn")
     if gflops:
         passes = ceil_div(m, rows) * products * problem.signature.stored.itemsize / F32.itemsize
-        cached = machine.profile.read_rate(int(read * machine.bandwidth)) / machine.profile.bandwidth
-        seconds = passes * 2 * rows * k * n / (gflops * 1e9) / max(1.0, cached)
+        seconds = passes * 2 * rows * k * n / (gflops * 1e9)
+        reached = gflops * 1e9 / 2 / rows * F32.itemsize
+        if reached >= machine.bandwidth:  # Caches help only where memory limits it.
+            cached = machine.profile.read_rate(int(read * machine.bandwidth)) / machine.profile.bandwidth
+            seconds /= max(1.0, cached)
     return seconds * max(1.0, busy * machine.cores / threads)
 
 

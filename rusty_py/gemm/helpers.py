@@ -101,7 +101,7 @@ class SplitKReduce(KernelConfig):
     def _spec(self, signature: Signature) -> Spec:
         # The partial sums are f32; the bias has the dtype of the operands.
         text = definitions({}, signature, edges=True, terms=F32.wgsl, compound=True)
-        text += shaders.read("matmul/compound")
+        text += shaders.read("matmul/compound") + shaders.read("matmul/compound_c")
         return Spec("matmul/splitk_reduce", 3, 1, threads=64, definitions=text, variant=str(signature))
 
     def loops(self, k: int) -> int:

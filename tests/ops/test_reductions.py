@@ -69,7 +69,12 @@ def test_long_rows_and_columns_are_reduced_in_passes(device: Device, monkeypatch
 
 
 def test_short_rows_are_for_a_few_threads_each(unchecked: Device, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(source, "passes", lambda *box, cpu, **given: passes(*box, cpu=False, **given))
+    def passes_of_a_small_gpu(
+        *box: int, cpu: bool, vec4: bool, enough_groups: int, **_: int
+    ) -> list[choice.Pass]:
+        return passes(*box, cpu=False, vec4=vec4, enough_groups=16)
+
+    monkeypatch.setattr(source, "passes", passes_of_a_small_gpu)
     with each_reported() as case:
         for used, (n, threads) in product((False, True), ((9, 1), (24, 1), (33, 2), (48, 2), (49, 4))):
             set_subgroups(monkeypatch, unchecked, used=used)

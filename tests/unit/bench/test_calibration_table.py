@@ -20,5 +20,9 @@ def test_the_tables_have_all_rates_and_fit_80_columns(name: str) -> None:
     measured = {each for kernel in rates.values() for each in kernel}
     heads = " ".join(line for line in text.splitlines() if line.startswith("kernel")).split()
     assert [each for each in heads if each in CLASSES] == [each for each in CLASSES if each in measured]
+    tables = [each.splitlines() for each in text.split("\n\n") if each.startswith("kernel ")]
+    for table in tables:
+        names = [line.split("  ")[0] for line in table[2:]]
+        assert len(names) == len(set(names))
     for kernel in rates:
-        assert f"\n{kernel.name} " in text
+        assert any(line.startswith(kernel.name) for table in tables for line in table)
