@@ -1,7 +1,7 @@
 """Arrays from values, and arrays whose values are a formula: filled on the device, not sent to it."""
 
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 from math import ceil, isfinite
 
 import numpy as np
@@ -100,12 +100,17 @@ def ones(
 
 
 def _filled(shape: Shape, value: Scalar, kind: Dtype, device: Device | None, *, operation: str) -> Array:
+    word = _word_of(value, kind, operation)
+    return apply(FULL, words=(word,), device=device, shape=shape, dtype=kind)
+
+
+@lru_cache(256, typed=True)
+def _word_of(value: Scalar, kind: Dtype, operation: str) -> int:
+    """The word that an array of `value` is filled with. Raises DtypeError where it does not fit."""
     if kind is dtypes.BOOL and value in (0, 1):
         value = bool(value)
     word = dtypes.scalar_word(value, kind, operation=operation)
-    if kind is F16:
-        word = int(np.array([value, value], np.float16).view(np.uint32)[0])
-    return apply(FULL, words=(word,), device=device, shape=shape, dtype=kind)
+    return int(np.array([value, value], np.float16).view(np.uint32)[0]) if kind is F16 else word
 
 
 def empty(
@@ -182,26 +187,36 @@ def arange(
         start, stop = 0, start
     # NumPy's own numbers count as Python's.
     numbers = [each.item() if isinstance(each, np.generic) else each for each in (start, stop, step)]
-    start, stop, step = numbers
+    kind = None if dtype is None else dtypes.element(dtype, operation="arange")
+    # Others than numbers cannot be looked up; what is wrong with them is said there.
+    of = _range_of if all(isinstance(each, int | float) for each in numbers) else _range_of.__wrapped__
+    kind, size, words = of(*numbers, kind)
+    return apply(ARANGE, words=words, device=device, size=size, dtype=kind)
+
+
+@lru_cache(256, typed=True)
+def _range_of(
+    start: int | float, stop: int | float, step: int | float, kind: Dtype | None
+) -> tuple[Dtype, int, tuple[int, int]]:
+    """The dtype, the size and the words of `arange`. Raises as it does."""
+    numbers = start, stop, step
     integers = all(isinstance(each, int) for each in numbers)
     if step == 0 or not (integers or all(isinstance(each, int) or isfinite(each) for each in numbers)):
-        raise ShapeError(f"arange: the step is not zero, and all are finite: {tuple(numbers)}")
-    kind = dtypes.element((I32 if integers else F32) if dtype is None else dtype, operation="arange")
+        raise ShapeError(f"arange: the step is not zero, and all are finite: {numbers}")
+    if kind is None:
+        kind = I32 if integers else F32
     if kind not in _AT or (kind.kind != "f" and not integers):
-        raise DtypeError(
-            f"arange: not for {kind.name} from these numbers: {tuple(numbers)}: say another dtype"
-        )
+        raise DtypeError(f"arange: not for {kind.name} from these numbers: {numbers}: say another dtype")
     try:
-        size = max(0, ceil((stop - start) / step) if kind.kind == "f" else -((start - stop) // step))
+        size = max(0, int(ceil((stop - start) / step) if kind.kind == "f" else -((start - stop) // step)))
     except OverflowError:
-        raise DtypeError(f"arange: the numbers are beyond all floats: {tuple(numbers)}") from None
+        raise DtypeError(f"arange: the numbers are beyond all floats: {numbers}") from None
     for last in (start, start + max(0, size - 1) * step) if size else ():
         dtypes.scalar_word(last, kind, operation="arange")
     # f16 computes in f32; a step that is only taken once may be anything.
     bits = F32 if kind.kind == "f" else kind
-    words = [dtypes.scalar_word(start, bits, operation="arange") if size else 0]
-    words.append(_step_word(step, bits) if size > 1 else 0)
-    return apply(ARANGE, words=tuple(words), device=device, size=size, dtype=kind)
+    first = dtypes.scalar_word(start, bits, operation="arange") if size else 0
+    return kind, size, (first, _step_word(step, bits) if size > 1 else 0)
 
 
 def eye(

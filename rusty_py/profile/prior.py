@@ -15,12 +15,13 @@ _FOLDER = Path(__file__).parent / "priors"
 # Of the first that the adapter's name matches, else of its type. WebGPU tells no more of an architecture.
 _BY_NAME = (
     (r"NVIDIA.*H200", "nvidia-h200"),
+    (r"NVIDIA.*H100", "nvidia-h100"),  # The same chip with slower memory: the H200's figures, with 3.35 TB/s.
     (r"llvmpipe", "llvmpipe"),
     (r"Apple", "apple"),
 )
 _BY_TYPE = {"CPU": "llvmpipe", "IntegratedGPU": "integrated", "DiscreteGPU": "discrete"}
 
-NAMES = ("apple", "discrete", "integrated", "llvmpipe", "nvidia-h200")
+NAMES = ("apple", "discrete", "integrated", "llvmpipe", "nvidia-h100", "nvidia-h200")
 """All shipped profiles."""
 
 

@@ -55,6 +55,7 @@ def adapter(name: str, kind: str, vendor: str = "vendor") -> Any:
     ("name", "kind", "expected"),
     [
         ("NVIDIA H200", "DiscreteGPU", "nvidia-h200"),
+        ("NVIDIA H100 80GB HBM3", "DiscreteGPU", "nvidia-h100"),
         ("NVIDIA H100 80GB HBM3", "DiscreteGPU", "discrete"),
         ("NVIDIA GeForce RTX 4070", "DiscreteGPU", "discrete"),
         ("AMD Radeon RX 7900 XTX", "DiscreteGPU", "discrete"),
