@@ -16,8 +16,6 @@ USUAL = 16
 _CLEAR_GAIN = 0.01
 """By how much the other choice must be faster than the usual one."""
 _PERIOD = 1_048_573  # Of the elements: a prime, so that no two blocks are equal.
-_WIDTHS = {8: 4, 16: 8}
-"""The elements of f16 that are an item, by its bytes."""
 
 
 def item_bytes(device: Device, nbytes: int, seconds: Callable[[Launch], float]) -> int:
@@ -27,7 +25,7 @@ def item_bytes(device: Device, nbytes: int, seconds: Callable[[Launch], float]) 
     """
     if "shader-f16" not in device.adapter.features:
         return USUAL
-    return best({each: _time(device, _WIDTHS[each], nbytes, seconds) for each in ITEM_BYTES})
+    return best({each: _time(device, each // F16.itemsize, nbytes, seconds) for each in ITEM_BYTES})
 
 
 def best(seconds: Mapping[int, float]) -> int:

@@ -9,6 +9,7 @@ from rusty_py.ops import generator
 from rusty_py.ops.generator import Body, Skeleton
 from rusty_py.runtime.buffer import Buffer
 from rusty_py.runtime.launch import Launch, launch, prepare
+from rusty_py.shapes import ceil_div
 
 Words = NDArray[np.uint32]
 
@@ -49,8 +50,9 @@ def prepared_fill(device: Device, buffer: Buffer, value: int) -> Launch:
 
 def mix(device: Device, x: Buffer, y: Buffer, out: Buffer) -> None:
     """All words of `out` become those of `mixed`."""
-    uniforms = mix_uniforms(out.nbytes // 4)
-    launch(device, MIX, inputs=[x, y], outputs=[out], uniforms=uniforms, workgroups=(1, 1, 1))
+    count = out.nbytes // 4
+    groups = ceil_div(count, MIX.threads), 1, 1
+    launch(device, MIX, inputs=[x, y], outputs=[out], uniforms=mix_uniforms(count), workgroups=groups)
 
 
 def mixed(x: Words, y: Words) -> Words:
