@@ -100,7 +100,8 @@ def ones(
 
 
 def _filled(shape: Shape, value: Scalar, kind: Dtype, device: Device | None, *, operation: str) -> Array:
-    word = _word_of(value, kind, operation)
+    # Zeros of either sign are equal.
+    word = (_word_of if value or type(value) is int else _word_of.__wrapped__)(value, kind, operation)
     return apply(FULL, words=(word,), device=device, shape=shape, dtype=kind)
 
 
@@ -185,12 +186,10 @@ def arange(
     """
     if stop is None:
         start, stop = 0, start
-    # NumPy's own numbers count as Python's.
-    numbers = [each.item() if isinstance(each, np.generic) else each for each in (start, stop, step)]
     kind = None if dtype is None else dtypes.element(dtype, operation="arange")
     # Others than numbers cannot be looked up; what is wrong with them is said there.
-    of = _range_of if all(isinstance(each, int | float) for each in numbers) else _range_of.__wrapped__
-    kind, size, words = of(*numbers, kind)
+    known = {type(start), type(stop), type(step)} <= {int, float}
+    kind, size, words = (_range_of if known else _range_of.__wrapped__)(start, stop, step, kind)
     return apply(ARANGE, words=words, device=device, size=size, dtype=kind)
 
 
@@ -199,7 +198,9 @@ def _range_of(
     start: int | float, stop: int | float, step: int | float, kind: Dtype | None
 ) -> tuple[Dtype, int, tuple[int, int]]:
     """The dtype, the size and the words of `arange`. Raises as it does."""
-    numbers = start, stop, step
+    # NumPy's own numbers count as Python's.
+    numbers = tuple(each.item() if isinstance(each, np.generic) else each for each in (start, stop, step))
+    start, stop, step = numbers
     integers = all(isinstance(each, int) for each in numbers)
     if step == 0 or not (integers or all(isinstance(each, int) or isfinite(each) for each in numbers)):
         raise ShapeError(f"arange: the step is not zero, and all are finite: {numbers}")

@@ -66,6 +66,17 @@ def test_many_words_are_for_workgroups_in_two_dimensions(device: Device) -> None
         assert_same(rp.arange(10_007, device=narrow), np.arange(10_007, dtype=np.int32))
 
 
+def test_zeros_keep_their_sign_and_numbers_their_type(device: Device) -> None:
+    for value in (0.0, -0.0, 0, False, -0.0, 0.0):
+        for kind in ("f32", "f16") if "shader-f16" in device.adapter.features else ("f32",):
+            filled = rp.full(3, value, dtype=kind, device=device).numpy()
+            np.testing.assert_array_equal(np.signbit(filled), np.signbit(np.full(3, float(value))))
+    for value, kind in ((1, I32), (1.0, F32), (True, BOOL), (1, I32)):
+        assert rp.full(2, value, device=device).dtype == kind.numpy
+        if kind is not BOOL:
+            assert rp.arange(value, 3, device=device).dtype == kind.numpy
+
+
 RANGES = [(0,), (5,), (2, 9), (9, 2), (9, 2, -1), (0, 10, 3), (-5, 5, 4), (10, -10, -7), (70_001,)]
 
 

@@ -18,7 +18,8 @@ x = np.arange(N, dtype=np.uint32)
 a, b, got = d.upload(x), d.upload(x), np.zeros(N, np.uint32)
 
 def mix(p, q, out, count=N):
-    launch(d, MIX, inputs=[p, q], outputs=[out], uniforms=mix_uniforms(count), workgroups=(1, 1, 1))
+    groups = -(-count // 256), 1, 1
+    launch(d, MIX, inputs=[p, q], outputs=[out], uniforms=mix_uniforms(count), workgroups=groups)
 
 def step(i):
 {step}
