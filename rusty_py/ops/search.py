@@ -39,10 +39,10 @@ def searchsorted(
     """
     if side not in ("left", "right"):
         raise ShapeError(f'searchsorted: side is "left" or "right": got {side!r}')
-    sequence = asarray(x1)
-    if isinstance(x2, bool | int | float):
-        x2 = asarray(x2, dtype=sequence.kind, device=sequence.device)
-    arrays = (sequence, x2) if sorter is None else (sequence, x2, sorter)
+    if not isinstance(x2, Array) and isinstance(x2, bool | int | float):
+        x1 = asarray(x1)
+        x2 = asarray(x2, dtype=x1.kind, device=x1.device)
+    arrays = (x1, x2) if sorter is None else (x1, x2, sorter)
     return apply(SEARCHSORTED, *arrays, side=side)
 
 
