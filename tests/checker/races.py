@@ -176,7 +176,7 @@ BETWEEN_WORKGROUPS = [
         BINARY,
         (("i += groups.x * 256u", "i += 256u"),),
         "race",
-        "out[i] = apply(a[",
+        "out[i] = apply(a[uniforms",
         "out",
         256,
         301,

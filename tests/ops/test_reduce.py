@@ -126,11 +126,12 @@ def test_a_mean_of_nothing_is_no_number(device: Device) -> None:
     assert np.isnan(rp.mean(on(device, np.zeros((2, 0), np.float32)), axis=1).numpy()).all()
 
 
-def test_a_few_threads_add_up_many_rows(device: Device) -> None:
-    a = values(F32, 5000, 30)
-    with small(device, groups=2) as narrow:
-        for axis in (0, 1):
-            assert_sum(rp.sum(on(narrow, a), axis=axis), a, axis)
+def test_few_workgroups_in_each_dimension_add_up_many_rows(device: Device) -> None:
+    for groups, shape in ((5, (5000, 30)), (3, (900, 300))):
+        a = values(F32, *shape)
+        with small(device, groups=groups) as narrow:
+            for axis in (0, 1):
+                assert_sum(rp.sum(on(narrow, a), axis=axis), a, axis)
 
 
 @pytest.mark.parametrize("cpu", [True, False])

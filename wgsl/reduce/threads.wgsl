@@ -2,14 +2,15 @@
 //
 // Layout: element i of column q of row o is where wgsl/reduce/uniforms.wgsl says; out is (outer, width, inner), row-major.
 //   Loads are coalesced along j where inner is 1, along q where inner is large.
-// Dispatch: (min(ceil(outer * width * inner / 256), max groups), 1, 1); grid-stride loop. uniforms.count is outer * width * inner.
+// Dispatch: (x, y, 1) with x * y >= ceil(count / 256) for uniforms.count = outer * width * inner.
 // Workgroup: 256 threads; no workgroup memory.
 // Appended: what wgsl/reduce/uniforms.wgsl lists.
 
 @compute @workgroup_size(256)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     let width = uniforms.width;
-    for (var at = id.x; at < uniforms.count; at += groups.x * 256u) {
+    let at = id.x + id.y * groups.x * 256u;
+    if (at < uniforms.count) {
         let left = at / uniforms.inner;
         let row = row_at(left / width, at % uniforms.inner);
         var mine = identity();

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any
 
-from rusty_py.ops.grid import groups_for, refuse_long
+from rusty_py.ops.grid import groups_of_items, refuse_long
 from rusty_py.ops.reduce.box import Box, Place
 from rusty_py.ops.reduce.kernels import Form, Stage, spec, uniforms
 from rusty_py.ops.reduce.passes import Pass
@@ -105,7 +105,8 @@ def _groups(device: Device, form: Form, box: Box, each: Pass, *, operation: str)
     limit = device.limits.groups
     if form.kernel == "threads":
         count = box.rows * each.width * box.inner
-        return groups_for(device, count, operation=operation, steps=ceil_div(box.n, each.width) + 1), 1, 1
+        refuse_long(device, box.rows * box.n * box.inner, ceil_div(box.n, each.width) + 1, operation)
+        return groups_of_items(device, count, operation=operation)
     if form.kernel == "rows":
         wanted = ceil_div(box.rows, form.per_group), each.width, 1
         steps = ceil_div(each.chunk, 4 * form.across)

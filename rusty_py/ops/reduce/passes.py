@@ -43,10 +43,11 @@ _ROW_THREADS = ((24, 1), (48, 2))  # Of rows of up to so many elements; of longe
 _MIN_VEC4_COLUMNS = 16
 _LARGE_GROUP = 1024  # Threads for few long rows, where the device has as many.
 
-# On CPU drivers, where barriers take a time for each thread, few or long rows are for a few threads each, and
-# all else is for single threads.
+# On CPU drivers, where barriers take a time for each thread, few or long rows are for a few threads each. Many
+# rows and all else are for single threads; in the kernel for rows they load four elements at a time.
 _CPU_THREAD_ELEMENTS = 256
 _CPU_FEW_ROWS, _CPU_LONG_ROW, _CPU_STRIDED = 8, 1024, 1 << 15
+_CPU_MANY_ROWS, _CPU_LONG_OF_MANY = 32, 257
 _CPU_ROW_ELEMENTS, _MIN_CPU_THREADS = 1024, 8
 
 
@@ -99,7 +100,8 @@ def _kernel(outer: int, n: int, inner: int, *, cpu: bool) -> str:
     if cpu:
         limit = GROUP_ELEMENTS if inner == 1 else _CPU_STRIDED
         few = outer * inner <= _CPU_FEW_ROWS and n > THREAD_ELEMENTS and outer * n * inner <= limit
-        return "rows" if few or (inner == 1 and n >= _CPU_LONG_ROW) else "threads"
+        long = _CPU_LONG_OF_MANY if outer >= _CPU_MANY_ROWS else _CPU_LONG_ROW
+        return "rows" if few or (inner == 1 and n >= long) else "threads"
     if n <= (_SINGLE if inner == 1 else THREAD_ELEMENTS):
         return "threads"
     return "rows" if inner == 1 else "columns"
@@ -108,8 +110,9 @@ def _kernel(outer: int, n: int, inner: int, *, cpu: bool) -> str:
 def _rows(rows: int, n: int, enough: int, *, cpu: bool, max_threads: int) -> Pass:
     if cpu:
         chunk = n if n <= GROUP_ELEMENTS else _MIN_CPU_THREADS * _CPU_ROW_ELEMENTS
-        threads = max(_MIN_CPU_THREADS, _power(ceil_div(chunk, _CPU_ROW_ELEMENTS)))
-        return Pass("rows", ceil_div(n, chunk), chunk, threads, threads)
+        wanted = _power(ceil_div(chunk, _CPU_ROW_ELEMENTS))
+        threads = max(_MIN_CPU_THREADS, wanted)
+        return Pass("rows", ceil_div(n, chunk), chunk, threads, wanted if rows >= _CPU_MANY_ROWS else threads)
     # All rows at once, each by as many threads as keep what a thread reduces near ROW_ELEMENTS.
     least = next((threads for limit, threads in _ROW_THREADS if n <= limit), 4)
     across = min(THREADS, max(least, _power(ceil_div(n, ROW_ELEMENTS))))
