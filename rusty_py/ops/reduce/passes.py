@@ -43,8 +43,8 @@ _ROW_THREADS = ((24, 1), (48, 2))  # Of rows of up to so many elements; of longe
 _MIN_VEC4_COLUMNS = 16
 _LARGE_GROUP = 1024  # Threads for few long rows, where the device has as many.
 
-# On CPU drivers, where barriers take a time for each thread, few or long rows are for a few threads each. Many
-# rows and all else are for single threads; in the kernel for rows they load four elements at a time.
+# On CPU drivers, where barriers take a time for each thread, few or long rows are for a few threads each.
+# Many rows and all else are for single threads; in the kernel for rows they load four elements at a time.
 _CPU_THREAD_ELEMENTS = 256
 _CPU_FEW_ROWS, _CPU_LONG_ROW, _CPU_STRIDED = 8, 1024, 1 << 15
 _CPU_MANY_ROWS, _CPU_LONG_OF_MANY = 32, 257
