@@ -248,16 +248,14 @@ def _gpu_radix(keys: int, *_: Any, **__: Any) -> sorting.RadixPlan:
 
 
 def elementwise() -> Iterator[Way]:
-    """Single elements and vec4s, each index class, two vec4s of f16, and other workgroups."""
+    """Single elements and vec4s, each index class, eight elements of f16, and other workgroups."""
     for index, width in product(("flat", "grid", "general"), (1, 4)):
         chosen = partial(_skeleton, compute._skeleton, 1, index, width)
-        yield Way(f"{index}, {width} wide", [(compute, "_skeleton", chosen), *_ONE_BY_ONE])
-    yield Way("two vec4s", [(compute, "_takes_pairs", _takes_pairs)])
+        yield Way(f"{index}, {width} wide", [(compute, "_skeleton", chosen), *_NOT_EIGHT])
+    yield Way("flat, 8 wide", [(compute, "_takes_eights", _takes_eights)])
     for threads in (32, 64, 1024):
         sized = partial(_of_threads, generator.spec, threads)
-        yield Way(
-            f"{threads} threads", [(generator, "spec", sized), (grid, "THREADS", threads), *_ONE_BY_ONE]
-        )
+        yield Way(f"{threads} threads", [(generator, "spec", sized), (grid, "THREADS", threads), *_NOT_EIGHT])
 
 
 def transposed_copies() -> Iterator[Way]:
@@ -288,12 +286,13 @@ def _skeleton(
     return replace(found, index=index, wide_axes=index == "general" and len(sizes) > 4)
 
 
-def _takes_pairs(body: Body, skeleton: Skeleton, out: Array) -> bool:
+def _takes_eights(body: Body, skeleton: Skeleton, out: Array) -> bool:
     _needs(skeleton.index == "flat" and skeleton.width == 4 and "scalar" not in skeleton.access)
+    _needs({*body.types, body.result} == {"f16"})
     return True
 
 
-_ONE_BY_ONE: list[Replaced] = [(compute, "_takes_pairs", lambda *_: False)]
+_NOT_EIGHT: list[Replaced] = [(compute, "_takes_eights", lambda *_: False)]
 
 
 @dataclass(frozen=True)

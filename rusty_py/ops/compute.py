@@ -21,8 +21,8 @@ from rusty_py.views import Shape, broadcast_strides, collapse
 
 # An element whose place takes divisions; it counts for pacing.
 GENERAL_FLOPS = 8
-# Elements of f16 from which threads take eight: with fewer, there would be too few threads.
-_MIN_EIGHTS = 1 << 17
+# Elements of f16 from which threads take eight: with fewer, there would be too few threads for a GPU.
+_MIN_EIGHTS, _MIN_EIGHTS_ON_CPU = 1 << 17, 1 << 12
 # Along the first axis of a grid: with fewer items most threads of a workgroup would have none.
 _MIN_GRID_ITEMS = 128
 
@@ -124,7 +124,7 @@ def index_class(device: Device, sizes: Shape, width: int) -> str:
 def _takes_eights(body: Body, skeleton: Skeleton, out: Array) -> bool:
     """Whether threads take eight elements of f16, as many bytes as the device's threads load best."""
     return (
-        out.size >= _MIN_EIGHTS
+        out.size >= (_MIN_EIGHTS_ON_CPU if out.device.adapter.is_cpu else _MIN_EIGHTS)
         and skeleton.index == "flat"
         and skeleton.width == 4
         and "scalar" not in skeleton.access

@@ -324,7 +324,8 @@ def test_a_reduction_of_nothing_gives_what_numpy_gives(unchecked: Device, name: 
 def test_threads_take_as_much_of_large_arrays_as_the_profile_says(
     unchecked: Device, monkeypatch: pytest.MonkeyPatch, item_bytes: int
 ) -> None:
-    monkeypatch.setattr(compute, "_MIN_EIGHTS", 16)
+    for name in ("_MIN_EIGHTS", "_MIN_EIGHTS_ON_CPU"):
+        monkeypatch.setattr(compute, name, 16)
     monkeypatch.setitem(unchecked.attachments, Profile, replace(prior("integrated"), item_bytes=item_bytes))
     dtypes = [F32, F16] if "shader-f16" in unchecked.adapter.features else [F32]
     with each_reported() as case:
@@ -363,7 +364,8 @@ def test_every_f16_is_the_same_in_items_of_eight(unchecked: Device, monkeypatch:
         "gelu": lambda: rp.gelu(x),
         "of one element": lambda: rp.broadcast_to(x[:1], x.shape).copy(),
     }
-    monkeypatch.setattr(compute, "_MIN_EIGHTS", 16)
+    for name in ("_MIN_EIGHTS", "_MIN_EIGHTS_ON_CPU"):
+        monkeypatch.setattr(compute, name, 16)
     results = []
     for item_bytes, width in ((8, 4), (16, 8)):
         profile = replace(prior("integrated"), item_bytes=item_bytes)
