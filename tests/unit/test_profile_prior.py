@@ -56,7 +56,7 @@ def adapter(name: str, kind: str, vendor: str = "vendor") -> Any:
     [
         ("NVIDIA H200", "DiscreteGPU", "nvidia-h200"),
         ("NVIDIA H100 80GB HBM3", "DiscreteGPU", "nvidia-h100"),
-        ("NVIDIA H100 80GB HBM3", "DiscreteGPU", "discrete"),
+        ("NVIDIA A100", "DiscreteGPU", "discrete"),
         ("NVIDIA GeForce RTX 4070", "DiscreteGPU", "discrete"),
         ("AMD Radeon RX 7900 XTX", "DiscreteGPU", "discrete"),
         ("AMD Radeon 780M", "IntegratedGPU", "integrated"),

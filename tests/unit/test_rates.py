@@ -18,7 +18,9 @@ from rusty_py.profile.prior import prior
 
 LIMITS = Limits(1024, 32768, groups=65535, binding_bytes=2**27, buffer_bytes=2**31)
 H200 = model_of(LIMITS, False, prior("nvidia-h200"))
-MEASURED = [kernel for kernel in H200.rates if isinstance(kernel, Blocked)]
+KERNELS = [kernel for kernel in H200.rates if isinstance(kernel, Blocked)]
+MEASURED = [kernel for kernel in KERNELS if "half2" in H200.rates[kernel]]
+"""For all classes of operands."""
 
 
 def of(kernel: Blocked, signature: Signature = Signature(), packs: str = "") -> GemmPlan:  # noqa: B008
@@ -30,7 +32,7 @@ def without(machine: CostModel, kernel: Blocked) -> CostModel:
     return replace(machine, rates={each: rates for each, rates in machine.rates.items() if each != kernel})
 
 
-@pytest.mark.parametrize("kernel", MEASURED, ids=lambda each: each.name)
+@pytest.mark.parametrize("kernel", [each for each in KERNELS if "tn" in H200.rates[each]], ids=str)
 def test_the_estimate_is_near_what_was_measured(kernel: Blocked) -> None:
     assert without(H200, kernel).gflops(kernel, "tn") == pytest.approx(H200.rates[kernel]["tn"], rel=0.06)
 
@@ -56,7 +58,7 @@ def test_scalar_loads_cost_a_rate_something_until_they_are_packed() -> None:
 
 
 def test_compound_axes_cost_every_kernel_something() -> None:
-    for kernel in MEASURED:
+    for kernel in KERNELS:
         for along_k in (False, True):
             plain = Signature(b_along_k=along_k)
             times = [cost(of(kernel, each), H200) for each in (plain, replace(plain, compound="ab"))]
