@@ -39,6 +39,8 @@ _WRITTEN_BYTES = 32 << 20
 _FENCES, _FENCE_SUBMISSIONS = 8, 32
 # An explicit batch is split by time, and by this number of launches to bound its memory.
 _EXPLICIT_LAUNCHES = 4096
+# How long the end of a program waits for what it submitted to a CPU driver.
+_EXIT_S = 10.0
 
 
 _queues: "WeakSet[Queue]" = WeakSet()
@@ -57,10 +59,12 @@ if hasattr(os, "register_at_fork"):
 def _stand_still() -> None:
     """Keeps other threads out of wgpu-native at exit, where being stopped would be a panic.
 
-    Python stops daemon threads wherever they are; so take the locks and never release them.
+    Python stops daemon threads wherever they are; so take the locks and never release them. Threads of CPU
+    drivers compile and run what was submitted, and crash once the libraries that they use are gone.
     """
     for queue in list(_queues):
-        queue.lock.acquire(timeout=0.5)
+        if queue.lock.acquire(timeout=0.5) and queue.usable and queue.on_cpu:
+            queue.settle(_EXIT_S)
 
 
 class Queue:
@@ -76,7 +80,8 @@ class Queue:
         self._owners = device, device.queue  # Keep the owners of the handles alive.
         self.name, self.timeout_s = str(adapter), timeout_s
         # Busy waiting takes a core, which a CPU driver needs to compute.
-        self._awake_s = 2e-4 if adapter.is_cpu else 2e-3
+        self.on_cpu = adapter.is_cpu
+        self._awake_s = 2e-4 if self.on_cpu else 2e-3
         self.lock = native.free_in_forks(threading.RLock())
         _queues.add(self)
         self.uniforms = UniformRing(device, self.commands)
@@ -281,6 +286,13 @@ class Queue:
         with self.lock:
             self.done = max(self.done, number - 1)
             self._retire_fences()
+
+    def settle(self, limit_s: float) -> None:
+        """Waits for what was submitted, for `limit_s` at most; what is recorded only is not submitted."""
+        token, start = self.commands.ask_work_done(self.raw), time.monotonic()
+        while not self.commands.answer(token) and (waited_s := time.monotonic() - start) < limit_s:
+            self.commands.idle(self.device)
+            nap(waited_s, awake_s=self._awake_s)
 
     def fence(self) -> tuple[int, int]:
         """Submits the open batch and returns a fence for `wait_fence`."""
